@@ -1,0 +1,20 @@
+"""Randomness is a position, not a stream.
+
+Philox keyed by (seed, purpose, node) with the counter at (episode, slot, turn): a missed slot or a rejoin shifts nothing.
+"""
+
+from zlib import crc32
+
+import numpy as np
+
+
+class Chance:
+    """One key of the run's randomness: `Chance(seed, "fading").at(episode, slot)` is a generator at that position."""
+
+    def __init__(self, seed: int, purpose: str, node: int = 0) -> None:
+        self._key = np.array([seed, crc32(purpose.encode()) << 32 | node], np.uint64)
+
+    def at(self, episode: int, slot: int, turn: int = 0) -> np.random.Generator:
+        """A fresh generator. Positions do not overlap: each has 2^64 blocks of its own."""
+        counter = np.array([0, turn, slot, episode], np.uint64)
+        return np.random.Generator(np.random.Philox(key=self._key, counter=counter))

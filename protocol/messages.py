@@ -1,0 +1,119 @@
+"""The messages between the channel server and its nodes, as MessagePack arrays with an integer tag.
+
+    Hello -> Welcome | Refused        Turn -> Reply        Bye
+
+A field added here is a new protocol version: raise PROTOCOL_VERSION with it.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from protocol.choreography import Choreography
+from protocol.kinds import Kind, LinkClass
+from protocol.spaces import Space
+
+PROTOCOL_VERSION = 1
+
+
+class Note(Struct, frozen=True, array_like=True, gc=False):
+    """What a node tells others, as it leaves the sender.
+
+    `to`: node indices, or NEIGHBOURS / TRAINER. `body` is encoded once by the sender and relayed untouched.
+    `payload_bits`: what the air is charged; None means 8 bits per byte of the body.
+    `link`: None means the link class the world gives to this source and destination.
+    """
+
+    to: tuple[int, ...]
+    kind: Kind
+    body: bytes
+    payload_bits: int | None = None
+    link: LinkClass | None = None
+
+
+class Letter(Struct, frozen=True, array_like=True, gc=False):
+    """A note as its receiver finds it: who said it, what for, and in which slot and turn it was said."""
+
+    source: int
+    kind: Kind
+    slot: int
+    turn: int
+    body: bytes
+
+
+class Hello(Struct, frozen=True, array_like=True, tag=1):
+    """A process asks for the place `name` in a run. `fingerprint`: what decides the bits of its arithmetic."""
+
+    protocol: int
+    run_id: str
+    name: str
+    fingerprint: dict[str, str]
+
+
+class Welcome(Struct, frozen=True, array_like=True, tag=2):
+    """The place is given: all that a node knows of its run.
+
+    `views`: measurement space per view of the world; `facts`: static local knowledge; `names`: all node and party names
+    by index, agents first, then the trainer, then the parties of the network (BS, cellular users).
+    """
+
+    run_id: str
+    index: int
+    names: list[str]
+    agents: int
+    scheme: str
+    params: dict[str, Any]
+    seed: int
+    replicas: int
+    choreography: Choreography
+    views: dict[str, Space]
+    action: Space
+    facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.names[self.index]
+
+    @property
+    def is_trainer(self) -> bool:
+        return self.index == self.agents
+
+
+class Refused(Struct, frozen=True, array_like=True, tag=3):
+    """The place is not given; `reason` says why and what would help."""
+
+    reason: str
+
+
+class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
+    """Your turn. `spec` indexes the choreography's turns; CLOSING is the turn after the last slot.
+
+    `phase` indexes PHASES. `measurement`: little-endian records of the view's space, [replicas].
+    """
+
+    slot: int
+    turn: int
+    spec: int
+    phase: int
+    episode: int
+    measurement: bytes
+    inbox: list[Letter]
+
+
+class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):
+    """A node's one answer to a turn. An empty action keeps the last one."""
+
+    slot: int
+    turn: int
+    action: bytes
+    outbox: list[Note]
+
+
+class Bye(Struct, frozen=True, array_like=True, tag=6):
+    """The end of a conversation; a node's non-empty `error` fails the run."""
+
+    reason: str
+    error: str = ""
+
+
+Message = Hello | Welcome | Refused | Turn | Reply | Bye

@@ -1,0 +1,46 @@
+"""State of a core as bytes: MessagePack with numpy arrays inside. No pickle."""
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+_ARRAY = 1
+
+
+def pack(state: Any) -> bytes:
+    """Nested dicts, lists, scalars, bytes and numpy arrays to bytes."""
+    return msgspec.msgpack.encode(state, enc_hook=_encode_array)
+
+
+def unpack(data: bytes) -> Any:
+    """The inverse of `pack`; arrays are fresh and writable, tuples come back as lists."""
+    return msgspec.msgpack.decode(data, ext_hook=_decode_array)
+
+
+def fields_of(state: Any) -> dict[str, Any]:
+    """The fields of a frozen dataclass by name, nested dataclasses as nested dicts."""
+    values = {f.name: getattr(state, f.name) for f in fields(state)}
+    return {name: fields_of(v) if is_dataclass(v) else v for name, v in values.items()}
+
+
+def _encode_array(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if not isinstance(value, np.ndarray):
+        raise NotImplementedError(f"cannot snapshot a {type(value).__name__}")
+    head = [value.dtype.descr if value.dtype.names else value.dtype.str, list(value.shape), value.tobytes()]
+    return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode(head))
+
+
+def _decode_array(code: int, data: memoryview) -> Any:
+    if code != _ARRAY:
+        raise ValueError(f"unknown extension {code} in a snapshot")
+    kind, shape, raw = msgspec.msgpack.decode(data)
+    dtype = np.dtype(kind if isinstance(kind, str) else [tuple(_field(f)) for f in kind])
+    return np.frombuffer(raw, dtype).reshape(shape).copy()
+
+
+def _field(field: list[Any]) -> list[Any]:
+    return [field[0], field[1], *(tuple(shape) for shape in field[2:])]

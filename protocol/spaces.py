@@ -1,0 +1,76 @@
+"""Shapes of measurements and actions: packed little-endian records, one per replica."""
+
+from collections.abc import Callable
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+Records = npt.NDArray[Any]  # a structured array, [E]
+
+_ENUMERABLE = 4096  # spaces of at most this many values are checked by a set of their encodings
+
+
+class Field(Struct, frozen=True, array_like=True):
+    """One named quantity: `dtype` is a numpy code without byte order (f4, i2, u1), `shape` without the replica axis.
+
+    `low`, `high`: inclusive bounds of integer actions; None where nothing is promised.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+    unit: str = ""
+    low: int | None = None
+    high: int | None = None
+
+
+class Space(Struct, frozen=True, array_like=True, dict=True):
+    """A record of fields. Encoded: E records, packed, little-endian."""
+
+    fields: tuple[Field, ...] = ()
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype([(f.name, "<" + f.dtype, f.shape) for f in self.fields])
+
+    def empty(self, replicas: int) -> Records:
+        """All-zero records, [E]."""
+        return np.zeros(replicas, self.dtype)
+
+    def decode(self, data: bytes) -> Records:
+        """Records in fresh, writable memory, [E]."""
+        return np.frombuffer(data, self.dtype).copy()
+
+    def checker(self, replicas: int) -> Callable[[bytes], bool]:
+        """A test of encoded records: right length, integers within bounds."""
+        choices = [_choices(f) for f in self.fields]
+        size = np.prod([len(c) for c in choices], dtype=float) if all(choices) else np.inf
+        if replicas == 1 and size <= _ENUMERABLE:
+            encodings = frozenset(np.array([values], self.dtype).tobytes() for values in product(*choices))
+            return encodings.__contains__
+        return lambda data: self._holds(data, replicas)
+
+    def _holds(self, data: bytes, replicas: int) -> bool:
+        if len(data) != replicas * self.dtype.itemsize:
+            return False
+        records = np.frombuffer(data, self.dtype)
+        return all(
+            (f.low is None or bool((records[f.name] >= f.low).all()))
+            and (f.high is None or bool((records[f.name] <= f.high).all()))
+            for f in self.fields
+        )
+
+
+def _choices(field: Field) -> list[Any]:
+    """All values of a bounded integer field, as nested tuples of its shape; empty when unbounded."""
+    if field.low is None or field.high is None:
+        return []
+    scalars = range(field.low, field.high + 1)
+    count = int(np.prod(field.shape, dtype=np.int64))
+    if len(scalars) ** count > _ENUMERABLE:
+        return []
+    return [np.reshape(flat, field.shape).tolist() for flat in product(scalars, repeat=count)]
