@@ -1,6 +1,7 @@
 """Randomness is a position, not a stream.
 
-Philox keyed by (seed, purpose, node) with the counter at (episode, slot, turn): a missed slot or a rejoin shifts nothing.
+Philox keyed by (seed, purpose, node) with the counter at (episode, slot, turn): a missed slot or a rejoin shifts
+nothing.
 """
 
 from zlib import crc32

@@ -1,0 +1,80 @@
+"""A node without its socket: hosts the policy that the Welcome names and answers turns with it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from protocol.chance import Chance
+from protocol.choreography import CLOSING, CLOSING_SPEC, PHASES, TurnSpec
+from protocol.messages import Reply, Turn, Welcome
+from protocol.spaces import Records, Space
+from schemes.contract import Moment, NodePolicy, load
+
+BuildPolicy = Callable[[Welcome], NodePolicy]
+
+
+def agent_policy(welcome: Welcome) -> NodePolicy:
+    """The policy of an agent, of the scheme that the Welcome names. ValueError with the cure if it does not fit."""
+    scheme = load(welcome.scheme)
+    return scheme.node(welcome, msgspec.convert(welcome.params, scheme.params))
+
+
+class Node:
+    """One place in a run: decodes its turns, asks its policy, encodes the answers."""
+
+    def __init__(self, welcome: Welcome, build: BuildPolicy) -> None:
+        self._policy = build(welcome)
+        self._specs = {index: _decoder(spec, welcome) for index, spec in enumerate(welcome.choreography.turns)}
+        self._specs[CLOSING] = _decoder(_closing(welcome), welcome)
+        self._action_fits = welcome.action.checker(welcome.replicas)
+        self._chance = Chance(welcome.seed, "node", welcome.index)
+        self._episode = -1
+
+    def turn(self, turn: Turn) -> Reply:
+        """The answer to a turn. ValueError if the policy's action lies outside its space."""
+        if turn.episode != self._episode:
+            self._episode = turn.episode
+            self._policy.begin_episode(turn.episode)
+        spec, decode = self._specs[turn.spec]
+        moment = Moment(
+            turn.slot,
+            turn.turn,
+            spec.step,
+            PHASES[turn.phase],
+            turn.episode,
+            decode(turn.measurement),
+            turn.inbox,
+            self._chance,
+        )
+        if spec.step == "close":
+            self._policy.close(moment)
+            return Reply(turn.slot, turn.turn, b"", [])
+        answer = self._policy.answer(moment)
+        action = b"" if answer.action is None else answer.action.tobytes()
+        if action and not self._action_fits(action):
+            raise ValueError(f"the policy's action {answer.action} lies outside its space")
+        return Reply(turn.slot, turn.turn, action, list(answer.notes))
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state between two turns."""
+        return {"episode": self._episode, "policy": self._policy.snapshot()}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """The inverse of `snapshot`."""
+        self._episode = data["episode"]
+        self._policy.restore(data["policy"])
+
+
+def _decoder(spec: TurnSpec, welcome: Welcome) -> tuple[TurnSpec, Callable[[bytes], Records]]:
+    """How the measurement of a turn is read; a turn without a view measures nothing."""
+    if spec.view in welcome.views:
+        return spec, welcome.views[spec.view].decode
+    nothing = Space().empty(welcome.replicas)
+    return spec, lambda _: nothing
+
+
+def _closing(welcome: Welcome) -> TurnSpec:
+    """The closing turn shows what the agents' first turn shows."""
+    view = next((spec.view for spec in welcome.choreography.turns if spec.who == "agents"), "")
+    return TurnSpec(who=CLOSING_SPEC.who, step="close", view=view)

@@ -1,0 +1,45 @@
+"""A node as a process: a session driven by a socket."""
+
+import sys
+from collections.abc import Callable
+
+from agent_node.core import BuildPolicy
+from agent_node.session import Session
+from protocol.codec import BadFrame, decode_for_node, encode
+from protocol.transports.dealer import ChannelGone, Dealer
+
+WELCOME_PATIENCE = 240  # empty waits before a node that was never welcomed gives up: a minute
+
+
+def run_node(
+    endpoint: str, run_id: str, name: str, build: BuildPolicy, *, abandoned: Callable[[], bool] = lambda: False
+) -> int:
+    """Take the place `name` in a run and play it to the end; the process's exit code.
+
+    `abandoned` is asked whenever nothing has come for a while: True when who started this process is gone.
+    """
+    session = Session(run_id, name, build)
+    try:
+        with Dealer(endpoint) as dealer:
+            dealer.send(encode(session.hello()))
+            _converse(dealer, session, abandoned)
+    except (ChannelGone, BadFrame) as error:
+        session.failure = str(error)
+    if session.failure:
+        print(f"airtoll node {name}: {session.failure}", file=sys.stderr, flush=True)
+    return 1 if session.failure else 0
+
+
+def _converse(dealer: Dealer, session: Session, abandoned: Callable[[], bool]) -> None:
+    waits = 0
+    while not session.over:
+        frame = dealer.receive()
+        if frame is not None:
+            for answer in session.handle(decode_for_node(frame)):
+                dealer.send(encode(answer))
+            continue
+        waits += 1
+        if abandoned():
+            raise ChannelGone("the process that started this node is gone")
+        if session.node is None and waits > WELCOME_PATIENCE:
+            raise ChannelGone("no channel server answered: check that the run is up and the endpoint is right")

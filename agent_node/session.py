@@ -1,0 +1,65 @@
+"""A node's conversation with the channel server: Hello, Welcome or Refused, turns and replies, Bye."""
+
+import traceback
+
+from agent_node.core import BuildPolicy, Node
+from protocol.fingerprint import fingerprint
+from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Message, Refused, Turn, Welcome
+
+
+class Session:
+    """`over` once nothing more is to be said; `failure` says what went wrong, "" if nothing did."""
+
+    def __init__(self, run_id: str, name: str, build: BuildPolicy) -> None:
+        self._run_id = run_id
+        self._name = name
+        self._build = build
+        self.node: Node | None = None
+        self.over = False
+        self.failure = ""
+
+    def hello(self) -> Hello:
+        """The first message."""
+        return Hello(PROTOCOL_VERSION, self._run_id, self._name, fingerprint())
+
+    def handle(self, message: Message) -> list[Message]:
+        """A message from the channel server; what to answer."""
+        if type(message) is Turn:
+            return self._turn(message)
+        match message:
+            case Welcome():
+                return self._welcome(message)
+            case Refused(reason):
+                return self._end(f"refused: {reason}")
+            case Bye():
+                self._end("")
+                return [Bye("goodbye")]
+            case _:
+                return []
+
+    def _welcome(self, welcome: Welcome) -> list[Message]:
+        try:
+            self.node = Node(welcome, self._build)
+        except Exception as error:
+            return self._fail(error)
+        return []
+
+    def _turn(self, turn: Turn) -> list[Message]:
+        if self.node is None:
+            return self._end("a turn came before the Welcome")
+        try:
+            return [self.node.turn(turn)]
+        except Exception as error:
+            return self._fail(error)
+
+    def _fail(self, error: Exception) -> list[Message]:
+        """A fault in a policy ends the run loudly, wherever the node lives."""
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = "/".join(last.filename.rsplit("/", 3)[1:])
+        self._end(f"{type(error).__name__}: {error} ({where}:{last.lineno})")
+        return [Bye("", self.failure)]
+
+    def _end(self, failure: str) -> list[Message]:
+        self.over = True
+        self.failure = failure
+        return []

@@ -1,0 +1,63 @@
+"""Who is there: nodes that are gone, lost for the run, back again.
+
+A node that is gone becomes *lost* where it is next asked, at a slot and turn, and rejoins at the start of a slot, so
+that a replay can do the same at the same places.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from protocol.plan import PastEvent
+
+
+class Attendance:
+    """Presence of nodes by index. With `past` events, losses and rejoins happen exactly as they did then."""
+
+    def __init__(self, names: Sequence[str], past: tuple[PastEvent, ...] | None) -> None:
+        self._names = names
+        self._replaying = past is not None
+        self._past = {(e.event, e.node, e.slot, e.turn if e.event == "lost" else 0) for e in past or ()}
+        self._gone: dict[int, str] = {}
+        self.lost: set[int] = set()
+        self.missed: Counter[str] = Counter()
+
+    def leave(self, node: int, reason: str) -> None:
+        """The node's process or connection is gone; lost from where it is next asked."""
+        if node not in self.lost:
+            self._gone[node] = reason
+
+    def absence(self, node: int, slot: int, turn: int) -> str:
+        """Why a node about to be asked will not answer, or ""."""
+        if self._replaying:
+            return "as in the run that is replayed" if self._happened("lost", node, slot, turn) else ""
+        return self._gone.get(node, "")
+
+    def lose(self, node: int) -> str:
+        """From here on the node is not asked; the reason."""
+        self.lost.add(node)
+        return self._gone.pop(node, "as in the run that is replayed")
+
+    def returning(self, slot: int, seated: Collection[int]) -> list[int]:
+        """Nodes that rejoin at this slot, no longer lost from now on."""
+        back = [node for node in sorted(self.lost) if self._is_back(node, slot, seated)]
+        self.lost.difference_update(back)
+        return back
+
+    def count_missed(self) -> None:
+        """Once per slot: each lost node has missed it."""
+        self.missed.update(self._names[node] for node in self.lost)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Lost nodes and counts."""
+        return {"lost": sorted(self.lost), "missed": dict(self.missed)}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """The inverse of `snapshot`."""
+        self.lost, self.missed = set(data["lost"]), Counter(data["missed"])
+
+    def _is_back(self, node: int, slot: int, seated: Collection[int]) -> bool:
+        return self._happened("rejoined", node, slot, 0) if self._replaying else node in seated
+
+    def _happened(self, event: str, node: int, slot: int, turn: int) -> bool:
+        return (event, self._names[node], slot, turn) in self._past

@@ -1,0 +1,148 @@
+"""The channel server as a process: a core driven by a ROUTER socket, a clock for patience, and a line to its owner.
+
+The owner (the controller) hears telemetry on a PAIR socket and may say INTERRUPT.
+"""
+
+import time
+import traceback
+from collections.abc import Callable
+
+import msgspec
+import zmq
+
+from channel_server.core import ChannelServer, Send
+from channel_server.frames import Frames
+from channel_server.worlds.contract import World
+from protocol.fingerprint import fingerprint
+from protocol.plan import RunPlan
+from protocol.telemetry import INTERRUPT, Event, Listening, Progress, Telemetry
+from protocol.transports.router import Router
+from protocol.wire_book import WireBook
+
+TELEMETRY_EVERY_S = 0.25
+LOOK_EVERY_S = 0.02
+SEATING_PATIENCE_S = 60.0
+GOODBYE_PATIENCE_S = 3.0
+_BATCH = 256  # frames taken before the other sockets are looked at
+
+
+def serve(plan: RunPlan, world: World, *, endpoint: str, owner: str, abandoned: Callable[[], bool]) -> None:
+    """Play one run for the nodes that come to `endpoint`, and tell `owner` how it goes, to the end.
+
+    `abandoned`: True once the owner is gone; then all nodes are sent home.
+    """
+    context = zmq.Context()
+    line = context.socket(zmq.PAIR)
+    line.setsockopt(zmq.SNDHWM, 0)
+    line.setsockopt(zmq.LINGER, 5000)
+    line.connect(owner)
+    with Router(context, endpoint) as router:
+        Edge(plan, world, router, line, abandoned).run()
+    line.close()
+    context.term()
+
+
+class Edge:
+    """The loop of `serve`."""
+
+    def __init__(
+        self, plan: RunPlan, world: World, router: Router, line: zmq.Socket[bytes], abandoned: Callable[[], bool]
+    ) -> None:
+        self._core = ChannelServer(plan, world, fingerprint())
+        self._wire = WireBook()
+        self._frames = Frames(self._core, self._wire)
+        self._router = router
+        self._line = line
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._abandoned = abandoned
+        self._lost_after_s = plan.loss.lost_after_s
+        self._first_slot_at = self._last_slot_at = 0.0
+        self._awaiting: tuple[str, int, int] = ("", 0, 0)
+        self._since = self._told_at = self._looked_at = time.monotonic()
+        self._poller = zmq.Poller()
+        for socket in (router.socket, router.monitor, line):
+            self._poller.register(socket, zmq.POLLIN)
+
+    def run(self) -> None:
+        """Until the run has ended."""
+        self._tell(Listening(self._router.endpoint))
+        while self._core.stage != "ended":
+            try:
+                idle = not self._take_batch()
+                if idle:
+                    self._poller.poll(int(1000 * TELEMETRY_EVERY_S))
+                now = time.monotonic()
+                if idle or now - self._looked_at > LOOK_EVERY_S:
+                    self._look_around(now)
+            except Exception as error:  # the world or a scheme's data is at fault: the run ends, and says why
+                self._log_traceback(error)
+                self._send(self._core.fail(f"{type(error).__name__}: {error}"))
+        self._report_end()
+
+    def _take_batch(self) -> bool:
+        """Handle frames that are there; False if there was none."""
+        receive, arrived, send = self._router.receive, self._frames.arrived, self._router.send
+        for count in range(_BATCH):
+            received = receive()
+            if received is None:
+                return count > 0
+            peer, frame = received
+            if frame is None:
+                self._core.garbled(peer, "frame in several parts")
+                continue
+            for to, outgoing in arrived(peer, frame):
+                send(to, outgoing)
+        return True
+
+    def _look_around(self, now: float) -> None:
+        """Broken connections, the owner's wishes, patience, telemetry."""
+        self._looked_at = now
+        for peer in self._router.broken():
+            if self._core.stage == "running" and self._core.peer_name(peer) != "stranger":
+                self._wire.broke(peer)
+            self._send(self._core.gone(peer, "its connection broke"))
+        while self._line.poll(0):
+            if self._line.recv() == INTERRUPT:
+                self._send(self._core.interrupt())
+        if self._abandoned():
+            self._send(self._core.fail("the controller is gone"))
+        self._watch_patience(now)
+        if now - self._told_at >= TELEMETRY_EVERY_S:
+            self._told_at = now
+            self._tell_all()
+
+    def _watch_patience(self, now: float) -> None:
+        slots = self._core.slots
+        awaiting = (self._core.stage, slots.slot, slots.turn)
+        if awaiting != self._awaiting:
+            self._note_times(awaiting, now)
+        patience_s = {"seating": SEATING_PATIENCE_S, "ending": GOODBYE_PATIENCE_S}.get(awaiting[0], self._lost_after_s)
+        if now - self._since > patience_s and not self._core.held:
+            self._since = now
+            self._send(self._core.give_up(f"silent for {patience_s:g} s"))
+
+    def _note_times(self, awaiting: tuple[str, int, int], now: float) -> None:
+        if self._awaiting[0] != "running" and awaiting[0] == "running":
+            self._first_slot_at = now
+        self._awaiting, self._since, self._last_slot_at = awaiting, now, now
+
+    def _send(self, sends: list[Send]) -> None:
+        for peer, frame in self._frames.encoded(sends):
+            self._router.send(peer, frame)
+
+    def _tell(self, telemetry: Telemetry) -> None:
+        self._line.send(self._encode(telemetry))
+
+    def _tell_all(self) -> None:
+        for telemetry in self._core.slots.recorder.drain():
+            self._tell(telemetry)
+        self._tell(Progress(self._core.slots.slot))
+
+    def _report_end(self) -> None:
+        self._tell_all()
+        self._tell(self._core.ended(wall_s=self._last_slot_at - self._first_slot_at, wire=self._wire.connections))
+
+    def _log_traceback(self, error: Exception) -> None:
+        lines = "".join(traceback.format_exception(error))
+        slots = self._core.slots
+        slots.recorder.event(Event("warning", slots.slot, slots.turn, "channel server", lines))

@@ -1,0 +1,46 @@
+"""The gate of one turn: it closes once, when every asked node has answered or is lost."""
+
+from collections.abc import Sequence
+
+from protocol.messages import Reply
+
+
+class Gate:
+    """Who was asked in this turn and what came. Replies are read in node order, whatever order they came in."""
+
+    def __init__(self, slot: int, turn: int, asked: Sequence[int]) -> None:
+        self.slot = slot
+        self.turn = turn
+        self.asked = sorted(asked)
+        self._replies: dict[int, Reply | None] = {}
+
+    @property
+    def closed(self) -> bool:
+        return len(self._replies) == len(self.asked)
+
+    @property
+    def missing(self) -> list[int]:
+        """Asked, neither answered nor lost."""
+        return [node for node in self.asked if node not in self._replies]
+
+    def accept(self, node: int, reply: Reply) -> str:
+        """Take a reply; otherwise the reason why it is not taken."""
+        if (reply.slot, reply.turn) != (self.slot, self.turn):
+            early = (reply.slot, reply.turn) > (self.slot, self.turn)
+            return "out-of-order reply" if early else "late or duplicate reply"
+        if node not in self.asked:
+            return "reply nobody asked for"
+        if node in self._replies:
+            return "late or duplicate reply"
+        self._replies[node] = reply
+        return ""
+
+    def lose(self, node: int) -> None:
+        """Stop waiting for a node; what it has answered already stays."""
+        if node in self.asked:
+            self._replies.setdefault(node, None)
+
+    def answers(self) -> list[tuple[int, Reply | None]]:
+        """What came, by node index; None from those who were lost before they answered."""
+        replies = self._replies
+        return [(node, replies[node]) for node in self.asked]

@@ -1,0 +1,37 @@
+"""Small-scale fading: first-order complex Gauss-Markov, h_t = rho h_{t-1} + sqrt(1 - rho^2) e_t, mean |h|^2 = 1."""
+
+from math import log, pi, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from channel_server.radio.decibels import Floats
+
+Coefficients = npt.NDArray[np.complex128]
+
+# Of 10 log10 |h|^2 under Rayleigh fading: -10 gamma / ln 10 and 10 pi / (sqrt(6) ln 10).
+RAYLEIGH_MEAN_DB = -10 * np.euler_gamma / log(10)
+RAYLEIGH_STD_DB = 10 * pi / (sqrt(6) * log(10))
+
+
+def draw_power(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """|h|^2 of Rayleigh fading without memory: exponential of mean 1, half the draws of a complex h."""
+    return rng.standard_exponential(shape)
+
+
+def draw_coefficients(rng: np.random.Generator, shape: tuple[int, ...]) -> Coefficients:
+    """Circular complex Gaussian h of mean power 1."""
+    parts = np.sqrt(0.5) * rng.standard_normal((*shape, 2))
+    coefficients: Coefficients = parts.view(np.complex128)[..., 0]
+    return coefficients
+
+
+def step(coefficients: Coefficients, correlation: float, rng: np.random.Generator) -> Coefficients:
+    """The coefficients one slot later; `correlation` rho in [0, 1] holds between neighbouring slots."""
+    fresh = draw_coefficients(rng, coefficients.shape)
+    return np.asarray(correlation * coefficients + np.sqrt(1 - correlation**2) * fresh)
+
+
+def power(coefficients: Coefficients) -> Floats:
+    """|h|^2, without the square root of abs."""
+    return coefficients.real**2 + coefficients.imag**2

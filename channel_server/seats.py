@@ -1,0 +1,77 @@
+"""The seats of a run: who may sit where, and which peer of the transport sits there now."""
+
+from collections.abc import Collection, Sequence
+
+from protocol.messages import PROTOCOL_VERSION, Hello
+
+Peer = bytes  # the transport's name of a connection
+
+
+class Seats:
+    """One seat per node, by name. A peer sits in at most one seat, a seat holds at most one peer."""
+
+    def __init__(self, run_id: str, names: Sequence[str]) -> None:
+        self._run_id = run_id
+        self._names = names
+        self._index = {name: index for index, name in enumerate(names)}
+        self._peers: dict[int, Peer] = {}
+        self._nodes: dict[Peer, int] = {}
+
+    def refusal(self, hello: Hello) -> str:
+        """Why this peer cannot be seated, or ""."""
+        if hello.protocol != PROTOCOL_VERSION:
+            return (
+                f"protocol version {hello.protocol} is not spoken here, only {PROTOCOL_VERSION}: "
+                "run node and channel server from the same airtoll"
+            )
+        if hello.run_id != self._run_id:
+            return f"this is run {self._run_id}, not {hello.run_id}: check the endpoint"
+        if hello.name not in self._index:
+            return f"no place named {hello.name!r} in this run; places: {_shortened(self._names)}"
+        if self._index[hello.name] in self._peers:
+            return f"the place {hello.name!r} is taken by a node that is alive: choose another place"
+        return ""
+
+    def seat(self, peer: Peer, name: str) -> int:
+        """Give the seat; the node's index."""
+        index = self._index[name]
+        self._peers[index] = peer
+        self._nodes[peer] = index
+        return index
+
+    def leave(self, peer: Peer) -> int | None:
+        """Free the peer's seat; the node's index, or None for a stranger."""
+        node = self._nodes.pop(peer, None)
+        if node is not None:
+            del self._peers[node]
+        return node
+
+    def node(self, peer: Peer) -> int | None:
+        """Who sits there, or None for a stranger."""
+        return self._nodes.get(peer)
+
+    def peer(self, node: int) -> Peer | None:
+        """Where a node sits, or None for an empty seat."""
+        return self._peers.get(node)
+
+    def peer_of(self, node: int) -> Peer:
+        """Where a node sits; KeyError for an empty seat."""
+        return self._peers[node]
+
+    def nodes(self) -> Collection[int]:
+        """The seats that are taken."""
+        return self._peers.keys()
+
+    @property
+    def empty(self) -> list[str]:
+        """Names of the seats that nobody has taken."""
+        return [name for index, name in enumerate(self._names) if index not in self._peers]
+
+    @property
+    def taken(self) -> list[tuple[int, Peer]]:
+        """Nodes and peers, by node index."""
+        return sorted(self._peers.items())
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 6 else f"{names[0]}, {names[1]}, ... {names[-1]}"

@@ -1,0 +1,266 @@
+"""The slots of a run: opens gates in the order of the choreography, lets the world transmit, books what was told.
+
+Speaks of nodes by index; `core` knows where they sit.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, Literal, assert_never
+
+from channel_server.attendance import Attendance
+from channel_server.gate import Gate
+from channel_server.recorder import Recorder
+from channel_server.relay import Relay
+from channel_server.worlds.contract import World
+from protocol.chance import Chance
+from protocol.choreography import CLOSING, CLOSING_SPEC, PHASES, TurnSpec
+from protocol.messages import Note, Reply, Turn
+from protocol.plan import RunPlan
+from protocol.spaces import Records
+from protocol.telemetry import Event
+from protocol.trace import TraceField
+
+Asked = list[tuple[int, Turn]]
+
+
+class Slots:
+    """The run as a generator of turns. Between two values it yields, its open `gate` has to be filled."""
+
+    def __init__(
+        self, plan: RunPlan, world: World, attendance: Attendance, seated: Callable[[], Collection[int]]
+    ) -> None:
+        self._plan = plan
+        self._world = world
+        self._attendance = attendance
+        self._seated = seated
+        self._agents = range(len(world.agents))
+        self._names = [*world.agents, "trainer"]
+        self.relay = Relay(len(world.agents), world.agent_link, plan.choreography.has_trainer)
+        self.recorder = Recorder(plan.record, world.metrics)
+        self.gate: Gate | None = None
+        self.slot = 0
+        self.turn = 0
+        self.probes = 0
+        self.returned: list[int] = []  # who rejoined at this slot
+        self.stop_early = False
+        self.hold_at: int | None = None
+        self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
+        self._order = Chance(plan.seed, "order")
+        self._fallback_chances = [Chance(plan.seed, "fallback", node) for node in self._agents]
+        self._state: Any = world.reset(0)
+        self._actions = self._silence()
+        self._probed = self._silence()
+
+    @property
+    def held(self) -> bool:
+        """Waiting between two slots."""
+        return self.hold_at == self.slot and self.gate is None
+
+    @property
+    def all_lost(self) -> bool:
+        return self._attendance.lost.issuperset(self._agents)
+
+    def run(self) -> Iterator[Asked]:
+        """The turns to send, one list per gate; an empty list while held. Ends after the closing turn."""
+        while self.slot < self._plan.slots and not self.stop_early and not self.all_lost:
+            if self.held:
+                yield []
+            yield from self._one_slot()
+            self.slot += 1
+        yield from self._closing()
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state between two slots."""
+        return {
+            "slot": self.slot,
+            "world": self._world.snapshot(self._state),
+            "relay": self.relay.snapshot(),
+            "recorder": self.recorder.snapshot(),
+            "attendance": self._attendance.snapshot(),
+            "actions": [action.tobytes() for action in self._actions],
+            "probes": self.probes,
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """The inverse of `snapshot`, before `run`."""
+        self.slot, self.probes = data["slot"], data["probes"]
+        self._state = self._world.restore(data["world"])
+        self.relay.restore(data["relay"])
+        self.recorder.restore(data["recorder"])
+        self._attendance.restore(data["attendance"])
+        self._actions = [space.decode(raw) for space, raw in zip(self._world.actions, data["actions"], strict=True)]
+
+    # one slot
+
+    def _one_slot(self) -> Iterator[Asked]:
+        self._begin()
+        for index, spec in enumerate(self._plan.choreography.turns):
+            for _ in range(spec.repeat):
+                for group in self._groups(spec):
+                    if spec.who == "network":
+                        self._tell(spec.view)
+                    else:
+                        yield from self._ask(index, spec, group)
+                    self.turn += 1
+        self._transmit()
+        self._book()
+
+    def _begin(self) -> None:
+        self.turn = 0
+        self._welcome_back()
+        every = self._plan.episode_slots
+        if every is not None and self.slot % every == 0 and self.slot > 0:
+            self._state = self._world.reset(self._episode)
+            self._actions = self._silence()
+        self._state = self._world.begin(self._state, self._episode, self.slot)
+
+    def _welcome_back(self) -> None:
+        self.returned = self._attendance.returning(self.slot, self._seated())
+        for node in self.returned:
+            self._log("rejoined", node, "")
+
+    def _groups(self, spec: TurnSpec) -> Sequence[Sequence[int]]:
+        """Who is asked together, in the order of the turns."""
+        if spec.who == "trainer":
+            return [[len(self._agents)]]
+        if spec.who == "network" or spec.order == "all":
+            return [self._agents]
+        match spec.order:
+            case "one by one":
+                return [[node] for node in self._agents]
+            case "random":
+                rng = self._order.at(self._episode, self.slot, self.turn)
+                return [[node] for node in rng.permutation(len(self._agents)).tolist()]
+            case _:
+                assert_never(spec.order)
+
+    def _tell(self, report: str) -> None:
+        """The network's parties tell what a report says."""
+        for told in self._world.report(self._state, report):
+            party = len(self._agents) + 1 + told.party
+            self._post(party, [told.note])
+
+    def _transmit(self) -> None:
+        self._state, outcome = self._world.transmit(self._state, self._actions)
+        self.recorder.outcome(self.slot, self.turn, PHASES[self._phase], outcome)
+        for report in self._plan.choreography.feedback:
+            self._tell(report)
+            self.turn += 1
+
+    def _book(self) -> None:
+        self.recorder.air(self.relay.drain_rows())
+        self._attendance.count_missed()
+        last_of_phase = self._phases[self.slot : self.slot + 2] != [self._phase] * 2 or self.stop_early
+        self.recorder.slot_done(self.slot, last_of_phase=last_of_phase)
+
+    def _closing(self) -> Iterator[Asked]:
+        """After the last slot: the last measurement and feedback, delivered; nothing is answered."""
+        self.turn = 0
+        turns = self._plan.choreography.turns
+        view = next((spec.view for spec in turns if spec.who == "agents"), "")
+        everyone = [*self._agents, *([len(self._agents)] if self._plan.choreography.has_trainer else [])]
+        spec = TurnSpec(who=CLOSING_SPEC.who, step="close", view=view)
+        yield from self._ask(CLOSING, spec, everyone)
+        self.recorder.air(self.relay.drain_rows())
+
+    # one turn
+
+    def _ask(self, index: int, spec: TurnSpec, group: Sequence[int]) -> Iterator[Asked]:
+        measured = self._measure(spec.view)
+        asked, gate = self._open(index, group, measured)
+        if not gate.closed:
+            self.gate = gate
+            yield asked
+            self.gate = None
+        self._close(gate, spec, measured)
+        if spec.step == "act":
+            self._act_for_lost(group)
+        if spec.step == "probe":
+            self._probe(group)
+
+    def _measure(self, view: str) -> list[bytes]:
+        """What each node measures, encoded; the trainer measures nothing."""
+        if not view:
+            return [b""] * (len(self._agents) + 1)
+        return [*(records.tobytes() for records in self._world.measure(self._state, view)), b""]
+
+    def _open(self, index: int, group: Sequence[int], measured: list[bytes]) -> tuple[Asked, Gate]:
+        slot, turn, phase, episode = self.slot, self.turn, self._phase, self._episode
+        lost, collect, absence = self._attendance.lost, self.relay.collect, self._attendance.absence
+        gate = Gate(slot, turn, [node for node in group if node not in lost])
+        asked: Asked = []
+        for node in gate.asked:
+            message = Turn(slot, turn, index, phase, episode, measured[node], collect(node))
+            if absence(node, slot, turn):
+                gate.lose(node)
+            else:
+                asked.append((node, message))
+        return asked, gate
+
+    def _close(self, gate: Gate, spec: TurnSpec, measured: list[bytes]) -> None:
+        """Take what came, by node index: trace it, keep actions, relay notes."""
+        trace = self.recorder.trace.add
+        slot, turn = gate.slot, gate.turn
+        for node, reply in gate.answers():
+            if spec.view and node in self._agents:
+                trace(slot, turn, node, TraceField.MEASUREMENT, measured[node])
+            if reply is None:
+                self._log("lost", node, self._attendance.lose(node))
+            else:
+                self._take(spec, node, reply)
+
+    def _take(self, spec: TurnSpec, node: int, reply: Reply) -> None:
+        if reply.action:
+            self.recorder.trace.add(self.slot, self.turn, node, TraceField.ACTION, reply.action)
+            actions = self._actions if spec.step == "act" else self._probed
+            actions[node] = self._world.actions[node].decode(reply.action)
+        if reply.outbox:
+            self._post(node, reply.outbox)
+
+    def _post(self, source: int, notes: Sequence[Note]) -> None:
+        self.recorder.notes(self.slot, self.turn, source, notes)
+        lost = self._attendance.lost
+        self.relay.post(self.slot, self.turn, source, notes, gone=lost, neighbours=self._neighbours)
+
+    def _neighbours(self) -> Sequence[tuple[int, ...]]:
+        return self._world.neighbours(self._state)
+
+    def _probe(self, group: Sequence[int]) -> None:
+        """A short trial: who did not probe radiates nothing. Costs no note but airtime."""
+        self._state = self._world.probe(self._state, self._probed)
+        self._probed = self._silence()
+        self.probes += len(group)
+
+    def _act_for_lost(self, group: Sequence[int]) -> None:
+        """The declared fallback stands in for lost agents."""
+        for node in sorted(self._attendance.lost.intersection(group)):
+            self._actions[node] = self._stand_in(node)
+            self.recorder.trace.add(self.slot, self.turn, node, TraceField.ACTION, self._actions[node].tobytes())
+
+    def _stand_in(self, node: int) -> Records:
+        match self._plan.loss.fallback:
+            case "hold":
+                return self._actions[node]
+            case "silent":
+                return self._world.silent(node)
+            case "random":
+                rng = self._fallback_chances[node].at(self._episode, self.slot, self.turn)
+                return self._world.random(node, rng)
+            case _:
+                assert_never(self._plan.loss.fallback)
+
+    def _silence(self) -> list[Records]:
+        return [self._world.silent(node) for node in self._agents]
+
+    # where in the run
+
+    @property
+    def _episode(self) -> int:
+        every = self._plan.episode_slots
+        return 0 if every is None else self.slot // every
+
+    @property
+    def _phase(self) -> int:
+        return self._phases[min(self.slot, len(self._phases) - 1)]
+
+    def _log(self, event: Literal["lost", "rejoined"], node: int, reason: str) -> None:
+        self.recorder.event(Event(event, self.slot, self.turn, self._names[node], reason))

@@ -1,0 +1,32 @@
+"""Who arrives when: draws at a position, so that every scheme of a study meets the same traffic."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol.chance import Chance
+
+
+@dataclass(frozen=True)
+class PoissonArrivals:
+    """Independent Poisson arrivals, batched over replicas.
+
+    `load`: mean arrivals per slot, a number for all queues or one for each, [n]. The first replicas of a larger E see
+    the arrivals of a smaller one.
+    """
+
+    load: float | npt.NDArray[np.float64]
+    queues: int
+    replicas: int
+    seed: int
+
+    def at(self, episode: int, slot: int) -> npt.NDArray[np.int64]:
+        """Tasks that arrive at the beginning of this slot, [E, n]; the same whenever it is asked."""
+        rng = self._chance.at(episode, slot)
+        return rng.poisson(self.load, (self.replicas, self.queues)).astype(np.int64, copy=False)
+
+    @cached_property
+    def _chance(self) -> Chance:
+        return Chance(self.seed, "arrivals")

@@ -1,0 +1,220 @@
+"""A run's configuration: read from layers, checked once, immutable after.
+
+world: {name: d2d_underlay, pairs: 20}
+scheme: li2020/random
+slots: 1000
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, cast
+
+import yaml
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel, ValidationError, create_model
+
+from controller import fit, layers
+from controller.catalogue import STRICT, Choice, choice_model, params_of, scheme_named, schemes, world_named, worlds
+from controller.faults import ConfigError, in_words, not_allowed, unknown
+from controller.layers import Layer
+from protocol.choreography import PHASES
+from protocol.plan import Fallback, LossPlan, PastEvent, PhasePlan, RecordPlan, RunPlan
+
+Placement = Literal["processes", "in-process"]
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+_MOST_SLOTS = 10**9
+
+_Slots = Annotated[int, Ge(0), Le(_MOST_SLOTS)]
+
+
+class Phases(BaseModel):
+    """Slots of each phase, in this order."""
+
+    model_config = STRICT
+
+    warmup: _Slots = 0
+    train: _Slots = 0
+    eval: _Slots = 1000
+
+
+class OnNodeLoss(BaseModel):
+    """What happens when a node is lost. `fallback` acts for it; null takes the one on the scheme's card."""
+
+    model_config = STRICT
+
+    policy: Literal["fallback", "fail"] = "fallback"
+    fallback: Fallback | None = None
+    lost_after_s: Annotated[float, Gt(0)] = 10.0
+
+
+class Record(BaseModel):
+    """What a run keeps: full values beside the digests, frames of the first slots, metrics per window of slots."""
+
+    model_config = STRICT
+
+    values: bool = False
+    frames_slots: Annotated[int, Ge(0)] = 2
+    window_slots: Annotated[int, Ge(1)] = 100
+
+
+class RunConfig(BaseModel):
+    """One run, resolved. `slots` is short for `phases: {eval: ...}`; one of the two is None.
+
+    `out`: the folder that runs' folders are made in, relative to where the command is given.
+    """
+
+    model_config = STRICT
+
+    world: Choice
+    scheme: Choice
+    seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 1
+    replicas: Annotated[int, Ge(1), Le(10_000)] = 1
+    slots: Annotated[int, Ge(1), Le(_MOST_SLOTS)] | None = None
+    phases: Phases | None = None
+    episode_slots: Annotated[int, Ge(1)] | None = None
+    placement: Placement = "processes"
+    signalling: Literal["ideal"] = "ideal"
+    on_node_loss: OnNodeLoss = OnNodeLoss()
+    record: Record = Record()
+    out: str = "runs"
+
+    @property
+    def schedule(self) -> tuple[PhasePlan, ...]:
+        """The phases that have slots, in order."""
+        phases = self.phases or Phases(eval=self.slots or 0)
+        plans = (PhasePlan(cast(Any, name), getattr(phases, name)) for name in PHASES)
+        return tuple(plan for plan in plans if plan.slots)
+
+    @property
+    def node_names(self) -> list[str]:
+        """Names by node index: agents, the trainer, the network's parties."""
+        return fit.node_names(self._world())
+
+    @property
+    def agents(self) -> int:
+        """How many nodes act."""
+        return len(self._world().agents)
+
+    def plan(self, run_id: str, *, replay: tuple[PastEvent, ...] | None = None) -> RunPlan:
+        """What the channel server is told. `replay`: the losses and rejoins of the run that is replayed."""
+        scheme = scheme_named(self.scheme.name)
+        on_loss, record = self.on_node_loss, self.record
+        return RunPlan(
+            run_id=run_id,
+            seed=self.seed,
+            replicas=self.replicas,
+            world=self.world.name,
+            world_params=_said(self.world),
+            scheme=self.scheme.name,
+            scheme_params=_said(self.scheme),
+            choreography=scheme.choreography(params_of(scheme, self.scheme)),
+            phases=self.schedule,
+            episode_slots=self.episode_slots,
+            loss=LossPlan(on_loss.policy, on_loss.fallback or scheme.card.fallback, on_loss.lost_after_s),
+            record=RecordPlan(record.values, record.frames_slots, record.window_slots),
+            replay=replay,
+        )
+
+    def check(self) -> None:
+        """ConfigError when the parts, each right by itself, do not make a run together."""
+        scheme = scheme_named(self.scheme.name)
+        fit.check_home(scheme, self.world.name)
+        if not self.schedule:
+            raise ConfigError("phases: no slots at all; give at least one phase some, such as eval: 1000")
+        params = params_of(scheme, self.scheme)
+        told = _said(self.scheme)
+        fit.check(self._world(), scheme, params, seed=self.seed, replicas=self.replicas, said=told)
+
+    def _world(self) -> fit.World:
+        entry = world_named(self.world.name)
+        return fit.build(entry, params_of(entry, self.world), seed=self.seed, replicas=self.replicas)
+
+
+def load(
+    source: Path | Mapping[str, Any],
+    *,
+    sets: Iterable[str] = (),
+    environment: Mapping[str, str] = _NO_VARIABLES,
+) -> RunConfig:
+    """The run described by a file or a mapping; `sets` (key=value) win over `environment`, that over `source`.
+
+    ConfigError says all that is wrong, one line per fault.
+    """
+    layer = layers.from_file(source) if isinstance(source, Path) else layers.from_mapping(source, Path.cwd())
+    layer = layer.under(layers.from_environment(environment))
+    for text in sets:
+        layer = layer.under(layers.from_assignment(text))
+    return _checked(layer)
+
+
+def dump_yaml(config: RunConfig) -> str:
+    """The resolved configuration; `load` gives the same again."""
+    return yaml.safe_dump(as_mapping(config), sort_keys=False, allow_unicode=True)
+
+
+def as_mapping(config: RunConfig) -> dict[str, Any]:
+    """The resolved configuration in YAML's types."""
+    return config.model_dump(mode="json", exclude={"phases" if config.phases is None else "slots"})
+
+
+def _checked(layer: Layer) -> RunConfig:
+    faults = _name_faults(layer.data, "world", worlds()) + _name_faults(layer.data, "scheme", schemes())
+    if {"slots", "phases"} <= layer.data.keys():
+        faults.append("slots and phases are both given: keep one of them; slots: 100 is short for phases: {eval: 100}")
+    model = _model(_name_in(layer.data, "world"), _name_in(layer.data, "scheme"))
+    data = layer.data if "slots" in layer.data else {"phases": {}} | layer.data
+    try:
+        # As JSON, for its strictness: a list may be a tuple, a whole number a float, but nothing else is converted.
+        config = model.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        faults += [_attributed(line, layer) for line in in_words(error, model)]
+    except ValueError as error:  # a YAML alias that contains itself
+        faults.append(f"{error}; write the settings without it")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    config.check()
+    return config
+
+
+def _name_in(data: dict[str, Any], key: str) -> str | None:
+    """The name of the world or scheme, as far as there is one."""
+    chosen = data.get(key)
+    name = chosen.get("name") if isinstance(chosen, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _name_faults(data: dict[str, Any], key: str, known: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the name of the world or scheme; nothing is said here of its parameters."""
+    name = _name_in(data, key)
+    if name is None and key in data and not _lacks_name(data[key]):
+        return [not_allowed(key, data[key], f"must be one of {', '.join(known)}, or name and parameters")]
+    if name is None:
+        return [f"{key}.name: is missing; known: {', '.join(known)}"]
+    return [] if name in known else [f"{key}.name: {unknown(key, name, known)}"]
+
+
+def _lacks_name(chosen: Any) -> bool:
+    return isinstance(chosen, dict) and "name" not in chosen
+
+
+@cache
+def _model(world: str | None, scheme: str | None) -> type[RunConfig]:
+    """RunConfig with the parameters of this world and scheme in it; anything goes in place of unknown ones."""
+    chosen: dict[str, Any] = {
+        "world": (choice_model(worlds()[world]), ...) if world in worlds() else (Any, None),
+        "scheme": (choice_model(schemes()[scheme]), ...) if scheme in schemes() else (Any, None),
+    }
+    return create_model("RunConfig", __base__=RunConfig, **chosen)
+
+
+def _attributed(line: str, layer: Layer) -> str:
+    giver = layer.giver(line.partition(":")[0])
+    return f"{line} (given by {giver})" if giver else line
+
+
+def _said(choice: Choice) -> dict[str, Any]:
+    """Parameters as they cross a wire."""
+    return choice.model_dump(mode="json", exclude={"name"})

@@ -1,0 +1,84 @@
+"""What is wrong with what was given to us, in words: the key, the value and the cure."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+_LONGEST_VALUE = 60
+
+_CURES = {
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text; put quotes around it",
+    "literal_error": "must be {expected}",
+    "model_type": "must be keys with values",
+    "dict_type": "must be keys with values",
+}
+
+
+class ConfigError(ValueError):
+    """A run cannot be put together from what was given. One fault per line."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """No such name; the known ones, and the nearest of them."""
+    return f"no {what} named {name!r}; {_choices(name, sorted(known))}"
+
+
+def not_allowed(key: str, value: Any, cure: str) -> str:
+    """One fault: `world.rbs: 0 is not allowed: must be at least 1`."""
+    return f"{key}: {shown(value)} is not allowed: {cure}"
+
+
+def in_words(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """The faults pydantic found in data for `model`, one line each."""
+    return [_line(fault, model) for fault in error.errors(include_url=False)]
+
+
+def shown(value: Any) -> str:
+    """A value as its writer knows it from YAML, cut when long."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
+
+
+def _line(fault: ErrorDetails, model: type[BaseModel]) -> str:
+    key = ".".join(map(str, fault["loc"]))
+    match fault["type"]:
+        case "missing":
+            return f"{key}: is missing; give it a value"
+        case "extra_forbidden":
+            known = sorted(_model_at(model, fault["loc"][:-1]).model_fields)
+            return not_allowed(key, fault["input"], f"no such key; {_choices(str(fault['loc'][-1]), known)}")
+        case _:
+            return not_allowed(key, fault["input"], _cure(fault))
+
+
+def _cure(fault: ErrorDetails) -> str:
+    known = _CURES.get(fault["type"])
+    return known.format(**fault.get("ctx", {})) if known else fault["msg"].replace("Input should", "must")
+
+
+def _choices(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"known: {', '.join(known) or 'none'}{hint}"
+
+
+def _model_at(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model of a nested key; optional ones (`Phases | None`) included."""
+    for key in path:
+        hint = model.model_fields[str(key)].annotation
+        options = [hint, *getattr(hint, "__args__", ())]
+        model = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
+    return model

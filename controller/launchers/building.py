@@ -1,0 +1,19 @@
+"""From a plan to its world: the place where a run is put together, the same for every launcher."""
+
+from importlib import import_module
+
+import msgspec
+
+from channel_server.worlds.contract import World, WorldEntry
+from protocol.plan import RunPlan
+
+
+def build_world(plan: RunPlan) -> World:
+    """The plan's world, built."""
+    entry: WorldEntry = import_module(f"channel_server.worlds.{plan.world}").WORLD
+    return entry.build(msgspec.convert(plan.world_params, entry.params), seed=plan.seed, replicas=plan.replicas)
+
+
+def node_names(plan: RunPlan, world: World) -> list[str]:
+    """Who has to sit before the run begins: the agents, and the trainer if the scheme has one."""
+    return [*world.agents, *(["trainer"] if plan.choreography.has_trainer else [])]

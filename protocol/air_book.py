@@ -1,0 +1,83 @@
+"""The air book: one row per transmission attempt, and the toll summed from it. The same in every placement."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from protocol.kinds import Kind, LinkClass
+
+
+class Outcome(IntEnum):
+    """What became of an attempt: all copies delivered, or some not, and why."""
+
+    DELIVERED = 0
+    LOST = 1  # the signalling model lost it
+    GONE = 2  # a receiver was not there
+
+
+class AirRow(Struct, frozen=True, array_like=True, gc=False):
+    """One transmission attempt. A broadcast is one row; `copies` is the number of receivers it was delivered to."""
+
+    slot: int
+    turn: int
+    source: int
+    to: tuple[int, ...]
+    link: LinkClass
+    kind: Kind
+    attempt: int
+    outcome: Outcome
+    payload_bits: int
+    note_bytes: int
+    copies: int
+
+
+class Toll(Struct):
+    """What was told: distinct notes, what the air was charged, bytes as encoded once, copies as delivered."""
+
+    notes: int = 0
+    payload_bits: int = 0
+    note_bytes: int = 0
+    copies: int = 0
+    copy_bytes: int = 0
+
+    def add(self, row: AirRow) -> None:
+        """Book one row."""
+        self.notes += row.attempt == 1
+        self.payload_bits += row.payload_bits
+        self.note_bytes += row.note_bytes
+        self.copies += row.copies
+        self.copy_bytes += row.copies * row.note_bytes
+
+
+def encode_rows(rows: Iterable[AirRow]) -> bytes:
+    """Rows as a stream of MessagePack arrays: the content of air_book.msgpack."""
+    return b"".join(map(msgspec.msgpack.Encoder().encode, rows))
+
+
+def decode_rows(data: bytes) -> Iterator[AirRow]:
+    """The rows of air_book.msgpack. ValueError for a file that is cut or not an air book."""
+    import msgpack  # only readers of a finished run need it; nodes do not load it
+
+    unpacker = msgpack.Unpacker(max_buffer_size=0, use_list=False)
+    unpacker.feed(data)
+    for number, row in enumerate(unpacker):
+        yield _typed(number, row)
+
+
+def _typed(number: int, row: Any) -> AirRow:
+    try:
+        return msgspec.convert(row, AirRow)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"row {number} of the air book is damaged: {error}") from error
+
+
+def toll_by_kind(rows: Iterable[AirRow]) -> dict[str, Toll]:
+    """The toll per kind, kinds in the order of `Kind`, only those that occurred."""
+    tolls: dict[Kind, Toll] = defaultdict(Toll)
+    for row in rows:
+        tolls[row.kind].add(row)
+    return {kind.name.lower(): tolls[kind] for kind in sorted(tolls)}

@@ -1,0 +1,67 @@
+"""What the channel server is told of a run: the controller writes it, once, and it never changes."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from protocol.choreography import Choreography
+
+Fallback = Literal["hold", "silent", "random"]
+
+
+class PhasePlan(Struct, frozen=True):
+    """So many slots of a phase, in order of the plan."""
+
+    name: Literal["warmup", "train", "eval"]
+    slots: int
+
+
+class LossPlan(Struct, frozen=True):
+    """What happens when a node is lost. `fallback` acts for a lost agent; `fail` ends the run."""
+
+    on_loss: Literal["fallback", "fail"]
+    fallback: Fallback
+    lost_after_s: float
+
+
+class RecordPlan(Struct, frozen=True):
+    """What a run keeps. `values`: full values beside the trace's digests; `frames_slots`: frames of the first slots."""
+
+    values: bool
+    frames_slots: int
+    window_slots: int
+
+
+class PastEvent(Struct, frozen=True):
+    """A node lost at a turn, or rejoined at a slot, in a run that is replayed."""
+
+    event: Literal["lost", "rejoined"]
+    node: str
+    slot: int
+    turn: int
+
+
+class RunPlan(Struct, frozen=True):
+    """One run: world + scheme + signalling model + seed.
+
+    `episode_slots`: slots between two resets, None for endless. `replay`: None for a live run; else its losses and
+    rejoins happen exactly then and none other do.
+    """
+
+    run_id: str
+    seed: int
+    replicas: int
+    world: str
+    world_params: dict[str, Any]
+    scheme: str
+    scheme_params: dict[str, Any]
+    choreography: Choreography
+    phases: tuple[PhasePlan, ...]
+    episode_slots: int | None
+    loss: LossPlan
+    record: RecordPlan
+    replay: tuple[PastEvent, ...] | None = None
+
+    @property
+    def slots(self) -> int:
+        return sum(phase.slots for phase in self.phases)

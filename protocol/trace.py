@@ -1,0 +1,96 @@
+"""The trace of a run: an 8-byte digest per slot, turn, node and field; full values by setting.
+
+`trace.bin` is a plain array of ROW; `values.msgpack` a stream of MessagePack arrays [slot, turn, node, field, bytes].
+"""
+
+from enum import IntEnum
+from struct import Struct
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from xxhash import xxh3_64_intdigest
+
+ROW = np.dtype([("slot", "<u4"), ("turn", "<u2"), ("node", "<u2"), ("field", "u1"), ("digest", "<u8")])
+_pack = Struct("<IHHBQ").pack
+
+
+class TraceField(IntEnum):
+    """What a row of the trace is the digest of."""
+
+    MEASUREMENT = 0
+    ACTION = 1
+    NOTES = 2
+    REWARD = 3
+    METRICS = 4
+    WEIGHTS = 5
+
+
+WORLD_NODE = 0xFFFF  # the `node` of rows that belong to no node (METRICS)
+
+
+class TraceWriter:
+    """Collects rows; `drain` hands over their bytes and forgets them."""
+
+    def __init__(self, *, keep_values: bool) -> None:
+        self._rows: list[bytes] = []
+        self._values: list[bytes] = []
+        self._keep_values = keep_values
+
+    def add(self, slot: int, turn: int, node: int, field: TraceField, value: bytes) -> None:
+        """One recorded value."""
+        self._rows.append(_pack(slot, turn, node, field, xxh3_64_intdigest(value)))
+        if self._keep_values:
+            self._values.append(msgspec.msgpack.encode((slot, turn, node, field, value)))
+
+    def drain(self) -> tuple[bytes, bytes]:
+        """The bytes to append to trace.bin and values.msgpack."""
+        rows, values = b"".join(self._rows), b"".join(self._values)
+        self._rows.clear()
+        self._values.clear()
+        return rows, values
+
+
+class Parting(NamedTuple):
+    """Where two traces part: the first row in which they differ."""
+
+    row: int
+    slot: int
+    turn: int
+    node: int
+    field: TraceField
+    reason: str
+
+
+def read_rows(data: bytes) -> npt.NDArray[Any]:
+    """The rows of trace.bin, [rows]. ValueError when the file was cut inside a row."""
+    if len(data) % ROW.itemsize:
+        raise ValueError(f"the trace's length {len(data)} is not a multiple of {ROW.itemsize}: cut or not a trace")
+    return np.frombuffer(data, ROW)
+
+
+def first_parting(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Parting | None:
+    """The first row in which two traces differ, or None."""
+    shared = min(len(a), len(b))
+    different = np.flatnonzero(a[:shared] != b[:shared])
+    if different.size:
+        return _parting(int(different[0]), a, b)
+    if len(a) == len(b):
+        return None
+    longer = a if len(a) > len(b) else b
+    return _named(shared, longer[shared], f"one trace ends here ({len(a)} rows against {len(b)})")
+
+
+def _parting(index: int, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Parting:
+    same_place = all(a[index][key] == b[index][key] for key in ("slot", "turn", "node", "field"))
+    reason = "the values differ" if same_place else f"the other run has {_place(b[index])} here"
+    return _named(index, a[index], reason)
+
+
+def _named(index: int, row: Any, reason: str) -> Parting:
+    return Parting(index, int(row["slot"]), int(row["turn"]), int(row["node"]), TraceField(int(row["field"])), reason)
+
+
+def _place(row: Any) -> str:
+    return f"slot {row['slot']}, turn {row['turn']}, node {row['node']}, {TraceField(int(row['field'])).name.lower()}"

@@ -1,0 +1,102 @@
+"""The wire book: what each connection carried in each direction, split into notes, envelopes and framing.
+
+Framing is ZMTP 3.1 (https://rfc.zeromq.org/spec/37/): 64 bytes of greeting and a READY command per side, then 2 bytes
+before each frame of up to 255 bytes and 9 before longer ones.
+"""
+
+from msgspec import Struct
+
+_GREETING_BYTES = 64
+_READY_BODY_BYTES = (1 + 5) + (1 + 11 + 4 + 6) + (1 + 8 + 4 + 0)  # READY, Socket-Type (DEALER or ROUTER), Identity ""
+HANDSHAKE_BYTES = _GREETING_BYTES + 2 + _READY_BODY_BYTES
+
+
+def framing_bytes(frame_bytes: int) -> int:
+    """ZMTP's bytes before one frame."""
+    return 2 if frame_bytes <= 255 else 9
+
+
+class Leg(Struct):
+    """One direction of one connection."""
+
+    frames: int = 0
+    notes: int = 0
+    note_bytes: int = 0
+    emulation_bytes: int = 0
+    framing_bytes: int = HANDSHAKE_BYTES
+
+    def book(self, frame_bytes: int, notes: int, note_bytes: int) -> None:
+        """One frame of `frame_bytes`, of which `note_bytes` in `notes` notes are notes' bodies."""
+        self.frames += 1
+        self.notes += notes
+        self.note_bytes += note_bytes
+        self.emulation_bytes += frame_bytes - note_bytes
+        self.framing_bytes += framing_bytes(frame_bytes)
+
+    @property
+    def socket_bytes(self) -> int:
+        """All bytes handed to TCP."""
+        return self.note_bytes + self.emulation_bytes + self.framing_bytes
+
+
+class Connection(Struct):
+    """One connection's account. `undelivered_bytes`: handed to a connection that died before they were answered,
+    at most that much of `down` never arrived."""
+
+    peer: str
+    up: Leg
+    down: Leg
+    undelivered_bytes: int = 0
+
+
+class WireBook:
+    """The accounts of a channel server's connections, by the transport's name of the peer."""
+
+    def __init__(self) -> None:
+        self._open: dict[bytes, Connection] = {}
+        self._unanswered: dict[bytes, int] = {}
+        self.connections: list[Connection] = []
+
+    def up(self, peer: bytes, frame_bytes: int, notes: int, note_bytes: int) -> None:
+        """A frame from a peer; its first one opens the account."""
+        if peer not in self._open:
+            self._open[peer] = Connection("stranger", Leg(), Leg())
+            self.connections.append(self._open[peer])
+        self._open[peer].up.book(frame_bytes, notes, note_bytes)
+        self._unanswered[peer] = 0
+
+    def down(self, peer: bytes, frame_bytes: int, notes: int, note_bytes: int) -> None:
+        """A frame handed to the transport for a peer."""
+        self._open[peer].down.book(frame_bytes, notes, note_bytes)
+        self._unanswered[peer] += frame_bytes + framing_bytes(frame_bytes)
+
+    def name(self, peer: bytes, name: str) -> None:
+        """Whose account it is."""
+        self._open[peer].peer = name
+
+    def broke(self, peer: bytes) -> None:
+        """The connection died: what was sent since its last frame may not have arrived."""
+        if peer in self._open:
+            self._open[peer].undelivered_bytes = self._unanswered[peer]
+
+
+class WireTotals(Struct):
+    """Sums over connections, as in summary.json."""
+
+    note_bytes: int = 0
+    emulation_bytes: int = 0
+    framing_bytes: int = 0
+    socket_bytes: int = 0
+    undelivered_bytes: int = 0
+
+
+def totals(connections: list[Connection]) -> WireTotals:
+    """Both directions of all connections summed."""
+    legs = [leg for c in connections for leg in (c.up, c.down)]
+    return WireTotals(
+        note_bytes=sum(leg.note_bytes for leg in legs),
+        emulation_bytes=sum(leg.emulation_bytes for leg in legs),
+        framing_bytes=sum(leg.framing_bytes for leg in legs),
+        socket_bytes=sum(leg.socket_bytes for leg in legs),
+        undelivered_bytes=sum(c.undelivered_bytes for c in connections),
+    )

@@ -1,0 +1,40 @@
+"""Uniformly random resource blocks: what li2020 does in its first 2000 slots, and the floor of every comparison.
+
+Each pair draws, in every slot, one of its RB x power choices. It measures nothing and tells nothing.
+"""
+
+from protocol.choreography import Choreography, agents_act
+from protocol.messages import Welcome
+from schemes.contract import Answer, Card, Moment, NodePolicy, NoParams, Scheme
+from schemes.li2020.cell import cell_of, choose
+
+CARD = Card(
+    name="li2020/random",
+    summary="each pair draws a uniform RB (and power level) in every slot",
+    citation="li2020, sec. V (the first 2000 slots); as a benchmark ours",
+    equations="a ~ U{0 .. K L - 1}",
+    worlds=("d2d_underlay",),
+    sees="nothing",
+    tells="nothing",
+    deviations=("1. the paper has no random benchmark",),
+    reproduces="no figure; N = 10 / 30 / 50: cellular outage .005 / .016 / .028, D2D outage .28 / .29 / .29",
+    fallback="random",
+)
+
+
+class Random(NodePolicy):
+    """Without memory: a draw depends on the seed, the node and the slot alone."""
+
+    def __init__(self, welcome: Welcome, params: NoParams) -> None:
+        self._cell, self._action, self._replicas = cell_of(welcome), welcome.action, welcome.replicas
+
+    def answer(self, now: Moment) -> Answer:
+        choice = now.rng().integers(0, self._cell.choices, self._replicas)
+        return Answer(choose(self._action, choice, self._cell.rbs))
+
+
+def choreography(_params: NoParams) -> Choreography:
+    return Choreography((agents_act(),))
+
+
+SCHEME = Scheme(CARD, choreography, Random)

@@ -1,0 +1,118 @@
+"""Stochastic learning automata: each pair learns online which RB is quiet, from its own receiver and one bit of the BS.
+
+Every pair keeps a probability per RB, at first 1 / K, and draws its RB from it. After the slot it rewards what it did:
+
+    u = 0 if the CUE of its RB was in outage, else clip(1 - 10 log10(I / sigma^2) / 60, 0, 1)
+    p <- p + b u (e_a - p)                                        linear reward-inaction
+
+I is what its receiver heard on its RB besides its own signal: other pairs and the BS. The bit comes from the BS after
+the slot and is the only note. A bit that comes late rewards the RB of the slot it speaks of; a lost one teaches
+nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Gt, Le
+
+from protocol.choreography import Choreography, agents_act
+from protocol.kinds import Kind
+from protocol.messages import Letter, Welcome
+from protocol.params import param
+from protocol.spaces import Records
+from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
+from schemes.li2020.cell import cell_of, choose
+
+CARD = Card(
+    name="li2020/sla",
+    summary="online linear reward-inaction over the RBs; no training, one bit of feedback per slot",
+    citation=(
+        "li2020 names it [14] without details; after Sastry, Phansalkar, Thathachar, IEEE Trans. SMC 24(5), 1994, "
+        "and Wu et al., IEEE TVT 62(9), 2013"
+    ),
+    equations="p += b u (e_a - p); u = 1 - 10 log10(I / sigma^2) / 60 within [0, 1], 0 under cellular outage",
+    worlds=("d2d_underlay",),
+    sees="interference_over_noise [1], last_rb: the slot before, on its own RB",
+    tells="nothing; it is told 1 bit (1 byte) per pair and slot by the BS",
+    deviations=(
+        "1. the paper does not define its SLA: utility and step are ours",
+        "2. full power only",
+    ),
+    fallback="random",
+)
+
+_AWAITED_SLOTS = 64  # how many slots may pass before a missing bit is given up
+
+
+@dataclass(frozen=True)
+class Sla:
+    step: Annotated[float, Gt(0), Le(1)] = param(0.05, "b of the update", source="ours")
+    span_db: Annotated[float, Gt(0)] = param(
+        60.0, "interference this far above the noise is worth 0", unit="dB", source="ours"
+    )
+
+
+class Automaton(NodePolicy):
+    """`probability` [E, K]; `_awaited`: by slot, the RB used and its utility, until the BS has spoken of that slot."""
+
+    def __init__(self, welcome: Welcome, params: Sla) -> None:
+        self._rbs, self._action, self._params = cell_of(welcome).rbs, welcome.action, params
+        self.probability = np.full((welcome.replicas, self._rbs), 1.0 / self._rbs)
+        self._awaited: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]] = {}
+
+    def answer(self, now: Moment) -> Answer:
+        self._learn(now)
+        return Answer(choose(self._action, self._draw(now.rng()), self._rbs))
+
+    def begin_episode(self, episode: int) -> None:
+        self._awaited.clear()
+
+    def snapshot(self) -> dict[str, Any]:
+        awaited = {str(slot): list(pair) for slot, pair in self._awaited.items()}
+        return {"probability": self.probability.copy(), "awaited": awaited}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        self.probability = data["probability"]
+        self._awaited = {int(slot): (rb, utility) for slot, (rb, utility) in data["awaited"].items()}
+
+    def _learn(self, now: Moment) -> None:
+        self._remember(now.slot - 1, now.measurement)
+        for letter in now.inbox:
+            if letter.kind == Kind.FEEDBACK:
+                self._reward(letter)
+
+    def _remember(self, slot: int, measured: Records) -> None:
+        over_noise_db = 10 * np.log10(np.maximum(measured["interference_over_noise"], 1e-30))
+        utility = np.clip(1 - over_noise_db / self._params.span_db, 0, 1)
+        self._awaited[slot] = (measured["last_rb"].astype(np.int64), utility.astype(np.float64))
+        self._awaited.pop(slot - _AWAITED_SLOTS, None)
+
+    def _reward(self, letter: Letter) -> None:
+        if letter.slot not in self._awaited:
+            return
+        rb, utility = self._awaited.pop(letter.slot)
+        outage = np.frombuffer(letter.body, np.uint8)
+        self.probability = reinforce(self.probability, rb, self._params.step * utility * (outage == 0))
+
+    def _draw(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """One RB per replica, [E], by the inverse of the cumulated probabilities."""
+        cumulated = np.cumsum(self.probability, axis=1)
+        threshold = rng.random(len(cumulated)) * cumulated[:, -1]
+        return np.asarray((cumulated <= threshold[:, None]).sum(axis=1))
+
+
+def reinforce(
+    probability: npt.NDArray[np.float64], action: npt.NDArray[np.int64], weight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """p + weight (e_a - p): [E, K], [E], [E] in [0, 1]. A negative action was silence and teaches nothing."""
+    chosen = (action[:, None] == np.arange(probability.shape[1])).astype(np.float64)
+    return np.asarray(probability + np.where(action >= 0, weight, 0.0)[:, None] * (chosen - probability))
+
+
+def choreography(_params: Sla) -> Choreography:
+    return Choreography((agents_act(view="interference"),), feedback=("outage",))
+
+
+SCHEME = Scheme(CARD, choreography, Automaton, params=Sla)

@@ -1,0 +1,48 @@
+"""The paper's actor with random weights: what inference costs, and what a network is worth before it has learnt.
+
+Each pair feeds its standardised observation s_i through a network of two hidden layers, 512 and 128, ReLU between, and
+takes the choice of the largest output: the same arithmetic as a trained MAAC or NAAC pair at execution.
+"""
+
+import numpy as np
+
+from protocol.chance import Chance
+from protocol.choreography import Choreography, agents_act
+from protocol.messages import Welcome
+from schemes.contract import Answer, Card, Moment, NodePolicy, NoParams, Scheme
+from schemes.li2020.cell import cell_of, choose, inputs_of, standardise
+from schemes.parts.numpy_nets import Mlp, draw_mlp
+
+HIDDEN = (512, 128)  # li2020 sec. V
+
+CARD = Card(
+    name="li2020/untrained_actor",
+    summary="the paper's 512-128 actor with random weights, argmax",
+    citation="li2020, sec. III-B, V",
+    equations="a_i = argmax mu_i(s_i), mu_i drawn uniform in +-1 / sqrt(inputs) per layer",
+    worlds=("d2d_underlay",),
+    sees="s_i: own_gain_db, bs_gain_db (to the transmitter), interference_dbm (slot before), last_rb: [4K] or [K + 3]",
+    tells="nothing",
+    deviations=("1. never trained: a baseline of ours",),
+    fallback="random",
+)
+
+
+class Actor(NodePolicy):
+    """Without memory; the weights follow from the seed and the node."""
+
+    def __init__(self, welcome: Welcome, params: NoParams) -> None:
+        self._cell, self._action = cell_of(welcome), welcome.action
+        rng = Chance(welcome.seed, "actor", welcome.index).at(0, 0)
+        self._net = Mlp(draw_mlp(rng, (inputs_of(self._cell), *HIDDEN, self._cell.choices)))
+
+    def answer(self, now: Moment) -> Answer:
+        scores = self._net(standardise(self._cell, now.measurement))  # [E, K L]
+        return Answer(choose(self._action, np.argmax(scores, axis=1), self._cell.rbs))
+
+
+def choreography(_params: NoParams) -> Choreography:
+    return Choreography((agents_act(view="observation"),))
+
+
+SCHEME = Scheme(CARD, choreography, Actor)

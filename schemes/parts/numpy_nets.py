@@ -1,0 +1,53 @@
+"""Small networks for nodes: a float32 multilayer perceptron in numpy, so that who only acts never loads torch."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Weights = Mapping[str, Floats]
+
+
+def draw_mlp(rng: np.random.Generator, sizes: Sequence[int]) -> dict[str, Floats]:
+    """Random weights for layers of `sizes` [inputs, hidden ..., outputs], uniform in +-1 / sqrt(inputs of the layer).
+
+    Named as in torch's `nn.Sequential(Linear, ReLU, Linear, ...)`: "0.weight" [out, in], "0.bias" [out], "2.weight" ...
+    """
+    weights: dict[str, Floats] = {}
+    for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
+        bound = 1 / np.sqrt(inputs)
+        weights[f"{2 * layer}.weight"] = rng.uniform(-bound, bound, (outputs, inputs)).astype(np.float32)
+        weights[f"{2 * layer}.bias"] = rng.uniform(-bound, bound, outputs).astype(np.float32)
+    return weights
+
+
+class Mlp:
+    """ReLU between layers, none after the last. `Mlp(weights)(x)`: [E, inputs] to [E, outputs]."""
+
+    def __init__(self, weights: Weights) -> None:
+        names = sorted((name.removesuffix(".weight") for name in weights if name.endswith(".weight")), key=int)
+        if not names:
+            raise ValueError(f"no layers among {sorted(weights)}; expected 0.weight, 0.bias, 2.weight, ...")
+        self._layers = [_layer(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in names]
+
+    @property
+    def inputs(self) -> int:
+        return len(self._layers[0][0])
+
+    @property
+    def outputs(self) -> int:
+        return len(self._layers[-1][1])
+
+    def __call__(self, x: Floats) -> Floats:
+        *hidden, last = self._layers
+        for matrix, bias in hidden:
+            x = np.maximum(x @ matrix + bias, np.float32(0))
+        matrix, bias = last
+        return np.asarray(x @ matrix + bias)
+
+
+def _layer(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
+    """The matrix turned to [in, out] and laid out once, rather than at every pass."""
+    return np.ascontiguousarray(weight.T, np.float32), np.asarray(bias, np.float32)

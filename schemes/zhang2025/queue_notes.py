@@ -1,0 +1,17 @@
+"""Queue lengths as notes: two bytes per device."""
+
+import numpy as np
+import numpy.typing as npt
+
+_LONGEST = 65_535
+
+
+def encode_queues(tasks: npt.NDArray[np.integer]) -> bytes:
+    """Queue lengths [E, n], little-endian 16 bits each; a queue of more than 65535 tasks says 65535."""
+    body: bytes = np.minimum(tasks, _LONGEST).astype("<u2").tobytes()
+    return body
+
+
+def decode_queues(body: bytes, replicas: int) -> npt.NDArray[np.int64]:
+    """The inverse of `encode_queues`, [E, n]."""
+    return np.frombuffer(body, "<u2").reshape(replicas, -1).astype(np.int64)

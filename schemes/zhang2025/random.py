@@ -1,0 +1,47 @@
+"""Random scheduling: each agent gives each subband to one of its devices or to none, all equally likely.
+
+Not a row of the paper; the floor under those that are, and a first run that needs no note. It looks at nothing, so
+empty queues are scheduled too. In fig. 2 each device is spoiled by its agent's other one and by both of one neighbour,
+so it gets through on a subband with probability 1/3 * 1/3: 1/3 of a task per slot, hardly more than the light load.
+"""
+
+from typing import Any
+
+from protocol.choreography import Choreography, agents_act
+from protocol.messages import Welcome
+from protocol.spaces import Space
+from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
+
+
+class RandomAgent(NodePolicy):
+    """Draws uniformly from its actions."""
+
+    def __init__(self, action: Space, replicas: int) -> None:
+        self._silence = action.empty(replicas)
+        self._n_own = action.fields[0].high
+
+    def answer(self, now: Moment) -> Answer:
+        action = self._silence.copy()
+        action["device"] = now.rng().integers(0, self._n_own, action["device"].shape, endpoint=True)  # [E, H]
+        return Answer(action)
+
+
+def choreography(_: Any) -> Choreography:
+    return Choreography((agents_act(),))
+
+
+def agent(welcome: Welcome, _: Any) -> RandomAgent:
+    return RandomAgent(welcome.action, welcome.replicas)
+
+
+CARD = Card(
+    name="zhang2025/random",
+    summary="each subband to a device of one's own or to none, uniformly",
+    citation="ours, beside Zhang and Guo, Multi-Agent RL for Multi-Cell Spectrum and Power Allocation, 2025",
+    equations="none",
+    worlds=("conflict_graph",),
+    sees="nothing",
+    tells="nothing",
+    fallback="silent",
+)
+SCHEME = Scheme(CARD, choreography, agent)

@@ -1,0 +1,89 @@
+"""What a node knows of the conflict graph, parsed from the Welcome's facts."""
+
+from functools import cached_property
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from protocol.messages import Welcome
+
+Ids = tuple[int, ...]
+
+
+class Neighbour(Struct, frozen=True):
+    """An agent whose devices conflict with mine; `agent` is its node index."""
+
+    agent: int
+    devices: Ids
+
+
+class LocalTopology(Struct, frozen=True, dict=True):
+    """An agent's view. `spoils[i]`, `spoiled_by[i]`: ids in conflict with my i-th device, out of it and into it."""
+
+    subbands: int
+    n_devices: int
+    devices: Ids
+    spoils: tuple[Ids, ...]
+    spoiled_by: tuple[Ids, ...]
+    neighbours: tuple[Neighbour, ...]
+
+    @cached_property
+    def around(self) -> Ids:
+        """My devices, then the neighbours', in the order of their notes."""
+        return self.devices + tuple(device for other in self.neighbours for device in other.devices)
+
+    @cached_property
+    def rivals(self) -> npt.NDArray[np.bool_]:
+        """[n_own, n_around]: true where a device conflicts with mine, in either direction."""
+        conflicts = [{*out, *into} for out, into in zip(self.spoils, self.spoiled_by, strict=True)]
+        return np.array([[device in mine for device in self.around] for mine in conflicts], bool)
+
+    @cached_property
+    def columns(self) -> dict[int, slice]:
+        """Where each neighbour's devices stand in `around`, by node index."""
+        ends = len(self.devices) + np.cumsum([len(other.devices) for other in self.neighbours])
+        pairs = zip(self.neighbours, ends.tolist(), strict=True)
+        return {other.agent: slice(end - len(other.devices), end) for other, end in pairs}
+
+
+class WholeTopology(Struct, frozen=True, dict=True):
+    """The BS/cloud's view. `agents`: device ids of each; `conflicts`: pairs (i, n), i active makes n fail."""
+
+    subbands: int
+    agents: tuple[Ids, ...]
+    conflicts: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def owner(self) -> npt.NDArray[np.int64]:
+        """The serving agent of each device, [N], devices agent by agent."""
+        return np.repeat(np.arange(len(self.agents)), [len(own) for own in self.agents])
+
+    @cached_property
+    def spoils(self) -> npt.NDArray[np.bool_]:
+        """[N, N]: [i, n] is true where i active makes n fail."""
+        ids, conflicts = [device for own in self.agents for device in own], set(self.conflicts)
+        return np.array([[(i, n) in conflicts for n in ids] for i in ids], bool)
+
+
+def local_topology(welcome: Welcome) -> LocalTopology:
+    """An agent's topology. ValueError where the world has no conflict graph."""
+    return _parse(welcome, LocalTopology)
+
+
+def whole_topology(welcome: Welcome) -> WholeTopology:
+    """The trainer's topology. ValueError where the world has no conflict graph."""
+    return _parse(welcome, WholeTopology)
+
+
+_T = TypeVar("_T", LocalTopology, WholeTopology)
+
+
+def _parse(welcome: Welcome, kind: type[_T]) -> _T:
+    try:
+        return msgspec.convert(welcome.facts, kind)
+    except msgspec.ValidationError as error:
+        cure = "run it in the world 'conflict_graph'"
+        raise ValueError(f"{welcome.scheme} needs the facts of a conflict graph ({error}); {cure}") from None

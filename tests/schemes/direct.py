@@ -1,0 +1,189 @@
+"""A scheme and a world played together in plain Python: no wire, no gate, no delay, no loss.
+
+Notes told in a turn are readable in the next one; feedback told after a slot in turn 0 of the next slot.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from channel_server.worlds.contract import Told, World, WorldEntry
+from protocol.chance import Chance
+from protocol.choreography import CLOSING_SPEC, TurnSpec
+from protocol.kinds import NEIGHBOURS, TRAINER, Kind
+from protocol.messages import Letter, Note, Welcome
+from protocol.spaces import Records, Space
+from schemes.contract import Moment, NodePolicy, Scheme
+
+_NOTHING_MEASURED = Space()
+
+
+def welcome_for(
+    world: World, scheme: Scheme, index: int, params: Any = None, *, seed: int = 1, replicas: int = 1
+) -> Welcome:
+    """What the channel server would tell node `index` (an agent, or the trainer for len(agents))."""
+    params = scheme.params() if params is None else params
+    agents = len(world.agents)
+    is_agent = index < agents
+    return Welcome(
+        run_id="direct",
+        index=index,
+        names=[*world.agents, "trainer", *world.parties],
+        agents=agents,
+        scheme=scheme.card.name,
+        params=asdict(params) if is_dataclass(params) and not isinstance(params, type) else {},
+        seed=seed,
+        replicas=replicas,
+        choreography=scheme.choreography(params),
+        views={view: spaces[index] for view, spaces in world.views.items()} if is_agent else {},
+        action=world.actions[index] if is_agent else _NOTHING_MEASURED,
+        facts=world.facts(index),
+    )
+
+
+def play(
+    entry: WorldEntry,
+    world_params: Any,
+    scheme: Scheme,
+    scheme_params: Any = None,
+    *,
+    slots: int,
+    seed: int = 1,
+    replicas: int = 1,
+    episodes: int = 1,
+) -> dict[str, float]:
+    """Metric means, sum / count over all slots of all episodes (`slots` in each)."""
+    world = entry.build(world_params, seed=seed, replicas=replicas)
+    stage = Stage(world, scheme, scheme_params, seed=seed, replicas=replicas)
+    for episode in range(episodes):
+        stage.begin_episode(episode)
+        for _ in range(slots):
+            stage.play_slot()
+        stage.close()
+    return stage.means()
+
+
+class Stage:
+    """One run, slot by slot. `policies`: the agents', then the trainer's where the scheme has a cloud side."""
+
+    def __init__(self, world: World, scheme: Scheme, params: Any = None, *, seed: int = 1, replicas: int = 1) -> None:
+        self.world, self.seed, self.replicas = world, seed, replicas
+        self.n_agents = len(world.agents)
+        params = scheme.params() if params is None else params
+        self.choreography = scheme.choreography(params)
+        build = [scheme.node] * self.n_agents + ([scheme.cloud] if scheme.cloud else [])
+        self.policies: list[NodePolicy] = [
+            make(welcome_for(world, scheme, i, params, seed=seed, replicas=replicas), params)
+            for i, make in enumerate(build)
+        ]
+        self.note_bytes: Counter[Kind] = Counter()  # as told: a broadcast counts once
+        self.payload_bits: Counter[Kind] = Counter()
+        self.slots: list[dict[str, float]] = []  # metric means, slot by slot
+        self.sums = np.zeros(len(world.metrics))
+        self.counts = np.zeros(len(world.metrics))
+
+    def begin_episode(self, episode: int) -> None:
+        self.episode, self.slot = episode, 0
+        self.state = self.world.reset(episode)
+        self.actions = [self.world.silent(i) for i in range(self.n_agents)]
+        self.inboxes: defaultdict[int, list[Letter]] = defaultdict(list)
+        for policy in self.policies:
+            policy.begin_episode(episode)
+
+    def play_slot(self) -> None:
+        self.state = self.world.begin(self.state, self.episode, self.slot)
+        self.turn = 0
+        for spec in self.choreography.turns:
+            for _ in range(spec.repeat):
+                self._play(spec)
+        self.state, outcome = self.world.transmit(self.state, self.actions)
+        self.rewards = outcome.rewards  # [n_agents, E]
+        self._count(outcome.sums, outcome.counts)
+        for report in self.choreography.feedback:
+            self._publish(self.world.report(self.state, report))
+        self.slot += 1
+
+    def close(self) -> None:
+        """The closing turn; its measurement is the view the agents see first in a slot."""
+        views = [spec.view for spec in self.choreography.turns if spec.who == "agents"]
+        spec = TurnSpec(who="agents", step=CLOSING_SPEC.step, view=views[0] if views else "")
+        self.turn = 0
+        for moment, policy in zip(self._moments(list(range(self.n_agents)), spec), self.policies, strict=False):
+            policy.close(moment)
+
+    def means(self) -> dict[str, float]:
+        return self._ratios(self.sums, self.counts)
+
+    def _play(self, spec: TurnSpec) -> None:
+        if spec.who == "network":
+            self._publish(self.world.report(self.state, spec.view))
+            self.turn += 1
+            return
+        for nodes in self._asked(spec):
+            self._ask(nodes, spec)
+            self.turn += 1
+
+    def _asked(self, spec: TurnSpec) -> Iterator[list[int]]:
+        if spec.who == "trainer":
+            yield [self.n_agents]
+        elif spec.order == "all":
+            yield list(range(self.n_agents))
+        else:
+            rng = Chance(self.seed, "order").at(self.episode, self.slot, self.turn)
+            one_by_one = spec.order == "one by one"
+            order = range(self.n_agents) if one_by_one else rng.permutation(self.n_agents).tolist()
+            yield from ([node] for node in order)
+
+    def _ask(self, nodes: list[int], spec: TurnSpec) -> None:
+        moments = self._moments(nodes, spec)
+        answers = [self.policies[node].answer(moment) for node, moment in zip(nodes, moments, strict=True)]
+        for node, answer in zip(nodes, answers, strict=True):
+            if answer.action is not None:
+                self.actions[node] = answer.action
+            for note in answer.notes:
+                self._deliver(node, note)
+        if spec.step == "probe":
+            self.state = self.world.probe(self.state, self.actions)
+
+    def _moments(self, nodes: list[int], spec: TurnSpec) -> list[Moment]:
+        measured = self._measured(nodes, spec)
+        inboxes = [self.inboxes.pop(node, []) for node in nodes]
+        return [
+            Moment(self.slot, self.turn, spec.step, "eval", self.episode, seen, inbox, Chance(self.seed, "node", node))
+            for node, seen, inbox in zip(nodes, measured, inboxes, strict=True)
+        ]
+
+    def _measured(self, nodes: list[int], spec: TurnSpec) -> list[Records]:
+        if spec.who == "trainer" or not spec.view:
+            return [_NOTHING_MEASURED.empty(self.replicas)] * len(nodes)
+        records, spaces = self.world.measure(self.state, spec.view), self.world.views[spec.view]
+        return [spaces[node].decode(records[node].tobytes()) for node in nodes]
+
+    def _publish(self, told: list[Told]) -> None:
+        for party, note in told:
+            self._deliver(self.n_agents + 1 + party, note)
+
+    def _deliver(self, source: int, note: Note) -> None:
+        self.note_bytes[note.kind] += len(note.body)
+        self.payload_bits[note.kind] += 8 * len(note.body) if note.payload_bits is None else note.payload_bits
+        for node in self._receivers(source, note):
+            self.inboxes[node].append(Letter(source, note.kind, self.slot, self.turn, note.body))
+
+    def _receivers(self, source: int, note: Note) -> Iterator[int]:
+        for to in note.to:
+            if to == NEIGHBOURS:
+                yield from self.world.neighbours(self.state)[source]
+            else:
+                yield self.n_agents if to == TRAINER else to
+
+    def _count(self, sums: Any, counts: Any) -> None:
+        self.sums += sums
+        self.counts += counts
+        self.slots.append(self._ratios(sums, counts))
+
+    def _ratios(self, sums: Any, counts: Any) -> dict[str, float]:
+        pairs = zip(self.world.metrics, sums, counts, strict=True)
+        return {metric.name: float(s / c) if c else float("nan") for metric, s, c in pairs}

@@ -1,0 +1,39 @@
+"""The conflict graph world with a scheme of zhang2025 upon it."""
+
+from pathlib import Path
+from typing import Any
+
+from channel_server.worlds.conflict_graph import WORLD, ConflictGraphParams, State
+from schemes.contract import Scheme
+from tests.schemes.direct import Stage, play
+
+_UNEVEN = "agents: {a: [10, 3], b: [7], c: [1, 2, 5]}\nconflicts: {10: [3, 7], 7: [3, 1], 5: [7], 2: [5]}\n"
+
+
+def stage_of(
+    scheme: Scheme, params: Any = None, *, world: ConflictGraphParams | None = None, replicas: int = 1
+) -> Stage:
+    """A run at the beginning of its first episode."""
+    built = WORLD.build(ConflictGraphParams() if world is None else world, seed=1, replicas=replicas)
+    stage = Stage(built, scheme, params, seed=1, replicas=replicas)
+    stage.begin_episode(0)
+    return stage
+
+
+def state_of(stage: Stage) -> State:
+    """The world's state behind a stage."""
+    state: State = stage.state
+    return state
+
+
+def uneven(folder: Path) -> ConflictGraphParams:
+    """Three agents of 2, 1 and 3 devices, not all of one agent's in conflict with each other."""
+    path = folder / "uneven.yaml"
+    path.write_text(_UNEVEN, "utf-8")
+    return ConflictGraphParams(graph=str(path))
+
+
+def delay_slots(scheme: Scheme, load: float, params: Any = None, *, slots: int, replicas: int) -> float:
+    """Mean delay of a task in fig. 2."""
+    world = ConflictGraphParams(load=load)
+    return play(WORLD, world, scheme, params, slots=slots, replicas=replicas)["delay_slots"]

@@ -1,0 +1,103 @@
+"""Q-CSMA: independent sets, the contention against a slow loop, its delays, its notes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from channel_server.worlds.conflict_graph import ConflictGraphParams
+from protocol.kinds import Kind, LinkClass
+from protocol.snapshots import pack, unpack
+from schemes.zhang2025.q_csma import SCHEME, QCsmaParams
+from tests.schemes.direct import Stage
+from tests.schemes.zhang2025.stages import delay_slots, stage_of, state_of, uneven
+
+
+def exclusive(stage: Stage) -> np.typing.NDArray[np.bool_]:
+    """Pairs of devices that must not be active together, [N, N]: conflicts and own ones."""
+    graph = stage.world.graph  # type: ignore[attr-defined]
+    pairs: np.typing.NDArray[np.bool_] = graph.spoils | graph.spoils.T
+    for own in graph.own:
+        pairs[own, own] = True
+    return pairs & ~np.eye(len(pairs), dtype=bool)
+
+
+@pytest.mark.parametrize("replicas", [1, 9])
+def test_schedules_are_independent_sets_of_devices_with_tasks(tmp_path: Path, replicas: int) -> None:
+    for world in (ConflictGraphParams(load=0.5), uneven(tmp_path)):
+        stage = stage_of(SCHEME, QCsmaParams(window=4), world=world, replicas=replicas)
+        pairs = exclusive(stage)
+        for _ in range(60):
+            stage.play_slot()
+            active = state_of(stage).active.astype(int)  # [E, N, H]
+            assert not (active * (pairs.astype(int) @ active)).any()
+        assert stage.means()["success_ratio"] == 1.0
+        assert stage.means()["transmissions"] > 1
+
+
+def slow_winners(backoff: np.typing.NDArray[np.int16], pairs: np.typing.NDArray[np.bool_], window: int) -> set[int]:
+    """Who decides, for one replica and subband: backoffs [N], mini-slot by mini-slot."""
+    rivals = [set(np.flatnonzero(row).tolist()) for row in pairs]
+    sent: dict[int, int] = {}
+    for w in range(window):
+        ready = [n for n in range(len(backoff)) if backoff[n] == w and not rivals[n] & sent.keys()]
+        sent.update(dict.fromkeys(ready, w))
+    return {n for n, w in sent.items() if not any(sent.get(i) == w for i in rivals[n])}
+
+
+@pytest.mark.parametrize("window", [1, 2, 5, 16])
+def test_contention_is_that_of_a_slow_loop(window: int) -> None:
+    stage = stage_of(SCHEME, QCsmaParams(window), world=ConflictGraphParams(load=1.5), replicas=5)
+    pairs, winners = exclusive(stage), 0
+    for _ in range(10):
+        stage.play_slot()
+        minds = [policy.snapshot() for policy in stage.policies]
+        backoff = np.concatenate([mind["backoff"] for mind in minds], 1)  # [E, N, H]
+        earliest = np.concatenate([mind["earliest"] for mind in minds], 1)
+        for e in range(5):
+            for h in range(3):
+                chosen = set(np.flatnonzero(backoff[e, :, h] < earliest[e, :, h]).tolist())
+                assert chosen == slow_winners(backoff[e, :, h], pairs, window)
+                winners += len(chosen)
+    assert (winners > 0) == (window > 1)  # in one mini-slot all collide
+
+
+# fig. 8 has about 2.5 at 0.3; the card's table, 12,800 slots each
+@pytest.mark.parametrize(("window", "load", "expected_slots"), [(16, 0.3, 2.43), (16, 0.5, 5.2), (4, 0.3, 2.97)])
+def test_the_cards_mean_delays(window: int, load: float, expected_slots: float) -> None:
+    measured = delay_slots(SCHEME, load, QCsmaParams(window), slots=200, replicas=64)
+    assert measured == pytest.approx(expected_slots, rel=0.05)
+
+
+def test_each_intent_is_a_note_on_the_air() -> None:
+    stage = stage_of(SCHEME)
+    told = []
+    deliver = stage._deliver
+    stage._deliver = lambda source, note: (told.append(note), deliver(source, note))  # type: ignore
+    for _ in range(5):
+        stage.play_slot()
+    assert told
+    assert {(note.kind, note.link, len(note.body), note.payload_bits) for note in told} == {
+        (Kind.CONTROL, LinkClass.SIDELINK, 3, 5)
+    }
+
+
+def test_an_empty_queue_gives_its_subband_up() -> None:
+    stage = stage_of(SCHEME, world=ConflictGraphParams(load=0.0))
+    stage.play_slot()
+    assert not state_of(stage).active.any()
+    assert not stage.note_bytes
+
+
+def test_a_snapshot_in_the_middle_of_the_mini_slots_goes_on() -> None:
+    one, two = (stage_of(SCHEME, QCsmaParams(6), replicas=3) for _ in range(2))
+    for _ in range(3):
+        one.play_slot()
+        two.play_slot()
+        for policy in two.policies:
+            kept = unpack(pack(policy.snapshot()))
+            policy.begin_episode(0)
+            policy.restore(kept)
+    minds = [[pack(policy.snapshot()) for policy in stage.policies] for stage in (one, two)]
+    assert minds[0] == minds[1]
+    assert (state_of(one).active == state_of(two).active).all()
