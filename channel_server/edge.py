@@ -20,10 +20,9 @@ from protocol.transports.router import Router
 from protocol.wire_book import WireBook
 
 TELEMETRY_EVERY_S = 0.25
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.05
 SEATING_PATIENCE_S = 60.0
 GOODBYE_PATIENCE_S = 3.0
-_BATCH = 256  # frames taken before the other sockets are looked at
 
 
 def serve(plan: RunPlan, world: World, *, endpoint: str, owner: str, abandoned: Callable[[], bool]) -> None:
@@ -59,40 +58,32 @@ class Edge:
         self._first_slot_at = self._last_slot_at = 0.0
         self._awaiting: tuple[str, int, int] = ("", 0, 0)
         self._since = self._told_at = self._looked_at = time.monotonic()
-        self._poller = zmq.Poller()
-        for socket in (router.socket, router.monitor, line):
-            self._poller.register(socket, zmq.POLLIN)
 
     def run(self) -> None:
         """Until the run has ended."""
         self._tell(Listening(self._router.endpoint))
         while self._core.stage != "ended":
             try:
-                idle = not self._take_batch()
-                if idle:
-                    self._poller.poll(int(1000 * TELEMETRY_EVERY_S))
+                self._take_one()
                 now = time.monotonic()
-                if idle or now - self._looked_at > LOOK_EVERY_S:
+                if now - self._looked_at > LOOK_EVERY_S:
                     self._look_around(now)
             except Exception as error:  # the world or a scheme's data is at fault: the run ends, and says why
                 self._log_traceback(error)
                 self._send(self._core.fail(f"{type(error).__name__}: {error}"))
         self._report_end()
 
-    def _take_batch(self) -> bool:
-        """Handle frames that are there; False if there was none."""
-        receive, arrived, send = self._router.receive, self._frames.arrived, self._router.send
-        for count in range(_BATCH):
-            received = receive()
-            if received is None:
-                return count > 0
-            peer, frame = received
-            if frame is None:
-                self._core.garbled(peer, "frame in several parts")
-                continue
-            for to, outgoing in arrived(peer, frame):
-                send(to, outgoing)
-        return True
+    def _take_one(self) -> None:
+        """Handle the next frame, if one comes within a moment."""
+        received = self._router.receive()
+        if received is None:
+            return
+        peer, frame = received
+        if frame is None:
+            self._core.garbled(peer, "frame in several parts")
+            return
+        for to, outgoing in self._frames.arrived(peer, frame):
+            self._router.send(to, outgoing)
 
     def _look_around(self, now: float) -> None:
         """Broken connections, the owner's wishes, patience, telemetry."""

@@ -212,7 +212,7 @@ class Slots:
         if reply.action:
             self.recorder.trace.add(self.slot, self.turn, node, TraceField.ACTION, reply.action)
             actions = self._actions if spec.step == "act" else self._probed
-            actions[node] = self._world.actions[node].decode(reply.action)
+            actions[node] = self._world.actions[node].view(reply.action)
         if reply.outbox:
             self._post(node, reply.outbox)
 

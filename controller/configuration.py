@@ -136,17 +136,17 @@ class RunConfig(BaseModel):
 def load(
     source: Path | Mapping[str, Any],
     *,
-    sets: Iterable[str] = (),
     environment: Mapping[str, str] = _NO_VARIABLES,
+    overrides: Iterable[Layer] = (),
 ) -> RunConfig:
-    """The run described by a file or a mapping; `sets` (key=value) win over `environment`, that over `source`.
+    """The run described by a file or a mapping; `overrides` win over `environment`, that over `source`.
 
     ConfigError says all that is wrong, one line per fault.
     """
     layer = layers.from_file(source) if isinstance(source, Path) else layers.from_mapping(source, Path.cwd())
     layer = layer.under(layers.from_environment(environment))
-    for text in sets:
-        layer = layer.under(layers.from_assignment(text))
+    for override in overrides:
+        layer = layer.under(override)
     return _checked(layer)
 
 

@@ -25,7 +25,8 @@ class Layer:
 
     def under(self, other: "Layer") -> "Layer":
         """Both, where `other` wins."""
-        return Layer(_expanded(_merged(self.data, other.data)), self.givers | other.givers)
+        data = _merged(_expanded(self.data), other.data)
+        return Layer(_expanded(data), self.givers | other.givers)
 
     def giver(self, key: str) -> str:
         """Who gave a key, or something around or inside it; empty when it was the file."""
@@ -35,7 +36,7 @@ class Layer:
 
 def from_mapping(data: Mapping[str, Any], base: Path) -> Layer:
     """Settings as they are; relative files among the parameters of world and scheme start at `base`."""
-    return Layer(_anchored(_expanded(dict(data)), base))
+    return Layer(_anchored(dict(data), base))
 
 
 def from_file(path: Path) -> Layer:

@@ -14,6 +14,7 @@ import csv
 import json
 import secrets
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,10 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f"{self.path / 'trace.bin'}: {error}") from error
 
+    def trace_digest(self) -> str:
+        """A digest of the whole trace: equal for equal runs."""
+        return blake2b(self.read("trace.bin"), digest_size=16).hexdigest()
+
     def events(self) -> list[Event]:
         """What happened to the run, in order. ValueError where the file is damaged."""
         lines = self.read("events.jsonl").splitlines()
@@ -165,7 +170,7 @@ class RunFolder:
     def _ended(self, end: Ended) -> None:
         self._write_json("wire_book.json", msgspec.to_builtins(end.wire))
         told = {key: value for key, value in msgspec.structs.asdict(end).items() if key != "wire"}
-        self._write_json("meta.json", self.meta | told)
+        self._write_json("meta.json", self.meta | told | {"trace_digest": self.trace_digest()})
         self.log(f"{end.state} after {end.slots} slots" + (f": {end.reason}" if end.reason else ""))
 
     def _append(self, file: str, data: bytes) -> None:

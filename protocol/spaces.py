@@ -41,9 +41,13 @@ class Space(Struct, frozen=True, array_like=True, dict=True):
         """All-zero records, [E]."""
         return np.zeros(replicas, self.dtype)
 
+    def view(self, data: bytes) -> Records:
+        """Read-only records in the memory of `data`, [E]."""
+        return np.frombuffer(data, self.dtype)
+
     def decode(self, data: bytes) -> Records:
         """Records in fresh, writable memory, [E]."""
-        return np.frombuffer(data, self.dtype).copy()
+        return np.frombuffer(bytearray(data), self.dtype)
 
     def checker(self, replicas: int) -> Callable[[bytes], bool]:
         """A test of encoded records: right length, integers within bounds."""

@@ -259,9 +259,9 @@ class Cell:
         """Drop everybody, replica by replica from one draw, and settle the mean gains."""
         params, n, k = self.params, self.params.pairs, self.params.rbs
         uniform = chance.at(0, 0).random((self.replicas, k + 2 * n, 2))
-        cue_m = uniform_in_disc(uniform[:, :k], params.radius_m)  # [E, K, 2]
-        tx_m = uniform_in_disc(uniform[:, k : k + n], params.radius_m)  # [E, N, 2]
-        rx_m = tx_m + uniform_in_disc(uniform[:, k + n :], params.max_pair_distance_m)
+        self.cue_m = cue_m = uniform_in_disc(uniform[:, :k], params.radius_m)  # [E, K, 2]
+        self.tx_m = tx_m = uniform_in_disc(uniform[:, k : k + n], params.radius_m)  # [E, N, 2]
+        self.rx_m = rx_m = tx_m + uniform_in_disc(uniform[:, k + n :], params.max_pair_distance_m)
         bs_m = np.zeros((self.replicas, 1, 2))
         cellular, d2d = _path_losses(params)
         by_rb = (self.replicas, n, k)

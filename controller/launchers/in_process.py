@@ -7,7 +7,7 @@ from collections.abc import Callable
 from agent_node.core import agent_policy
 from agent_node.session import Session
 from channel_server.core import ChannelServer, Send
-from channel_server.frames import Frames, Outgoing
+from channel_server.frames import Frames
 from channel_server.worlds.contract import World
 from controller.launchers.building import build_world, node_names
 from controller.trainer import trainer_policy
@@ -22,41 +22,50 @@ TELEMETRY_EVERY_S = 0.25
 class Loopback:
     """Queues in place of wires: every message is still encoded and decoded.
 
-    `sessions` by peer; a peer's name is its node's. Advance with `step` until the core's stage is "ended".
+    Advance with `step` until the core's stage is "ended". `sessions`: the nodes, by their transport's name.
     """
 
     def __init__(self, plan: RunPlan, world: World) -> None:
         self.core = ChannelServer(plan, world, fingerprint())
+        self.sessions: dict[bytes, Session] = {}
+        self._plan = plan
+        self._names = node_names(plan, world)
         self._frames = Frames(self.core, None)
         self._down: deque[tuple[bytes, bytes]] = deque()
-        self.sessions: dict[bytes, Session] = {}
-        for name in node_names(plan, world):
-            build = trainer_policy if name == "trainer" else agent_policy
-            self.sessions[name.encode()] = Session(plan.run_id, name, build)
 
     def seat_all(self) -> None:
         """Every node says Hello."""
-        for peer, session in self.sessions.items():
-            self._to_server(peer, encode(session.hello()))
+        for name in self._names:
+            self.join(name.encode(), name)
+
+    def join(self, peer: bytes, name: str) -> None:
+        """A new node asks for a place."""
+        build = trainer_policy if name == "trainer" else agent_policy
+        self.sessions[peer] = Session(self._plan.run_id, name, build)
+        self.deliver(peer, encode(self.sessions[peer].hello()))
+
+    def leave(self, peer: bytes, reason: str) -> None:
+        """A node is gone, and with it what was on its way to it."""
+        del self.sessions[peer]
+        self.send(self.core.gone(peer, reason))
 
     def step(self) -> bool:
         """Deliver one frame to a node and its answers to the server; False if nothing is on its way."""
         if not self._down:
             return False
         peer, frame = self._down.popleft()
-        for answer in self.sessions[peer].handle(decode_for_node(frame)):
-            self._to_server(peer, encode(answer))
+        if session := self.sessions.get(peer):
+            for answer in session.handle(decode_for_node(frame)):
+                self.deliver(peer, encode(answer))
         return True
 
     def send(self, sends: list[Send]) -> None:
         """What the core wants sent."""
-        self._queue(self._frames.encoded(sends))
+        self._down.extend(self._frames.encoded(sends))
 
-    def _to_server(self, peer: bytes, frame: bytes) -> None:
-        self._queue(self._frames.arrived(peer, frame))
-
-    def _queue(self, outgoing: Outgoing) -> None:
-        self._down.extend(outgoing)
+    def deliver(self, peer: bytes, frame: bytes) -> None:
+        """A frame reaches the server."""
+        self._down.extend(self._frames.arrived(peer, frame))
 
 
 def run_in_process(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) -> Ended:

@@ -66,6 +66,9 @@ class Automaton(NodePolicy):
         self._learn(now)
         return Answer(choose(self._action, self._draw(now.rng()), self._rbs))
 
+    def close(self, now: Moment) -> None:
+        self._learn(now)
+
     def begin_episode(self, episode: int) -> None:
         self._awaited.clear()
 

@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from channel_server.worlds.conflict_graph import WORLD, ConflictGraphParams, State
-from schemes.contract import Scheme
+from channel_server.worlds.conflict_graph import WORLD, ConflictGraph, ConflictGraphParams, State
+from channel_server.worlds.graphs import Graph
+from protocol.chance import Chance
+from protocol.choreography import TurnSpec
+from protocol.spaces import Space
+from schemes.contract import Moment, Scheme
 from tests.schemes.direct import Stage, play
 
 _UNEVEN = "agents: {a: [10, 3], b: [7], c: [1, 2, 5]}\nconflicts: {10: [3, 7], 7: [3, 1], 5: [7], 2: [5]}\n"
@@ -24,6 +28,20 @@ def state_of(stage: Stage) -> State:
     """The world's state behind a stage."""
     state: State = stage.state
     return state
+
+
+def graph_of(stage: Stage) -> Graph:
+    """The graph that a stage is played on."""
+    assert isinstance(stage.world, ConflictGraph)
+    return stage.world.graph
+
+
+def moment_of(stage: Stage, node: int, turn: int, spec: TurnSpec) -> Moment:
+    """What `node` would find in such a turn of the coming slot, with nothing in its inbox."""
+    state = stage.world.begin(stage.state, stage.episode, stage.slot)
+    seen = stage.world.measure(state, spec.view)[node] if spec.view else Space().empty(stage.replicas)
+    chance = Chance(stage.seed, "node", node)
+    return Moment(stage.slot, turn, spec.step, "eval", stage.episode, seen, [], chance)
 
 
 def uneven(folder: Path) -> ConflictGraphParams:

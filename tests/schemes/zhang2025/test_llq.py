@@ -8,7 +8,7 @@ import pytest
 from protocol.kinds import Kind
 from protocol.snapshots import pack, unpack
 from schemes.zhang2025.llq import SCHEME, longest_queues
-from tests.schemes.zhang2025.stages import delay_slots, stage_of, state_of, uneven
+from tests.schemes.zhang2025.stages import delay_slots, graph_of, stage_of, state_of, uneven
 
 RIVALS = np.array([[0, 1, 1, 0], [1, 0, 0, 1]], bool)  # two own devices and one neighbour of each; own ones conflict
 
@@ -48,21 +48,21 @@ def test_published_mean_delays(load: float, low: float, high: float) -> None:
     assert low < delay_slots(SCHEME, load, slots=1000, replicas=32) < high
 
 
-def test_only_who_is_longest_around_is_on_the_air(tmp_path: Path) -> None:
+def test_who_is_on_the_air_is_longest_around_and_who_is_longest_is_on_the_air(tmp_path: Path) -> None:
     for world in (None, uneven(tmp_path)):
         stage = stage_of(SCHEME, world=world, replicas=8)
-        graph = stage.world.graph  # type: ignore[attr-defined]
+        graph = graph_of(stage)
         rivals = graph.spoils | graph.spoils.T
         for _ in range(30):
+            zeta = stage.world.begin(stage.state, 0, stage.slot).queues.lengths  # [E, N]
             stage.play_slot()
-            state = state_of(stage)
-            zeta = state.left + np.minimum(state.succeeded.sum(2), 3)
-            zeta = state.queues.lengths if not state.succeeded.any() else zeta
-            active = state.active[:, :, 0]
-            assert (state.active == active[:, :, None]).all()  # one draw for all subbands
-            spoiled = ~state.succeeded[:, :, 0]
-            longer = (rivals[None] & (state.left[:, None, :] > state.left[:, :, None])).any(2)
-            assert not (active & spoiled & longer & (zeta == 0)).any()
+            active = state_of(stage).active  # [E, N, H]
+            around = np.where(rivals, zeta[:, None, :], -1).max(2)
+            assert (active == active[:, :, :1]).all()  # one draw for all subbands
+            assert ((zeta >= around) & (zeta > 0))[active[:, :, 0]].all()
+            agent_on_air = np.stack([active[:, own, 0].any(1) for own in graph.own], 1)  # [E, K]
+            alone_longest = np.stack([((zeta > around) & (zeta > 0))[:, own].any(1) for own in graph.own], 1)
+            assert agent_on_air[alone_longest].all()
 
 
 def test_what_it_tells_is_what_the_card_says() -> None:

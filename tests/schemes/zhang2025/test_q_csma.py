@@ -2,20 +2,22 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from channel_server.worlds.conflict_graph import ConflictGraphParams
 from protocol.kinds import Kind, LinkClass
+from protocol.messages import Letter
 from protocol.snapshots import pack, unpack
 from schemes.zhang2025.q_csma import SCHEME, QCsmaParams
 from tests.schemes.direct import Stage
-from tests.schemes.zhang2025.stages import delay_slots, stage_of, state_of, uneven
+from tests.schemes.zhang2025.stages import delay_slots, graph_of, moment_of, stage_of, state_of, uneven
 
 
 def exclusive(stage: Stage) -> np.typing.NDArray[np.bool_]:
     """Pairs of devices that must not be active together, [N, N]: conflicts and own ones."""
-    graph = stage.world.graph  # type: ignore[attr-defined]
+    graph = graph_of(stage)
     pairs: np.typing.NDArray[np.bool_] = graph.spoils | graph.spoils.T
     for own in graph.own:
         pairs[own, own] = True
@@ -62,7 +64,7 @@ def test_contention_is_that_of_a_slow_loop(window: int) -> None:
     assert (winners > 0) == (window > 1)  # in one mini-slot all collide
 
 
-# fig. 8 has about 2.5 at 0.3; the card's table, 12,800 slots each
+# fig. 8 has about 2.5 at 0.3; the card's table, 12,800 slots each from empty queues
 @pytest.mark.parametrize(("window", "load", "expected_slots"), [(16, 0.3, 2.43), (16, 0.5, 5.2), (4, 0.3, 2.97)])
 def test_the_cards_mean_delays(window: int, load: float, expected_slots: float) -> None:
     measured = delay_slots(SCHEME, load, QCsmaParams(window), slots=200, replicas=64)
@@ -70,16 +72,37 @@ def test_the_cards_mean_delays(window: int, load: float, expected_slots: float) 
 
 
 def test_each_intent_is_a_note_on_the_air() -> None:
-    stage = stage_of(SCHEME)
-    told = []
-    deliver = stage._deliver
-    stage._deliver = lambda source, note: (told.append(note), deliver(source, note))  # type: ignore
-    for _ in range(5):
-        stage.play_slot()
-    assert told
-    assert {(note.kind, note.link, len(note.body), note.payload_bits) for note in told} == {
-        (Kind.CONTROL, LinkClass.SIDELINK, 3, 5)
-    }
+    stage = stage_of(SCHEME, QCsmaParams(window=1), world=ConflictGraphParams(load=50.0))
+    moment = moment_of(stage, 0, 0, stage.choreography.turns[0])
+    notes = stage.policies[0].answer(moment).notes
+    assert [note.body for note in notes] == [bytes([device, 0, h]) for device in (1, 2) for h in range(3)]
+    assert {(note.kind, note.link, note.payload_bits) for note in notes} == {(Kind.CONTROL, LinkClass.SIDELINK, 5)}
+
+
+def test_an_intent_of_an_earlier_slot_was_not_heard() -> None:
+    stage = stage_of(SCHEME, world=ConflictGraphParams(load=50.0))
+    stage.play_slot()
+    moment = moment_of(stage, 0, 15, stage.choreography.turns[1])
+    late = Letter(1, Kind.CONTROL, stage.slot - 1, 0, bytes([3, 0, 0]))
+    before = pack(stage.policies[0].snapshot())
+    stage.policies[0].answer(moment._replace(inbox=[late]))
+    assert pack(stage.policies[0].snapshot()) == before
+    stage.policies[0].answer(moment._replace(inbox=[msgspec.structs.replace(late, slot=stage.slot)]))
+    assert (stage.policies[0].snapshot()["earliest"][0, :, 0] == 0).all()
+
+
+def test_a_chosen_device_waits_for_its_agents_other_one(tmp_path: Path) -> None:
+    """Devices 1 and 2 of the agent are not in conflict, but a subband carries one of them."""
+    stage = stage_of(SCHEME, world=uneven(tmp_path))
+    policy, moment = stage.policies[2], moment_of(stage, 2, 16, stage.choreography.turns[-1])
+    moment.measurement["tasks"] = 10_000
+    moment.measurement["active"][:, 1] = 1
+    mind = policy.snapshot()
+    mind["backoff"][:, 0] = 3  # device 1 has won its mini-slot
+    policy.restore(mind)
+    action = policy.answer(moment).action
+    assert action is not None
+    assert (action["device"] == 2).all()
 
 
 def test_an_empty_queue_gives_its_subband_up() -> None:

@@ -1,7 +1,5 @@
 """Facts parsed: who conflicts with whom."""
 
-from dataclasses import asdict
-
 import msgspec
 import pytest
 
@@ -37,4 +35,3 @@ def test_another_world_is_refused_with_the_cure() -> None:
     foreign = msgspec.structs.replace(welcome(0), facts={"rbs": 10})
     with pytest.raises(ValueError, match=r"zhang2025/llq needs the facts of a conflict graph.*'conflict_graph'"):
         SCHEME.node(foreign, SCHEME.params())
-    assert asdict(SCHEME.params()) == {}

@@ -1,0 +1,59 @@
+"""Runs from Python: the same configuration, the same run, the same folder as `airtoll run`.
+
+What puts a run together is imported only when it is asked for: processes that a run starts may import the script that
+started it, and with it this package, and a node shall load neither pydantic nor a learner.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from controller.configuration import RunConfig
+    from controller.run_folder import RunFolder
+    from protocol.plan import PastEvent
+    from protocol.telemetry import Telemetry
+
+
+def run(
+    config: str | Path | Mapping[str, Any], *, folder: str | Path | None = None, **overrides: Any
+) -> dict[str, Any]:
+    """Carry out a run and return its summary (the content of summary.json).
+
+    `config`: a YAML file or a mapping. `overrides`: settings that win over it, nested ones as mappings, such as
+    world={"pairs": 20}. `folder`: the run's folder itself instead of a new one under `out`.
+    ConfigError when no run can be put together; a run that failed says so in the summary's `state` and `reason`.
+    """
+    from controller import layers
+    from controller.configuration import load
+    from controller.run_folder import RunFolder
+
+    source = Path(config) if isinstance(config, str | Path) else config
+    over = layers.from_mapping(overrides, Path.cwd())
+    resolved = load(source, environment=os.environ, overrides=[over])
+    at = None if folder is None else Path(folder)
+    return carry_out(resolved, RunFolder.create(resolved, at=at), _unwatched)
+
+
+def _unwatched(telemetry: "Telemetry") -> None:
+    """Nobody looks on."""
+
+
+def carry_out(
+    config: "RunConfig",
+    folder: "RunFolder",
+    watch: "Callable[[Telemetry], None]",
+    *,
+    replay: "tuple[PastEvent, ...] | None" = None,
+) -> dict[str, Any]:
+    """Execute the run into its folder; the summary. An interrupted run has its summary written before it is raised."""
+    from controller.runs import execute
+
+    plan = config.plan(folder.meta["run_id"], replay=replay)
+    try:
+        execute(plan, config.placement, folder, watch)
+    except KeyboardInterrupt:
+        folder.summarise()
+        raise
+    return folder.summarise()

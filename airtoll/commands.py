@@ -1,0 +1,237 @@
+"""What people type. Exit codes: 0 done, 1 the run failed or traces differ, 2 bad usage, 130 interrupted."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from airtoll import __version__, overview, tables
+from airtoll.api import carry_out
+from airtoll.diff import compare
+from airtoll.frames import frame_lines
+from airtoll.progress import watching
+from airtoll.toll import By, toll_by
+from controller import catalogue, layers
+from controller.configuration import RunConfig, load
+from controller.faults import ConfigError
+from controller.run_folder import NotARunError, RunFolder
+from protocol.plan import PastEvent
+
+_FAILED, _USAGE = 1, 2
+
+
+class Format(Enum):
+    """How a result is written to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Place(Enum):
+    """Where the nodes live."""
+
+    PROCESSES = "processes"
+    IN_PROCESS = "in-process"
+
+
+class _Commands(TyperGroup):
+    """Commands whose users get one message where there is no run to speak of."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ConfigError, NotARunError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(_USAGE) from error
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
+AsFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder itself: new or empty.")]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"airtoll {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def airtoll(
+    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True)] = False,
+) -> None:
+    """An emulated radio network whose nodes learn, with every byte they tell each other measured."""
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The run's YAML file.")],
+    sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Wins over the file.")] = None,
+    placement: Annotated[Place | None, typer.Option(help="Where the nodes live.")] = None,
+    out: Out = None,
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """Carry out a run: progress, the radio's results, the toll, the folder's path."""
+    given = [*(sets or []), *([f"placement={placement.value}"] if placement else [])]
+    overrides = [layers.from_assignment(text) for text in given]
+    config = load(file, environment=os.environ, overrides=overrides)
+    folder = RunFolder.create(config, at=out, command=sys.argv)
+    summary = _watched(config, folder)
+    if as_format is Format.JSON:
+        _print_json(summary)
+    else:
+        _print_results(folder, summary)
+    _exit_with(summary)
+
+
+@app.command()
+def replay(folder: Folder, out: Out = None) -> None:
+    """Run a folder's run again in one process, with its losses and rejoins, and compare the traces."""
+    past = RunFolder.open(folder)
+    config = load(folder / "config.yaml", overrides=[layers.from_assignment("placement=in-process")])
+    with _damage_told():
+        losses = past.losses()
+    again = RunFolder.create(config, at=out or folder / "replay", command=sys.argv)
+    _exit_with_unless_same(past, again, _watched(config, again, replay=losses))
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run's folder.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another run's folder.")],
+) -> None:
+    """Compare two runs bit for bit; name slot, turn, node and field where they part."""
+    _print_verdict(RunFolder.open(a), RunFolder.open(b))
+
+
+@app.command()
+def toll(
+    folder: Folder,
+    by: Annotated[
+        By, typer.Option(help="Sum per kind of note, per node that told it, or per class of link.")
+    ] = By.KIND,
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """What the nodes told each other, and what it cost."""
+    past = RunFolder.open(folder)
+    with _damage_told():
+        tolls = {name: msgspec.structs.asdict(told) for name, told in toll_by(past, by).items()}
+        meta = past.meta
+    if as_format is Format.JSON:
+        _print_json(tolls)
+    else:
+        slots, probes = meta.get("slots", 0), meta.get("probes", 0)
+        _print(tables.toll(tolls, by=by.value, slots=slots, agents=meta["agents"], probes=probes))
+
+
+@app.command()
+def frames(
+    folder: Folder, limit: Annotated[int | None, typer.Option(min=1, help="Only so many, from the first.")] = None
+) -> None:
+    """The recorded frames, decoded and named."""
+    RunFolder.open(folder)
+    with _damage_told():
+        lines = list(frame_lines(folder))
+    for line in lines[:limit]:
+        typer.echo(line)
+
+
+@app.command()
+def worlds(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None, as_format: AsFormat = Format.TEXT
+) -> None:
+    """The worlds there are, or all parameters of one."""
+    chosen = catalogue.worlds() if name is None else {name: catalogue.world_named(name)}
+    if as_format is Format.JSON:
+        _print_json({n: overview.as_data(w) | {"parameters": overview.parameters(w)} for n, w in chosen.items()})
+    elif name is None:
+        _print(overview.world_list(chosen))
+    else:
+        _print(overview.world_list(chosen), overview.params_table(chosen[name]))
+
+
+@app.command()
+def schemes(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None, as_format: AsFormat = Format.TEXT
+) -> None:
+    """The schemes there are, or the whole card of one."""
+    chosen = catalogue.schemes() if name is None else {name: catalogue.scheme_named(name)}
+    if as_format is Format.JSON:
+        _print_json({n: overview.as_data(s.card) | {"parameters": overview.parameters(s)} for n, s in chosen.items()})
+    elif name is None:
+        _print(overview.scheme_list(chosen))
+    else:
+        _print(overview.card_table(chosen[name].card), overview.params_table(chosen[name]))
+
+
+def _watched(config: RunConfig, folder: RunFolder, *, replay: tuple[PastEvent, ...] | None = None) -> dict[str, Any]:
+    """Carry the run out with its progress on stderr."""
+    slots = sum(phase.slots for phase in config.schedule)
+    try:
+        with watching(Console(stderr=True), slots) as watch:
+            return carry_out(config, folder, watch, replay=replay)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what there is lies in {folder.path}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _exit_with(summary: dict[str, Any]) -> None:
+    if summary["state"] != "done":
+        typer.echo(f"the run {summary['state']}: {summary['reason']}", err=True)
+        raise typer.Exit(_FAILED)
+
+
+def _exit_with_unless_same(past: RunFolder, again: RunFolder, summary: dict[str, Any]) -> None:
+    """A run that failed is replayed well when it fails again in the same way."""
+    typer.echo(f"replayed in {again.path}")
+    _print_verdict(past, again)
+    if summary["state"] != past.meta["state"]:
+        _exit_with(summary)
+
+
+def _print_verdict(a: RunFolder, b: RunFolder) -> None:
+    with _damage_told():
+        verdict = compare(a, b)
+    for line in verdict.lines:
+        typer.echo(line)
+    if not verdict.equal:
+        raise typer.Exit(_FAILED)
+
+
+def _print_results(folder: RunFolder, summary: dict[str, Any]) -> None:
+    about = {"slots": summary["slots"], "agents": folder.meta["agents"], "probes": summary["probes"]}
+    _print(tables.radio(summary), tables.toll(summary["toll"], by="kind", **about))
+    typer.echo(str(folder.path))
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """A file that cannot be read is told, not traced back."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(_FAILED) from error
+
+
+def _print(*parts: Any) -> None:
+    console = Console()
+    for part in parts:
+        console.print(part)
+
+
+def _print_json(data: Any) -> None:
+    typer.echo(json.dumps(data, indent=2))

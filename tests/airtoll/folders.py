@@ -1,0 +1,94 @@
+"""Folders of small runs, fed with telemetry made by hand."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from controller.configuration import RunConfig, load
+from controller.run_folder import RunFolder
+from protocol.air_book import AirRow, Outcome, encode_rows
+from protocol.fingerprint import fingerprint
+from protocol.kinds import Kind, LinkClass
+from protocol.telemetry import Chunk, Ended, Event, Window
+from protocol.trace import WORLD_NODE, TraceField, TraceWriter
+from protocol.wire_book import Connection, Leg
+
+CELL: dict[str, Any] = {
+    "world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2},
+    "scheme": "li2020/random",
+    "slots": 4,
+    "placement": "in-process",
+}
+
+
+def config(**changes: Any) -> RunConfig:
+    """A cell of three pairs, for four slots."""
+    return load(CELL | changes)
+
+
+def ended(**changes: Any) -> Ended:
+    """A run that went well."""
+    told: dict[str, Any] = {
+        "state": "done",
+        "reason": "",
+        "slots": 4,
+        "wall_s": 0.5,
+        "probes": 0,
+        "dropped": {},
+        "missed": {},
+        "wire": [],
+        "fingerprint": fingerprint(),
+    }
+    return Ended(**told | changes)
+
+
+def traced(*, slots: int = 4, values: bool = False, last: bytes = b"last") -> list[Chunk]:
+    """A trace of two rows per slot; `last` is the last slot's action of pair-1."""
+    writer = TraceWriter(keep_values=values)
+    for slot in range(slots):
+        writer.add(slot, 0, 1, TraceField.ACTION, last if slot == slots - 1 else b"%d" % slot)
+        writer.add(slot, 1, WORLD_NODE, TraceField.METRICS, bytes(8))
+    rows, kept = writer.drain()
+    return [Chunk("trace.bin", rows), *([Chunk("values.msgpack", kept)] if values else [])]
+
+
+def air(source: int, kind: Kind, *, attempt: int = 1, bits: int = 36, size: int = 5, copies: int = 2) -> AirRow:
+    """A broadcast over the sidelink."""
+    return AirRow(0, 0, source, (1, 2), LinkClass.SIDELINK, kind, attempt, Outcome.DELIVERED, bits, size, copies)
+
+
+def window(phase: str, first: int, last: int, total: float, count: float) -> Window:
+    """A window of one metric."""
+    return Window(phase, first, last, {"rate": total, "idle": 0.0}, {"rate": count, "idle": 0.0})
+
+
+def connection() -> Connection:
+    """200 bytes up, of which 40 in notes; a handshake down."""
+    up = Leg()
+    up.book(200, 4, 40)
+    return Connection("pair-0", up, Leg(), 7)
+
+
+def make(at: Path, telemetry: Iterable[Any], **changes: Any) -> RunFolder:
+    """A folder that was told all this."""
+    folder = RunFolder.create(config(**changes), at=at, command=["airtoll", "run", "cell.yaml"])
+    for told in telemetry:
+        folder(told)
+    return folder
+
+
+def finished(at: Path, *, values: bool = False, last: bytes = b"last") -> RunFolder:
+    """A folder with a bit of everything, summary included."""
+    folder = make(
+        at,
+        [
+            *traced(values=values, last=last),
+            Chunk("air_book.msgpack", encode_rows([air(0, Kind.NEIGHBOUR), air(2, Kind.CSI, bits=64, size=8)])),
+            window("eval", 0, 3, 6.0, 4.0),
+            Event("lost", 2, 0, "pair-1", "connection gone"),
+            Event("warning", 2, 0, "pair-2", "slow"),
+            ended(),
+        ],
+    )
+    folder.summarise()
+    return folder

@@ -1,0 +1,227 @@
+"""The channel server without sockets: races and faults as lists of events."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.launchers.building import build_world
+from controller.launchers.in_process import Loopback
+from protocol.codec import encode
+from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Refused, Reply
+from protocol.plan import RunPlan
+from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons, stepping
+
+SCHEMES = ["li2020/random", "li2020/greedy_central", "li2020/sla", "zhang2025/llq"]
+
+
+def _clean(scheme: str) -> Recording:
+    return in_process(plan_for(scheme, slots=12))
+
+
+def _junk(kind: str, plan: RunPlan, slot: int) -> bytes:
+    """A frame that must change nothing."""
+    match kind:
+        case "garbage":
+            return b"\xc1\xff"
+        case "truncated":
+            return encode(Reply(slot, 0, b"ab", []))[:-1]
+        case "late":
+            return encode(Reply(slot - 1, 0, b"", []))
+        case "early":
+            return encode(Reply(slot + 5, 0, b"", []))
+        case "taken place":
+            return encode(Hello(PROTOCOL_VERSION, plan.run_id, build_world(plan).agents[0], {}))
+        case "other run":
+            return encode(Hello(PROTOCOL_VERSION, "another", "pair-0", {}))
+        case "foreign version":
+            return msgspec.msgpack.encode([1, PROTOCOL_VERSION + 1, "of", "tomorrow"])
+        case "no such place":
+            return encode(Hello(PROTOCOL_VERSION, plan.run_id, "pair-x", {}))
+        case _:
+            return encode(Refused("me?"))
+
+
+KINDS = ["garbage", "truncated", "late", "early", "taken place", "other run", "foreign version", "no such place", "odd"]
+
+
+@settings(max_examples=25)
+@given(
+    scheme=st.sampled_from(SCHEMES),
+    junk=st.lists(st.tuples(st.integers(0, 150), st.sampled_from(KINDS), st.booleans()), max_size=30),
+)
+def test_junk_at_any_moment_leaves_the_trace_as_it_is(scheme: str, junk: list[tuple[int, str, bool]]) -> None:
+    plan = plan_for(scheme, slots=12)
+    loopback, steps, recording = stepping(plan)
+    seated = next(iter(build_world(plan).agents)).encode()
+    thrown = 0
+    for moment, _ in enumerate(steps):
+        for when, kind, from_seated in junk:
+            if when == moment and loopback.core.stage == "running":
+                peer = seated if from_seated else b"stranger"
+                loopback.deliver(peer, _junk(kind, plan, loopback.core.slots.slot))
+                thrown += 1
+    assert_same_trace(_clean(scheme), recording)
+    assert recording.ended is not None
+    assert recording.ended.state == "done"
+    assert sum(recording.ended.dropped.values()) == thrown
+
+
+@settings(max_examples=40)
+@given(
+    scheme=st.sampled_from(SCHEMES),
+    kills=st.lists(st.tuples(st.integers(8, 120), st.integers(0, 4), st.none() | st.integers(1, 40)), max_size=6),
+)
+def test_losses_and_rejoins_replay_to_the_same_trace(scheme: str, kills: list[tuple[int, int, int | None]]) -> None:
+    plan = plan_for(scheme, slots=15, record={"values": True})
+    loopback, steps, recording = stepping(plan)
+    names = [s.decode() for s in loopback.sessions] or [*build_world(plan).agents, "trainer"]
+    back: dict[int, str] = {}
+    for moment, _ in enumerate(steps):
+        if loopback.core.stage != "running":
+            continue
+        for when, node, absent_for in kills:
+            if when == moment and node < len(names):
+                _kill(loopback, names[node])
+                if absent_for is not None:
+                    back[moment + absent_for] = names[node]
+        if moment in back:
+            _rejoin(loopback, back.pop(moment), moment)
+    assert recording.ended is not None
+    replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
+    assert_same_trace(recording, replayed)
+    assert replayed.past == recording.past
+    assert replayed.ended is not None
+    assert (replayed.ended.state, replayed.ended.missed) == (recording.ended.state, recording.ended.missed)
+    assert [row for row in replayed.air] == recording.air
+
+
+def _kill(loopback: Loopback, name: str) -> None:
+    for peer in [p for p in loopback.sessions if loopback.core.peer_name(p) == name]:
+        loopback.leave(peer, "killed")
+
+
+def _rejoin(loopback: Loopback, name: str, moment: int) -> None:
+    if all(loopback.core.peer_name(peer) != name for peer in loopback.sessions):
+        loopback.join(f"{name}@{moment}".encode(), name)
+
+
+def test_a_lost_agent_is_told_where_and_its_fallback_acts() -> None:
+    plan = plan_for("li2020/random", slots=10, on_node_loss={"fallback": "silent"}, record={"values": True})
+    loopback, steps, recording = stepping(plan)
+    for _ in steps:
+        if loopback.core.slots.slot == 4 and b"pair-2" in loopback.sessions:
+            loopback.leave(b"pair-2", "killed")
+    assert [(e.event, e.node, e.slot) for e in recording.events] == [("lost", "pair-2", 4)]
+    assert recording.ended is not None
+    assert recording.ended.missed == {"pair-2": 6}
+    values = msgspec.msgpack.Decoder()
+    actions = {}
+    data = recording.files["values.msgpack"]
+    import msgpack
+
+    for slot, _turn, node, field, value in msgpack.Unpacker(__import__("io").BytesIO(data)):
+        if node == 2 and field == 1:
+            actions[slot] = value
+    assert values is not None
+    assert [actions[slot] == b"\xff\xff" for slot in range(10)] == [slot >= 4 for slot in range(10)]
+
+
+def test_when_told_so_a_lost_node_fails_the_run() -> None:
+    loopback, steps, recording = stepping(plan_for("li2020/random", slots=10, on_node_loss={"policy": "fail"}))
+    for _ in steps:
+        if loopback.core.slots.slot == 4 and loopback.core.stage == "running":
+            loopback.leave(b"pair-2", "its connection broke")
+    assert recording.ended is not None
+    assert (recording.ended.state, recording.ended.reason) == ("failed", "pair-2 is lost: its connection broke")
+
+
+def test_a_run_without_agents_fails() -> None:
+    loopback, steps, recording = stepping(plan_for("li2020/random", slots=10))
+    for _ in steps:
+        if loopback.core.slots.slot == 4:
+            for peer in list(loopback.sessions):
+                loopback.leave(peer, "killed")
+    assert recording.ended is None or recording.ended.state == "failed"
+    assert loopback.core.end == ("failed", "no agent is left at slot 5")
+
+
+def test_a_silent_node_is_given_up() -> None:
+    loopback, steps, _ = stepping(plan_for("li2020/random", slots=3))
+    next(steps)
+    assert loopback.core.awaited == ["pair-0", "pair-1", "pair-2", "pair-3"]
+    sends = loopback.core.give_up("silent for 10 s")
+    assert [peer for peer, message in sends if isinstance(message, Bye)] == [b"pair-0", b"pair-1", b"pair-2", b"pair-3"]
+
+
+def test_an_interrupted_run_ends_after_its_slot_and_keeps_what_it_had() -> None:
+    loopback, steps, recording = stepping(plan_for("li2020/sla", slots=50))
+    for _ in steps:
+        if loopback.core.slots.slot == 20:
+            loopback.core.interrupt()
+    assert recording.ended is not None
+    assert (recording.ended.state, recording.ended.slots) == ("interrupted", 21)
+    assert [window.last for window in recording.windows] == [20]
+    whole = in_process(plan_for("li2020/sla", slots=50))
+    rows_before_closing = recording.trace[: 17 * 4 * 10]
+    assert whole.trace.startswith(rows_before_closing)
+
+
+def test_another_fingerprint_is_a_warning_that_names_the_difference() -> None:
+    plan = plan_for("li2020/random", slots=5)
+    loopback = Loopback(plan, build_world(plan))
+    loopback.deliver(b"x", encode(Hello(PROTOCOL_VERSION, plan.run_id, "pair-0", {"numpy": "0.9"})))
+    recording = Recording()
+    for telemetry in loopback.core.slots.recorder.drain():
+        recording(telemetry)
+    assert any("numpy: " in reason and "against 0.9" in reason for reason in reasons(recording.events, "warning"))
+
+
+@pytest.mark.parametrize("kind", ["taken place", "other run", "foreign version", "no such place"])
+def test_who_cannot_be_seated_is_told_why(kind: str) -> None:
+    plan = plan_for("li2020/random", slots=5)
+    loopback = Loopback(plan, build_world(plan))
+    loopback.join(b"pair-0", "pair-0")
+    frame = _junk(kind, plan, 0)
+    from protocol.codec import decode_for_server
+
+    [(peer, refused)] = loopback.core.arrived(b"late", decode_for_server(frame))
+    assert peer == b"late"
+    assert isinstance(refused, Refused)
+    assert {
+        "taken place": "is taken by a node that is alive",
+        "other run": "this is run test, not another",
+        "foreign version": f"version {PROTOCOL_VERSION + 1} is not spoken here, only {PROTOCOL_VERSION}",
+        "no such place": "no place named 'pair-x' in this run; places: pair-0",
+    }[kind] in refused.reason
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_snapshot_between_two_slots_goes_on_as_if_nothing_had_been(scheme: str) -> None:
+    plan = plan_for(scheme, slots=30)
+    first, steps, before = stepping(plan)
+    first.core.slots.hold_at = 17
+    for _ in steps:
+        pass
+    assert first.core.held
+    for telemetry in first.core.slots.recorder.drain():
+        before(telemetry)
+    core, nodes = first.core.snapshot(), {p: s.node.snapshot() for p, s in first.sessions.items() if s.node}
+    second, steps, after = stepping(plan)
+    second.core.restore(core)
+    second.core.slots.hold_at = 17
+    second.seat_all()
+    while second.step():
+        pass
+    for peer, data in nodes.items():
+        node = second.sessions[peer].node
+        assert node is not None
+        node.restore(data)
+    second.send(second.core.release())
+    while second.core.stage != "ended":
+        assert second.step()
+    for telemetry in second.core.slots.recorder.drain():
+        after(telemetry)
+    whole = in_process(plan)
+    assert before.trace + after.trace == whole.trace
+    assert before.air + after.air == whole.air

@@ -1,0 +1,75 @@
+"""The ideal relay against a plain list: every note is delivered once, in order, and booked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_server.relay import Relay
+from protocol.air_book import Outcome
+from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
+from protocol.messages import Letter, Note
+
+AGENTS = 4
+NEIGHBOURHOODS = ((1, 2), (0,), (0, 3), ())
+ALL = [*range(AGENTS), AGENTS]
+
+destinations = st.just((NEIGHBOURS,)) | st.just((TRAINER,)) | st.sets(st.sampled_from(ALL), min_size=1).map(tuple)
+told = st.tuples(st.sampled_from(range(AGENTS)), destinations, st.sampled_from(Kind), st.binary(max_size=9))
+collected = st.sampled_from(ALL)
+
+
+def _resolved(to: tuple[int, ...], source: int) -> tuple[int, ...]:
+    return NEIGHBOURHOODS[source] if to == (NEIGHBOURS,) else (AGENTS,) if to == (TRAINER,) else to
+
+
+@given(st.lists(told | collected, max_size=40), st.sets(st.sampled_from(ALL)))
+def test_it_equals_a_list_of_letters(happened: list, gone: set[int]) -> None:  # type: ignore[type-arg]
+    relay = Relay(AGENTS, LinkClass.BACKHAUL, has_trainer=True)
+    pending: dict[int, list[Letter]] = {node: [] for node in ALL}
+    attempts = []
+    for turn, happening in enumerate(happened):
+        if isinstance(happening, int):
+            assert relay.collect(happening) == pending[happening]
+            pending[happening] = []
+            continue
+        source, to, kind, body = happening
+        relay.post(0, turn, source, [Note(to, kind, body)], gone=gone, neighbours=lambda: NEIGHBOURHOODS)
+        receivers = _resolved(to, source)
+        for node in receivers:
+            if node not in gone:
+                pending[node].append(Letter(source, kind, 0, turn, body))
+        attempts.append((turn, source, receivers, len(body), len([n for n in receivers if n not in gone])))
+    rows = relay.drain_rows()
+    assert [(r.turn, r.source, r.to, r.note_bytes, r.copies) for r in rows] == attempts
+    assert all((row.outcome is Outcome.DELIVERED) == (row.copies == len(row.to)) for row in rows)
+    for node in ALL:
+        assert relay.collect(node) == pending[node]
+        assert relay.collect(node) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "link"),
+    [(0, (1,), LinkClass.SIDELINK), (0, (TRAINER,), LinkClass.UPLINK), (AGENTS, (0, 1), LinkClass.DOWNLINK)],
+)
+def test_links_follow_from_who_talks_to_whom(source: int, to: tuple[int, ...], link: LinkClass) -> None:
+    relay = Relay(AGENTS, LinkClass.SIDELINK, has_trainer=True)
+    relay.post(0, 0, source, [Note(to, Kind.CONTROL, b"x")], gone=(), neighbours=lambda: NEIGHBOURHOODS)
+    relay.post(0, 0, source, [Note(to, Kind.CONTROL, b"x", 3, LinkClass.BACKHAUL)], gone=(), neighbours=lambda: ())
+    ours, chosen = relay.drain_rows()
+    assert (ours.link, ours.payload_bits) == (link, 8)
+    assert (chosen.link, chosen.payload_bits) == (LinkClass.BACKHAUL, 3)
+
+
+@pytest.mark.parametrize(("to", "told"), [((1, 9), "node 9"), ((0,), "node 0"), ((TRAINER,), "to the trainer")])
+def test_notes_to_nowhere_are_told(to: tuple[int, ...], told: str) -> None:
+    relay = Relay(AGENTS, LinkClass.SIDELINK, has_trainer=False)
+    assert told in relay.fault(0, [Note(to, Kind.CONTROL, b"")])
+    assert relay.fault(0, [Note((NEIGHBOURS,), Kind.CONTROL, b"")]) == ""
+
+
+def test_letters_in_flight_survive_a_snapshot() -> None:
+    relay, other = (Relay(AGENTS, LinkClass.SIDELINK, has_trainer=False) for _ in range(2))
+    relay.post(3, 1, 0, [Note((1, 2), Kind.CSI, b"abc")], gone=(), neighbours=lambda: ())
+    other.restore(relay.snapshot())
+    assert other.collect(1) == [Letter(0, Kind.CSI, 3, 1, b"abc")]
+    assert other.collect(2) == relay.collect(2)

@@ -1,0 +1,103 @@
+"""Runs for tests: a plan from a few words, and everything a run told, kept in memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from controller.catalogue import schemes
+from controller.configuration import load
+from controller.launchers.building import build_world
+from controller.launchers.in_process import Loopback, run_in_process
+from controller.launchers.processes import run_processes
+from protocol.air_book import AirRow, decode_rows
+from protocol.plan import PastEvent, RunPlan
+from protocol.telemetry import Chunk, Ended, Event, Telemetry, Window
+from protocol.trace import first_parting, read_rows
+
+CELL = {"name": "d2d_underlay", "pairs": 4, "rbs": 3}
+GRAPH = {"name": "conflict_graph"}
+
+
+class Recording:
+    """A telemetry sink that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.events: list[Event] = []
+        self.windows: list[Window] = []
+        self.ended: Ended | None = None
+
+    def __call__(self, telemetry: Telemetry) -> None:
+        match telemetry:
+            case Chunk(file, data):
+                self.files[file] = self.files.get(file, b"") + data
+            case Event():
+                self.events.append(telemetry)
+            case Window():
+                self.windows.append(telemetry)
+            case Ended():
+                self.ended = telemetry
+            case _:
+                pass
+
+    @property
+    def trace(self) -> bytes:
+        return self.files.get("trace.bin", b"")
+
+    @property
+    def air(self) -> list[AirRow]:
+        return list(decode_rows(self.files.get("air_book.msgpack", b"")))
+
+    @property
+    def past(self) -> tuple[PastEvent, ...]:
+        """Losses and rejoins, as a replay needs them."""
+        return tuple(PastEvent(e.event, e.node, e.slot, e.turn) for e in self.events if e.event in ("lost", "rejoined"))
+
+
+def plan_for(scheme: str, world: dict[str, Any] | None = None, **settings: Any) -> RunPlan:
+    """The plan of a short run, in the scheme's first world unless told otherwise."""
+    home = schemes()[scheme].card.worlds[0]
+    chosen = world or {"d2d_underlay": CELL, "conflict_graph": GRAPH}.get(home, {"name": home})
+    return load({"world": chosen, "scheme": scheme, **({"slots": 50} | settings)}).plan("test")
+
+
+def in_process(plan: RunPlan) -> Recording:
+    """The run, in this process."""
+    recording = Recording()
+    run_in_process(plan, recording, lambda: False)
+    return recording
+
+
+def in_processes(plan: RunPlan) -> Recording:
+    """The run, one process per node."""
+    recording = Recording()
+    run_processes(plan, recording, lambda: False)
+    return recording
+
+
+def stepping(plan: RunPlan) -> tuple[Loopback, Iterator[None], Recording]:
+    """A run in this process that advances one frame per `next`; the recording is complete when it is exhausted."""
+    loopback, recording = Loopback(plan, build_world(plan)), Recording()
+
+    def steps() -> Iterator[None]:
+        loopback.seat_all()
+        while loopback.core.stage != "ended" and loopback.step():
+            yield
+        for telemetry in loopback.core.slots.recorder.drain():
+            recording(telemetry)
+        recording(loopback.core.ended(wall_s=0.0, wire=[]))
+
+    return loopback, steps(), recording
+
+
+def assert_same_trace(a: Recording, b: Recording) -> None:
+    """Both traces are there and equal."""
+    assert a.trace, "no trace was recorded"
+    assert first_parting(read_rows(a.trace), read_rows(b.trace)) is None
+
+
+def reasons(events: Sequence[Event], kind: str) -> list[str]:
+    """The reasons of all events of a kind."""
+    return [event.reason for event in events if event.event == kind]
+
+
+Placed = Callable[[RunPlan], Recording]

@@ -1,0 +1,47 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
+from schemes.li2020 import random
+from schemes.li2020.cell import cell_of, choose, inputs_of, standardise
+from tests.schemes.direct import welcome_for
+
+
+def test_another_world_is_refused_with_the_cure() -> None:
+    world = WORLD.build(D2DUnderlay(), seed=1, replicas=1)
+    stranger = replace(welcome_for(world, random.SCHEME, 0), facts={"queues": 3})
+    with pytest.raises(ValueError, match="choose the world d2d_underlay"):
+        cell_of(stranger)
+
+
+def test_agents_and_cloud_read_the_same_facts() -> None:
+    world = WORLD.build(D2DUnderlay(pairs=4, power_levels=2), seed=1, replicas=1)
+    cell = cell_of(welcome_for(world, random.SCHEME, 0))
+    assert cell == cell_of(welcome_for(world, random.SCHEME, 4))
+    assert cell.choices == 20
+    assert cell.d2d_powers_w[1] == pytest.approx(cell.d2d_powers_w[0] / 10**0.6)
+
+
+def test_a_choice_is_an_rb_and_a_level() -> None:
+    world = WORLD.build(D2DUnderlay(rbs=10, power_levels=2), seed=1, replicas=3)
+    records = choose(world.actions[0], np.array([7, 17, -1]), 10)
+    assert records["rb"].tolist() == [7, 7, -1]
+    assert records["power"].tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(("observation", "inputs"), [("per_rb", 40), ("compact", 13)])
+def test_standardised_observations_are_of_order_one(observation: Any, inputs: int) -> None:
+    world = WORLD.build(D2DUnderlay(observation=observation, pairs=30), seed=1, replicas=50)
+    rng = np.random.default_rng(1)
+    state, _ = world.transmit(world.begin(world.reset(0), 0, 0), [world.random(n, rng) for n in range(30)])
+    cell = cell_of(welcome_for(world, random.SCHEME, 0, replicas=50))
+    x = np.concatenate([standardise(cell, seen) for seen in world.measure(world.begin(state, 0, 1), "observation")])
+    assert x.shape == (30 * 50, inputs) == (1500, inputs_of(cell))
+    assert x.dtype == np.float32
+    assert np.abs(x[:, :10].mean()) < 0.3
+    assert 0.7 < x[:, :10].std() < 1.3
+    if observation == "per_rb":
+        np.testing.assert_array_equal(x[:, 30:].sum(axis=1), 1)
