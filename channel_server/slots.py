@@ -46,7 +46,7 @@ class Slots:
         self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
         self._order = Chance(plan.seed, "order")
         self._fallback_chances = [Chance(plan.seed, "fallback", node) for node in self._agents]
-        self._state: Any = world.reset(0)
+        self.state: Any = world.reset(0)
         self._actions = self._silence()
         self._probed = self._silence()
 
@@ -72,7 +72,7 @@ class Slots:
         """The state between two slots."""
         return {
             "slot": self.slot,
-            "world": self._world.snapshot(self._state),
+            "world": self._world.snapshot(self.state),
             "relay": self.relay.snapshot(),
             "recorder": self.recorder.snapshot(),
             "attendance": self._attendance.snapshot(),
@@ -83,7 +83,7 @@ class Slots:
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`, before `run`."""
         self.slot, self.probes = data["slot"], data["probes"]
-        self._state = self._world.restore(data["world"])
+        self.state = self._world.restore(data["world"])
         self.relay.restore(data["relay"])
         self.recorder.restore(data["recorder"])
         self._attendance.restore(data["attendance"])
@@ -109,9 +109,9 @@ class Slots:
         self._welcome_back()
         every = self._plan.episode_slots
         if every is not None and self.slot % every == 0 and self.slot > 0:
-            self._state = self._world.reset(self._episode)
+            self.state = self._world.reset(self._episode)
             self._actions = self._silence()
-        self._state = self._world.begin(self._state, self._episode, self.slot)
+        self.state = self._world.begin(self.state, self._episode, self.slot)
 
     def _welcome_back(self) -> None:
         self.returned = self._attendance.returning(self.slot, self._seated())
@@ -135,12 +135,12 @@ class Slots:
 
     def _tell(self, report: str) -> None:
         """The network's parties tell what a report says."""
-        for told in self._world.report(self._state, report):
+        for told in self._world.report(self.state, report):
             party = len(self._agents) + 1 + told.party
             self._post(party, [told.note])
 
     def _transmit(self) -> None:
-        self._state, outcome = self._world.transmit(self._state, self._actions)
+        self.state, outcome = self._world.transmit(self.state, self._actions)
         self.recorder.outcome(self.slot, self.turn, PHASES[self._phase], outcome)
         for report in self._plan.choreography.feedback:
             self._tell(report)
@@ -181,7 +181,7 @@ class Slots:
         """What each node measures, encoded; the trainer measures nothing."""
         if not view:
             return [b""] * (len(self._agents) + 1)
-        return [*(records.tobytes() for records in self._world.measure(self._state, view)), b""]
+        return [*(records.tobytes() for records in self._world.measure(self.state, view)), b""]
 
     def _open(self, index: int, group: Sequence[int], measured: list[bytes]) -> tuple[Asked, Gate]:
         slot, turn, phase, episode = self.slot, self.turn, self._phase, self._episode
@@ -222,11 +222,11 @@ class Slots:
         self.relay.post(self.slot, self.turn, source, notes, gone=lost, neighbours=self._neighbours)
 
     def _neighbours(self) -> Sequence[tuple[int, ...]]:
-        return self._world.neighbours(self._state)
+        return self._world.neighbours(self.state)
 
     def _probe(self, group: Sequence[int]) -> None:
         """A short trial: who did not probe radiates nothing. Costs no note but airtime."""
-        self._state = self._world.probe(self._state, self._probed)
+        self.state = self._world.probe(self.state, self._probed)
         self._probed = self._silence()
         self.probes += len(group)
 

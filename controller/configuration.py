@@ -152,7 +152,7 @@ def load(
 
 def dump_yaml(config: RunConfig) -> str:
     """The resolved configuration; `load` gives the same again."""
-    return yaml.safe_dump(as_mapping(config), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(as_mapping(config), sort_keys=False)
 
 
 def as_mapping(config: RunConfig) -> dict[str, Any]:

@@ -66,7 +66,13 @@ def _line(fault: ErrorDetails, model: type[BaseModel]) -> str:
 
 def _cure(fault: ErrorDetails) -> str:
     known = _CURES.get(fault["type"])
-    return known.format(**fault.get("ctx", {})) if known else fault["msg"].replace("Input should", "must")
+    bounds = {key: _plain(value) for key, value in fault.get("ctx", {}).items()}
+    return known.format(**bounds) if known else fault["msg"].replace("Input should", "must")
+
+
+def _plain(bound: Any) -> Any:
+    """1 for 1.0: a bound reads as it was written."""
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
 
 
 def _choices(name: str, known: list[str]) -> str:

@@ -135,4 +135,5 @@ def _path(value: Any, base: Path) -> Any:
 def _line(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f", line {mark.line + 1}" if mark else ""
-    return f"{where}: {getattr(error, 'problem', None) or error}"
+    problem = str(getattr(error, "problem", None) or error)
+    return f"{where}: {' '.join(problem.split())}"

@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from protocol.kinds import Kind, LinkClass
 
+_MOST_RECEIVERS = 1 << 16
+
 
 class Outcome(IntEnum):
     """What became of an attempt: all copies delivered, or some not, and why."""
@@ -62,10 +64,13 @@ def decode_rows(data: bytes) -> Iterator[AirRow]:
     """The rows of air_book.msgpack. ValueError for a file that is cut or not an air book."""
     import msgpack  # only readers of a finished run need it; nodes do not load it
 
-    unpacker = msgpack.Unpacker(max_buffer_size=0, use_list=False)
+    unpacker = msgpack.Unpacker(max_buffer_size=0, use_list=False, max_array_len=_MOST_RECEIVERS)
     unpacker.feed(data)
+    number = -1
     for number, row in enumerate(unpacker):
         yield _typed(number, row)
+    if unpacker.tell() != len(data):
+        raise ValueError(f"the air book is cut after row {number}")
 
 
 def _typed(number: int, row: Any) -> AirRow:

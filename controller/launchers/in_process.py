@@ -33,6 +33,11 @@ class Loopback:
         self._frames = Frames(self.core, None)
         self._down: deque[tuple[bytes, bytes]] = deque()
 
+    @property
+    def on_their_way(self) -> list[tuple[bytes, bytes]]:
+        """Frames to nodes that have not been delivered yet."""
+        return list(self._down)
+
     def seat_all(self) -> None:
         """Every node says Hello."""
         for name in self._names:

@@ -18,7 +18,7 @@ from protocol.choreography import Choreography, agents_act
 from protocol.messages import Welcome
 from protocol.params import param
 from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
-from schemes.li2020.cell import cell_of, choose
+from schemes.li2020.cell import Choices, cell_of
 
 CARD = Card(
     name="li2020/best_own_rb",
@@ -48,13 +48,13 @@ class Selfish(NodePolicy):
     """Without memory."""
 
     def __init__(self, welcome: Welcome, params: BestOwnRb) -> None:
-        self._cell, self._action, self._form = cell_of(welcome), welcome.action, params.form
+        self._choose, self._form = Choices(cell_of(welcome), welcome.action), params.form
 
     def answer(self, now: Moment) -> Answer:
         worth_db = now.measurement["own_gain_db"]  # [E, K]
         if self._form == "gain_over_bs":
             worth_db = worth_db - now.measurement["bs_gain_db"]
-        return Answer(choose(self._action, np.argmax(worth_db, axis=1), self._cell.rbs))
+        return Answer(self._choose(np.argmax(worth_db, axis=1)))
 
 
 def choreography(_params: BestOwnRb) -> Choreography:

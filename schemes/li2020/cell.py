@@ -40,35 +40,46 @@ def cell_of(welcome: Welcome) -> Cell:
         raise ValueError(f"{welcome.scheme} needs a D2D cell ({error}); choose the world d2d_underlay") from error
 
 
-def choose(space: Space, choice: npt.NDArray[np.int64], rbs: int) -> Records:
-    """The action of choice [E] = level * rbs + rb; -1 for silence."""
-    records = space.empty(len(choice))
-    records["rb"] = np.where(choice < 0, -1, choice % rbs)
-    if any(field.name == "power" for field in space.fields):
-        records["power"] = np.maximum(choice, 0) // rbs
-    return records
+class Choices:
+    """The actions of a cell, laid out once: `choices(c)` are the records of choice [E] = level * rbs + rb."""
+
+    def __init__(self, cell: Cell, space: Space) -> None:
+        choice = np.arange(cell.choices)
+        self._table = space.empty(cell.choices + 1)
+        self._table["rb"][:-1] = choice % cell.rbs
+        self._table["rb"][-1] = -1  # choice -1: silence
+        if any(field.name == "power" for field in space.fields):
+            self._table["power"][:-1] = choice // cell.rbs
+
+    def __call__(self, choice: npt.NDArray[np.int64]) -> Records:
+        return self._table[choice]
 
 
-def inputs_of(cell: Cell) -> int:
-    """How many numbers `standardise` gives: 4K, or K + 3."""
-    return 4 * cell.rbs if cell.observation == "per_rb" else cell.rbs + 3
+class Standardiser:
+    """s_i of sec. III-A as a network's input: decibels less their typical mean, by their typical deviation.
 
-
-def standardise(cell: Cell, observation: Records) -> Floats:
-    """s_i of sec. III-A as a network's input, [E, 4K] or [E, K + 3].
-
-    Decibels less their typical mean, by their typical deviation; K(t-1) one-hot (zeros for none), or as (rb + 1) / K.
+    K(t-1) is one-hot (zeros for none) in the layout `per_rb`, (rb + 1) / K in `compact`.
     """
-    parts = [_scaled(observation[name], *moments) for name, moments in cell.typical_db.items()]
-    last_rb = observation["last_rb"][:, None]
-    if cell.observation == "per_rb":
-        parts.append((last_rb == np.arange(cell.rbs)).astype(np.float32))
-    else:
-        parts.append(((last_rb + 1) / cell.rbs).astype(np.float32))
-    return np.concatenate(parts, axis=1)
 
+    def __init__(self, cell: Cell) -> None:
+        per_rb, k = cell.observation == "per_rb", cell.rbs
+        widths = [k, k if per_rb else 1, k if per_rb else 1]
+        moments = np.array(list(cell.typical_db.values()), np.float32).repeat(widths, axis=0)  # [decibels, 2]
+        self._mean_db, self._per_db = moments[:, 0], 1 / moments[:, 1]
+        self._fields = list(zip(cell.typical_db, np.cumsum(widths) - widths, np.cumsum(widths), strict=True))
+        one_hot = np.vstack([np.eye(k), np.zeros((1, k))])  # the last row is rb -1
+        level = (np.append(np.arange(k), -1) + 1)[:, None] / k
+        self._last_rb = (one_hot if per_rb else level).astype(np.float32)
+        self._decibels = sum(widths)
+        self.inputs = self._decibels + self._last_rb.shape[1]  # 4K, or K + 3
 
-def _scaled(values_db: Floats, mean_db: float, std_db: float) -> Floats:
-    """[E] or [E, K] to [E, 1 or K]."""
-    columns = values_db.reshape(len(values_db), -1)
-    return (columns - np.float32(mean_db)) * np.float32(1 / std_db)
+    def __call__(self, observation: Records) -> Floats:
+        """[E, inputs]"""
+        x = np.empty((len(observation), self.inputs), np.float32)
+        for name, first, end in self._fields:
+            x[:, first:end] = observation[name].reshape(len(x), end - first)
+        decibels = x[:, : self._decibels]
+        decibels -= self._mean_db
+        decibels *= self._per_db
+        x[:, self._decibels :] = self._last_rb[observation["last_rb"]]
+        return x

@@ -27,7 +27,7 @@ from protocol.kinds import Kind
 from protocol.messages import Letter, Note, Welcome
 from protocol.spaces import Records
 from schemes.contract import NOTHING, Answer, Card, Moment, NodePolicy, NoParams, Scheme, to_trainer
-from schemes.li2020.cell import Cell, cell_of, choose
+from schemes.li2020.cell import Cell, Choices, cell_of
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -51,7 +51,8 @@ class Teller(NodePolicy):
     """A pair: tells what its receiver measures, does what it is told."""
 
     def __init__(self, welcome: Welcome, params: NoParams) -> None:
-        self._rbs, self._action = cell_of(welcome).rbs, welcome.action
+        cell = cell_of(welcome)
+        self._rbs, self._choose = cell.rbs, Choices(cell, welcome.action)
 
     def answer(self, now: Moment) -> Answer:
         if now.step == "exchange":
@@ -60,7 +61,7 @@ class Teller(NodePolicy):
         if not told:
             return NOTHING
         rb = np.frombuffer(told[-1], _rb_dtype(self._rbs)).astype(np.int64)
-        return Answer(choose(self._action, rb, self._rbs))
+        return Answer(self._choose(rb))
 
 
 class Placer(NodePolicy):

@@ -6,7 +6,7 @@ Each pair draws, in every slot, one of its RB x power choices. It measures nothi
 from protocol.choreography import Choreography, agents_act
 from protocol.messages import Welcome
 from schemes.contract import Answer, Card, Moment, NodePolicy, NoParams, Scheme
-from schemes.li2020.cell import cell_of, choose
+from schemes.li2020.cell import Choices, cell_of
 
 CARD = Card(
     name="li2020/random",
@@ -26,11 +26,12 @@ class Random(NodePolicy):
     """Without memory: a draw depends on the seed, the node and the slot alone."""
 
     def __init__(self, welcome: Welcome, params: NoParams) -> None:
-        self._cell, self._action, self._replicas = cell_of(welcome), welcome.action, welcome.replicas
+        self._cell, self._replicas = cell_of(welcome), welcome.replicas
+        self._choose = Choices(self._cell, welcome.action)
 
     def answer(self, now: Moment) -> Answer:
         choice = now.rng().integers(0, self._cell.choices, self._replicas)
-        return Answer(choose(self._action, choice, self._cell.rbs))
+        return Answer(self._choose(choice))
 
 
 def choreography(_params: NoParams) -> Choreography:

@@ -23,7 +23,7 @@ from protocol.messages import Letter, Welcome
 from protocol.params import param
 from protocol.spaces import Records
 from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
-from schemes.li2020.cell import cell_of, choose
+from schemes.li2020.cell import Choices, cell_of
 
 CARD = Card(
     name="li2020/sla",
@@ -58,13 +58,14 @@ class Automaton(NodePolicy):
     """`probability` [E, K]; `_awaited`: by slot, the RB used and its utility, until the BS has spoken of that slot."""
 
     def __init__(self, welcome: Welcome, params: Sla) -> None:
-        self._rbs, self._action, self._params = cell_of(welcome).rbs, welcome.action, params
-        self.probability = np.full((welcome.replicas, self._rbs), 1.0 / self._rbs)
+        cell, self._params = cell_of(welcome), params
+        self._choose = Choices(cell, welcome.action)
+        self.probability = np.full((welcome.replicas, cell.rbs), 1.0 / cell.rbs)
         self._awaited: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]] = {}
 
     def answer(self, now: Moment) -> Answer:
         self._learn(now)
-        return Answer(choose(self._action, self._draw(now.rng()), self._rbs))
+        return Answer(self._choose(self._draw(now.rng())))
 
     def close(self, now: Moment) -> None:
         self._learn(now)

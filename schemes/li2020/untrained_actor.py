@@ -4,13 +4,12 @@ Each pair feeds its standardised observation s_i through a network of two hidden
 takes the choice of the largest output: the same arithmetic as a trained MAAC or NAAC pair at execution.
 """
 
-import numpy as np
 
 from protocol.chance import Chance
 from protocol.choreography import Choreography, agents_act
 from protocol.messages import Welcome
 from schemes.contract import Answer, Card, Moment, NodePolicy, NoParams, Scheme
-from schemes.li2020.cell import cell_of, choose, inputs_of, standardise
+from schemes.li2020.cell import Choices, Standardiser, cell_of
 from schemes.parts.numpy_nets import Mlp, draw_mlp
 
 HIDDEN = (512, 128)  # li2020 sec. V
@@ -32,13 +31,14 @@ class Actor(NodePolicy):
     """Without memory; the weights follow from the seed and the node."""
 
     def __init__(self, welcome: Welcome, params: NoParams) -> None:
-        self._cell, self._action = cell_of(welcome), welcome.action
+        cell = cell_of(welcome)
+        self._standardise, self._choose = Standardiser(cell), Choices(cell, welcome.action)
         rng = Chance(welcome.seed, "actor", welcome.index).at(0, 0)
-        self._net = Mlp(draw_mlp(rng, (inputs_of(self._cell), *HIDDEN, self._cell.choices)))
+        self._net = Mlp(draw_mlp(rng, (self._standardise.inputs, *HIDDEN, cell.choices)))
 
     def answer(self, now: Moment) -> Answer:
-        scores = self._net(standardise(self._cell, now.measurement))  # [E, K L]
-        return Answer(choose(self._action, np.argmax(scores, axis=1), self._cell.rbs))
+        scores = self._net(self._standardise(now.measurement))  # [E, K L]
+        return Answer(self._choose(scores.argmax(axis=1)))
 
 
 def choreography(_params: NoParams) -> Choreography:

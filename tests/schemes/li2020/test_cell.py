@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from schemes.li2020 import random
-from schemes.li2020.cell import cell_of, choose, inputs_of, standardise
+from schemes.li2020.cell import Choices, Standardiser, cell_of
 from tests.schemes.direct import welcome_for
 
 
@@ -27,7 +27,7 @@ def test_agents_and_cloud_read_the_same_facts() -> None:
 
 def test_a_choice_is_an_rb_and_a_level() -> None:
     world = WORLD.build(D2DUnderlay(rbs=10, power_levels=2), seed=1, replicas=3)
-    records = choose(world.actions[0], np.array([7, 17, -1]), 10)
+    records = Choices(cell_of(welcome_for(world, random.SCHEME, 0)), world.actions[0])(np.array([7, 17, -1]))
     assert records["rb"].tolist() == [7, 7, -1]
     assert records["power"].tolist() == [0, 1, 0]
 
@@ -38,8 +38,9 @@ def test_standardised_observations_are_of_order_one(observation: Any, inputs: in
     rng = np.random.default_rng(1)
     state, _ = world.transmit(world.begin(world.reset(0), 0, 0), [world.random(n, rng) for n in range(30)])
     cell = cell_of(welcome_for(world, random.SCHEME, 0, replicas=50))
-    x = np.concatenate([standardise(cell, seen) for seen in world.measure(world.begin(state, 0, 1), "observation")])
-    assert x.shape == (30 * 50, inputs) == (1500, inputs_of(cell))
+    standardise = Standardiser(cell)
+    x = np.concatenate([standardise(seen) for seen in world.measure(world.begin(state, 0, 1), "observation")])
+    assert x.shape == (30 * 50, inputs) == (1500, standardise.inputs)
     assert x.dtype == np.float32
     assert np.abs(x[:, :10].mean()) < 0.3
     assert 0.7 < x[:, :10].std() < 1.3

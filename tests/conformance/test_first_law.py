@@ -1,0 +1,31 @@
+"""First law, for every scheme there is, in each of its worlds: one run, one trace, wherever the nodes live."""
+
+import pytest
+
+from tests.conformance.homes import homes, small
+from tests.recording import assert_same_trace, in_process, in_processes, plan_for
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@homes
+def test_in_process_and_processes_agree_bit_for_bit(scheme: str, world: str, seed: int) -> None:
+    plan = plan_for(scheme, small(world), slots=500, seed=seed)
+    here, there = in_process(plan), in_processes(plan)
+    assert here.ended is not None
+    assert there.ended is not None
+    assert (here.ended.state, there.ended.state) == ("done", "done")
+    assert_same_trace(here, there)
+    assert here.air == there.air
+    assert [w.sums for w in here.windows] == [w.sums for w in there.windows]
+
+
+@homes
+def test_replicas_agree_too(scheme: str, world: str) -> None:
+    plan = plan_for(scheme, small(world), slots=20, replicas=3)
+    assert_same_trace(in_process(plan), in_processes(plan))
+
+
+@homes
+def test_another_seed_is_another_run(scheme: str, world: str) -> None:
+    one, two = (plan_for(scheme, small(world), slots=20, seed=seed) for seed in (1, 2))
+    assert in_process(one).trace != in_process(two).trace

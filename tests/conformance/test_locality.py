@@ -1,0 +1,94 @@
+"""Locality: changing anything a node cannot measure and was not told leaves its Turn unchanged."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from channel_server.worlds.contract import World
+from controller.catalogue import worlds
+from controller.launchers.building import build_world
+from controller.launchers.in_process import Loopback
+from protocol.choreography import CLOSING
+from protocol.codec import decode_for_node
+from protocol.messages import Turn
+from protocol.plan import RunPlan
+from tests.conformance.homes import HOMES, homes, small
+from tests.recording import Recording, plan_for, stepping
+
+
+@homes
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, replicas: int) -> None:
+    """Each Turn's measurement against a world in which all that its node cannot see is another."""
+    plan = plan_for(scheme, small(world), slots=12, replicas=replicas)
+    loopback, steps, _ = stepping(plan)
+    built, rng, checked = build_world(plan), np.random.default_rng(1), 0
+    for turn, node in _turns(loopback, steps):
+        if turn.measurement and turn.spec != CLOSING:
+            view = plan.choreography.turns[turn.spec].view
+            elsewhere = built.unseen(loopback.core.slots.state, view, node, rng)
+            assert built.measure(elsewhere, view)[node].tobytes() == turn.measurement
+            checked += 1
+    assert bool(checked) == _measures_anything(plan)
+
+
+@homes
+def test_what_a_node_reads_was_told_to_it(scheme: str, world: str) -> None:
+    """Each letter stands in the air book, with its reader among the destinations."""
+    plan = plan_for(scheme, small(world), slots=12)
+    loopback, steps, recording = stepping(plan)
+    read = [(node, letter) for turn, node in _turns(loopback, steps) for letter in turn.inbox]
+    booked = _receivers(recording)
+    assert all(node in booked[letter.source, letter.slot, letter.turn, letter.kind] for node, letter in read)
+    assert bool(read) == bool(recording.air)
+
+
+@pytest.mark.parametrize("world", worlds())
+def test_the_scrambled_world_is_really_another(world: str) -> None:
+    """What `unseen` keeps is little: everybody else measures something else."""
+    built = build_world(plan_for(_tenant(world), small(world)))
+    rng = np.random.default_rng(2)
+    state = _lived_in(built, rng)
+    for view in built.views:
+        mine = built.measure(built.unseen(state, view, 0, rng), view)
+        others = [a.tobytes() != b.tobytes() for a, b in zip(mine, built.measure(state, view), strict=True)]
+        assert not others[0]
+        assert any(others[1:])
+
+
+def _turns(loopback: Loopback, steps: Iterator[None]) -> Iterator[tuple[Turn, int]]:
+    """Every Turn when it has just been sent, and to which node."""
+    seen: set[tuple[int, int, int]] = set()
+    for _ in steps:
+        for peer, frame in loopback.on_their_way:
+            message = decode_for_node(frame)
+            node = list(loopback.sessions).index(peer)
+            if isinstance(message, Turn) and (message.slot, message.turn, node) not in seen:
+                seen.add((message.slot, message.turn, node))
+                yield message, node
+
+
+def _receivers(recording: Recording) -> dict[tuple[int, int, int, int], set[int]]:
+    booked: dict[tuple[int, int, int, int], set[int]] = {}
+    for row in recording.air:
+        booked.setdefault((row.source, row.slot, row.turn, row.kind), set()).update(row.to)
+    return booked
+
+
+def _measures_anything(plan: RunPlan) -> bool:
+    return any(spec.view for spec in plan.choreography.turns if spec.who == "agents")
+
+
+def _tenant(world: str) -> str:
+    """Some scheme that lives in this world."""
+    return next(name for name, home in HOMES if home == world)
+
+
+def _lived_in(built: World, rng: np.random.Generator) -> object:
+    """The state after some slots of random actions."""
+    state = built.reset(0)
+    for slot in range(5):
+        state = built.begin(state, 0, slot)
+        state, _ = built.transmit(state, [built.random(node, rng) for node in range(len(built.agents))])
+    return built.begin(state, 0, 5)
