@@ -101,9 +101,9 @@ def replay(folder: Folder, out: Out = None) -> None:
     past = RunFolder.open(folder)
     config = load(folder / "config.yaml", overrides=[layers.from_assignment("placement=in-process")])
     with _damage_told():
-        losses = past.losses()
+        events = past.past()
     again = RunFolder.create(config, at=out or folder / "replay", command=sys.argv)
-    _exit_with_unless_same(past, again, _watched(config, again, replay=losses))
+    _exit_with_unless_same(past, again, _watched(config, again, replay=events))
 
 
 @app.command()

@@ -17,7 +17,7 @@ class Attendance:
     def __init__(self, names: Sequence[str], past: tuple[PastEvent, ...] | None) -> None:
         self._names = names
         self._replaying = past is not None
-        self._past = {(e.event, e.node, e.slot, e.turn if e.event == "lost" else 0) for e in past or ()}
+        self._past = {(e.event, e.node, e.slot, e.turn) for e in past or ()}
         self._gone: dict[int, str] = {}
         self.lost: set[int] = set()
         self.missed: Counter[str] = Counter()

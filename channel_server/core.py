@@ -88,7 +88,7 @@ class ChannelServer:
 
     def interrupt(self) -> list[Send]:
         """Stop after this slot; what is there so far is kept."""
-        self.slots.stop_early = True
+        self.slots.stop_before = min(self.slots.stop_before, self.slots.slot + 1)
         if self.stage == "seating":
             return self._finish("interrupted", "before the first slot")
         return self.release() if self.held else []

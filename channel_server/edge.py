@@ -12,6 +12,7 @@ import zmq
 
 from channel_server.core import ChannelServer, Send
 from channel_server.frames import Frames
+from channel_server.seats import Peer
 from channel_server.worlds.contract import World
 from protocol.fingerprint import fingerprint
 from protocol.plan import RunPlan
@@ -76,9 +77,10 @@ class Edge:
     def _take_one(self) -> None:
         """Handle the next frame, if one comes within a moment."""
         received = self._router.receive()
-        if received is None:
-            return
-        peer, frame = received
+        if received is not None:
+            self._take(*received)
+
+    def _take(self, peer: Peer, frame: bytes | None) -> None:
         if frame is None:
             self._core.garbled(peer, "frame in several parts")
             return
@@ -88,7 +90,11 @@ class Edge:
     def _look_around(self, now: float) -> None:
         """Broken connections, the owner's wishes, patience, telemetry."""
         self._looked_at = now
-        for peer in self._router.broken():
+        broken = self._router.broken()
+        if broken:  # what they said before they left comes first
+            for received in self._router.pending():
+                self._take(*received)
+        for peer in broken:
             if self._core.stage == "running" and self._core.peer_name(peer) != "stranger":
                 self._wire.broke(peer)
             self._send(self._core.gone(peer, "its connection broke"))

@@ -41,7 +41,7 @@ class Slots:
         self.turn = 0
         self.probes = 0
         self.returned: list[int] = []  # who rejoined at this slot
-        self.stop_early = False
+        self.stop_before = next((e.slot for e in plan.replay or () if e.event == "interrupted"), plan.slots)
         self.hold_at: int | None = None
         self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
         self._order = Chance(plan.seed, "order")
@@ -61,11 +61,14 @@ class Slots:
 
     def run(self) -> Iterator[Asked]:
         """The turns to send, one list per gate; an empty list while held. Ends after the closing turn."""
-        while self.slot < self._plan.slots and not self.stop_early and not self.all_lost:
+        while self.slot < self.stop_before and not self.all_lost:
             if self.held:
                 yield []
             yield from self._one_slot()
             self.slot += 1
+        if self.slot == self.stop_before < self._plan.slots:
+            self.turn = 0
+            self._log("interrupted", "", "")
         yield from self._closing()
 
     def snapshot(self) -> dict[str, Any]:
@@ -116,7 +119,7 @@ class Slots:
     def _welcome_back(self) -> None:
         self.returned = self._attendance.returning(self.slot, self._seated())
         for node in self.returned:
-            self._log("rejoined", node, "")
+            self._log("rejoined", self._names[node], "")
 
     def _groups(self, spec: TurnSpec) -> Sequence[Sequence[int]]:
         """Who is asked together, in the order of the turns."""
@@ -149,7 +152,9 @@ class Slots:
     def _book(self) -> None:
         self.recorder.air(self.relay.drain_rows())
         self._attendance.count_missed()
-        last_of_phase = self._phases[self.slot : self.slot + 2] != [self._phase] * 2 or self.stop_early
+        last_of_phase = (
+            self._phases[self.slot : self.slot + 2] != [self._phase] * 2 or self.slot + 1 == self.stop_before
+        )
         self.recorder.slot_done(self.slot, last_of_phase=last_of_phase)
 
     def _closing(self) -> Iterator[Asked]:
@@ -204,7 +209,7 @@ class Slots:
             if spec.view and node in self._agents:
                 trace(slot, turn, node, TraceField.MEASUREMENT, measured[node])
             if reply is None:
-                self._log("lost", node, self._attendance.lose(node))
+                self._log("lost", self._names[node], self._attendance.lose(node))
             else:
                 self._take(spec, node, reply)
 
@@ -262,5 +267,5 @@ class Slots:
     def _phase(self) -> int:
         return self._phases[min(self.slot, len(self._phases) - 1)]
 
-    def _log(self, event: Literal["lost", "rejoined"], node: int, reason: str) -> None:
-        self.recorder.event(Event(event, self.slot, self.turn, self._names[node], reason))
+    def _log(self, event: Literal["lost", "rejoined", "interrupted"], node: str, reason: str) -> None:
+        self.recorder.event(Event(event, self.slot, self.turn, node, reason))

@@ -29,7 +29,7 @@ from protocol import trace
 from protocol.air_book import AirRow, decode_rows, toll_by_kind
 from protocol.fingerprint import fingerprint
 from protocol.messages import PROTOCOL_VERSION
-from protocol.plan import PastEvent
+from protocol.plan import PastEvent, past_events
 from protocol.telemetry import Chunk, Ended, Event, Listening, Progress, Telemetry, Window
 from protocol.wire_book import Connection, totals
 
@@ -143,11 +143,9 @@ class RunFolder:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.path / 'events.jsonl'} is damaged: {error}") from error
 
-    def losses(self) -> tuple[PastEvent, ...]:
-        """The losses and rejoins that a replay repeats."""
-        return tuple(
-            PastEvent(e.event, e.node, e.slot, e.turn) for e in self.events() if e.event in ("lost", "rejoined")
-        )
+    def past(self) -> tuple[PastEvent, ...]:
+        """Losses, rejoins and an interrupt: what a replay repeats."""
+        return past_events(self.events())
 
     def windows(self) -> list[dict[str, str]]:
         """The rows of metrics.csv."""

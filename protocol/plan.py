@@ -1,10 +1,12 @@
 """What the channel server is told of a run: the controller writes it, once, and it never changes."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from protocol.choreography import Choreography
+from protocol.telemetry import Event
 
 Fallback = Literal["hold", "silent", "random"]
 
@@ -33,19 +35,28 @@ class RecordPlan(Struct, frozen=True):
 
 
 class PastEvent(Struct, frozen=True):
-    """A node lost at a turn, or rejoined at a slot, in a run that is replayed."""
+    """A node lost at a turn or rejoined at a slot, or an interrupt before a slot, in a run that is replayed."""
 
-    event: Literal["lost", "rejoined"]
+    event: Literal["lost", "rejoined", "interrupted"]
     node: str
     slot: int
     turn: int
 
 
+def past_events(events: Iterable[Event]) -> tuple[PastEvent, ...]:
+    """What a replay repeats of all that happened to a run."""
+    return tuple(
+        PastEvent(e.event, e.node, e.slot, e.turn)
+        for e in events
+        if e.event == "lost" or e.event == "rejoined" or e.event == "interrupted"
+    )
+
+
 class RunPlan(Struct, frozen=True):
     """One run: world + scheme + signalling model + seed.
 
-    `episode_slots`: slots between two resets, None for endless. `replay`: None for a live run; else its losses and
-    rejoins happen exactly then and none other do.
+    `episode_slots`: slots between two resets, None for endless. `replay`: None for a live run; else what
+    happened to it happens exactly then, and nothing else does.
     """
 
     run_id: str

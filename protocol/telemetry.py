@@ -36,9 +36,9 @@ class Window(Struct, frozen=True, tag=True):
 
 
 class Event(Struct, frozen=True, tag=True):
-    """Something that happened to the run at a slot and turn; lost and rejoined nodes are part of its trace."""
+    """Something that happened to the run at a slot and turn; the first three kinds are needed to replay it."""
 
-    event: Literal["lost", "rejoined", "refused", "dropped", "warning"]
+    event: Literal["lost", "rejoined", "interrupted", "refused", "dropped", "warning"]
     slot: int
     turn: int
     node: str

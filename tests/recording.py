@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgpack
+
 from controller.catalogue import schemes
 from controller.configuration import load
 from controller.launchers.building import build_world
 from controller.launchers.in_process import Loopback, run_in_process
 from controller.launchers.processes import run_processes
 from protocol.air_book import AirRow, decode_rows
-from protocol.plan import PastEvent, RunPlan
+from protocol.plan import PastEvent, RunPlan, past_events
 from protocol.telemetry import Chunk, Ended, Event, Telemetry, Window
 from protocol.trace import first_parting, read_rows
 
@@ -48,9 +50,16 @@ class Recording:
         return list(decode_rows(self.files.get("air_book.msgpack", b"")))
 
     @property
+    def values(self) -> list[tuple[int, int, int, int, bytes]]:
+        """Recorded values: slot, turn, node, field, value."""
+        unpacker = msgpack.Unpacker(use_list=False)
+        unpacker.feed(self.files.get("values.msgpack", b""))
+        return list(unpacker)
+
+    @property
     def past(self) -> tuple[PastEvent, ...]:
-        """Losses and rejoins, as a replay needs them."""
-        return tuple(PastEvent(e.event, e.node, e.slot, e.turn) for e in self.events if e.event in ("lost", "rejoined"))
+        """What a replay repeats."""
+        return past_events(self.events)
 
 
 def plan_for(scheme: str, world: dict[str, Any] | None = None, **settings: Any) -> RunPlan:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from types import ModuleType
 
@@ -15,7 +15,7 @@ import zmq
 
 from controller.launchers.building import build_world, node_names
 from protocol.plan import RunPlan
-from protocol.telemetry import INTERRUPT, Ended, Listening, Sink, Telemetry
+from protocol.telemetry import INTERRUPT, Ended, Listening, Progress, Sink, Telemetry
 
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
 _POLL_MS = 100
@@ -82,6 +82,7 @@ class RunProcesses:
 
     def _start(self, target: Callable[..., None], arguments: tuple[object, ...]) -> ForkServerProcess:
         process = self._context.Process(target=target, args=arguments, daemon=True)
+        resource_tracker.ensure_running()  # it would unblock signals again when it starts
         with _signals_blocked(), _blank_main():
             process.start()
         return process
@@ -90,20 +91,22 @@ class RunProcesses:
 def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) -> Ended:
     """Play a run to its end; `interrupted` is asked about ten times a second."""
     with RunProcesses(plan) as processes:
-        asked_at = 0.0
+        asked_at, slot = 0.0, 0
         while True:
             telemetry = processes.receive()
             if telemetry is not None:
                 sink(telemetry)
+            if isinstance(telemetry, Progress):
+                slot = telemetry.slot
             if isinstance(telemetry, Ended):
                 return telemetry
             if telemetry is None and processes.channel.exitcode is not None:
-                return _broken_off(sink, f"the channel server died ({_cause(processes.channel.exitcode)})")
+                return _broken_off(sink, slot, f"the channel server died ({_cause(processes.channel.exitcode)})")
             if interrupted() and not asked_at:
                 asked_at = time.monotonic()
                 processes.interrupt()
             if asked_at and time.monotonic() - asked_at > GRACE_S:
-                return _broken_off(sink, "interrupted, and the channel server did not stop in time")
+                return _broken_off(sink, slot, "interrupted, and the channel server did not stop in time")
 
 
 def channel_process(plan: bytes, owner: str) -> None:
@@ -134,9 +137,9 @@ def _orphaned() -> Callable[[], bool]:
     return lambda: bool(connection.wait([parent.sentinel], timeout=0))
 
 
-def _broken_off(sink: Sink, reason: str) -> Ended:
+def _broken_off(sink: Sink, slots: int, reason: str) -> Ended:
     """The end of a run whose channel server cannot tell it any more."""
-    ended = Ended("failed", reason, 0, 0.0, 0, {}, {}, [], {})
+    ended = Ended("failed", reason, slots, 0.0, 0, {}, {}, [], {})
     sink(ended)
     return ended
 

@@ -1,5 +1,6 @@
 """The channel server's end of the ZeroMQ transport: one ROUTER socket for all nodes, and who has left."""
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -7,6 +8,8 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from protocol.codec import MAX_FRAME_BYTES
+
+Received = tuple[bytes, bytes | None]
 
 
 class Router:
@@ -27,13 +30,21 @@ class Router:
         self._known: set[bytes] = set()
         self._broken: list[bytes] = []
 
-    def receive(self) -> tuple[bytes, bytes | None] | None:
+    def receive(self) -> Received | None:
         """The next frame and its peer; None if none came for a moment. The frame is None if it came in several parts.
 
         Waiting inside `recv` costs half of what a poller does, so whatever else is to be watched waits for that moment.
         """
+        return self._receive(0)
+
+    def pending(self) -> Iterator[Received]:
+        """The frames that have come already, without waiting for more."""
+        while (received := self._receive(zmq.NOBLOCK)) is not None:
+            yield received
+
+    def _receive(self, flags: int) -> Received | None:
         try:
-            peer = self.socket.recv()
+            peer = self.socket.recv(flags)
         except zmq.Again:
             return None
         if peer not in self._known:

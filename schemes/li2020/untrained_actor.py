@@ -4,7 +4,6 @@ Each pair feeds its standardised observation s_i through a network of two hidden
 takes the choice of the largest output: the same arithmetic as a trained MAAC or NAAC pair at execution.
 """
 
-
 from protocol.chance import Chance
 from protocol.choreography import Choreography, agents_act
 from protocol.messages import Welcome

@@ -85,7 +85,7 @@ def test_events_come_back_and_losses_among_them(tmp_path: Path) -> None:
     events = [Event("warning", 0, 0, "pair-0", "slow"), Event("lost", 1, 2, "pair-1", "gone")]
     folder = make(tmp_path / "a", [*events, Event("rejoined", 3, 0, "pair-1", "back")])
     assert folder.events()[:2] == events
-    assert folder.losses() == (PastEvent("lost", "pair-1", 1, 2), PastEvent("rejoined", "pair-1", 3, 0))
+    assert folder.past() == (PastEvent("lost", "pair-1", 1, 2), PastEvent("rejoined", "pair-1", 3, 0))
     assert b"slot 1, turn 2: lost pair-1: gone" in folder.read("log.txt")
 
 

@@ -1,0 +1,79 @@
+"""Runs in real processes, watched by tests."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from controller.launchers.processes import Route, RunProcesses
+from protocol.plan import RunPlan
+from protocol.telemetry import Progress, Telemetry
+from tests.recording import Recording
+
+Meanwhile = Callable[[RunProcesses, Telemetry], None]
+
+
+def play(plan: RunPlan, meanwhile: Meanwhile, *, route: Route = lambda endpoint: endpoint) -> Recording:
+    """A run in processes; `meanwhile` is told each telemetry and may do harm."""
+    recording = Recording()
+    with RunProcesses(plan, route=route) as processes:
+        while recording.ended is None:
+            telemetry = processes.receive()
+            if telemetry is not None:
+                recording(telemetry)
+                meanwhile(processes, telemetry)
+            elif processes.channel.exitcode is not None:
+                raise AssertionError(f"the channel server died: {processes.channel.exitcode}")
+    return recording
+
+
+def at_slot(slot: int, act: Callable[[RunProcesses], None]) -> Meanwhile:
+    """Do something once, when the run has come so far."""
+    done: list[bool] = []
+
+    def meanwhile(processes: RunProcesses, telemetry: Telemetry) -> None:
+        if isinstance(telemetry, Progress) and telemetry.slot >= slot and not done:
+            done.append(True)
+            act(processes)
+
+    return meanwhile
+
+
+def nothing(_processes: RunProcesses, _telemetry: Telemetry) -> None:
+    """Let it run."""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def outlive(pids: set[int], *, within_s: float = 5.0) -> list[int]:
+    """Which of these processes are still there after a while; empty as soon as none is."""
+    deadline = time.monotonic() + within_s
+    while (alive := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < deadline:
+        os.sched_yield()
+    return alive
+
+
+def children_of(pid: int) -> set[int]:
+    """All living descendants of a process."""
+    found: set[int] = set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and is_alive(int(entry)):
+            found |= {int(entry)} if _descends(int(entry), pid) else set()
+    return found
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        if pid == ancestor:
+            return True
+    return False

@@ -1,0 +1,220 @@
+"""Faults in real processes: nothing hangs, nothing is lost, the end says what happened."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import zmq
+
+from controller.launchers.processes import RunProcesses
+from protocol.codec import encode
+from protocol.messages import PROTOCOL_VERSION, Hello, Reply
+from protocol.telemetry import Progress, Telemetry
+from protocol.wire_book import totals
+from tests.recording import assert_same_trace, in_process, plan_for, reasons
+from tests.system.counting_relay import CountingRelay
+from tests.system.processes import at_slot, children_of, outlive, play
+
+SLOTS = {"li2020/sla": 2500, "li2020/greedy_central": 1200, "zhang2025/llq": 2000}  # some seconds of each
+schemes = pytest.mark.parametrize("scheme", SLOTS)
+
+
+def _kill(name: str) -> Callable[[RunProcesses], None]:
+    def kill(processes: RunProcesses) -> None:
+        pid = processes.nodes[name].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+
+    return kill
+
+
+def _first(scheme: str) -> str:
+    return "ap1" if scheme.startswith("zhang") else "pair-1"
+
+
+@schemes
+def test_a_killed_agent_is_replaced_by_its_fallback_and_the_run_replays(scheme: str) -> None:
+    plan = plan_for(scheme, slots=SLOTS[scheme])
+    name = _first(scheme)
+    recording = play(plan, at_slot(50, _kill(name)))
+    assert recording.ended is not None
+    assert recording.ended.state == "done"
+    [lost] = [event for event in recording.events if event.event == "lost"]
+    assert (lost.node, lost.reason) == (name, "its connection broke")
+    assert recording.ended.missed == {name: SLOTS[scheme] - lost.slot}
+    replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
+    assert_same_trace(recording, replayed)
+    assert recording.air == replayed.air
+
+
+@schemes
+def test_a_new_process_of_a_killed_node_rejoins_and_the_run_replays(scheme: str) -> None:
+    plan = plan_for(scheme, slots=SLOTS[scheme])
+    name = _first(scheme)
+    killed: list[int] = []
+
+    def kill_then_restart(processes: RunProcesses, telemetry: Telemetry) -> None:
+        if not isinstance(telemetry, Progress):
+            return
+        if not killed and telemetry.slot >= 50:
+            killed.append(telemetry.slot)
+            _kill(name)(processes)
+        elif len(killed) == 1 and telemetry.slot > killed[0]:
+            killed.append(telemetry.slot)
+            processes.start_node(name)
+
+    recording = play(plan, kill_then_restart)
+    assert recording.ended is not None
+    assert [(e.event, e.node) for e in recording.events] == [("lost", name), ("rejoined", name)]
+    lost, rejoined = recording.past
+    assert recording.ended.missed == {name: rejoined.slot - lost.slot}
+    assert_same_trace(recording, in_process(msgspec.structs.replace(plan, replay=recording.past)))
+
+
+def test_after_a_kill_the_capture_lacks_no_more_than_the_undelivered() -> None:
+    plan = plan_for("li2020/sla", slots=2000)
+    with CountingRelay() as relay:
+        recording = play(plan, at_slot(50, _kill("pair-1")), route=relay.endpoint)
+    assert recording.ended is not None
+    for account in recording.ended.wire:
+        [counted] = relay.of(account.peer)
+        assert counted.up == account.up.socket_bytes
+        booked = account.down.socket_bytes
+        assert booked - account.undelivered_bytes <= counted.down <= booked
+    assert totals(recording.ended.wire).undelivered_bytes > 0
+
+
+def _throw(endpoint: str, run_id: str) -> None:
+    """Everything a stranger can throw at a channel server."""
+    frames = [
+        b"",
+        b"\xc1garbage",
+        b"\x95\x05",
+        encode(Reply(0, 0, b"\0\0", [])),
+        encode(Hello(PROTOCOL_VERSION, run_id, "pair-0", {})),
+        encode(Hello(PROTOCOL_VERSION, run_id, "pair-99", {})),
+        encode(Hello(PROTOCOL_VERSION, "another", "pair-0", {})),
+        encode(Hello(PROTOCOL_VERSION + 1, run_id, "pair-0", {})),
+        bytes(2**20),
+    ]
+    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+        stranger.setsockopt(zmq.LINGER, 1000)
+        stranger.connect(endpoint)
+        for frame in frames:
+            stranger.send(frame)
+        stranger.send_multipart([b"two", b"parts"])
+        for _ in range(4):
+            assert stranger.poll(5000), "a Hello that cannot be taken is answered"
+            assert msgspec.msgpack.decode(stranger.recv())[0] == 3
+    _throw_at_tcp(endpoint)
+
+
+def _throw_at_tcp(endpoint: str) -> None:
+    """Not even ZeroMQ, and a frame that claims to be larger than any may be."""
+    host, port = endpoint.removeprefix("tcp://").split(":")
+    with socket.create_connection((host, int(port))) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+        stranger.setsockopt(zmq.LINGER, 0)
+        stranger.connect(endpoint)
+        stranger.send(bytes(65 * 2**20))
+
+
+def test_strangers_are_refused_and_the_trace_is_what_it_was() -> None:
+    plan = plan_for("li2020/sla", slots=3000)
+    recording = play(plan, at_slot(200, lambda processes: _throw(processes.endpoint, plan.run_id)))
+    assert recording.ended is not None
+    dropped = recording.ended.dropped
+    assert dropped["refused Hello"] == 4
+    assert {"empty frame", "garbage frame", "truncated frame", "reply from a stranger"} <= dropped.keys()
+    assert dropped["frame in several parts"] == 1
+    assert len(reasons(recording.events, "refused")) == 4
+    assert_same_trace(recording, in_process(plan))
+    accounts = {account.peer: account for account in recording.ended.wire}
+    assert accounts["stranger"].up.frames >= 9
+
+
+def test_when_the_channel_server_is_killed_the_others_stop_and_say_so(tmp_path: Path) -> None:
+    command, folder = _airtoll(tmp_path, slots=10**6)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        channel = _wait_for_channel(process.pid, folder)
+        family = children_of(process.pid)
+        os.kill(channel, signal.SIGKILL)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "the channel server died (signal 9)" in output
+    assert not outlive(family)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_the_results_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    command, folder = _airtoll(tmp_path, slots=10**6)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as process:
+        _wait_for_channel(process.pid, folder)
+        family = children_of(process.pid)
+        os.killpg(process.pid, number) if number == signal.SIGINT else os.kill(process.pid, number)
+        process.communicate(timeout=20)
+    assert process.returncode == 130
+    summary = msgspec.json.decode((folder / "summary.json").read_bytes())
+    assert summary["state"] == "interrupted"
+    assert summary["slots"] > 0
+    assert not outlive(family)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.4, 0.6, 0.8])
+def test_an_interrupt_at_any_moment_of_the_start_leaves_no_process(tmp_path: Path, after_s: float) -> None:
+    command, _ = _airtoll(tmp_path, slots=10**6)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as process:
+        deadline = time.monotonic() + after_s
+        family: set[int] = set()
+        while time.monotonic() < deadline:
+            family |= children_of(process.pid)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode in (130, -signal.SIGINT), output
+    assert not outlive(family)
+
+
+def test_when_the_launcher_is_killed_nobody_stays_behind(tmp_path: Path) -> None:
+    command, folder = _airtoll(tmp_path, slots=10**6)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _wait_for_channel(process.pid, folder)
+        family = children_of(process.pid)
+        process.kill()
+        process.wait()
+    assert not outlive(family, within_s=10)
+
+
+def _airtoll(tmp_path: Path, *, slots: int) -> tuple[list[str], Path]:
+    config = tmp_path / "run.yaml"
+    config.write_text(f"world: {{name: d2d_underlay, pairs: 4}}\nscheme: li2020/sla\nslots: {slots}\n")
+    folder = tmp_path / "folder"
+    return [sys.executable, "-m", "airtoll", "run", str(config), "--out", str(folder)], folder
+
+
+def _wait_for_channel(parent: int, folder: Path) -> int:
+    """The channel server's process, once slots are being played."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        trace = folder / "trace.bin"
+        if trace.exists() and trace.stat().st_size:
+            return _listener(parent)
+        os.sched_yield()
+    raise AssertionError("the run did not start within 30 s")
+
+
+def _listener(parent: int) -> int:
+    """The descendant of `parent` that listens on a TCP port and is not `parent`."""
+    inodes = {line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"}
+    for pid in children_of(parent):
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        if any(link == f"socket:[{inode}]" for link in links for inode in inodes):
+            return pid
+    raise AssertionError("no descendant listens")

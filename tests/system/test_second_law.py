@@ -1,0 +1,49 @@
+"""Second law: the wire book is what TCP carried, and its notes are the air book's."""
+
+from collections import Counter
+
+import pytest
+
+from controller.catalogue import schemes
+from controller.launchers.building import build_world, node_names
+from protocol.air_book import toll_by_kind
+from protocol.wire_book import totals
+from tests.recording import Recording, in_process, plan_for
+from tests.system.counting_relay import CountingRelay
+from tests.system.processes import nothing, play
+
+
+@pytest.mark.parametrize("scheme", schemes())
+def test_both_books_close(scheme: str) -> None:
+    plan = plan_for(scheme, slots=40)
+    with CountingRelay() as relay:
+        recording = play(plan, nothing, route=relay.endpoint)
+    assert recording.ended is not None
+    accounts = {account.peer: account for account in recording.ended.wire}
+    names = node_names(plan, build_world(plan))
+    assert sorted(accounts) == sorted(names)
+    for name in names:
+        [counted] = relay.of(name)
+        account = accounts[name]
+        assert (counted.up, counted.down) == (account.up.socket_bytes, account.down.socket_bytes)
+        assert account.undelivered_bytes == 0
+    _check_notes(recording, names)
+    sums = totals(recording.ended.wire)
+    assert sums.socket_bytes == sum(c.up + c.down for c in relay.connections)
+    assert toll_by_kind(recording.air) == toll_by_kind(in_process(plan).air)
+
+
+def _check_notes(recording: Recording, names: list[str]) -> None:
+    """Up the wire: each node's distinct notes. Down the wire: the copies delivered to it."""
+    assert recording.ended is not None
+    accounts = {account.peer: account for account in recording.ended.wire}
+    told, told_bytes, heard, heard_bytes = Counter[int](), Counter[int](), Counter[int](), Counter[int]()
+    for row in recording.air:
+        told[row.source] += 1
+        told_bytes[row.source] += row.note_bytes
+        heard.update(row.to)
+        heard_bytes.update(dict.fromkeys(row.to, row.note_bytes))
+    for index, name in enumerate(names):
+        account = accounts[name]
+        assert (account.up.notes, account.up.note_bytes) == (told[index], told_bytes[index])
+        assert (account.down.notes, account.down.note_bytes) == (heard[index], heard_bytes[index])
