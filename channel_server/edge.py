@@ -84,8 +84,11 @@ class Edge:
         if frame is None:
             self._core.garbled(peer, "frame in several parts")
             return
-        for to, outgoing in self._frames.arrived(peer, frame):
-            self._router.send(to, outgoing)
+        outgoing = self._frames.arrived(peer, frame)
+        for to, answer in outgoing:
+            self._router.send(to, answer)
+        if outgoing:
+            self._core.slots.recorder.trace.settle()
 
     def _look_around(self, now: float) -> None:
         """Broken connections, the owner's wishes, patience, telemetry."""

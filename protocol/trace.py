@@ -34,18 +34,27 @@ class TraceWriter:
     """Collects rows; `drain` hands over their bytes and forgets them."""
 
     def __init__(self, *, keep_values: bool) -> None:
+        self._fresh: list[tuple[int, int, int, TraceField, bytes]] = []
         self._rows: list[bytes] = []
         self._values: list[bytes] = []
         self._keep_values = keep_values
 
     def add(self, slot: int, turn: int, node: int, field: TraceField, value: bytes) -> None:
         """One recorded value."""
-        self._rows.append(_pack(slot, turn, node, field, xxh3_64_intdigest(value)))
+        self._fresh.append((slot, turn, node, field, value))
+
+    def settle(self) -> None:
+        """Digest what was added. Done while the nodes are at work, it delays nobody."""
+        append = self._rows.append
+        for slot, turn, node, field, value in self._fresh:
+            append(_pack(slot, turn, node, field, xxh3_64_intdigest(value)))
         if self._keep_values:
-            self._values.append(msgspec.msgpack.encode((slot, turn, node, field, value)))
+            self._values += map(msgspec.msgpack.encode, self._fresh)
+        self._fresh.clear()
 
     def drain(self) -> tuple[bytes, bytes]:
         """The bytes to append to trace.bin and values.msgpack."""
+        self.settle()
         rows, values = b"".join(self._rows), b"".join(self._values)
         self._rows.clear()
         self._values.clear()

@@ -1,5 +1,6 @@
 """Who hears whom on which channel, how well, and what rate that carries. Vectorised over replicas E."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,12 @@ from channel_server.radio.decibels import Floats
 Indices = npt.NDArray[np.integer[Any]]
 
 
+@cache
+def _each(replicas: int, nodes: int) -> tuple[Indices, Indices]:
+    """Indices [E, 1] and [n] of every node in every replica; numpy's own helpers build them anew at each call."""
+    return np.arange(replicas)[:, None], np.arange(nodes)
+
+
 def occupancy(channel: Indices, n_channels: int) -> Floats:
     """1 where a transmitter is on a channel: [E, n_tx] to [E, n_tx, K]. A negative channel is silence."""
     return np.asarray(channel[..., None] == np.arange(n_channels), np.float64)
@@ -17,7 +24,7 @@ def occupancy(channel: Indices, n_channels: int) -> Floats:
 
 def at_channel(values: Floats, channel: Indices) -> Floats:
     """Each node's value on its own channel: [E, n, K] and [E, n] to [E, n]; a silent node is given channel 0's."""
-    return np.take_along_axis(values, np.maximum(channel, 0)[..., None], axis=-1)[..., 0]
+    return values[(*_each(*channel.shape), np.maximum(channel, 0))]
 
 
 def received_w(gain: Floats, power_w: Floats, channel: Indices) -> Floats:
@@ -25,8 +32,7 @@ def received_w(gain: Floats, power_w: Floats, channel: Indices) -> Floats:
 
     `gain`: [E, n_tx, K, n_rx], linear. `power_w`, `channel`: [E, n_tx]; a negative channel radiates nothing.
     """
-    replica, transmitter = np.ogrid[: channel.shape[0], : channel.shape[1]]
-    on_channel = gain[replica, transmitter, np.maximum(channel, 0)]  # [E, n_tx, n_rx]
+    on_channel = gain[(*_each(*channel.shape), np.maximum(channel, 0))]  # [E, n_tx, n_rx]
     return np.asarray(on_channel * np.where(channel >= 0, power_w, 0.0)[..., None])
 
 

@@ -327,7 +327,8 @@ class Cell:
 
     def _blocked(self, after: Radiated) -> npt.NDArray[np.bool_]:
         """Is the CUE on a pair's RB in outage, [E, N]; never so for a silent pair."""
-        cue_sinr = np.take_along_axis(after.cue_sinr, np.maximum(after.rb, 0), axis=1)
+        replica = np.arange(self.replicas)[:, None]
+        cue_sinr = after.cue_sinr[replica, np.maximum(after.rb, 0)]
         return (cue_sinr < self._budget.cue_threshold) & (after.rb >= 0)
 
     # -------------------------------------------------------------------------------- views

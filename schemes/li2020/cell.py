@@ -1,6 +1,6 @@
 """What a node of li2020's cell knows of it, and how it reads and writes its records."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -61,25 +61,33 @@ class Standardiser:
     K(t-1) is one-hot (zeros for none) in the layout `per_rb`, (rb + 1) / K in `compact`.
     """
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, observation: Space) -> None:
         per_rb, k = cell.observation == "per_rb", cell.rbs
         widths = [k, k if per_rb else 1, k if per_rb else 1]
         moments = np.array(list(cell.typical_db.values()), np.float32).repeat(widths, axis=0)  # [decibels, 2]
         self._mean_db, self._per_db = moments[:, 0], 1 / moments[:, 1]
-        self._fields = list(zip(cell.typical_db, np.cumsum(widths) - widths, np.cumsum(widths), strict=True))
         one_hot = np.vstack([np.eye(k), np.zeros((1, k))])  # the last row is rb -1
         level = (np.append(np.arange(k), -1) + 1)[:, None] / k
         self._last_rb = (one_hot if per_rb else level).astype(np.float32)
         self._decibels = sum(widths)
         self.inputs = self._decibels + self._last_rb.shape[1]  # 4K, or K + 3
+        self._as_numbers = _leading_numbers(observation, tuple(cell.typical_db), self._decibels)
 
     def __call__(self, observation: Records) -> Floats:
         """[E, inputs]"""
         x = np.empty((len(observation), self.inputs), np.float32)
-        for name, first, end in self._fields:
-            x[:, first:end] = observation[name].reshape(len(x), end - first)
         decibels = x[:, : self._decibels]
-        decibels -= self._mean_db
+        np.subtract(observation.view(self._as_numbers)["numbers"], self._mean_db, out=decibels)
         decibels *= self._per_db
         x[:, self._decibels :] = self._last_rb[observation["last_rb"]]
         return x
+
+
+def _leading_numbers(space: Space, names: tuple[str, ...], count: int) -> np.dtype[Any]:
+    """The record's first fields read as one row of `count` float32. ValueError if they are not what comes first."""
+    leading = tuple(field.name for field in space.fields[: len(names)] if field.dtype == "f4")
+    if leading != names:
+        raise ValueError(f"an observation begins with the float32 fields {names}, not with {leading}")
+    return np.dtype(
+        {"names": ["numbers"], "formats": [("<f4", (count,))], "offsets": [0], "itemsize": space.dtype.itemsize}
+    )

@@ -31,7 +31,10 @@ class Actor(NodePolicy):
 
     def __init__(self, welcome: Welcome, params: NoParams) -> None:
         cell = cell_of(welcome)
-        self._standardise, self._choose = Standardiser(cell), Choices(cell, welcome.action)
+        self._standardise, self._choose = (
+            Standardiser(cell, welcome.views["observation"]),
+            Choices(cell, welcome.action),
+        )
         rng = Chance(welcome.seed, "actor", welcome.index).at(0, 0)
         self._net = Mlp(draw_mlp(rng, (self._standardise.inputs, *HIDDEN, cell.choices)))
 

@@ -41,11 +41,19 @@ class Mlp:
         return len(self._layers[-1][1])
 
     def __call__(self, x: Floats) -> Floats:
-        *hidden, last = self._layers
-        for matrix, bias in hidden:
-            x = np.maximum(x @ matrix + bias, np.float32(0))
-        matrix, bias = last
-        return np.asarray(x @ matrix + bias)
+        if len(x) == 1:  # a vector times a matrix takes three quarters of the time of a matrix of one row
+            return self._pass(x[0])[None]
+        return self._pass(x)
+
+    def _pass(self, x: Floats) -> Floats:
+        *hidden, (matrix, bias) = self._layers
+        for hidden_matrix, hidden_bias in hidden:
+            x = x.dot(hidden_matrix)
+            x += hidden_bias
+            np.maximum(x, 0, out=x)
+        x = x.dot(matrix)
+        x += bias
+        return x
 
 
 def _layer(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:

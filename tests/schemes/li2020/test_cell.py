@@ -38,7 +38,7 @@ def test_standardised_observations_are_of_order_one(observation: Any, inputs: in
     rng = np.random.default_rng(1)
     state, _ = world.transmit(world.begin(world.reset(0), 0, 0), [world.random(n, rng) for n in range(30)])
     cell = cell_of(welcome_for(world, random.SCHEME, 0, replicas=50))
-    standardise = Standardiser(cell)
+    standardise = Standardiser(cell, world.views["observation"][0])
     x = np.concatenate([standardise(seen) for seen in world.measure(world.begin(state, 0, 1), "observation")])
     assert x.shape == (30 * 50, inputs) == (1500, standardise.inputs)
     assert x.dtype == np.float32
