@@ -15,6 +15,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from airtoll import __version__, overview, tables
+from airtoll.absences import absences
 from airtoll.api import carry_out
 from airtoll.diff import compare
 from airtoll.frames import frame_lines
@@ -211,7 +212,11 @@ def _print_verdict(a: RunFolder, b: RunFolder) -> None:
 
 def _print_results(folder: RunFolder, summary: dict[str, Any]) -> None:
     about = {"slots": summary["slots"], "agents": folder.meta["agents"], "probes": summary["probes"]}
-    _print(tables.radio(summary), tables.toll(summary["toll"], by="kind", **about))
+    _print(tables.radio(summary, folder.config.units), tables.toll(summary["toll"], by="kind", **about))
+    for line in absences(folder.events(), summary["slots"]):
+        typer.echo(line)
+    if summary["wire"]:
+        typer.echo(tables.wire(summary["wire"]))
     typer.echo(str(folder.path))
 
 

@@ -7,14 +7,23 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 
-def radio(summary: Mapping[str, Any]) -> Table:
+def radio(summary: Mapping[str, Any], units: Mapping[str, str]) -> Table:
     """The means of the world's metrics over the eval phase."""
     table = Table(title=f"{summary['world']}, {summary['scheme']}", box=SIMPLE_HEAD, title_justify="left")
     table.add_column("metric")
     table.add_column("mean over eval", justify="right")
-    for name, mean in summary["metrics"].items():
-        table.add_row(name, "-" if mean is None else f"{mean:.6g}")
+    table.add_column("unit")
+    for name, unit in units.items():
+        mean = summary["metrics"].get(name)
+        table.add_row(name, "-" if mean is None else f"{mean:.6g}", "" if unit == "1" else unit)
     return table
+
+
+def wire(totals: Mapping[str, int]) -> str:
+    """One line: what the connections carried, and for what."""
+    parts = ", ".join(f"{name} {totals[f'{name}_bytes']:,}" for name in ("note", "emulation", "framing"))
+    undelivered = f"; undelivered at most {totals['undelivered_bytes']:,}" if totals["undelivered_bytes"] else ""
+    return f"on the wires {totals['socket_bytes']:,} bytes: {parts}{undelivered}"
 
 
 def toll(tolls: Mapping[str, Mapping[str, int]], *, by: str, slots: int, agents: int, probes: int = 0) -> Table:

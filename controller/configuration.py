@@ -94,6 +94,11 @@ class RunConfig(BaseModel):
         return fit.node_names(self._world())
 
     @property
+    def units(self) -> dict[str, str]:
+        """The world's metrics and their units."""
+        return {metric.name: metric.unit for metric in self._world().metrics}
+
+    @property
     def agents(self) -> int:
         """How many nodes act."""
         return len(self._world().agents)
