@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from agent_node.delivery import Delivery
 from protocol.chance import Chance
-from protocol.choreography import CLOSING, CLOSING_SPEC, PHASES, TurnSpec
-from protocol.messages import Reply, Turn, Welcome
+from protocol.choreography import CLOSING, PHASES, TurnSpec
+from protocol.messages import Message, Reply, Report, Turn, Welcome
 from protocol.spaces import Records, Space
 from schemes.contract import Moment, NodePolicy, load
 
@@ -29,14 +30,16 @@ class Node:
         self._specs[CLOSING] = _decoder(_closing(welcome), welcome)
         self._action_fits = welcome.action.checker(welcome.replicas)
         self._chance = Chance(welcome.seed, "node", welcome.index)
+        self._delivery = Delivery()
         self._episode = -1
 
-    def turn(self, turn: Turn) -> Reply:
-        """The answer to a turn. ValueError if the policy's action lies outside its space."""
+    def turn(self, turn: Turn) -> list[Message]:
+        """The answer to a turn, and what there is to report. ValueError if an action lies outside its space."""
         if turn.episode != self._episode:
             self._episode = turn.episode
             self._policy.begin_episode(turn.episode)
         spec, decode = self._specs[turn.spec]
+        inbox, acks = self._delivery.receive(turn.inbox) if turn.inbox else (turn.inbox, [])
         moment = Moment(
             turn.slot,
             turn.turn,
@@ -44,25 +47,28 @@ class Node:
             PHASES[turn.phase],
             turn.episode,
             decode(turn.measurement),
-            turn.inbox,
+            inbox,
             self._chance,
         )
         if spec.step == "close":
-            self._policy.close(moment)
-            return Reply(turn.slot, turn.turn, b"", [])
+            return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self._policy.close(moment)))]
         answer = self._policy.answer(moment)
         action = b"" if answer.action is None else answer.action.tobytes()
         if action and not self._action_fits(action):
             raise ValueError(f"the policy's action {answer.action} lies outside its space")
-        return Reply(turn.slot, turn.turn, action, list(answer.notes))
+        outbox = [*acks, *self._delivery.send(answer.notes)] if acks or answer.notes else []
+        reply = Reply(turn.slot, turn.turn, action, outbox)
+        return [reply, Report(turn.slot, dict(answer.scalars))] if answer.scalars else [reply]
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""
-        return {"episode": self._episode, "policy": self._policy.snapshot()}
+        delivery, policy = self._delivery.snapshot(), self._policy.snapshot()
+        return {"episode": self._episode, "delivery": delivery, "policy": policy}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self._episode = data["episode"]
+        self._delivery.restore(data["delivery"])
         self._policy.restore(data["policy"])
 
 
@@ -75,6 +81,6 @@ def _decoder(spec: TurnSpec, welcome: Welcome) -> tuple[TurnSpec, Callable[[byte
 
 
 def _closing(welcome: Welcome) -> TurnSpec:
-    """The closing turn shows what the agents' first turn shows."""
+    """The closing turn shows agents what their first turn shows."""
     view = next((spec.view for spec in welcome.choreography.turns if spec.who == "agents"), "")
-    return TurnSpec(who=CLOSING_SPEC.who, step="close", view=view)
+    return TurnSpec(who="agents", step="close", view=view)

@@ -48,7 +48,7 @@ class Session:
         if self.node is None:
             return self._end("a turn came before the Welcome")
         try:
-            return [self.node.turn(turn)]
+            return self.node.turn(turn)
         except Exception as error:
             return self._fail(error)
 

@@ -51,7 +51,8 @@ def house(agents: int, slots: int) -> float:
         choreography=choreography(NoParams()),
         phases=(PhasePlan("eval", slots),),
         episode_slots=None,
-        loss=LossPlan("fail", "silent", 10.0),
+        train_delay_slots=0,
+        loss=LossPlan("fail", "silent", 10.0, 600.0),
         record=RecordPlan(values=False, frames_slots=0, window_slots=100),
     )
     ended = run_processes(plan, _ignore, lambda: False)

@@ -11,7 +11,7 @@ from channel_server.seats import Peer, Seats
 from channel_server.slots import Slots
 from channel_server.worlds.contract import World
 from protocol.fingerprint import differences
-from protocol.messages import Bye, Hello, Message, Refused, Reply, Welcome
+from protocol.messages import Bye, Hello, Message, NodeSpaces, Refused, Reply, Report, Welcome
 from protocol.plan import RunPlan
 from protocol.spaces import Space
 from protocol.telemetry import Ended, EndState, Event
@@ -53,6 +53,9 @@ class ChannelServer:
             return self._hello(peer, message)
         if type(message) is Bye:
             return self._bye(peer, message)
+        if type(message) is Report:
+            self.slots.recorder.scalars(message, self.peer_name(peer))
+            return []
         return self.garbled(peer, f"{type(message).__name__} from a node")
 
     def garbled(self, peer: Peer, reason: str) -> list[Send]:
@@ -188,7 +191,15 @@ class ChannelServer:
             views={view: spaces[node] for view, spaces in world.views.items()} if is_agent else {},
             action=world.actions[node] if is_agent else Space(),
             facts=world.facts(node),
+            everyone=[] if is_agent else self._everyone(),
         )
+
+    def _everyone(self) -> list[NodeSpaces]:
+        world = self._world
+        return [
+            NodeSpaces({view: spaces[node] for view, spaces in world.views.items()}, world.actions[node])
+            for node in range(self._agents)
+        ]
 
     def _bye(self, peer: Peer, bye: Bye) -> list[Send]:
         name = self.peer_name(peer)
@@ -201,8 +212,10 @@ class ChannelServer:
         if self._plan.loss.on_loss == "fail":
             return self._finish("failed", f"{self.names[node]} is lost: {reason}")
         self.attendance.leave(node, reason)
+        for due in self.slots.due:
+            due.gate.lose(node)
         gate = self.slots.gate
-        if gate is None or node not in gate.missing:
+        if gate is None or gate.closed:
             return []
         gate.lose(node)
         return self._advance() if gate.closed else []
@@ -219,7 +232,7 @@ class ChannelServer:
 
     def _reply(self, peer: Peer, reply: Reply) -> list[Send]:
         node = self._seats.node(peer)
-        gate = self.slots.gate
+        gate = self.slots.gate_of(reply)
         if node is None:
             return self.garbled(peer, "reply from a stranger")
         if self.stage != "running":
@@ -228,7 +241,7 @@ class ChannelServer:
             return self.garbled(peer, "reply nobody asked for")
         if reason := self._fault(node, reply) or gate.accept(node, reply):
             return self.garbled(peer, reason)
-        return self._advance() if gate.closed else []
+        return self._advance() if gate is self.slots.gate and gate.closed else []
 
     def _fault(self, node: int, reply: Reply) -> str:
         if reply.action and (node >= self._agents or not self._action_checks[node](reply.action)):

@@ -55,7 +55,7 @@ class Edge:
         self._line = line
         self._encode = msgspec.msgpack.Encoder().encode
         self._abandoned = abandoned
-        self._lost_after_s = plan.loss.lost_after_s
+        self._loss = plan.loss
         self._first_slot_at = self._last_slot_at = 0.0
         self._awaiting: tuple[str, int, int] = ("", 0, 0)
         self._since = self._told_at = self._looked_at = time.monotonic()
@@ -116,10 +116,20 @@ class Edge:
         awaiting = (self._core.stage, slots.slot, slots.turn)
         if awaiting != self._awaiting:
             self._note_times(awaiting, now)
-        patience_s = {"seating": SEATING_PATIENCE_S, "ending": GOODBYE_PATIENCE_S}.get(awaiting[0], self._lost_after_s)
+        patience_s = self._patience_s()
         if now - self._since > patience_s and not self._core.held:
             self._since = now
             self._send(self._core.give_up(f"silent for {patience_s:g} s"))
+
+    def _patience_s(self) -> float:
+        match self._core.stage:
+            case "seating":
+                return SEATING_PATIENCE_S
+            case "ending":
+                return GOODBYE_PATIENCE_S
+            case _:
+                trainer = self._core.awaited == ["trainer"]
+                return self._loss.trainer_lost_after_s if trainer else self._loss.lost_after_s
 
     def _note_times(self, awaiting: tuple[str, int, int], now: float) -> None:
         if self._awaiting[0] != "running" and awaiting[0] == "running":

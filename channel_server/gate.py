@@ -1,6 +1,9 @@
 """The gate of one turn: it closes once, when every asked node has answered or is lost."""
 
 from collections.abc import Sequence
+from typing import Any
+
+from msgspec.msgpack import decode, encode
 
 from protocol.messages import Reply
 
@@ -13,6 +16,19 @@ class Gate:
         self.turn = turn
         self.asked = sorted(asked)
         self._replies: dict[int, Reply | None] = {}
+
+    def snapshot(self) -> dict[str, Any]:
+        """The gate and what has come."""
+        replies = {str(node): None if reply is None else encode(reply) for node, reply in self._replies.items()}
+        return {"slot": self.slot, "turn": self.turn, "asked": self.asked, "replies": replies}
+
+    @classmethod
+    def restored(cls, data: dict[str, Any]) -> "Gate":
+        """The inverse of `snapshot`."""
+        gate = cls(data["slot"], data["turn"], data["asked"])
+        for node, reply in data["replies"].items():
+            gate._replies[int(node)] = None if reply is None else decode(reply, type=Reply)
+        return gate
 
     @property
     def closed(self) -> bool:

@@ -8,9 +8,9 @@ import numpy as np
 
 from channel_server.worlds.contract import Metric, Outcome
 from protocol.air_book import AirRow, encode_rows
-from protocol.messages import Note
+from protocol.messages import Note, Report
 from protocol.plan import RecordPlan
-from protocol.telemetry import Chunk, ChunkFile, Event, Telemetry, Window
+from protocol.telemetry import Chunk, ChunkFile, Event, Scalars, Telemetry, Window
 from protocol.trace import WORLD_NODE, TraceField, TraceWriter
 
 
@@ -55,6 +55,10 @@ class Recorder:
     def event(self, event: Event) -> None:
         """Something happened to the run."""
         self._ready.append(event)
+
+    def scalars(self, report: Report, node: str) -> None:
+        """What a node says of itself."""
+        self._ready.append(Scalars(report.slot, node, report.scalars))
 
     def keeps_frames_of(self, slot: int) -> bool:
         """Whether frames of this slot are kept."""

@@ -7,8 +7,11 @@ the inbox until its receiver is asked. The signalling model will stand between `
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from msgspec import structs
+from msgspec.msgpack import decode, encode
+
 from protocol.air_book import AirRow, Outcome
-from protocol.kinds import NEIGHBOURS, TRAINER, LinkClass
+from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages import Letter, Note
 
 Neighbours = Callable[[], Sequence[tuple[int, ...]]]
@@ -23,6 +26,7 @@ class Relay:
         self._nodes = agents + has_trainer
         self._inboxes: list[list[Letter]] = [[] for _ in range(agents + 1)]
         self._rows: list[AirRow] = []
+        self._weights: dict[int, tuple[Letter, Note, int]] = {}  # by receiver: the newest, and how often it was told
 
     def post(
         self, slot: int, turn: int, source: int, notes: Sequence[Note], *, gone: Collection[int], neighbours: Neighbours
@@ -34,7 +38,21 @@ class Relay:
             letter = Letter(source, note.kind, slot, turn, note.body)
             for node in heard:
                 self._inboxes[node].append(letter)
+            if note.kind == Kind.WEIGHTS:
+                self._weights.update((node, (letter, note, 1)) for node in to)
             self._rows.append(self._row(letter, note, to, len(heard)))
+
+    def retell_weights(self, node: int) -> None:
+        """A node that comes back is told the newest weights it was ever told, as a further attempt."""
+        if node in self._weights:
+            letter, note, attempts = self._weights[node]
+            self._weights[node] = (letter, note, attempts + 1)
+            self._inboxes[node].append(letter)
+            self._rows.append(structs.replace(self._row(letter, note, (node,), 1), attempt=attempts + 1))
+
+    def waiting(self, node: int) -> bool:
+        """Whether letters wait in a node's inbox."""
+        return bool(self._inboxes[node])
 
     def collect(self, node: int) -> list[Letter]:
         """A node's inbox, emptied; in the order (slot, turn, source) in which the notes were told."""
@@ -49,12 +67,19 @@ class Relay:
         return rows
 
     def snapshot(self) -> dict[str, Any]:
-        """Letters in flight."""
-        return {"inboxes": [[_as_list(letter) for letter in inbox] for inbox in self._inboxes]}
+        """Letters in flight, and the newest weights."""
+        return {
+            "inboxes": [[encode(letter) for letter in inbox] for inbox in self._inboxes],
+            "weights": [[node, *map(encode, told[:2]), told[2]] for node, told in self._weights.items()],
+        }
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
-        self._inboxes = [[Letter(*fields) for fields in inbox] for inbox in data["inboxes"]]
+        self._inboxes = [[decode(letter, type=Letter) for letter in inbox] for inbox in data["inboxes"]]
+        self._weights = {
+            node: (decode(letter, type=Letter), decode(note, type=Note), attempts)
+            for node, letter, note, attempts in data["weights"]
+        }
 
     def fault(self, source: int, notes: Sequence[Note]) -> str:
         """Why these notes cannot be relayed, or ""."""
@@ -86,7 +111,3 @@ class Relay:
         if source >= self._agents:
             return LinkClass.DOWNLINK
         return LinkClass.UPLINK if self._agents in to else self._agent_link
-
-
-def _as_list(letter: Letter) -> list[Any]:
-    return [letter.source, letter.kind, letter.slot, letter.turn, letter.body]

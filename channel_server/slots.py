@@ -4,7 +4,7 @@ Speaks of nodes by index; `core` knows where they sit.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 from channel_server.attendance import Attendance
 from channel_server.gate import Gate
@@ -12,7 +12,7 @@ from channel_server.recorder import Recorder
 from channel_server.relay import Relay
 from channel_server.worlds.contract import World
 from protocol.chance import Chance
-from protocol.choreography import CLOSING, CLOSING_SPEC, PHASES, TurnSpec
+from protocol.choreography import CLOSING, PHASES, TurnSpec
 from protocol.messages import Note, Reply, Turn
 from protocol.plan import RunPlan
 from protocol.spaces import Records
@@ -20,6 +20,16 @@ from protocol.telemetry import Event
 from protocol.trace import TraceField
 
 Asked = list[tuple[int, Turn]]
+
+
+_LEARN = TurnSpec(who="trainer", step="learn")
+
+
+class Due(NamedTuple):
+    """A learn turn on its way: its answer is waited for at the end of `slot`."""
+
+    slot: int
+    gate: Gate
 
 
 class Slots:
@@ -41,6 +51,8 @@ class Slots:
         self.turn = 0
         self.probes = 0
         self.returned: list[int] = []  # who rejoined at this slot
+        self.due: list[Due] = []  # in the order in which they fall due
+        self._unsent: Asked = []  # rides with the next turn that somebody is waited for
         self.stop_before = next((e.slot for e in plan.replay or () if e.event == "interrupted"), plan.slots)
         self.hold_at: int | None = None
         self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
@@ -62,14 +74,25 @@ class Slots:
     def run(self) -> Iterator[Asked]:
         """The turns to send, one list per gate; an empty list while held. Ends after the closing turn."""
         while self.slot < self.stop_before and not self.all_lost:
-            if self.held:
-                yield []
+            if self.hold_at == self.slot:
+                yield from self._hold()
             yield from self._one_slot()
             self.slot += 1
         if self.slot == self.stop_before < self._plan.slots:
             self.turn = 0
             self._log("interrupted", "", "")
         yield from self._closing()
+
+    def _hold(self) -> Iterator[Asked]:
+        """Between two slots, with nothing on its way to be computed."""
+        for due in self.due:
+            yield from self._wait(due.gate, [])
+        yield []
+
+    def gate_of(self, reply: Reply) -> Gate | None:
+        """The gate that a reply is meant for; the one that is waited for if it fits none."""
+        meant = (due.gate for due in self.due if (due.gate.slot, due.gate.turn) == (reply.slot, reply.turn))
+        return next(meant, self.gate)
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two slots."""
@@ -81,6 +104,7 @@ class Slots:
             "attendance": self._attendance.snapshot(),
             "actions": [action.tobytes() for action in self._actions],
             "probes": self.probes,
+            "due": [[due.slot, due.gate.snapshot()] for due in self.due],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -91,6 +115,7 @@ class Slots:
         self.recorder.restore(data["recorder"])
         self._attendance.restore(data["attendance"])
         self._actions = [space.decode(raw) for space, raw in zip(self._world.actions, data["actions"], strict=True)]
+        self.due = [Due(slot, Gate.restored(gate)) for slot, gate in data["due"]]
 
     # one slot
 
@@ -101,6 +126,8 @@ class Slots:
                 for group in self._groups(spec):
                     if spec.who == "network":
                         self._tell(spec.view)
+                    elif spec.step == "learn":
+                        yield from self._learn(index)
                     else:
                         yield from self._ask(index, spec, group)
                     self.turn += 1
@@ -120,6 +147,7 @@ class Slots:
         self.returned = self._attendance.returning(self.slot, self._seated())
         for node in self.returned:
             self._log("rejoined", self._names[node], "")
+            self.relay.retell_weights(node)
 
     def _groups(self, spec: TurnSpec) -> Sequence[Sequence[int]]:
         """Who is asked together, in the order of the turns."""
@@ -145,7 +173,8 @@ class Slots:
     def _transmit(self) -> None:
         self.state, outcome = self._world.transmit(self.state, self._actions)
         self.recorder.outcome(self.slot, self.turn, PHASES[self._phase], outcome)
-        for report in self._plan.choreography.feedback:
+        choreography = self._plan.choreography
+        for report in choreography.feedback if PHASES[self._phase] in choreography.feedback_phases else ():
             self._tell(report)
             self.turn += 1
 
@@ -158,13 +187,15 @@ class Slots:
         self.recorder.slot_done(self.slot, last_of_phase=last_of_phase)
 
     def _closing(self) -> Iterator[Asked]:
-        """After the last slot: the last measurement and feedback, delivered; nothing is answered."""
+        """After the last slot: deliver the last measurement, feedback and weights; take the agents' last histories."""
         self.turn = 0
         turns = self._plan.choreography.turns
         view = next((spec.view for spec in turns if spec.who == "agents"), "")
-        everyone = [*self._agents, *([len(self._agents)] if self._plan.choreography.has_trainer else [])]
-        spec = TurnSpec(who=CLOSING_SPEC.who, step="close", view=view)
-        yield from self._ask(CLOSING, spec, everyone)
+        yield from self._collect(self._plan.slots + self._plan.train_delay_slots)
+        yield from self._ask(CLOSING, TurnSpec(who="agents", step="close", view=view), self._agents)
+        self.turn = 1
+        if self._plan.choreography.has_trainer:
+            yield from self._ask(CLOSING, TurnSpec(who="trainer", step="close"), [len(self._agents)])
         self.recorder.air(self.relay.drain_rows())
 
     # one turn
@@ -172,15 +203,38 @@ class Slots:
     def _ask(self, index: int, spec: TurnSpec, group: Sequence[int]) -> Iterator[Asked]:
         measured = self._measure(spec.view)
         asked, gate = self._open(index, group, measured)
-        if not gate.closed:
-            self.gate = gate
-            yield asked
-            self.gate = None
+        yield from self._wait(gate, asked)
         self._close(gate, spec, measured)
         if spec.step == "act":
             self._act_for_lost(group)
         if spec.step == "probe":
             self._probe(group)
+
+    def _wait(self, gate: Gate, asked: Asked) -> Iterator[Asked]:
+        """Send what is to be sent, and go on when the gate has closed."""
+        self._unsent += asked
+        if not gate.closed:
+            sent, self._unsent = self._unsent, []
+            self.gate = gate
+            yield sent
+            self.gate = None
+
+    def _learn(self, index: int) -> Iterator[Asked]:
+        """The trainer is asked when notes have come for it; its answer is waited for when it is due."""
+        trainer = len(self._agents)
+        if self.relay.waiting(trainer):
+            asked, gate = self._open(index, [trainer], self._measure(""))
+            self._unsent += asked
+            self.due.append(Due(self.slot + self._plan.train_delay_slots, gate))
+        yield from self._collect(self.slot)
+
+    def _collect(self, slot: int) -> Iterator[Asked]:
+        """Wait for the answers that are due by now."""
+        while self.due and self.due[0].slot <= slot:
+            gate = self.due[0].gate
+            yield from self._wait(gate, [])
+            del self.due[0]
+            self._close(gate, _LEARN, [])
 
     def _measure(self, view: str) -> list[bytes]:
         """What each node measures, encoded; the trainer measures nothing."""
@@ -209,7 +263,8 @@ class Slots:
             if spec.view and node in self._agents:
                 trace(slot, turn, node, TraceField.MEASUREMENT, measured[node])
             if reply is None:
-                self._log("lost", self._names[node], self._attendance.lose(node))
+                reason = self._attendance.lose(node)
+                self.recorder.event(Event("lost", slot, turn, self._names[node], reason))
             else:
                 self._take(spec, node, reply)
 
@@ -267,5 +322,5 @@ class Slots:
     def _phase(self) -> int:
         return self._phases[min(self.slot, len(self._phases) - 1)]
 
-    def _log(self, event: Literal["lost", "rejoined", "interrupted"], node: str, reason: str) -> None:
+    def _log(self, event: Literal["rejoined", "interrupted"], node: str, reason: str) -> None:
         self.recorder.event(Event(event, self.slot, self.turn, node, reason))

@@ -48,6 +48,7 @@ class OnNodeLoss(BaseModel):
     policy: Literal["fallback", "fail"] = "fallback"
     fallback: Fallback | None = None
     lost_after_s: Annotated[float, Gt(0)] = 10.0
+    trainer_lost_after_s: Annotated[float, Gt(0)] = 600.0
 
 
 class Record(BaseModel):
@@ -75,6 +76,7 @@ class RunConfig(BaseModel):
     slots: Annotated[int, Ge(1), Le(_MOST_SLOTS)] | None = None
     phases: Phases | None = None
     episode_slots: Annotated[int, Ge(1)] | None = None
+    train_delay_slots: Annotated[int, Ge(0)] = 0
     placement: Placement = "processes"
     signalling: Literal["ideal"] = "ideal"
     on_node_loss: OnNodeLoss = OnNodeLoss()
@@ -118,7 +120,13 @@ class RunConfig(BaseModel):
             choreography=scheme.choreography(params_of(scheme, self.scheme)),
             phases=self.schedule,
             episode_slots=self.episode_slots,
-            loss=LossPlan(on_loss.policy, on_loss.fallback or scheme.card.fallback, on_loss.lost_after_s),
+            train_delay_slots=self.train_delay_slots,
+            loss=LossPlan(
+                on_loss.policy,
+                on_loss.fallback or scheme.card.fallback,
+                on_loss.lost_after_s,
+                on_loss.trainer_lost_after_s,
+            ),
             record=RecordPlan(record.values, record.frames_slots, record.window_slots),
             replay=replay,
         )

@@ -1,14 +1,82 @@
-"""The trainer: the node at the BS/cloud that decides for central schemes."""
+"""The trainer: the node at the BS/cloud that decides for central schemes, or learns from what the agents tell."""
+
+from typing import Any
 
 import msgspec
 
-from protocol.messages import Welcome
-from schemes.contract import NodePolicy, load
+from protocol.kinds import Kind
+from protocol.messages import Note, Welcome
+from schemes.contract import NOTHING, Answer, Learner, Moment, NodePolicy, Training, load
+from schemes.parts.history import Joiner
+from schemes.parts.weights import write_weights
 
 
 def trainer_policy(welcome: Welcome) -> NodePolicy:
     """The cloud side of the scheme that the Welcome names. ValueError if the scheme has none."""
     scheme = load(welcome.scheme)
+    params: Any = msgspec.convert(welcome.params, scheme.params)
+    if scheme.training is not None:
+        return LearningTrainer(welcome, scheme.training(welcome, params))
     if scheme.cloud is None:
         raise ValueError(f"{welcome.scheme} has a turn for the trainer but no cloud side: give its SCHEME one")
-    return scheme.cloud(welcome, msgspec.convert(welcome.params, scheme.params))
+    return scheme.cloud(welcome, params)
+
+
+class LearningTrainer(NodePolicy):
+    """Joins histories by slot, has its learner learn, tells each agent its weights."""
+
+    def __init__(self, welcome: Welcome, training: Training) -> None:
+        self._agents = range(welcome.agents)
+        self._training = training
+        self._learner: Learner = training.learner()
+        self._joiner = Joiner(training.layouts)
+        self._updates = 0
+        self._version = 0
+        self._told_at = -training.push_every_slots  # the slot at which weights were last told
+        self._behind = False  # has learnt since
+
+    def answer(self, now: Moment) -> Answer:
+        self._absorb(now)
+        scalars = self._learn() if now.phase == "train" else {}
+        due = now.slot >= self._told_at + self._training.push_every_slots or now.phase == "eval"
+        if not (due and self._behind):
+            return Answer(scalars=scalars) if scalars else NOTHING
+        self._told_at, self._behind = now.slot, False
+        self._version += 1
+        return Answer(notes=tuple(map(self._weights, self._agents)), scalars=scalars | {"version": self._version})
+
+    def close(self, now: Moment) -> tuple[Note, ...]:
+        self._absorb(now)
+        return ()
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "learner": self._learner.save(),
+            "joiner": self._joiner.snapshot(),
+            "counts": [self._updates, self._version, self._told_at, self._behind],
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        self._learner.load(data["learner"])
+        self._joiner.restore(data["joiner"])
+        self._updates, self._version, self._told_at, self._behind = data["counts"]
+
+    def _absorb(self, now: Moment) -> None:
+        for letter in now.inbox:
+            if letter.kind == Kind.HISTORY:
+                self._joiner.add(letter.source, letter.body)
+        for joint in self._joiner.take():
+            self._learner.absorb(joint)
+
+    def _learn(self) -> dict[str, float]:
+        """A fixed number of updates per turn, so that a trace does not depend on how fast they are."""
+        scalars = self._learner.learn(self._training.updates_per_turn)
+        if scalars:
+            self._updates += self._training.updates_per_turn
+            self._behind = True
+            scalars = scalars | {"updates": self._updates}
+        return scalars
+
+    def _weights(self, node: int) -> Note:
+        body = write_weights(self._learner.weights(node), self._version, self._training.precision)
+        return Note((node,), Kind.WEIGHTS, body)

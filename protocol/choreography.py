@@ -7,7 +7,7 @@ from msgspec import Struct
 PHASES = ("warmup", "train", "eval")
 
 Who = Literal["agents", "trainer", "network"]
-Step = Literal["exchange", "decide", "probe", "act", "close"]
+Step = Literal["exchange", "decide", "learn", "probe", "act", "close"]
 Order = Literal["all", "one by one", "random"]
 
 
@@ -15,7 +15,8 @@ class TurnSpec(Struct, frozen=True, array_like=True):
     """One entry of a choreography.
 
     `who`: the agents, the trainer, or the network itself (its parties tell what the world's report `view` says).
-    `step`: what an answer may carry: exchange and decide notes only; probe and act also an action.
+    `step`: what an answer may carry: exchange, decide and learn notes only; probe and act also an action. A learn turn
+    is the trainer's alone: asked when notes have come for it, answered `train_delay_slots` later.
     `order`: all at once, or each in a turn of its own, by index or in an order drawn per slot.
     `view`: which measurement of the world the asked nodes are given ("" for none).
     `repeat`: how many times in a row.
@@ -29,13 +30,15 @@ class TurnSpec(Struct, frozen=True, array_like=True):
 
 
 class Choreography(Struct, frozen=True, array_like=True):
-    """The turns of a slot, in order; then the world transmits; then the parties tell the `feedback` reports.
+    """The turns of a slot, in order; then the world transmits; then the parties tell the `feedback` reports, if the
+    phase is one of `feedback_phases`.
 
     Feedback told after slot t is readable in turn 0 of slot t + 1 (after the last slot: in the closing turn).
     """
 
     turns: tuple[TurnSpec, ...]
     feedback: tuple[str, ...] = ()
+    feedback_phases: tuple[str, ...] = PHASES
 
     @property
     def has_trainer(self) -> bool:
@@ -43,7 +46,6 @@ class Choreography(Struct, frozen=True, array_like=True):
 
 
 CLOSING = 255  # the `spec` of the closing turn
-CLOSING_SPEC = TurnSpec(who="agents", step="close")
 
 
 def agents_act(view: str = "") -> TurnSpec:
@@ -59,6 +61,11 @@ def agents_exchange(view: str = "", *, repeat: int = 1) -> TurnSpec:
 def trainer_decides() -> TurnSpec:
     """The trainer reads what came up and tells decisions."""
     return TurnSpec(who="trainer", step="decide")
+
+
+def trainer_learns() -> TurnSpec:
+    """The trainer reads the histories that came up, learns, and tells weights."""
+    return TurnSpec(who="trainer", step="learn")
 
 
 def network_tells(report: str) -> TurnSpec:

@@ -2,11 +2,13 @@
 
 import msgspec
 
-from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Message, Refused, Reply, Turn, Welcome
+from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Message, Refused, Reply, Report, Turn, Welcome
 
 MAX_FRAME_BYTES = 64 * 2**20
 
-_to_server: msgspec.msgpack.Decoder[Hello | Reply | Bye] = msgspec.msgpack.Decoder(Hello | Reply | Bye)
+_to_server: msgspec.msgpack.Decoder[Hello | Reply | Report | Bye] = msgspec.msgpack.Decoder(
+    Hello | Reply | Report | Bye
+)
 _to_node: msgspec.msgpack.Decoder[Welcome | Refused | Turn | Bye] = msgspec.msgpack.Decoder(
     Welcome | Refused | Turn | Bye
 )
@@ -20,7 +22,7 @@ class BadFrame(ValueError):
 
 
 def decode_for_server(frame: bytes) -> Message:
-    """Hello, Reply or Bye. BadFrame for anything else."""
+    """Hello, Reply, Report or Bye. BadFrame for anything else."""
     if len(frame) > MAX_FRAME_BYTES:
         raise BadFrame("oversized frame")
     try:

@@ -50,11 +50,19 @@ class Hello(Struct, frozen=True, array_like=True, tag=1):
     fingerprint: dict[str, str]
 
 
+class NodeSpaces(Struct, frozen=True, array_like=True):
+    """What one agent measures, by view, and does."""
+
+    views: dict[str, Space]
+    action: Space
+
+
 class Welcome(Struct, frozen=True, array_like=True, tag=2):
     """The place is given: all that a node knows of its run.
 
     `views`: measurement space per view of the world; `facts`: static local knowledge; `names`: all node and party names
-    by index, agents first, then the trainer, then the parties of the network (BS, cellular users).
+    by index, agents first, then the trainer, then the parties of the network (BS, cellular users). `everyone`: for the
+    trainer alone, who reads their histories, all agents' spaces.
     """
 
     run_id: str
@@ -69,6 +77,7 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     views: dict[str, Space]
     action: Space
     facts: dict[str, Any]
+    everyone: list[NodeSpaces] = []
 
     @property
     def name(self) -> str:
@@ -109,6 +118,13 @@ class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):
     outbox: list[Note]
 
 
+class Report(Struct, frozen=True, array_like=True, tag=7):
+    """Figures for people about a node's inner life (losses, updates): telemetry, no signalling, part of no trace."""
+
+    slot: int
+    scalars: dict[str, float]
+
+
 class Bye(Struct, frozen=True, array_like=True, tag=6):
     """The end of a conversation; a node's non-empty `error` fails the run."""
 
@@ -116,4 +132,4 @@ class Bye(Struct, frozen=True, array_like=True, tag=6):
     error: str = ""
 
 
-Message = Hello | Welcome | Refused | Turn | Reply | Bye
+Message = Hello | Welcome | Refused | Turn | Reply | Report | Bye

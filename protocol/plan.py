@@ -19,11 +19,15 @@ class PhasePlan(Struct, frozen=True):
 
 
 class LossPlan(Struct, frozen=True):
-    """What happens when a node is lost. `fallback` acts for a lost agent; `fail` ends the run."""
+    """What happens when a node is lost. `fallback` acts for a lost agent; `fail` ends the run.
+
+    A trainer may be silent for longer than an agent: it learns meanwhile.
+    """
 
     on_loss: Literal["fallback", "fail"]
     fallback: Fallback
     lost_after_s: float
+    trainer_lost_after_s: float
 
 
 class RecordPlan(Struct, frozen=True):
@@ -69,6 +73,7 @@ class RunPlan(Struct, frozen=True):
     choreography: Choreography
     phases: tuple[PhasePlan, ...]
     episode_slots: int | None
+    train_delay_slots: int
     loss: LossPlan
     record: RecordPlan
     replay: tuple[PastEvent, ...] | None = None

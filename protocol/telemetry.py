@@ -45,6 +45,14 @@ class Event(Struct, frozen=True, tag=True):
     reason: str
 
 
+class Scalars(Struct, frozen=True, tag=True):
+    """Figures a node reports of itself at a slot: losses, updates, weights version."""
+
+    slot: int
+    node: str
+    scalars: dict[str, float]
+
+
 class Progress(Struct, frozen=True, tag=True):
     """The run has finished `slot` slots."""
 
@@ -68,7 +76,7 @@ class Ended(Struct, frozen=True, tag=True):
     fingerprint: dict[str, str]
 
 
-Telemetry = Listening | Chunk | Window | Event | Progress | Ended
+Telemetry = Listening | Chunk | Window | Event | Scalars | Progress | Ended
 
 
 class Sink(Protocol):

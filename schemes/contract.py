@@ -3,18 +3,22 @@
 Each scheme is a module `schemes/<paper>/<name>.py` that opens with its card and offers `SCHEME = Scheme(...)`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from protocol.chance import Chance
 from protocol.choreography import Choreography, Step
 from protocol.kinds import NEIGHBOURS, TRAINER, Kind
 from protocol.messages import Letter, Note, Welcome
 from protocol.spaces import Records
+from schemes.parts.history import Joint, Layout
+from schemes.parts.weights import Precision
 
 
 class Moment(NamedTuple):
@@ -38,10 +42,14 @@ class Moment(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a node does with its turn. `action`: records [E], or None to keep the last one."""
+    """What a node does with its turn. `action`: records [E], or None to keep the last one.
+
+    `scalars`: figures for people, such as losses; telemetry, not signalling.
+    """
 
     action: Records | None = None
     notes: tuple[Note, ...] = ()
+    scalars: Mapping[str, float] = MappingProxyType({})
 
 
 NOTHING = Answer()
@@ -54,8 +62,9 @@ class NodePolicy:
         """One answer per turn."""
         raise NotImplementedError
 
-    def close(self, now: Moment) -> None:
-        """The closing turn: the last measurement and feedback; nothing is answered."""
+    def close(self, now: Moment) -> tuple[Note, ...]:
+        """The closing turn: the last measurement and feedback; an agent may tell the trainer its last history."""
+        return ()
 
     def begin_episode(self, episode: int) -> None:
         """Called before the first turn of every episode."""
@@ -66,6 +75,30 @@ class NodePolicy:
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
+
+
+class Learner(Protocol):
+    """What learns, at the trainer or on a node: a plain object without I/O.
+
+    `learn` does that many updates and returns figures about them, nothing while there is too little to learn from.
+    `weights`: what a node of this index acts by. `save` and `load`: all state, so that learning goes on bit for bit.
+    """
+
+    def absorb(self, joint: Joint, /) -> None: ...
+    def learn(self, updates: int, /) -> dict[str, float]: ...
+    def weights(self, node: int, /) -> dict[str, npt.NDArray[np.float32]]: ...
+    def save(self) -> dict[str, Any]: ...
+    def load(self, data: dict[str, Any], /) -> None: ...
+
+
+class Training(NamedTuple):
+    """How a scheme learns. `learner` builds it, torch and all; `layouts`: what each agent's histories are made of."""
+
+    learner: Callable[[], Learner]
+    layouts: list[Layout]
+    updates_per_turn: int
+    push_every_slots: int
+    precision: Precision
 
 
 @dataclass(frozen=True)
@@ -95,16 +128,17 @@ class NoParams:
 
 @dataclass(frozen=True)
 class Scheme:
-    """A scheme's parts. `node` and `cloud` build the policies of an agent and of the trainer from the Welcome.
-
-    They raise ValueError with the cure when world and parameters do not fit.
+    """A scheme's parts. `node` and `cloud` build the policies of an agent and of the trainer from the Welcome; in a
+    scheme whose trainer learns, `training` says what. All raise ValueError with the cure when world and parameters do
+    not fit.
     """
 
     card: Card
     choreography: Callable[[Any], Choreography]
     node: Callable[[Welcome, Any], NodePolicy]
     cloud: Callable[[Welcome, Any], NodePolicy] | None = None
-    params: type = field(default=NoParams)
+    params: type = NoParams
+    training: Callable[[Welcome, Any], Training] | None = None
 
 
 def load(name: str) -> Scheme:

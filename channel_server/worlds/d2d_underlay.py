@@ -148,6 +148,7 @@ class Cell:
         self._silent["rb"] = -1
         self._measures: dict[str, Callable[[State, Records], None]] = {
             "observation": self._observe if params.observation == "per_rb" else self._observe_compactly,
+            "experience": self._experience,
             "receiver": self._measure_receiver,
             "csi": self._measure_csi,
             "interference": self._measure_last,
@@ -240,7 +241,11 @@ class Cell:
         seen = self._seen_links(view, node)  # [links]
         gain = np.where(seen, state.gain, strange.gain)
         hidden = np.where(seen, state.fading, strange.fading) if state.fading.size else state.fading
-        last = _keep(state.last, strange.last, node) if view in ("observation", "interference") else strange.last
+        last = (
+            _keep(state.last, strange.last, node)
+            if view in ("observation", "experience", "interference")
+            else strange.last
+        )
         trial = _keep(state.trial, strange.trial, node) if view == "probe" else strange.trial
         return State(gain, hidden, last, trial)
 
@@ -339,6 +344,10 @@ class Cell:
         records["interference_dbm"] = _by_node(to_dbm(state.last.interference_w))
         records["last_rb"] = state.last.rb.T
 
+    def _experience(self, state: State, records: Records) -> None:
+        self._measures["observation"](state, records)
+        records["sinr"] = state.last.sinr.T
+
     def _observe_compactly(self, state: State, records: Records) -> None:
         records["own_gain_db"] = _by_node(to_db(self._own(state.gain)))
         records["bs_gain_db"] = to_db(self.links.group(state.gain, "bs_tx").mean(axis=2)).T
@@ -408,7 +417,7 @@ class Cell:
         to_me = np.broadcast_to(mine, (n, k, n))  # [tx, RB, rx]
         rows = np.broadcast_to(mine[:, None], (n, k))
         match view:
-            case "observation":
+            case "observation" | "experience":
                 return self.links.where(d2d=to_me & mine[:, None, None], bs_tx=rows)
             case "receiver":
                 return self.links.where(d2d=to_me & mine[:, None, None], bs_rx=rows)
@@ -488,15 +497,16 @@ def _spaces(params: D2DUnderlay) -> dict[str, Space]:
         )
     )
     beside = (k,) if params.observation == "per_rb" else ()
+    decibels = (
+        Field("own_gain_db", "f4", (k,), "dB"),
+        Field("bs_gain_db", "f4", beside, "dB"),  # from the BS to the transmitter
+        Field("interference_dbm", "f4", beside, "dBm"),  # of the slot before: BS and other pairs, no noise
+    )
+    own_sinr = Field("sinr", "f4", unit="1")  # of the slot before, 0 after silence
+    last_rb = Field("last_rb", "i2")  # of the slot before, -1 for none
     return {
-        "observation": Space(  # s_i = [G_d, G_c, I(t-1), K(t-1)], sec. III-A
-            (
-                Field("own_gain_db", "f4", (k,), "dB"),
-                Field("bs_gain_db", "f4", beside, "dB"),  # from the BS to the transmitter
-                Field("interference_dbm", "f4", beside, "dBm"),  # of the slot before: BS and other pairs, no noise
-                Field("last_rb", "i2"),  # of the slot before, -1 for none
-            )
-        ),
+        "observation": Space((*decibels, last_rb)),  # s_i = [G_d, G_c, I(t-1), K(t-1)], sec. III-A
+        "experience": Space((*decibels, own_sinr, last_rb)),  # s_i, and what the last reward follows from
         "receiver": Space(
             (
                 Field("own_gain_db", "f4", (k,), "dB"),

@@ -19,7 +19,7 @@ from annotated_types import Gt, Le
 
 from protocol.choreography import Choreography, agents_act
 from protocol.kinds import Kind
-from protocol.messages import Letter, Welcome
+from protocol.messages import Letter, Note, Welcome
 from protocol.params import param
 from protocol.spaces import Records
 from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
@@ -67,8 +67,9 @@ class Automaton(NodePolicy):
         self._learn(now)
         return Answer(self._choose(self._draw(now.rng())))
 
-    def close(self, now: Moment) -> None:
+    def close(self, now: Moment) -> tuple[Note, ...]:
         self._learn(now)
+        return ()
 
     def begin_episode(self, episode: int) -> None:
         self._awaited.clear()

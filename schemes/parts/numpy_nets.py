@@ -30,6 +30,7 @@ class Mlp:
         names = sorted((name.removesuffix(".weight") for name in weights if name.endswith(".weight")), key=int)
         if not names:
             raise ValueError(f"no layers among {sorted(weights)}; expected 0.weight, 0.bias, 2.weight, ...")
+        self.weights = weights
         self._layers = [_layer(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in names]
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 
 from channel_server.worlds.contract import Told, World, WorldEntry
 from protocol.chance import Chance
-from protocol.choreography import CLOSING_SPEC, TurnSpec
+from protocol.choreography import TurnSpec
 from protocol.kinds import NEIGHBOURS, TRAINER, Kind
 from protocol.messages import Letter, Note, Welcome
 from protocol.spaces import Records, Space
@@ -109,7 +109,7 @@ class Stage:
     def close(self) -> None:
         """The closing turn; its measurement is the view the agents see first in a slot."""
         views = [spec.view for spec in self.choreography.turns if spec.who == "agents"]
-        spec = TurnSpec(who="agents", step=CLOSING_SPEC.step, view=views[0] if views else "")
+        spec = TurnSpec(who="agents", step="close", view=views[0] if views else "")
         self.turn = 0
         for moment, policy in zip(self._moments(list(range(self.n_agents)), spec), self.policies, strict=False):
             policy.close(moment)

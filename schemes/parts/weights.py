@@ -1,0 +1,44 @@
+"""Weights as notes: a version, then safetensors in float32, float16, or int8 with a scale per tensor."""
+
+from collections.abc import Mapping
+from struct import Struct
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load, save
+
+Precision = Literal["float32", "float16", "int8"]
+Weights = Mapping[str, npt.NDArray[Any]]
+_version = Struct("<I")
+_SCALE = ".scale"
+
+
+def write_weights(weights: Weights, version: int, precision: Precision) -> bytes:
+    """The body of a weights note."""
+    match precision:
+        case "int8":
+            tensors = {name: part for key, w in weights.items() for name, part in _quantised(key, w).items()}
+        case _:
+            tensors = {key: np.ascontiguousarray(w, precision) for key, w in weights.items()}
+    return _version.pack(version) + save(tensors)
+
+
+def read_weights(body: bytes) -> tuple[int, dict[str, npt.NDArray[np.float32]]]:
+    """Version and weights of a note, in float32. ValueError for a body that holds none."""
+    if len(body) < _version.size:
+        raise ValueError("a weights note without a version")
+    tensors = load(body[_version.size :])
+    names = [name for name in tensors if not name.endswith(_SCALE)]
+    return _version.unpack_from(body)[0], {name: _restored(tensors, name) for name in names}
+
+
+def _quantised(name: str, weight: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    """Symmetric: the largest magnitude becomes 127."""
+    scale = np.float32(max(float(np.abs(weight).max(initial=0.0)), 1e-30) / 127)
+    return {name: np.rint(weight / scale).astype(np.int8), name + _SCALE: np.array([scale], np.float32)}
+
+
+def _restored(tensors: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
+    weight = tensors[name].astype(np.float32)
+    return weight * tensors[name + _SCALE] if name + _SCALE in tensors else weight

@@ -1,0 +1,117 @@
+"""Histories: what nodes write is what the trainer reads and joins, each slot once, no state told twice."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.snapshots import pack, unpack
+from protocol.spaces import Field, Records, Space
+from schemes.parts.history import VALID, HistoryWriter, Joiner, Joint, Layout, read_chunk
+
+STATES = Space((Field("seen", "f4", (2,)),))
+ACTIONS = Space((Field("rb", "i2", low=-1, high=9),))
+REPLICAS = 2
+LAYOUT = Layout(STATES, ACTIONS, REPLICAS)
+
+
+def _state(agent: int, slot: int) -> Records:
+    records = STATES.empty(REPLICAS)
+    records["seen"] = [[agent, slot], [agent, -slot]]
+    return records
+
+
+def _action(agent: int, slot: int) -> Records:
+    records = ACTIONS.empty(REPLICAS)
+    records["rb"] = (agent + slot) % 10
+    return records
+
+
+def _bodies(agent: int, first: int, slots: int, cuts: set[int]) -> list[bytes]:
+    """The notes of an agent that acts in slots first .. first + slots - 1 and tells after the slots in `cuts`."""
+    writer, bodies = HistoryWriter(LAYOUT), []
+    writer.start(first, _state(agent, first))
+    for slot in range(first, first + slots):
+        reward = np.full(REPLICAS, 100 * agent + slot)
+        writer.add(action=_action(agent, slot), reward=reward, version=slot, flags=VALID, state=_state(agent, slot + 1))
+        if slot in cuts:
+            bodies.append(writer.take())
+    return [*bodies, writer.take()] if writer.rows else bodies
+
+
+def _check(joint: Joint, agents: int) -> range:
+    slots = range(joint.first_slot, joint.first_slot + len(joint.rewards))
+    told = [joint.first_slot, *(s + 1 for s in slots)] if joint.start else [s + 1 for s in slots]
+    for agent in range(agents):
+        assert joint.states[agent]["seen"][:, 0].tolist() == [[agent, slot] for slot in told]
+        assert joint.actions[agent]["rb"][:, 0].tolist() == [(agent + slot) % 10 for slot in slots]
+        assert joint.rewards[:, 0, agent].tolist() == [100 * agent + slot for slot in slots]
+    assert (joint.flags == VALID).all()
+    return slots
+
+
+def test_a_note_holds_each_state_once() -> None:
+    first, second = _bodies(0, 5, 7, {8})
+    row = LAYOUT.row.itemsize
+    state = STATES.dtype.itemsize * REPLICAS
+    assert (len(first), len(second)) == (7 + state + 4 * row, 7 + 3 * row)
+    chunk = read_chunk(second, LAYOUT)
+    assert (chunk.first_slot, chunk.first_state, len(chunk.rows)) == (9, None, 3)
+    assert chunk.rows["version"].tolist() == [9, 10, 11]
+
+
+@given(st.data())
+def test_whatever_is_told_when_all_common_slots_are_joined_once(data: st.DataObject) -> None:
+    agents = data.draw(st.integers(1, 3))
+    spans = [(data.draw(st.integers(0, 5)), data.draw(st.integers(1, 12))) for _ in range(agents)]
+    queues = [
+        [(agent, body) for body in _bodies(agent, first, n, data.draw(st.sets(st.integers(0, 20))))]
+        for agent, (first, n) in enumerate(spans)
+    ]
+    joiner, seen = Joiner([LAYOUT] * agents), list[int]()
+    while any(queues):
+        queue = data.draw(st.sampled_from([q for q in queues if q]))
+        joiner.add(*queue.pop(0))
+        if data.draw(st.booleans()):
+            joiner = _restored(joiner, agents)
+        for joint in joiner.take():
+            seen += _check(joint, agents)
+    common = range(max(f for f, _ in spans), min(f + n for f, n in spans))
+    assert seen == list(common)
+
+
+def _restored(joiner: Joiner, agents: int) -> Joiner:
+    again = Joiner([LAYOUT] * agents)
+    again.restore(unpack(pack(joiner.snapshot())))
+    return again
+
+
+def test_a_gap_starts_anew() -> None:
+    joiner = Joiner([LAYOUT])
+    for first in (0, 10):
+        for body in _bodies(0, first, 3, set()):
+            joiner.add(0, body)
+    joints = list(joiner.take())
+    assert [(joint.first_slot, joint.start) for joint in joints] == [(0, True), (10, True)]
+    assert [len(joint.states[0]) for joint in joints] == [4, 4]
+
+
+@pytest.mark.parametrize("cut", [1, -1])
+def test_a_body_of_the_wrong_length_is_told(cut: int) -> None:
+    [body] = _bodies(0, 0, 3, set())
+    wrong = body[:-1] if cut < 0 else body + b"\0"
+    with pytest.raises(ValueError, match="a history of 3 rows does not fit"):
+        read_chunk(wrong, LAYOUT)
+
+
+def test_a_writer_goes_on_after_a_snapshot() -> None:
+    def told(writer: HistoryWriter) -> Any:
+        writer.add(action=_action(0, 1), reward=np.ones(2), version=0, flags=VALID, state=_state(0, 2))
+        return writer.take()
+
+    first, second = HistoryWriter(LAYOUT), HistoryWriter(LAYOUT)
+    first.start(1, _state(0, 1))
+    second.restore(unpack(pack(first.snapshot())))
+    assert told(first) == told(second)
