@@ -9,11 +9,11 @@ from typing import Any, Literal
 from channel_server.attendance import Attendance
 from channel_server.seats import Peer, Seats
 from channel_server.slots import Slots
+from channel_server.welcome import names, welcome
 from channel_server.worlds.contract import World
 from protocol.fingerprint import differences
-from protocol.messages import Bye, Hello, Message, NodeSpaces, Refused, Reply, Report, Welcome
+from protocol.messages import Bye, Hello, Message, Refused, Reply, Report
 from protocol.plan import RunPlan
-from protocol.spaces import Space
 from protocol.telemetry import Ended, EndState, Event
 from protocol.wire_book import Connection
 
@@ -29,7 +29,7 @@ class ChannelServer:
     """
 
     def __init__(self, plan: RunPlan, world: World, fingerprint: dict[str, str]) -> None:
-        self.names = [*world.agents, "trainer", *world.parties]
+        self.names = names(world)
         self._plan = plan
         self._world = world
         self._fingerprint = fingerprint
@@ -167,39 +167,13 @@ class ChannelServer:
         for line in differences(self._fingerprint, hello.fingerprint):
             self._log("warning", hello.name, f"its fingerprint differs, so traces may: {line}")
         node = self._seats.seat(peer, hello.name)
-        return [(peer, self._welcome(node)), *self._start_if_full()]
+        return [(peer, welcome(self._plan, self._world, node)), *self._start_if_full()]
 
     def _start_if_full(self) -> list[Send]:
         if self.stage != "seating" or self._seats.empty:
             return []
         self.stage = "running"
         return self._advance()
-
-    def _welcome(self, node: int) -> Welcome:
-        world, plan = self._world, self._plan
-        is_agent = node < self._agents
-        return Welcome(
-            run_id=plan.run_id,
-            index=node,
-            names=self.names,
-            agents=self._agents,
-            scheme=plan.scheme,
-            params=plan.scheme_params,
-            seed=plan.seed,
-            replicas=plan.replicas,
-            choreography=plan.choreography,
-            views={view: spaces[node] for view, spaces in world.views.items()} if is_agent else {},
-            action=world.actions[node] if is_agent else Space(),
-            facts=world.facts(node),
-            everyone=[] if is_agent else self._everyone(),
-        )
-
-    def _everyone(self) -> list[NodeSpaces]:
-        world = self._world
-        return [
-            NodeSpaces({view: spaces[node] for view, spaces in world.views.items()}, world.actions[node])
-            for node in range(self._agents)
-        ]
 
     def _bye(self, peer: Peer, bye: Bye) -> list[Send]:
         name = self.peer_name(peer)
@@ -262,7 +236,7 @@ class ChannelServer:
         if self._plan.replay is None:
             return []
         returned, self.slots.returned = self.slots.returned, []
-        return [(self._seats.peer_of(node), self._welcome(node)) for node in returned]
+        return [(self._seats.peer_of(node), welcome(self._plan, self._world, node)) for node in returned]
 
     def _how_it_ended(self) -> tuple[EndState, str]:
         slot = self.slots.slot

@@ -93,7 +93,7 @@ class RunConfig(BaseModel):
     @property
     def node_names(self) -> list[str]:
         """Names by node index: agents, the trainer, the network's parties."""
-        return fit.node_names(self._world())
+        return fit.names(self._world())
 
     @property
     def units(self) -> dict[str, str]:
@@ -137,9 +137,7 @@ class RunConfig(BaseModel):
         fit.check_home(scheme, self.world.name)
         if not self.schedule:
             raise ConfigError("phases: no slots at all; give at least one phase some, such as eval: 1000")
-        params = params_of(scheme, self.scheme)
-        told = _said(self.scheme)
-        fit.check(self._world(), scheme, params, seed=self.seed, replicas=self.replicas, said=told)
+        fit.check(self._world(), scheme, params_of(scheme, self.scheme), self.plan("check"))
 
     def _world(self) -> fit.World:
         entry = world_named(self.world.name)

@@ -2,17 +2,16 @@
 
 from typing import Any
 
+from channel_server.welcome import names as names
+from channel_server.welcome import welcome
 from channel_server.worlds.contract import World as World
 from channel_server.worlds.contract import WorldEntry
-from controller.catalogue import name_of, schemes
+from controller.catalogue import schemes
 from controller.faults import ConfigError, not_allowed
-from protocol.choreography import Choreography
-from protocol.messages import Welcome
-from protocol.spaces import Space
+from protocol.plan import RunPlan
 from schemes.contract import Scheme
 
 MOST_AGENTS = 1000
-TRAINER_NAME = "trainer"
 
 
 def build(entry: WorldEntry, params: Any, *, seed: int, replicas: int) -> World:
@@ -26,11 +25,6 @@ def build(entry: WorldEntry, params: Any, *, seed: int, replicas: int) -> World:
     return world
 
 
-def node_names(world: World) -> list[str]:
-    """All names by node index: agents, the trainer, the network's parties."""
-    return [*world.agents, TRAINER_NAME, *world.parties]
-
-
 def check_home(scheme: Scheme, world_name: str) -> None:
     """ConfigError for a scheme that was not made for the world."""
     name, homes = scheme.card.name, scheme.card.worlds
@@ -40,33 +34,12 @@ def check_home(scheme: Scheme, world_name: str) -> None:
         raise ConfigError(not_allowed("scheme.name", name, cure))
 
 
-def check(world: World, scheme: Scheme, params: Any, *, seed: int, replicas: int, said: dict[str, Any]) -> None:
-    """ConfigError when the scheme cannot do with this world and its parameters (`said`, as in the Welcome)."""
+def check(world: World, scheme: Scheme, params: Any, plan: RunPlan) -> None:
+    """ConfigError when the scheme cannot do with this world and its parameters."""
     try:
-        turns = scheme.choreography(params)
-        scheme.node(_welcome(world, scheme, turns, 0, seed, replicas, said), params)
-        if scheme.cloud is not None:
-            scheme.cloud(_welcome(world, scheme, turns, len(world.agents), seed, replicas, said), params)
+        scheme.node(welcome(plan, world, 0), params)
+        for cloud_side in (scheme.cloud, scheme.training):
+            if cloud_side is not None:
+                cloud_side(welcome(plan, world, len(world.agents)), params)
     except ValueError as error:
         raise ConfigError(f"scheme: {error}") from error
-
-
-def _welcome(
-    world: World, scheme: Scheme, turns: Choreography, node: int, seed: int, replicas: int, said: dict[str, Any]
-) -> Welcome:
-    """What the channel server would tell the first agent, or the trainer."""
-    is_agent = node < len(world.agents)
-    return Welcome(
-        run_id="",
-        index=node,
-        names=node_names(world),
-        agents=len(world.agents),
-        scheme=name_of(scheme),
-        params=said,
-        seed=seed,
-        replicas=replicas,
-        choreography=turns,
-        views={view: spaces[node] for view, spaces in world.views.items()} if is_agent else {},
-        action=world.actions[node] if is_agent else Space(),
-        facts=world.facts(node),
-    )

@@ -23,6 +23,11 @@ def distances_m(origins_m: Floats, targets_m: Floats) -> Floats:
 
 def nearest(distances_m: Floats, count: int) -> tuple[tuple[int, ...], ...]:
     """For each of n nodes the indices of its `count` nearest others, sorted by index. `distances_m`: [n, n]."""
+    return tuple(tuple(sorted(others[:count])) for others in by_distance(distances_m))
+
+
+def by_distance(distances_m: Floats) -> list[list[int]]:
+    """For each of n nodes all others' indices, nearest first. `distances_m`: [n, n]."""
     others_m = np.where(np.eye(len(distances_m), dtype=bool), np.inf, distances_m)
-    ranked = np.argsort(others_m, axis=1, kind="stable")[:, : min(count, len(distances_m) - 1)]
-    return tuple(tuple(sorted(row)) for row in ranked.tolist())
+    ranked: list[list[int]] = np.argsort(others_m, axis=1, kind="stable")[:, :-1].tolist()
+    return ranked

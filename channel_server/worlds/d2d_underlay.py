@@ -20,7 +20,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from channel_server.radio import fading
 from channel_server.radio.decibels import Floats, from_db, from_dbm, to_db, to_dbm
 from channel_server.radio.fading import Coefficients
-from channel_server.radio.geometry import distances_m, nearest, uniform_in_disc
+from channel_server.radio.geometry import by_distance, distances_m, nearest, uniform_in_disc
 from channel_server.radio.links import Links
 from channel_server.radio.path_loss import PathLoss
 from channel_server.radio.sinr import (
@@ -203,12 +203,13 @@ class Cell:
         return self._neighbours
 
     def facts(self, node: int) -> dict[str, Any]:
-        """The same static knowledge for pairs and BS/cloud: numbers of the standard, nothing of the drop.
+        """Static knowledge: numbers of the standard, nothing of the drop; the BS/cloud also knows who is near whom.
 
         `typical_db`: mean and standard deviation over drops of what the views show, to standardise observations with.
         """
         params, budget = self.params, self._budget
-        return {
+        drop = {"nearest": self._nearest} if node == params.pairs else {}
+        return drop | {
             "pairs": params.pairs,
             "rbs": params.rbs,
             "observation": params.observation,
@@ -278,7 +279,9 @@ class Cell:
             bs_tx=np.broadcast_to(cellular.gain(distances_m(tx_m, bs_m)), by_rb),
             bs_cue=cellular.gain(distances_m(bs_m, cue_m))[:, 0],
         )
-        self._neighbours = nearest(distances_m(tx_m[0], tx_m[0]), params.neighbours)
+        between_m = distances_m(tx_m[0], tx_m[0])
+        self._neighbours = nearest(between_m, params.neighbours)
+        self._nearest = by_distance(between_m)
 
     def _own(self, gain: Floats) -> Floats:
         """Each pair's own link on every RB, [E, N, K]."""

@@ -99,12 +99,10 @@ def read_chunk(body: bytes, layout: Layout) -> Chunk:
 class Joint(NamedTuple):
     """Contiguous histories of all agents: T + 1 states, T actions, T rewards.
 
-    `start`: whether this does not continue the Joint before; if it does, the first state is left out (T states).
-    `states`, `actions`: per agent, records [T + 1 or T, E] and [T, E]; `rewards` [T, E, N]; `flags` [T, N].
+    `states`, `actions`: per agent, records [T + 1, E] and [T, E]; `rewards` [T, E, N]; `flags` [T, N].
     """
 
     first_slot: int
-    start: bool
     states: list[Records]
     actions: list[Records]
     rewards: npt.NDArray[np.float32]
@@ -118,7 +116,6 @@ class Joiner:
         self._layouts = layouts
         self._states: list[dict[int, Records]] = [{} for _ in layouts]
         self._rows: list[dict[int, npt.NDArray[Any]]] = [{} for _ in layouts]
-        self._next = -1  # the slot whose row would continue what was handed out
 
     def add(self, agent: int, body: bytes) -> None:
         """A history note of an agent."""
@@ -134,7 +131,6 @@ class Joiner:
         complete = sorted(slot for slot in self._rows[0] if self._is_complete(slot))
         for first, last in _runs(complete):
             yield self._joined(first, last)
-            self._next = last + 1
         if complete:
             self._forget(complete[-1])
 
@@ -142,11 +138,10 @@ class Joiner:
         """Rows of slots that are not complete."""
         states = [[[slot, state.tobytes()] for slot, state in each.items()] for each in self._states]
         rows = [[[slot, row.tobytes()] for slot, row in each.items()] for each in self._rows]
-        return {"next": self._next, "states": states, "rows": rows}
+        return {"states": states, "rows": rows}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
-        self._next = data["next"]
         for agent, layout in enumerate(self._layouts):
             self._states[agent] = {s: np.frombuffer(raw, layout.state) for s, raw in data["states"][agent]}
             self._rows[agent] = {s: np.frombuffer(raw, layout.row)[0] for s, raw in data["rows"][agent]}
@@ -155,13 +150,10 @@ class Joiner:
         return all(slot in rows and slot in states for rows, states in zip(self._rows, self._states, strict=True))
 
     def _joined(self, first: int, last: int) -> Joint:
-        start = first != self._next
-        slots = range(first, last + 1)
-        with_states = range(first if start else first + 1, last + 2)
+        slots, with_states = range(first, last + 1), range(first, last + 2)
         rows = [np.stack([agent_rows[slot] for slot in slots]) for agent_rows in self._rows]  # N of [T]
         return Joint(
             first_slot=first,
-            start=start,
             states=[np.stack([states[slot] for slot in with_states]) for states in self._states],
             actions=[agent_rows["action"] for agent_rows in rows],
             rewards=np.stack([agent_rows["reward"] for agent_rows in rows], axis=-1),

@@ -1,0 +1,37 @@
+"""What a node is told of its run when it takes its place."""
+
+from channel_server.worlds.contract import World
+from protocol.messages import NodeSpaces, Welcome
+from protocol.plan import RunPlan
+from protocol.spaces import Space
+
+
+def names(world: World) -> list[str]:
+    """All names by node index: agents, the trainer, the network's parties."""
+    return [*world.agents, "trainer", *world.parties]
+
+
+def welcome(plan: RunPlan, world: World, node: int) -> Welcome:
+    """The Welcome of an agent, or of the trainer for node == len(agents)."""
+    everyone = [_spaces(world, agent) for agent in range(len(world.agents))]
+    is_agent = node < len(everyone)
+    own = everyone[node] if is_agent else NodeSpaces({}, Space())
+    return Welcome(
+        run_id=plan.run_id,
+        index=node,
+        names=names(world),
+        agents=len(everyone),
+        scheme=plan.scheme,
+        params=plan.scheme_params,
+        seed=plan.seed,
+        replicas=plan.replicas,
+        choreography=plan.choreography,
+        views=own.views,
+        action=own.action,
+        facts=world.facts(node),
+        everyone=[] if is_agent else everyone,
+    )
+
+
+def _spaces(world: World, agent: int) -> NodeSpaces:
+    return NodeSpaces({view: spaces[agent] for view, spaces in world.views.items()}, world.actions[agent])

@@ -1,0 +1,49 @@
+"""NAAC: MAAC whose critics know only a pair's nearest neighbours, so that their size does not depend on N.
+
+y_i = r_i + gamma Q'_i(s_nb', mu'(s_nb'))    eq. (21), s_nb the states of pair i and its `neighbours` nearest
+"""
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from annotated_types import Ge
+
+from protocol.messages import Welcome
+from protocol.params import param
+from schemes.contract import Scheme, Training
+from schemes.li2020 import maac
+from schemes.li2020.maac import Maac
+
+CARD = replace(
+    maac.CARD,
+    name="li2020/naac",
+    summary="MAAC whose critics know only the nearest pairs",
+    citation="li2020, sec. IV, alg. 3",
+    equations="(20), (21), else as MAAC",
+    deviations=(
+        *maac.CARD.deviations,
+        "7. who is near whom is known at the BS and told by nobody; distances between transmitters, of replica 0",
+    ),
+    reproduces="fig. 6-11 (L1-L7): see docs/reproduction/li2020.md",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naac(Maac):
+    """How NAAC learns."""
+
+    neighbours: Annotated[int, Ge(0)] = param(3, "lambda, nearest pairs that a critic knows", source="sec. IV-B")
+
+
+def training(welcome: Welcome, params: Naac) -> Training:
+    """Critics that know the nearest. ValueError when there are not so many others."""
+    if params.neighbours >= welcome.agents:
+        raise ValueError(
+            f"neighbours {params.neighbours} needs at least {params.neighbours + 1} pairs, not {welcome.agents}: "
+            "lower neighbours or raise world.pairs"
+        )
+    nearest: list[list[int]] = welcome.facts["nearest"]
+    return maac.training_with(welcome, params, lambda _: [others[: params.neighbours] for others in nearest])
+
+
+SCHEME = Scheme(CARD, maac.choreography, maac.pair, params=Naac, training=training)

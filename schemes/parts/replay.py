@@ -1,0 +1,189 @@
+"""Experience replay of N agents together, in which no state is kept twice.
+
+A ring of slots: row i holds a slot's states, actions and rewards, and row i + 1 its successor states. The last row of
+every unbroken stretch has states alone. Replicas are separate streams side by side.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.integer[Any]]
+Flags = npt.NDArray[np.bool_]
+
+_FIRST_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """T slots without a gap, within one episode; what follows the last of them comes with it.
+
+    A stretch that goes on from the one absorbed before (same episode, `first_slot` its first + T) is joined to it:
+    its first states are those the other one ended with, and are not kept again. Anything else starts anew.
+    `valid`: False for a slot that is not to be learnt from, such as one where some agent's row was lost.
+    `terminated`: after the last slot nothing follows, its successor states are without meaning. An episode that was
+    cut (truncated) is one that is not terminated: its last states are a successor like any other.
+    """
+
+    states: Floats  # [T + 1, E, N, S]
+    actions: Integers  # [T, E, N]
+    rewards: Floats  # [T, E, N]
+    episode: int = 0
+    first_slot: int = 0
+    valid: Flags | None = None  # [T, E]; None: all
+    terminated: bool = False
+
+    def __post_init__(self) -> None:
+        slots = len(self.actions)
+        if len(self.states) != slots + 1 or len(self.rewards) != slots:
+            raise ValueError(
+                f"{len(self.states)} states, {slots} actions, {len(self.rewards)} rewards: expected T + 1, T and T"
+            )
+
+    def last(self, slots: int) -> "Stretch":
+        """Its last `slots` slots."""
+        skip = len(self.actions) - slots
+        if skip <= 0:
+            return self
+        return Stretch(
+            self.states[skip:],
+            self.actions[skip:],
+            self.rewards[skip:],
+            self.episode,
+            self.first_slot + skip,
+            None if self.valid is None else self.valid[skip:],
+            self.terminated,
+        )
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """B transitions, drawn with replacement."""
+
+    states: Floats  # [B, N, S]
+    actions: npt.NDArray[np.int64]  # [B, N]
+    rewards: Floats  # [B, N]
+    next_states: Floats  # [B, N, S]
+    goes_on: Floats  # [B], 0 where the episode terminated, else 1
+
+
+class Replay:
+    """At most `capacity` transitions; the oldest make room. Memory is taken as it fills, by doubling."""
+
+    def __init__(self, capacity: int, *, agents: int, inputs: int, choices: int) -> None:
+        if capacity < 1:
+            raise ValueError(f"a replay of {capacity} transitions holds nothing: give it at least 1")
+        self._capacity, self._shape, self._choices = capacity, (agents, inputs), choices
+        self._begin(replicas=1)
+
+    def __len__(self) -> int:
+        """How many transitions can be drawn."""
+        return len(self._drawable())
+
+    @property
+    def nbytes(self) -> int:
+        """Memory taken by the rows."""
+        return sum(array.nbytes for array in self._columns.values())
+
+    def absorb(self, stretch: Stretch) -> None:
+        """Append; ValueError if the number of replicas is not that of what is held."""
+        self._fit(replicas=stretch.states.shape[1])
+        stretch = stretch.last(self._most_rows - 1)
+        slots, first = len(stretch.actions), self._next_row(stretch)
+        self._grow(first + slots + 1)
+        rows = (first + np.arange(slots + 1)) % self._most_rows
+        self._write(rows, stretch)
+        self._written = max(self._written, min(first + slots + 1, self._most_rows))
+        self._tail = int(rows[-1])
+        self._awaits = None if stretch.terminated else (stretch.episode, stretch.first_slot + slots)
+
+    def sample(self, rng: np.random.Generator, size: int) -> Minibatch:
+        """Uniform over the transitions held; ValueError when there are none."""
+        drawable, replicas = self._drawable(), self._replicas
+        if not len(drawable):
+            raise ValueError("an empty replay has no minibatch: absorb a valid slot first")
+        row, replica = np.divmod(drawable[rng.integers(len(drawable), size=size)], replicas)
+        states, held = self._columns["states"], self._columns
+        return Minibatch(
+            states=states[row, replica],
+            actions=held["actions"][row, replica].astype(np.int64),
+            rewards=held["rewards"][row, replica],
+            next_states=states[(row + 1) % self._most_rows, replica],
+            goes_on=np.where(held["terminated"][row], np.float32(0), np.float32(1)),
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """The rows written, and where the ring stands."""
+        return {
+            "replicas": self._replicas,
+            "tail": self._tail,
+            "awaits": None if self._awaits is None else list(self._awaits),
+            "rows": {name: column[: self._written].copy() for name, column in self._columns.items()},
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """The inverse of `snapshot`, for a replay of the same capacity."""
+        self._begin(data["replicas"])
+        self._columns = {name: column.copy() for name, column in data["rows"].items()}
+        self._written, self._tail = len(self._columns["terminated"]), data["tail"]
+        self._awaits = None if data["awaits"] is None else (data["awaits"][0], data["awaits"][1])
+
+    # -------------------------------------------------------------------------------- the ring
+
+    def _begin(self, replicas: int) -> None:
+        self._replicas = replicas
+        self._most_rows = max(1, self._capacity // replicas) + 1  # the last one for the successors
+        self._columns = self._empty(min(_FIRST_ROWS, self._most_rows))
+        self._written, self._tail = 0, -1
+        self._awaits: tuple[int, int] | None = None  # episode and slot that would go on from the tail
+        self._found: npt.NDArray[np.int64] | None = None
+
+    def _fit(self, replicas: int) -> None:
+        if replicas != self._replicas and self._written:
+            raise ValueError(f"{replicas} replicas do not go on from {self._replicas}: use a replay for each")
+        if replicas != self._replicas:
+            self._begin(replicas)
+
+    def _empty(self, rows: int) -> dict[str, npt.NDArray[Any]]:
+        across, (agents, inputs) = (rows, self._replicas), self._shape
+        return {
+            "states": np.zeros((*across, agents, inputs), np.float32),
+            "actions": np.zeros((*across, agents), np.min_scalar_type(self._choices - 1)),
+            "rewards": np.zeros((*across, agents), np.float32),
+            "drawable": np.zeros(across, np.bool_),
+            "terminated": np.zeros(rows, np.bool_),
+        }
+
+    def _next_row(self, stretch: Stretch) -> int:
+        """The tail if the stretch goes on from it, else the row behind."""
+        goes_on = self._awaits == (stretch.episode, stretch.first_slot)
+        return self._tail if goes_on else (self._tail + 1) % self._most_rows
+
+    def _grow(self, rows: int) -> None:
+        """Room for `rows`, before the ring has ever closed."""
+        room = len(self._columns["terminated"])
+        if min(rows, self._most_rows) <= room:
+            return
+        larger = self._empty(min(max(rows, 2 * room), self._most_rows))
+        for name, column in self._columns.items():
+            larger[name][:room] = column
+        self._columns = larger
+
+    def _write(self, rows: npt.NDArray[np.int64], stretch: Stretch) -> None:
+        columns, used, tail = self._columns, rows[:-1], rows[-1]
+        columns["states"][rows] = stretch.states
+        columns["actions"][used], columns["rewards"][used] = stretch.actions, stretch.rewards
+        columns["drawable"][used] = True if stretch.valid is None else stretch.valid
+        columns["drawable"][tail] = False
+        columns["terminated"][used] = False
+        columns["terminated"][used[-1:]] = stretch.terminated
+        self._found = None
+
+    def _drawable(self) -> npt.NDArray[np.int64]:
+        """Row * replicas + replica of every transition; looked up once after each change."""
+        if self._found is None:
+            self._found = np.flatnonzero(self._columns["drawable"])
+        return self._found
