@@ -14,7 +14,8 @@ def absences(events: Iterable[Event], slots: int) -> Iterator[str]:
         elif event.event == "rejoined" and event.node in lost:
             yield _line(lost.pop(event.node), event.slot - 1)
     for event in lost.values():
-        yield _line(event, slots - 1)
+        if event.slot < slots:  # who leaves in the closing turn has missed none
+            yield _line(event, slots - 1)
 
 
 def _line(lost: Event, last: int) -> str:

@@ -12,21 +12,8 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line. An interrupt has the same exit code wherever it comes."""
     try:
-        sys.exit(_run())
+        from airtoll.commands import app
+
+        app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def _run() -> int:
-    import click
-
-    from airtoll.commands import app
-
-    try:
-        code = app(standalone_mode=False)
-    except click.Abort:
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    return code or 0

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from airtoll import __version__, overview, tables
 from airtoll.absences import absences
 from airtoll.api import carry_out
+from airtoll.cli import INTERRUPTED
 from airtoll.diff import compare
 from airtoll.frames import frame_lines
 from airtoll.progress import watching
@@ -50,6 +51,8 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
         except (ConfigError, NotARunError) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(_USAGE) from error
@@ -184,7 +187,7 @@ def _watched(config: RunConfig, folder: RunFolder, *, replay: tuple[PastEvent, .
             return carry_out(config, folder, watch, replay=replay)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what there is lies in {folder.path}", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _exit_with(summary: dict[str, Any]) -> None:

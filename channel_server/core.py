@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 from channel_server.attendance import Attendance
 from channel_server.seats import Peer, Seats
-from channel_server.slots import Slots
+from channel_server.slots import NodeLostError, Slots
 from channel_server.welcome import names, welcome
 from channel_server.worlds.contract import World
+from protocol.choreography import Step
 from protocol.fingerprint import differences
+from protocol.kinds import TRAINER
 from protocol.messages import Bye, Hello, Message, Refused, Reply, Report
 from protocol.plan import RunPlan
 from protocol.telemetry import Ended, EndState, Event
@@ -19,6 +21,7 @@ from protocol.wire_book import Connection
 
 Send = tuple[Peer, Message]
 
+_LONGEST_NAME = 80
 _LOGGED_PER_REASON = 20  # a flood of bad frames is counted in full, but logged only so often
 
 
@@ -126,6 +129,10 @@ class ChannelServer:
 
     # who is who
 
+    def is_seated(self, peer: Peer) -> bool:
+        """Whether the peer is a node of this run."""
+        return self._seats.node(peer) is not None
+
     def peer_name(self, peer: Peer) -> str:
         """The node that sits there, or "stranger"."""
         node = self._seats.node(peer)
@@ -162,7 +169,8 @@ class ChannelServer:
         over = "the run has ended" if self.stage in ("ending", "ended") else ""
         if reason := self._seats.refusal(hello) or over:
             self.dropped["refused Hello"] += 1
-            self._log("refused", hello.name, reason)
+            if self.dropped["refused Hello"] <= _LOGGED_PER_REASON:
+                self._log("refused", hello.name[:_LONGEST_NAME], reason)
             return [(peer, Refused(reason))]
         for line in differences(self._fingerprint, hello.fingerprint):
             self._log("warning", hello.name, f"its fingerprint differs, so traces may: {line}")
@@ -177,14 +185,12 @@ class ChannelServer:
 
     def _bye(self, peer: Peer, bye: Bye) -> list[Send]:
         name = self.peer_name(peer)
-        if bye.error and name != "stranger" and self.stage != "ending":
+        if bye.error and self.is_seated(peer) and self.stage != "ending":
             self._seats.leave(peer)
             return self._finish("failed", f"{name} failed: {bye.error}")
         return self.gone(peer, bye.reason or "it said goodbye")
 
     def _lose(self, node: int, reason: str) -> list[Send]:
-        if self._plan.loss.on_loss == "fail":
-            return self._finish("failed", f"{self.names[node]} is lost: {reason}")
         self.attendance.leave(node, reason)
         for due in self.slots.due:
             due.gate.lose(node)
@@ -213,20 +219,27 @@ class ChannelServer:
             return []  # the run was stopped while this reply was on its way
         if gate is None:
             return self.garbled(peer, "reply nobody asked for")
-        if reason := self._fault(node, reply) or gate.accept(node, reply):
+        if reason := self._fault(node, reply, gate.step) or gate.accept(node, reply):
             return self.garbled(peer, reason)
         return self._advance() if gate is self.slots.gate and gate.closed else []
 
-    def _fault(self, node: int, reply: Reply) -> str:
-        if reply.action and (node >= self._agents or not self._action_checks[node](reply.action)):
+    def _fault(self, node: int, reply: Reply, step: Step) -> str:
+        if reply.action and (node >= self._agents or step not in ("act", "probe")):
+            return "reply with an action out of turn"
+        if reply.action and not self._action_checks[node](reply.action):
             return "reply with an action outside its space"
+        if step == "close" and any(note.to != (TRAINER,) or node >= self._agents for note in reply.outbox):
+            return "reply with a note that nobody will read"
         if reply.outbox and self.slots.relay.fault(node, reply.outbox):
             return "reply with a note to nowhere"
         return ""
 
     def _advance(self) -> list[Send]:
         """On to the next open gate."""
-        asked = next(self._script, None)
+        try:
+            asked = next(self._script, None)
+        except NodeLostError as lost:
+            return self._finish("failed", str(lost))
         if asked is None:
             return self._finish(*self._how_it_ended())
         return self._welcome_again() + [(self._seats.peer_of(node), turn) for node, turn in asked]

@@ -1,6 +1,6 @@
 """The channel server as a process: a core driven by a ROUTER socket, a clock for patience, and a line to its owner.
 
-The owner (the controller) hears telemetry on a PAIR socket and may say INTERRUPT.
+The owner (the controller) hears telemetry on a PAIR socket; it may say INTERRUPT, or why the run cannot go on.
 """
 
 import time
@@ -56,7 +56,7 @@ class Edge:
         self._encode = msgspec.msgpack.Encoder().encode
         self._abandoned = abandoned
         self._loss = plan.loss
-        self._first_slot_at = self._last_slot_at = 0.0
+        self._began_at = self._wall_s = 0.0
         self._awaiting: tuple[str, int, int] = ("", 0, 0)
         self._since = self._told_at = self._looked_at = time.monotonic()
 
@@ -80,11 +80,16 @@ class Edge:
         if received is not None:
             self._take(*received)
 
-    def _take(self, peer: Peer, frame: bytes | None) -> None:
-        if frame is None:
+    def _take(self, peer: Peer, frame: bytes | list[int]) -> None:
+        if isinstance(frame, list):
+            for length in frame:
+                self._wire.up(peer, length, 0, 0)
             self._core.garbled(peer, "frame in several parts")
             return
+        before = self._core.stage
         outgoing = self._frames.arrived(peer, frame)
+        if self._core.stage != before:
+            self._note_stage(before)
         for to, answer in outgoing:
             self._router.send(to, answer)
         if outgoing:
@@ -98,12 +103,12 @@ class Edge:
             for received in self._router.pending():
                 self._take(*received)
         for peer in broken:
-            if self._core.stage == "running" and self._core.peer_name(peer) != "stranger":
+            if self._core.stage != "ending" and self._core.is_seated(peer):
                 self._wire.broke(peer)
             self._send(self._core.gone(peer, "its connection broke"))
         while self._line.poll(0):
-            if self._line.recv() == INTERRUPT:
-                self._send(self._core.interrupt())
+            wish = self._line.recv()
+            self._send(self._core.interrupt() if wish == INTERRUPT else self._core.fail(wish.decode()))
         if self._abandoned():
             self._send(self._core.fail("the controller is gone"))
         self._watch_patience(now)
@@ -115,11 +120,14 @@ class Edge:
         slots = self._core.slots
         awaiting = (self._core.stage, slots.slot, slots.turn)
         if awaiting != self._awaiting:
-            self._note_times(awaiting, now)
+            self._awaiting, self._since = awaiting, now
         patience_s = self._patience_s()
         if now - self._since > patience_s and not self._core.held:
             self._since = now
-            self._send(self._core.give_up(f"silent for {patience_s:g} s"))
+            sends = self._core.give_up(f"silent for {patience_s:g} s")
+            for peer, _ in sends:
+                self._wire.broke(peer)
+            self._send(sends)
 
     def _patience_s(self) -> float:
         match self._core.stage:
@@ -131,10 +139,12 @@ class Edge:
                 trainer = self._core.awaited == ["trainer"]
                 return self._loss.trainer_lost_after_s if trainer else self._loss.lost_after_s
 
-    def _note_times(self, awaiting: tuple[str, int, int], now: float) -> None:
-        if self._awaiting[0] != "running" and awaiting[0] == "running":
-            self._first_slot_at = now
-        self._awaiting, self._since, self._last_slot_at = awaiting, now, now
+    def _note_stage(self, before: str) -> None:
+        """The clock of the run: from the first slot to the end of the last."""
+        if self._core.stage == "running":
+            self._began_at = time.monotonic()
+        elif before == "running":
+            self._wall_s = time.monotonic() - self._began_at
 
     def _send(self, sends: list[Send]) -> None:
         for peer, frame in self._frames.encoded(sends):
@@ -149,8 +159,10 @@ class Edge:
         self._tell(Progress(self._core.slots.slot))
 
     def _report_end(self) -> None:
+        if self._router.unheard:
+            self._core.dropped["connection without a frame that can be read"] = self._router.unheard
         self._tell_all()
-        self._tell(self._core.ended(wall_s=self._last_slot_at - self._first_slot_at, wire=self._wire.connections))
+        self._tell(self._core.ended(wall_s=self._wall_s, wire=self._wire.connections))
 
     def _log_traceback(self, error: Exception) -> None:
         lines = "".join(traceback.format_exception(error))

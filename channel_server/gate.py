@@ -5,27 +5,33 @@ from typing import Any
 
 from msgspec.msgpack import decode, encode
 
-from protocol.messages import Reply
+from protocol.choreography import Step
+from protocol.messages import Letter, Reply
 
 
 class Gate:
     """Who was asked in this turn and what came. Replies are read in node order, whatever order they came in."""
 
-    def __init__(self, slot: int, turn: int, asked: Sequence[int]) -> None:
+    def __init__(self, slot: int, turn: int, step: Step, asked: Sequence[int]) -> None:
         self.slot = slot
         self.turn = turn
+        self.step = step
         self.asked = sorted(asked)
+        self.handed: dict[int, list[Letter]] = {}  # the inboxes that went out with the turns
         self._replies: dict[int, Reply | None] = {}
 
     def snapshot(self) -> dict[str, Any]:
         """The gate and what has come."""
         replies = {str(node): None if reply is None else encode(reply) for node, reply in self._replies.items()}
-        return {"slot": self.slot, "turn": self.turn, "asked": self.asked, "replies": replies}
+        handed = {str(node): encode(letters) for node, letters in self.handed.items()}
+        head = {"slot": self.slot, "turn": self.turn, "step": self.step, "asked": self.asked}
+        return head | {"replies": replies, "handed": handed}
 
     @classmethod
     def restored(cls, data: dict[str, Any]) -> "Gate":
         """The inverse of `snapshot`."""
-        gate = cls(data["slot"], data["turn"], data["asked"])
+        gate = cls(data["slot"], data["turn"], data["step"], data["asked"])
+        gate.handed = {int(node): decode(raw, type=list[Letter]) for node, raw in data["handed"].items()}
         for node, reply in data["replies"].items():
             gate._replies[int(node)] = None if reply is None else decode(reply, type=Reply)
         return gate

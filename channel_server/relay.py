@@ -50,6 +50,15 @@ class Relay:
             self._inboxes[node].append(letter)
             self._rows.append(structs.replace(self._row(letter, note, (node,), 1), attempt=attempts + 1))
 
+    def unread(self, slot: int, turn: int, node: int, handed: Sequence[Letter]) -> None:
+        """Book what a node that is gone was told and will not read: what it was handed last, and its inbox."""
+        for letter in [*handed, *self.collect(node)]:
+            link = self._link(letter.source, (node,))
+            size = len(letter.body)
+            self._rows.append(
+                AirRow(slot, turn, letter.source, (node,), link, letter.kind, 0, Outcome.UNREAD, 0, size, -1)
+            )
+
     def waiting(self, node: int) -> bool:
         """Whether letters wait in a node's inbox."""
         return bool(self._inboxes[node])
@@ -84,12 +93,20 @@ class Relay:
     def fault(self, source: int, notes: Sequence[Note]) -> str:
         """Why these notes cannot be relayed, or ""."""
         for note in notes:
-            for node in note.to:
-                if node == TRAINER and self._nodes == self._agents:
-                    return f"a {note.kind.name.lower()} note to the trainer of a run that has none"
-                if node not in (NEIGHBOURS, TRAINER) and not (0 <= node < self._nodes and node != source):
-                    return f"a {note.kind.name.lower()} note to node {node}, which is not another node"
+            reason = self._fault_of(source, note)
+            if reason:
+                return f"a {note.kind.name.lower()} note {reason}"
         return ""
+
+    def _fault_of(self, source: int, note: Note) -> str:
+        if note.payload_bits is not None and note.payload_bits < 0:
+            return "of negative bits"
+        if note.to == (TRAINER,):
+            return "" if self._nodes > self._agents else "to the trainer of a run that has none"
+        if note.to == (NEIGHBOURS,):
+            return ""
+        others = set(range(self._nodes)) - {source}
+        return "" if note.to and len(set(note.to)) == len(note.to) and others.issuperset(note.to) else "to nowhere"
 
     def _resolve(self, to: tuple[int, ...], source: int, neighbours: Neighbours) -> tuple[int, ...]:
         if to == (NEIGHBOURS,):

@@ -25,9 +25,9 @@ class Seats:
                 "run node and channel server from the same airtoll"
             )
         if hello.run_id != self._run_id:
-            return f"this is run {self._run_id}, not {hello.run_id}: check the endpoint"
+            return f"this is run {self._run_id}, not {hello.run_id[:80]}: check the endpoint"
         if hello.name not in self._index:
-            return f"no place named {hello.name!r} in this run; places: {_shortened(self._names)}"
+            return f"no place named {hello.name[:80]!r} in this run; places: {_shortened(self._names)}"
         if self._index[hello.name] in self._peers:
             return f"the place {hello.name!r} is taken by a node that is alive: choose another place"
         return ""

@@ -25,6 +25,10 @@ Asked = list[tuple[int, Turn]]
 _LEARN = TurnSpec(who="trainer", step="learn")
 
 
+class NodeLostError(Exception):
+    """A node is lost, and the plan says that this ends the run."""
+
+
 class Due(NamedTuple):
     """A learn turn on its way: its answer is waited for at the end of `slot`."""
 
@@ -196,13 +200,15 @@ class Slots:
         self.turn = 1
         if self._plan.choreography.has_trainer:
             yield from self._ask(CLOSING, TurnSpec(who="trainer", step="close"), [len(self._agents)])
+        for node in range(len(self._agents) + 1):
+            self.relay.unread(self.slot, self.turn, node, [])
         self.recorder.air(self.relay.drain_rows())
 
     # one turn
 
     def _ask(self, index: int, spec: TurnSpec, group: Sequence[int]) -> Iterator[Asked]:
         measured = self._measure(spec.view)
-        asked, gate = self._open(index, group, measured)
+        asked, gate = self._open(index, spec, group, measured)
         yield from self._wait(gate, asked)
         self._close(gate, spec, measured)
         if spec.step == "act":
@@ -223,7 +229,7 @@ class Slots:
         """The trainer is asked when notes have come for it; its answer is waited for when it is due."""
         trainer = len(self._agents)
         if self.relay.waiting(trainer):
-            asked, gate = self._open(index, [trainer], self._measure(""))
+            asked, gate = self._open(index, _LEARN, [trainer], self._measure(""))
             self._unsent += asked
             self.due.append(Due(self.slot + self._plan.train_delay_slots, gate))
         yield from self._collect(self.slot)
@@ -242,17 +248,19 @@ class Slots:
             return [b""] * (len(self._agents) + 1)
         return [*(records.tobytes() for records in self._world.measure(self.state, view)), b""]
 
-    def _open(self, index: int, group: Sequence[int], measured: list[bytes]) -> tuple[Asked, Gate]:
+    def _open(self, index: int, spec: TurnSpec, group: Sequence[int], measured: list[bytes]) -> tuple[Asked, Gate]:
         slot, turn, phase, episode = self.slot, self.turn, self._phase, self._episode
         lost, collect, absence = self._attendance.lost, self.relay.collect, self._attendance.absence
-        gate = Gate(slot, turn, [node for node in group if node not in lost])
+        gate = Gate(slot, turn, spec.step, [node for node in group if node not in lost])
         asked: Asked = []
         for node in gate.asked:
-            message = Turn(slot, turn, index, phase, episode, measured[node], collect(node))
             if absence(node, slot, turn):
                 gate.lose(node)
-            else:
-                asked.append((node, message))
+                continue
+            inbox = collect(node)
+            if inbox:
+                gate.handed[node] = inbox
+            asked.append((node, Turn(slot, turn, index, phase, episode, measured[node], inbox)))
         return asked, gate
 
     def _close(self, gate: Gate, spec: TurnSpec, measured: list[bytes]) -> None:
@@ -265,6 +273,9 @@ class Slots:
             if reply is None:
                 reason = self._attendance.lose(node)
                 self.recorder.event(Event("lost", slot, turn, self._names[node], reason))
+                self.relay.unread(slot, turn, node, gate.handed.get(node, []))
+                if self._plan.loss.on_loss == "fail":
+                    raise NodeLostError(f"{self._names[node]} is lost: {reason}")
             else:
                 self._take(spec, node, reply)
 
@@ -288,7 +299,7 @@ class Slots:
         """A short trial: who did not probe radiates nothing. Costs no note but airtime."""
         self.state = self._world.probe(self.state, self._probed)
         self._probed = self._silence()
-        self.probes += len(group)
+        self.probes += len(self._attendance.lost.symmetric_difference(group) - self._attendance.lost)
 
     def _act_for_lost(self, group: Sequence[int]) -> None:
         """The declared fallback stands in for lost agents."""
@@ -316,7 +327,7 @@ class Slots:
     @property
     def _episode(self) -> int:
         every = self._plan.episode_slots
-        return 0 if every is None else self.slot // every
+        return 0 if every is None else min(self.slot, self._plan.slots - 1) // every
 
     @property
     def _phase(self) -> int:

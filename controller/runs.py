@@ -18,7 +18,7 @@ Placement = Literal["in-process", "processes"]
 def execute(plan: RunPlan, placement: Placement, folder: Sink, watch: Sink) -> Ended:
     """Play a run to its end; telemetry goes to `folder`, then to `watch`.
 
-    KeyboardInterrupt after Ctrl-C or SIGTERM, once every process has stopped and the folder holds what there is.
+    KeyboardInterrupt after Ctrl-C, SIGTERM or SIGHUP, once every process has stopped and the folder holds what there is.
     """
 
     def sink(telemetry: Telemetry) -> None:
@@ -40,7 +40,7 @@ def execute(plan: RunPlan, placement: Placement, folder: Sink, watch: Sink) -> E
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turns SIGINT and SIGTERM into an answer; elsewhere than in the main thread nobody can be interrupted."""
+    """Turns SIGINT, SIGTERM and SIGHUP into an answer; elsewhere than in the main thread nobody can be interrupted."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
@@ -49,7 +49,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
     def ask(_signal: int, _frame: FrameType | None) -> None:
         asked.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield asked.is_set
     finally:

@@ -19,10 +19,14 @@ class Outcome(IntEnum):
     DELIVERED = 0
     LOST = 1  # the signalling model lost it
     GONE = 2  # a receiver was not there
+    UNREAD = 3  # no attempt: a correction, the receiver was gone before it read a copy that counted as delivered
 
 
 class AirRow(Struct, frozen=True, array_like=True, gc=False):
-    """One transmission attempt. A broadcast is one row; `copies` is the number of receivers it was delivered to."""
+    """One transmission attempt. A broadcast is one row; `copies` is the number of receivers it was delivered to.
+
+    A correction (attempt 0) takes a copy back.
+    """
 
     slot: int
     turn: int
@@ -50,7 +54,7 @@ class Toll(Struct):
         """Book one row."""
         self.notes += row.attempt == 1
         self.payload_bits += row.payload_bits
-        self.note_bytes += row.note_bytes
+        self.note_bytes += row.note_bytes if row.attempt else 0
         self.copies += row.copies
         self.copy_bytes += row.copies * row.note_bytes
 

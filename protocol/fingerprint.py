@@ -13,7 +13,11 @@ from protocol import threads
 
 @cache
 def fingerprint() -> dict[str, str]:
-    """CPU features, glibc, Python, numpy, BLAS and thread counts of this process."""
+    """CPU features, glibc, Python, numpy, BLAS and thread counts of this process.
+
+    RuntimeError if a numerical library would use several threads: their sums have other last bits.
+    """
+    threads.verify()
     config = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
     return {

@@ -60,7 +60,7 @@ class Progress(Struct, frozen=True, tag=True):
 
 
 class Ended(Struct, frozen=True, tag=True):
-    """The last telemetry of a run. `dropped`: frames not taken, by reason; `missed`: slots and turns missed by node.
+    """The last telemetry of a run. `dropped`: frames not taken, by reason; `missed`: slots missed, by node.
 
     `wire`: one account per connection, empty in-process. `wall_s`: from the first slot to the last.
     """

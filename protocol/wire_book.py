@@ -41,12 +41,13 @@ class Leg(Struct):
 
 class Connection(Struct):
     """One connection's account. `undelivered_bytes`: handed to a connection that died before they were answered,
-    at most that much of `down` never arrived."""
+    at most that much of `down` never arrived; `undelivered_notes` are the notes among it."""
 
     peer: str
     up: Leg
     down: Leg
     undelivered_bytes: int = 0
+    undelivered_notes: int = 0
 
 
 class WireBook:
@@ -54,7 +55,7 @@ class WireBook:
 
     def __init__(self) -> None:
         self._open: dict[bytes, Connection] = {}
-        self._unanswered: dict[bytes, int] = {}
+        self._unanswered: dict[bytes, tuple[int, int]] = {}  # bytes and notes
         self.connections: list[Connection] = []
 
     def up(self, peer: bytes, frame_bytes: int, notes: int, note_bytes: int) -> None:
@@ -63,12 +64,13 @@ class WireBook:
             self._open[peer] = Connection("stranger", Leg(), Leg())
             self.connections.append(self._open[peer])
         self._open[peer].up.book(frame_bytes, notes, note_bytes)
-        self._unanswered[peer] = 0
+        self._unanswered[peer] = (0, 0)
 
     def down(self, peer: bytes, frame_bytes: int, notes: int, note_bytes: int) -> None:
         """A frame handed to the transport for a peer."""
         self._open[peer].down.book(frame_bytes, notes, note_bytes)
-        self._unanswered[peer] += frame_bytes + framing_bytes(frame_bytes)
+        waiting_bytes, waiting_notes = self._unanswered[peer]
+        self._unanswered[peer] = (waiting_bytes + frame_bytes + framing_bytes(frame_bytes), waiting_notes + notes)
 
     def name(self, peer: bytes, name: str) -> None:
         """Whose account it is."""
@@ -77,7 +79,8 @@ class WireBook:
     def broke(self, peer: bytes) -> None:
         """The connection died: what was sent since its last frame may not have arrived."""
         if peer in self._open:
-            self._open[peer].undelivered_bytes = self._unanswered[peer]
+            account = self._open[peer]
+            account.undelivered_bytes, account.undelivered_notes = self._unanswered[peer]
 
 
 class WireTotals(Struct):

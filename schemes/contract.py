@@ -106,7 +106,7 @@ class Card:
     """A scheme in words; `airtoll schemes` and the docs are written from it.
 
     `name`: paper/module. `worlds`: where it can run. `sees`: what an agent measures [shape, unit]. `tells`: notes and
-    their size. `fallback`: what stands in for a lost agent's action. `replicas`: whether E > 1 is supported.
+    their size. `fallback`: what stands in for a lost agent's action.
     """
 
     name: str

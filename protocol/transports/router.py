@@ -9,7 +9,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from protocol.codec import MAX_FRAME_BYTES
 
-Received = tuple[bytes, bytes | None]
+Received = tuple[bytes, bytes | list[int]]
 
 
 class Router:
@@ -23,15 +23,17 @@ class Router:
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
-        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self.socket.bind(endpoint)
         self.endpoint: str = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.silent = 0
         self._peer_of: dict[int, bytes] = {}
         self._known: set[bytes] = set()
         self._broken: list[bytes] = []
+        self._closed: set[int] = set()  # descriptors of connections that closed before a frame of theirs was read
 
     def receive(self) -> Received | None:
-        """The next frame and its peer; None if none came for a moment. The frame is None if it came in several parts.
+        """The next frame and its peer; None if none came for a moment. Of one in several parts, their lengths.
 
         Waiting inside `recv` costs half of what a poller does, so whatever else is to be watched waits for that moment.
         """
@@ -61,6 +63,11 @@ class Router:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
 
+    @property
+    def unheard(self) -> int:
+        """Connections that closed without a frame that could be read: no ZeroMQ, or a frame larger than any may be."""
+        return self.silent + len(self._closed)
+
     def broken(self) -> list[bytes]:
         """Peers whose connections broke since the last call."""
         self._read_monitor()
@@ -80,23 +87,35 @@ class Router:
     def _first_frame(self, peer: bytes) -> bytes | None:
         """Remember which descriptor this peer's frames come from, before it may be used by another."""
         frame = self.socket.recv(copy=False)
+        descriptor = frame.get(zmq.SRCFD)
         self._read_monitor()
-        self._known.add(peer)
-        self._peer_of[frame.get(zmq.SRCFD)] = peer
+        if descriptor in self._closed:  # it spoke and left before it was heard
+            self._closed.discard(descriptor)
+            self._broken.append(peer)
+        else:
+            self._known.add(peer)
+            self._peer_of[descriptor] = peer
         return self._alone(frame.bytes)
 
     def _read_monitor(self) -> None:
+        """Connections of late: a descriptor may be used again as soon as its connection has closed."""
         while self.monitor.poll(0):
-            descriptor = recv_monitor_message(self.monitor)["value"]
-            peer = self._peer_of.pop(descriptor, None)
-            if peer is not None:
+            event = recv_monitor_message(self.monitor)
+            descriptor = event["value"]
+            if event["event"] == zmq.EVENT_ACCEPTED:
+                self.silent += descriptor in self._closed
+                self._closed.discard(descriptor)
+            elif (peer := self._peer_of.pop(descriptor, None)) is not None:
                 self._known.discard(peer)
                 self._broken.append(peer)
+            else:
+                self._closed.add(descriptor)
 
-    def _alone(self, frame: bytes) -> bytes | None:
-        """The frame if it is a whole message; the other parts of one that is not are thrown away."""
+    def _alone(self, frame: bytes) -> bytes | list[int]:
+        """The frame if it is a whole message; of one that is not the parts' lengths."""
         if not self.socket.getsockopt(zmq.RCVMORE):
             return frame
+        lengths = [len(frame)]
         while self.socket.getsockopt(zmq.RCVMORE):
-            self.socket.recv()
-        return None
+            lengths.append(len(self.socket.recv()))
+        return lengths
