@@ -1,0 +1,95 @@
+"""The world and the scheme that the pages build: found by the catalogue, and held to what all others are held to."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import airtoll
+import channel_server.worlds
+import schemes as papers
+from controller import catalogue
+from controller.configuration import load
+from controller.faults import ConfigError
+from controller.layers import from_assignment, parse_yaml
+from tests.conformance import test_locality as locality_kit
+from tests.conformance import test_schemes as scheme_kit
+from tests.docs.pages import block, page
+
+WORLD, SCHEME = "slotted_aloha", "aloha1970/polite"
+CACHES = (catalogue.worlds, catalogue.schemes)
+
+
+@pytest.fixture(autouse=True)
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The pages' modules lie where the catalogue looks, for the time of a test."""
+    worlds, paper = tmp_path / "worlds", tmp_path / "schemes" / "aloha1970"
+    worlds.mkdir()
+    paper.mkdir(parents=True)
+    (paper / "__init__.py").touch()
+    for at, name, head in (
+        (worlds / "slotted_aloha.py", "add-a-world.md", "# channel_server/worlds/slotted_aloha.py"),
+        (paper / "polite.py", "add-a-scheme.md", "# schemes/aloha1970/polite.py"),
+    ):
+        at.write_text(block(name, head), "utf-8")
+    monkeypatch.setattr(channel_server.worlds, "__path__", [*channel_server.worlds.__path__, str(worlds)])
+    monkeypatch.setattr(papers, "__path__", [*papers.__path__, str(paper.parent)])
+    monkeypatch.setattr(locality_kit, "HOMES", [(SCHEME, WORLD)])
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    for cache in CACHES:
+        cache.cache_clear()
+    for name in [name for name in sys.modules if name.endswith("slotted_aloha") or "aloha1970" in name]:
+        del sys.modules[name]
+
+
+def _polite() -> dict[str, Any]:
+    settings: dict[str, Any] = parse_yaml(block("add-a-scheme.md", "# polite.yaml"))
+    return settings
+
+
+def test_the_catalogue_finds_both() -> None:
+    assert WORLD in catalogue.worlds()
+    assert SCHEME in catalogue.schemes()
+
+
+def test_the_run_gives_what_the_page_shows(tmp_path: Path) -> None:
+    summary = airtoll.run(_polite(), folder=tmp_path / "run", placement="in-process")
+    assert summary["state"] == "done"
+    shown = [line.split() for line in block("add-a-scheme.md", "$ airtoll run polite.yaml").splitlines()]
+    means = {name: f"{mean:.6g}" for name, mean in summary["metrics"].items()}
+    assert means == {line[0]: line[1] for line in shown if line[:1] and line[0] in means}
+    told = summary["toll"]["neighbour"]
+    counted = [f"{told[key]:,}" for key in ("notes", "note_bytes", "payload_bits")]
+    assert [line[1:4] for line in shown if line[:1] == ["neighbour"]] == [counted]
+
+
+def test_a_bound_is_told_as_on_the_page() -> None:
+    with pytest.raises(ConfigError) as told:
+        load(_polite(), overrides=[from_assignment("world.load=1.5")])
+    assert str(told.value) in page("add-a-world.md")
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_the_locality_kit_passes(replicas: int) -> None:
+    locality_kit.test_what_a_node_is_given_is_what_it_measures(SCHEME, WORLD, replicas)
+    locality_kit.test_what_a_node_reads_was_told_to_it(SCHEME, WORLD)
+    locality_kit.test_the_scrambled_world_is_really_another(WORLD)
+
+
+def test_the_scheme_kit_passes() -> None:
+    scheme_kit.test_state_between_slots_can_be_put_away_and_taken_up(SCHEME, WORLD)
+    scheme_kit.test_a_card_that_tells_nothing_costs_no_byte(SCHEME, WORLD)
+    scheme_kit.test_the_card_is_filled_in(catalogue.schemes()[SCHEME])
+    scheme_kit.test_the_world_offers_the_views_and_reports_that_are_asked_for(SCHEME, WORLD)
+
+
+def test_a_scheme_elsewhere_says_where_it_belongs() -> None:
+    with pytest.raises(ConfigError, match="it runs in slotted_aloha, not in conflict_graph"):
+        load(_polite() | {"world": "conflict_graph"})

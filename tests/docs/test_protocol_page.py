@@ -1,0 +1,149 @@
+"""docs/protocol.md and the node of one's own against the code: fields, reasons, chance, and a live run."""
+
+import re
+import subprocess
+import sys
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+import channel_server.core
+import channel_server.gate
+import protocol.codec
+from controller.launchers.processes import RunProcesses
+from controller.layers import parse_yaml
+from protocol.chance import Chance
+from protocol.choreography import CLOSING, Choreography, TurnSpec
+from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
+from protocol.messages import Bye, Hello, Letter, Note, Refused, Reply, Turn, Welcome
+from protocol.plan import RunPlan
+from protocol.spaces import Field, Space
+from protocol.trace import TraceField
+from tests.docs.pages import block, page, table
+from tests.recording import Recording, plan_for
+
+PAGE, NODE_PAGE = "protocol.md", "a-node-of-your-own.md"
+BS = 3  # beside two pairs and the trainer
+
+
+def test_fields_stand_in_their_places() -> None:
+    tags = {row[0]: int(row[1]) for row in table(PAGE, "message")}
+    for message in (Hello, Welcome, Refused, Turn, Reply, Bye):
+        assert tags[message.__name__] == message.__struct_config__.tag
+        assert _told_fields(message.__name__) == list(message.__struct_fields__)
+    for part in (Letter, Note, Choreography, TurnSpec, Space, Field):
+        assert _told_fields(part.__name__) == list(part.__struct_fields__)
+
+
+def _told_fields(name: str) -> list[str]:
+    [line] = [line for line in page(PAGE).splitlines() if line.startswith(f"| {name} |")]
+    return re.findall(r"`(\w+)`", line.rsplit(" | ", 1)[-1])
+
+
+def test_numbers_mean_what_the_page_says() -> None:
+    meaning = {row[0]: row[1] for row in table(PAGE, "number")}
+    assert meaning["kind"] == ", ".join(f"{kind.value} {kind.name.lower()}" for kind in Kind)
+    assert meaning["link"].startswith(", ".join(f"{link.value} {link.name.lower()}" for link in LinkClass))
+    assert (CLOSING, NEIGHBOURS, TRAINER) == (255, -1, -2)
+
+
+@pytest.mark.parametrize("module", [protocol.codec, channel_server.core, channel_server.gate])
+def test_every_reason_to_drop_is_on_the_page(module: object) -> None:
+    source = Path(str(module.__file__)).read_text("utf-8")  # type: ignore[attr-defined]
+    said = set(re.findall(r'"((?:[a-z-]+ )*(?:reply|frame|Hello)(?: [a-z ]+)?)"', source))
+    assert said
+    assert said <= {row[0] for row in table(PAGE, "dropped as")}
+
+
+@pytest.mark.parametrize("place", [(1, "node", 0, 0, 0, 0), (7, "fading", 3, 2, 5, 1), (2**63 - 1, "drop", 9, 0, 8, 2)])
+def test_a_position_of_chance(place: tuple[int, str, int, int, int, int]) -> None:
+    philox: dict[str, object] = {}
+    exec(block(PAGE, "# philox.py"), philox)
+    words, uniform = philox["block"], philox["uniform"]
+    assert callable(words)
+    assert callable(uniform)
+    drawn = [uniform(word) for number in range(2) for word in words(*place, number)]
+    seed, purpose, node, episode, slot, turn = place
+    assert drawn == Chance(seed, purpose, node).at(episode, slot, turn).random(8).tolist()
+
+
+class _Guested(RunProcesses):
+    """A live run in which pair-1 is played by the page's node."""
+
+    guest: subprocess.Popen[bytes] | None = None
+
+    def __init__(self, plan: RunPlan, script: Path) -> None:
+        super().__init__(plan)
+        self._script = script
+
+    def start_node(self, name: str) -> ForkServerProcess:
+        if name != "pair-1":
+            return super().start_node(name)
+        command = [sys.executable, str(self._script), self.endpoint, self.plan.run_id, name]
+        self.guest = subprocess.Popen(command)
+        return self.channel
+
+
+def test_the_plain_node_plays_a_live_run_as_it_says(tmp_path: Path) -> None:
+    guests = parse_yaml(block(NODE_PAGE, "# guests.yaml"))
+    plan = plan_for("li2020/sla", guests["world"], slots=200, record={"values": True})
+    recording = Recording()
+    processes = _Guested(plan, _script(tmp_path, "node.py"))
+    with processes:
+        while recording.ended is None:
+            telemetry = processes.receive()
+            if telemetry is not None:
+                recording(telemetry)
+    assert processes.guest is not None
+    assert processes.guest.wait(10) == 0
+    assert (recording.ended.state, recording.ended.dropped) == ("done", {})
+    suffered = _outages_of(1, recording)
+    rb = np.cumsum([0, *suffered[:-1]]) % guests["world"]["rbs"]
+    assert any(suffered), "a run in which nothing moves shows nothing"
+    assert _actions_of(1, recording) == rb.tolist()
+
+
+def _actions_of(node: int, recording: Recording) -> list[int]:
+    values = [v for _, _, who, field, v in recording.values if who == node and field == TraceField.ACTION]
+    rb: list[int] = np.frombuffer(b"".join(values), "<i2").tolist()
+    return rb
+
+
+def _outages_of(node: int, recording: Recording) -> list[int]:
+    """The BS's bit about a pair, slot by slot."""
+    told = [v for _, _, who, field, v in recording.values if who == BS and field == TraceField.NOTES]
+    slots = msgspec.msgpack.Decoder(list[Note])
+    return [note.body[0] for notes in told for note in slots.decode(notes) if note.to == (node,)]
+
+
+def test_the_host_takes_guests(tmp_path: Path) -> None:
+    (tmp_path / "guests.yaml").write_text(block(NODE_PAGE, "# guests.yaml"), "utf-8")
+    host = [sys.executable, str(_script(tmp_path, "host.py")), str(tmp_path / "guests.yaml"), "tcp://127.0.0.1:*"]
+    with subprocess.Popen(host, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        endpoint = server.stdout.readline().split()[-1]
+        node = [sys.executable, str(_script(tmp_path, "node.py")), endpoint, "by-hand"]
+        guests = [subprocess.Popen([*node, name]) for name in ("pair-0", "pair-1")]
+        assert [guest.wait(30) for guest in guests] == [0, 0]
+        said = server.stdout.read()
+    shown = block(NODE_PAGE, "$ python host.py guests.yaml tcp://127.0.0.1:5555 &").splitlines()[-1]
+    assert sorted(_peers(said)) == sorted(_peers(shown))
+    assert said.partition("nodes")[0] == shown.partition("nodes")[0]
+
+
+def _peers(line: str) -> list[str]:
+    return line.partition("nodes")[2].split()
+
+
+def test_the_plain_node_needs_nothing_of_ours() -> None:
+    imported = re.findall(r"^(?:import|from) (\w+)", block(NODE_PAGE, "# node.py"), re.MULTILINE)
+    assert set(imported) == {"struct", "sys", "msgpack", "zmq"}
+
+
+def _script(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.write_text(block(NODE_PAGE, f"# {name}"), "utf-8")
+    return path
