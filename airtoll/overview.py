@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from channel_server.worlds.contract import WorldEntry
@@ -18,7 +19,7 @@ def world_list(worlds: dict[str, WorldEntry]) -> Table:
     """One line per world."""
     table = _table("world", "summary", "source")
     for name, world in worlds.items():
-        table.add_row(name, world.summary, world.source)
+        table.add_row(name, escape(world.summary), escape(world.source))
     return table
 
 
@@ -26,7 +27,7 @@ def scheme_list(schemes: dict[str, Scheme]) -> Table:
     """One line per scheme."""
     table = _table("scheme", "worlds", "summary")
     for name, scheme in schemes.items():
-        table.add_row(name, ", ".join(scheme.card.worlds), scheme.card.summary)
+        table.add_row(name, ", ".join(scheme.card.worlds), escape(scheme.card.summary))
     return table
 
 
@@ -35,7 +36,7 @@ def card_table(card: Card) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for key, value in as_data(card).items():
         text = "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        table.add_row(key, text or "-")
+        table.add_row(key, escape(text) or "-")
     return table
 
 
@@ -46,7 +47,7 @@ def params_table(entry: Entry) -> Table:
     for name, about in parameters(entry).items():
         default = shown(about["default"]) if "default" in about else "(required)"
         meaning = f"{about.get('description', '')} ({about.get('source', 'ours')})"
-        table.add_row(name, f"{default} {about.get('unit', '')}", bounds(about), meaning)
+        table.add_row(name, f"{default} {about.get('unit', '')}", escape(bounds(about)), escape(meaning))
     return table
 
 

@@ -172,8 +172,8 @@ class ChannelServer:
             if self.dropped["refused Hello"] <= _LOGGED_PER_REASON:
                 self._log("refused", hello.name[:_LONGEST_NAME], reason)
             return [(peer, Refused(reason))]
-        for line in differences(self._fingerprint, hello.fingerprint):
-            self._log("warning", hello.name, f"its fingerprint differs, so traces may: {line}")
+        if lines := differences(self._fingerprint, hello.fingerprint):
+            self._log("warning", hello.name, f"its fingerprint differs, so traces may: {'; '.join(lines)}")
         node = self._seats.seat(peer, hello.name)
         return [(peer, welcome(self._plan, self._world, node)), *self._start_if_full()]
 

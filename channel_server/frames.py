@@ -27,12 +27,12 @@ class Frames:
             return self.encoded(self._core.garbled(peer, str(bad)))
         if self._wire is not None:
             self._wire.up(peer, len(frame), *signalling(message))
-        keeping = self._recorder.keeps_frames_of(self._core.slots.slot)
+        keeping, leaver = self._recorder.keeps_frames_of(self._core.slots.slot), self._core.peer_name(peer)
         sends = self._core.arrived(peer, message)
         if type(message) is Hello and self._wire is not None:
             self._wire.name(peer, self._core.peer_name(peer))
         if keeping:
-            self._recorder.frame("up", self._core.peer_name(peer), frame)
+            self._recorder.frame("up", self._core.peer_name(peer) if type(message) is Hello else leaver, frame)
         return self.encoded(sends)
 
     def encoded(self, sends: list[Send]) -> Outgoing:

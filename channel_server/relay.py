@@ -101,6 +101,8 @@ class Relay:
     def _fault_of(self, source: int, note: Note) -> str:
         if note.payload_bits is not None and note.payload_bits < 0:
             return "of negative bits"
+        if source == self._agents and min(note.to, default=0) < 0:
+            return "of the trainer to a place only agents know"
         if note.to == (TRAINER,):
             return "" if self._nodes > self._agents else "to the trainer of a run that has none"
         if note.to == (NEIGHBOURS,):

@@ -18,7 +18,8 @@ Placement = Literal["in-process", "processes"]
 def execute(plan: RunPlan, placement: Placement, folder: Sink, watch: Sink) -> Ended:
     """Play a run to its end; telemetry goes to `folder`, then to `watch`.
 
-    KeyboardInterrupt after Ctrl-C, SIGTERM or SIGHUP, once every process has stopped and the folder holds what there is.
+    KeyboardInterrupt after Ctrl-C, SIGTERM or SIGHUP, once every process has stopped and the folder holds what there
+    is.
     """
 
     def sink(telemetry: Telemetry) -> None:

@@ -84,7 +84,7 @@ class Router:
         self.monitor.close()
         self.socket.close()
 
-    def _first_frame(self, peer: bytes) -> bytes | None:
+    def _first_frame(self, peer: bytes) -> bytes | list[int]:
         """Remember which descriptor this peer's frames come from, before it may be used by another."""
         frame = self.socket.recv(copy=False)
         descriptor = frame.get(zmq.SRCFD)

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from controller.launchers.building import build_world
 from controller.launchers.in_process import Loopback
-from protocol.codec import decode_for_server, encode
-from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Refused, Reply
+from protocol.choreography import Choreography, TurnSpec
+from protocol.codec import decode_for_node, decode_for_server, encode
+from protocol.kinds import Kind
+from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Note, Refused, Reply, Turn
 from protocol.plan import RunPlan
 from protocol.trace import TraceField
 from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons, stepping
@@ -79,7 +81,9 @@ def test_losses_and_rejoins_replay_to_the_same_trace(scheme: str, kills: list[tu
     loopback, steps, recording = stepping(plan)
     names = [s.decode() for s in loopback.sessions] or [*build_world(plan).agents, "trainer"]
     back: dict[int, str] = {}
+    answered = _Answered(loopback)
     for moment, _ in enumerate(steps):
+        answered.watch()
         if loopback.core.stage != "running":
             continue
         for when, node, absent_for in kills:
@@ -90,12 +94,35 @@ def test_losses_and_rejoins_replay_to_the_same_trace(scheme: str, kills: list[tu
         if moment in back:
             _rejoin(loopback, back.pop(moment), moment)
     assert recording.ended is not None
+    if recording.ended.state == "done":
+        assert sum(row.copies for row in recording.air) == answered.letters
     replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
     assert_same_trace(recording, replayed)
     assert replayed.past == recording.past
     assert replayed.ended is not None
     assert (replayed.ended.state, replayed.ended.missed) == (recording.ended.state, recording.ended.missed)
     assert replayed.air == recording.air
+
+
+class _Answered:
+    """Counts the letters in turns that nodes lived to answer: what the air book's copies must be."""
+
+    def __init__(self, loopback: Loopback) -> None:
+        self._loopback = loopback
+        self._open: dict[tuple[bytes, int, int], int] = {}
+        self.letters = 0
+
+    def watch(self) -> None:
+        """After each step: turns on their way, and those that have left the queue with their node still there."""
+        waiting = set()
+        for peer, frame in self._loopback.on_their_way:
+            message = decode_for_node(frame)
+            if isinstance(message, Turn):
+                waiting.add((peer, message.slot, message.turn))
+                self._open[peer, message.slot, message.turn] = len(message.inbox)
+        for key in self._open.keys() - waiting:
+            letters = self._open.pop(key)
+            self.letters += letters if key[0] in self._loopback.sessions else 0
 
 
 def _kill(loopback: Loopback, name: str) -> None:
@@ -125,10 +152,15 @@ def test_a_lost_agent_is_told_where_and_its_fallback_acts() -> None:
 def test_when_told_so_a_lost_node_fails_the_run() -> None:
     loopback, steps, recording = stepping(plan_for("li2020/random", slots=10, on_node_loss={"policy": "fail"}))
     for _ in steps:
-        if loopback.core.slots.slot == 4 and loopback.core.stage == "running":
+        if loopback.core.slots.slot == 4 and b"pair-2" in loopback.sessions:
             loopback.leave(b"pair-2", "its connection broke")
     assert recording.ended is not None
     assert (recording.ended.state, recording.ended.reason) == ("failed", "pair-2 is lost: its connection broke")
+    plan = plan_for("li2020/random", slots=10, on_node_loss={"policy": "fail"})
+    replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
+    assert_same_trace(recording, replayed)
+    assert replayed.ended is not None
+    assert (replayed.ended.state, replayed.ended.slots) == ("failed", 4)
 
 
 def test_a_run_without_agents_fails() -> None:
@@ -188,3 +220,56 @@ def test_who_cannot_be_seated_is_told_why(kind: str) -> None:
         "foreign version": f"version {PROTOCOL_VERSION + 1} is not spoken here, only {PROTOCOL_VERSION}",
         "no such place": "no place named 'pair-x' in this run; places: pair-0",
     }[kind] in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(0, 0, b"\0\0", []), "reply with an action out of turn"),
+        (Reply(0, 0, b"", [Note((-1, 2), Kind.CONTROL, b"x")]), "reply with a note to nowhere"),
+        (Reply(0, 0, b"", [Note((1, 1), Kind.CONTROL, b"x")]), "reply with a note to nowhere"),
+        (Reply(0, 0, b"", [Note((1,), Kind.CONTROL, b"x", -40)]), "reply with a note to nowhere"),
+        (Reply(0, 0, b"", [Note((), Kind.CONTROL, b"x")]), "reply with a note to nowhere"),
+    ],
+)
+def test_a_reply_that_does_not_fit_its_turn_is_dropped(reply: Reply, reason: str) -> None:
+    """In an exchange turn, of a run with a trainer."""
+    loopback, steps, _ = stepping(plan_for("li2020/greedy_central", slots=3))
+    next(steps)
+    loopback.deliver(b"pair-3", encode(reply))
+    assert loopback.core.dropped == {reason: 1}
+
+
+def test_nothing_is_told_in_the_closing_turn_but_histories() -> None:
+    loopback, steps, _ = stepping(plan_for("li2020/random", slots=3))
+    for _ in steps:
+        if loopback.core.slots.gate is not None and loopback.core.slots.gate.step == "close":
+            loopback.deliver(b"pair-3", encode(Reply(3, 0, b"", [Note((-1,), Kind.CONTROL, b"x")])))
+            break
+    assert loopback.core.dropped == {"reply with a note that nobody will read": 1}
+
+
+ODD = Choreography(
+    (
+        TurnSpec(who="agents", step="probe", order="one by one", view="receiver"),
+        TurnSpec(who="agents", step="act", order="random", view="probe"),
+    ),
+    feedback=("outage",),
+)
+
+
+def test_turns_one_by_one_and_in_random_order_ask_each_agent_once() -> None:
+    """Probes count as airtime; the order of a slot is drawn anew, and is the same in every placement."""
+    plan = msgspec.structs.replace(plan_for("li2020/random", slots=20, episode_slots=7), choreography=ODD)
+    loopback, steps, recording = stepping(plan)
+    asked: dict[tuple[int, int], list[int]] = {}
+    for _ in steps:
+        if (gate := loopback.core.slots.gate) is not None:
+            asked[gate.slot, gate.turn] = gate.asked
+    assert all(asked[slot, turn] == [turn] for slot in range(20) for turn in range(4))
+    orders = [tuple(asked[slot, turn][0] for turn in range(4, 8)) for slot in range(20)]
+    assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
+    assert len(set(orders)) > 5
+    assert recording.ended is not None
+    assert recording.ended.probes == 80
+    assert_same_trace(recording, in_process(plan))

@@ -20,7 +20,7 @@ happenings = st.lists(st.tuples(st.integers(0, 6), st.none() | replies), max_siz
 
 @given(st.sets(st.integers(0, 5), min_size=1), happenings)
 def test_it_takes_the_first_right_answer_of_each_asked_node(asked: set[int], happened: list) -> None:  # type: ignore[type-arg]
-    gate = Gate(SLOT, TURN, sorted(asked, reverse=True))
+    gate = Gate(SLOT, TURN, "act", sorted(asked, reverse=True))
     expected: dict[int, Reply | None] = {}
     for node, reply in happened:
         open_before = not gate.closed
@@ -42,7 +42,7 @@ def test_it_takes_the_first_right_answer_of_each_asked_node(asked: set[int], hap
 
 
 def test_reasons_tell_late_from_early_from_unasked() -> None:
-    gate = Gate(SLOT, TURN, [0, 1])
+    gate = Gate(SLOT, TURN, "act", [0, 1])
     assert gate.accept(0, Reply(SLOT, TURN - 1, b"", [])) == "late or duplicate reply"
     assert gate.accept(0, Reply(SLOT + 1, 0, b"", [])) == "out-of-order reply"
     assert gate.accept(3, Reply(SLOT, TURN, b"", [])) == "reply nobody asked for"

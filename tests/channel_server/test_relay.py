@@ -60,7 +60,18 @@ def test_links_follow_from_who_talks_to_whom(source: int, to: tuple[int, ...], l
     assert (chosen.link, chosen.payload_bits) == (LinkClass.BACKHAUL, 3)
 
 
-@pytest.mark.parametrize(("to", "told"), [((1, 9), "node 9"), ((0,), "node 0"), ((TRAINER,), "to the trainer")])
+@pytest.mark.parametrize(
+    ("to", "told"),
+    [
+        ((1, 9), "to nowhere"),
+        ((0,), "to nowhere"),
+        ((), "to nowhere"),
+        ((1, 1), "to nowhere"),
+        ((NEIGHBOURS, 2), "to nowhere"),
+        ((TRAINER, 1), "to nowhere"),
+        ((TRAINER,), "to the trainer"),
+    ],
+)
 def test_notes_to_nowhere_are_told(to: tuple[int, ...], told: str) -> None:
     relay = Relay(AGENTS, LinkClass.SIDELINK, has_trainer=False)
     assert told in relay.fault(0, [Note(to, Kind.CONTROL, b"")])

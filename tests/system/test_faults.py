@@ -16,11 +16,11 @@ import zmq
 from controller.launchers.processes import RunProcesses
 from protocol.codec import encode
 from protocol.messages import PROTOCOL_VERSION, Hello, Reply
-from protocol.telemetry import Progress, Telemetry
+from protocol.telemetry import Event, Progress, Telemetry
 from protocol.wire_book import totals
-from tests.recording import assert_same_trace, in_process, plan_for, reasons
+from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons
 from tests.system.counting_relay import CountingRelay
-from tests.system.processes import at_slot, children_of, outlive, play
+from tests.system.processes import at_slot, children_of, nothing, outlive, play
 
 SLOTS = {"li2020/sla": 2500, "li2020/greedy_central": 1200, "zhang2025/llq": 2000}  # some seconds of each
 schemes = pytest.mark.parametrize("scheme", SLOTS)
@@ -78,6 +78,35 @@ def test_a_new_process_of_a_killed_node_rejoins_and_the_run_replays(scheme: str)
     assert_same_trace(recording, in_process(msgspec.structs.replace(plan, replay=recording.past)))
 
 
+def test_a_killed_trainer_leaves_the_agents_with_their_last_decision_and_the_run_replays() -> None:
+    plan = plan_for("li2020/greedy_central", slots=1200)
+    recording = play(plan, at_slot(50, _kill("trainer")))
+    assert recording.ended is not None
+    assert (recording.ended.state, list(recording.ended.missed)) == ("done", ["trainer"])
+    replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
+    assert_same_trace(recording, replayed)
+    assert recording.air == replayed.air
+
+
+def test_a_frozen_agent_is_given_up_and_what_it_says_later_is_dropped() -> None:
+    plan = plan_for("li2020/sla", slots=2500, on_node_loss={"lost_after_s": 0.3})
+    frozen: list[int] = []
+
+    def freeze_then_thaw(processes: RunProcesses, telemetry: Telemetry) -> None:
+        if isinstance(telemetry, Progress) and telemetry.slot >= 50 and not frozen:
+            frozen.append(processes.nodes["pair-1"].pid or 0)
+            os.kill(frozen[0], signal.SIGSTOP)
+        elif isinstance(telemetry, Event) and telemetry.event == "lost":
+            os.kill(frozen[0], signal.SIGCONT)
+
+    recording = play(plan, freeze_then_thaw)
+    assert recording.ended is not None
+    assert [(e.event, e.node, e.reason) for e in recording.events if e.event != "dropped"] == [
+        ("lost", "pair-1", "silent for 0.3 s")
+    ]
+    assert_same_trace(recording, in_process(msgspec.structs.replace(plan, replay=recording.past)))
+
+
 def test_after_a_kill_the_capture_lacks_no_more_than_the_undelivered() -> None:
     plan = plan_for("li2020/sla", slots=2000)
     with CountingRelay() as relay:
@@ -88,7 +117,15 @@ def test_after_a_kill_the_capture_lacks_no_more_than_the_undelivered() -> None:
         assert counted.up == account.up.socket_bytes
         booked = account.down.socket_bytes
         assert booked - account.undelivered_bytes <= counted.down <= booked
+    _check_copies(recording)
     assert totals(recording.ended.wire).undelivered_bytes > 0
+
+
+def _check_copies(recording: Recording) -> None:
+    """Down the wires went the air book's copies and what a killed node left unread."""
+    assert recording.ended is not None
+    down = sum(account.down.notes - account.undelivered_notes for account in recording.ended.wire)
+    assert down == sum(row.copies for row in recording.air)
 
 
 def _throw(endpoint: str, run_id: str) -> None:
@@ -135,6 +172,7 @@ def test_strangers_are_refused_and_the_trace_is_what_it_was() -> None:
     assert dropped["refused Hello"] == 4
     assert {"empty frame", "garbage frame", "truncated frame", "reply from a stranger"} <= dropped.keys()
     assert dropped["frame in several parts"] == 1
+    assert dropped["connection without a frame that can be read"] >= 2  # plain TCP, and the frame too large to be taken
     assert len(reasons(recording.events, "refused")) == 4
     assert_same_trace(recording, in_process(plan))
     accounts = {account.peer: account for account in recording.ended.wire}
@@ -190,6 +228,23 @@ def test_when_the_launcher_is_killed_nobody_stays_behind(tmp_path: Path) -> None
         process.kill()
         process.wait()
     assert not outlive(family, within_s=10)
+
+
+def test_the_run_is_timed_from_its_first_slot_to_its_last() -> None:
+    """A short run, over before anybody looks at a clock by itself."""
+    recording = play(plan_for("li2020/random", slots=3), nothing)
+    assert recording.ended is not None
+    assert 0.0005 < recording.ended.wall_s < 5
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["frobnicate"], ["run"], ["run", "--nope"], ["toll", ".", "--by", "bogus"], ["frames", "--limit", "0"]],
+)
+def test_bad_usage_exits_2_with_one_message(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "airtoll", *words], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
 
 
 def _airtoll(tmp_path: Path, *, slots: int) -> tuple[list[str], Path]:

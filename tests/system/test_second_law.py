@@ -37,6 +37,7 @@ def _check_notes(recording: Recording, names: list[str]) -> None:
     """Up the wire: each node's distinct notes. Down the wire: the copies delivered to it."""
     assert recording.ended is not None
     accounts = {account.peer: account for account in recording.ended.wire}
+    assert not any(account.undelivered_notes for account in accounts.values())
     told, told_bytes, heard, heard_bytes = Counter[int](), Counter[int](), Counter[int](), Counter[int]()
     for row in recording.air:
         told[row.source] += 1

@@ -345,6 +345,8 @@ def test_neighbours_are_the_nearest_and_never_oneself() -> None:
 def test_facts_are_plain_and_typical_decibels_are_those_of_drops() -> None:
     world = cell(D2DUnderlay(pairs=5, min_bs_distance_m=1e-3, min_d2d_distance_m=1e-3), replicas=3000)
     facts = msgspec.msgpack.decode(msgspec.msgpack.encode(world.facts(5)))
+    nearest = facts.pop("nearest")  # the BS/cloud alone knows who is near whom
+    assert [sorted([n, *others]) for n, others in enumerate(nearest)] == [[0, 1, 2, 3, 4]] * 5
     assert facts == world.facts(0)
     for name in ("own_gain_db", "bs_gain_db"):
         seen = np.array([records[name] for records in world.measure(opened(world), "observation")])
