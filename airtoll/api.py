@@ -57,3 +57,15 @@ def carry_out(
         folder.summarise()
         raise
     return folder.summarise()
+
+
+def carry_out_beside(config: "RunConfig", folder: "RunFolder", watch: "Callable[[Telemetry], None]") -> dict[str, Any]:
+    """Execute the runs to compare with, each in a folder inside; their summaries by scheme."""
+    from controller.run_folder import RunFolder
+
+    summaries: dict[str, Any] = {}
+    for other in config.others:
+        name = other.scheme.name
+        inside = RunFolder.create(other, at=folder.path / "beside" / name.replace("/", "_"))
+        summaries[name] = carry_out(other, inside, watch)
+    return summaries

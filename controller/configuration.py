@@ -64,6 +64,7 @@ class Record(BaseModel):
 class RunConfig(BaseModel):
     """One run, resolved. `slots` is short for `phases: {eval: ...}`; one of the two is None.
 
+    `beside`: schemes to compare with, the first as the floor, the last as the ceiling.
     `out`: the folder that runs' folders are made in, relative to where the command is given.
     """
 
@@ -81,7 +82,14 @@ class RunConfig(BaseModel):
     signalling: Literal["ideal"] = "ideal"
     on_node_loss: OnNodeLoss = OnNodeLoss()
     record: Record = Record()
+    beside: tuple[str | dict[str, Any], ...] = ()
     out: str = "runs"
+
+    @property
+    def others(self) -> "list[RunConfig]":
+        """The runs to compare with: the schemes of `beside`, on the same channels, in one process."""
+        alike = as_mapping(self) | {"beside": [], "placement": "in-process"}
+        return [load(alike | {"scheme": scheme}) for scheme in self.beside]
 
     @property
     def schedule(self) -> tuple[PhasePlan, ...]:
@@ -138,6 +146,10 @@ class RunConfig(BaseModel):
         if not self.schedule:
             raise ConfigError("phases: no slots at all; give at least one phase some, such as eval: 1000")
         fit.check(self._world(), scheme, params_of(scheme, self.scheme), self.plan("check"))
+        try:
+            _ = self.others
+        except ConfigError as error:
+            raise ConfigError(f"beside: {error}") from error
 
     def _world(self) -> fit.World:
         entry = world_named(self.world.name)

@@ -66,7 +66,9 @@ def plan_for(scheme: str, world: dict[str, Any] | None = None, **settings: Any) 
     """The plan of a short run, in the scheme's first world unless told otherwise."""
     home = schemes()[scheme].card.worlds[0]
     chosen = world or {"d2d_underlay": CELL, "conflict_graph": GRAPH}.get(home, {"name": home})
-    return load({"world": chosen, "scheme": scheme, **({"slots": 50} | settings)}).plan("test")
+    described = {"name": scheme} | settings.pop("params", {})
+    given = {key: value for key, value in ({"slots": 50} | settings).items() if value is not None}
+    return load({"world": chosen, "scheme": described, **given}).plan("test")
 
 
 def in_process(plan: RunPlan) -> Recording:

@@ -13,10 +13,18 @@ from protocol.kinds import Kind
 from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Note, Refused, Reply, Turn
 from protocol.plan import RunPlan
 from protocol.trace import TraceField
+from tests.conformance.homes import home_plan
 from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons, stepping
 
 ACTION = TraceField.ACTION
-SCHEMES = ["li2020/random", "li2020/greedy_central", "li2020/sla", "zhang2025/llq"]
+WORLDS = {
+    "li2020/random": "d2d_underlay",
+    "li2020/greedy_central": "d2d_underlay",
+    "li2020/sla": "d2d_underlay",
+    "li2020/maac": "d2d_underlay",
+    "zhang2025/llq": "conflict_graph",
+}
+SCHEMES = list(WORLDS)
 
 
 def _clean(scheme: str) -> Recording:
@@ -77,7 +85,7 @@ def test_junk_at_any_moment_leaves_the_trace_as_it_is(scheme: str, junk: list[tu
     kills=st.lists(st.tuples(st.integers(8, 120), st.integers(0, 4), st.none() | st.integers(1, 40)), max_size=6),
 )
 def test_losses_and_rejoins_replay_to_the_same_trace(scheme: str, kills: list[tuple[int, int, int | None]]) -> None:
-    plan = plan_for(scheme, slots=15, record={"values": True})
+    plan = home_plan(scheme, WORLDS[scheme], slots=15, record={"values": True})
     loopback, steps, recording = stepping(plan)
     names = [s.decode() for s in loopback.sessions] or [*build_world(plan).agents, "trainer"]
     back: dict[int, str] = {}

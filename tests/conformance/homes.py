@@ -1,13 +1,26 @@
-"""Every scheme in each of its worlds, found by themselves; small cells so that the kits stay fast."""
+"""Every scheme in each of its worlds, found by themselves; small cells so that the kits stay fast.
 
+A scheme whose trainer learns is given all three phases, small networks and weights that come late.
+"""
+
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from controller.catalogue import schemes
-from tests.recording import CELL, GRAPH
+from protocol.plan import RunPlan
+from tests.recording import CELL, GRAPH, plan_for
 
 SMALL: dict[str, dict[str, Any]] = {"d2d_underlay": CELL, "conflict_graph": GRAPH}
+SMALL_NETWORKS = {
+    "actor_hidden": [32, 16],
+    "critic_hidden": [32, 32, 16],
+    "hidden": [32, 16],
+    "batch": 16,
+    "upload_every_slots": 5,
+    "push_every_slots": 10,
+}
 HOMES = [(name, world) for name, scheme in schemes().items() for world in scheme.card.worlds]
 
 homes = pytest.mark.parametrize(("scheme", "world"), HOMES)
@@ -16,3 +29,19 @@ homes = pytest.mark.parametrize(("scheme", "world"), HOMES)
 def small(world: str) -> dict[str, Any]:
     """The world's settings for tests; its defaults if it asks for nothing else."""
     return SMALL.get(world, {"name": world})
+
+
+def learns(scheme: str) -> bool:
+    """Whether anybody learns in this scheme: its card's parameters name a learning rate."""
+    return any(field.name.endswith("rate") for field in fields(schemes()[scheme].params))
+
+
+def home_plan(scheme: str, world: str, *, slots: int, **settings: Any) -> RunPlan:
+    """The plan of a run of so many slots, a fifth of them warmup and half of them training if the scheme learns."""
+    if not learns(scheme):
+        return plan_for(scheme, small(world), slots=slots, **settings)
+    known = {field.name for field in fields(schemes()[scheme].params)}
+    params = {key: value for key, value in SMALL_NETWORKS.items() if key in known}
+    phases = {"warmup": slots // 5, "train": slots // 2, "eval": slots - slots // 5 - slots // 2}
+    late = {"phases": phases, "train_delay_slots": 3, "slots": None, "params": params}
+    return plan_for(scheme, small(world), **(late | settings))

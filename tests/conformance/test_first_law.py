@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.conformance.homes import homes, small
-from tests.recording import assert_same_trace, in_process, in_processes, plan_for
+from tests.conformance.homes import home_plan, homes
+from tests.recording import assert_same_trace, in_process, in_processes
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @homes
 def test_in_process_and_processes_agree_bit_for_bit(scheme: str, world: str, seed: int) -> None:
-    plan = plan_for(scheme, small(world), slots=500, seed=seed)
+    plan = home_plan(scheme, world, slots=500, seed=seed)
     here, there = in_process(plan), in_processes(plan)
     assert here.ended is not None
     assert there.ended is not None
@@ -21,11 +21,11 @@ def test_in_process_and_processes_agree_bit_for_bit(scheme: str, world: str, see
 
 @homes
 def test_replicas_agree_too(scheme: str, world: str) -> None:
-    plan = plan_for(scheme, small(world), slots=20, replicas=3)
+    plan = home_plan(scheme, world, slots=20, replicas=3)
     assert_same_trace(in_process(plan), in_processes(plan))
 
 
 @homes
 def test_another_seed_is_another_run(scheme: str, world: str) -> None:
-    one, two = (plan_for(scheme, small(world), slots=20, seed=seed) for seed in (1, 2))
+    one, two = (home_plan(scheme, world, slots=20, seed=seed) for seed in (1, 2))
     assert in_process(one).trace != in_process(two).trace

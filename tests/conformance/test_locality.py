@@ -13,7 +13,7 @@ from protocol.choreography import CLOSING
 from protocol.codec import decode_for_node
 from protocol.messages import Turn
 from protocol.plan import RunPlan
-from tests.conformance.homes import HOMES, homes, small
+from tests.conformance.homes import HOMES, home_plan, homes, small
 from tests.recording import Recording, plan_for, stepping
 
 
@@ -21,7 +21,7 @@ from tests.recording import Recording, plan_for, stepping
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, replicas: int) -> None:
     """Each Turn's measurement against a world in which all that its node cannot see is another."""
-    plan = plan_for(scheme, small(world), slots=12, replicas=replicas)
+    plan = home_plan(scheme, world, slots=12, replicas=replicas)
     loopback, steps, _ = stepping(plan)
     built, rng, checked = build_world(plan), np.random.default_rng(1), 0
     for turn, node in _turns(loopback, steps):
@@ -36,7 +36,7 @@ def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, repli
 @homes
 def test_what_a_node_reads_was_told_to_it(scheme: str, world: str) -> None:
     """Each letter stands in the air book, with its reader among the destinations."""
-    plan = plan_for(scheme, small(world), slots=12)
+    plan = home_plan(scheme, world, slots=12)
     loopback, steps, recording = stepping(plan)
     read = [(node, letter) for turn, node in _turns(loopback, steps) for letter in turn.inbox]
     booked = _receivers(recording)

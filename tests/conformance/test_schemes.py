@@ -7,8 +7,8 @@ from controller.launchers.building import build_world
 from controller.launchers.in_process import Loopback
 from protocol.snapshots import pack, unpack
 from schemes.contract import Scheme
-from tests.conformance.homes import homes, small
-from tests.recording import Recording, in_process, plan_for, stepping
+from tests.conformance.homes import home_plan, homes
+from tests.recording import Recording, in_process, stepping
 
 HELD_AT = 13
 
@@ -16,7 +16,7 @@ HELD_AT = 13
 @homes
 def test_state_between_slots_can_be_put_away_and_taken_up(scheme: str, world: str) -> None:
     """Snapshot and restore of every core at one slot boundary give the uninterrupted run."""
-    plan = plan_for(scheme, small(world), slots=24, episode_slots=20)
+    plan = home_plan(scheme, world, slots=24, episode_slots=20)
     first, steps, before = stepping(plan)
     first.core.slots.hold_at = HELD_AT
     for _ in steps:
@@ -56,7 +56,7 @@ def _drain(loopback: Loopback, recording: Recording) -> None:
 
 @homes
 def test_a_card_that_tells_nothing_costs_no_byte(scheme: str, world: str) -> None:
-    recording = in_process(plan_for(scheme, small(world), slots=30))
+    recording = in_process(home_plan(scheme, world, slots=30))
     silent = schemes()[scheme].card.tells == "nothing"
     assert silent == (not recording.air)
 
@@ -69,7 +69,7 @@ def test_the_card_is_filled_in(scheme: Scheme) -> None:
 
 @homes
 def test_the_world_offers_the_views_and_reports_that_are_asked_for(scheme: str, world: str) -> None:
-    plan = plan_for(scheme, small(world))
+    plan = home_plan(scheme, world, slots=50)
     built = build_world(plan)
     state = built.begin(built.reset(0), 0, 0)
     for spec in plan.choreography.turns:

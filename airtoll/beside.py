@@ -1,0 +1,42 @@
+"""A run beside others on the same channels: what it gains over the floor, and how far it gets to the ceiling."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+_SCORE = "reward_total"
+
+
+def comparison(summary: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row per scheme, ours last: reward, gain over the first, share of the gap from the first to the last; then the
+    world's other metrics and the bytes told per slot and node in evaluation."""
+    rows = dict(others) | {summary["scheme"]: summary}
+    floor, *_, ceiling = [score(other) for other in others.values()]
+    metrics = [name for name in summary["metrics"] if name != _SCORE][:3]
+    table = Table(title="on the same channels, eval phase", box=SIMPLE_HEAD, title_justify="left")
+    table.add_column("scheme")
+    for heading in (_SCORE, "over the first", "share of the gap", *metrics, "bytes told in eval"):
+        table.add_column(heading, justify="right")
+    for name, row in rows.items():
+        gain, share = score(row) / floor - 1, gap_share(score(row), floor, ceiling)
+        figures = [f"{row['metrics'][metric]:.4g}" for metric in metrics]
+        table.add_row(name, f"{score(row):.5g}", f"{gain:+.1%}", f"{share:.1%}", *figures, f"{eval_bytes(row):,}")
+    return table
+
+
+def score(summary: Mapping[str, Any]) -> float:
+    """The mean reward per slot over the eval phase."""
+    return float(summary["metrics"][_SCORE])
+
+
+def gap_share(value: float, floor: float, ceiling: float) -> float:
+    """0 at the floor, 1 at the ceiling; nan when they are the same."""
+    return (value - floor) / (ceiling - floor) if ceiling != floor else float("nan")
+
+
+def eval_bytes(summary: Mapping[str, Any]) -> int:
+    """Bytes of notes told in the eval phase: what execution costs."""
+    told = summary["toll_by_phase"].get("eval", {})
+    return sum(toll["note_bytes"] for toll in told.values())
