@@ -3,3 +3,8 @@
 from protocol import threads
 
 threads.pin()
+
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("house", deadline=None)  # the first example of a kind loads what it needs
+settings.load_profile("house")
