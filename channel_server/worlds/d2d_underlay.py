@@ -49,7 +49,7 @@ class D2DUnderlay:
 
     pairs: Annotated[int, Ge(1), Le(500)] = param(10, "D2D pairs N; the paper goes from 10 to 50", source="table II")
     rbs: Annotated[int, Ge(1), Le(500)] = param(10, "resource blocks K, each owned by one CUE", source="table II")
-    radius_m: Annotated[float, Gt(0)] = param(500.0, "cell radius", unit="m", source="table II")
+    radius_m: Annotated[float, Gt(0), Le(1e6)] = param(500.0, "cell radius", unit="m", source="table II")
     max_pair_distance_m: Annotated[float, Gt(0)] = param(
         30.0, "a receiver lies uniformly in the disc of this radius around its transmitter", unit="m", source="table II"
     )
@@ -59,36 +59,48 @@ class D2DUnderlay:
     min_d2d_distance_m: Annotated[float, Gt(0)] = param(
         1.0, "nearer to a D2D transmitter the path loss stays what it is there", unit="m", source="ours"
     )
-    bs_power_dbm: Annotated[float, Le(80)] = param(46.0, "BS transmit power Pb", unit="dBm", source="table II")
+    bs_power_dbm: Annotated[float, Ge(-300), Le(80)] = param(
+        46.0, "BS transmit power Pb", unit="dBm", source="table II"
+    )
     bs_power_split: Literal["total", "per_rb"] = param(
         "total", "total: shared equally by the RBs; per_rb: on every RB", source="ours, the text leaves it open"
     )
-    d2d_power_dbm: Annotated[float, Le(80)] = param(13.0, "D2D transmit power Pd", unit="dBm", source="table II")
+    d2d_power_dbm: Annotated[float, Ge(-300), Le(80)] = param(
+        13.0, "D2D transmit power Pd", unit="dBm", source="table II"
+    )
     power_levels: Annotated[int, Ge(1), Le(100)] = param(
         1, "choices of D2D power; more than 1 makes an action (RB, level), level 0 the full power", source="sec. III-A"
     )
-    power_step_db: Annotated[float, Gt(0)] = param(
+    power_step_db: Annotated[float, Gt(0), Le(100)] = param(
         6.0, "each level lies this far below the one before", unit="dB", source="ours"
     )
-    noise_density_dbm_hz: float = param(-174.0, "thermal noise density", unit="dBm/Hz", source="table II")
-    noise_figure_db: Annotated[float, Ge(0)] = param(8.0, "UE noise figure", unit="dB", source="table II")
-    rb_width_hz: Annotated[float, Gt(0)] = param(180e3, "width W of an RB", unit="Hz", source="table II")
-    carrier_hz: Annotated[float, Gt(0)] = param(
+    noise_density_dbm_hz: Annotated[float, Ge(-300), Le(80)] = param(
+        -174.0, "thermal noise density", unit="dBm/Hz", source="table II"
+    )
+    noise_figure_db: Annotated[float, Ge(0), Le(100)] = param(8.0, "UE noise figure", unit="dB", source="table II")
+    rb_width_hz: Annotated[float, Ge(1), Le(1e12)] = param(180e3, "width W of an RB", unit="Hz", source="table II")
+    carrier_hz: Annotated[float, Ge(1e6), Le(1e12)] = param(
         2e9, "both losses grow by 21 log10(carrier / 2 GHz)", unit="Hz", source="table II; 3GPP TR 36.942"
     )
-    cellular_intercept_db: float = param(128.1, "BS path loss at 1 km", unit="dB", source="table II")
-    cellular_slope_db: Annotated[float, Gt(0)] = param(37.6, "dB per decade", unit="dB", source="table II")
-    d2d_intercept_db: float = param(
+    cellular_intercept_db: Annotated[float, Ge(0), Le(300)] = param(
+        128.1, "BS path loss at 1 km", unit="dB", source="table II"
+    )
+    cellular_slope_db: Annotated[float, Gt(0), Le(200)] = param(37.6, "dB per decade", unit="dB", source="table II")
+    d2d_intercept_db: Annotated[float, Ge(0), Le(300)] = param(
         148.0, "D2D path loss at 1 km: 148 is 3GPP's; 128.1 gives the paper's trends", unit="dB", source="ours"
     )
-    d2d_exponent: Annotated[float, Gt(0)] = param(4.0, "D2D path-loss exponent", source="table II")
+    d2d_exponent: Annotated[float, Gt(0), Le(20)] = param(4.0, "D2D path-loss exponent", source="table II")
     fading: Literal["rayleigh", "none"] = param("rayleigh", "per link and RB; none: the mean gains", source="ours")
     fading_correlation: Annotated[float, Ge(0), Lt(1)] = param(
         0.0, "rho of the Gauss-Markov fading between neighbouring slots", source="ours"
     )
-    cue_threshold_db: float = param(0.0, "a CUE below this SINR is in outage", unit="dB", source="table II")
-    d2d_threshold_db: float = param(0.0, "a pair below this SINR is in outage", unit="dB", source="ours")
-    negative_reward: Annotated[float, Lt(0)] = param(-1.0, "r_neg", unit="bit/s/Hz", source="sec. V")
+    cue_threshold_db: Annotated[float, Ge(-100), Le(100)] = param(
+        0.0, "a CUE below this SINR is in outage", unit="dB", source="table II"
+    )
+    d2d_threshold_db: Annotated[float, Ge(-100), Le(100)] = param(
+        0.0, "a pair below this SINR is in outage", unit="dB", source="ours"
+    )
+    negative_reward: Annotated[float, Ge(-1e6), Lt(0)] = param(-1.0, "r_neg", unit="bit/s/Hz", source="sec. V")
     observation: Literal["per_rb", "compact"] = param(
         "per_rb", "per_rb: own gain, BS gain, interference on every RB; compact: the last two as scalars", source="ours"
     )
@@ -475,7 +487,10 @@ def _path_losses(params: D2DUnderlay) -> tuple[PathLoss, PathLoss]:
 
 
 def _typical_db(params: D2DUnderlay, budget: _LinkBudget) -> dict[str, list[float]]:
-    """[mean, standard deviation] over drops and fading; interference as if the BS alone made it."""
+    """[mean, standard deviation] over drops and fading; interference as if the BS alone made it.
+
+    The mean gain over the RBs, in the layout `compact`, hardly fades.
+    """
     cellular, d2d = _path_losses(params)
     bs_loss, bs_spread = cellular.spread_over_disc_db(params.radius_m)
     own_loss, own_spread = d2d.spread_over_disc_db(params.max_pair_distance_m)
@@ -484,7 +499,7 @@ def _typical_db(params: D2DUnderlay, budget: _LinkBudget) -> dict[str, list[floa
     spread = float(np.hypot(bs_spread, std_db))
     return {
         "own_gain_db": [mean_db - own_loss, float(np.hypot(own_spread, std_db))],
-        "bs_gain_db": [mean_db - bs_loss, spread],
+        "bs_gain_db": [mean_db - bs_loss, spread] if params.observation == "per_rb" else [-bs_loss, bs_spread],
         "interference_dbm": [float(to_dbm(budget.bs_power_w)) + mean_db - bs_loss, spread],
     }
 

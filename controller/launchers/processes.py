@@ -34,6 +34,7 @@ class RunProcesses:
         self.nodes: dict[str, ForkServerProcess] = {}
         self.endpoint = ""
         self._route = route
+        self._begun = False
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["controller.launchers.preload"])
         self._zmq = zmq.Context()
@@ -47,13 +48,23 @@ class RunProcesses:
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens."""
         if not self._line.poll(_POLL_MS):
+            self._look_for_the_dead()
             return None
         telemetry = self._decoder.decode(self._line.recv())
+        if isinstance(telemetry, Progress) and telemetry.slot:
+            self._begun = True
         if isinstance(telemetry, Listening):
             self.endpoint = self._route(telemetry.endpoint)
             for name in node_names(self.plan, build_world(self.plan)):
                 self.start_node(name)
         return telemetry
+
+    def _look_for_the_dead(self) -> None:
+        """A node that dies before the first slot would be waited for in vain."""
+        dead = [name for name, process in self.nodes.items() if process.exitcode]
+        if dead and not self._begun:
+            self._begun = True
+            self._line.send(f"{dead[0]} died before the first slot ({_cause(self.nodes[dead[0]].exitcode)})".encode())
 
     def start_node(self, name: str) -> ForkServerProcess:
         """Start the process of one node; again, if the one before it was lost."""
@@ -144,7 +155,8 @@ def _broken_off(sink: Sink, slots: int, reason: str) -> Ended:
     return ended
 
 
-def _cause(exitcode: int) -> str:
+def _cause(exitcode: int | None) -> str:
+    exitcode = exitcode or 0
     return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 
 

@@ -16,7 +16,7 @@ import zmq
 from controller.launchers.processes import RunProcesses
 from protocol.codec import encode
 from protocol.messages import PROTOCOL_VERSION, Hello, Reply
-from protocol.telemetry import Event, Progress, Telemetry
+from protocol.telemetry import Event, Listening, Progress, Telemetry
 from protocol.wire_book import totals
 from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons
 from tests.system.counting_relay import CountingRelay
@@ -273,3 +273,22 @@ def _listener(parent: int) -> int:
         if any(link == f"socket:[{inode}]" for link in links for inode in inodes):
             return pid
     raise AssertionError("no descendant listens")
+
+
+def test_a_node_that_dies_before_the_first_slot_ends_the_run_at_once() -> None:
+    plan = plan_for("li2020/random", slots=10)
+    killed: list[str] = []
+
+    def kill_while_seating(processes: RunProcesses, telemetry: Telemetry) -> None:
+        if isinstance(telemetry, Listening):
+            killed.append("pair-2")
+            _kill("pair-2")(processes)
+
+    began = time.monotonic()
+    recording = play(plan, kill_while_seating)
+    assert recording.ended is not None
+    assert (recording.ended.state, recording.ended.reason) == (
+        "failed",
+        "pair-2 died before the first slot (signal 9)",
+    )
+    assert time.monotonic() - began < 20
