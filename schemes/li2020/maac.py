@@ -20,10 +20,10 @@ from protocol.choreography import Choreography, agents_act, trainer_learns
 from protocol.messages import Welcome
 from protocol.params import param
 from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
-from schemes.li2020.cell import Cell, Standardiser, cell_of
+from schemes.li2020.cell import Cell, cell_of
+from schemes.li2020.experience import Experience
 from schemes.li2020.pair import VIEW, Exploration, Pair, layout_of
-from schemes.parts.history import VALID, Joint
-from schemes.parts.replay import Stretch
+from schemes.parts.history import Joint
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -79,18 +79,13 @@ class Maac:
 class AtTheCloud:
     """A learner of the joint game as the trainer knows it: histories of records in, weights by pair out."""
 
-    def __init__(self, inner: Any, cell: Cell, standardise: Standardiser) -> None:
+    def __init__(self, inner: Any, experience: Experience) -> None:
         self._inner = inner
-        self._cell = cell
-        self._standardise = standardise
+        self._experience = experience
 
     def absorb(self, joint: Joint) -> None:
-        """Standardise what was seen, number what was done."""
-        states = np.stack([self._inputs(records) for records in joint.states], axis=2)  # [T + 1, E, N, S]
-        actions = np.stack([choice_of(records, self._cell.rbs) for records in joint.actions], axis=2)  # [T, E, N]
-        all_valid = np.all(joint.flags & VALID, axis=1)  # [T]
-        valid = np.broadcast_to(all_valid[:, None], actions.shape[:2])  # [T, E]
-        self._inner.absorb(Stretch(states, actions, joint.rewards, 0, joint.first_slot, valid))
+        """Everybody's history at once."""
+        self._inner.absorb(self._experience.stretch(joint, list(range(len(joint.states)))))
 
     def learn(self, updates: int) -> dict[str, float]:
         """Figures of the updates; nothing while there is too little to learn from."""
@@ -107,16 +102,6 @@ class AtTheCloud:
 
     def load(self, data: dict[str, Any]) -> None:
         self._inner.load(data)
-
-    def _inputs(self, records: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """[T, E] records to [T, E, S]."""
-        return self._standardise(records.reshape(-1)).reshape(*records.shape, -1)
-
-
-def choice_of(records: npt.NDArray[Any], rbs: int) -> npt.NDArray[np.int64]:
-    """The inverse of `Choices`: level * rbs + rb; any shape."""
-    level = records["power"].astype(np.int64) if "power" in (records.dtype.names or ()) else 0
-    return np.asarray(level * rbs + records["rb"].astype(np.int64))
 
 
 def pair(welcome: Welcome, params: Maac) -> NodePolicy:
@@ -136,10 +121,10 @@ def training_with(welcome: Welcome, params: Maac, others: Callable[[int], list[l
     def learner() -> Learner:
         from schemes.li2020.learner_maac import MaacLearner  # torch is loaded by who learns, and only then
 
-        standardise = Standardiser(cell, welcome.everyone[0].views[VIEW])
+        experience = Experience(cell, welcome.everyone[0].views[VIEW])
         known = tuple((i, *nearest) for i, nearest in enumerate(others(welcome.agents)))
-        inner = MaacLearner(_settings(params, cell, standardise.inputs, known), seed=welcome.seed)
-        return AtTheCloud(inner, cell, standardise)
+        inner = MaacLearner(_settings(params, cell, experience.inputs, known), seed=welcome.seed)
+        return AtTheCloud(inner, experience)
 
     return Training(
         learner=learner,

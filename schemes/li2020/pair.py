@@ -4,6 +4,7 @@ In warmup it draws RBs uniformly; in training it explores; in evaluation it take
 The reward is the pair's own to compute: from the SINR its receiver measured and the BS's outage bit (eq. 5-7).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,14 @@ import numpy.typing as npt
 from protocol.kinds import Kind
 from protocol.messages import Note, Welcome
 from protocol.spaces import Records
-from schemes.contract import Answer, Moment, NodePolicy, to_trainer
+from schemes.contract import Answer, Learner, Moment, NodePolicy, to_trainer
 from schemes.li2020.cell import Cell, Choices, Standardiser, cell_of
-from schemes.parts.history import VALID, HistoryWriter, Layout
+from schemes.parts.history import VALID, HistoryWriter, Joiner, Layout
 from schemes.parts.numpy_nets import Mlp, Weights
 from schemes.parts.weights import read_weights
 
 VIEW = "experience"
+_REPORT_EVERY_SLOTS = 100  # a node that learns by itself does not fill the telemetry
 
 
 def layout_of(welcome: Welcome, agent: int | None = None) -> Layout:
@@ -44,13 +46,42 @@ class Exploration:
         return np.where(uniform < self.epsilon, other, best)
 
 
+class OwnTrainer:
+    """The trainer's part, played by a node for itself: the same history, joined and learnt from without being told."""
+
+    def __init__(self, learner: Learner, layout: Layout, updates: int) -> None:
+        self._learner = learner
+        self._joiner = Joiner([layout])
+        self._updates = updates
+
+    def take(self, body: bytes, phase: str) -> tuple[dict[str, float], Weights | None]:
+        """What the learner says of its updates, and the weights to act by from the next slot on, if it has learnt."""
+        self._joiner.add(0, body)
+        for joint in self._joiner.take():
+            self._learner.absorb(joint)
+        scalars = self._learner.learn(self._updates) if phase == "train" else {}
+        return scalars, self._learner.weights(0) if scalars else None
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that learning depends on."""
+        return {"learner": self._learner.save(), "joiner": self._joiner.snapshot()}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """The inverse of `snapshot`."""
+        self._learner.load(data["learner"])
+        self._joiner.restore(data["joiner"])
+
+
 class Pair(NodePolicy):
-    """Acts, keeps its history, tells it every `upload_every_slots`, takes the weights it is told.
+    """Acts, keeps its history, and every `upload_every_slots` tells it to the trainer, or to its `own`.
 
     `_acted`: slot, action and weights version of its last choice, until what came of it is known.
     """
 
-    def __init__(self, welcome: Welcome, exploration: Exploration, upload_every_slots: int) -> None:
+    def __init__(
+        self, welcome: Welcome, exploration: Exploration, upload_every_slots: int, own: OwnTrainer | None = None
+    ) -> None:
+        self._own = own
         self._cell: Cell = cell_of(welcome)
         self._choose = Choices(self._cell, welcome.action)
         self._standardise = Standardiser(self._cell, welcome.views[VIEW])
@@ -66,13 +97,14 @@ class Pair(NodePolicy):
         self._settle(now)
         self._take_weights(now)
         action = self._choose(self._choice(now))
-        notes = self._tell(now)
-        self._acted = None if now.phase == "eval" else (now.slot, action, self._version)
-        return Answer(action, notes)
+        version = self._version
+        notes, scalars = self._tell(now)
+        self._acted = None if now.phase == "eval" else (now.slot, action, version)
+        return Answer(action, notes, scalars)
 
     def close(self, now: Moment) -> tuple[Note, ...]:
         self._settle(now)
-        return self._upload()
+        return self._upload() if self._own is None else ()
 
     def begin_episode(self, episode: int) -> None:
         self._acted = None
@@ -80,7 +112,9 @@ class Pair(NodePolicy):
     def snapshot(self) -> dict[str, Any]:
         acted = None if self._acted is None else [self._acted[0], self._acted[1], self._acted[2]]
         weights = None if self._net is None else dict(self._net.weights)
-        return {"history": self._history.snapshot(), "acted": acted, "version": self._version, "weights": weights}
+        own = None if self._own is None else self._own.snapshot()
+        told = {"history": self._history.snapshot(), "acted": acted, "version": self._version}
+        return told | {"weights": weights, "own": own}
 
     def restore(self, data: dict[str, Any]) -> None:
         self._history.restore(data["history"])
@@ -88,6 +122,8 @@ class Pair(NodePolicy):
         self._version = data["version"]
         if data["weights"] is not None:
             self.load(data["weights"], self._version)
+        if self._own is not None:
+            self._own.restore(data["own"])
 
     def load(self, weights: Weights, version: int) -> None:
         """Act by these weights from now on."""
@@ -125,9 +161,15 @@ class Pair(NodePolicy):
             return np.asarray(outputs.argmax(axis=1))
         return self._exploration.choose(outputs, now.rng())
 
-    def _tell(self, now: Moment) -> tuple[Note, ...]:
-        due = now.slot % self._upload_every == 0 or now.phase == "eval"
-        return self._upload() if due else ()
+    def _tell(self, now: Moment) -> tuple[tuple[Note, ...], Mapping[str, float]]:
+        """The history when it is due: to the trainer as a note, or to one's own."""
+        due = self._history.rows and (now.slot % self._upload_every == 0 or now.phase == "eval")
+        if self._own is None or not due:
+            return self._upload() if due else (), {}
+        scalars, weights = self._own.take(self._history.take(), now.phase)
+        if weights is not None:
+            self.load(weights, self._version + 1)
+        return (), scalars if now.slot % _REPORT_EVERY_SLOTS == 0 else {}
 
     def _upload(self) -> tuple[Note, ...]:
         return (to_trainer(Kind.HISTORY, self._history.take()),) if self._history.rows else ()

@@ -23,7 +23,7 @@ class Stretch:
 
     A stretch that goes on from the one absorbed before (same episode, `first_slot` its first + T) is joined to it:
     its first states are those the other one ended with, and are not kept again. Anything else starts anew.
-    `valid`: False for a slot that is not to be learnt from, such as one where some agent's row was lost.
+    `valid`: False for a slot that is not to be learnt from: some agent's row, or its state one slot later, was lost.
     `terminated`: after the last slot nothing follows, its successor states are without meaning. An episode that was
     cut (truncated) is one that is not terminated: its last states are a successor like any other.
     """
@@ -77,6 +77,9 @@ class Replay:
         if capacity < 1:
             raise ValueError(f"a replay of {capacity} transitions holds nothing: give it at least 1")
         self._capacity, self._shape, self._choices = capacity, (agents, inputs), choices
+        self._written, self._tail = 0, -1  # how many rows hold something; the last one in use
+        self._awaits: tuple[int, int] | None = None  # episode and slot that would go on from the tail
+        self._found: npt.NDArray[np.int64] | None = None
         self._begin(replicas=1)
 
     def __len__(self) -> int:
@@ -97,7 +100,8 @@ class Replay:
         rows = (first + np.arange(slots + 1)) % self._most_rows
         self._write(rows, stretch)
         self._written = max(self._written, min(first + slots + 1, self._most_rows))
-        self._tail = int(rows[-1])
+        # the successor of what terminated is never looked at: its row is free again
+        self._tail = int(rows[-1] - stretch.terminated) % self._most_rows
         self._awaits = None if stretch.terminated else (stretch.episode, stretch.first_slot + slots)
 
     def sample(self, rng: np.random.Generator, size: int) -> Minibatch:
@@ -137,9 +141,7 @@ class Replay:
         self._replicas = replicas
         self._most_rows = max(1, self._capacity // replicas) + 1  # the last one for the successors
         self._columns = self._empty(min(_FIRST_ROWS, self._most_rows))
-        self._written, self._tail = 0, -1
-        self._awaits: tuple[int, int] | None = None  # episode and slot that would go on from the tail
-        self._found: npt.NDArray[np.int64] | None = None
+        self._found = None
 
     def _fit(self, replicas: int) -> None:
         if replicas != self._replicas and self._written:

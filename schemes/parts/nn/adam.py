@@ -22,7 +22,7 @@ class Adam:
 
     def step(self) -> None:
         """One step down the gradients."""
-        self._optimiser.step()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
 
     def snapshot(self) -> dict[str, Any]:
         """Steps made and both moments; the gradients are written anew before they are read."""

@@ -10,4 +10,4 @@ def settle() -> None:
     """
     torch.set_num_threads(1)  # sums split over threads change their last bits
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
