@@ -25,7 +25,7 @@ class Node:
     """One place in a run: decodes its turns, asks its policy, encodes the answers."""
 
     def __init__(self, welcome: Welcome, build: BuildPolicy) -> None:
-        self._policy = build(welcome)
+        self.policy = build(welcome)
         self._specs = {index: _decoder(spec, welcome) for index, spec in enumerate(welcome.choreography.turns)}
         self._specs[CLOSING] = _decoder(_closing(welcome), welcome)
         self._action_fits = welcome.action.checker(welcome.replicas)
@@ -37,7 +37,7 @@ class Node:
         """The answer to a turn, and what there is to report. ValueError if an action lies outside its space."""
         if turn.episode != self._episode:
             self._episode = turn.episode
-            self._policy.begin_episode(turn.episode)
+            self.policy.begin_episode(turn.episode)
         spec, decode = self._specs[turn.spec]
         inbox, acks = self._delivery.receive(turn.inbox) if turn.inbox else (turn.inbox, [])
         moment = Moment(
@@ -51,8 +51,8 @@ class Node:
             self._chance,
         )
         if spec.step == "close":
-            return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self._policy.close(moment)))]
-        answer = self._policy.answer(moment)
+            return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self.policy.close(moment)))]
+        answer = self.policy.answer(moment)
         action = b"" if answer.action is None else answer.action.tobytes()
         if action and not self._action_fits(action):
             raise ValueError(f"the policy's action {answer.action} lies outside its space")
@@ -62,14 +62,14 @@ class Node:
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""
-        delivery, policy = self._delivery.snapshot(), self._policy.snapshot()
+        delivery, policy = self._delivery.snapshot(), self.policy.snapshot()
         return {"episode": self._episode, "delivery": delivery, "policy": policy}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self._episode = data["episode"]
         self._delivery.restore(data["delivery"])
-        self._policy.restore(data["policy"])
+        self.policy.restore(data["policy"])
 
 
 def _decoder(spec: TurnSpec, welcome: Welcome) -> tuple[TurnSpec, Callable[[bytes], Records]]:

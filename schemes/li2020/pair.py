@@ -75,7 +75,8 @@ class OwnTrainer:
 class Pair(NodePolicy):
     """Acts, keeps its history, and every `upload_every_slots` tells it to the trainer, or to its `own`.
 
-    `_acted`: slot, action and weights version of its last choice, until what came of it is known.
+    `net`, `version`: what it acts by. `_acted`: slot, action and weights version of its last choice, until what came of
+    it is known.
     """
 
     def __init__(
@@ -90,14 +91,14 @@ class Pair(NodePolicy):
         self._upload_every = upload_every_slots
         self._history = HistoryWriter(layout_of(welcome))
         self._acted: tuple[int, Records, int] | None = None
-        self._version = 0
-        self._net: Mlp | None = None
+        self.version = 0
+        self.net: Mlp | None = None
 
     def answer(self, now: Moment) -> Answer:
         self._settle(now)
         self._take_weights(now)
         action = self._choose(self._choice(now))
-        version = self._version
+        version = self.version
         notes, scalars = self._tell(now)
         self._acted = None if now.phase == "eval" else (now.slot, action, version)
         return Answer(action, notes, scalars)
@@ -111,23 +112,23 @@ class Pair(NodePolicy):
 
     def snapshot(self) -> dict[str, Any]:
         acted = None if self._acted is None else [self._acted[0], self._acted[1], self._acted[2]]
-        weights = None if self._net is None else dict(self._net.weights)
+        weights = None if self.net is None else dict(self.net.weights)
         own = None if self._own is None else self._own.snapshot()
-        told = {"history": self._history.snapshot(), "acted": acted, "version": self._version}
+        told = {"history": self._history.snapshot(), "acted": acted, "version": self.version}
         return told | {"weights": weights, "own": own}
 
     def restore(self, data: dict[str, Any]) -> None:
         self._history.restore(data["history"])
         self._acted = None if data["acted"] is None else tuple(data["acted"])
-        self._version = data["version"]
+        self.version = data["version"]
         if data["weights"] is not None:
-            self.load(data["weights"], self._version)
+            self.load(data["weights"], self.version)
         if self._own is not None:
             self._own.restore(data["own"])
 
     def load(self, weights: Weights, version: int) -> None:
         """Act by these weights from now on."""
-        self._net, self._version = Mlp(weights), version
+        self.net, self.version = Mlp(weights), version
 
     def _settle(self, now: Moment) -> None:
         """Complete the row of the last choice, or begin a history; in evaluation nothing is kept."""
@@ -154,9 +155,9 @@ class Pair(NodePolicy):
                 self.load(weights, version)
 
     def _choice(self, now: Moment) -> npt.NDArray[np.int64]:
-        if self._net is None or now.phase == "warmup":
+        if self.net is None or now.phase == "warmup":
             return now.rng().integers(0, self._cell.choices, self._replicas)
-        outputs = self._net(self._standardise(now.measurement))  # [E, choices]
+        outputs = self.net(self._standardise(now.measurement))  # [E, choices]
         if now.phase == "eval":
             return np.asarray(outputs.argmax(axis=1))
         return self._exploration.choose(outputs, now.rng())
@@ -168,7 +169,7 @@ class Pair(NodePolicy):
             return self._upload() if due else (), {}
         scalars, weights = self._own.take(self._history.take(), now.phase)
         if weights is not None:
-            self.load(weights, self._version + 1)
+            self.load(weights, self.version + 1)
         return (), scalars if now.slot % _REPORT_EVERY_SLOTS == 0 else {}
 
     def _upload(self) -> tuple[Note, ...]:

@@ -1,0 +1,56 @@
+"""A learner is placeable: on the node and at the trainer it comes to the same weights; only the books differ."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from protocol.air_book import toll_by_kind
+from protocol.trace import TraceField
+from schemes.li2020.pair import Pair
+from tests.recording import Recording, plan_for, stepping
+
+PHASES = {"warmup": 40, "train": 60, "eval": 20}
+PARAMS: dict[str, Any] = {"hidden": [16, 8], "batch": 16, "upload_every_slots": 1, "push_every_slots": 1}
+
+
+def _run(learns_at: str) -> tuple[Recording, list[Pair]]:
+    params = PARAMS | {"learns_at": learns_at}
+    plan = plan_for("li2020/dqn", phases=PHASES, slots=None, params=params, record={"values": True})
+    loopback, steps, recording = stepping(plan)
+    for _ in steps:
+        pass
+    nodes = [session.node for peer, session in loopback.sessions.items() if peer.startswith(b"pair")]
+    return recording, [node.policy for node in nodes if node is not None and isinstance(node.policy, Pair)]
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[tuple[Recording, list[Pair]], tuple[Recording, list[Pair]]]:
+    return _run("node"), _run("trainer")
+
+
+def test_the_same_weights_bit_for_bit(both: Any) -> None:
+    (_, here), (_, there) = both
+    assert len(here) == len(there) == 4
+    for a, b in zip(here, there, strict=True):
+        assert a.net is not None
+        assert b.net is not None
+        assert a.version == b.version == 60
+        for name, weight in a.net.weights.items():
+            np.testing.assert_array_equal(weight, b.net.weights[name])
+
+
+def test_the_same_actions_and_rewards(both: Any) -> None:
+    (here, _), (there, _) = both
+    for field in (TraceField.ACTION, TraceField.REWARD):
+        ours, theirs = (
+            [(slot, node, value) for slot, _, node, kind, value in run.values if kind == field] for run in (here, there)
+        )
+        assert ours == theirs
+
+
+def test_only_the_books_differ(both: Any) -> None:
+    (here, _), (there, _) = both
+    assert set(toll_by_kind(here.air)) == {"feedback"}
+    assert set(toll_by_kind(there.air)) == {"feedback", "history", "weights", "ack"}
+    assert toll_by_kind(here.air)["feedback"] == toll_by_kind(there.air)["feedback"]
