@@ -18,12 +18,13 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     1: ("Hello", "protocol", "run_id", "name", "fingerprint"),
     2: (
         *("Welcome", "run_id", "index", "names", "agents", "scheme", "params", "seed", "replicas"),
-        *("choreography", "views", "action", "facts"),
+        *("choreography", "views", "action", "facts", "everyone"),
     ),
     3: ("Refused", "reason"),
     4: ("Turn", "slot", "turn", "spec", "phase", "episode", "measurement", "inbox"),
     5: ("Reply", "slot", "turn", "action", "outbox"),
     6: ("Bye", "reason", "error"),
+    7: ("Report", "slot", "scalars"),
 }
 NESTED: dict[str, tuple[str, ...]] = {
     "inbox": ("Letter", "source", "kind", "slot", "turn", "body"),

@@ -90,9 +90,9 @@ class Edge:
         outgoing = self._frames.arrived(peer, frame)
         if self._core.stage != before:
             self._note_stage(before)
-        for to, answer in outgoing:
-            self._router.send(to, answer)
         if outgoing:
+            for to, answer in outgoing:
+                self._router.send(to, answer)
             self._core.slots.recorder.trace.settle()
 
     def _look_around(self, now: float) -> None:

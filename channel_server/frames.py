@@ -1,21 +1,27 @@
 """Between a transport's frames and the core's messages: decodes, encodes, books the wire, keeps recorded frames."""
 
+from collections.abc import Iterable, Iterator
+
 from channel_server.core import ChannelServer, Send
 from channel_server.seats import Peer
 from protocol.codec import BadFrame, decode_for_server, encode, signalling
-from protocol.messages import Hello
+from protocol.messages import Hello, Message
 from protocol.wire_book import WireBook
 
-Outgoing = list[tuple[Peer, bytes]]
+Outgoing = Iterable[tuple[Peer, bytes]]
 
 
 class Frames:
-    """A core as seen by a transport. `wire`: the book of a transport with sockets, None in one process."""
+    """A core as seen by a transport. `wire`: the book of a transport with sockets, None in one process.
+
+    What is to be sent is encoded one by one as it is taken, so that the first node is at work while the last is served.
+    """
 
     def __init__(self, core: ChannelServer, wire: WireBook | None) -> None:
         self._core = core
         self._wire = wire
         self._recorder = core.slots.recorder
+        self._keep_before = core.slots.recorder.frames_slots
 
     def arrived(self, peer: Peer, frame: bytes) -> Outgoing:
         """A frame from a peer; the frames to send."""
@@ -27,23 +33,33 @@ class Frames:
             return self.encoded(self._core.garbled(peer, str(bad)))
         if self._wire is not None:
             self._wire.up(peer, len(frame), *signalling(message))
-        keeping, leaver = self._recorder.keeps_frames_of(self._core.slots.slot), self._core.peer_name(peer)
+        if self._core.slots.slot < self._keep_before:
+            return self._kept(peer, message, frame)
         sends = self._core.arrived(peer, message)
-        if type(message) is Hello and self._wire is not None:
-            self._wire.name(peer, self._core.peer_name(peer))
-        if keeping:
-            self._recorder.frame("up", self._core.peer_name(peer) if type(message) is Hello else leaver, frame)
-        return self.encoded(sends)
+        if type(message) is Hello:
+            self._name(peer)
+        return self.encoded(sends) if sends else ()
 
-    def encoded(self, sends: list[Send]) -> Outgoing:
+    def encoded(self, sends: list[Send]) -> Iterator[tuple[Peer, bytes]]:
         """What the core wants sent, as frames."""
-        keeping = self._recorder.keeps_frames_of(self._core.slots.slot)
-        outgoing: Outgoing = []
+        keeping = self._core.slots.slot < self._keep_before
         for peer, message in sends:
             frame = encode(message)
             if self._wire is not None:
                 self._wire.down(peer, len(frame), *signalling(message))
             if keeping:
                 self._recorder.frame("down", self._core.peer_name(peer), frame)
-            outgoing.append((peer, frame))
-        return outgoing
+            yield peer, frame
+
+    def _kept(self, peer: Peer, message: Message, frame: bytes) -> Outgoing:
+        """As `arrived`, of a slot whose frames are kept; a name is known after Hello and before Bye."""
+        leaver = self._core.peer_name(peer)
+        sends = self._core.arrived(peer, message)
+        if type(message) is Hello:
+            self._name(peer)
+        self._recorder.frame("up", self._core.peer_name(peer) if type(message) is Hello else leaver, frame)
+        return self.encoded(sends)
+
+    def _name(self, peer: Peer) -> None:
+        if self._wire is not None:
+            self._wire.name(peer, self._core.peer_name(peer))

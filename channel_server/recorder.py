@@ -60,9 +60,10 @@ class Recorder:
         """What a node says of itself."""
         self._ready.append(Scalars(report.slot, node, report.scalars))
 
-    def keeps_frames_of(self, slot: int) -> bool:
-        """Whether frames of this slot are kept."""
-        return slot < self._plan.frames_slots
+    @property
+    def frames_slots(self) -> int:
+        """Of how many slots, from the first, frames are kept."""
+        return self._plan.frames_slots
 
     def frame(self, direction: Literal["up", "down"], name: str, frame: bytes) -> None:
         """Keep a frame that crossed."""

@@ -95,6 +95,8 @@ class Slots:
 
     def gate_of(self, reply: Reply) -> Gate | None:
         """The gate that a reply is meant for; the one that is waited for if it fits none."""
+        if not self.due:
+            return self.gate
         meant = (due.gate for due in self.due if (due.gate.slot, due.gate.turn) == (reply.slot, reply.turn))
         return next(meant, self.gate)
 

@@ -11,11 +11,6 @@ _READY_BODY_BYTES = (1 + 5) + (1 + 11 + 4 + 6) + (1 + 8 + 4 + 0)  # READY, Socke
 HANDSHAKE_BYTES = _GREETING_BYTES + 2 + _READY_BODY_BYTES
 
 
-def framing_bytes(frame_bytes: int) -> int:
-    """ZMTP's bytes before one frame."""
-    return 2 if frame_bytes <= 255 else 9
-
-
 class Leg(Struct):
     """One direction of one connection."""
 
@@ -31,7 +26,7 @@ class Leg(Struct):
         self.notes += notes
         self.note_bytes += note_bytes
         self.emulation_bytes += frame_bytes - note_bytes
-        self.framing_bytes += framing_bytes(frame_bytes)
+        self.framing_bytes += 2 if frame_bytes <= 255 else 9
 
     @property
     def socket_bytes(self) -> int:
@@ -50,37 +45,51 @@ class Connection(Struct):
     undelivered_notes: int = 0
 
 
+class _Line:
+    """An account that is open, and what was sent since the peer last spoke."""
+
+    __slots__ = ("account", "unanswered_bytes", "unanswered_notes")
+
+    def __init__(self) -> None:
+        self.account = Connection("stranger", Leg(), Leg())
+        self.unanswered_bytes = self.unanswered_notes = 0
+
+
 class WireBook:
     """The accounts of a channel server's connections, by the transport's name of the peer."""
 
     def __init__(self) -> None:
-        self._open: dict[bytes, Connection] = {}
-        self._unanswered: dict[bytes, tuple[int, int]] = {}  # bytes and notes
-        self.connections: list[Connection] = []
+        self._lines: dict[bytes, _Line] = {}
+
+    @property
+    def connections(self) -> list[Connection]:
+        """All accounts, in the order in which they were opened."""
+        return [line.account for line in self._lines.values()]
 
     def up(self, peer: bytes, frame_bytes: int, notes: int, note_bytes: int) -> None:
         """A frame from a peer; its first one opens the account."""
-        if peer not in self._open:
-            self._open[peer] = Connection("stranger", Leg(), Leg())
-            self.connections.append(self._open[peer])
-        self._open[peer].up.book(frame_bytes, notes, note_bytes)
-        self._unanswered[peer] = (0, 0)
+        line = self._lines.get(peer)
+        if line is None:
+            line = self._lines[peer] = _Line()
+        line.account.up.book(frame_bytes, notes, note_bytes)
+        line.unanswered_bytes = line.unanswered_notes = 0
 
     def down(self, peer: bytes, frame_bytes: int, notes: int, note_bytes: int) -> None:
         """A frame handed to the transport for a peer."""
-        self._open[peer].down.book(frame_bytes, notes, note_bytes)
-        waiting_bytes, waiting_notes = self._unanswered[peer]
-        self._unanswered[peer] = (waiting_bytes + frame_bytes + framing_bytes(frame_bytes), waiting_notes + notes)
+        line = self._lines[peer]
+        line.account.down.book(frame_bytes, notes, note_bytes)
+        line.unanswered_bytes += frame_bytes + (2 if frame_bytes <= 255 else 9)
+        line.unanswered_notes += notes
 
     def name(self, peer: bytes, name: str) -> None:
         """Whose account it is."""
-        self._open[peer].peer = name
+        self._lines[peer].account.peer = name
 
     def broke(self, peer: bytes) -> None:
         """The connection died: what was sent since its last frame may not have arrived."""
-        if peer in self._open:
-            account = self._open[peer]
-            account.undelivered_bytes, account.undelivered_notes = self._unanswered[peer]
+        if line := self._lines.get(peer):
+            line.account.undelivered_bytes = line.unanswered_bytes
+            line.account.undelivered_notes = line.unanswered_notes
 
 
 class WireTotals(Struct):

@@ -51,8 +51,8 @@ class Router:
             return None
         if peer not in self._known:
             return peer, self._first_frame(peer)
-        frame = self.socket.recv()
-        return peer, self._alone(frame)
+        part = self.socket.recv(copy=False)
+        return peer, self._lengths(part) if part.more else part.bytes
 
     def send(self, peer: bytes, frame: bytes) -> None:
         """Hand a frame to the transport; one for a peer that has left is dropped."""
@@ -95,7 +95,7 @@ class Router:
         else:
             self._known.add(peer)
             self._peer_of[descriptor] = peer
-        return self._alone(frame.bytes)
+        return self._lengths(frame) if frame.more else frame.bytes
 
     def _read_monitor(self) -> None:
         """Connections of late: a descriptor may be used again as soon as its connection has closed."""
@@ -111,11 +111,10 @@ class Router:
             else:
                 self._closed.add(descriptor)
 
-    def _alone(self, frame: bytes) -> bytes | list[int]:
-        """The frame if it is a whole message; of one that is not the parts' lengths."""
-        if not self.socket.getsockopt(zmq.RCVMORE):
-            return frame
-        lengths = [len(frame)]
-        while self.socket.getsockopt(zmq.RCVMORE):
-            lengths.append(len(self.socket.recv()))
+    def _lengths(self, part: zmq.Frame) -> list[int]:
+        """The lengths of all parts of a message that has several."""
+        lengths = [len(part.bytes)]
+        while part.more:
+            part = self.socket.recv(copy=False)
+            lengths.append(len(part.bytes))
         return lengths

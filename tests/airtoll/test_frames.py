@@ -8,10 +8,10 @@ import pytest
 from airtoll.frames import FILE, MESSAGES, NESTED, describe, frame_lines
 from protocol.codec import encode
 from protocol.kinds import Kind
-from protocol.messages import Bye, Hello, Letter, Note, Refused, Reply, Turn, Welcome
+from protocol.messages import Bye, Hello, Letter, Note, Refused, Reply, Report, Turn, Welcome
 
 
-@pytest.mark.parametrize("message", [Hello, Welcome, Refused, Turn, Reply, Bye], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("message", [Hello, Welcome, Refused, Turn, Reply, Report, Bye], ids=lambda m: m.__name__)
 def test_names_and_fields_are_the_structs(message: type) -> None:
     config = message.__struct_config__  # type: ignore[attr-defined]
     assert MESSAGES[config.tag] == (message.__name__, *message.__struct_fields__)  # type: ignore[attr-defined]
@@ -37,11 +37,12 @@ def test_nested_fields_are_the_structs() -> None:
             "Reply(slot=3, turn=1, action=<0 bytes >, outbox=[Note(to=[-1], kind=1, "
             "body=<20 bytes 00000000000000000000000000000000...>, payload_bits=36, link=None)])",
         ),
+        (Report(9, {"loss": 0.5}), "Report(slot=9, scalars={loss: 0.5})"),
         (Bye("done"), "Bye(reason='done', error='')"),
     ],
-    ids=["hello", "refused", "turn", "reply", "bye"],
+    ids=["hello", "refused", "turn", "reply", "report", "bye"],
 )
-def test_a_frame_is_told(message: Hello | Refused | Turn | Reply | Bye, told: str) -> None:
+def test_a_frame_is_told(message: Hello | Refused | Turn | Reply | Report | Bye, told: str) -> None:
     assert describe(encode(message)) == told
 
 

@@ -1,10 +1,13 @@
 """The wire book's arithmetic; that it equals what TCP carries is shown in tests/system."""
 
-from protocol.wire_book import HANDSHAKE_BYTES, Connection, Leg, WireBook, framing_bytes, totals
+from protocol.wire_book import HANDSHAKE_BYTES, Connection, Leg, WireBook, totals
 
 
 def test_zmtp_frames_cost_two_bytes_up_to_255_and_nine_beyond() -> None:
-    assert [framing_bytes(n) for n in (0, 255, 256, 70_000)] == [2, 2, 9, 9]
+    legs = [Leg(framing_bytes=0) for _ in range(4)]
+    for leg, frame_bytes in zip(legs, (0, 255, 256, 70_000), strict=True):
+        leg.book(frame_bytes, 0, 0)
+    assert [leg.framing_bytes for leg in legs] == [2, 2, 9, 9]
 
 
 def test_a_leg_splits_a_frame_into_notes_and_envelope() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import msgspec
@@ -275,20 +276,26 @@ def _listener(parent: int) -> int:
     raise AssertionError("no descendant listens")
 
 
+class OneGoesAstray(RunProcesses):
+    """The last node is sent to an endpoint where nobody is."""
+
+    def start_node(self, name: str) -> ForkServerProcess:
+        endpoint = self.endpoint
+        self.endpoint = "tcp://127.0.0.1:9" if name == "pair-3" else endpoint
+        process = super().start_node(name)
+        self.endpoint = endpoint
+        return process
+
+
 def test_a_node_that_dies_before_the_first_slot_ends_the_run_at_once() -> None:
-    plan = plan_for("li2020/random", slots=10)
-    killed: list[str] = []
-
-    def kill_while_seating(processes: RunProcesses, telemetry: Telemetry) -> None:
-        if isinstance(telemetry, Listening):
-            killed.append("pair-2")
-            _kill("pair-2")(processes)
-
+    recording = Recording()
     began = time.monotonic()
-    recording = play(plan, kill_while_seating)
-    assert recording.ended is not None
-    assert (recording.ended.state, recording.ended.reason) == (
-        "failed",
-        "pair-2 died before the first slot (signal 9)",
-    )
+    with OneGoesAstray(plan_for("li2020/random", slots=10)) as processes:
+        while recording.ended is None:
+            telemetry = processes.receive()
+            if telemetry is not None:
+                recording(telemetry)
+            if isinstance(telemetry, Listening):
+                _kill("pair-3")(processes)
+    assert (recording.ended.state, recording.ended.reason) == ("failed", "pair-3 died before the first slot (signal 9)")
     assert time.monotonic() - began < 20
