@@ -51,12 +51,12 @@ class Node:
             self._chance,
         )
         if spec.step == "close":
-            return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self.policy.close(moment)))]
+            return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self.policy.close(moment), turn.slot))]
         answer = self.policy.answer(moment)
         action = b"" if answer.action is None else answer.action.tobytes()
         if action and not self._action_fits(action):
             raise ValueError(f"the policy's action {answer.action} lies outside its space")
-        outbox = [*acks, *self._delivery.send(answer.notes)] if acks or answer.notes else []
+        outbox = [*acks, *self._delivery.send(answer.notes, turn.slot)] if acks or answer.notes else []
         reply = Reply(turn.slot, turn.turn, action, outbox)
         return [reply, Report(turn.slot, dict(answer.scalars))] if answer.scalars else [reply]
 

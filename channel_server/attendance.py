@@ -36,12 +36,14 @@ class Attendance:
     def lose(self, node: int) -> str:
         """From here on the node is not asked; the reason."""
         self.lost.add(node)
-        return self._gone.pop(node, "as in the run that is replayed")
+        return self._gone.get(node, "as in the run that is replayed")
 
     def returning(self, slot: int, seated: Collection[int]) -> list[int]:
         """Nodes that rejoin at this slot, no longer lost from now on."""
         back = [node for node in sorted(self.lost) if self._is_back(node, slot, seated)]
         self.lost.difference_update(back)
+        for node in back:
+            self._gone.pop(node, None)
         return back
 
     def count_missed(self) -> None:

@@ -301,7 +301,7 @@ class Slots:
         """A short trial: who did not probe radiates nothing. Costs no note but airtime."""
         self.state = self._world.probe(self.state, self._probed)
         self._probed = self._silence()
-        self.probes += len(self._attendance.lost.symmetric_difference(group) - self._attendance.lost)
+        self.probes += len(set(group) - self._attendance.lost)
 
     def _act_for_lost(self, group: Sequence[int]) -> None:
         """The declared fallback stands in for lost agents."""
