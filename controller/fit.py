@@ -1,5 +1,6 @@
 """Do this world and this scheme make a run? Asked before anything is started, so that it fails with one message."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from channel_server.welcome import names as names
@@ -35,7 +36,9 @@ def check_home(scheme: Scheme, world_name: str) -> None:
 
 
 def check(world: World, scheme: Scheme, params: Any, plan: RunPlan) -> None:
-    """ConfigError when the scheme cannot do with this world and its parameters."""
+    """ConfigError when the scheme cannot do with this world, its parameters, or what is installed."""
+    if scheme.learns and find_spec("torch") is None:
+        raise ConfigError(f"scheme: {scheme.card.name} learns and needs torch: pip install 'airtoll[learn]'")
     try:
         scheme.node(welcome(plan, world, 0), params)
         for cloud_side in (scheme.cloud, scheme.training):

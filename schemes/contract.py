@@ -129,8 +129,8 @@ class NoParams:
 @dataclass(frozen=True)
 class Scheme:
     """A scheme's parts. `node` and `cloud` build the policies of an agent and of the trainer from the Welcome; in a
-    scheme whose trainer learns, `training` says what. All raise ValueError with the cure when world and parameters do
-    not fit.
+    scheme whose trainer learns, `training` says what. They raise ValueError with the cure when world and parameters do
+    not fit. `learns`: whether it needs torch, which the extra `learn` installs.
     """
 
     card: Card
@@ -139,6 +139,7 @@ class Scheme:
     cloud: Callable[[Welcome, Any], NodePolicy] | None = None
     params: type = NoParams
     training: Callable[[Welcome, Any], Training] | None = None
+    learns: bool = False
 
 
 def load(name: str) -> Scheme:

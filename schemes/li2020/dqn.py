@@ -136,4 +136,4 @@ def choreography(params: Dqn) -> Choreography:
     return Choreography(turns, feedback=("outage",), feedback_phases=("warmup", "train"))
 
 
-SCHEME = Scheme(CARD, choreography, pair, params=Dqn, training=training)
+SCHEME = Scheme(CARD, choreography, pair, params=Dqn, training=training, learns=True)

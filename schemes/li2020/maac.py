@@ -160,4 +160,4 @@ def choreography(_params: Maac) -> Choreography:
     return Choreography(turns, feedback=("outage",), feedback_phases=("warmup", "train"))
 
 
-SCHEME = Scheme(CARD, choreography, pair, params=Maac, training=training)
+SCHEME = Scheme(CARD, choreography, pair, params=Maac, training=training, learns=True)

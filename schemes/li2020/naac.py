@@ -46,4 +46,4 @@ def training(welcome: Welcome, params: Naac) -> Training:
     return maac.training_with(welcome, params, lambda _: [others[: params.neighbours] for others in nearest])
 
 
-SCHEME = Scheme(CARD, maac.choreography, maac.pair, params=Naac, training=training)
+SCHEME = Scheme(CARD, maac.choreography, maac.pair, params=Naac, training=training, learns=True)

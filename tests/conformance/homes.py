@@ -31,14 +31,9 @@ def small(world: str) -> dict[str, Any]:
     return SMALL.get(world, {"name": world})
 
 
-def learns(scheme: str) -> bool:
-    """Whether anybody learns in this scheme: its card's parameters name a learning rate."""
-    return any(field.name.endswith("rate") for field in fields(schemes()[scheme].params))
-
-
 def home_plan(scheme: str, world: str, *, slots: int, **settings: Any) -> RunPlan:
     """The plan of a run of so many slots, a fifth of them warmup and half of them training if the scheme learns."""
-    if not learns(scheme):
+    if not schemes()[scheme].learns:
         return plan_for(scheme, small(world), slots=slots, **settings)
     known = {field.name for field in fields(schemes()[scheme].params)}
     params = {key: value for key, value in SMALL_NETWORKS.items() if key in known}
