@@ -70,7 +70,10 @@ class Maac:
     replay_capacity: Annotated[int, Ge(1)] = param(1_000_000, "slots remembered, oldest dropped", source="sec. V")
     batch: Annotated[int, Ge(1)] = param(64, "slots per minibatch", source="ours")
     gumbel_temperature: Annotated[float, Gt(0)] = param(1.0, "of the Gumbel-softmax", source="ours")
-    epsilon: Annotated[float, Ge(0), Le(1)] = param(0.05, "share of uniform choices in training", source="ours")
+    logit_penalty: Annotated[float, Ge(0)] = param(
+        1e-3, "on the squares of the actor's outputs; 0.1 keeps a fast actor from saturating", source="ours"
+    )
+    epsilon: Annotated[float, Ge(0), Le(1)] = param(0.2, "share of uniform choices in training", source="ours")
     exploration_temperature: Annotated[float, Ge(0)] = param(
         1.0, "of the softmax from which choices are drawn in training; 0 takes the best", source="ours"
     )
@@ -151,6 +154,7 @@ def _settings(params: Maac, cell: Cell, inputs: int, known: tuple[tuple[int, ...
         replay_capacity=params.replay_capacity,
         batch=params.batch,
         temperature=params.gumbel_temperature,
+        logit_penalty=params.logit_penalty,
     )
 
 

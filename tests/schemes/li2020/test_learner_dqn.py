@@ -1,0 +1,108 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from protocol.snapshots import pack, unpack
+from schemes.li2020.learner_dqn import DqnLearner, DqnSettings
+from schemes.parts.numpy_nets import Mlp
+from schemes.parts.replay import Stretch
+
+INPUTS, CHOICES = 4, 3
+
+
+def learner(*, seed: int = 1, node: int = 0, **changed: Any) -> DqnLearner:
+    settings: dict[str, Any] = {"hidden": (16, 8), "batch": 16, "replay_capacity": 500} | changed
+    return DqnLearner(DqnSettings(INPUTS, CHOICES, **settings), seed=seed, node=node)
+
+
+def history(slots: int, *, agents: int = 1, seed: int = 1, first_slot: int = 0, **how: Any) -> Stretch:
+    rng = np.random.default_rng(seed)
+    states = rng.standard_normal((slots + 1, 1, agents, INPUTS), dtype=np.float32)
+    actions = rng.integers(CHOICES, size=(slots, 1, agents))
+    rewards = 3 * rng.standard_normal((slots, 1, agents), dtype=np.float32)  # some errors beyond Huber's 1
+    return Stretch(states, actions, rewards, 0, first_slot, **how)
+
+
+def trained(updates: int = 10, **changed: Any) -> DqnLearner:
+    it = learner(**changed)
+    it.absorb(history(40, agents=it.settings.agents))
+    it.learn(updates)
+    return it
+
+
+def module(it: DqnLearner, agent: int) -> nn.Sequential:
+    net = nn.Sequential(nn.Linear(INPUTS, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, CHOICES))
+    net.load_state_dict({name: torch.tensor(array) for name, array in it.weights(agent).items()})
+    return net
+
+
+def test_the_stacked_learner_equals_a_loop_with_autograd() -> None:
+    it = learner(agents=3, tau=0.1)
+    nets, targets = ([module(it, i) for i in range(3)] for _ in range(2))
+    adams = [torch.optim.Adam(net.parameters(), lr=it.settings.rate) for net in nets]
+    it.absorb(history(30, agents=3, terminated=True))
+    rng = np.random.default_rng(2)
+    for _ in range(10):
+        minibatch = it.replay.sample(rng, 16)
+        it.update(minibatch)
+        for i, (net, target, adam) in enumerate(zip(nets, targets, adams, strict=True)):
+            with torch.no_grad():
+                best = target(torch.tensor(minibatch.next_states[:, i])).amax(1)
+                y = torch.tensor(minibatch.rewards[:, i]) + 0.95 * torch.tensor(minibatch.goes_on) * best
+            q = net(torch.tensor(minibatch.states[:, i]))[torch.arange(16), torch.tensor(minibatch.actions[:, i])]
+            adam.zero_grad()
+            functional.huber_loss(q, y).backward()  # type: ignore[no-untyped-call]
+            adam.step()
+            with torch.no_grad():
+                for mine, theirs in zip(target.parameters(), net.parameters(), strict=True):
+                    mine.lerp_(theirs, 0.1)
+    for i, net in enumerate(nets):
+        for name, parameter in net.state_dict().items():
+            np.testing.assert_allclose(it.weights(i)[name], parameter.numpy(), rtol=1e-3, atol=2e-5)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_node_does_not() -> None:
+    assert pack(trained().save()) == pack(trained().save())
+    assert pack(trained().save()) != pack(trained(node=1).save())
+
+
+@pytest.mark.parametrize("before", [0, 7])
+def test_a_loaded_learner_goes_on_bit_by_bit(before: int) -> None:
+    whole, loaded = trained(before), learner()
+    loaded.load(unpack(pack(whole.save())))
+    for each in (whole, loaded):
+        each.absorb(history(20, seed=3, first_slot=40))
+        each.learn(6)
+    assert whole.updates == loaded.updates == before + 6
+    assert pack(whole.save()) == pack(loaded.save())
+
+
+def test_nothing_is_learnt_before_a_minibatch_is_there() -> None:
+    it = learner()
+    it.absorb(history(15))
+    assert it.learn(3) == {"updates": 0.0}
+    it.absorb(history(1, first_slot=15))
+    assert it.learn(3)["updates"] == 3
+
+
+def test_a_node_gets_the_online_network() -> None:
+    it = trained()
+    x = np.random.default_rng(1).standard_normal((3, INPUTS), dtype=np.float32)
+    np.testing.assert_allclose(Mlp(it.weights())(x), it.net(torch.tensor(x)[None]).numpy()[0], rtol=1e-4, atol=1e-6)
+
+
+def test_values_of_a_bandit_are_found() -> None:
+    """The reward of choice c is c if the state's first entry is positive, else 2 - c; nothing follows."""
+    it = DqnLearner(DqnSettings(INPUTS, CHOICES, hidden=(32,), discount=0.0), seed=1)
+    rng = np.random.default_rng(1)
+    states = np.sign(rng.standard_normal((501, 1, 1, INPUTS), dtype=np.float32))
+    actions = rng.integers(CHOICES, size=(500, 1, 1))
+    rewards = np.where(states[:500, ..., 0] > 0, actions, 2 - actions).astype(np.float32)
+    it.absorb(Stretch(states, actions, rewards))
+    it.learn(1000)
+    seen = np.ones((2, INPUTS), np.float32) * np.array([[1], [-1]], np.float32)
+    np.testing.assert_allclose(Mlp(it.weights())(seen), [[0, 1, 2], [2, 1, 0]], atol=0.15)

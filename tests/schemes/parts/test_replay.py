@@ -1,0 +1,166 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.snapshots import pack, unpack
+from schemes.parts.replay import Replay, Stretch
+
+AGENTS, INPUTS, CHOICES = 2, 3, 300
+Told = tuple[int, bool, bool, list[bool]]  # slots, goes on from the one before, terminated, valid
+TOLD = st.integers(0, 6).flatmap(
+    lambda t: st.tuples(st.just(t), st.booleans(), st.booleans(), st.lists(st.booleans(), min_size=t, max_size=t))
+)
+
+
+def stretches(told: Sequence[Told], replicas: int) -> list[Stretch]:
+    """Every state, reward and action differs from the others."""
+    made: list[Stretch] = []
+    episode = slot = 0
+    numbers = iter(range(1, 10**6))
+    tail = np.zeros(0)
+    for slots, goes_on, terminated, valid in told:
+        goes_on = goes_on and bool(made) and not made[-1].terminated
+        episode, slot = (episode, slot) if goes_on else (episode + 1, 0)
+        states = _numbered(numbers, (slots + 1, replicas, AGENTS, INPUTS))
+        if goes_on:
+            states[0] = tail
+        tail = states[-1]
+        actions = np.array(_numbered(numbers, (slots, replicas, AGENTS)), int) % CHOICES
+        rewards = _numbered(numbers, (slots, replicas, AGENTS))
+        each = np.repeat(np.array(valid, bool).reshape(slots, 1), replicas, axis=1)
+        made.append(Stretch(states, actions, rewards, episode, slot, each, terminated and slots > 0))
+        slot += slots
+    return made
+
+
+def _numbered(numbers: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    return np.array([next(numbers) for _ in range(int(np.prod(shape)))], np.float32).reshape(shape)
+
+
+@dataclass
+class Listed:
+    """A list of slots; one without an action ends what is unbroken."""
+
+    rows: int
+    slots: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def absorb(self, stretch: Stretch, goes_on: bool) -> None:
+        if goes_on:
+            self.slots.pop()
+        for t in range(len(stretch.actions)):
+            ends = stretch.terminated and t == len(stretch.actions) - 1
+            assert stretch.valid is not None
+            valid = bool(stretch.valid[t, 0])
+            self.slots.append((stretch.states[t], stretch.actions[t], stretch.rewards[t], valid, ends))
+        self.slots = [*self.slots, (stretch.states[-1],)][-self.rows :]
+        if stretch.terminated:
+            self.slots.pop()
+
+    def transitions(self) -> set[tuple[Any, ...]]:
+        found = set()
+        for i, (states, *rest) in enumerate(self.slots):
+            if rest and rest[2]:
+                actions, rewards, _, ends = rest
+                after = np.zeros_like(states) if ends else self.slots[i + 1][0]
+                found |= {_key(*each, not ends) for each in zip(states, actions, rewards, after, strict=True)}
+        return found
+
+
+def _key(*values: Any) -> tuple[Any, ...]:
+    return tuple(np.asarray(value).ravel().astype(float).tobytes() for value in values)
+
+
+def drawn(replay: Replay, size: int) -> set[tuple[Any, ...]]:
+    got = replay.sample(np.random.default_rng(1), size)
+    after = got.next_states * got.goes_on[:, None, None]
+    return {_key(*each) for each in zip(got.states, got.actions, got.rewards, after, got.goes_on > 0, strict=True)}
+
+
+@given(st.lists(TOLD, max_size=12), st.integers(1, 2), st.integers(2, 30))
+def test_what_is_drawn_is_what_a_plain_list_holds(told: list[Told], replicas: int, capacity: int) -> None:
+    replay = Replay(capacity, agents=AGENTS, inputs=INPUTS, choices=CHOICES)
+    listed = Listed(capacity // replicas + 1)
+    for stretch in stretches(told, replicas):
+        listed.absorb(stretch, stretch.first_slot > 0 or (bool(listed.slots) and _zero_slots_before(stretch, listed)))
+        replay.absorb(stretch)
+        held = listed.transitions()
+        assert len(replay) == len(held) <= capacity
+        if held:
+            assert drawn(replay, 40 * len(held) + 100) == held
+
+
+def _zero_slots_before(stretch: Stretch, listed: Listed) -> bool:
+    """A stretch without slots leaves its successor at the same first slot."""
+    return len(listed.slots[-1]) == 1 and bool((listed.slots[-1][0] == stretch.states[0]).all())
+
+
+@given(st.lists(TOLD, min_size=2, max_size=10), st.integers(0, 9), st.integers(2, 30))
+def test_a_restored_replay_goes_on_as_if_nothing_had_been(told: list[Told], cut: int, capacity: int) -> None:
+    replay, other = (Replay(capacity, agents=AGENTS, inputs=INPUTS, choices=CHOICES) for _ in range(2))
+    made = stretches(told, 1)
+    for stretch in made[:cut]:
+        replay.absorb(stretch)
+    other.restore(unpack(pack(replay.snapshot())))
+    for stretch in made[cut:]:
+        replay.absorb(stretch)
+        other.absorb(stretch)
+    assert len(replay) == len(other)
+    if len(replay):
+        assert drawn(replay, 500) == drawn(other, 500)
+
+
+def test_no_state_is_kept_twice_and_memory_is_bounded() -> None:
+    replay = Replay(1000, agents=AGENTS, inputs=INPUTS, choices=CHOICES)
+    before = replay.nbytes
+    for first in range(0, 5000, 10):
+        replay.absorb(_stretch(10, first_slot=first))
+    assert len(replay) == 1000
+    row = AGENTS * (4 * INPUTS + 2 + 4) + 2
+    assert before < replay.nbytes == 1001 * row
+
+
+def test_episodes_of_one_slot_take_one_row_each() -> None:
+    replay = Replay(100, agents=AGENTS, inputs=INPUTS, choices=CHOICES)
+    for episode in range(300):
+        replay.absorb(_stretch(1, episode=episode, terminated=True))
+    assert len(replay) == 100
+
+
+def test_a_large_replay_takes_no_memory_before_it_fills() -> None:
+    replay = Replay(10**12, agents=AGENTS, inputs=INPUTS, choices=CHOICES)
+    replay.absorb(_stretch(10))
+    assert replay.nbytes < 10_000
+
+
+def test_draws_are_uniform() -> None:
+    replay = Replay(10, agents=AGENTS, inputs=INPUTS, choices=CHOICES)
+    replay.absorb(stretches([(10, False, False, [True] * 10)], 1)[0])
+    states = replay.sample(np.random.default_rng(1), 20_000).states[:, 0, 0]
+    counts = np.unique(states, return_counts=True)[1]
+    assert len(counts) == 10
+    assert ((counts - 2000) ** 2 / 2000).sum() < 27.9  # chi-square with 9 degrees of freedom, one in a thousand
+
+
+def test_what_cannot_be() -> None:
+    with pytest.raises(ValueError, match=r"T \+ 1, T and T"):
+        Stretch(np.zeros((2, 1, 1, 1), np.float32), np.zeros((2, 1, 1), int), np.zeros((2, 1, 1), np.float32))
+    with pytest.raises(ValueError, match="at least 1"):
+        Replay(0, agents=1, inputs=1, choices=2)
+    replay = Replay(10, agents=AGENTS, inputs=INPUTS, choices=CHOICES)
+    with pytest.raises(ValueError, match="absorb a valid slot first"):
+        replay.sample(np.random.default_rng(1), 1)
+    replay.absorb(_stretch(2))
+    with pytest.raises(ValueError, match="2 replicas do not go on from 1"):
+        replay.absorb(_stretch(2, replicas=2))
+
+
+def _stretch(slots: int, *, replicas: int = 1, **where: Any) -> Stretch:
+    states = np.zeros((slots + 1, replicas, AGENTS, INPUTS), np.float32)
+    across = (slots, replicas, AGENTS)
+    return Stretch(states, np.zeros(across, int), np.zeros(across, np.float32), **where)
