@@ -10,7 +10,7 @@ def absences(events: Iterable[Event], slots: int) -> Iterator[str]:
     lost: dict[str, Event] = {}
     for event in events:
         if event.event == "lost":
-            lost[event.node] = event
+            lost.setdefault(event.node, event)  # a trainer is lost anew for every answer it owed
         elif event.event == "rejoined" and event.node in lost:
             yield _line(lost.pop(event.node), event.slot - 1)
     for event in lost.values():

@@ -37,6 +37,6 @@ def gap_share(value: float, floor: float, ceiling: float) -> float:
 
 
 def eval_bytes(summary: Mapping[str, Any]) -> int:
-    """Bytes of notes told in the eval phase: what execution costs."""
+    """Bytes of notes told in the eval phase: what execution costs. The last of training may still be on its way."""
     told = summary["toll_by_phase"].get("eval", {})
-    return sum(toll["note_bytes"] for toll in told.values())
+    return sum(toll["note_bytes"] for kind, toll in told.items() if kind not in ("history", "weights", "ack"))

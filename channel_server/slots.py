@@ -329,11 +329,11 @@ class Slots:
     @property
     def _episode(self) -> int:
         every = self._plan.episode_slots
-        return 0 if every is None else min(self.slot, self._plan.slots - 1) // every
+        return 0 if every is None else min(self.slot, self.stop_before - 1) // every
 
     @property
     def _phase(self) -> int:
-        return self._phases[min(self.slot, len(self._phases) - 1)]
+        return self._phases[min(self.slot, self.stop_before - 1)]
 
     def _log(self, event: Literal["rejoined", "interrupted"], node: str, reason: str) -> None:
         self.recorder.event(Event(event, self.slot, self.turn, node, reason))

@@ -36,8 +36,8 @@ class LearningTrainer(NodePolicy):
         self._behind = False  # has learnt since
 
     def answer(self, now: Moment) -> Answer:
-        self._absorb(now)
-        scalars = self._learn() if now.phase == "train" else {}
+        news = self._absorb(now)
+        scalars = self._learn() if news and now.phase == "train" else {}
         due = now.slot >= self._told_at + self._training.push_every_slots or now.phase == "eval"
         if not (due and self._behind):
             return Answer(scalars=scalars) if scalars else NOTHING
@@ -61,12 +61,15 @@ class LearningTrainer(NodePolicy):
         self._joiner.restore(data["joiner"])
         self._updates, self._version, self._told_at, self._behind = data["counts"]
 
-    def _absorb(self, now: Moment) -> None:
+    def _absorb(self, now: Moment) -> bool:
+        """Whether there was anything new; a turn for acknowledgements alone teaches nothing."""
         for letter in now.inbox:
             if letter.kind == Kind.HISTORY:
                 self._joiner.add(letter.source, letter.body)
-        for joint in self._joiner.take():
+        joints = list(self._joiner.take())
+        for joint in joints:
             self._learner.absorb(joint)
+        return bool(joints)
 
     def _learn(self) -> dict[str, float]:
         """A fixed number of updates per turn, so that a trace does not depend on how fast they are."""

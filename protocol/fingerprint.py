@@ -2,6 +2,7 @@
 
 import platform
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
@@ -30,6 +31,7 @@ def fingerprint() -> dict[str, str]:
         "blas": f"{blas['name']} {blas['version']}",
         "threads": ",".join(f"{name}:{count}" for name, count in sorted(threads.counts().items())),
         "msgspec": msgspec.__version__,
+        "torch": _version("torch"),
     }
 
 
@@ -37,6 +39,14 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> list[str]:
     """One line per key in which two fingerprints differ."""
     keys = sorted(ours.keys() | theirs.keys())
     return [f"{key}: {ours.get(key)} against {theirs.get(key)}" for key in keys if ours.get(key) != theirs.get(key)]
+
+
+def _version(package: str) -> str:
+    """Of a package that need not be there, without loading it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _cpu_features() -> str:

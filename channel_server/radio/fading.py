@@ -17,9 +17,11 @@ RAYLEIGH_STD_DB = 10 * pi / (sqrt(6) * log(10))
 def draw_power(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """|h|^2 of Rayleigh fading without memory: exponential of mean 1, half the draws of a complex h.
 
-    Drawn in float32, which takes two thirds of the time and is far finer than the fading it stands for.
+    Drawn in float32, which takes two thirds of the time and is far finer than the fading it stands for; its exact
+    zeros, one in ten million, become the smallest number there is, so that every gain has a logarithm.
     """
-    return rng.standard_exponential(shape, np.float32).astype(np.float64)
+    draws = rng.standard_exponential(shape, np.float32)
+    return np.maximum(draws, np.finfo(np.float32).tiny).astype(np.float64)
 
 
 def draw_coefficients(rng: np.random.Generator, shape: tuple[int, ...]) -> Coefficients:

@@ -86,7 +86,7 @@ def test_the_stations_are_there(module: str) -> None:
         assert f"`{station}`" in page(PAGE)
 
 
-@pytest.mark.parametrize("name", ["../README.md", *sorted(path.name for path in DOCS.glob("*.md"))])
+@pytest.mark.parametrize("name", ["../README.md", *sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))])
 def test_links_lead_somewhere_and_files_are_there(name: str) -> None:
     text = re.sub(r"^```\w*\n.*?^```$", "", page(name), flags=re.MULTILINE | re.DOTALL)
     root, here = DOCS.parent, (DOCS / name).parent

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import channel_server.core
+import channel_server.edge
 import channel_server.gate
 import protocol.codec
 from controller.launchers.processes import RunProcesses
@@ -18,7 +19,7 @@ from controller.layers import parse_yaml
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, Choreography, TurnSpec
 from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
-from protocol.messages import Bye, Hello, Letter, Note, Refused, Reply, Turn, Welcome
+from protocol.messages import Bye, Hello, Letter, NodeSpaces, Note, Refused, Reply, Report, Turn, Welcome
 from protocol.plan import RunPlan
 from protocol.spaces import Field, Space
 from protocol.trace import TraceField
@@ -31,10 +32,10 @@ BS = 3  # beside two pairs and the trainer
 
 def test_fields_stand_in_their_places() -> None:
     tags = {row[0]: int(row[1]) for row in table(PAGE, "message")}
-    for message in (Hello, Welcome, Refused, Turn, Reply, Bye):
+    for message in (Hello, Welcome, Refused, Turn, Reply, Bye, Report):
         assert tags[message.__name__] == message.__struct_config__.tag
         assert _told_fields(message.__name__) == list(message.__struct_fields__)
-    for part in (Letter, Note, Choreography, TurnSpec, Space, Field):
+    for part in (Letter, Note, Choreography, TurnSpec, NodeSpaces, Space, Field):
         assert _told_fields(part.__name__) == list(part.__struct_fields__)
 
 
@@ -50,7 +51,7 @@ def test_numbers_mean_what_the_page_says() -> None:
     assert (CLOSING, NEIGHBOURS, TRAINER) == (255, -1, -2)
 
 
-@pytest.mark.parametrize("module", [protocol.codec, channel_server.core, channel_server.gate])
+@pytest.mark.parametrize("module", [protocol.codec, channel_server.core, channel_server.edge, channel_server.gate])
 def test_every_reason_to_drop_is_on_the_page(module: object) -> None:
     source = Path(str(module.__file__)).read_text("utf-8")  # type: ignore[attr-defined]
     said = set(re.findall(r'"((?:[a-z-]+ )*(?:reply|frame|Hello)(?: [a-z ]+)?)"', source))

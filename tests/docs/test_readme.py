@@ -9,6 +9,7 @@ from pathlib import Path
 import airtoll
 from airtoll.commands import app
 from controller.catalogue import schemes, worlds
+from controller.configuration import load
 from controller.layers import parse_yaml
 from controller.run_folder import RunFolder
 from tests.docs.pages import DOCS, block, page, table
@@ -18,9 +19,11 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def test_it_counts_worlds_and_schemes() -> None:
-    told = re.search(r"there are (\w+)\s+worlds and (\w+) schemes", page(PAGE))
+    told = re.search(r"there are (\w+)\s+worlds and (\w+) schemes: (\w+) learn, (\w+) are", page(PAGE))
     assert told is not None
-    assert [NUMBERS.index(word) for word in told.groups()] == [len(worlds()), len(schemes())]
+    learn = sum(scheme.learns for scheme in schemes().values())
+    counts = [len(worlds()), len(schemes()), learn, len(schemes()) - learn]
+    assert [NUMBERS.index(word) for word in told.groups()] == counts
     assert {row[0] for row in table(PAGE, "scheme")} <= schemes().keys()
 
 
@@ -32,6 +35,11 @@ def test_every_command_is_named_and_there() -> None:
 def test_the_trace_is_as_long_as_shown(tmp_path: Path) -> None:
     airtoll.run(parse_yaml(block(PAGE, "# mine.yaml")), folder=tmp_path / "run", placement="in-process")
     assert f"equal: {len(RunFolder.open(tmp_path / 'run').trace_rows())} rows of trace" in page(PAGE)
+
+
+def test_the_run_that_learns_can_be_put_together() -> None:
+    plan = load(parse_yaml(block(PAGE, "# learn.yaml"))).plan("page")
+    assert [phase.name for phase in plan.phases] == ["warmup", "train", "eval"]
 
 
 def test_the_python_on_it_runs(tmp_path: Path) -> None:

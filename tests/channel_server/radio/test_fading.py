@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -29,3 +31,14 @@ def test_both_ways_to_draw_the_power_are_exponential_of_mean_one() -> None:
 
 def test_power_is_the_square_of_the_modulus() -> None:
     assert fading.power(np.array([3 + 4j])).tolist() == [25.0]
+
+
+class _Zero(np.random.Generator):
+    """Draws the zeros that float32 has."""
+
+    def standard_exponential(self, size: Any = None, dtype: Any = np.float64, *_: Any, **__: Any) -> Any:
+        return np.zeros(size, dtype)
+
+
+def test_no_gain_is_zero() -> None:
+    assert (fading.draw_power(_Zero(np.random.PCG64(1)), (4,)) > 0).all()

@@ -85,7 +85,7 @@ def slow_slot(world: Cell, state: State, actions: list[Records], e: int) -> dict
 def test_a_slot_equals_the_slow_loop(replicas: int, split: Any, intercept_db: float, power_levels: int) -> None:
     params = D2DUnderlay(
         pairs=7, rbs=3, bs_power_split=split, d2d_intercept_db=intercept_db, power_levels=power_levels,
-        cue_threshold_db=25.0,
+        cue_threshold_db=45.0,
     )  # fmt: skip
     world = cell(params, replicas=replicas)
     state = world.reset(0)

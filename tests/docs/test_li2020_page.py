@@ -1,0 +1,55 @@
+"""docs/reproduction/li2020.md: its script gives its table, its commands name runs that can be put together."""
+
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from controller.configuration import load
+from controller.layers import from_assignment, parse_yaml
+from tests.docs.pages import block, page, table
+
+PAGE = "reproduction/li2020.md"
+ROWS = table(PAGE, "D2D intercept, dB")
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The page's script, where its runs do no harm."""
+    monkeypatch.setenv("AIRTOLL_OUT", str(tmp_path / "runs"))
+    path = tmp_path / "baselines.py"
+    path.write_text(block(PAGE, "# baselines.py"), "utf-8")
+    return path
+
+
+def test_the_script_prints_the_tables_rows(script: Path) -> None:
+    command = [sys.executable, str(script), "5"]
+    said = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True).stdout
+    printed = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in said.splitlines()]
+    assert [row[:2] for row in printed] == [row[:2] for row in ROWS]
+    assert all(len(row) == len(ROWS[0]) for row in printed)
+
+
+def test_a_row_measured_again(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    line = runpy.run_path(str(script))["line"]
+    assert line(148.0, "random").split(" | ") == ROWS[0]
+
+
+def test_the_gap_it_speaks_of() -> None:
+    rewards = {(row[0], row[1]): float(row[2]) for row in ROWS}
+    gap = rewards["128.1", "greedy_central"] - rewards["128.1", "best_own_rb, gain_over_bs"]
+    assert f"gap of {gap:.0f} bit/s/Hz" in " ".join(page(PAGE).split())
+
+
+def test_every_command_names_a_run() -> None:
+    commands = re.findall(r"^    airtoll run maac\.yaml(.*?)(?: {3,}.*)?$", page(PAGE), re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        sets = [word for word in shlex.split(command) if word != "--set"]
+        load(parse_yaml(block(PAGE, "# maac.yaml")), overrides=list(map(from_assignment, sets)))
