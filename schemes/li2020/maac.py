@@ -35,8 +35,8 @@ CARD = Card(
     sees="s_i: own_gain_db, bs_gain_db (to the transmitter), interference_dbm (slot before), last_rb: [4K] or [K + 3]; "
     "own SINR of the slot before for the reward",
     tells="in training: its history to the BS every upload_every_slots (18 + 12 K bytes per slot in layout per_rb); "
-    "it is told 1 outage bit per slot and its weights every push_every_slots, each acknowledged by 4 bytes; in evaluation "
-    "nothing, once the last of training has arrived",
+    "it is told 1 outage bit per slot and its weights every push_every_slots, each acknowledged by 4 bytes; in "
+    "evaluation nothing, once the last of training has arrived",
     deviations=(
         "1. categorical actions by Gumbel-softmax, straight-through, as in the MADDPG reference code",
         "2. a small penalty on the logits, as there",

@@ -123,7 +123,7 @@ def _flat(record: Any) -> list[float]:
 
 
 def test_an_acknowledgement_is_the_number(recording: Recording, tmp_path: Path) -> None:
-    [ack, _] = _told(recording, tmp_path, "pair-0", Kind.ACK)
+    [ack] = _told(recording, tmp_path, "pair-0", Kind.ACK)
     assert ack.body == _told(recording, tmp_path, "trainer", Kind.WEIGHTS)[0].body[:4] == bytes.fromhex("03000000")
 
 
