@@ -1,6 +1,7 @@
 """A run as processes of this machine: the channel server, and one process per node, forked from a preloaded parent."""
 
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -130,6 +131,8 @@ def channel_process(plan: bytes, owner: str) -> None:
 
 def node_process(endpoint: str, run_id: str, name: str) -> None:
     """A node's process."""
+    # Batch work to the scheduler: a node that wakes does not push another off the processor in mid-inference.
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     from agent_node.core import agent_policy
     from agent_node.edge import run_node
 
