@@ -93,7 +93,7 @@ class Edge:
         if outgoing:
             for to, answer in outgoing:
                 self._router.send(to, answer)
-            self._core.slots.recorder.trace.settle()
+            self._core.slots.meanwhile()
 
     def _look_around(self, now: float) -> None:
         """Broken connections, the owner's wishes, patience, telemetry."""

@@ -54,6 +54,8 @@ class Slots:
         self.slot = 0
         self.turn = 0
         self.probes = 0
+        self._foresee = getattr(world, "foresee", None)
+        self._foreseen = 0  # the slot whose chance has been drawn ahead
         self.returned: list[int] = []  # who rejoined at this slot
         self.due: list[Due] = []  # in the order in which they fall due
         self._unsent: Asked = []  # rides with the next turn that somebody is waited for
@@ -92,6 +94,13 @@ class Slots:
         for due in self.due:
             yield from self._wait(due.gate, [])
         yield []
+
+    def meanwhile(self) -> None:
+        """What can be done while the nodes are at work: digests, and the next slot's chance."""
+        self.recorder.trace.settle()
+        if self._foresee is not None and self._foreseen <= self.slot:
+            self._foreseen = self.slot + 1
+            self._foresee(self._episode_of(self._foreseen), self._foreseen)
 
     def gate_of(self, reply: Reply) -> Gate | None:
         """The gate that a reply is meant for; the one that is waited for if it fits none."""
@@ -328,8 +337,11 @@ class Slots:
 
     @property
     def _episode(self) -> int:
+        return self._episode_of(min(self.slot, self.stop_before - 1))
+
+    def _episode_of(self, slot: int) -> int:
         every = self._plan.episode_slots
-        return 0 if every is None else min(self.slot, self.stop_before - 1) // every
+        return 0 if every is None else slot // every
 
     @property
     def _phase(self) -> int:

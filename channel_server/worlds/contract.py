@@ -46,6 +46,9 @@ class World(Protocol):
     """A scenario. Built as `module.WORLD.build(params, seed=..., replicas=...)`.
 
     One slot:  begin -> measure, report, probe (advance nothing) -> transmit -> report (feedback) -> begin ...
+
+    A world whose draws take long may also offer `foresee(episode, slot)`: called while the nodes are at work, it draws
+    ahead what `begin` will need there, and changes nothing that can be seen.
     """
 
     agents: Sequence[str]  # names, by node index

@@ -154,6 +154,7 @@ class Cell:
         self.actions: Sequence[Space] = (_action_space(params),) * n
         self._fading = Chance(seed, "fading")
         self._budget = _LinkBudget.of(params)
+        self._foreseen: tuple[int, int, Floats] | None = None
         self._place(Chance(seed, "drop"))
         self._nothing = self._nothing_radiated()
         self._silent = self.actions[0].empty(replicas)
@@ -180,12 +181,22 @@ class Cell:
         """New fading, drawn whatever was done before."""
         if self.params.fading == "none":
             return replace(state, trial=self._nothing)
-        rng, rho = self._fading.at(episode, slot), self.params.fading_correlation
+        rho = self.params.fading_correlation
         if rho == 0:
-            return replace(state, gain=self._faded(rng), trial=self._nothing)
-        coefficients = fading.step(state.fading, rho, rng)
+            return replace(state, gain=self._gain_at(episode, slot), trial=self._nothing)
+        coefficients = fading.step(state.fading, rho, self._fading.at(episode, slot))
         gain = self._mean_gain * fading.power(coefficients)
         return State(gain, coefficients, state.last, self._nothing)
+
+    def foresee(self, episode: int, slot: int) -> None:
+        """Fading without memory depends on the position alone."""
+        if self.params.fading == "rayleigh" and self.params.fading_correlation == 0:
+            self._foreseen = (episode, slot, self._gain_at(episode, slot))
+
+    def _gain_at(self, episode: int, slot: int) -> Floats:
+        if self._foreseen is not None and self._foreseen[:2] == (episode, slot):
+            return self._foreseen[2]
+        return self._faded(self._fading.at(episode, slot))
 
     def transmit(self, state: State, actions: Sequence[Records]) -> tuple[State, Outcome]:
         """SINR of pairs and CUEs, rewards, metrics; what the receivers measured stays in the state."""
