@@ -33,7 +33,9 @@ def run(
     over = layers.from_mapping(overrides, Path.cwd())
     resolved = load(source, environment=os.environ, overrides=[over])
     at = None if folder is None else Path(folder)
-    return carry_out(resolved, RunFolder.create(resolved, at=at), _unwatched)
+    made = RunFolder.create(resolved, at=at)
+    summary = carry_out(resolved, made, _unwatched)
+    return summary | {"beside": carry_out_beside(resolved, made)} if resolved.beside else summary
 
 
 def _unwatched(telemetry: "Telemetry") -> None:
@@ -59,7 +61,7 @@ def carry_out(
     return folder.summarise()
 
 
-def carry_out_beside(config: "RunConfig", folder: "RunFolder", watch: "Callable[[Telemetry], None]") -> dict[str, Any]:
+def carry_out_beside(config: "RunConfig", folder: "RunFolder") -> dict[str, Any]:
     """Execute the runs to compare with, each in a folder inside; their summaries by scheme."""
     from controller.run_folder import RunFolder
 
@@ -67,5 +69,5 @@ def carry_out_beside(config: "RunConfig", folder: "RunFolder", watch: "Callable[
     for other in config.others:
         name = other.scheme.name
         inside = RunFolder.create(other, at=folder.path / "beside" / name.replace("/", "_"))
-        summaries[name] = carry_out(other, inside, watch)
+        summaries[name] = carry_out(other, inside, _unwatched)
     return summaries

@@ -14,9 +14,9 @@ def comparison(summary: Mapping[str, Any], others: Mapping[str, Mapping[str, Any
     world's other metrics and the bytes told per slot and node in evaluation."""
     rows = dict(others) | {summary["scheme"]: summary}
     floor, *_, ceiling = [score(other) for other in others.values()]
-    metrics = [name for name in summary["metrics"] if name != _SCORE][:3]
+    metrics = [name for name in summary["metrics"] if name != _SCORE][:2]
     table = Table(title="on the same channels, eval phase", box=SIMPLE_HEAD, title_justify="left")
-    table.add_column("scheme")
+    table.add_column("scheme", no_wrap=True)
     for heading in (_SCORE, "over the first", "share of the gap", *metrics, "bytes told in eval"):
         table.add_column(heading, justify="right")
     for name, row in rows.items():

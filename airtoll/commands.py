@@ -3,29 +3,34 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.table import Table
 from typer.core import TyperGroup
 
 from airtoll import __version__, overview, tables
 from airtoll.absences import absences
-from airtoll.api import carry_out
+from airtoll.api import carry_out, carry_out_beside
+from airtoll.beside import comparison
 from airtoll.cli import INTERRUPTED
 from airtoll.diff import compare
 from airtoll.frames import frame_lines
+from airtoll.plot import Plot, save, sensible
 from airtoll.progress import watching
 from airtoll.toll import By, toll_by
 from controller import catalogue, layers
 from controller.configuration import RunConfig, load
 from controller.faults import ConfigError
 from controller.run_folder import NotARunError, RunFolder
+from protocol.air_book import Toll
 from protocol.plan import PastEvent
 
 _FAILED, _USAGE = 1, 2
@@ -92,10 +97,11 @@ def run(
     config = load(file, environment=os.environ, overrides=overrides)
     folder = RunFolder.create(config, at=out, command=sys.argv)
     summary = _watched(config, folder)
+    others = _beside(config, folder) if summary["state"] == "done" else {}
     if as_format is Format.JSON:
-        _print_json(summary)
+        _print_json(summary | ({"beside": others} if others else {}))
     else:
-        _print_results(folder, summary)
+        _print_results(folder, summary, others)
     _exit_with(summary)
 
 
@@ -106,8 +112,25 @@ def replay(folder: Folder, out: Out = None) -> None:
     config = load(folder / "config.yaml", overrides=[layers.from_assignment("placement=in-process")])
     with _damage_told():
         events = past.past()
-    again = RunFolder.create(config, at=out or folder / "replay", command=sys.argv)
+    again = RunFolder.create(config, at=out or _next_free(folder / "replay"), command=sys.argv)
     _exit_with_unless_same(past, again, _watched(config, again, replay=events))
+
+
+@app.command()
+def node(
+    folder: Folder, name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as pair-3.")]
+) -> None:
+    """Take a place in a run that goes on: a node that was lost rejoins."""
+    from agent_node.core import agent_policy
+    from agent_node.edge import run_node
+    from controller.trainer import trainer_policy
+
+    with _damage_told():
+        meta = RunFolder.open(folder).meta
+    if meta["state"] != "running" or "endpoint" not in meta:
+        raise ConfigError(f"{folder}: no node can join a run that is {meta['state']} or lives in one process")
+    build = trainer_policy if name == "trainer" else agent_policy
+    raise typer.Exit(run_node(meta["endpoint"], meta["run_id"], name, build))
 
 
 @app.command()
@@ -130,13 +153,29 @@ def toll(
     """What the nodes told each other, and what it cost."""
     past = RunFolder.open(folder)
     with _damage_told():
-        tolls = {name: msgspec.structs.asdict(told) for name, told in toll_by(past, by).items()}
-        meta = past.meta
+        tolls = _as_data(toll_by(past, by))
+        by_phase = {phase: _as_data(told) for phase, told in past.toll_by_phase().items()}
     if as_format is Format.JSON:
         _print_json(tolls)
+    elif by is By.KIND:
+        _print(*_toll_tables(past, tolls, by_phase))
     else:
-        slots, probes = meta.get("slots", 0), meta.get("probes", 0)
-        _print(tables.toll(tolls, by=by.value, slots=slots, agents=meta["agents"], probes=probes))
+        _print(tables.toll(tolls, by=by.value, **_about(past)))
+
+
+@app.command()
+def plot(
+    folder: Folder,
+    curves: Annotated[bool, typer.Option("--curves", help="Metrics and losses against slots.")] = False,
+    as_map: Annotated[bool, typer.Option("--map", help="The cell or graph with the last slot's actions.")] = False,
+    toll_chart: Annotated[bool, typer.Option("--toll", help="Bytes told over time and by node.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where a single plot goes.")] = None,
+) -> None:
+    """Draw the run: one PNG per plot in DIR/plots; without a flag all that make sense."""
+    past, flags = RunFolder.open(folder), {Plot.CURVES: curves, Plot.MAP: as_map, Plot.TOLL: toll_chart}
+    with _damage_told():
+        for path in save(past, [name for name, asked in flags.items() if asked] or sensible(past), out):
+            typer.echo(str(path))
 
 
 @app.command()
@@ -181,13 +220,18 @@ def schemes(
 
 def _watched(config: RunConfig, folder: RunFolder, *, replay: tuple[PastEvent, ...] | None = None) -> dict[str, Any]:
     """Carry the run out with its progress on stderr."""
-    slots = sum(phase.slots for phase in config.schedule)
     try:
-        with watching(Console(stderr=True), slots) as watch:
+        with watching(Console(stderr=True), config.schedule) as watch:
             return carry_out(config, folder, watch, replay=replay)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what there is lies in {folder.path}", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _next_free(path: Path) -> Path:
+    """replay, replay-2, replay-3 ...: the first that is not there."""
+    later = (path.with_name(f"{path.name}-{n}") for n in count(2))
+    return next(p for p in chain([path], later) if not p.exists())
 
 
 def _exit_with(summary: dict[str, Any]) -> None:
@@ -213,14 +257,47 @@ def _print_verdict(a: RunFolder, b: RunFolder) -> None:
         raise typer.Exit(_FAILED)
 
 
-def _print_results(folder: RunFolder, summary: dict[str, Any]) -> None:
-    about = {"slots": summary["slots"], "agents": folder.meta["agents"], "probes": summary["probes"]}
-    _print(tables.radio(summary, folder.config.units), tables.toll(summary["toll"], by="kind", **about))
+def _beside(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
+    """The runs to compare with, carried out."""
+    if not config.beside:
+        return {}
+    typer.echo(f"beside: {', '.join(other.scheme.name for other in config.others)}", err=True)
+    try:
+        return carry_out_beside(config, folder)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; the run itself is whole, in {folder.path}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _print_results(folder: RunFolder, summary: dict[str, Any], others: dict[str, Any]) -> None:
+    tolls = _toll_tables(folder, summary["toll"], summary["toll_by_phase"])
+    radio = comparison(summary, others) if others else tables.radio(summary, folder.config.units)
+    _print(radio, *tolls)
+    if line := tables.weights(folder.scalars()):
+        typer.echo(line)
     for line in absences(folder.events(), summary["slots"]):
         typer.echo(line)
     if summary["wire"]:
         typer.echo(tables.wire(summary["wire"]))
     typer.echo(str(folder.path))
+
+
+def _toll_tables(folder: RunFolder, tolls: tables.Tolls, by_phase: Mapping[str, tables.Tolls]) -> list[Table]:
+    """The toll by kind; training and execution apart where there is training."""
+    about, schedule = _about(folder), folder.config.schedule
+    if any(phase.name == "train" for phase in schedule):
+        return list(tables.toll_of_learning(by_phase, schedule=schedule, **about))
+    return [tables.toll(tolls, by="kind", **about)]
+
+
+def _about(folder: RunFolder) -> dict[str, Any]:
+    """What rates are taken over; a run that was cut off has not said how many slots it played."""
+    meta = folder.meta
+    return {"slots": meta.get("slots", 0), "agents": meta["agents"], "probes": meta.get("probes", 0)}
+
+
+def _as_data(tolls: Mapping[str, Toll]) -> dict[str, dict[str, int]]:
+    return {name: msgspec.structs.asdict(told) for name, told in tolls.items()}
 
 
 @contextmanager
@@ -242,4 +319,4 @@ def _print(*parts: Any) -> None:
 
 
 def _print_json(data: Any) -> None:
-    typer.echo(json.dumps(data, indent=2))
+    typer.echo(json.dumps(data, indent=2, allow_nan=False))

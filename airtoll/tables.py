@@ -1,10 +1,17 @@
 """A run's results as tables: what the radio did, and what it cost to tell."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+
+from controller.run_folder import TOLD, Scalar
+from controller.schedule import played
+from protocol.kinds import Kind
+from protocol.plan import PhasePlan
+
+Tolls = Mapping[str, Mapping[str, int]]
 
 
 def radio(summary: Mapping[str, Any], units: Mapping[str, str]) -> Table:
@@ -26,12 +33,12 @@ def wire(totals: Mapping[str, int]) -> str:
     return f"on the wires {totals['socket_bytes']:,} bytes: {parts}{undelivered}"
 
 
-def toll(tolls: Mapping[str, Mapping[str, int]], *, by: str, slots: int, agents: int, probes: int = 0) -> Table:
+def toll(tolls: Tolls, *, by: str, slots: int, agents: int, probes: int = 0, title: str = "toll") -> Table:
     """Notes, bytes and bits; the share is of the bits the air was charged. Probes are airtime without notes.
 
     Bytes are per slot and agent, but where a row is a node's own: there per slot.
     """
-    table = Table(title="toll", box=SIMPLE_HEAD, title_justify="left")
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
     table.add_column(by)
     rate = "bytes/slot" if by == "node" else "bytes/slot/node"
     for heading in ("notes", "bytes", "payload bits", rate, "share"):
@@ -46,6 +53,37 @@ def toll(tolls: Mapping[str, Mapping[str, int]], *, by: str, slots: int, agents:
     return table
 
 
+def toll_of_learning(
+    by_phase: Mapping[str, Tolls], *, schedule: Sequence[PhasePlan], slots: int, agents: int, probes: int = 0
+) -> Iterator[Table]:
+    """The toll by kind of training and of execution, each over its own slots of the `slots` that were played.
+
+    Probes are not booked by phase: they stand below the last.
+    """
+    parts = [name for name, phases in _PARTS.items() if not by_phase.keys().isdisjoint(phases)]
+    for name in parts:
+        own, tolls = played(schedule, slots, of=_PARTS[name]), over_phases(by_phase, _PARTS[name])
+        title, below = f"toll of {name}, {own:,} slots", probes if name == parts[-1] else 0
+        yield toll(tolls, by="kind", slots=own, agents=agents, probes=below, title=title)
+
+
+def over_phases(by_phase: Mapping[str, Tolls], phases: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The toll per kind of several phases together."""
+    parts = [by_phase[phase] for phase in phases if phase in by_phase]
+    kinds = [kind.name.lower() for kind in Kind]
+    present = [kind for kind in kinds if any(kind in part for part in parts)]
+    return {kind: {key: sum(part[kind][key] for part in parts if kind in part) for key in TOLD} for kind in present}
+
+
+def weights(scalars: Iterable[Scalar]) -> str | None:
+    """One line: which weights the agents had in the end. None for a run whose trainer told none."""
+    newest = {scalar.name: scalar.value for scalar in scalars if scalar.node == "trainer"}
+    if "version" not in newest:
+        return None
+    return f"weights: version {newest['version']:,.0f} after {newest.get('updates', 0):,.0f} updates"
+
+
+_PARTS = {"training (warmup and train)": ("warmup", "train"), "execution (eval)": ("eval",)}
 _KEYS = ("notes", "note_bytes", "payload_bits")
 
 
@@ -55,5 +93,5 @@ def _cells(told: Mapping[str, int], node_slots: int, bits: int) -> Iterable[str]
     yield f"{told['payload_bits'] / bits:.1%}" if bits else "-"
 
 
-def _total(tolls: Mapping[str, Mapping[str, int]], key: str) -> int:
+def _total(tolls: Tolls, key: str) -> int:
     return sum(told[key] for told in tolls.values())

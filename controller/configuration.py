@@ -52,13 +52,17 @@ class OnNodeLoss(BaseModel):
 
 
 class Record(BaseModel):
-    """What a run keeps: full values beside the digests, frames of the first slots, metrics per window of slots."""
+    """What a run keeps: full values beside the digests, frames of the first slots, metrics per window of slots.
+
+    `tensorboard`: metrics and scalars as TensorBoard's event files, too.
+    """
 
     model_config = STRICT
 
     values: bool = False
     frames_slots: Annotated[int, Ge(0)] = 2
     window_slots: Annotated[int, Ge(1)] = 100
+    tensorboard: bool = False
 
 
 class RunConfig(BaseModel):

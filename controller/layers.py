@@ -13,7 +13,7 @@ from controller.faults import ConfigError, shown
 _PREFIX = "AIRTOLL_"
 _NOT_SETTINGS = ("AIRTOLL_URL", "AIRTOLL_TOKEN")  # where a controller is, and the key to it
 _CHOICES = ("world", "scheme")
-_FILE_SUFFIXES = (".yaml", ".yml")
+FILE_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
 
 
 def _path(value: Any, base: Path) -> Any:
-    return str(base / value) if isinstance(value, str) and value.endswith(_FILE_SUFFIXES) else value
+    return str(base / value) if isinstance(value, str) and value.endswith(FILE_SUFFIXES) else value
 
 
 def _line(error: yaml.YAMLError) -> str:

@@ -3,36 +3,46 @@
 config.yaml        the resolved configuration; `airtoll run config.yaml` repeats the run
 meta.json          versions, fingerprint, seed, command, node names; how the run ended
 metrics.csv        sums and counts per window of slots
+scalars.csv        figures that nodes report of themselves: losses, updates, weights version
 events.jsonl       losses, rejoins, refusals, warnings
 trace.bin          digests, protocol.trace.ROW        values.msgpack   full values, if asked for
 air_book.msgpack   one row per transmission attempt   wire_book.json   one account per connection
 frames.msgpack     the first slots' frames            summary.json     the run in one page
 log.txt            what a person wants to read first
+tensorboard/       metrics and scalars once more, if asked for
 """
 
 import csv
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from controller import tensorboard
 from controller.configuration import RunConfig, dump_yaml, load
 from controller.faults import ConfigError
+from controller.layers import FILE_SUFFIXES
+from controller.schedule import Span, phase_at, spans
+from controller.tensorboard import EventFiles
 from protocol import trace
-from protocol.air_book import AirRow, decode_rows, toll_by_kind
+from protocol.air_book import AirRow, Toll, decode_rows, toll_by_kind
 from protocol.fingerprint import fingerprint
+from protocol.kinds import Kind
 from protocol.messages import PROTOCOL_VERSION
 from protocol.plan import PastEvent, past_events
-from protocol.telemetry import Chunk, Ended, Event, Listening, Progress, Telemetry, Window
+from protocol.telemetry import Chunk, Ended, Event, Listening, Progress, Scalars, Telemetry, Window
 from protocol.wire_book import Connection, totals
 
+TOLD = ("notes", "payload_bits", "note_bytes")  # what the summary has of a toll
 _LIBRARIES = ("airtoll", "msgpack", "msgspec", "numpy", "pydantic", "pyzmq", "xxhash")
 
 
@@ -40,22 +50,35 @@ class NotARunError(ValueError):
     """A folder that holds no run."""
 
 
+class Scalar(NamedTuple):
+    """One figure that a node reported of itself."""
+
+    slot: int
+    node: str
+    name: str
+    value: float
+
+
 class RunFolder:
     """A folder with a run in it. While the run goes on it is a sink for telemetry (`folder(telemetry)`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, event_files: EventFiles | None = None) -> None:
         self.path = path
+        self._event_files = event_files
 
     @classmethod
     def create(cls, config: RunConfig, *, at: Path | None = None, command: Sequence[str] = ()) -> "RunFolder":
-        """A new folder, `at` or under the configuration's `out`. ConfigError when it cannot be made or is not empty."""
+        """A new folder, `at` or under the configuration's `out`. ConfigError when it cannot be made or is not empty,
+        or TensorBoard files are asked for and the package is missing."""
+        if config.record.tensorboard:
+            tensorboard.check()
         try:
             run_id, path = _fresh(config) if at is None else (_run_id(config), _empty(at))
         except OSError as error:
             where = error.filename or at or config.out
             raise ConfigError(f"out: {where} cannot be made: {error.strerror}; give another folder") from error
-        folder = cls(path)
-        folder._write("config.yaml", dump_yaml(config))
+        folder = cls(path, EventFiles(path / "tensorboard") if config.record.tensorboard else None)
+        folder._write("config.yaml", dump_yaml(folder._with_own_files(config)))
         folder._write_json("meta.json", _first_meta(config, run_id, command))
         return folder
 
@@ -70,15 +93,20 @@ class RunFolder:
 
     def __call__(self, telemetry: Telemetry, /) -> None:
         """Write down what the channel server tells. Every call leaves the files complete so far."""
+        if self._event_files is not None:
+            self._event_files(telemetry)
         match telemetry:
             case Chunk(file, data):
                 self._append(file, data)
             case Window():
                 self._window(telemetry)
+            case Scalars():
+                self._scalars(telemetry)
             case Event():
                 self._append("events.jsonl", msgspec.json.encode(msgspec.structs.asdict(telemetry)) + b"\n")
                 self.log(event_line(telemetry))
             case Listening(endpoint):
+                self._write_json("meta.json", self.meta | {"endpoint": endpoint})
                 self.log(f"listening at {endpoint}")
             case Ended():
                 self._ended(telemetry)
@@ -151,6 +179,18 @@ class RunFolder:
         """The rows of metrics.csv."""
         return list(csv.DictReader(self.read("metrics.csv").decode().splitlines()))
 
+    def scalars(self) -> list[Scalar]:
+        """What nodes reported of themselves, in order. ValueError where the file is damaged."""
+        rows = csv.reader(self.read("scalars.csv").decode().splitlines()[1:])
+        try:
+            return [Scalar(int(slot), node, name, float(value)) for slot, node, name, value in rows]
+        except ValueError as error:
+            raise ValueError(f"{self.path / 'scalars.csv'} is damaged: {error}") from error
+
+    def toll_by_phase(self) -> dict[str, dict[str, Toll]]:
+        """The toll per kind, of each phase that has slots. ValueError for a damaged air book."""
+        return _toll_by_phase(self.air_rows(), spans(self.config.schedule))
+
     def read(self, file: str) -> bytes:
         """A file's bytes; none for one that was never written, as there was nothing to write."""
         path = self.path / file
@@ -165,18 +205,38 @@ class RunFolder:
         row = [window.phase, str(window.first), str(window.last), *numbers]
         self._append("metrics.csv", ",".join(row).encode() + b"\n")
 
+    def _scalars(self, told: Scalars) -> None:
+        if not (self.path / "scalars.csv").exists():
+            self._append("scalars.csv", b"slot,node,name,value\n")
+        lines = StringIO()
+        csv.writer(lines, lineterminator="\n").writerows(
+            (told.slot, told.node, name, repr(value)) for name, value in told.scalars.items()
+        )
+        self._append("scalars.csv", lines.getvalue().encode())
+
     def _ended(self, end: Ended) -> None:
         self._write_json("wire_book.json", msgspec.to_builtins(end.wire))
         told = {key: value for key, value in msgspec.structs.asdict(end).items() if key != "wire"}
+        if not end.fingerprint:  # the channel server could not say any more what it was
+            del told["fingerprint"]
         self._write_json("meta.json", self.meta | told | {"trace_digest": self.trace_digest()})
         self.log(f"{end.state} after {end.slots} slots" + (f": {end.reason}" if end.reason else ""))
+
+    def _with_own_files(self, config: RunConfig) -> RunConfig:
+        """The configuration with the files it names copied in, so that the folder can be replayed wherever it lies."""
+        copied = {}
+        for key, value in config.world.model_dump().items():
+            if isinstance(value, str) and value.endswith(FILE_SUFFIXES):
+                copied[key] = f"{key}{Path(value).suffix}"
+                self._write(copied[key], Path(value).read_text("utf-8"))
+        return config.model_copy(update={"world": config.world.model_copy(update=copied)})
 
     def _append(self, file: str, data: bytes) -> None:
         with (self.path / file).open("ab") as stream:
             stream.write(data)
 
     def _write_json(self, file: str, data: Any) -> None:
-        self._write(file, json.dumps(data, indent=2) + "\n")
+        self._write(file, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
     def _write(self, file: str, text: str) -> None:
         """Whole or not at all."""
@@ -250,13 +310,21 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
         **{key: meta[key] for key in told},
         "slots_per_s": round(slots_per_s, 1),
         "metrics": _means(folder.windows()),
-        "toll": {kind: _told(toll) for kind, toll in toll_by_kind(folder.air_rows()).items()},
+        "toll": _all_told(toll_by_kind(folder.air_rows())),
+        "toll_by_phase": {phase: _all_told(tolls) for phase, tolls in folder.toll_by_phase().items()},
         "wire": _wire_totals(folder),
     }
 
 
-def _told(toll: Any) -> dict[str, int]:
-    return {"notes": toll.notes, "payload_bits": toll.payload_bits, "note_bytes": toll.note_bytes}
+def _toll_by_phase(rows: Iterable[AirRow], over: Sequence[Span]) -> dict[str, dict[str, Toll]]:
+    tolls: dict[str, dict[Kind, Toll]] = {span.phase: defaultdict(Toll) for span in over}
+    for row in rows:
+        tolls[phase_at(row.slot, over)][row.kind].add(row)
+    return {phase: {kind.name.lower(): told[kind] for kind in sorted(told)} for phase, told in tolls.items()}
+
+
+def _all_told(tolls: dict[str, Toll]) -> dict[str, dict[str, int]]:
+    return {kind: {key: getattr(toll, key) for key in TOLD} for kind, toll in tolls.items()}
 
 
 def _means(windows: list[dict[str, str]]) -> dict[str, float | None]:

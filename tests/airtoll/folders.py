@@ -77,6 +77,15 @@ def make(at: Path, telemetry: Iterable[Any], **changes: Any) -> RunFolder:
     return folder
 
 
+def learning(at: Path, telemetry: Iterable[Any], **changes: Any) -> RunFolder:
+    """A folder of three slots of training and two of evaluation."""
+    phased = {key: value for key, value in CELL.items() if key != "slots"} | {"phases": {"train": 3, "eval": 2}}
+    folder = RunFolder.create(load(phased | changes), at=at)
+    for told in telemetry:
+        folder(told)
+    return folder
+
+
 def finished(at: Path, *, values: bool = False, last: bytes = b"last") -> RunFolder:
     """A folder with a bit of everything, summary included."""
     folder = make(

@@ -8,8 +8,10 @@ from rich.console import Console
 
 from airtoll import tables
 from airtoll.toll import By, toll_by
+from controller.run_folder import Scalar
 from protocol.air_book import Toll, encode_rows
 from protocol.kinds import Kind
+from protocol.plan import PhasePlan
 from protocol.telemetry import Chunk
 from tests.airtoll.folders import air, make
 
@@ -53,6 +55,38 @@ def test_a_nodes_own_rate_is_per_slot() -> None:
 
 def test_nothing_told_in_no_slots_has_no_rates() -> None:
     assert ["all", "0", "0", "0", "-", "-"] in _text(tables.toll({}, by="kind", slots=0, agents=3))
+
+
+def test_training_and_execution_are_told_apart_over_their_own_slots() -> None:
+    by_phase = {
+        "warmup": {"history": {"notes": 1, "note_bytes": 60, "payload_bits": 8}},
+        "train": {
+            "weights": {"notes": 1, "note_bytes": 120, "payload_bits": 8},
+            "history": {"notes": 2, "note_bytes": 60, "payload_bits": 16},
+        },
+        "eval": {},
+    }
+    schedule = (PhasePlan("warmup", 2), PhasePlan("train", 4), PhasePlan("eval", 9))
+    training, execution = map(_text, tables.toll_of_learning(by_phase, schedule=schedule, slots=10, agents=2, probes=5))
+    assert training[0] == "toll of training (warmup and train), 6 slots".split()
+    assert ["history", "3", "120", "24", "10", "75.0%"] in training
+    assert [line[0] for line in training if line][3:] == ["history", "weights", "all"]
+    assert execution[0] == "toll of execution (eval), 4 slots".split()
+    assert ["all", "0", "0", "0", "0", "-"] in execution
+    assert (["probes"] in [line[:1] for line in training], ["probes"] in [line[:1] for line in execution]) == (
+        False,
+        True,
+    )
+
+
+def test_the_newest_weights_are_told_if_there_are_some() -> None:
+    told = [
+        Scalar(1, "trainer", "updates", 5.0),
+        Scalar(2, "trainer", "version", 1.0),
+        Scalar(2, "pair-0", "updates", 1.0),
+    ]
+    assert tables.weights([*told, Scalar(9, "trainer", "updates", 1500.0)]) == "weights: version 1 after 1,500 updates"
+    assert tables.weights(told[:1]) is None
 
 
 def _text(table: object) -> list[list[str]]:

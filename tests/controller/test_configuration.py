@@ -204,7 +204,7 @@ def test_too_many_agents_are_told(tmp_path: Path) -> None:
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**63 - 1),
-    radius_m=st.floats(2, 1e9),
+    radius_m=st.floats(2, 1e6),
     length=st.one_of(
         st.fixed_dictionaries({"slots": st.integers(1, 10**9)}),
         st.fixed_dictionaries(

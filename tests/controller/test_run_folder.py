@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from controller.configuration import dump_yaml
 from controller.faults import ConfigError
@@ -11,13 +12,13 @@ from controller.run_folder import NotARunError, RunFolder
 from protocol.air_book import encode_rows
 from protocol.kinds import Kind
 from protocol.plan import PastEvent
-from protocol.telemetry import Chunk, Event, Listening, Progress
+from protocol.telemetry import Chunk, Event, Listening, Progress, Scalars
 from protocol.wire_book import totals
-from tests.airtoll.folders import air, config, connection, ended, finished, make, traced, window
+from tests.airtoll.folders import air, config, connection, ended, finished, learning, make, traced, window
 
 SUMMARY_KEYS = [
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "slots_per_s", "fingerprint"),
-    *("trace_digest", "metrics", "toll", "probes", "wire", "state", "reason", "dropped", "missed"),
+    *("trace_digest", "metrics", "toll", "toll_by_phase", "probes", "wire", "state", "reason", "dropped", "missed"),
 ]
 
 
@@ -44,6 +45,38 @@ def test_the_toll_counts_notes_once_and_every_attempts_bits(tmp_path: Path) -> N
         "neighbour": {"notes": 1, "payload_bits": 1, "note_bytes": 1},
         "csi": {"notes": 1, "payload_bits": 72, "note_bytes": 10},
     }
+
+
+def test_the_toll_by_phase_adds_up_and_the_closing_turn_is_of_the_last_phase(tmp_path: Path) -> None:
+    rows = [replace(air(0, Kind.HISTORY, bits=8, size=1), slot=slot) for slot in (0, 2, 3, 5)]
+    told = Chunk("air_book.msgpack", encode_rows([*rows, air(1, Kind.FEEDBACK, bits=1, size=1)]))
+    summary = learning(tmp_path / "a", [told, ended()]).summarise()
+    assert summary["toll_by_phase"] == {
+        "train": {
+            "feedback": {"notes": 1, "payload_bits": 1, "note_bytes": 1},
+            "history": {"notes": 2, "payload_bits": 16, "note_bytes": 2},
+        },
+        "eval": {"history": {"notes": 2, "payload_bits": 16, "note_bytes": 2}},
+    }
+    assert summary["toll"]["history"]["notes"] == 4
+
+
+def test_a_phase_in_which_nothing_was_told_has_an_empty_toll(tmp_path: Path) -> None:
+    assert learning(tmp_path / "a", [ended()]).summarise()["toll_by_phase"] == {"train": {}, "eval": {}}
+
+
+def test_scalars_are_kept_as_one_line_each(tmp_path: Path) -> None:
+    told = [Scalars(3, "trainer", {"loss": 0.5, 'a "b", c': float("nan")}), Scalars(4, "pair-0", {"loss": 1e-20})]
+    folder = make(tmp_path / "a", told)
+    lines = folder.read("scalars.csv").decode().splitlines()
+    assert lines[:2] == ["slot,node,name,value", "3,trainer,loss,0.5"]
+    assert [scalar[:3] for scalar in folder.scalars()] == [
+        (3, "trainer", "loss"),
+        (3, "trainer", 'a "b", c'),
+        (4, "pair-0", "loss"),
+    ]
+    assert folder.scalars()[2].value == 1e-20
+    assert make(tmp_path / "b", []).scalars() == []
 
 
 def test_how_a_run_ended_is_in_summary_and_meta(tmp_path: Path) -> None:
@@ -131,9 +164,9 @@ def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
         RunFolder.open(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["meta.json", "events.jsonl", "trace.bin"])
+@pytest.mark.parametrize("name", ["meta.json", "events.jsonl", "scalars.csv", "trace.bin"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     folder = finished(tmp_path / "a")
-    (folder.path / name).write_bytes(b'{"x": 1')
+    (folder.path / name).write_bytes(b'\n{"x": 1')
     with pytest.raises(ValueError, match=name):
-        _ = (folder.meta, folder.events(), folder.trace_rows())
+        _ = (folder.meta, folder.events(), folder.scalars(), folder.trace_rows())

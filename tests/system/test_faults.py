@@ -221,6 +221,42 @@ def test_an_interrupt_at_any_moment_of_the_start_leaves_no_process(tmp_path: Pat
     assert not outlive(family)
 
 
+def test_anybody_can_take_the_place_of_a_lost_node(tmp_path: Path) -> None:
+    """By the command `airtoll node`; the run with its loss and rejoin replays to the same trace."""
+    command, folder = _airtoll(tmp_path, slots=10**6)
+    airtoll = command[:3]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as process:
+        channel = _wait_for_channel(process.pid, folder)
+        os.kill(_connected_to(channel, process.pid), signal.SIGKILL)
+        [lost] = _wait_for_event(folder, "lost")
+        with subprocess.Popen([*airtoll, "node", str(folder), lost["node"]]) as node:
+            _wait_for_event(folder, "rejoined")
+            process.terminate()
+            process.communicate(timeout=20)
+        assert node.returncode == 0
+    replayed = subprocess.run([*airtoll, "replay", str(folder)], capture_output=True, text=True, timeout=60)
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    over = subprocess.run([*airtoll, "node", str(folder), lost["node"]], capture_output=True, text=True, timeout=30)
+    assert over.returncode == 2
+    assert "no node can join a run that is interrupted" in over.stderr
+
+
+def _connected_to(channel: int, launcher: int) -> int:
+    """Some node: a child of the forkserver that is not the channel server."""
+    siblings = children_of(int(Path(f"/proc/{channel}/stat").read_text().rsplit(")", 1)[1].split()[1])) - {channel}
+    return max(siblings - {launcher})
+
+
+def _wait_for_event(folder: Path, kind: str) -> list[dict[str, str]]:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        lines = (folder / "events.jsonl").read_text().splitlines() if (folder / "events.jsonl").exists() else []
+        if found := [event for event in map(msgspec.json.decode, lines) if event["event"] == kind]:
+            return found
+        os.sched_yield()
+    raise AssertionError(f"nothing was {kind} within 20 s")
+
+
 def test_when_the_launcher_is_killed_nobody_stays_behind(tmp_path: Path) -> None:
     command, folder = _airtoll(tmp_path, slots=10**6)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
