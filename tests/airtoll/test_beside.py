@@ -42,5 +42,5 @@ def test_the_last_of_training_is_not_charged_to_execution() -> None:
 
 
 def test_an_unknown_other_is_told_before_anything_starts() -> None:
-    with pytest.raises(ConfigError, match="beside: .*li2020/randm"):
+    with pytest.raises(ConfigError, match=r"beside: .*li2020/randm"):
         load(CONFIG | {"beside": ["li2020/randm"]})

@@ -68,10 +68,10 @@ def test_training_and_execution_are_told_apart_over_their_own_slots() -> None:
     }
     schedule = (PhasePlan("warmup", 2), PhasePlan("train", 4), PhasePlan("eval", 9))
     training, execution = map(_text, tables.toll_of_learning(by_phase, schedule=schedule, slots=10, agents=2, probes=5))
-    assert training[0] == "toll of training (warmup and train), 6 slots".split()
+    assert training[0] == ["toll", "of", "training", "(warmup", "and", "train),", "6", "slots"]
     assert ["history", "3", "120", "24", "10", "75.0%"] in training
     assert [line[0] for line in training if line][3:] == ["history", "weights", "all"]
-    assert execution[0] == "toll of execution (eval), 4 slots".split()
+    assert execution[0] == ["toll", "of", "execution", "(eval),", "4", "slots"]
     assert ["all", "0", "0", "0", "0", "-"] in execution
     assert (["probes"] in [line[:1] for line in training], ["probes"] in [line[:1] for line in execution]) == (
         False,
