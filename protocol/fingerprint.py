@@ -29,7 +29,7 @@ def fingerprint() -> dict[str, str]:
         "numpy": np.__version__,
         "simd": ",".join(config["SIMD Extensions"]["found"]),
         "blas": f"{blas['name']} {blas['version']}",
-        "threads": ",".join(f"{name}:{count}" for name, count in sorted(threads.counts().items())),
+        "threads": ",".join(f"{name}:{count}" for name, count in sorted(threads.blas().items())),
         "msgspec": msgspec.__version__,
         "torch": _version("torch"),
     }

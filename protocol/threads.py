@@ -32,6 +32,13 @@ def counts() -> dict[str, int]:
     return {pool["prefix"]: pool["num_threads"] for pool in threadpool_info()}
 
 
+def blas() -> dict[str, int]:
+    """The same of BLAS alone: that is there from numpy on, whatever else a process may load later."""
+    from threadpoolctl import threadpool_info
+
+    return {pool["prefix"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
 def verify() -> None:
     """RuntimeError if any numerical library would use more than one thread."""
     if any(n != 1 for n in counts().values()):
