@@ -10,6 +10,7 @@ from channel_server.attendance import Attendance
 from channel_server.gate import Gate
 from channel_server.recorder import Recorder
 from channel_server.relay import Relay
+from channel_server.welcome import names
 from channel_server.worlds.contract import World
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, PHASES, TurnSpec
@@ -47,7 +48,7 @@ class Slots:
         self._attendance = attendance
         self._seated = seated
         self._agents = range(len(world.agents))
-        self._names = [*world.agents, "trainer"]
+        self._names = names(world)
         self.relay = Relay(len(world.agents), world.agent_link, plan.choreography.has_trainer)
         self.recorder = Recorder(plan.record, world.metrics)
         self.gate: Gate | None = None
@@ -265,13 +266,13 @@ class Slots:
         gate = Gate(slot, turn, spec.step, [node for node in group if node not in lost])
         asked: Asked = []
         for node in gate.asked:
-            if absence(node, slot, turn):
-                gate.lose(node)
-                continue
             inbox = collect(node)
             if inbox:
                 gate.handed[node] = inbox
-            asked.append((node, Turn(slot, turn, index, phase, episode, measured[node], inbox)))
+            if absence(node, slot, turn):
+                gate.lose(node)
+            else:
+                asked.append((node, Turn(slot, turn, index, phase, episode, measured[node], inbox)))
         return asked, gate
 
     def _close(self, gate: Gate, spec: TurnSpec, measured: list[bytes]) -> None:

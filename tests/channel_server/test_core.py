@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from controller.launchers.building import build_world
@@ -79,6 +79,8 @@ def test_junk_at_any_moment_leaves_the_trace_as_it_is(scheme: str, junk: list[tu
     assert sum(recording.ended.dropped.values()) == thrown
 
 
+@example(scheme="li2020/maac", kills=[(49, 4, None)])  # a trainer lost while it owes several answers
+@example(scheme="li2020/maac", kills=[(49, 4, None), (8, 4, 1)])
 @settings(max_examples=40)
 @given(
     scheme=st.sampled_from(SCHEMES),
