@@ -121,16 +121,14 @@ def node(
     folder: Folder, name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as pair-3.")]
 ) -> None:
     """Take a place in a run that goes on: a node that was lost rejoins."""
-    from agent_node.core import agent_policy
     from agent_node.edge import run_node
-    from controller.trainer import trainer_policy
+    from controller.launchers.building import policy_builder
 
     with _damage_told():
         meta = RunFolder.open(folder).meta
     if meta["state"] != "running" or "endpoint" not in meta:
         raise ConfigError(f"{folder}: no node can join a run that is {meta['state']} or lives in one process")
-    build = trainer_policy if name == "trainer" else agent_policy
-    raise typer.Exit(run_node(meta["endpoint"], meta["run_id"], name, build))
+    raise typer.Exit(run_node(meta["endpoint"], meta["run_id"], name, policy_builder(name)))
 
 
 @app.command()

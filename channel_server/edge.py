@@ -16,11 +16,10 @@ from channel_server.seats import Peer
 from channel_server.worlds.contract import World
 from protocol.fingerprint import fingerprint
 from protocol.plan import RunPlan
-from protocol.telemetry import INTERRUPT, Event, Listening, Progress, Telemetry
+from protocol.telemetry import INTERRUPT, TELEMETRY_EVERY_S, Event, Listening, Progress, Telemetry
 from protocol.transports.router import Router
 from protocol.wire_book import WireBook
 
-TELEMETRY_EVERY_S = 0.25
 LOOK_EVERY_S = 0.05
 SEATING_PATIENCE_S = 60.0
 GOODBYE_PATIENCE_S = 3.0

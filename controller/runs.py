@@ -5,14 +5,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Literal, assert_never
+from typing import assert_never
 
+from controller.configuration import Placement
 from controller.launchers.in_process import run_in_process
 from controller.launchers.processes import run_processes
 from protocol.plan import RunPlan
 from protocol.telemetry import Ended, Sink, Telemetry
-
-Placement = Literal["in-process", "processes"]
 
 
 def execute(plan: RunPlan, placement: Placement, folder: Sink, watch: Sink) -> Ended:

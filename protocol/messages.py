@@ -83,10 +83,6 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     def name(self) -> str:
         return self.names[self.index]
 
-    @property
-    def is_trainer(self) -> bool:
-        return self.index == self.agents
-
 
 class Refused(Struct, frozen=True, array_like=True, tag=3):
     """The place is not given; `reason` says why and what would help."""

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from protocol.wire_book import Connection
 
+TELEMETRY_EVERY_S = 0.25
 INTERRUPT = b"interrupt"  # what the controller may say to the channel server
 
 ChunkFile = Literal["trace.bin", "values.msgpack", "air_book.msgpack", "frames.msgpack"]

@@ -4,7 +4,9 @@ from importlib import import_module
 
 import msgspec
 
+from agent_node.core import BuildPolicy, agent_policy
 from channel_server.worlds.contract import World, WorldEntry
+from controller.trainer import trainer_policy
 from protocol.plan import RunPlan
 
 
@@ -12,6 +14,11 @@ def build_world(plan: RunPlan) -> World:
     """The plan's world, built."""
     entry: WorldEntry = import_module(f"channel_server.worlds.{plan.world}").WORLD
     return entry.build(msgspec.convert(plan.world_params, entry.params), seed=plan.seed, replicas=plan.replicas)
+
+
+def policy_builder(name: str) -> BuildPolicy:
+    """Who builds the policy of the node of this name."""
+    return trainer_policy if name == "trainer" else agent_policy
 
 
 def node_names(plan: RunPlan, world: World) -> list[str]:

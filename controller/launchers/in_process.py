@@ -4,19 +4,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from agent_node.core import agent_policy
 from agent_node.session import Session
 from channel_server.core import ChannelServer, Send
 from channel_server.frames import Frames
 from channel_server.worlds.contract import World
-from controller.launchers.building import build_world, node_names
-from controller.trainer import trainer_policy
+from controller.launchers.building import build_world, node_names, policy_builder
 from protocol.codec import decode_for_node, encode
 from protocol.fingerprint import fingerprint
 from protocol.plan import RunPlan
-from protocol.telemetry import Ended, Progress, Sink
-
-TELEMETRY_EVERY_S = 0.25
+from protocol.telemetry import TELEMETRY_EVERY_S, Ended, Progress, Sink
 
 
 class Loopback:
@@ -45,8 +41,7 @@ class Loopback:
 
     def join(self, peer: bytes, name: str) -> None:
         """A new node asks for a place."""
-        build = trainer_policy if name == "trainer" else agent_policy
-        self.sessions[peer] = Session(self._plan.run_id, name, build)
+        self.sessions[peer] = Session(self._plan.run_id, name, policy_builder(name))
         self.deliver(peer, encode(self.sessions[peer].hello()))
 
     def leave(self, peer: bytes, reason: str) -> None:

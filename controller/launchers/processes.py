@@ -14,7 +14,7 @@ from types import ModuleType
 import msgspec
 import zmq
 
-from controller.launchers.building import build_world, node_names
+from controller.launchers.building import build_world, node_names, policy_builder
 from protocol.plan import RunPlan
 from protocol.telemetry import INTERRUPT, Ended, Listening, Progress, Sink, Telemetry
 
@@ -133,14 +133,9 @@ def node_process(endpoint: str, run_id: str, name: str) -> None:
     """A node's process."""
     # Batch work to the scheduler: a node that wakes does not push another off the processor in mid-inference.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    from agent_node.core import agent_policy
     from agent_node.edge import run_node
 
-    if name == "trainer":
-        from controller.trainer import trainer_policy as build
-    else:
-        build = agent_policy
-    sys.exit(run_node(endpoint, run_id, name, build, abandoned=_orphaned()))
+    sys.exit(run_node(endpoint, run_id, name, policy_builder(name), abandoned=_orphaned()))
 
 
 def _orphaned() -> Callable[[], bool]:
