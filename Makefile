@@ -13,8 +13,7 @@ setup: .venv/.ready
 	@touch $@
 
 run: setup
-	$(BIN)/airtoll run examples/d2d-greedy.yaml
-	$(BIN)/airtoll run examples/graph-qcsma.yaml
+	$(BIN)/airtoll run examples/d2d-maac.yaml
 
 test: setup
 	$(BIN)/python -m pytest

@@ -5,6 +5,7 @@ started it, and with it this package, and a node shall load neither pydantic nor
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,12 +63,11 @@ def carry_out(
 
 
 def carry_out_beside(config: "RunConfig", folder: "RunFolder") -> dict[str, Any]:
-    """Execute the runs to compare with, each in a folder inside; their summaries by scheme."""
+    """Execute the runs to compare with, each in a folder inside; their summaries by name."""
     from controller.run_folder import RunFolder
 
     summaries: dict[str, Any] = {}
-    for other in config.others:
-        name = other.scheme.name
-        inside = RunFolder.create(other, at=folder.path / "beside" / name.replace("/", "_"))
+    for name, other in config.others.items():
+        inside = RunFolder.create(other, at=folder.path / "beside" / re.sub(r"[^\w.=-]", "_", name))
         summaries[name] = carry_out(other, inside, _unwatched)
     return summaries

@@ -9,20 +9,21 @@ from rich.table import Table
 _SCORE = "reward_total"
 
 
-def comparison(summary: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> Table:
+def comparison(summary: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], *, node_slots: int) -> Table:
     """One row per scheme, ours last: reward, gain over the first, share of the gap from the first to the last; then the
-    world's other metrics and the bytes told per slot and node in evaluation."""
-    rows = dict(others) | {summary["scheme"]: summary}
+    world's other metrics and the bytes told in evaluation, over its `node_slots` slots times nodes."""
+    rows = [*others.items(), (summary["scheme"], summary)]
     floor, *_, ceiling = [score(other) for other in others.values()]
     metrics = [name for name in summary["metrics"] if name != _SCORE][:2]
-    table = Table(title="on the same channels, eval phase", box=SIMPLE_HEAD, title_justify="left")
+    table = Table(title="on the same channels, eval phase", box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     table.add_column("scheme", no_wrap=True)
-    for heading in (_SCORE, "over the first", "share of the gap", *metrics, "bytes told in eval"):
-        table.add_column(heading, justify="right")
-    for name, row in rows.items():
+    for heading in (_SCORE, "over the first", "share of the gap", *metrics, "bytes told in eval per slot, node"):
+        table.add_column(heading.replace("_", " "), justify="right")
+    for name, row in rows:
         gain, share = score(row) / floor - 1, gap_share(score(row), floor, ceiling)
-        figures = [f"{row['metrics'][metric]:.4g}" for metric in metrics]
-        table.add_row(name, f"{score(row):.5g}", f"{gain:+.1%}", f"{share:.1%}", *figures, f"{eval_bytes(row):,}")
+        figures = [f"{row['metrics'][metric]:.4f}" for metric in metrics]
+        shown, told = name.replace(" ", "\n  "), f"{eval_bytes(row) / node_slots:.4g}"
+        table.add_row(shown, f"{score(row):.5g}", f"{gain:+.1%}", f"{share:.1%}", *figures, told)
     return table
 
 

@@ -30,10 +30,12 @@ from controller import catalogue, layers
 from controller.configuration import RunConfig, load
 from controller.faults import ConfigError
 from controller.run_folder import NotARunError, RunFolder
+from controller.schedule import played
 from protocol.air_book import Toll
 from protocol.plan import PastEvent
 
 _FAILED, _USAGE = 1, 2
+_PAGE_WIDTH = 110  # of tables that go to a file or a pipe
 
 
 class Format(Enum):
@@ -259,7 +261,7 @@ def _beside(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
     """The runs to compare with, carried out."""
     if not config.beside:
         return {}
-    typer.echo(f"beside: {', '.join(other.scheme.name for other in config.others)}", err=True)
+    typer.echo(f"beside: {', '.join(config.others)}", err=True)
     try:
         return carry_out_beside(config, folder)
     except KeyboardInterrupt:
@@ -269,7 +271,9 @@ def _beside(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
 
 def _print_results(folder: RunFolder, summary: dict[str, Any], others: dict[str, Any]) -> None:
     tolls = _toll_tables(folder, summary["toll"], summary["toll_by_phase"])
-    radio = comparison(summary, others) if others else tables.radio(summary, folder.config.units)
+    config = folder.config
+    evaluated = played(config.schedule, summary["slots"], of=("eval",)) * config.agents
+    radio = comparison(summary, others, node_slots=evaluated) if others else tables.radio(summary, config.units)
     _print(radio, *tolls)
     if line := tables.weights(folder.scalars()):
         typer.echo(line)
@@ -311,7 +315,7 @@ def _damage_told() -> Iterator[None]:
 
 
 def _print(*parts: Any) -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _PAGE_WIDTH)  # a file has no width to fit into
     for part in parts:
         console.print(part)
 

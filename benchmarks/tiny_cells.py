@@ -11,8 +11,8 @@ mean over all 27 allocations, optimum the best of them.
     crowded cells     100 m and 20 dBm, where pairs disturb each other more than the BS does. Shown, not required: a
                       pair without a good RB gains nothing by leaving the others alone, and keeps moving.
 
-While training, a pair draws a uniform choice with probability EPSILON, else argmax(logits + Gumbel noise): a choice
-drawn from softmax(logits) of its target actor. In the first RANDOM_SLOTS all choices are uniform.
+While training, a pair draws a uniform choice with probability EPSILON, else one from softmax(logits / TEMPERATURE) of
+its target actor. In the first RANDOM_SLOTS all choices are uniform.
 
     python -m benchmarks.tiny_cells
 """
@@ -39,9 +39,9 @@ from schemes.parts.replay import Floats, Stretch  # noqa: E402
 
 PAIRS = RBS = 3
 SLOTS, RANDOM_SLOTS, STRETCH, EVAL_SLOTS = 6000, 500, 10, 200
-EPSILON = 0.2
+EPSILON, TEMPERATURE = 0.1, 0.2
 ACTOR_HIDDEN, CRITIC_HIDDEN = (64, 64), (64, 64, 64)
-ACTOR_RATE, LOGIT_PENALTY = 1e-3, 0.1
+ACTOR_RATE = 1e-3
 DROPS, NEEDED, LEAST_SCORE = 10, 8, 0.95
 LEAST_GAIN, FADED = 0.05, 0.01
 PAPERS = D2DUnderlay(pairs=PAIRS, rbs=RBS, fading="none", d2d_intercept_db=128.1)
@@ -126,7 +126,7 @@ def logits(actors: Sequence[Mlp], seen: Floats) -> Floats:
 
 def explore(actors: Sequence[Mlp], seen: Floats, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Gumbel-max, and now and then anything."""
-    drawn = (logits(actors, seen) + rng.gumbel(size=(PAIRS, RBS))).argmax(axis=1)
+    drawn = (logits(actors, seen) + TEMPERATURE * rng.gumbel(size=(PAIRS, RBS))).argmax(axis=1)
     return np.where(rng.random(PAIRS) < EPSILON, rng.integers(RBS, size=PAIRS), drawn)
 
 
@@ -141,7 +141,6 @@ def train(drops: Sequence[Drop], seed: int) -> list[Mlp]:
         actor_hidden=ACTOR_HIDDEN,
         critic_hidden=CRITIC_HIDDEN,
         actor_rate=ACTOR_RATE,
-        logit_penalty=LOGIT_PENALTY,
     )
     learner, actors = MaacLearner(settings, seed=seed), list[Mlp]()
     for first in range(0, SLOTS, STRETCH):

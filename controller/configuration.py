@@ -90,10 +90,18 @@ class RunConfig(BaseModel):
     out: str = "runs"
 
     @property
-    def others(self) -> "list[RunConfig]":
-        """The runs to compare with: the schemes of `beside`, on the same channels, in one process."""
+    def others(self) -> "dict[str, RunConfig]":
+        """The runs to compare with, by name and given parameters: the schemes of `beside`, on the same channels, in
+        one process. ConfigError for the same one twice."""
         alike = as_mapping(self) | {"beside": [], "placement": "in-process"}
-        return [load(alike | {"scheme": scheme}) for scheme in self.beside]
+        found: dict[str, RunConfig] = {}
+        for scheme in self.beside:
+            given = {"name": scheme} if isinstance(scheme, str) else scheme
+            label = " ".join([given.get("name", ""), *(f"{k}={v}" for k, v in given.items() if k != "name")])
+            if label in found:
+                raise ConfigError(f"{label} stands there twice: drop one, or give it other parameters")
+            found[label] = load(alike | {"scheme": scheme})
+        return found
 
     @property
     def schedule(self) -> tuple[PhasePlan, ...]:

@@ -58,6 +58,7 @@ class Dqn:
     discount: Annotated[float, Ge(0), Lt(1)] = param(0.95, "gamma", source="sec. V")
     tau: Annotated[float, Gt(0), Le(1)] = param(0.01, "soft update of the target", source="eq. (19)")
     replay_capacity: Annotated[int, Ge(1)] = param(1_000_000, "slots remembered, oldest dropped", source="sec. V")
+    centre_rewards: bool = param(True, "learn from rewards less the pair's mean so far", source="ours")
     batch: Annotated[int, Ge(1)] = param(64, "slots per minibatch", source="ours")
     epsilon: Annotated[float, Ge(0), Le(1)] = param(0.1, "share of uniform choices in training", source="ours")
 
@@ -125,6 +126,7 @@ def _learner(params: Dqn, cell: Cell, experience: Experience, seed: int, nodes: 
         discount=params.discount,
         tau=params.tau,
         replay_capacity=params.replay_capacity,
+        centre_rewards=params.centre_rewards,
         batch=params.batch,
     )
     return Independent([DqnLearner(settings, seed=seed, node=node) for node in nodes], experience)

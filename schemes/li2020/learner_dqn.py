@@ -34,6 +34,7 @@ class DqnSettings:
     discount: float = 0.95
     tau: float = 0.01
     replay_capacity: int = 1_000_000
+    centre_rewards: bool = True  # ours
     batch: int = 64
 
 
@@ -53,7 +54,11 @@ class DqnLearner:
         self._adam = Adam(self.net.tensors, settings.rate)
         self._chance = Chance(seed, "updates", node)
         self.replay = Replay(
-            settings.replay_capacity, agents=settings.agents, inputs=settings.inputs, choices=settings.choices
+            settings.replay_capacity,
+            agents=settings.agents,
+            inputs=settings.inputs,
+            choices=settings.choices,
+            centred=settings.centre_rewards,
         )
 
     def absorb(self, stretch: Stretch) -> None:

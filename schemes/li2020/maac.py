@@ -39,11 +39,13 @@ CARD = Card(
     "evaluation nothing, once the last of training has arrived",
     deviations=(
         "1. categorical actions by Gumbel-softmax, straight-through, as in the MADDPG reference code",
-        "2. a small penalty on the logits, as there",
+        "2. a penalty on the logits, as there, but a thousand times theirs: the actor's softmax stays soft while its "
+        "critic is still learning",
         "3. both gradients of an update are taken before either step",
         "4. exploration, batch, update and upload rates are ours: the paper gives none",
         "5. the reward needs the cellular user's SINR: the BS tells one outage bit per pair and slot",
         "6. histories go up every so many slots, not when the channel is good",
+        "7. rewards are centred on each pair's mean so far (Naik et al., RLC 2024)",
     ),
     reproduces="fig. 6-9 (L1-L5): see docs/reproduction/li2020.md",
     fallback="random",
@@ -69,14 +71,17 @@ class Maac:
     discount: Annotated[float, Ge(0), Lt(1)] = param(0.95, "gamma", source="sec. V")
     tau: Annotated[float, Gt(0), Le(1)] = param(0.01, "soft update of the targets", source="eq. (19)")
     replay_capacity: Annotated[int, Ge(1)] = param(1_000_000, "slots remembered, oldest dropped", source="sec. V")
+    centre_rewards: bool = param(True, "learn from rewards less the pair's mean so far", source="ours")
     batch: Annotated[int, Ge(1)] = param(64, "slots per minibatch", source="ours")
     gumbel_temperature: Annotated[float, Gt(0)] = param(1.0, "of the Gumbel-softmax", source="ours")
     logit_penalty: Annotated[float, Ge(0)] = param(
-        1e-3, "on the squares of the actor's outputs; 0.1 keeps a fast actor from saturating", source="ours"
+        1.0,
+        "on the mean square of the actor's outputs; far less and the actor settles before its critic",
+        source="ours",
     )
-    epsilon: Annotated[float, Ge(0), Le(1)] = param(0.2, "share of uniform choices in training", source="ours")
+    epsilon: Annotated[float, Ge(0), Le(1)] = param(0.1, "share of uniform choices in training", source="ours")
     exploration_temperature: Annotated[float, Ge(0)] = param(
-        1.0, "of the softmax from which choices are drawn in training; 0 takes the best", source="ours"
+        0.2, "of the softmax from which choices are drawn in training; 0 takes the best", source="ours"
     )
 
 
@@ -153,6 +158,7 @@ def _settings(params: Maac, cell: Cell, inputs: int, known: tuple[tuple[int, ...
         discount=params.discount,
         tau=params.tau,
         replay_capacity=params.replay_capacity,
+        centre_rewards=params.centre_rewards,
         batch=params.batch,
         temperature=params.gumbel_temperature,
         logit_penalty=params.logit_penalty,

@@ -22,7 +22,7 @@ CARD = replace(
     equations="(20), (21), else as MAAC",
     deviations=(
         *maac.CARD.deviations,
-        "7. who is near whom is known at the BS and told by nobody; distances between transmitters, of replica 0",
+        "8. who is near whom is known at the BS and told by nobody; distances between transmitters, of replica 0",
     ),
     reproduces="fig. 6-11 (L1-L7): see docs/reproduction/li2020.md",
 )

@@ -65,18 +65,24 @@ class Minibatch:
 
     states: Floats  # [B, N, S]
     actions: npt.NDArray[np.int64]  # [B, N]
-    rewards: Floats  # [B, N]
+    rewards: Floats  # [B, N], less each agent's mean where the replay is centred
     next_states: Floats  # [B, N, S]
     goes_on: Floats  # [B], 0 where the episode terminated, else 1
 
 
 class Replay:
-    """At most `capacity` transitions; the oldest make room. Memory is taken as it fills, by doubling."""
+    """At most `capacity` transitions; the oldest make room. Memory is taken as it fills, by doubling.
 
-    def __init__(self, capacity: int, *, agents: int, inputs: int, choices: int) -> None:
+    `centred`: rewards are given less each agent's mean over all valid ones ever absorbed. Where episodes never
+    terminate, that changes no order of actions, and a critic need not first climb to mean / (1 - discount). Naik et
+    al., "Reward centering", RLC 2024.
+    """
+
+    def __init__(self, capacity: int, *, agents: int, inputs: int, choices: int, centred: bool = False) -> None:
         if capacity < 1:
             raise ValueError(f"a replay of {capacity} transitions holds nothing: give it at least 1")
         self._capacity, self._shape, self._choices = capacity, (agents, inputs), choices
+        self._centred, self._earned, self._counted = centred, np.zeros(agents), 0
         self._written, self._tail = 0, -1  # how many rows hold something; the last one in use
         self._awaits: tuple[int, int] | None = None  # episode and slot that would go on from the tail
         self._found: npt.NDArray[np.int64] | None = None
@@ -94,6 +100,7 @@ class Replay:
     def absorb(self, stretch: Stretch) -> None:
         """Append; ValueError if the number of replicas is not that of what is held."""
         self._fit(replicas=stretch.states.shape[1])
+        self._count(stretch)
         stretch = stretch.last(self._most_rows - 1)
         slots, first = len(stretch.actions), self._next_row(stretch)
         self._grow(first + slots + 1)
@@ -114,7 +121,7 @@ class Replay:
         return Minibatch(
             states=states[row, replica],
             actions=held["actions"][row, replica].astype(np.int64),
-            rewards=held["rewards"][row, replica],
+            rewards=held["rewards"][row, replica] - self._mean(),
             next_states=states[(row + 1) % self._most_rows, replica],
             goes_on=np.where(held["terminated"][row], np.float32(0), np.float32(1)),
         )
@@ -125,6 +132,8 @@ class Replay:
             "replicas": self._replicas,
             "tail": self._tail,
             "awaits": None if self._awaits is None else list(self._awaits),
+            "earned": self._earned.copy(),
+            "counted": self._counted,
             "rows": {name: column[: self._written].copy() for name, column in self._columns.items()},
         }
 
@@ -134,6 +143,17 @@ class Replay:
         self._columns = {name: column.copy() for name, column in data["rows"].items()}
         self._written, self._tail = len(self._columns["terminated"]), data["tail"]
         self._awaits = None if data["awaits"] is None else (data["awaits"][0], data["awaits"][1])
+        self._earned, self._counted = data["earned"].copy(), data["counted"]
+
+    def _count(self, stretch: Stretch) -> None:
+        valid = np.ones(stretch.rewards.shape[:2], bool) if stretch.valid is None else stretch.valid
+        self._earned += stretch.rewards[valid].sum(axis=0, dtype=np.float64)
+        self._counted += int(np.count_nonzero(valid))
+
+    def _mean(self) -> Floats:
+        """What is taken off each agent's rewards, [N]."""
+        mean = self._earned / max(1, self._counted) if self._centred else np.zeros_like(self._earned)
+        return np.asarray(mean, np.float32)
 
     # -------------------------------------------------------------------------------- the ring
 

@@ -16,7 +16,7 @@ CONFIG: dict[str, Any] = {
     "scheme": {"name": "li2020/best_own_rb", "form": "own_gain"},
     "slots": 60,
     "placement": "in-process",
-    "beside": ["li2020/random", {"name": "li2020/best_own_rb"}, "li2020/greedy_central"],
+    "beside": ["li2020/random", "li2020/best_own_rb", {"name": "li2020/greedy_central"}],
 }
 
 
@@ -27,8 +27,17 @@ def test_others_meet_the_same_channels_and_are_told_beside(tmp_path: Path) -> No
     alone = airtoll.run(CONFIG | {"scheme": "li2020/random", "beside": []}, folder=tmp_path / "alone")
     assert others["li2020/random"]["trace_digest"] == alone["trace_digest"]
     console = Console(width=200, record=True)
-    console.print(comparison(summary, others))
+    console.print(comparison(summary, others, node_slots=4 * 60))
     assert "100.0%" in console.export_text()
+
+
+def test_one_scheme_may_stand_beside_itself_in_other_forms_but_not_twice(tmp_path: Path) -> None:
+    forms = [{"name": "li2020/best_own_rb", "form": form} for form in ("own_gain", "gain_over_bs")]
+    summary = airtoll.run(CONFIG | {"beside": [*forms, "li2020/random"]}, folder=tmp_path / "run")
+    assert list(summary["beside"])[:2] == ["li2020/best_own_rb form=own_gain", "li2020/best_own_rb form=gain_over_bs"]
+    assert len(list((tmp_path / "run" / "beside").iterdir())) == 3
+    with pytest.raises(ConfigError, match="beside: li2020/random stands there twice"):
+        load(CONFIG | {"beside": ["li2020/random", "li2020/random"]})
 
 
 def test_a_share_of_the_gap_is_0_at_the_floor_and_1_at_the_ceiling() -> None:

@@ -164,3 +164,19 @@ def _stretch(slots: int, *, replicas: int = 1, **where: Any) -> Stretch:
     states = np.zeros((slots + 1, replicas, AGENTS, INPUTS), np.float32)
     across = (slots, replicas, AGENTS)
     return Stretch(states, np.zeros(across, int), np.zeros(across, np.float32), **where)
+
+
+@given(told=st.lists(TOLD, min_size=1, max_size=6), capacity=st.integers(1, 9))
+def test_a_centred_replay_takes_off_each_agents_mean_over_all_it_ever_absorbed(told: list[Told], capacity: int) -> None:
+    plain, centred = (
+        Replay(capacity, agents=AGENTS, inputs=INPUTS, choices=CHOICES, centred=centred) for centred in (False, True)
+    )
+    made = stretches(told, replicas=2)
+    for stretch in made:
+        plain.absorb(stretch)
+        centred.absorb(stretch)
+    if not len(plain):
+        return
+    valid = np.concatenate([s.rewards[s.valid] for s in made if s.valid is not None])  # [transitions, N]
+    drawn, less = (replay.sample(np.random.default_rng(0), 8).rewards for replay in (plain, centred))
+    np.testing.assert_allclose(drawn - less, np.broadcast_to(valid.mean(axis=0), drawn.shape), rtol=1e-5)
