@@ -56,7 +56,7 @@ class Relay:
             link = self._link(letter.source, (node,))
             size = len(letter.body)
             self._rows.append(
-                AirRow(slot, turn, letter.source, (node,), link, letter.kind, 0, Outcome.UNREAD, 0, size, -1)
+                AirRow(slot, turn, letter.source, (node,), link, letter.kind, 0, Outcome.UNREAD, 0, size, -1, slot)
             )
 
     def waiting(self, node: int) -> bool:
@@ -123,7 +123,18 @@ class Relay:
         bits = 8 * note_bytes if note.payload_bits is None else note.payload_bits
         outcome = Outcome.DELIVERED if copies == len(to) else Outcome.GONE
         return AirRow(
-            letter.slot, letter.turn, letter.source, to, link, note.kind, 1, outcome, bits, note_bytes, copies
+            letter.slot,
+            letter.turn,
+            letter.source,
+            to,
+            link,
+            note.kind,
+            1,
+            outcome,
+            bits,
+            note_bytes,
+            copies,
+            letter.slot,
         )
 
     def _link(self, source: int, to: tuple[int, ...]) -> LinkClass:

@@ -30,6 +30,7 @@ def welcome(plan: RunPlan, world: World, node: int) -> Welcome:
         action=own.action,
         facts=world.facts(node),
         everyone=[] if is_agent else everyone,
+        resend_after_slots=plan.signalling.resend_after_slots,
     )
 
 

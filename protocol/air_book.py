@@ -20,12 +20,17 @@ class Outcome(IntEnum):
     LOST = 1  # the signalling model lost it
     GONE = 2  # a receiver was not there
     UNREAD = 3  # no attempt: a correction, the receiver was gone before it read a copy that counted as delivered
+    REPLACED = 4  # newer weights took its place in the queue; the bits are those that had left by then
+    QUEUED = 5  # told again while the attempt before was still on its way: it is not sent twice
+    CUT = 6  # the run ended before it arrived; the bits are those that had left by then
 
 
 class AirRow(Struct, frozen=True, array_like=True, gc=False):
     """One transmission attempt. A broadcast is one row; `copies` is the number of receivers it was delivered to.
 
-    A correction (attempt 0) takes a copy back.
+    `slot`, `turn`: when it was told; `until`: the slot in which it could be read, or its fate was settled. `attempt`
+    counts from 1; a correction (attempt 0) takes a copy back. `repeated`: told again by the relay itself, to a node
+    that came back; nothing crossed its source's wire.
     """
 
     slot: int
@@ -39,6 +44,8 @@ class AirRow(Struct, frozen=True, array_like=True, gc=False):
     payload_bits: int
     note_bytes: int
     copies: int
+    until: int
+    repeated: bool = False
 
 
 class Toll(Struct):

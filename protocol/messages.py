@@ -13,7 +13,7 @@ from protocol.choreography import Choreography
 from protocol.kinds import Kind, LinkClass
 from protocol.spaces import Space
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Note(Struct, frozen=True, array_like=True, gc=False):
@@ -22,6 +22,7 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
     `to`: node indices, or NEIGHBOURS / TRAINER. `body` is encoded once by the sender and relayed untouched.
     `payload_bits`: what the air is charged; None means 8 bits per byte of the body.
     `link`: None means the link class the world gives to this source and destination.
+    `attempt`: more than 1 for a history or weights told again, because no acknowledgement came.
     """
 
     to: tuple[int, ...]
@@ -29,6 +30,7 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
     body: bytes
     payload_bits: int | None = None
     link: LinkClass | None = None
+    attempt: int = 1
 
 
 class Letter(Struct, frozen=True, array_like=True, gc=False):
@@ -62,7 +64,7 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
 
     `views`: measurement space per view of the world; `facts`: static local knowledge; `names`: all node and party names
     by index, agents first, then the trainer, then the parties of the network (BS, cellular users). `everyone`: for the
-    trainer alone, who reads their histories, all agents' spaces.
+    trainer alone, who reads their histories, all agents' spaces. `resend_after_slots`: of the signalling model.
     """
 
     run_id: str
@@ -78,6 +80,7 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     action: Space
     facts: dict[str, Any]
     everyone: list[NodeSpaces] = []
+    resend_after_slots: int = 0
 
     @property
     def name(self) -> str:

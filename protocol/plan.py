@@ -6,6 +6,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from protocol.choreography import Choreography
+from protocol.signalling import SignallingPlan
 from protocol.telemetry import Event
 
 Fallback = Literal["hold", "silent", "random"]
@@ -24,10 +25,17 @@ class LossPlan(Struct, frozen=True):
     A trainer may be silent for longer than an agent: it learns meanwhile.
     """
 
-    on_loss: Literal["fallback", "fail"]
+    on_loss: Literal["fallback", "restart", "pause", "fail"]
     fallback: Fallback
     lost_after_s: float
     trainer_lost_after_s: float
+
+
+class ClockPlan(Struct, frozen=True):
+    """`slot_ms` None: lockstep, virtual time without deadlines. Else a slot lasts so many milliseconds of wall time:
+    who has not answered by its turn's deadline has missed it, and the fallback acts."""
+
+    slot_ms: float | None = None
 
 
 class RecordPlan(Struct, frozen=True):
@@ -76,6 +84,8 @@ class RunPlan(Struct, frozen=True):
     train_delay_slots: int
     loss: LossPlan
     record: RecordPlan
+    signalling: SignallingPlan = SignallingPlan()
+    clock: ClockPlan = ClockPlan()
     replay: tuple[PastEvent, ...] | None = None
 
     @property

@@ -54,7 +54,7 @@ def traced(*, slots: int = 4, values: bool = False, last: bytes = b"last") -> li
 
 def air(source: int, kind: Kind, *, attempt: int = 1, bits: int = 36, size: int = 5, copies: int = 2) -> AirRow:
     """A broadcast over the sidelink."""
-    return AirRow(0, 0, source, (1, 2), LinkClass.SIDELINK, kind, attempt, Outcome.DELIVERED, bits, size, copies)
+    return AirRow(0, 0, source, (1, 2), LinkClass.SIDELINK, kind, attempt, Outcome.DELIVERED, bits, size, copies, 0)
 
 
 def window(phase: str, first: int, last: int, total: float, count: float) -> Window:
