@@ -25,6 +25,8 @@ from airtoll.diff import compare
 from airtoll.frames import frame_lines
 from airtoll.plot import Plot, save, sensible
 from airtoll.progress import watching
+from airtoll.study import StudyFolder
+from airtoll.study_progress import watching as watching_cells
 from airtoll.toll import By, toll_by
 from controller import catalogue, layers
 from controller.configuration import RunConfig, load
@@ -179,6 +181,28 @@ def plot(
 
 
 @app.command()
+def study(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study's YAML file.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Results and pictures; default: runs/ and FILE's name.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: one per core.")] = None,
+    keep_runs: Annotated[bool, typer.Option("--keep-runs", help="Keep the cells' folders, in DIR/runs.")] = False,
+    plots_only: Annotated[bool, typer.Option("--plots-only", help="Draw what DIR has, run nothing.")] = False,
+) -> None:
+    """Carry out a grid of runs: one table, and pictures. The same again goes on where it stopped."""
+    folder, failed = StudyFolder(file, out or Path("runs") / file.stem, dict(os.environ)), list[str]()
+    if not plots_only:
+        failed = _carried_out(folder, workers or len(os.sched_getaffinity(0)), keep_runs=keep_runs)
+        typer.echo(str(folder.results.path))
+    for path in folder.draw():
+        typer.echo(str(path))
+    if failed:
+        typer.echo(f"{len(failed)} of {len(folder.cells)} cells failed, the first: {failed[0]}", err=True)
+        raise typer.Exit(_FAILED)
+
+
+@app.command()
 def frames(
     folder: Folder, limit: Annotated[int | None, typer.Option(min=1, help="Only so many, from the first.")] = None
 ) -> None:
@@ -225,6 +249,17 @@ def _watched(config: RunConfig, folder: RunFolder, *, replay: tuple[PastEvent, .
             return carry_out(config, folder, watch, replay=replay)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what there is lies in {folder.path}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _carried_out(folder: StudyFolder, workers: int, *, keep_runs: bool) -> list[str]:
+    """The study's missing cells carried out, with their progress on stderr; those that failed."""
+    typer.echo(f"{folder.told}, {workers} at a time", err=True)
+    try:
+        with watching_cells(Console(stderr=True), len(folder.missing)) as watch:
+            return folder.carry_out(watch, workers=workers, keep_runs=keep_runs)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; {folder.results.path} has what was done: the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

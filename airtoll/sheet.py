@@ -25,11 +25,16 @@ _SHADES = {"warmup": "#EDEDED", "train": "#E3EEF6", "eval": "#FFFFFF"}
 
 
 def sheet(config: RunConfig, height_px: int, *, subject: str = "") -> "Figure":
+    """An empty figure for a run."""
+    return titled(f"{config.world.name}, {config.scheme.name}, seed {config.seed}{subject}", height_px)
+
+
+def titled(title: str, height_px: int) -> "Figure":
     """An empty figure that keeps legends beside the axes on the paper."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1200 / _DPI, height_px / _DPI), dpi=_DPI, layout="constrained")
-    figure.suptitle(f"{config.world.name}, {config.scheme.name}, seed {config.seed}{subject}", fontsize=13)
+    figure.suptitle(title, fontsize=13)
     return figure
 
 

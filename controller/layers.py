@@ -44,9 +44,9 @@ def from_file(path: Path) -> Layer:
     try:
         data = parse_yaml(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; give the path of a run's YAML file") from error
+        raise ConfigError(f"{path}: {error.strerror}; give the path of a YAML file") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a text file ({error}); give the path of a run's YAML file") from error
+        raise ConfigError(f"{path}: not a text file ({error}); give the path of a YAML file") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}{_line(error)}; correct the YAML there") from error
     if not isinstance(data, dict | None):
@@ -70,6 +70,14 @@ def from_assignment(text: str) -> Layer:
     if not (equals and key):
         raise ConfigError(f"--set {text!r} is not allowed: write key=value, such as --set world.pairs=20")
     return _single(key.strip(), value, giver="--set")
+
+
+def from_setting(key: str, value: Any, *, base: Path, giver: str) -> Layer:
+    """One setting by its dotted key, such as world.pairs."""
+    data = value
+    for part in reversed(key.split(".")):
+        data = {part: data}
+    return Layer(_anchored(data, base), {key: giver})
 
 
 def parse_yaml(text: str) -> Any:
@@ -104,9 +112,7 @@ def _single(key: str, text: str, *, giver: str) -> Layer:
         data = parse_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{giver}: {key}: {shown(text)} is not allowed: not YAML{_line(error)}") from error
-    for part in reversed(key.split(".")):
-        data = {part: data}
-    return Layer(_anchored(data, Path.cwd()), {key: giver})
+    return from_setting(key, data, base=Path.cwd(), giver=giver)
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""The cells of a study: its runs, each resolved and checked before the first one starts."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from controller import layers
+from controller.configuration import RunConfig, as_mapping, load
+from controller.faults import ConfigError
+from controller.layers import FILE_SUFFIXES, Layer
+from controller.studies.file import Study, Sweep
+
+_NO_PART_OF_IT = ("out", "placement", "beside")  # a run's results do not depend on them
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of a grid. `labels`: by axis; `digest`: equal for equal runs, whatever sweep they stand in."""
+
+    sweep: str
+    labels: dict[str, str]
+    config: RunConfig
+    digest: str
+
+    @property
+    def title(self) -> str:
+        """`delay: scheme=llq, world.load=0.3, seed=2`"""
+        return _title(self.sweep, self.labels, self.config.seed)
+
+
+def cells_of(study: Study, environment: Mapping[str, str]) -> list[Cell]:
+    """All cells, in the order of the grid; `environment` wins over the study's run, the grid over both.
+
+    ConfigError names the first cell of each fault.
+    """
+    cells: list[Cell] = []
+    faults: dict[str, list[str]] = defaultdict(list)
+    for sweep in study.sweeps:
+        for labels, overrides in _combinations(sweep):
+            for seed in study.seeds:
+                always = layers.from_mapping({"seed": seed, "placement": "in-process", "beside": []}, Path.cwd())
+                try:
+                    config = load(study.run.data, environment=environment, overrides=[*overrides, always])
+                except ConfigError as error:
+                    for line in str(error).splitlines():
+                        faults[line].append(_title(sweep.name, labels, seed))
+                else:
+                    cells.append(Cell(sweep.name, labels, config, digest(config)))
+    if faults:
+        raise ConfigError("\n".join(f"{_first(titles)}: {line}" for line, titles in faults.items()))
+    return cells
+
+
+def digest(config: RunConfig) -> str:
+    """Equal for configurations whose runs are equal; a file that a world names counts by its content."""
+    said = {key: value for key, value in as_mapping(config).items() if key not in _NO_PART_OF_IT}
+    said["world"] = {key: _content(value) for key, value in said["world"].items()}
+    return blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _content(value: Any) -> Any:
+    return Path(value).read_text("utf-8") if isinstance(value, str) and value.endswith(FILE_SUFFIXES) else value
+
+
+def _combinations(sweep: Sweep) -> Iterator[tuple[dict[str, str], list[Layer]]]:
+    names = [axis.name for axis in sweep.axes]
+    for labels in product(*(axis.values for axis in sweep.axes)):
+        layers_of = [axis.values[label] for axis, label in zip(sweep.axes, labels, strict=True)]
+        yield dict(zip(names, labels, strict=True)), layers_of
+
+
+def _title(sweep: str, labels: Mapping[str, str], seed: int) -> str:
+    return f"{sweep}: " + ", ".join([*(f"{axis}={label}" for axis, label in labels.items()), f"seed={seed}"])
+
+
+def _first(titles: list[str]) -> str:
+    return titles[0] + (f" (and {len(titles) - 1} more)" if titles[1:] else "")

@@ -1,0 +1,106 @@
+"""Cells over the cores: a process for each, so many at a time."""
+
+import json
+import os
+import shutil
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Sequence
+from multiprocessing import connection, parent_process
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from controller.configuration import as_mapping, load
+from controller.launchers.processes import cause, start_process
+from controller.run_folder import RunFolder
+from controller.runs import execute
+from controller.studies.cells import Cell
+from protocol.telemetry import Telemetry
+
+_LOOK_S = 0.2
+_TRIES = 2
+
+
+class Carried(NamedTuple):
+    """What became of a cell: the run's summary, or why there is none. `last`: it is not tried again."""
+
+    cell: Cell
+    summary: dict[str, Any] | None
+    reason: str
+    last: bool
+
+
+class _Worker(NamedTuple):
+    cell: Cell
+    folder: Path
+    process: ForkServerProcess
+
+
+def carry_out_cells(
+    cells: Sequence[Cell], folder_of: Callable[[Cell], Path], *, workers: int, interrupted: Callable[[], bool]
+) -> Generator[Carried, None, None]:
+    """Carry out each cell in a process and a run's folder of its own, and tell of each as it is done.
+
+    A process that dies is told, and its cell tried once more. KeyboardInterrupt once `interrupted` says so. Processes
+    that are still at work when the generator is closed are killed, and their folders removed.
+    """
+    waiting, deaths = deque(cells), Counter[str]()
+    at_work: list[_Worker] = []
+    try:
+        while waiting or at_work:
+            while waiting and len(at_work) < workers:
+                cell = waiting.popleft()
+                at_work.append(_start(cell, folder_of(cell)))
+            if interrupted():
+                raise KeyboardInterrupt
+            ended = connection.wait([worker.process.sentinel for worker in at_work], timeout=_LOOK_S)
+            for worker in [worker for worker in at_work if worker.process.sentinel in ended]:
+                at_work.remove(worker)
+                carried = _collected(worker, deaths)
+                if not carried.last:
+                    waiting.append(carried.cell)
+                yield carried
+    finally:
+        for worker in at_work:
+            worker.process.kill()
+            worker.process.join()
+            worker.process.close()
+            shutil.rmtree(worker.folder, ignore_errors=True)
+
+
+def play_cell(config: str, folder: str) -> None:
+    """A cell's process: an ordinary run, in one process."""
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    run = RunFolder.create(load(json.loads(config)), at=Path(folder))
+    execute(run.config.plan(run.meta["run_id"]), "in-process", run, _unwatched)
+    run.summarise()
+
+
+def _start(cell: Cell, folder: Path) -> _Worker:
+    shutil.rmtree(folder, ignore_errors=True)  # what a study that was killed left of it
+    return _Worker(cell, folder, start_process(play_cell, (json.dumps(as_mapping(cell.config)), str(folder))))
+
+
+def _collected(worker: _Worker, deaths: Counter[str]) -> Carried:
+    cell, folder, process = worker
+    process.join()
+    exitcode = process.exitcode
+    process.close()
+    if exitcode == 0:
+        return Carried(cell, RunFolder.open(folder).summary, "", last=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    deaths[cell.digest] += 1
+    return Carried(cell, None, f"its process died ({cause(exitcode)})", last=deaths[cell.digest] == _TRIES)
+
+
+def _leave_with_parent() -> None:
+    """No cell outlives its study."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _unwatched(telemetry: Telemetry) -> None:
+    """Nobody looks on."""
