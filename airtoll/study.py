@@ -72,16 +72,17 @@ class StudyFolder:
             watch.warn(f"{cell.title}: {reason}; once more")
             return []
         if summary is None:
-            self.results.failed(cell, f"{reason}, twice")
+            reason = f"{reason}, twice"
+            self.results.failed(cell, reason)
         else:
-            self.results.done(cell, summary)
             reason = summary["reason"] if summary["state"] != "done" else ""
+            self.results.done(cell, summary)
             if not keep_runs:
                 shutil.rmtree(self._run_of(cell))
         if reason:
             watch.warn(f"{cell.title} failed: {reason}")
         watch.done(cell.title)
-        return [cell.title] if reason or summary is None else []
+        return [cell.title] if reason else []
 
     def _run_of(self, cell: Cell) -> Path:
         name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_LONGEST_NAME]

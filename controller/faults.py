@@ -21,6 +21,7 @@ _CURES = {
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
     "string_type": "must be text; put quotes around it",
+    "too_short": "must have at least {min_length}",
     "literal_error": "must be {expected}",
     "model_type": "must be keys with values",
     "dict_type": "must be keys with values",

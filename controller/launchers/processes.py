@@ -91,10 +91,13 @@ class RunProcesses:
             process.close()
 
 
-def start_process(target: Callable[..., None], arguments: tuple[object, ...]) -> ForkServerProcess:
-    """A process forked from the preloaded parent, deaf to Ctrl-C."""
+def start_process(
+    target: Callable[..., None], arguments: tuple[object, ...], *, preload: tuple[str, ...] = ()
+) -> ForkServerProcess:
+    """A process forked from the preloaded parent, deaf to Ctrl-C. `preload`: modules the parent has beside a node's, if
+    this is the first process of all."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["controller.launchers.preload"])
+    context.set_forkserver_preload(["controller.launchers.preload", *preload])
     process = context.Process(target=target, args=arguments, daemon=True)
     resource_tracker.ensure_running()  # it would unblock signals again when it starts
     with _signals_blocked(), _blank_main():

@@ -79,7 +79,8 @@ def play_cell(config: str, folder: str) -> None:
 
 def _start(cell: Cell, folder: Path) -> _Worker:
     shutil.rmtree(folder, ignore_errors=True)  # what a study that was killed left of it
-    return _Worker(cell, folder, start_process(play_cell, (json.dumps(as_mapping(cell.config)), str(folder))))
+    arguments = (json.dumps(as_mapping(cell.config)), str(folder))
+    return _Worker(cell, folder, start_process(play_cell, arguments, preload=(__name__,)))
 
 
 def _collected(worker: _Worker, deaths: Counter[str]) -> Carried:
