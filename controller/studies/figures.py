@@ -15,6 +15,7 @@ _KINDS = ("all", *(kind.name.lower() for kind in Kind))
 _TOLD = {"bytes": "note_bytes", "bits": "payload_bits"}
 
 WALL = "wall_s"
+COLUMNS = ("sweep", "seed", "trace_digest", "state", "reason", "cell")  # of results, beside axes and figures
 
 
 def toll_figure(part: str, kind: str, unit: str) -> str:
@@ -37,6 +38,11 @@ def metrics_of(study: Study, cells: Sequence[Cell]) -> list[str]:
     chosen = list(study.metrics if study.metrics is not None else known)
     faults = [f"metrics: {unknown('metric', name, known)}" for name in chosen if name not in known]
     drawable = [*chosen, *TOLLS, WALL]
+    faults += [
+        f"grid: no axis can be called {axis}: results have a column of that name"
+        for axis in study.axes
+        if axis in (*drawable, *COLUMNS)
+    ]
     for sweep in study.sweeps:
         for plot in sweep.plots:
             across = [plot.x] if sweep.axis(plot.x) is None else []

@@ -18,11 +18,11 @@ from typing import Any
 
 from controller.faults import ConfigError
 from controller.studies.cells import Cell
-from controller.studies.figures import TOLLS, WALL, figures, in_all
+from controller.studies.figures import COLUMNS, TOLLS, WALL, figures, in_all
 
 FILE = "results.csv"
 _DONE = "done"
-_LAST = (WALL, "trace_digest", "state", "reason", "cell")
+_SWEEP, _SEED, *_LAST = COLUMNS
 
 
 class Results:
@@ -59,7 +59,7 @@ class Results:
         """The whole file, or the one before."""
         text = StringIO()
         tolls = [name for name in TOLLS if any(row.get(name) for row in self._told.values())]
-        columns = ["sweep", *self._axes, "seed", *self._metrics, *tolls, *_LAST]
+        columns = [_SWEEP, *self._axes, _SEED, *self._metrics, *tolls, WALL, *_LAST]
         writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._row(cell, tolls) for cell in self._cells if cell.digest in self._told)
@@ -72,7 +72,7 @@ class Results:
         self.write()
 
     def _row(self, cell: Cell, tolls: Sequence[str]) -> dict[str, str]:
-        told, here = self._told[cell.digest], {"sweep": cell.sweep, "seed": str(cell.config.seed), "cell": cell.digest}
+        told, here = self._told[cell.digest], {_SWEEP: cell.sweep, _SEED: str(cell.config.seed), "cell": cell.digest}
         nothing = {name: "0.0" for name in tolls if told.get(in_all(name))}  # other cells told notes of this kind
         return nothing | told | dict.fromkeys(self._axes, "") | cell.labels | here
 
@@ -83,6 +83,6 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         rows = list(csv.DictReader(StringIO(path.read_text("utf-8"), newline=""), restval=""))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read: {error}; give another --out") from error
-    if rows and not rows[0].keys() >= {"sweep", "seed", *_LAST}:
+    if rows and not rows[0].keys() >= {*COLUMNS, WALL}:
         raise ConfigError(f"{path} is no study's results: columns are missing; give another --out, or remove it")
     return rows

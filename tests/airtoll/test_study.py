@@ -298,6 +298,10 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> 
         ({"grid": {"wrold.load": [0.2]}}, "no key named 'wrold'; known: "),
         ({"run": {"file": "none.yaml"}}, "none.yaml: No such file or directory; give the path of a YAML file"),
         ({"run": {"file": 3}}, "run.file: 3 is not allowed: must be the path of a run's YAML file"),
+        (
+            {"grid": STUDY["grid"] | {"delay_slots": {"1": {"world.load": 1}}}, "plots": []},
+            "grid: no axis can be called delay_slots: results have a column of that name",
+        ),
         ({"metrics": ["dely_slots"]}, "metrics: no metric named 'dely_slots'; known: arrived_tasks, "),
         ({"plots": [{"x": "world.load"}]}, "plots.0.y: is missing; give it a value"),
         ({"plots": [STUDY["plots"][0] | {"y": "delay"}]}, "plots of bad: no figure named 'delay'; known: delay_slots"),

@@ -1,0 +1,63 @@
+"""docs/studies.md: its studies can be carried out, and leave what the page says."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from airtoll.commands import app
+from controller.faults import ConfigError
+from controller.studies.cells import Cell, cells_of
+from controller.studies.file import Study, read
+from controller.studies.results import read_rows
+from tests.docs.pages import DOCS, block, page, table
+
+PAGE = "studies.md"
+
+
+def _file(at: Path, name: str) -> Path:
+    path = at / name
+    path.write_text(block(PAGE, f"# {name}"), "utf-8")
+    return path
+
+
+def _cells(path: Path) -> tuple[Study, list[Cell]]:
+    study = read(path)
+    return study, cells_of(study, {})
+
+
+def test_the_first_study_leaves_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIRTOLL_SLOTS", "20")
+    file = _file(tmp_path, "load.yaml")
+    result = CliRunner().invoke(app, ["study", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "load: 12 cells, 12 to carry out" in result.stderr
+    assert sorted(path.name for path in Path("runs/load").iterdir()) == ["load-delay_slots.png", "results.csv"]
+    columns = read_rows(Path("runs/load/results.csv"))[0].keys()
+    named = {column for row in table(PAGE, "column") for column in row[0].replace(",", " ").split()}
+    assert named - {"training_weights_bytes_per_slot_node", "one", "per", "axis", "the", "metrics"} <= columns
+    assert "12 cells; results.csv and load-delay_slots.png in runs/load/" in page(PAGE)
+
+
+def test_the_sweeps_share_cells(tmp_path: Path) -> None:
+    study, cells = _cells(_file(tmp_path, "two-ways.yaml"))
+    assert [sweep.name for sweep in study.sweeps] == ["load", "subbands"]
+    assert len(cells) == 2 * 2 * 3 + 2 * 3 * 3
+
+
+def test_a_fault_reads_as_on_the_page(tmp_path: Path) -> None:
+    data = yaml.safe_load(block(PAGE, "# load.yaml"))
+    data["grid"]["world.load"] = [0.2, -1]
+    (tmp_path / "load.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
+    with pytest.raises(ConfigError) as told:
+        _cells(tmp_path / "load.yaml")
+    assert str(told.value) in page(PAGE)
+
+
+def test_the_studies_it_names_can_be_read() -> None:
+    for name in ("signalling-graph", "signalling-li2020"):
+        path = DOCS.parent / "benchmarks" / f"{name}.yaml"
+        assert str(path.relative_to(DOCS.parent)) in page(PAGE)
+        assert len(read(path).sweeps) >= 2
