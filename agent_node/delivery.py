@@ -53,7 +53,8 @@ class Taken:
 class Delivery:
     """One node's numbered notes: those it told and has no word of yet, and those it has taken.
 
-    `trainer`: its index, by which it answers what agents tell to TRAINER. `resend_after_slots` 0: told once and no more.
+    `trainer`: its index, by which it answers what agents tell to TRAINER. `resend_after_slots` 0: nothing is ever
+    told again.
     """
 
     def __init__(self, *, trainer: int, resend_after_slots: int = 0) -> None:
