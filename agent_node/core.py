@@ -1,6 +1,6 @@
 """A node without its socket: hosts the policy that the Welcome names and answers turns with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from agent_node.delivery import Delivery
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, PHASES, TurnSpec
-from protocol.messages import Message, Reply, Report, Turn, Welcome
+from protocol.messages import Message, Note, Reply, Report, Turn, Welcome
 from protocol.spaces import Records, Space
 from schemes.contract import Moment, NodePolicy, load
 
@@ -30,8 +30,9 @@ class Node:
         self._specs[CLOSING] = _decoder(_closing(welcome), welcome)
         self._action_fits = welcome.action.checker(welcome.replicas)
         self._chance = Chance(welcome.seed, "node", welcome.index)
-        self._delivery = Delivery()
+        self._delivery = Delivery(trainer=welcome.agents, resend_after_slots=welcome.resend_after_slots)
         self._episode = -1
+        self._slot = -1
 
     def turn(self, turn: Turn) -> list[Message]:
         """The answer to a turn, and what there is to report. ValueError if an action lies outside its space."""
@@ -56,20 +57,26 @@ class Node:
         action = b"" if answer.action is None else answer.action.tobytes()
         if action and not self._action_fits(action):
             raise ValueError(f"the policy's action {answer.action} lies outside its space")
-        outbox = [*acks, *self._delivery.send(answer.notes, turn.slot)] if acks or answer.notes else []
-        reply = Reply(turn.slot, turn.turn, action, outbox)
+        reply = Reply(turn.slot, turn.turn, action, [*acks, *self._told(answer.notes, turn.slot)])
         return [reply, Report(turn.slot, dict(answer.scalars))] if answer.scalars else [reply]
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""
         delivery, policy = self._delivery.snapshot(), self.policy.snapshot()
-        return {"episode": self._episode, "delivery": delivery, "policy": policy}
+        return {"episode": self._episode, "slot": self._slot, "delivery": delivery, "policy": policy}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
-        self._episode = data["episode"]
+        self._episode, self._slot = data["episode"], data["slot"]
         self._delivery.restore(data["delivery"])
         self.policy.restore(data["policy"])
+
+    def _told(self, notes: Sequence[Note], slot: int) -> list[Note]:
+        """The policy's notes numbered; before them, in the first turn of a slot, what is due to be told again."""
+        numbered = self._delivery.send(notes, slot) if notes else []
+        again = self._delivery.resend(slot) if slot != self._slot else []
+        self._slot = slot
+        return [*again, *numbered]
 
 
 def _decoder(spec: TurnSpec, welcome: Welcome) -> tuple[TurnSpec, Callable[[bytes], Records]]:

@@ -1,81 +1,143 @@
-"""Acknowledged delivery of histories and weights: each is numbered, kept until acknowledged, taken once.
+"""Acknowledged delivery of histories and weights: each is numbered, told until it is acknowledged, taken once.
 
 The number is the first four bytes of the note's body, so it is paid for like the rest. Numbers grow by receiver and are
-never below the slot, so that a node that starts anew goes on where it left. Everything else is told once and may be
-lost for good.
+never below the slot, so that a node that starts anew goes on where it left. What is not acknowledged for
+`resend_after_slots` is told again, with the same number and body. Two things are given up: weights for which there are
+newer ones, and a note that lies `WINDOW` numbers behind the newest to its receiver. So a receiver that remembers that
+many numbers knows of everything that may still come. All other kinds are told once and may be lost for good.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
+
+from msgspec import structs
+from msgspec.msgpack import decode, encode
 
 from protocol.kinds import TRAINER, Kind
 from protocol.messages import Letter, Note
 
 ACKNOWLEDGED = (Kind.HISTORY, Kind.WEIGHTS)
+WINDOW = 1 << 14  # numbers; with at most one note per slot and receiver that many slots or more
 _number = Struct("<I")
 
 
-class Delivery:
-    """One node's numbered notes: those it told and has no word of yet, and those it has taken."""
+class Told(NamedTuple):
+    """A numbered note without an acknowledgement, and the slot in which it was last told."""
 
-    def __init__(self) -> None:
-        self._told: dict[int, int] = {}  # by receiver: the last number
-        self.unacknowledged: dict[tuple[int, int], Note] = {}  # by receiver and number
-        self._taken: dict[int, int] = {}  # by source: the highest number taken
+    note: Note
+    slot: int
+
+
+class Taken:
+    """Which of a source's numbers were taken: bit k of `bits` stands for `highest` - k, and all below count as taken.
+
+    The sliding window of RFC 4303, sec. 3.4.3.
+    """
+
+    def __init__(self, highest: int = 0, bits: int = 0) -> None:
+        self.highest, self.bits = highest, bits
+
+    def take(self, number: int) -> bool:
+        """Whether the number is new; from now on it is not."""
+        ahead = number - self.highest
+        if ahead > 0:
+            self.highest, self.bits = number, (self.bits << min(ahead, WINDOW) | 1) & (1 << WINDOW) - 1
+            return True
+        if -ahead >= WINDOW or self.bits >> -ahead & 1:
+            return False
+        self.bits |= 1 << -ahead
+        return True
+
+
+class Delivery:
+    """One node's numbered notes: those it told and has no word of yet, and those it has taken.
+
+    `trainer`: its index, by which it answers what agents tell to TRAINER. `resend_after_slots` 0: nothing is ever
+    told again.
+    """
+
+    def __init__(self, *, trainer: int, resend_after_slots: int = 0) -> None:
+        self._trainer = trainer
+        self._resend_after = resend_after_slots
+        self._last: dict[int, int] = {}  # by receiver: the last number told
+        self.unacknowledged: dict[tuple[int, int], Told] = {}  # by receiver and number, in the order first told
+        self._taken: dict[int, Taken] = {}  # by source: histories
+        self._newest: dict[int, int] = {}  # by source: the number of the newest weights
 
     def send(self, notes: Sequence[Note], slot: int) -> list[Note]:
         """The notes as they leave: those of acknowledged kinds, each to one receiver, numbered."""
         return [self._numbered(note, slot) if note.kind in ACKNOWLEDGED else note for note in notes]
 
+    def resend(self, slot: int) -> list[Note]:
+        """What has waited too long for its acknowledgement, as a further attempt. The clock is that of its teller."""
+        return list(self._due(slot)) if self._resend_after and self.unacknowledged else []
+
     def receive(self, letters: Sequence[Letter]) -> tuple[list[Letter], list[Note]]:
-        """The letters for the policy, numbers taken off and repetitions left out; the acknowledgements to tell."""
+        """The letters for the policy, numbers taken off; the acknowledgements to tell.
+
+        Histories come in any order, each once; weights only if they are newer than all that came before.
+        """
         fresh: list[Letter] = []
         acks: list[Note] = []
         for letter in letters:
             if letter.kind == Kind.ACK:
-                self._acknowledged(letter)
+                self.unacknowledged.pop((letter.source, _number.unpack(letter.body)[0]), None)
             elif letter.kind in ACKNOWLEDGED:
                 acks.append(Note((letter.source,), Kind.ACK, letter.body[: _number.size]))
-                fresh += self._opened(letter)
+                if self._takes(letter):
+                    fresh.append(structs.replace(letter, body=letter.body[_number.size :]))
             else:
                 fresh.append(letter)
         return fresh, acks
 
     def snapshot(self) -> dict[str, Any]:
         """Numbers, and what is not acknowledged yet."""
-        waiting = [[*key, int(note.kind), list(note.to), note.body] for key, note in self.unacknowledged.items()]
-        told, taken = ([list(pair) for pair in numbers.items()] for numbers in (self._told, self._taken))
-        return {"told": told, "waiting": waiting, "taken": taken}
+        waiting = [[*key, encode(told.note), told.slot] for key, told in self.unacknowledged.items()]
+        taken = [[source, t.highest, t.bits.to_bytes(WINDOW // 8, "little")] for source, t in self._taken.items()]
+        last, newest = ([list(pair) for pair in numbers.items()] for numbers in (self._last, self._newest))
+        return {"last": last, "waiting": waiting, "taken": taken, "newest": newest}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
-        self._told, self._taken = dict(data["told"]), dict(data["taken"])
+        self._last, self._newest = dict(data["last"]), dict(data["newest"])
+        self._taken = {
+            source: Taken(highest, int.from_bytes(bits, "little")) for source, highest, bits in data["taken"]
+        }
         self.unacknowledged = {
-            (receiver, number): Note(tuple(to), Kind(kind), body)
-            for receiver, number, kind, to, body in data["waiting"]
+            (receiver, number): Told(decode(note, type=Note), slot) for receiver, number, note, slot in data["waiting"]
         }
 
     def _numbered(self, note: Note, slot: int) -> Note:
-        (receiver,) = note.to
-        number = max(self._told.get(receiver, 0) + 1, slot + 1)
-        self._told[receiver] = number
-        if note.kind == Kind.WEIGHTS:  # newer ones take the place of those that were not acknowledged
-            self.unacknowledged = {key: n for key, n in self.unacknowledged.items() if key[0] != receiver}
-        numbered = Note(note.to, note.kind, _number.pack(number) + note.body, note.payload_bits, note.link)
-        self.unacknowledged[receiver, number] = numbered
+        (to,) = note.to
+        receiver = self._trainer if to == TRAINER else to
+        number = max(self._last.get(receiver, 0) + 1, slot + 1)
+        self._last[receiver] = number
+        self._give_up(receiver, number, note.kind)
+        numbered = structs.replace(note, body=_number.pack(number) + note.body)
+        self.unacknowledged[receiver, number] = Told(numbered, slot)
         return numbered
 
-    def _acknowledged(self, letter: Letter) -> None:
-        """A note was taken. Agents tell the trainer as TRAINER; it answers by its index."""
-        number: int = _number.unpack(letter.body)[0]
-        self.unacknowledged.pop((letter.source, number), None)
-        self.unacknowledged.pop((TRAINER, number), None)
+    def _give_up(self, receiver: int, number: int, kind: Kind) -> None:
+        """Forget what need not be told again when a note of this number and kind is."""
+        for key, told in list(self.unacknowledged.items()):
+            replaced = kind == told.note.kind == Kind.WEIGHTS
+            if key[0] == receiver and (replaced or key[1] <= number - WINDOW):
+                del self.unacknowledged[key]
 
-    def _opened(self, letter: Letter) -> list[Letter]:
-        """The letter without its number, unless it was taken before. A node that starts anew takes everything."""
+    def _due(self, slot: int) -> Iterator[Note]:
+        for key, told in self.unacknowledged.items():
+            if slot - told.slot >= self._resend_after:
+                again = structs.replace(told.note, attempt=told.note.attempt + 1)
+                self.unacknowledged[key] = Told(again, slot)
+                yield again
+
+    def _takes(self, letter: Letter) -> bool:
+        """Whether the policy is given the letter. A node that starts anew takes everything."""
         number: int = _number.unpack_from(letter.body)[0]
-        if number <= self._taken.get(letter.source, 0):
-            return []
-        self._taken[letter.source] = number
-        return [Letter(letter.source, letter.kind, letter.slot, letter.turn, letter.body[_number.size :])]
+        if letter.kind == Kind.HISTORY:
+            return self._taken.setdefault(letter.source, Taken()).take(number)
+        is_newer = number > self._newest.get(letter.source, 0)
+        if is_newer:
+            self._newest[letter.source] = number
+        return is_newer

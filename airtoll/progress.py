@@ -9,6 +9,7 @@ from rich.progress import Progress as Bar
 
 from controller.run_folder import event_line
 from controller.schedule import phase_at, spans
+from protocol import kinds
 from protocol.plan import PhasePlan
 from protocol.telemetry import Event, Progress, Scalars, Telemetry, Window
 
@@ -32,7 +33,7 @@ class Figures:
         match telemetry:
             case Window():
                 self._reward = _reward(telemetry)
-            case Scalars(_, "trainer", scalars):
+            case Scalars(_, kinds.TRAINER_NAME, scalars):
                 self._trained |= scalars
             case _:
                 pass

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from controller.run_folder import TOLD, Scalar
 from controller.schedule import played
-from protocol.kinds import Kind
+from protocol.kinds import TRAINER_NAME, Kind
 from protocol.plan import PhasePlan
 
 Tolls = Mapping[str, Mapping[str, int]]
@@ -77,7 +77,7 @@ def over_phases(by_phase: Mapping[str, Tolls], phases: Iterable[str]) -> dict[st
 
 def weights(scalars: Iterable[Scalar]) -> str | None:
     """One line: which weights the agents had in the end. None for a run whose trainer told none."""
-    newest = {scalar.name: scalar.value for scalar in scalars if scalar.node == "trainer"}
+    newest = {scalar.name: scalar.value for scalar in scalars if scalar.node == TRAINER_NAME}
     if "version" not in newest:
         return None
     return f"weights: version {newest['version']:,.0f} after {newest.get('updates', 0):,.0f} updates"

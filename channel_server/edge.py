@@ -15,6 +15,7 @@ from channel_server.frames import Frames
 from channel_server.seats import Peer
 from channel_server.worlds.contract import World
 from protocol.fingerprint import fingerprint
+from protocol.kinds import TRAINER_NAME
 from protocol.plan import RunPlan
 from protocol.telemetry import INTERRUPT, TELEMETRY_EVERY_S, Event, Listening, Progress, Telemetry
 from protocol.transports.router import Router
@@ -135,7 +136,7 @@ class Edge:
             case "ending":
                 return GOODBYE_PATIENCE_S
             case _:
-                trainer = self._core.awaited == ["trainer"]
+                trainer = self._core.awaited == [TRAINER_NAME]
                 return self._loss.trainer_lost_after_s if trainer else self._loss.lost_after_s
 
     def _note_stage(self, before: str) -> None:

@@ -1,6 +1,7 @@
 """What a node is told of its run when it takes its place."""
 
 from channel_server.worlds.contract import World
+from protocol.kinds import TRAINER_NAME
 from protocol.messages import NodeSpaces, Welcome
 from protocol.plan import RunPlan
 from protocol.spaces import Space
@@ -8,7 +9,7 @@ from protocol.spaces import Space
 
 def names(world: World) -> list[str]:
     """All names by node index: agents, the trainer, the network's parties."""
-    return [*world.agents, "trainer", *world.parties]
+    return [*world.agents, TRAINER_NAME, *world.parties]
 
 
 def welcome(plan: RunPlan, world: World, node: int) -> Welcome:

@@ -22,20 +22,33 @@ def trainer_policy(welcome: Welcome) -> NodePolicy:
     return scheme.cloud(welcome, params)
 
 
+_PATIENCE = 10  # tellings of a history, after which its slots are learnt without
+_WAITING_SLOTS = 1000  # how long rows wait at least for an agent of which nothing is heard
+
+
 class LearningTrainer(NodePolicy):
-    """Joins histories by slot, has its learner learn, tells each agent its weights."""
+    """Joins histories by slot, has its learner learn, tells each agent its weights.
+
+    Stale rule: a slot is learnt from when everybody's row of it has come, also after later ones. What is missing is
+    waited for as long as it takes to tell it `_PATIENCE` times, then its slot is forgotten. Asked without news, so that
+    it can tell again what was not acknowledged, the trainer does nothing.
+    """
 
     def __init__(self, welcome: Welcome, training: Training) -> None:
         self._agents = range(welcome.agents)
         self._training = training
         self._learner: Learner = training.learner()
-        self._joiner = Joiner(training.layouts)
+        patience = _PATIENCE * welcome.resend_after_slots
+        most = _WAITING_SLOTS + patience + training.most_slots_untold
+        self._joiner = Joiner(training.layouts, patience_slots=patience, most_slots=most)
         self._updates = 0
         self._version = 0
         self._told_at = -training.push_every_slots  # the slot at which weights were last told
         self._behind = False  # has learnt since
 
     def answer(self, now: Moment) -> Answer:
+        if not now.inbox:
+            return NOTHING
         news = self._absorb(now)
         scalars = self._learn() if news and now.phase == "train" else {}
         due = now.slot >= self._told_at + self._training.push_every_slots or now.phase == "eval"
@@ -62,7 +75,7 @@ class LearningTrainer(NodePolicy):
         self._updates, self._version, self._told_at, self._behind = data["counts"]
 
     def _absorb(self, now: Moment) -> bool:
-        """Whether there was anything new; a turn for acknowledgements alone teaches nothing."""
+        """Whether a slot is complete that was not."""
         for letter in now.inbox:
             if letter.kind == Kind.HISTORY:
                 self._joiner.add(letter.source, letter.body)

@@ -28,3 +28,5 @@ class LinkClass(IntEnum):
 # Symbolic destinations of a note, resolved by the relay.
 NEIGHBOURS = -1  # a broadcast: charged once on the air, copied once per receiver on wires
 TRAINER = -2
+
+TRAINER_NAME = "trainer"  # of the node that has the index after the agents'

@@ -92,13 +92,15 @@ class Learner(Protocol):
 
 
 class Training(NamedTuple):
-    """How a scheme learns. `learner` builds it, torch and all; `layouts`: what each agent's histories are made of."""
+    """How a scheme learns. `learner` builds it, torch and all; `layouts`: what each agent's histories are made of;
+    `most_slots_untold`: of how many slots an agent tells nothing at most, between two histories."""
 
     learner: Callable[[], Learner]
     layouts: list[Layout]
     updates_per_turn: int
     push_every_slots: int
     precision: Precision
+    most_slots_untold: int
 
 
 @dataclass(frozen=True)

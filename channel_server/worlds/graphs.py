@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from protocol.kinds import TRAINER_NAME
+
 _KEYS = ("agents", "conflicts")
 _MOST_OWN = 127  # local indices are 8-bit integers in actions
 _LARGEST_ID = 65_535  # ids are 16-bit integers in notes
@@ -103,7 +105,7 @@ def _agents(data: Any, source: str) -> dict[str, tuple[int, ...]]:
     if not isinstance(data, dict) or not data:
         _refuse(source, "agents", data, "write one line per agent, such as 'ap1: [1, 2]'")
     for name in data:
-        if not isinstance(name, str) or not name.replace("-", "_").isidentifier() or name == "trainer":
+        if not isinstance(name, str) or not name.replace("-", "_").isidentifier() or name == TRAINER_NAME:
             _refuse(source, "agents", name, "name an agent by letters, digits and '-', such as 'ap1'")
     return {name: _own(own, f"agents.{name}", source) for name, own in data.items()}
 

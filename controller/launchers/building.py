@@ -7,6 +7,7 @@ import msgspec
 from agent_node.core import BuildPolicy, agent_policy
 from channel_server.worlds.contract import World, WorldEntry
 from controller.trainer import trainer_policy
+from protocol.kinds import TRAINER_NAME
 from protocol.plan import RunPlan
 
 
@@ -18,9 +19,9 @@ def build_world(plan: RunPlan) -> World:
 
 def policy_builder(name: str) -> BuildPolicy:
     """Who builds the policy of the node of this name."""
-    return trainer_policy if name == "trainer" else agent_policy
+    return trainer_policy if name == TRAINER_NAME else agent_policy
 
 
 def node_names(plan: RunPlan, world: World) -> list[str]:
     """Who has to sit before the run begins: the agents, and the trainer if the scheme has one."""
-    return [*world.agents, *(["trainer"] if plan.choreography.has_trainer else [])]
+    return [*world.agents, *([TRAINER_NAME] if plan.choreography.has_trainer else [])]

@@ -20,7 +20,7 @@ from protocol.params import param
 from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
 from schemes.li2020.cell import Cell, cell_of
 from schemes.li2020.experience import Experience
-from schemes.li2020.pair import VIEW, Exploration, OwnTrainer, Pair, layout_of
+from schemes.li2020.pair import VIEW, Exploration, Histories, OwnTrainer, Pair, layout_of
 from schemes.parts.history import Joint
 from schemes.parts.weights import Precision
 
@@ -45,7 +45,7 @@ CARD = Card(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dqn:
+class Dqn(Histories):
     """How DQN learns."""
 
     learns_at: Literal["node", "trainer"] = param("node", "where the learner lives", source="ours")
@@ -96,11 +96,11 @@ def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
     """A pair that learns by itself, or tells the trainer."""
     exploration = Exploration(params.epsilon, 0.0)
     if params.learns_at == "trainer":
-        return Pair(welcome, exploration, params.upload_every_slots)
+        return Pair(welcome, exploration, params)
     experience = Experience(cell_of(welcome), welcome.views[VIEW])
     learner = _learner(params, cell_of(welcome), experience, welcome.seed, [welcome.index])
     own = OwnTrainer(learner, layout_of(welcome), params.updates_per_upload)
-    return Pair(welcome, exploration, params.upload_every_slots, own)
+    return Pair(welcome, exploration, params, own)
 
 
 def training(welcome: Welcome, params: Dqn) -> Training:
@@ -112,6 +112,7 @@ def training(welcome: Welcome, params: Dqn) -> Training:
         updates_per_turn=params.updates_per_upload,
         push_every_slots=params.push_every_slots,
         precision=params.weights,
+        most_slots_untold=params.most_slots_untold,
     )
 
 

@@ -11,23 +11,28 @@ the cell's total reward most is placed, until all are placed or nothing raises i
 is eq. (5-7) summed over the placed pairs: what a newcomer takes from the pairs and the CUE already there is counted.
 All at full power. Moving single pairs afterwards was tried and adds less than 0.3 % (N = 10, 20; both intercepts).
 
-Stale rule: of what did not arrive in this slot the cloud holds the last it heard, whatever its age; a CUE never heard
-counts as in outage, a pair never heard as worth nothing. A pair that is told nothing keeps its last RB.
+Stale rules: hold. The cloud places by the newest gains of each receiver, by when they were told, however late they
+came. A CUE never heard counts as in outage, a pair never heard as worth nothing; so does one whose newest gains are
+older than `oldest_slots`. A pair does what the newest decision says, whatever slot it was meant for, until a newer one
+comes; it is silent before the first.
 """
 
 from dataclasses import dataclass
 from math import ceil, log2
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge
 
 from protocol.choreography import Choreography, agents_act, agents_exchange, network_tells, trainer_decides
 from protocol.kinds import Kind
-from protocol.messages import Letter, Note, Welcome
+from protocol.messages import Note, Welcome
+from protocol.params import param
 from protocol.spaces import Records
-from schemes.contract import NOTHING, Answer, Card, Moment, NodePolicy, NoParams, Scheme, to_trainer
+from schemes.contract import NOTHING, Answer, Card, Moment, NodePolicy, Scheme, to_trainer
 from schemes.li2020.cell import Cell, Choices, cell_of
+from schemes.parts.held import Held
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -47,51 +52,72 @@ CARD = Card(
 )
 
 
+@dataclass(frozen=True)
+class GreedyCentral:
+    oldest_slots: Annotated[int, Ge(0)] | None = param(
+        None, "a receiver whose gains are older counts as never heard; none: any age", unit="slots", source="ours"
+    )
+
+
 class Teller(NodePolicy):
     """A pair: tells what its receiver measures, does what it is told."""
 
-    def __init__(self, welcome: Welcome, params: NoParams) -> None:
+    def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
         cell = cell_of(welcome)
         self._rbs, self._choose = cell.rbs, Choices(cell, welcome.action)
+        self._told = Held(Kind.DECISION)
 
     def answer(self, now: Moment) -> Answer:
+        self._told.hear(now.inbox)  # what comes late comes before the exchange
         if now.step == "exchange":
             return Answer(notes=(to_trainer(Kind.CSI, _linear_gains(now.measurement)),))
-        told = [letter.body for letter in now.inbox if letter.kind == Kind.DECISION]
-        if not told:
+        decisions = self._told.at(now.slot)
+        if not decisions:
             return NOTHING
-        rb = np.frombuffer(told[-1], _rb_dtype(self._rbs)).astype(np.int64)
+        rb = np.frombuffer(decisions[0].body, _rb_dtype(self._rbs)).astype(np.int64)
         return Answer(self._choose(rb))
+
+    def begin_episode(self, episode: int) -> None:
+        self._told.forget()
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"told": self._told.snapshot()}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        self._told.restore(data["told"])
 
 
 class Placer(NodePolicy):
-    """The BS/cloud: holds the newest gains each receiver told, linear; zero for who was never heard."""
+    """The BS/cloud: holds the newest gains each receiver told."""
 
-    def __init__(self, welcome: Welcome, params: NoParams) -> None:
-        cell, replicas = cell_of(welcome), welcome.replicas
-        n, k = cell.pairs, cell.rbs
-        self._cell = cell
+    def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
+        self._cell, self._replicas = cell_of(welcome), welcome.replicas
         self._first_cue = welcome.names.index("cue-0")
-        self._at_pairs = np.zeros((n, replicas, n + 1, k), np.float32)  # [rx, E, tx and last the BS, RB]
-        self._at_cues = np.zeros((k, replicas, n + 1), np.float32)  # [CUE, E, tx and last the BS]
+        self._told = Held(Kind.CSI, params.oldest_slots)
 
     def answer(self, now: Moment) -> Answer:
-        for letter in now.inbox:
-            if letter.kind == Kind.CSI:
-                self._hear(letter)
-        gains = Gains.of(self._cell, self._at_pairs.astype(float), self._at_cues.astype(float))
-        return Answer(notes=self._decisions(place(gains)))
+        self._told.hear(now.inbox)
+        return Answer(notes=self._decisions(place(self._gains(now.slot))))
+
+    def begin_episode(self, episode: int) -> None:
+        self._told.forget()
 
     def snapshot(self) -> dict[str, Any]:
-        return {"at_pairs": self._at_pairs.copy(), "at_cues": self._at_cues.copy()}
+        return {"told": self._told.snapshot()}
 
     def restore(self, data: dict[str, Any]) -> None:
-        self._at_pairs, self._at_cues = data["at_pairs"], data["at_cues"]
+        self._told.restore(data["told"])
 
-    def _hear(self, letter: Letter) -> None:
-        by_pair = letter.source < self._cell.pairs
-        heard = self._at_pairs[letter.source] if by_pair else self._at_cues[letter.source - self._first_cue]
-        heard[...] = np.frombuffer(letter.body, "<f4").reshape(heard.shape)
+    def _gains(self, slot: int) -> "Gains":
+        """As they are known, linear; zero for who was never heard."""
+        n, k = self._cell.pairs, self._cell.rbs
+        at_pairs = np.zeros((n, self._replicas, n + 1, k))  # [rx, E, tx and last the BS, RB]
+        at_cues = np.zeros((k, self._replicas, n + 1))  # [CUE, E, tx and last the BS]
+        for letter in self._told.at(slot):
+            by_pair = letter.source < n
+            heard = at_pairs[letter.source] if by_pair else at_cues[letter.source - self._first_cue]
+            heard[...] = np.frombuffer(letter.body, "<f4").reshape(heard.shape)
+        return Gains.of(self._cell, at_pairs, at_cues)
 
     def _decisions(self, rb: Indices) -> tuple[Note, ...]:
         bits = len(rb) * ceil(log2(self._cell.rbs + 1))  # an RB, or silence
@@ -187,8 +213,8 @@ def _rb_dtype(rbs: int) -> str:
     return "i1" if rbs <= 127 else "<i2"
 
 
-def choreography(_params: NoParams) -> Choreography:
+def choreography(_params: GreedyCentral) -> Choreography:
     return Choreography((agents_exchange(view="csi"), network_tells("cue_csi"), trainer_decides(), agents_act()))
 
 
-SCHEME = Scheme(CARD, choreography, Teller, Placer)
+SCHEME = Scheme(CARD, choreography, Teller, Placer, GreedyCentral)

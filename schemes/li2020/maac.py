@@ -22,7 +22,7 @@ from protocol.params import param
 from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
 from schemes.li2020.cell import Cell, cell_of
 from schemes.li2020.experience import Experience
-from schemes.li2020.pair import VIEW, Exploration, Pair, layout_of
+from schemes.li2020.pair import VIEW, Exploration, Histories, Pair, layout_of
 from schemes.parts.history import Joint
 from schemes.parts.weights import Precision
 
@@ -34,7 +34,7 @@ CARD = Card(
     worlds=("d2d_underlay",),
     sees="s_i: own_gain_db, bs_gain_db (to the transmitter), interference_dbm (slot before), last_rb: [4K] or [K + 3]; "
     "own SINR of the slot before for the reward",
-    tells="in training: its history to the BS every upload_every_slots (18 + 12 K bytes per slot in layout per_rb); "
+    tells="in training: its history to the BS, see upload (18 + 12 K bytes per slot in layout per_rb); "
     "it is told 1 outage bit per slot and its weights every push_every_slots, each acknowledged by 4 bytes; in "
     "evaluation nothing, once the last of training has arrived",
     deviations=(
@@ -44,7 +44,8 @@ CARD = Card(
         "3. both gradients of an update are taken before either step",
         "4. exploration, batch, update and upload rates are ours: the paper gives none",
         "5. the reward needs the cellular user's SINR: the BS tells one outage bit per pair and slot",
-        "6. histories go up every so many slots, not when the channel is good",
+        "6. histories go up every so many slots (upload: every); the paper has them go up when the channel is good, "
+        "and what is good is ours (upload: good)",
         "7. rewards are centred on each pair's mean so far (Naik et al., RLC 2024)",
     ),
     reproduces="fig. 6-9 (L1-L5): see docs/reproduction/li2020.md",
@@ -53,7 +54,7 @@ CARD = Card(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Maac:
+class Maac(Histories):
     """How MAAC learns. Defaults are the paper's where it speaks."""
 
     upload_every_slots: Annotated[int, Ge(1), Le(10_000)] = param(10, "slots between a pair's histories", source="ours")
@@ -115,7 +116,7 @@ class AtTheCloud:
 
 def pair(welcome: Welcome, params: Maac) -> NodePolicy:
     """A pair of MAAC or NAAC."""
-    return Pair(welcome, Exploration(params.epsilon, params.exploration_temperature), params.upload_every_slots)
+    return Pair(welcome, Exploration(params.epsilon, params.exploration_temperature), params)
 
 
 def training(welcome: Welcome, params: Maac) -> Training:
@@ -141,6 +142,7 @@ def training_with(welcome: Welcome, params: Maac, others: Callable[[int], list[l
         updates_per_turn=params.updates_per_upload,
         push_every_slots=params.push_every_slots,
         precision=params.weights,
+        most_slots_untold=params.most_slots_untold,
     )
 
 

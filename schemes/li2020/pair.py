@@ -2,26 +2,64 @@
 
 In warmup it draws RBs uniformly; in training it explores; in evaluation it takes the best choice and tells nothing.
 The reward is the pair's own to compute: from the SINR its receiver measured and the BS's outage bit (eq. 5-7).
+
+Stale rules. What came of a slot waits for its bit, which may come up to `feedback_patience_slots` late; without one the
+row is told, but not valid. Evaluation and the end of the run wait for nothing. Weights are held: a pair acts by those
+told last, whatever comes in which order.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Le
 
 from protocol.kinds import Kind
-from protocol.messages import Note, Welcome
+from protocol.messages import Letter, Note, Welcome
+from protocol.params import param
 from protocol.spaces import Records
 from schemes.contract import Answer, Learner, Moment, NodePolicy, to_trainer
 from schemes.li2020.cell import Cell, Choices, Standardiser, cell_of
+from schemes.li2020.uploads import MOST_INTERVALS, Every, Uploads, WhenGood
+from schemes.parts.held import Newest
 from schemes.parts.history import VALID, HistoryWriter, Joiner, Layout
 from schemes.parts.numpy_nets import Mlp, Weights
 from schemes.parts.weights import read_weights
 
 VIEW = "experience"
 _REPORT_EVERY_SLOTS = 100  # a node that learns by itself does not fill the telemetry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histories:
+    """How a pair keeps its history, and when it tells it."""
+
+    upload_every_slots: Annotated[int, Ge(1), Le(10_000)]
+    upload: Literal["every", "good"] = param(
+        "every",
+        "every: a history every upload_every_slots; good: once so many have passed when the gain to the BS is good, "
+        "after four times as many in any case",
+        source="ours; sec. III-C has 'good condition'",
+    )
+    upload_quantile: Annotated[float, Ge(0), Le(1)] = param(
+        0.7, "the gain is good from this quantile of the last 100 slots on", source="ours"
+    )
+    feedback_patience_slots: Annotated[int, Ge(0), Le(1000)] = param(
+        0, "how much later than the next slot an outage bit may come", unit="slots", source="ours"
+    )
+
+    @property
+    def most_slots_untold(self) -> int:
+        """Of how many slots a pair tells nothing at most, between two histories."""
+        return self.feedback_patience_slots + self.upload_every_slots * (MOST_INTERVALS if self.upload == "good" else 1)
+
+    def uploads(self) -> Uploads:
+        """The rule by which a pair tells its rows, at its beginning."""
+        if self.upload == "good":
+            return WhenGood(self.upload_every_slots, self.upload_quantile)
+        return Every(self.upload_every_slots)
 
 
 def layout_of(welcome: Welcome, agent: int | None = None) -> Layout:
@@ -46,41 +84,59 @@ class Exploration:
         return np.where(uniform < self.epsilon, other, best)
 
 
+class Open(NamedTuple):
+    """A row that waits for the BS's bit: `rate` [E] and `state` [E] were measured in the slot after `slot`."""
+
+    slot: int
+    action: Records
+    version: int
+    rate: npt.NDArray[np.float32]
+    state: Records
+
+
 class OwnTrainer:
     """The trainer's part, played by a node for itself: the same history, joined and learnt from without being told."""
 
     def __init__(self, learner: Learner, layout: Layout, updates: int) -> None:
         self._learner = learner
         self._joiner = Joiner([layout])
-        self._updates = updates
+        self._updates, self._done = updates, 0
 
-    def take(self, body: bytes, phase: str) -> tuple[dict[str, float], Weights | None]:
-        """What the learner says of its updates, and the weights to act by from the next slot on, if it has learnt."""
+    def absorb(self, body: bytes) -> None:
+        """A history."""
         self._joiner.add(0, body)
         for joint in self._joiner.take():
             self._learner.absorb(joint)
-        scalars = self._learner.learn(self._updates) if phase == "train" else {}
-        return scalars, self._learner.weights(0) if scalars else None
+
+    def learn(self) -> tuple[Mapping[str, float], Weights | None]:
+        """Figures of the updates, with the sum of them all, and the weights to act by from the next slot on; nothing
+        and None while there is too little to learn from."""
+        scalars = self._learner.learn(self._updates)
+        if not scalars:
+            return {}, None
+        self._done += self._updates
+        return scalars | {"updates": self._done}, self._learner.weights(0)
 
     def snapshot(self) -> dict[str, Any]:
         """All that learning depends on."""
-        return {"learner": self._learner.save(), "joiner": self._joiner.snapshot()}
+        return {"learner": self._learner.save(), "joiner": self._joiner.snapshot(), "updates": self._done}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self._learner.load(data["learner"])
         self._joiner.restore(data["joiner"])
+        self._done = data["updates"]
 
 
 class Pair(NodePolicy):
-    """Acts, keeps its history, and every `upload_every_slots` tells it to the trainer, or to its `own`.
+    """Acts, keeps its history, and tells it to the trainer, or to its `own`, when it is due.
 
-    `net`, `version`: what it acts by. `_acted`: slot, action and weights version of its last choice, until what came of
-    it is known.
+    `net`, `version`: what it acts by. `_acted`: slot, action and weights version of its last choice, until the slot
+    after; `_open` rows then wait for `_bits`, by slot.
     """
 
     def __init__(
-        self, welcome: Welcome, exploration: Exploration, upload_every_slots: int, own: OwnTrainer | None = None
+        self, welcome: Welcome, exploration: Exploration, histories: Histories, own: OwnTrainer | None = None
     ) -> None:
         self._own = own
         self._cell: Cell = cell_of(welcome)
@@ -88,24 +144,27 @@ class Pair(NodePolicy):
         self._standardise = Standardiser(self._cell, welcome.views[VIEW])
         self._replicas = welcome.replicas
         self._exploration = exploration
-        self._upload_every = upload_every_slots
+        self._uploads, self._patience = histories.uploads(), histories.feedback_patience_slots
         self._history = HistoryWriter(layout_of(welcome))
         self._acted: tuple[int, Records, int] | None = None
+        self._open: list[Open] = []
+        self._bits: dict[int, bytes] = {}
+        self._weights = Newest(Kind.WEIGHTS)
+        self._report_at = 0  # slot
         self.version = 0
         self.net: Mlp | None = None
 
     def answer(self, now: Moment) -> Answer:
-        self._settle(now)
+        before = self._settle(now)
         self._take_weights(now)
         action = self._choose(self._choice(now))
         version = self.version
         notes, scalars = self._tell(now)
         self._acted = None if now.phase == "eval" else (now.slot, action, version)
-        return Answer(action, notes, scalars)
+        return Answer(action, before + notes, scalars)
 
     def close(self, now: Moment) -> tuple[Note, ...]:
-        self._settle(now)
-        return self._upload() if self._own is None else ()
+        return self._settle(now) + self._upload()
 
     def begin_episode(self, episode: int) -> None:
         self._acted = None
@@ -114,12 +173,19 @@ class Pair(NodePolicy):
         acted = None if self._acted is None else [self._acted[0], self._acted[1], self._acted[2]]
         weights = None if self.net is None else dict(self.net.weights)
         own = None if self._own is None else self._own.snapshot()
-        told = {"history": self._history.snapshot(), "acted": acted, "version": self.version}
-        return told | {"weights": weights, "own": own}
+        rows = {"history": self._history.snapshot(), "acted": acted, "open": [list(row) for row in self._open]}
+        told = {"bits": list(self._bits.items()), "uploads": self._uploads.snapshot(), "report_at": self._report_at}
+        heard = {"heard": self._weights.snapshot(), "version": self.version, "weights": weights}
+        return rows | told | heard | {"own": own}
 
     def restore(self, data: dict[str, Any]) -> None:
         self._history.restore(data["history"])
         self._acted = None if data["acted"] is None else tuple(data["acted"])
+        self._open = [Open(*row) for row in data["open"]]
+        self._bits = dict(data["bits"])
+        self._uploads.restore(data["uploads"])
+        self._report_at = data["report_at"]
+        self._weights.restore(data["heard"])
         self.version = data["version"]
         if data["weights"] is not None:
             self.load(data["weights"], self.version)
@@ -130,29 +196,48 @@ class Pair(NodePolicy):
         """Act by these weights from now on."""
         self.net, self.version = Mlp(weights), version
 
-    def _settle(self, now: Moment) -> None:
-        """Complete the row of the last choice, or begin a history; in evaluation nothing is kept."""
-        if self._acted is not None and self._acted[0] == now.slot - 1:
-            _, action, version = self._acted
-            reward, flags = self._reward(now)
-            self._history.add(action=action, reward=reward, version=version, flags=flags, state=now.measurement)
-        elif now.step == "act" and now.phase != "eval":
-            self._history.start(now.slot, now.measurement)
+    def _settle(self, now: Moment) -> tuple[Note, ...]:
+        """Complete the rows whose bits have come or will not, or begin a history after telling the one before; in
+        evaluation nothing is kept."""
+        acted, keeps = self._acted, now.step == "act" and now.phase != "eval"
+        goes_on = acted is not None and acted[0] == now.slot - 1
+        if acted is not None and goes_on:
+            rate = np.log2(1 + now.measurement["sinr"])
+            self._open.append(Open(*acted, rate, now.measurement))
+        self._hear(now.inbox)
+        self._write(now.slot - 1 - self._patience if goes_on and keeps else now.slot)
+        if goes_on or not keeps:
+            return ()
+        before = self._upload()
+        self._history.start(now.slot, now.measurement)
+        return before
 
-    def _reward(self, now: Moment) -> tuple[npt.NDArray[np.float32], int]:
-        """li2020 eq. (5-7), [E], and the row's flags: not valid if the BS's bit did not come."""
-        rate = np.log2(1 + now.measurement["sinr"])
-        bits = [x.body for x in now.inbox if x.kind == Kind.FEEDBACK and x.slot == now.slot - 1]
-        if not bits:
-            return rate, 0
-        outage = np.frombuffer(bits[-1], np.uint8).astype(bool)
-        return np.where(outage, np.float32(self._cell.negative_reward), rate), VALID
+    def _hear(self, inbox: list[Letter]) -> None:
+        """Bits of slots that wait for one."""
+        awaited = {row.slot for row in self._open}
+        self._bits |= {x.slot: x.body for x in inbox if x.kind == Kind.FEEDBACK and x.slot in awaited}
+
+    def _write(self, last: int) -> None:
+        """In the order of slots: rows that have their bit, and those up to slot `last` without."""
+        while self._open and (self._open[0].slot <= last or self._open[0].slot in self._bits):
+            row = self._open.pop(0)
+            reward, flags = self._reward(row)
+            self._history.add(action=row.action, reward=reward, version=row.version, flags=flags, state=row.state)
+
+    def _reward(self, row: Open) -> tuple[npt.NDArray[np.float32], int]:
+        """li2020 eq. (5-7), [E], and the row's flags: not valid if the BS's bit did not come, or if on the air was not
+        what the pair chose, because its answer came too late."""
+        bit = self._bits.pop(row.slot, None)
+        if bit is None:
+            return row.rate, 0
+        outage = np.frombuffer(bit, np.uint8).astype(bool)
+        on_air = bool((row.state["last_rb"] == row.action["rb"]).all())
+        return np.where(outage, np.float32(self._cell.negative_reward), row.rate), VALID if on_air else 0
 
     def _take_weights(self, now: Moment) -> None:
-        for letter in now.inbox:
-            if letter.kind == Kind.WEIGHTS:
-                version, weights = read_weights(letter.body)
-                self.load(weights, version)
+        for letter in self._weights.take(now.inbox):
+            version, weights = read_weights(letter.body)
+            self.load(weights, version)
 
     def _choice(self, now: Moment) -> npt.NDArray[np.int64]:
         if self.net is None or now.phase == "warmup":
@@ -163,14 +248,31 @@ class Pair(NodePolicy):
         return self._exploration.choose(outputs, now.rng())
 
     def _tell(self, now: Moment) -> tuple[tuple[Note, ...], Mapping[str, float]]:
-        """The history when it is due: to the trainer as a note, or to one's own."""
-        due = self._history.rows and (now.slot % self._upload_every == 0 or now.phase == "eval")
-        if self._own is None or not due:
-            return self._upload() if due else (), {}
-        scalars, weights = self._own.take(self._history.take(), now.phase)
+        """The history when it is due. One's own then learns, in training, and says what of it at times."""
+        due = self._uploads.due(now, self._history.rows) or now.phase == "eval"
+        if not (due and self._history.rows):
+            return (), {}
+        notes = self._upload()
+        if self._own is None or now.phase != "train":
+            return notes, {}
+        scalars, weights = self._own.learn()
         if weights is not None:
             self.load(weights, self.version + 1)
-        return (), scalars if now.slot % _REPORT_EVERY_SLOTS == 0 else {}
+        return notes, self._reported(now.slot, scalars)
 
     def _upload(self) -> tuple[Note, ...]:
-        return (to_trainer(Kind.HISTORY, self._history.take()),) if self._history.rows else ()
+        """What has not been told: a note to the trainer, or nothing that travels."""
+        if not self._history.rows:
+            return ()
+        body = self._history.take()
+        if self._own is None:
+            return (to_trainer(Kind.HISTORY, body),)
+        self._own.absorb(body)
+        return ()
+
+    def _reported(self, slot: int, scalars: Mapping[str, float]) -> Mapping[str, float]:
+        """Once in so many slots."""
+        if not scalars or slot < self._report_at:
+            return {}
+        self._report_at = slot - slot % _REPORT_EVERY_SLOTS + _REPORT_EVERY_SLOTS
+        return scalars

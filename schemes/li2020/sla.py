@@ -6,8 +6,10 @@ Every pair keeps a probability per RB, at first 1 / K, and draws its RB from it.
     p <- p + b u (e_a - p)                                        linear reward-inaction
 
 I is what its receiver heard on its RB besides its own signal: other pairs and the BS. The bit comes from the BS after
-the slot and is the only note. A bit that comes late rewards the RB of the slot it speaks of; a lost one teaches
-nothing.
+the slot and is the only note.
+
+Stale rule: nothing is held. A bit that comes late rewards the RB of the slot it speaks of, if that is no more than 64
+slots ago; a lost one teaches nothing, a repeated one nothing more.
 """
 
 from dataclasses import dataclass

@@ -110,41 +110,61 @@ class Joint(NamedTuple):
 
 
 class Joiner:
-    """Joins the agents' histories by slot: what all have told of is handed out, in order, once."""
+    """Joins the agents' histories by slot: what all have told of is handed out once, in the order of slots.
 
-    def __init__(self, layouts: list[Layout]) -> None:
+    A slot that is complete late is handed out late, after later ones. What is not complete is forgotten, and what comes
+    of it then is ignored, when it lies `patience_slots` behind the newest slot that was complete (0: at once), or
+    `most_slots` behind the newest of which anybody told: so that little is kept while nobody hears of some agent.
+    """
+
+    def __init__(self, layouts: list[Layout], *, patience_slots: int = 0, most_slots: int = _MOST_ROWS) -> None:
         self._layouts = layouts
+        self._patience, self._most = patience_slots, most_slots
         self._states: list[dict[int, Records]] = [{} for _ in layouts]
         self._rows: list[dict[int, npt.NDArray[Any]]] = [{} for _ in layouts]
+        self._newest = self._forgotten = -1  # slots: the newest that anybody told of, and all up to which is forgotten
+
+    @property
+    def rows(self) -> int:
+        """Rows that are kept, of all agents."""
+        return sum(map(len, self._rows))
 
     def add(self, agent: int, body: bytes) -> None:
         """A history note of an agent."""
         chunk = read_chunk(body, self._layouts[agent])
+        rows, states = self._rows[agent], self._states[agent]
         if chunk.first_state is not None:
-            self._states[agent][chunk.first_slot] = chunk.first_state
+            states[chunk.first_slot] = chunk.first_state
         for slot, row in enumerate(chunk.rows, chunk.first_slot):
-            self._rows[agent][slot] = row
-            self._states[agent][slot + 1] = row["state"]
+            rows[slot], states[slot + 1] = row, row["state"]
+        self._newest = max(self._newest, chunk.first_slot + len(chunk.rows) - 1)
+        self._forget(agent)
 
     def take(self) -> Iterator[Joint]:
-        """All runs of slots of which every agent has told; what lies before them will never be complete."""
+        """All runs of slots that every agent has told of by now."""
         complete = sorted(slot for slot in self._rows[0] if self._is_complete(slot))
         for first, last in _runs(complete):
             yield self._joined(first, last)
-        if complete:
-            self._forget(complete[-1])
+        for rows in self._rows:
+            for slot in complete:
+                del rows[slot]
+        newest_complete = complete[-1] if complete else -1
+        self._forgotten = max(self._forgotten, newest_complete - self._patience, self._newest - self._most)
+        for agent in range(len(self._layouts)):
+            self._forget(agent)
 
     def snapshot(self) -> dict[str, Any]:
         """Rows of slots that are not complete."""
         states = [[[slot, state.tobytes()] for slot, state in each.items()] for each in self._states]
         rows = [[[slot, row.tobytes()] for slot, row in each.items()] for each in self._rows]
-        return {"states": states, "rows": rows}
+        return {"states": states, "rows": rows, "slots": [self._newest, self._forgotten]}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         for agent, layout in enumerate(self._layouts):
             self._states[agent] = {s: np.frombuffer(raw, layout.state) for s, raw in data["states"][agent]}
             self._rows[agent] = {s: np.frombuffer(raw, layout.row)[0] for s, raw in data["rows"][agent]}
+        self._newest, self._forgotten = data["slots"]
 
     def _is_complete(self, slot: int) -> bool:
         return all(slot in rows and slot in states for rows, states in zip(self._rows, self._states, strict=True))
@@ -160,13 +180,11 @@ class Joiner:
             flags=np.stack([agent_rows["flags"] for agent_rows in rows], axis=-1),
         )
 
-    def _forget(self, last: int) -> None:
-        """The state after the last slot is kept: the next history may go on from it."""
-        for rows, states in zip(self._rows, self._states, strict=True):
-            for slot in [slot for slot in rows if slot <= last]:
-                del rows[slot]
-            for slot in [slot for slot in states if slot <= last]:
-                del states[slot]
+    def _forget(self, agent: int) -> None:
+        """All up to the last slot forgotten. The state after it is kept: the next history may go on from it."""
+        for kept in (self._rows[agent], self._states[agent]):
+            for slot in [slot for slot in kept if slot <= self._forgotten]:
+                del kept[slot]
 
 
 def _runs(slots: list[int]) -> Iterator[tuple[int, int]]:

@@ -18,16 +18,19 @@ in E for the chosen n, as in the authors' code; a later choice may then lie in E
 drops conflicts of either direction, as the text says. Dropping only the out-neighbours gives 2.02 / 2.54 / 3.62. An
 agent's other devices are dropped with either, for it has one device per subband.
 
-The agents tell the trainer their queue lengths, the trainer tells each agent its device. Stale rules: the trainer holds
-the last lengths that it was told, an agent its last action.
+The agents tell the trainer their queue lengths, the trainer tells each agent its device. Stale rules: hold. For the
+trainer an agent's queues are those of its newest note, by when it was told, however late that came; empty before its
+first word, and once that note is older than `oldest_slots`. An agent does what the newest decision says, whatever
+slot it was meant for, until a newer one comes; it is silent before the first.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge
 
 from protocol.choreography import Choreography, agents_act, agents_exchange, trainer_decides
 from protocol.kinds import Kind
@@ -35,6 +38,7 @@ from protocol.messages import Note, Welcome
 from protocol.params import param
 from protocol.spaces import Space
 from schemes.contract import NOTHING, Answer, Card, Moment, NodePolicy, Scheme, to_trainer
+from schemes.parts.held import Held
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import WholeTopology, whole_topology
 
@@ -44,13 +48,17 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class GmsParams:
-    """Whom a chosen device disables."""
+    """Whom a chosen device disables, and which queues count."""
 
     drops: Literal["in_neighbours", "both"] = param(
         "in_neighbours",
         "in_neighbours: those that would spoil the chosen device; both: those that it would spoil, too",
         source="authors' code; text of IV-B",
     )
+    oldest_slots: Annotated[int, Ge(0)] | None = param(
+        None, "for the trainer an older word of an agent counts as empty queues; none: any age",
+        unit="slots", source="ours",
+    )  # fmt: skip
 
 
 class GmsAgent(NodePolicy):
@@ -58,12 +66,23 @@ class GmsAgent(NodePolicy):
 
     def __init__(self, action: Space, replicas: int) -> None:
         self._silence = action.empty(replicas)
+        self._told = Held(Kind.DECISION)
 
     def answer(self, now: Moment) -> Answer:
+        self._told.hear(now.inbox)  # what comes late comes before the exchange
         if now.step == "exchange":
             return Answer(notes=(to_trainer(Kind.CSI, encode_queues(now.measurement["tasks"])),))
-        decisions = [letter.body for letter in now.inbox if letter.kind == Kind.DECISION]
-        return Answer(self._on_all_subbands(decisions[-1])) if decisions else NOTHING
+        decisions = self._told.at(now.slot)
+        return Answer(self._on_all_subbands(decisions[0].body)) if decisions else NOTHING
+
+    def begin_episode(self, episode: int) -> None:
+        self._told.forget()
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"told": self._told.snapshot()}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        self._told.restore(data["told"])
 
     def _on_all_subbands(self, body: bytes) -> npt.NDArray[Any]:
         action = self._silence.copy()
@@ -74,26 +93,31 @@ class GmsAgent(NodePolicy):
 class GmsCloud(NodePolicy):
     """Knows the graph and all queues, and schedules."""
 
-    def __init__(self, topology: WholeTopology, drops: Drops, replicas: int) -> None:
+    def __init__(self, topology: WholeTopology, params: GmsParams, replicas: int) -> None:
         self._topology, self._replicas = topology, replicas
-        self._dropped = dropped_by(topology, drops)
-        self._tasks = np.zeros((replicas, len(topology.owner)), np.int64)  # [E, N] as last told
+        self._dropped = dropped_by(topology, params.drops)
+        self._told = Held(Kind.CSI, params.oldest_slots)
 
     def answer(self, now: Moment) -> Answer:
-        for letter in now.inbox:
-            if letter.kind == Kind.CSI:
-                self._tasks[:, self._topology.owner == letter.source] = decode_queues(letter.body, self._replicas)
-        scheduled = greedy_schedule(self._tasks, self._dropped, now.rng())
+        self._told.hear(now.inbox)
+        scheduled = greedy_schedule(self._tasks(now.slot), self._dropped, now.rng())
         return Answer(notes=tuple(self._decisions(scheduled)))
 
     def begin_episode(self, episode: int) -> None:
-        self._tasks[:] = 0  # queues start empty
+        self._told.forget()  # queues start empty
 
     def snapshot(self) -> dict[str, Any]:
-        return {"tasks": self._tasks.copy()}
+        return {"told": self._told.snapshot()}
 
     def restore(self, data: dict[str, Any]) -> None:
-        self._tasks = data["tasks"].copy()
+        self._told.restore(data["told"])
+
+    def _tasks(self, slot: int) -> npt.NDArray[np.int64]:
+        """All queues as they are known, [E, N]."""
+        tasks = np.zeros((self._replicas, len(self._topology.owner)), np.int64)
+        for letter in self._told.at(slot):
+            tasks[:, self._topology.owner == letter.source] = decode_queues(letter.body, self._replicas)
+        return tasks
 
     def _decisions(self, scheduled: Flags) -> Iterator[Note]:
         """To each agent the local index of its device, 0 for none: one byte, of which the air carries the bits used."""
@@ -132,7 +156,7 @@ def agent(welcome: Welcome, _: GmsParams) -> GmsAgent:
 
 
 def cloud(welcome: Welcome, params: GmsParams) -> GmsCloud:
-    return GmsCloud(whole_topology(welcome), params.drops, welcome.replicas)
+    return GmsCloud(whole_topology(welcome), params, welcome.replicas)
 
 
 CARD = Card(

@@ -16,54 +16,68 @@ What the sentence leaves open, as mean delays (load 0.3 / 0.4 / 0.5, slots), abo
     subbands in turn, queues less the scheduled tasks         1.56 / 3.51 / unstable
     conflicts into the device only                            2.64 / 3.25 / 6.4
 
-Stale rule: hold; a neighbour's queues are those that it told last, empty before its first word.
+Stale rule: hold. A neighbour's queues are those of its newest note, by when it was told, however late that came; empty
+before its first word, and once that note is older than `oldest_slots`.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge
 
 from protocol.choreography import Choreography, agents_act, agents_exchange
 from protocol.kinds import Kind
-from protocol.messages import Letter, Welcome
+from protocol.messages import Welcome
+from protocol.params import param
 from protocol.spaces import Space
 from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme, broadcast
+from schemes.parts.held import Held
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import LocalTopology, local_topology
 
 Tasks = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Llq:
+    oldest_slots: Annotated[int, Ge(0)] | None = param(
+        None, "an older word of a neighbour counts as empty queues; none: any age", unit="slots", source="ours"
+    )
+
+
 class LlqAgent(NodePolicy):
     """Tells its queues, compares them with those around."""
 
-    def __init__(self, topology: LocalTopology, action: Space, replicas: int) -> None:
+    def __init__(self, topology: LocalTopology, action: Space, replicas: int, oldest_slots: int | None) -> None:
         self._topology, self._replicas = topology, replicas
         self._silence = action.empty(replicas)
-        self._told = np.zeros((replicas, len(topology.around)), np.int64)  # [E, n_around], own first
+        self._told = Held(Kind.NEIGHBOUR, oldest_slots)
 
     def answer(self, now: Moment) -> Answer:
+        self._told.hear(now.inbox)  # what comes late comes before the exchange
         if now.step == "exchange":
             return Answer(notes=(broadcast(Kind.NEIGHBOUR, encode_queues(now.measurement["tasks"])),))
-        self._read(now.inbox)
-        self._told[:, : len(self._topology.devices)] = now.measurement["tasks"]
-        up = longest_queues(self._told, self._topology.rivals, now.rng())
+        up = longest_queues(self._around(now), self._topology.rivals, now.rng())
         return Answer(self._on_all_subbands(up))
 
     def begin_episode(self, episode: int) -> None:
-        self._told[:] = 0  # queues start empty
+        self._told.forget()  # queues start empty
 
     def snapshot(self) -> dict[str, Any]:
-        return {"told": self._told.copy()}
+        return {"told": self._told.snapshot()}
 
     def restore(self, data: dict[str, Any]) -> None:
-        self._told = data["told"].copy()
+        self._told.restore(data["told"])
 
-    def _read(self, inbox: list[Letter]) -> None:
-        for letter in inbox:
-            if letter.kind == Kind.NEIGHBOUR:
-                self._told[:, self._topology.columns[letter.source]] = decode_queues(letter.body, self._replicas)
+    def _around(self, now: Moment) -> Tasks:
+        """[E, n_around]: own queues as they are, the neighbours' as they are known."""
+        tasks = np.zeros((self._replicas, len(self._topology.around)), np.int64)
+        tasks[:, : len(self._topology.devices)] = now.measurement["tasks"]
+        for letter in self._told.at(now.slot):
+            tasks[:, self._topology.columns[letter.source]] = decode_queues(letter.body, self._replicas)
+        return tasks
 
     def _on_all_subbands(self, up: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         action = self._silence.copy()
@@ -85,12 +99,12 @@ def longest_queues(tasks: Tasks, rivals: npt.NDArray[np.bool_], rng: np.random.G
     return np.where(up.any(1), np.where(up, draws[1], -1.0).argmax(1) + 1, 0)
 
 
-def choreography(_: Any) -> Choreography:
+def choreography(_: Llq) -> Choreography:
     return Choreography((agents_exchange("queues"), agents_act("queues")))
 
 
-def agent(welcome: Welcome, _: Any) -> LlqAgent:
-    return LlqAgent(local_topology(welcome), welcome.action, welcome.replicas)
+def agent(welcome: Welcome, params: Llq) -> LlqAgent:
+    return LlqAgent(local_topology(welcome), welcome.action, welcome.replicas, params.oldest_slots)
 
 
 CARD = Card(
@@ -108,4 +122,4 @@ CARD = Card(
     reproduces="fig. 8: about 2.6 / 3.1 / 6.8 slots at loads 0.3 / 0.4 / 0.5",
     fallback="silent",
 )
-SCHEME = Scheme(CARD, choreography, agent)
+SCHEME = Scheme(CARD, choreography, agent, params=Llq)

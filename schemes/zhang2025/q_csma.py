@@ -9,9 +9,12 @@ direction and its agent's other devices:
 4. Otherwise i decides: if none of C(i) was active in the last slot, x_i(t) = 1 with probability e^w / (1 + e^w),
    w = log(10 q_i), else 0; if one was active, x_i(t) = 0.
 
-x is an independent set in every slot: no transmission fails. Each mini-slot is a turn, each INTENT a note of its own
-that is readable in the next turn; an equal turn on the letter is a collision. What an agent's own devices do needs
-no note inside the agent. An INTENT that comes late, of another slot, was not heard.
+If all INTENTs are heard, x is an independent set in every slot: no transmission fails. Each mini-slot is a turn, each
+INTENT a note of its own that is readable in the next turn; an equal turn on the letter is a collision. What an agent's
+own devices do needs no note inside the agent.
+
+Stale rule: none is held. An INTENT counts in its slot alone; one that is lost or comes in a later slot was not heard,
+and two in conflict may both start. An agent that misses the first mini-slot does not contend in that slot: it keeps x.
 
 Empty queues: e^w = 10 q = 0, so such a device would never start; here it neither contends nor holds the subband that it
 had. The text is silent about it. Mean delays in slots at loads 0.3 / 0.4 / 0.5 (fig. 8 has about 2.5 at 0.3):
@@ -62,8 +65,8 @@ class QCsmaAgent(NodePolicy):
     """Contends in the mini-slots, then decides on the air.
 
     Within a slot it remembers, per replica, own device and subband, the mini-slot of its own backoff and the earliest
-    one with a rival's INTENT, [E, n_own, H]; `window` stands for never. Between slots it remembers nothing: its last
-    x is what its radio did.
+    one with a rival's INTENT, [E, n_own, H]; `window` stands for never; `_slot` is the slot they are of. Between slots
+    it remembers nothing: its last x is what its radio did.
     """
 
     def __init__(self, topology: LocalTopology, action: Space, replicas: int, window: int) -> None:
@@ -74,21 +77,27 @@ class QCsmaAgent(NodePolicy):
         self.begin_episode(0)
 
     def begin_episode(self, episode: int) -> None:
-        shape = (self._replicas, len(self._topology.devices), self._topology.subbands)
-        self._backoff = np.full(shape, self._window, np.int16)
-        self._earliest = self._backoff.copy()
+        self._begin_slot(-1)
 
     def answer(self, now: Moment) -> Answer:
+        if now.slot != self._slot:
+            self._begin_slot(now.slot)
         if now.step == "exchange":
             return Answer(notes=tuple(self._contend(now)))
         self._hear(now)
         return Answer(self._decide(now.measurement, now.rng()))
 
     def snapshot(self) -> dict[str, Any]:
-        return {"backoff": self._backoff.copy(), "earliest": self._earliest.copy()}
+        return {"slot": self._slot, "backoff": self._backoff.copy(), "earliest": self._earliest.copy()}
 
     def restore(self, data: dict[str, Any]) -> None:
-        self._backoff, self._earliest = data["backoff"].copy(), data["earliest"].copy()
+        self._slot, self._backoff, self._earliest = data["slot"], data["backoff"].copy(), data["earliest"].copy()
+
+    def _begin_slot(self, slot: int) -> None:
+        """Nobody contends yet."""
+        shape = (self._replicas, len(self._topology.devices), self._topology.subbands)
+        self._slot = slot
+        self._backoff, self._earliest = (np.full(shape, self._window, np.int16) for _ in range(2))
 
     def _contend(self, now: Moment) -> Iterator[Note]:
         """One mini-slot: its INTENTs."""
@@ -105,7 +114,6 @@ class QCsmaAgent(NodePolicy):
         """Devices with tasks draw; the others do not contend."""
         drawn = now.rng().integers(0, self._window, self._backoff.shape, np.int16)
         self._backoff = np.where(now.measurement["tasks"][:, :, None] > 0, drawn, np.int16(self._window))
-        self._earliest = np.full_like(drawn, self._window)
 
     def _hear(self, now: Moment) -> None:
         for letter in now.inbox:

@@ -13,7 +13,7 @@ import numpy as np
 from channel_server.worlds.contract import Told, World, WorldEntry
 from protocol.chance import Chance
 from protocol.choreography import TurnSpec
-from protocol.kinds import NEIGHBOURS, TRAINER, Kind
+from protocol.kinds import NEIGHBOURS, TRAINER, TRAINER_NAME, Kind
 from protocol.messages import Letter, Note, Welcome
 from protocol.spaces import Records, Space
 from schemes.contract import Moment, NodePolicy, Scheme
@@ -31,7 +31,7 @@ def welcome_for(
     return Welcome(
         run_id="direct",
         index=index,
-        names=[*world.agents, "trainer", *world.parties],
+        names=[*world.agents, TRAINER_NAME, *world.parties],
         agents=agents,
         scheme=scheme.card.name,
         params=asdict(params) if is_dataclass(params) and not isinstance(params, type) else {},

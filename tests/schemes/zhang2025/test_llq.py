@@ -78,8 +78,8 @@ def test_neighbours_are_held_until_they_speak_again() -> None:
         stage.play_slot()
     for policy in stage.policies:
         told = unpack(pack(policy.snapshot()))
-        assert told["told"].shape == (2, 6)
+        assert len(told["told"]) == 2
         policy.begin_episode(1)
-        assert not policy.snapshot()["told"].any()
+        assert policy.snapshot() == {"told": []}
         policy.restore(told)
         assert pack(policy.snapshot()) == pack(told)

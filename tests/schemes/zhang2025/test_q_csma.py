@@ -84,9 +84,8 @@ def test_an_intent_of_an_earlier_slot_was_not_heard() -> None:
     stage.play_slot()
     moment = moment_of(stage, 0, 15, stage.choreography.turns[1])
     late = Letter(1, Kind.CONTROL, stage.slot - 1, 0, bytes([3, 0, 0]))
-    before = pack(stage.policies[0].snapshot())
     stage.policies[0].answer(moment._replace(inbox=[late]))
-    assert pack(stage.policies[0].snapshot()) == before
+    assert (stage.policies[0].snapshot()["earliest"] == 16).all()
     stage.policies[0].answer(moment._replace(inbox=[msgspec.structs.replace(late, slot=stage.slot)]))
     assert (stage.policies[0].snapshot()["earliest"][0, :, 0] == 0).all()
 

@@ -1,0 +1,56 @@
+"""When a pair tells its history: every so many slots, or when its channel to the BS is good."""
+
+from collections import deque
+from typing import Protocol
+
+import numpy as np
+
+from schemes.contract import Moment
+
+_REMEMBERED_SLOTS = 100
+MOST_INTERVALS = 4
+
+
+class Uploads(Protocol):
+    """`due`: whether to tell the `rows` that have not been told; asked once per slot."""
+
+    def due(self, now: Moment, rows: int) -> bool: ...
+    def snapshot(self) -> list[float]: ...
+    def restore(self, data: list[float]) -> None: ...
+
+
+class Every:
+    """In every slot that `slots` divides."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+
+    def due(self, now: Moment, rows: int) -> bool:
+        return now.slot % self._slots == 0
+
+    def snapshot(self) -> list[float]:
+        return []
+
+    def restore(self, data: list[float]) -> None: ...
+
+
+class WhenGood:
+    """With at least `slots` rows to tell, when the pair's gain to the BS is at or above the `quantile` of the last 100
+    slots; with four times as many rows whatever it is. The gain is the mean in dB over RBs and replicas."""
+
+    def __init__(self, slots: int, quantile: float) -> None:
+        self._slots, self._quantile = slots, quantile
+        self._gains_db: deque[float] = deque(maxlen=_REMEMBERED_SLOTS)
+
+    def due(self, now: Moment, rows: int) -> bool:
+        gain_db = float(now.measurement["bs_gain_db"].mean(dtype=np.float64))
+        self._gains_db.append(gain_db)
+        if rows < self._slots:
+            return False
+        return rows >= MOST_INTERVALS * self._slots or gain_db >= float(np.quantile(self._gains_db, self._quantile))
+
+    def snapshot(self) -> list[float]:
+        return list(self._gains_db)
+
+    def restore(self, data: list[float]) -> None:
+        self._gains_db = deque(data, _REMEMBERED_SLOTS)
