@@ -22,10 +22,10 @@ class Debt:
     acts: bool
     answered: bool = False
 
-    def keeps_away(self, slot: int) -> bool:
-        """Whether the node is not asked yet. Who was too late to act stays away until the slot after the next one:
-        it sees that a slot is missing, and does not take what came of its fallback's action for its own."""
-        return not self.answered or (self.acts and slot <= self.slot + 1)
+    def is_over(self, slot: int) -> bool:
+        """Whether the node is asked again from this slot on. Who was too late to act is not in the slot after: it sees
+        that a slot is missing, and does not take what came of its fallback's action for its own."""
+        return self.answered and not (self.acts and slot == self.slot + 1)
 
 
 class Pace:
@@ -42,9 +42,11 @@ class Pace:
         self._missed: Counter[str] = Counter()
         self._late: Counter[str] = Counter()
 
-    def begin_slot(self) -> None:
-        """No turn has been opened yet."""
+    def begin_slot(self, slot: int) -> None:
+        """Nodes that have answered meanwhile come back: at the start of a slot, so that they are in all of it."""
         self._opened = 0
+        for node in [node for node, debt in self.debts.items() if debt.is_over(slot)]:
+            del self.debts[node]
 
     def begin_turn(self) -> None:
         """A turn that is waited for is opened."""
@@ -54,14 +56,6 @@ class Pace:
     def deadline(self) -> float:
         """The part of the slot after which the open turn's time is over: the turns share it in equal parts."""
         return self._opened / self._turns_per_slot
-
-    def away(self, nodes: Sequence[int], slot: int) -> list[int]:
-        """Which of these nodes are not asked, as they owe an answer; those that have paid are forgotten."""
-        if not self.on or not self.debts:
-            return []
-        for node in [node for node, debt in self.debts.items() if not debt.keeps_away(slot)]:
-            del self.debts[node]
-        return [node for node in nodes if node in self.debts]
 
     def expire(self, gate: Gate) -> None:
         """The gate's deadline has passed: who has not answered has missed the turn, and owes the answer."""

@@ -104,9 +104,10 @@ class Slots:
         yield []
 
     def _until_it_is_time(self) -> Iterator[Asked]:
-        """Between two slots of a paced run, until the clock begins the next."""
+        """Between two slots of a paced run, until the clock begins the next; the trainer may learn meanwhile."""
+        sent, self._unsent = self._unsent, []
         self.between = True
-        yield []
+        yield sent
         self.between = False
 
     @property
@@ -187,7 +188,7 @@ class Slots:
 
     def _begin(self) -> None:
         self.turn = 0
-        self.pace.begin_slot()
+        self.pace.begin_slot(self.slot)
         self._welcome_back()
         every = self._plan.episode_slots
         if every is not None and self.slot % every == 0 and self.slot > 0:
@@ -326,9 +327,9 @@ class Slots:
         """Who is not asked in a paced run, as it owes an answer: no queue builds up. Who is gone is, and so is lost."""
         if not self.pace.on:
             return []
-        learning = [node for due in self.due for node in due.gate.missing if node in nodes]
-        away = {*self.pace.away(nodes, self.slot), *learning}
-        return [node for node in sorted(away) if not self._attendance.absence(node, self.slot, self.turn)]
+        away = self.pace.debts.keys() | {node for due in self.due for node in due.gate.missing}
+        absence = self._attendance.absence
+        return [node for node in nodes if node in away and not absence(node, self.slot, self.turn)]
 
     def _close(self, gate: Gate, spec: TurnSpec, measured: list[bytes]) -> None:
         """Take what came, by node index: trace it, keep actions, relay notes."""
