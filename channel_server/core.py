@@ -59,6 +59,8 @@ class ChannelServer:
         if type(message) is Bye:
             return self._bye(peer, message)
         if type(message) is Report:
+            if not self.is_seated(peer):
+                return self.garbled(peer, "report from a stranger")
             self.slots.recorder.scalars(message, self.peer_name(peer))
             return []
         return self.garbled(peer, f"{type(message).__name__} from a node")

@@ -1,6 +1,7 @@
 """The paced clock without a clock: slots begin and deadlines pass when the test says so."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -190,7 +191,7 @@ def test_a_trainer_that_learns_is_not_waited_for() -> None:
     recording = home.play()
     assert _paced(recording).missed == {}
     learned = [turn.slot for name, turn in home.asked if name == "trainer" and turn.spec != 255]
-    assert all(later - earlier >= 4 for earlier, later in zip(learned, learned[1:], strict=False))
+    assert all(later - earlier >= 4 for earlier, later in pairwise(learned))
     assert len(learned) > 2
 
 
