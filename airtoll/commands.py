@@ -113,6 +113,11 @@ def run(
 def replay(folder: Folder, out: Out = None) -> None:
     """Run a folder's run again in one process, with its losses and rejoins, and compare the traces."""
     past = RunFolder.open(folder)
+    if past.config.clock.slot_ms is not None:
+        raise ConfigError(
+            f"{folder} is a paced run: who missed which turn followed from wall time, and cannot be had again; "
+            f"what replays is a run in lockstep: airtoll run {folder}/config.yaml --set clock.slot_ms=null"
+        )
     config = load(folder / "config.yaml", overrides=[layers.from_assignment("placement=in-process")])
     with _damage_told():
         events = past.past()
@@ -314,6 +319,9 @@ def _print_results(folder: RunFolder, summary: dict[str, Any], others: dict[str,
         typer.echo(line)
     for line in absences(folder.events(), summary["slots"]):
         typer.echo(line)
+    if summary["paced"]:
+        _print(tables.missed_turns(summary["paced"]))
+        typer.echo(tables.paced(summary["paced"]))
     if summary["wire"]:
         typer.echo(tables.wire(summary["wire"]))
     typer.echo(str(folder.path))

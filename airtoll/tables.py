@@ -33,6 +33,26 @@ def wire(totals: Mapping[str, int]) -> str:
     return f"on the wires {totals['socket_bytes']:,} bytes: {parts}{undelivered}"
 
 
+def missed_turns(paced: Mapping[str, Any]) -> Table:
+    """The nodes that missed turns of a paced run, most first, and all nodes together."""
+    table = Table(title="missed turns", box=SIMPLE_HEAD, title_justify="left")
+    table.add_column("node")
+    for heading in ("turns", "missed", "share", "late answers"):
+        table.add_column(heading, justify="right")
+    turns, missed, late = paced["turns"], paced["missed"], paced["late"]
+    for node in sorted(missed, key=missed.__getitem__, reverse=True):
+        table.add_row(node, *_misses(turns[node], missed[node], late.get(node, 0)))
+    table.add_section()
+    table.add_row("all", *_misses(*(sum(counted.values()) for counted in (turns, missed, late))))
+    return table
+
+
+def paced(told: Mapping[str, Any]) -> str:
+    """One line: how long the slots were, and how late they began."""
+    lasted, late = _spread(told["length_ms"]), _spread(told["lateness_ms"])
+    return f"slots of {told['slot_ms']:g} ms lasted {lasted} ms; they began {late} ms late"
+
+
 def toll(tolls: Tolls, *, by: str, slots: int, agents: int, probes: int = 0, title: str = "toll") -> Table:
     """Notes, bytes and bits; the share is of the bits the air was charged. Probes are airtime without notes.
 
@@ -85,6 +105,14 @@ def weights(scalars: Iterable[Scalar]) -> str | None:
 
 _PARTS = {"training (warmup and train)": ("warmup", "train"), "execution (eval)": ("eval",)}
 _KEYS = ("notes", "note_bytes", "payload_bits")
+
+
+def _misses(turns: int, missed: int, late: int) -> Iterable[str]:
+    return f"{turns:,}", f"{missed:,}", f"{missed / turns:.2%}" if turns else "-", f"{late:,}"
+
+
+def _spread(times: Mapping[str, float]) -> str:
+    return f"{times['mean']:.2f} (p50 {times['p50']:.2f}, p99 {times['p99']:.2f}, at most {times['max']:.2f})"
 
 
 def _cells(told: Mapping[str, int], node_slots: int, bits: int) -> Iterable[str]:

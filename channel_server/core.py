@@ -1,9 +1,11 @@
 """The channel server without its socket: peers' messages in, messages to peers out; no clock, no I/O.
 
-`arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `fail`, `release` say what happened and return what to send.
+`arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `fail`, `release`, `begin_slot`, `deadline` say what happened and
+return what to send.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Any, Literal
 
 from channel_server.attendance import Attendance
@@ -16,7 +18,7 @@ from protocol.fingerprint import differences
 from protocol.kinds import TRAINER
 from protocol.messages import Bye, Hello, Message, Refused, Reply, Report
 from protocol.plan import RunPlan
-from protocol.telemetry import Ended, EndState, Event
+from protocol.telemetry import Ended, EndState, Event, Paced
 from protocol.wire_book import Connection
 
 Send = tuple[Peer, Message]
@@ -57,6 +59,8 @@ class ChannelServer:
         if type(message) is Bye:
             return self._bye(peer, message)
         if type(message) is Report:
+            if not self.is_seated(peer):
+                return self.garbled(peer, "report from a stranger")
             self.slots.recorder.scalars(message, self.peer_name(peer))
             return []
         return self.garbled(peer, f"{type(message).__name__} from a node")
@@ -87,7 +91,7 @@ class ChannelServer:
             case "seating":
                 return self._finish("failed", f"nobody took {', '.join(self._seats.empty)}: {reason}")
             case "running":
-                return self._give_up_on_silent(reason)
+                return self.give_up_on(self.slots.gate.missing if self.slots.gate is not None else (), reason)
             case _:
                 self.stage = "ended"
                 return []
@@ -102,6 +106,39 @@ class ChannelServer:
     def fail(self, reason: str) -> list[Send]:
         """Stop now."""
         return self._finish("failed", reason) if self.stage in ("seating", "running") else []
+
+    # the paced clock
+
+    @property
+    def between_slots(self) -> bool:
+        """A paced slot waits for its begin."""
+        return self.stage == "running" and self.slots.between
+
+    def begin_slot(self) -> list[Send]:
+        """It is time for the next slot of a paced run."""
+        return self._advance()
+
+    def deadline(self) -> list[Send]:
+        """The time of the open turn is over."""
+        if self.slots.deadline is None:
+            return []
+        self.slots.expire()
+        return self._advance()
+
+    def is_late(self, peer: Peer, message: Message) -> bool:
+        """Whether this answers a turn of a paced run that has been missed: it is not taken, nor what it tells."""
+        if not self.slots.pace.debts or type(message) is not Reply:
+            return False
+        node = self._seats.node(peer)
+        return node is not None and self.slots.pace.owes(node, message.slot, message.turn)
+
+    def give_up_on(self, nodes: Collection[int], reason: str) -> list[Send]:
+        """These nodes have been silent for too long."""
+        sends: list[Send] = []
+        for peer in [self._seats.peer(node) for node in nodes]:
+            if peer is not None:
+                sends += [(peer, Bye(f"lost: {reason}")), *self.gone(peer, reason)]
+        return sends
 
     # holding, snapshots
 
@@ -146,7 +183,7 @@ class ChannelServer:
         gate = self.slots.gate
         return [] if gate is None else [self.names[node] for node in gate.missing]
 
-    def ended(self, *, wall_s: float, wire: list[Connection]) -> Ended:
+    def ended(self, *, wall_s: float, wire: list[Connection], paced: Paced | None = None) -> Ended:
         """The last telemetry."""
         state, reason = self.end
         return Ended(
@@ -159,6 +196,7 @@ class ChannelServer:
             missed=dict(self.attendance.missed),
             wire=wire,
             fingerprint=self._fingerprint,
+            paced=paced,
         )
 
     # seats
@@ -200,14 +238,6 @@ class ChannelServer:
         gate.lose(node)
         return self._advance() if gate.closed else []
 
-    def _give_up_on_silent(self, reason: str) -> list[Send]:
-        missing = self.slots.gate.missing if self.slots.gate is not None else []
-        sends: list[Send] = []
-        for peer in [self._seats.peer(node) for node in missing]:
-            if peer is not None:
-                sends += [(peer, Bye(f"lost: {reason}")), *self.gone(peer, reason)]
-        return sends
-
     # the run
 
     def _reply(self, peer: Peer, reply: Reply) -> list[Send]:
@@ -217,6 +247,9 @@ class ChannelServer:
             return self.garbled(peer, "reply from a stranger")
         if self.stage != "running":
             return []  # the run was stopped while this reply was on its way
+        if self.slots.pace.owes(node, reply.slot, reply.turn):
+            self.slots.pace.paid(node)
+            return []
         if gate is None:
             return self.garbled(peer, "reply nobody asked for")
         if reason := self._fault(node, reply, gate.step) or gate.accept(node, reply):

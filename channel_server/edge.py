@@ -12,12 +12,13 @@ import zmq
 
 from channel_server.core import ChannelServer, Send
 from channel_server.frames import Frames
+from channel_server.metronome import Metronome
 from channel_server.seats import Peer
 from channel_server.worlds.contract import World
 from protocol.fingerprint import fingerprint
 from protocol.kinds import TRAINER_NAME
 from protocol.plan import RunPlan
-from protocol.telemetry import INTERRUPT, TELEMETRY_EVERY_S, Event, Listening, Progress, Telemetry
+from protocol.telemetry import INTERRUPT, TELEMETRY_EVERY_S, Event, Listening, Paced, Progress, Telemetry
 from protocol.transports.router import Router
 from protocol.wire_book import WireBook
 
@@ -56,6 +57,9 @@ class Edge:
         self._encode = msgspec.msgpack.Encoder().encode
         self._abandoned = abandoned
         self._loss = plan.loss
+        slot_ms = plan.clock.slot_ms
+        self._metronome = None if slot_ms is None else Metronome(slot_ms)
+        self._owed: dict[tuple[int, int, int], float] = {}  # who owes the answer of which turn, and since when
         self._began_at = self._wall_s = 0.0
         self._awaiting: tuple[str, int, int] = ("", 0, 0)
         self._since = self._told_at = self._looked_at = time.monotonic()
@@ -65,7 +69,10 @@ class Edge:
         self._tell(Listening(self._router.endpoint))
         while self._core.stage != "ended":
             try:
-                self._take_one()
+                if self._metronome is None:
+                    self._take_one()
+                else:
+                    self._keep_time(self._metronome)
                 now = time.monotonic()
                 if now - self._looked_at > LOOK_EVERY_S:
                     self._look_around(now)
@@ -79,6 +86,43 @@ class Edge:
         received = self._router.receive()
         if received is not None:
             self._take(*received)
+
+    def _keep_time(self, metronome: Metronome) -> None:
+        """Handle the next frame of a paced run, or what is due.
+
+        Frames that came before a deadline are read before it passes, though not for ever.
+        """
+        core, now = self._core, time.monotonic()
+        if core.between_slots:
+            left_s = metronome.begin_of(core.slots.slot, now) - now
+            if left_s > 0:
+                self._listen(left_s)
+            else:
+                metronome.begin(core.slots.slot, now)
+                self._go_on(core.begin_slot)
+        elif (part := core.slots.deadline) is None:
+            self._listen(LOOK_EVERY_S)
+        else:
+            left_s = metronome.deadline(part) - now
+            heard = left_s > -metronome.overtime_s and self._listen(left_s)
+            if not heard and time.monotonic() - now >= left_s:
+                self._go_on(core.deadline)
+
+    def _listen(self, seconds: float) -> bool:
+        """Handle the next frame, if one comes within this time; whether one came."""
+        received = self._router.receive_within(min(seconds, LOOK_EVERY_S))
+        if received is None:
+            return False
+        self._take(*received)
+        return True
+
+    def _go_on(self, on: Callable[[], list[Send]]) -> None:
+        """The clock moves the run."""
+        before = self._core.stage
+        self._send(on())
+        if self._core.stage != before:
+            self._note_stage(before)
+        self._core.slots.meanwhile()
 
     def _take(self, peer: Peer, frame: bytes | list[int]) -> None:
         if isinstance(frame, list):
@@ -112,6 +156,10 @@ class Edge:
         if self._abandoned():
             self._send(self._core.fail("the controller is gone"))
         self._watch_patience(now)
+        if self._metronome is not None:
+            self._watch_debtors(now)
+            if self._core.held:
+                self._metronome.rest()
         if now - self._told_at >= TELEMETRY_EVERY_S:
             self._told_at = now
             self._tell_all()
@@ -124,10 +172,21 @@ class Edge:
         patience_s = self._patience_s()
         if now - self._since > patience_s and not self._core.held:
             self._since = now
-            sends = self._core.give_up(f"silent for {patience_s:g} s")
-            for peer, _ in sends:
-                self._wire.broke(peer)
-            self._send(sends)
+            self._dismiss(self._core.give_up(f"silent for {patience_s:g} s"))
+
+    def _watch_debtors(self, now: float) -> None:
+        """Who owes an answer in a paced run is not awaited, yet lost when it is silent for too long."""
+        self._owed = {owed: self._owed.get(owed, now) for owed in self._core.slots.owed}
+        for (node, _, _), since in self._owed.items():
+            patience_s = self._patience_with(self._core.names[node])
+            if now - since > patience_s:
+                self._dismiss(self._core.give_up_on([node], f"silent for {patience_s:g} s"))
+
+    def _dismiss(self, sends: list[Send]) -> None:
+        """Say goodbye to nodes that are given up."""
+        for peer, _ in sends:
+            self._wire.broke(peer)
+        self._send(sends)
 
     def _patience_s(self) -> float:
         match self._core.stage:
@@ -136,8 +195,11 @@ class Edge:
             case "ending":
                 return GOODBYE_PATIENCE_S
             case _:
-                trainer = self._core.awaited == [TRAINER_NAME]
-                return self._loss.trainer_lost_after_s if trainer else self._loss.lost_after_s
+                awaited = self._core.awaited
+                return self._patience_with(awaited[0] if len(awaited) == 1 else "")
+
+    def _patience_with(self, node: str) -> float:
+        return self._loss.trainer_lost_after_s if node == TRAINER_NAME else self._loss.lost_after_s
 
     def _note_stage(self, before: str) -> None:
         """The clock of the run: from the first slot to the end of the last."""
@@ -162,7 +224,13 @@ class Edge:
         if self._router.unheard:
             self._core.dropped["connection without a frame that can be read"] = self._router.unheard
         self._tell_all()
-        self._tell(self._core.ended(wall_s=self._wall_s, wire=self._wire.connections))
+        self._tell(self._core.ended(wall_s=self._wall_s, wire=self._wire.connections, paced=self._paced()))
+
+    def _paced(self) -> Paced | None:
+        if self._metronome is None:
+            return None
+        length_s, lateness_s = self._metronome.length_s, self._metronome.lateness_s
+        return self._core.slots.pace.told(length_s.spread(), lateness_s.spread())
 
     def _log_traceback(self, error: Exception) -> None:
         lines = "".join(traceback.format_exception(error))

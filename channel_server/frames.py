@@ -32,7 +32,8 @@ class Frames:
                 self._wire.up(peer, len(frame), 0, 0)
             return self.encoded(self._core.garbled(peer, str(bad)))
         if self._wire is not None:
-            self._wire.up(peer, len(frame), *signalling(message))
+            notes = (0, 0) if self._core.is_late(peer, message) else signalling(message)
+            self._wire.up(peer, len(frame), *notes)
         if self._core.slots.slot < self._keep_before:
             return self._kept(peer, message, frame)
         sends = self._core.arrived(peer, message)

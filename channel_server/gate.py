@@ -1,4 +1,4 @@
-"""The gate of one turn: it closes once, when every asked node has answered or is lost."""
+"""The gate of one turn: it closes once, when every asked node has answered, is lost, or was passed over."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,17 @@ from protocol.messages import Letter, Reply
 
 
 class Gate:
-    """Who was asked in this turn and what came. Replies are read in node order, whatever order they came in."""
+    """Who was asked in this turn and what came. Replies are read in node order, whatever order they came in.
+
+    `missed`: whose answers came too late for this turn, or would have.
+    """
 
     def __init__(self, slot: int, turn: int, step: Step, asked: Sequence[int]) -> None:
         self.slot = slot
         self.turn = turn
         self.step = step
         self.asked = sorted(asked)
+        self.missed: list[int] = []
         self.handed: dict[int, list[Letter]] = {}  # the inboxes that went out with the turns
         self._replies: dict[int, Reply | None] = {}
 
@@ -61,6 +65,11 @@ class Gate:
         """Stop waiting for a node; what it has answered already stays."""
         if node in self.asked:
             self._replies.setdefault(node, None)
+
+    def pass_over(self, nodes: Sequence[int]) -> None:
+        """Go on without nodes that have not answered; they are not lost."""
+        self.missed += nodes
+        self.asked = [node for node in self.asked if node not in nodes]
 
     def answers(self) -> list[tuple[int, Reply | None]]:
         """What came, by node index; None from those who were lost before they answered."""

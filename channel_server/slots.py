@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, assert_never
 
 from channel_server.attendance import Attendance
 from channel_server.gate import Gate
+from channel_server.pace import Pace
 from channel_server.recorder import Recorder
 from channel_server.relay import Relay
 from channel_server.welcome import names
@@ -51,6 +52,8 @@ class Slots:
         self._names = names(world)
         self.relay = Relay(len(world.agents), world.agent_link, plan.choreography.has_trainer)
         self.recorder = Recorder(plan.record, world.metrics)
+        self.pace = Pace(plan.clock, plan.choreography, self._names, len(world.agents))
+        self.between = False  # a paced slot waits for its begin
         self.gate: Gate | None = None
         self.slot = 0
         self.turn = 0
@@ -83,8 +86,12 @@ class Slots:
         while self.slot < self.stop_before and not self.all_lost:
             if self.hold_at == self.slot:
                 yield from self._hold()
+            if self.pace.on:
+                yield from self._until_it_is_time()
             yield from self._one_slot()
             self.slot += 1
+        if self.pace.on:  # the last slot lasts as long as the others
+            yield from self._until_it_is_time()
         if self.slot == self.stop_before < self._plan.slots:
             self.turn = 0
             self._log("interrupted", "", "")
@@ -95,6 +102,33 @@ class Slots:
         for due in self.due:
             yield from self._wait(due.gate, [])
         yield []
+
+    def _until_it_is_time(self) -> Iterator[Asked]:
+        """Between two slots of a paced run, until the clock begins the next; the trainer may learn meanwhile."""
+        sent, self._unsent = self._unsent, []
+        self.between = True
+        yield sent
+        self.between = False
+
+    @property
+    def deadline(self) -> float | None:
+        """The part of the slot after which the open turn is over; None if it has no deadline."""
+        has_none = not self.pace.on or self.gate is None or self.gate.step == "learn"
+        return None if has_none else self.pace.deadline
+
+    def expire(self) -> None:
+        """The open turn's deadline has passed: it closes."""
+        if self.gate is not None:
+            self.pace.expire(self.gate)
+
+    @property
+    def owed(self) -> list[tuple[int, int, int]]:
+        """Answers of a paced run that nobody waits for any more, or yet: node, slot and turn."""
+        if not self.pace.on:
+            return []
+        learning = [(node, due.gate.slot, due.gate.turn) for due in self.due for node in due.gate.missing]
+        absence = self._attendance.absence
+        return [owed for owed in self.pace.owed + learning if not absence(owed[0], self.slot, self.turn)]
 
     def meanwhile(self) -> None:
         """What can be done while the nodes are at work: digests, and the next slot's chance."""
@@ -121,6 +155,7 @@ class Slots:
             "actions": [action.tobytes() for action in self._actions],
             "probes": self.probes,
             "due": [[due.slot, due.gate.snapshot()] for due in self.due],
+            "pace": self.pace.snapshot(),
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -132,6 +167,7 @@ class Slots:
         self._attendance.restore(data["attendance"])
         self._actions = [space.decode(raw) for space, raw in zip(self._world.actions, data["actions"], strict=True)]
         self.due = [Due(slot, Gate.restored(gate)) for slot, gate in data["due"]]
+        self.pace.restore(data["pace"])
 
     # one slot
 
@@ -152,6 +188,7 @@ class Slots:
 
     def _begin(self) -> None:
         self.turn = 0
+        self.pace.begin_slot(self.slot)
         self._welcome_back()
         every = self._plan.episode_slots
         if every is not None and self.slot % every == 0 and self.slot > 0:
@@ -205,6 +242,7 @@ class Slots:
     def _closing(self) -> Iterator[Asked]:
         """After the last slot: deliver the last measurement, feedback and weights; take the agents' last histories."""
         self.turn = 0
+        self.pace.on = False
         turns = self._plan.choreography.turns
         view = next((spec.view for spec in turns if spec.who == "agents"), "")
         yield from self._collect(self._plan.slots + self._plan.train_delay_slots)
@@ -220,13 +258,17 @@ class Slots:
 
     def _ask(self, index: int, spec: TurnSpec, group: Sequence[int]) -> Iterator[Asked]:
         measured = self._measure(spec.view)
+        self.pace.begin_turn()
         asked, gate = self._open(index, spec, group, measured)
         yield from self._wait(gate, asked)
+        if self.pace.on:
+            self.pace.count(gate)
         self._close(gate, spec, measured)
+        absent = self._attendance.lost.union(gate.missed).intersection(group)
         if spec.step == "act":
-            self._act_for_lost(group)
+            self._act_for(absent)
         if spec.step == "probe":
-            self._probe(group)
+            self._probe(len(group) - len(absent))
 
     def _wait(self, gate: Gate, asked: Asked) -> Iterator[Asked]:
         """Send what is to be sent, and go on when the gate has closed."""
@@ -238,18 +280,23 @@ class Slots:
             self.gate = None
 
     def _learn(self, index: int) -> Iterator[Asked]:
-        """The trainer is asked when notes have come for it; its answer is waited for when it is due."""
+        """The trainer is asked when notes have come for it; its answer is waited for when it is due.
+
+        In a paced run it is not waited for, and not asked again before it has answered.
+        """
         trainer = len(self._agents)
-        if self.relay.waiting(trainer):
+        if self.relay.waiting(trainer) and not self._away([trainer]):
             asked, gate = self._open(index, _LEARN, [trainer], self._measure(""))
             self._unsent += asked
             self.due.append(Due(self.slot + self._plan.train_delay_slots, gate))
         yield from self._collect(self.slot)
 
     def _collect(self, slot: int) -> Iterator[Asked]:
-        """Wait for the answers that are due by now."""
+        """Wait for the answers that are due by now; in a paced run take those that are there."""
         while self.due and self.due[0].slot <= slot:
             gate = self.due[0].gate
+            if self.pace.on and not gate.closed:
+                break
             yield from self._wait(gate, [])
             del self.due[0]
             self._close(gate, _LEARN, [])
@@ -264,6 +311,7 @@ class Slots:
         slot, turn, phase, episode = self.slot, self.turn, self._phase, self._episode
         lost, collect, absence = self._attendance.lost, self.relay.collect, self._attendance.absence
         gate = Gate(slot, turn, spec.step, [node for node in group if node not in lost])
+        gate.pass_over(self._away(gate.asked))
         asked: Asked = []
         for node in gate.asked:
             inbox = collect(node)
@@ -275,6 +323,14 @@ class Slots:
                 asked.append((node, Turn(slot, turn, index, phase, episode, measured[node], inbox)))
         return asked, gate
 
+    def _away(self, nodes: Sequence[int]) -> list[int]:
+        """Who is not asked in a paced run, as it owes an answer: no queue builds up. Who is gone is, and so is lost."""
+        if not self.pace.on:
+            return []
+        away = self.pace.debts.keys() | {node for due in self.due for node in due.gate.missing}
+        absence = self._attendance.absence
+        return [node for node in nodes if node in away and not absence(node, self.slot, self.turn)]
+
     def _close(self, gate: Gate, spec: TurnSpec, measured: list[bytes]) -> None:
         """Take what came, by node index: trace it, keep actions, relay notes."""
         trace = self.recorder.trace.add
@@ -285,7 +341,7 @@ class Slots:
             if reply is None:
                 reason = self._attendance.lose(node)
                 self.recorder.event(Event("lost", slot, turn, self._names[node], reason))
-                self.relay.unread(slot, turn, node, gate.handed.get(node, []))
+                self.relay.unread(slot, turn, node, self.pace.forget(node) + gate.handed.get(node, []))
                 if self._plan.loss.on_loss == "fail":
                     raise NodeLostError(f"{self._names[node]} is lost: {reason}")
             else:
@@ -307,15 +363,15 @@ class Slots:
     def _neighbours(self) -> Sequence[tuple[int, ...]]:
         return self._world.neighbours(self.state)
 
-    def _probe(self, group: Sequence[int]) -> None:
-        """A short trial: who did not probe radiates nothing. Costs no note but airtime."""
+    def _probe(self, probing: int) -> None:
+        """A short trial of so many agents: who did not probe radiates nothing. Costs no note but airtime."""
         self.state = self._world.probe(self.state, self._probed)
         self._probed = self._silence()
-        self.probes += len(set(group) - self._attendance.lost)
+        self.probes += probing
 
-    def _act_for_lost(self, group: Sequence[int]) -> None:
-        """The declared fallback stands in for lost agents."""
-        for node in sorted(self._attendance.lost.intersection(group)):
+    def _act_for(self, absent: Collection[int]) -> None:
+        """The declared fallback stands in for agents that are lost or have missed their turn."""
+        for node in sorted(absent):
             self._actions[node] = self._stand_in(node)
             self.recorder.trace.add(self.slot, self.turn, node, TraceField.ACTION, self._actions[node].tobytes())
 

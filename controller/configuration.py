@@ -21,7 +21,7 @@ from controller.catalogue import STRICT, Choice, choice_model, params_of, scheme
 from controller.faults import ConfigError, in_words, not_allowed, unknown
 from controller.layers import Layer
 from protocol.choreography import PHASES
-from protocol.plan import Fallback, LossPlan, PastEvent, PhasePlan, RecordPlan, RunPlan
+from protocol.plan import ClockPlan, Fallback, LossPlan, PastEvent, PhasePlan, RecordPlan, RunPlan
 
 Placement = Literal["processes", "in-process"]
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -49,6 +49,14 @@ class OnNodeLoss(BaseModel):
     fallback: Fallback | None = None
     lost_after_s: Annotated[float, Gt(0)] = 10.0
     trainer_lost_after_s: Annotated[float, Gt(0)] = 600.0
+
+
+class Clock(BaseModel):
+    """How long a slot lasts, in ms of wall time; null for lockstep, where a slot lasts as long as its turns take."""
+
+    model_config = STRICT
+
+    slot_ms: Annotated[float, Gt(0)] | None = None
 
 
 class Record(BaseModel):
@@ -85,6 +93,7 @@ class RunConfig(BaseModel):
     placement: Placement = "processes"
     signalling: Literal["ideal"] = "ideal"
     on_node_loss: OnNodeLoss = OnNodeLoss()
+    clock: Clock = Clock()
     record: Record = Record()
     beside: tuple[str | dict[str, Any], ...] = ()
     out: str = "runs"
@@ -92,8 +101,8 @@ class RunConfig(BaseModel):
     @property
     def others(self) -> "dict[str, RunConfig]":
         """The runs to compare with, by name and given parameters: the schemes of `beside`, on the same channels, in
-        one process. ConfigError for the same one twice."""
-        alike = as_mapping(self) | {"beside": [], "placement": "in-process"}
+        one process, in lockstep. ConfigError for the same one twice."""
+        alike = as_mapping(self) | {"beside": [], "placement": "in-process", "clock": {}}
         found: dict[str, RunConfig] = {}
         for scheme in self.beside:
             given = {"name": scheme} if isinstance(scheme, str) else scheme
@@ -148,6 +157,7 @@ class RunConfig(BaseModel):
                 on_loss.trainer_lost_after_s,
             ),
             record=RecordPlan(record.values, record.frames_slots, record.window_slots),
+            clock=ClockPlan(self.clock.slot_ms),
             replay=replay,
         )
 
@@ -157,6 +167,9 @@ class RunConfig(BaseModel):
         fit.check_home(scheme, self.world.name)
         if not self.schedule:
             raise ConfigError("phases: no slots at all; give at least one phase some, such as eval: 1000")
+        if self.clock.slot_ms is not None and self.placement == "in-process":
+            cure = "nodes of one process are never late; give placement: processes, or leave out clock.slot_ms"
+            raise ConfigError(not_allowed("placement", self.placement, cure))
         fit.check(self._world(), scheme, params_of(scheme, self.scheme), self.plan("check"))
         try:
             _ = self.others

@@ -219,6 +219,7 @@ class RunFolder:
         told = {key: value for key, value in msgspec.structs.asdict(end).items() if key != "wire"}
         if not end.fingerprint:  # the channel server could not say any more what it was
             del told["fingerprint"]
+        told["paced"] = msgspec.to_builtins(end.paced)
         self._write_json("meta.json", self.meta | told | {"trace_digest": self.trace_digest()})
         self.log(f"{end.state} after {end.slots} slots" + (f": {end.reason}" if end.reason else ""))
 
@@ -298,7 +299,7 @@ def _first_meta(config: RunConfig, run_id: str, command: Sequence[str]) -> dict[
 
 def _summary(folder: RunFolder) -> dict[str, Any]:
     config, meta = folder.config, folder.meta
-    told = ("slots", "wall_s", "fingerprint", "trace_digest", "probes", "state", "reason", "dropped", "missed")
+    told = ("slots", "wall_s", "fingerprint", "trace_digest", "probes", "state", "reason", "dropped", "missed", "paced")
     slots_per_s = meta["slots"] / meta["wall_s"] if meta["wall_s"] else 0.0
     return {
         "run_id": meta["run_id"],

@@ -60,10 +60,32 @@ class Progress(Struct, frozen=True, tag=True):
     slot: int
 
 
+class Spread(Struct, frozen=True):
+    """A distribution of times, in ms."""
+
+    mean: float
+    p50: float
+    p99: float
+    max: float
+
+
+class Paced(Struct, frozen=True):
+    """How a paced run kept its time. By node: the `turns` it was waited for in, those it `missed`, and how many of its
+    answers came `late`. `length_ms`: of slots, from begin to begin; `lateness_ms`: of their begins."""
+
+    slot_ms: float
+    turns: dict[str, int]
+    missed: dict[str, int]
+    late: dict[str, int]
+    length_ms: Spread
+    lateness_ms: Spread
+
+
 class Ended(Struct, frozen=True, tag=True):
     """The last telemetry of a run. `dropped`: frames not taken, by reason; `missed`: slots missed, by node.
 
-    `wire`: one account per connection, empty in-process. `wall_s`: from the first slot to the last.
+    `wire`: one account per connection, empty in-process. `wall_s`: from the first slot to the last. `paced`: None in
+    lockstep.
     """
 
     state: EndState
@@ -75,6 +97,7 @@ class Ended(Struct, frozen=True, tag=True):
     missed: dict[str, int]
     wire: list[Connection]
     fingerprint: dict[str, str]
+    paced: Paced | None = None
 
 
 Telemetry = Listening | Chunk | Window | Event | Scalars | Progress | Ended

@@ -1,6 +1,7 @@
 """The channel server's end of the ZeroMQ transport: one ROUTER socket for all nodes, and who has left."""
 
 from collections.abc import Iterator
+from select import select
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,7 @@ class Router:
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self.socket.bind(endpoint)
         self.endpoint: str = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._descriptor = int(self.socket.getsockopt(zmq.FD))
         self.silent = 0
         self._peer_of: dict[int, bytes] = {}
         self._known: set[bytes] = set()
@@ -38,6 +40,15 @@ class Router:
         Waiting inside `recv` costs half of what a poller does, so whatever else is to be watched waits for that moment.
         """
         return self._receive(0)
+
+    def receive_within(self, seconds: float) -> Received | None:
+        """The next frame, or None: it has been waited for to the end, more exactly than to the millisecond, or the
+        transport had something else to do."""
+        received = self._receive(zmq.NOBLOCK)
+        if received is None and seconds > 0:
+            select([self._descriptor], [], [], seconds)
+            received = self._receive(zmq.NOBLOCK)
+        return received
 
     def pending(self) -> Iterator[Received]:
         """The frames that have come already, without waiting for more."""

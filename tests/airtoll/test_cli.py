@@ -60,6 +60,17 @@ def test_a_replay_is_equal(cell: Path, tmp_path: Path) -> None:
     assert (again.exit_code, "replay-2" in again.stdout) == (0, True)
 
 
+def test_a_paced_run_tells_who_missed_what_and_cannot_be_replayed(cell: Path, tmp_path: Path) -> None:
+    result = _call("run", cell, "--placement", "processes", "--set", "clock.slot_ms=20", "--out", tmp_path / "a")
+    assert result.exit_code == 0, result.output
+    assert "slots of 20 ms lasted" in result.stdout
+    assert "missed turns" in result.stdout
+    replay = _call("replay", tmp_path / "a")
+    assert (replay.exit_code, "is a paced run" in replay.stderr) == (2, True)
+    cure = replay.stderr.split("airtoll run ")[1].split()
+    assert _call("run", *cure, "--placement", "in-process", "--out", tmp_path / "b").exit_code == 0
+
+
 def test_a_replay_of_a_trace_that_was_changed_differs(cell: Path, tmp_path: Path) -> None:
     _call("run", cell, "--out", tmp_path / "a")
     trace = bytearray((tmp_path / "a" / "trace.bin").read_bytes())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.configuration import RunConfig, dump_yaml, load
 from controller.faults import ConfigError
 from controller.layers import from_assignment
-from protocol.plan import LossPlan, PastEvent, PhasePlan
+from protocol.plan import ClockPlan, LossPlan, PastEvent, PhasePlan
 
 CELL: dict[str, Any] = {"world": "d2d_underlay", "scheme": "li2020/random"}
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -68,6 +68,13 @@ def test_the_card_gives_the_fallback_unless_the_configuration_does() -> None:
     assert load(CELL | silent).plan("r").loss == LossPlan("fail", "silent", 1.0, 600.0)
 
 
+def test_the_clock_is_lockstep_unless_a_slots_length_is_given() -> None:
+    assert load(CELL).plan("r").clock == ClockPlan(None)
+    paced = load(CELL | {"clock": {"slot_ms": 10}, "beside": ["li2020/sla"]})
+    assert paced.plan("r").clock == ClockPlan(10.0)
+    assert [other.plan("r").clock for other in paced.others.values()] == [ClockPlan(None)]
+
+
 def test_a_replays_events_are_in_its_plan() -> None:
     events = (PastEvent("lost", "pair-0", 3, 1),)
     assert load(CELL).plan("r", replay=events).replay == events
@@ -89,6 +96,12 @@ def test_a_replays_events_are_in_its_plan() -> None:
         ({"record": {"values": 1}}, "record.values: 1 is not allowed: must be true or false"),
         ({"record": []}, "record: [] is not allowed: must be keys with values"),
         ({"on_node_loss": {"lost_after_s": 0}}, "on_node_loss.lost_after_s: 0 is not allowed: must be more than 0"),
+        ({"clock": {"slot_ms": 0}}, "clock.slot_ms: 0 is not allowed: must be more than 0"),
+        (
+            {"clock": {"slot_ms": 10}, "placement": "in-process"},
+            "placement: 'in-process' is not allowed: nodes of one process are never late; give placement: processes, "
+            "or leave out clock.slot_ms",
+        ),
         ({"out": 3}, "out: 3 is not allowed: must be text; put quotes around it"),
         (
             {"on_node_loss": {"fallback": "sleep"}},

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from controller.configuration import dump_yaml
@@ -12,13 +13,14 @@ from controller.run_folder import NotARunError, RunFolder
 from protocol.air_book import encode_rows
 from protocol.kinds import Kind
 from protocol.plan import PastEvent
-from protocol.telemetry import Chunk, Event, Listening, Progress, Scalars
+from protocol.telemetry import Chunk, Event, Listening, Paced, Progress, Scalars, Spread
 from protocol.wire_book import totals
 from tests.airtoll.folders import air, config, connection, ended, finished, learning, make, traced, window
 
 SUMMARY_KEYS = [
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "slots_per_s", "fingerprint"),
     *("trace_digest", "metrics", "toll", "toll_by_phase", "probes", "wire", "state", "reason", "dropped", "missed"),
+    "paced",
 ]
 
 
@@ -87,6 +89,13 @@ def test_how_a_run_ended_is_in_summary_and_meta(tmp_path: Path) -> None:
     assert [summary[key] for key in told] == ["failed", "pair-1 failed", 3, 9, {"late": 2}, {"pair-1": 1}]
     assert [folder.meta[key] for key in told] == [summary[key] for key in told]
     assert summary["slots_per_s"] == 6.0
+
+
+def test_how_a_paced_run_kept_its_time_is_in_summary_and_meta(tmp_path: Path) -> None:
+    paced = Paced(10.0, {"pair-1": 4}, {"pair-1": 1}, {}, Spread(10.0, 10.0, 10.1, 12.0), Spread(0.1, 0.1, 0.2, 2.0))
+    folder = make(tmp_path / "a", [ended(paced=paced)])
+    assert folder.summarise()["paced"] == folder.meta["paced"] == to_builtins(paced)
+    assert make(tmp_path / "b", [ended()]).summarise()["paced"] is None
 
 
 def test_the_wire_is_totalled_and_null_without_sockets(tmp_path: Path) -> None:

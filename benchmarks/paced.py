@@ -1,0 +1,74 @@
+"""Slots of 10 ms, 20 agents with the 512-128 actor: the share of turns that are missed, and what a slow agent misses.
+
+all prompt   at most MOST_MISSED of all turns on two idle cores
+one slow     an agent that takes 40 ms for an answer misses all its turns; the others no more than before
+
+python -m benchmarks.paced [slots]
+"""
+
+from protocol import threads
+
+threads.pin()
+
+import multiprocessing  # noqa: E402
+import sys  # noqa: E402
+
+from benchmarks.slow_node import WithSlowNode  # noqa: E402
+from controller.configuration import load  # noqa: E402
+from controller.launchers.processes import RunProcesses  # noqa: E402
+from protocol.telemetry import Ended, Paced, Spread  # noqa: E402
+
+SLOTS = 2000
+SLOT_MS, SLOW_S = 10.0, 0.040
+MOST_MISSED = 0.01
+SLOW = "pair-7"
+
+
+def main() -> int:
+    """Print shares of missed turns; 1 if one is over the bound, or the slow agent's misses are not its own."""
+    multiprocessing.set_forkserver_preload(["controller.launchers.preload"])
+    slots = int(sys.argv[1]) if len(sys.argv) > 1 else SLOTS
+    config = load(
+        {
+            "world": {"name": "d2d_underlay", "pairs": 20},
+            "scheme": "li2020/untrained_actor",
+            "slots": slots,
+            "clock": {"slot_ms": SLOT_MS},
+        }
+    )
+    plan = config.plan("paced")
+    prompt = _played(RunProcesses(plan))
+    missed = _share(prompt, set(prompt.turns))
+    print(f"all prompt: {missed:.3%} of turns missed (at most {MOST_MISSED:.0%})")
+    _print_times(prompt)
+    slowed = _played(WithSlowNode(plan, SLOW, SLOW_S))
+    own, others = _share(slowed, {SLOW}), _share(slowed, set(slowed.turns) - {SLOW})
+    print(f"{SLOW} slow: it missed {own:.1%} of its turns, the others {others:.3%} (at most {MOST_MISSED:.0%})")
+    _print_times(slowed)
+    return int(missed > MOST_MISSED or others > MOST_MISSED or own < 1)
+
+
+def _played(processes: RunProcesses) -> Paced:
+    with processes:
+        while not isinstance(telemetry := processes.receive(), Ended):
+            pass
+    if telemetry.paced is None or telemetry.state != "done":
+        raise RuntimeError(f"the run {telemetry.state}: {telemetry.reason}")
+    return telemetry.paced
+
+
+def _share(paced: Paced, names: set[str]) -> float:
+    return sum(paced.missed.get(name, 0) for name in names) / sum(paced.turns[name] for name in names)
+
+
+def _print_times(paced: Paced) -> None:
+    for what, times in (("slots", paced.length_ms), ("begins late by", paced.lateness_ms)):
+        print(f"  {what:15} {_told(times)}", flush=True)
+
+
+def _told(times: Spread) -> str:
+    return f"mean {times.mean:.2f}, p50 {times.p50:.2f}, p99 {times.p99:.2f}, max {times.max:.2f} ms"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""A run in processes in which one node takes its time over every answer."""
+
+import sys
+import time
+from multiprocessing.context import ForkServerProcess
+
+from agent_node.edge import run_node
+from controller.launchers.building import policy_builder
+from controller.launchers.processes import RunProcesses
+from protocol.messages import Welcome
+from protocol.plan import RunPlan
+from schemes.contract import Answer, Moment, NodePolicy
+
+
+class Slowed(NodePolicy):
+    """A policy that sleeps before it answers."""
+
+    def __init__(self, policy: NodePolicy, seconds: float) -> None:
+        self._policy = policy
+        self._seconds = seconds
+
+    def begin_episode(self, episode: int) -> None:
+        self._policy.begin_episode(episode)
+
+    def answer(self, now: Moment) -> Answer:
+        time.sleep(self._seconds)
+        return self._policy.answer(now)
+
+
+class WithSlowNode(RunProcesses):
+    """The node of this name sleeps for so long before each of its answers."""
+
+    def __init__(self, plan: RunPlan, name: str, seconds: float) -> None:
+        super().__init__(plan)
+        self._slow, self._seconds = name, seconds
+
+    def start_node(self, name: str) -> ForkServerProcess:
+        if name != self._slow:
+            return super().start_node(name)
+        self.nodes[name] = self._start(slow_process, (self.endpoint, self.plan.run_id, name, self._seconds))
+        return self.nodes[name]
+
+
+def slow_process(endpoint: str, run_id: str, name: str, seconds: float) -> None:
+    """The slow node's process."""
+
+    def build(welcome: Welcome) -> NodePolicy:
+        return Slowed(policy_builder(name)(welcome), seconds)
+
+    sys.exit(run_node(endpoint, run_id, name, build))

@@ -1,0 +1,76 @@
+"""When the slots of a paced run begin, and how well that was kept. Told the time, in seconds of a monotonic clock."""
+
+from collections import Counter
+
+from protocol.telemetry import Spread
+
+_PER_S = 100_000  # distributions are kept to a hundredth of a millisecond
+_MS_PER_S = 1000.0
+
+
+class Metronome:
+    """Slot n begins n slots after the first, never early; if nobody was there to begin it, at once.
+
+    `length_s`: from one begin to the next. `lateness_s`: how far begins lay behind the clock. `overtime_s`: for how
+    long frames are still read that came before a deadline.
+    """
+
+    def __init__(self, slot_ms: float) -> None:
+        self._slot_s = slot_ms / _MS_PER_S
+        self.overtime_s = self._slot_s / 10
+        self._first: tuple[int, float] | None = None  # a slot and when it began: later ones are counted from there
+        self._began: float | None = None
+        self.length_s = Durations()
+        self.lateness_s = Durations()
+
+    def begin_of(self, slot: int, now: float) -> float:
+        """When a slot is to begin: now, if it is the first."""
+        if self._first is None:
+            return now
+        first, began = self._first
+        return began + (slot - first) * self._slot_s
+
+    def begin(self, slot: int, now: float) -> None:
+        """A slot begins."""
+        self.lateness_s.add(now - self.begin_of(slot, now))
+        if self._began is not None:
+            self.length_s.add(now - self._began)
+        if self._first is None:
+            self._first = (slot, now)
+        self._began = now
+
+    def deadline(self, part: float) -> float:
+        """When that part of the slot that has begun is over."""
+        return (self._began or 0.0) + part * self._slot_s
+
+    def rest(self) -> None:
+        """The run is held: the next slot is the first of a new count."""
+        self._first = self._began = None
+
+
+class Durations:
+    """A distribution of times. It is kept as a table of its values, so it grows with their range, not their number."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self._sum_s = self._max_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One time."""
+        self._counts[round(seconds * _PER_S)] += 1
+        self._sum_s += seconds
+        self._max_s = max(self._max_s, seconds)
+
+    def spread(self) -> Spread:
+        """Mean, median, 99th percentile and maximum, in ms; zeros if there was nothing."""
+        number = self._counts.total()
+        mean_ms = _MS_PER_S * self._sum_s / number if number else 0.0
+        return Spread(mean_ms, self._percentile_ms(50), self._percentile_ms(99), _MS_PER_S * self._max_s)
+
+    def _percentile_ms(self, percent: int) -> float:
+        left = self._counts.total() * percent / 100
+        for value in sorted(self._counts):
+            left -= self._counts[value]
+            if left <= 0:
+                return _MS_PER_S * value / _PER_S
+        return 0.0

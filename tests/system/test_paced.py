@@ -1,0 +1,56 @@
+"""Paced runs in real processes. What is held against what is robust on a busy machine: nodes against each other."""
+
+from benchmarks.slow_node import WithSlowNode
+from controller.launchers.building import build_world
+from protocol.plan import RunPlan
+from protocol.telemetry import Paced
+from tests.recording import Recording, plan_for
+from tests.system.processes import nothing, play
+
+SLOT_MS = 10.0
+
+
+def _play_with_slow_node(plan: RunPlan, name: str, seconds: float) -> Recording:
+    recording = Recording()
+    with WithSlowNode(plan, name, seconds) as processes:
+        while recording.ended is None:
+            if (telemetry := processes.receive()) is not None:
+                recording(telemetry)
+    return recording
+
+
+def _paced(recording: Recording) -> Paced:
+    assert recording.ended is not None
+    assert (recording.ended.state, recording.ended.dropped) == ("done", {})
+    assert recording.ended.paced is not None
+    return recording.ended.paced
+
+
+def test_slots_last_what_they_shall_and_never_begin_early() -> None:
+    recording = play(plan_for("li2020/random", slots=60, clock={"slot_ms": SLOT_MS}), nothing)
+    paced = _paced(recording)
+    assert paced.length_ms.mean > SLOT_MS - 0.001  # more, if the closing turn begins late
+    assert recording.ended is not None
+    assert recording.ended.wall_s >= 60 * SLOT_MS / 1000
+    assert set(paced.turns.values()) == {60}
+
+
+def test_a_slow_node_misses_its_own_turns_and_the_books_close() -> None:
+    plan = plan_for("zhang2025/llq", slots=80, clock={"slot_ms": SLOT_MS})
+    slow, *others = build_world(plan).agents
+    recording = _play_with_slow_node(plan, slow, 0.04)
+    paced = _paced(recording)
+    share = {name: paced.missed.get(name, 0) / paced.turns[name] for name in paced.turns}
+    assert share[slow] == 1.0
+    assert paced.late[slow] > 5
+    assert all(share[name] < 0.5 for name in others)
+    assert recording.events == []
+    _check_books(recording, 1 + len(others))
+
+
+def _check_books(recording: Recording, agents: int) -> None:
+    """A late answer's notes are told to nobody: they are in no air book, and count as envelopes on the wire."""
+    assert recording.ended is not None
+    accounts = recording.ended.wire
+    assert sum(c.up.notes for c in accounts) == sum(row.attempt > 0 for row in recording.air if row.source < agents)
+    assert sum(c.down.notes for c in accounts) == sum(row.copies for row in recording.air)
