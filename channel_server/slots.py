@@ -15,7 +15,7 @@ from channel_server.worlds.contract import World
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, PHASES, TurnSpec
 from protocol.messages import Note, Reply, Turn
-from protocol.plan import RunPlan
+from protocol.plan import OnLoss, RunPlan
 from protocol.spaces import Records
 from protocol.telemetry import Event
 from protocol.trace import TraceField
@@ -27,7 +27,11 @@ _LEARN = TurnSpec(who="trainer", step="learn")
 
 
 class NodeLostError(Exception):
-    """A node is lost, and the plan says that this ends the run."""
+    """A node is lost, and the plan says that this ends the run. `roll_back`: it is to go on from a checkpoint."""
+
+    def __init__(self, reason: str, *, roll_back: bool) -> None:
+        super().__init__(reason)
+        self.roll_back = roll_back
 
 
 class Due(NamedTuple):
@@ -61,7 +65,8 @@ class Slots:
         self.due: list[Due] = []  # in the order in which they fall due
         self._unsent: Asked = []  # rides with the next turn that somebody is waited for
         self.stop_before = next((e.slot for e in plan.replay or () if e.event == "interrupted"), plan.slots)
-        self.hold_at: int | None = None
+        self.deserted = False  # no agent is left
+        self.hold_at = self._next_checkpoint()
         self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
         self._order = Chance(plan.seed, "order")
         self._fallback_chances = [Chance(plan.seed, "fallback", node) for node in self._agents]
@@ -75,14 +80,25 @@ class Slots:
         return self.hold_at == self.slot and self.gate is None
 
     @property
-    def all_lost(self) -> bool:
-        return self._attendance.lost.issuperset(self._agents)
+    def absent(self) -> list[int]:
+        """The nodes that this slot waits for to come back; none in a replay."""
+        away = self._away()
+        if not away or self._plan.replay is not None:
+            return []
+        waits: tuple[OnLoss, ...] = ("pause", "restart") if away.issuperset(self._agents) else ("pause",)
+        return [node for node in sorted(away) if self._plan.loss.of(self._names[node]) in waits]
 
     def run(self) -> Iterator[Asked]:
-        """The turns to send, one list per gate; an empty list while held. Ends after the closing turn."""
-        while self.slot < self.stop_before and not self.all_lost:
+        """The turns to send, one list per gate; an empty list while held or paused. Ends after the closing turn."""
+        while self.slot < self.stop_before:
             if self.hold_at == self.slot:
                 yield from self._hold()
+            if self.absent:
+                yield []
+                continue
+            if self._away().issuperset(self._agents):
+                self.deserted = True
+                break
             yield from self._one_slot()
             self.slot += 1
         if self.slot == self.stop_before < self._plan.slots:
@@ -95,6 +111,19 @@ class Slots:
         for due in self.due:
             yield from self._wait(due.gate, [])
         yield []
+
+    def _away(self) -> set[int]:
+        """Lost, and not back at this slot."""
+        lost = self._attendance.lost
+        return lost.difference(self._attendance.back(self.slot, self._seated())) if lost else lost
+
+    def release(self) -> None:
+        """No more held; the next checkpoint is ahead."""
+        self.hold_at = self._next_checkpoint()
+
+    def _next_checkpoint(self) -> int | None:
+        every = self._plan.record.checkpoint_every
+        return (self.slot // every + 1) * every if every else None
 
     def meanwhile(self) -> None:
         """What can be done while the nodes are at work: digests, and the next slot's chance."""
@@ -132,6 +161,7 @@ class Slots:
         self._attendance.restore(data["attendance"])
         self._actions = [space.decode(raw) for space, raw in zip(self._world.actions, data["actions"], strict=True)]
         self.due = [Due(slot, Gate.restored(gate)) for slot, gate in data["due"]]
+        self.hold_at = self._next_checkpoint()
 
     # one slot
 
@@ -286,8 +316,9 @@ class Slots:
                 reason = self._attendance.lose(node)
                 self.recorder.event(Event("lost", slot, turn, self._names[node], reason))
                 self.relay.unread(slot, turn, node, gate.handed.get(node, []))
-                if self._plan.loss.on_loss == "fail":
-                    raise NodeLostError(f"{self._names[node]} is lost: {reason}")
+                on_loss = self._plan.loss.of(self._names[node])
+                if on_loss == "fail" or on_loss == "rollback":
+                    raise NodeLostError(f"{self._names[node]} is lost: {reason}", roll_back=on_loss == "rollback")
             else:
                 self._take(spec, node, reply)
 

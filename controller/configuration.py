@@ -21,7 +21,7 @@ from controller.catalogue import STRICT, Choice, choice_model, params_of, scheme
 from controller.faults import ConfigError, in_words, not_allowed, unknown
 from controller.layers import Layer
 from protocol.choreography import PHASES
-from protocol.plan import Fallback, LossPlan, PastEvent, PhasePlan, RecordPlan, RunPlan
+from protocol.plan import Fallback, LossPlan, OnLoss, PastEvent, PhasePlan, RecordPlan, RunPlan
 
 Placement = Literal["processes", "in-process"]
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -41,14 +41,21 @@ class Phases(BaseModel):
 
 
 class OnNodeLoss(BaseModel):
-    """What happens when a node is lost. `fallback` acts for it; null takes the one on the scheme's card."""
+    """What happens when an agent is lost: protocol.plan.LossPlan has the words.
+
+    `trainer`: when the trainer is; null is `policy`. `fallback` acts for an agent that is lost; null takes the one on
+    the scheme's card. `most_restarts`: of each node, and of rollbacks.
+    """
 
     model_config = STRICT
 
-    policy: Literal["fallback", "fail"] = "fallback"
+    policy: OnLoss = "fallback"
+    trainer: OnLoss | None = None
     fallback: Fallback | None = None
     lost_after_s: Annotated[float, Gt(0)] = 10.0
     trainer_lost_after_s: Annotated[float, Gt(0)] = 600.0
+    most_restarts: Annotated[int, Ge(0)] = 3
+    pause_s: Annotated[float, Gt(0)] = 60.0
 
 
 class Record(BaseModel):
@@ -70,6 +77,7 @@ class RunConfig(BaseModel):
 
     `beside`: schemes to compare with, the first as the floor, the last as the ceiling.
     `out`: the folder that runs' folders are made in, relative to where the command is given.
+    `checkpoint_every`: slots between two checkpoints, 0 for none; the newest `keep` are kept.
     """
 
     model_config = STRICT
@@ -85,6 +93,9 @@ class RunConfig(BaseModel):
     placement: Placement = "processes"
     signalling: Literal["ideal"] = "ideal"
     on_node_loss: OnNodeLoss = OnNodeLoss()
+    on_channel_server_loss: Literal["rollback", "fail"] = "fail"
+    checkpoint_every: Annotated[int, Ge(0), Le(_MOST_SLOTS)] = 0
+    keep: Annotated[int, Ge(1)] = 2
     record: Record = Record()
     beside: tuple[str | dict[str, Any], ...] = ()
     out: str = "runs"
@@ -93,7 +104,7 @@ class RunConfig(BaseModel):
     def others(self) -> "dict[str, RunConfig]":
         """The runs to compare with, by name and given parameters: the schemes of `beside`, on the same channels, in
         one process. ConfigError for the same one twice."""
-        alike = as_mapping(self) | {"beside": [], "placement": "in-process"}
+        alike = as_mapping(self) | {"beside": [], "placement": "in-process", "checkpoint_every": 0}
         found: dict[str, RunConfig] = {}
         for scheme in self.beside:
             given = {"name": scheme} if isinstance(scheme, str) else scheme
@@ -146,8 +157,12 @@ class RunConfig(BaseModel):
                 on_loss.fallback or scheme.card.fallback,
                 on_loss.lost_after_s,
                 on_loss.trainer_lost_after_s,
+                on_loss.trainer,
+                self.on_channel_server_loss,
+                on_loss.most_restarts,
+                on_loss.pause_s,
             ),
-            record=RecordPlan(record.values, record.frames_slots, record.window_slots),
+            record=RecordPlan(record.values, record.frames_slots, record.window_slots, self.checkpoint_every),
             replay=replay,
         )
 

@@ -19,6 +19,7 @@ from tests.airtoll.folders import air, config, connection, ended, finished, lear
 SUMMARY_KEYS = [
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "slots_per_s", "fingerprint"),
     *("trace_digest", "metrics", "toll", "toll_by_phase", "probes", "wire", "state", "reason", "dropped", "missed"),
+    *("restarts", "rollbacks", "resumes"),
 ]
 
 
