@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import connection, resource_tracker
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from types import ModuleType
 
 import msgspec
@@ -21,6 +22,7 @@ from controller.launchers.supervisor import Supervisor
 from protocol.plan import RunPlan
 from protocol.telemetry import INTERRUPT, Ended, Event, Listening, Progress, Sink, Telemetry
 
+CHANNEL_SERVER = "channel server"
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
 _POLL_MS = 100
 
@@ -149,6 +151,7 @@ def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], pa
 
 def channel_process(plan: bytes, owner: str, past: Past | None) -> None:
     """The channel server's process."""
+    _name_process(CHANNEL_SERVER)
     from channel_server.edge import serve
 
     run_plan = msgspec.msgpack.decode(plan, type=RunPlan)
@@ -158,11 +161,17 @@ def channel_process(plan: bytes, owner: str, past: Past | None) -> None:
 
 def node_process(endpoint: str, run_id: str, name: str) -> None:
     """A node's process."""
+    _name_process(name)
     # Batch work to the scheduler: a node that wakes does not push another off the processor in mid-inference.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     from agent_node.edge import run_node
 
     sys.exit(run_node(endpoint, run_id, name, policy_builder(name), abandoned=_orphaned()))
+
+
+def _name_process(name: str) -> None:
+    """What ps and top call this process, cut to 15 bytes by the kernel."""
+    Path("/proc/self/comm").write_text(name, "utf-8")
 
 
 def _orphaned() -> Callable[[], bool]:
