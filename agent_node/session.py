@@ -1,10 +1,11 @@
-"""A node's conversation with the channel server: Hello, Welcome or Refused, turns and replies, Bye."""
+"""A node's conversation with the channel server: Hello, Welcome or Refused, turns and replies, its state, Bye."""
 
 import traceback
 
 from agent_node.core import BuildPolicy, Node
 from protocol.fingerprint import fingerprint
-from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Message, Refused, Turn, Welcome
+from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Message, Refused, Restore, Save, Saved, Turn, Welcome
+from protocol.snapshots import pack, parts, unpack
 
 
 class Session:
@@ -17,6 +18,7 @@ class Session:
         self.node: Node | None = None
         self.over = False
         self.failure = ""
+        self._state: list[bytes] = []  # the parts of a state that is being restored
 
     def hello(self) -> Hello:
         """The first message."""
@@ -29,6 +31,10 @@ class Session:
         match message:
             case Welcome():
                 return self._welcome(message)
+            case Restore():
+                return self._restore(message)
+            case Save(slot):
+                return self._save(slot)
             case Refused(reason):
                 return self._end(f"refused: {reason}")
             case Bye():
@@ -49,6 +55,24 @@ class Session:
             return self._end("a turn came before the Welcome")
         try:
             return self.node.turn(turn)
+        except Exception as error:
+            return self._fail(error)
+
+    def _restore(self, part: Restore) -> list[Message]:
+        self._state.append(part.data)
+        if self.node is not None and not part.more:
+            try:
+                self.node.restore(unpack(b"".join(self._state)))
+            except Exception as error:
+                return self._fail(error)
+            self._state.clear()
+        return []
+
+    def _save(self, slot: int) -> list[Message]:
+        if self.node is None:
+            return self._end("a state was asked for before the Welcome")
+        try:
+            return [Saved(slot, data, more) for data, more in parts(pack(self.node.snapshot()))]
         except Exception as error:
             return self._fail(error)
 

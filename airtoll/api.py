@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from controller.checkpoints import Checkpoint
     from controller.configuration import RunConfig
     from controller.run_folder import RunFolder
     from protocol.plan import PastEvent
@@ -49,17 +50,22 @@ def carry_out(
     watch: "Callable[[Telemetry], None]",
     *,
     replay: "tuple[PastEvent, ...] | None" = None,
+    checkpoint: "Checkpoint | None" = None,
 ) -> dict[str, Any]:
-    """Execute the run into its folder; the summary. An interrupted run has its summary written before it is raised."""
+    """Execute the run into its folder, from the beginning or from a checkpoint of it; the summary.
+
+    An interrupted run has its summary written before it is raised.
+    """
     from controller.runs import execute
 
     plan = config.plan(folder.meta["run_id"], replay=replay)
-    try:
-        execute(plan, config.placement, folder, watch)
-    except KeyboardInterrupt:
-        folder.summarise()
-        raise
-    return folder.summarise()
+    with folder.at_work():
+        try:
+            execute(plan, config.placement, folder, watch, checkpoint)
+        except KeyboardInterrupt:
+            folder.summarise()
+            raise
+        return folder.summarise()
 
 
 def carry_out_beside(config: "RunConfig", folder: "RunFolder") -> dict[str, Any]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,9 +30,11 @@ from airtoll.study import StudyFolder
 from airtoll.study_progress import watching as watching_cells
 from airtoll.toll import By, toll_by
 from controller import catalogue, layers
+from controller.checkpoints import Checkpoint
 from controller.configuration import RunConfig, load
 from controller.faults import ConfigError
 from controller.run_folder import NotARunError, RunFolder
+from controller.runs import checkpoint_to_resume
 from controller.schedule import played
 from protocol.air_book import Toll
 from protocol.plan import PastEvent
@@ -92,15 +95,37 @@ def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The run's YAML file.")],
     sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Wins over the file.")] = None,
     placement: Annotated[Place | None, typer.Option(help="Where the nodes live.")] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(metavar="SLOTS", help="Write checkpoints.")] = None,
     out: Out = None,
     as_format: AsFormat = Format.TEXT,
 ) -> None:
     """Carry out a run: progress, the radio's results, the toll, the folder's path."""
     given = [*(sets or []), *([f"placement={placement.value}"] if placement else [])]
+    given += [] if checkpoint_every is None else [f"checkpoint_every={checkpoint_every}"]
     overrides = [layers.from_assignment(text) for text in given]
     config = load(file, environment=os.environ, overrides=overrides)
     folder = RunFolder.create(config, at=out, command=sys.argv)
-    summary = _watched(config, folder)
+    _finish(config, folder, _watched(config, folder), as_format)
+
+
+@app.command()
+def resume(
+    folder: Folder,
+    slot: Annotated[
+        int | None, typer.Option("--from", metavar="SLOT", help="Of an older checkpoint; the newest otherwise.")
+    ] = None,
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """Go on with a run that was cut off, from its newest checkpoint that is whole; what came after is played again."""
+    with _damage_told():
+        past = RunFolder.take_up(folder)
+        checkpoint = checkpoint_to_resume(past, at=slot, told=partial(typer.echo, err=True))
+    typer.echo(f"resuming at slot {checkpoint.slot}", err=True)
+    _finish(past.config, past, _watched(past.config, past, checkpoint=checkpoint), as_format)
+
+
+def _finish(config: RunConfig, folder: RunFolder, summary: dict[str, Any], as_format: Format) -> None:
+    """What `run` and `resume` do when the run itself is over."""
     others = _beside(config, folder) if summary["state"] == "done" else {}
     if as_format is Format.JSON:
         _print_json(summary | ({"beside": others} if others else {}))
@@ -118,7 +143,8 @@ def replay(folder: Folder, out: Out = None) -> None:
             f"{folder} is a paced run: who missed which turn followed from wall time, and cannot be had again; "
             f"what replays is a run in lockstep: airtoll run {folder}/config.yaml --set clock.slot_ms=null"
         )
-    config = load(folder / "config.yaml", overrides=[layers.from_assignment("placement=in-process")])
+    alone = [layers.from_assignment(text) for text in ("placement=in-process", "checkpoint_every=0")]
+    config = load(folder / "config.yaml", overrides=alone)
     with _damage_told():
         events = past.past()
     again = RunFolder.create(config, at=out or _next_free(folder / "replay"), command=sys.argv)
@@ -247,11 +273,17 @@ def schemes(
         _print(overview.card_table(chosen[name].card), overview.params_table(chosen[name]))
 
 
-def _watched(config: RunConfig, folder: RunFolder, *, replay: tuple[PastEvent, ...] | None = None) -> dict[str, Any]:
+def _watched(
+    config: RunConfig,
+    folder: RunFolder,
+    *,
+    replay: tuple[PastEvent, ...] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> dict[str, Any]:
     """Carry the run out with its progress on stderr."""
     try:
         with watching(Console(stderr=True), config.schedule) as watch:
-            return carry_out(config, folder, watch, replay=replay)
+            return carry_out(config, folder, watch, replay=replay, checkpoint=checkpoint)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what there is lies in {folder.path}", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -38,9 +38,13 @@ class Attendance:
         self.lost.add(node)
         return self._gone.get(node, "as in the run that is replayed")
 
+    def back(self, slot: int, seated: Collection[int]) -> list[int]:
+        """Lost nodes that rejoin at this slot."""
+        return [node for node in sorted(self.lost) if self._is_back(node, slot, seated)]
+
     def returning(self, slot: int, seated: Collection[int]) -> list[int]:
         """Nodes that rejoin at this slot, no longer lost from now on."""
-        back = [node for node in sorted(self.lost) if self._is_back(node, slot, seated)]
+        back = self.back(slot, seated)
         self.lost.difference_update(back)
         for node in back:
             self._gone.pop(node, None)
@@ -51,12 +55,13 @@ class Attendance:
         self.missed.update(self._names[node] for node in self.lost)
 
     def snapshot(self) -> dict[str, Any]:
-        """Lost nodes and counts."""
-        return {"lost": sorted(self.lost), "missed": dict(self.missed)}
+        """Lost nodes, those that are gone, and counts."""
+        return {"lost": sorted(self.lost), "gone": list(self._gone.items()), "missed": dict(self.missed)}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self.lost, self.missed = set(data["lost"]), Counter(data["missed"])
+        self._gone = dict(data["gone"])
 
     def _is_back(self, node: int, slot: int, seated: Collection[int]) -> bool:
         return self._happened("rejoined", node, slot, 0) if self._replaying else node in seated

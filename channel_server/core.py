@@ -5,8 +5,10 @@ return what to send.
 """
 
 from collections import Counter
-from collections.abc import Collection
-from typing import Any, Literal
+from collections.abc import Collection, Mapping
+from typing import Literal, NamedTuple
+
+from msgspec import convert, to_builtins
 
 from channel_server.attendance import Attendance
 from channel_server.seats import Peer, Seats
@@ -16,9 +18,10 @@ from channel_server.worlds.contract import World
 from protocol.choreography import Step
 from protocol.fingerprint import differences
 from protocol.kinds import TRAINER
-from protocol.messages import Bye, Hello, Message, Refused, Reply, Report
+from protocol.messages import Bye, Hello, Message, Refused, Reply, Report, Restore, Save, Saved
 from protocol.plan import RunPlan
-from protocol.telemetry import Ended, EndState, Event, Paced
+from protocol.snapshots import MAX_STATE_BYTES, pack, parts, unpack
+from protocol.telemetry import Checkpoint, Ended, EndState, Event, NodeState, Paced
 from protocol.wire_book import Connection
 
 Send = tuple[Peer, Message]
@@ -27,10 +30,19 @@ _LONGEST_NAME = 80
 _LOGGED_PER_REASON = 20  # a flood of bad frames is counted in full, but logged only so often
 
 
+class Past(NamedTuple):
+    """What a run goes on from before `slot`: the states of the channel server and, by index, of its nodes."""
+
+    slot: int
+    channel_server: bytes
+    nodes: Mapping[int, bytes]
+
+
 class ChannelServer:
     """One run: seats nodes, plays the slots, says goodbye.
 
     `stage`: how far it is. `end`: how it ended and why. `dropped`: what was not taken, by reason.
+    `resumed`: goes on from a checkpoint. While it is held between two slots, its nodes put their states away.
     """
 
     def __init__(self, plan: RunPlan, world: World, fingerprint: dict[str, str]) -> None:
@@ -46,7 +58,12 @@ class ChannelServer:
         self._action_checks = [space.checker(plan.replicas) for space in world.actions]
         self.stage: Literal["seating", "running", "ending", "ended"] = "seating"
         self.end: tuple[EndState, str] = ("failed", "it has not begun")
+        self.roll_back = False
         self.dropped: Counter[str] = Counter()
+        self._awaited_first = self._seats.names  # who has to sit before the first slot
+        self._states: dict[int, bytes] = {}  # what nodes of a resumed run go on from
+        self._saving: dict[int, int] = {}  # nodes whose states are awaited, and how many bytes have come
+        self._saved: list[int] = []
 
     # what happens
 
@@ -63,6 +80,8 @@ class ChannelServer:
                 return self.garbled(peer, "report from a stranger")
             self.slots.recorder.scalars(message, self.peer_name(peer))
             return []
+        if type(message) is Saved:
+            return self._take_state(peer, message)
         return self.garbled(peer, f"{type(message).__name__} from a node")
 
     def garbled(self, peer: Peer, reason: str) -> list[Send]:
@@ -77,6 +96,7 @@ class ChannelServer:
         node = self._seats.leave(peer)
         if node is None:
             return []
+        self._saving.pop(node, None)
         if self.stage == "running":
             return self._lose(node, reason)
         if self.stage == "seating":
@@ -89,19 +109,22 @@ class ChannelServer:
         """Who is awaited has been waited for long enough."""
         match self.stage:
             case "seating":
-                return self._finish("failed", f"nobody took {', '.join(self._seats.empty)}: {reason}")
+                return self._finish("failed", f"nobody took {', '.join(self.awaited)}: {reason}")
+            case "running" if self.paused:
+                return self._finish("failed", f"{', '.join(self.awaited)} did not come back: {reason}")
             case "running":
-                return self.give_up_on(self.slots.gate.missing if self.slots.gate is not None else (), reason)
+                gate = self.slots.gate
+                return self.give_up_on(list(self._saving) if gate is None else gate.missing, reason)
             case _:
                 self.stage = "ended"
                 return []
 
     def interrupt(self) -> list[Send]:
         """Stop after this slot; what is there so far is kept."""
-        self.slots.stop_before = min(self.slots.stop_before, self.slots.slot + 1)
+        self.slots.stop_before = min(self.slots.stop_before, self.slots.slot + (not self.paused))
         if self.stage == "seating":
             return self._finish("interrupted", "before the first slot")
-        return self.release() if self.held else []
+        return self._advance() if self.paused else []
 
     def fail(self, reason: str) -> list[Send]:
         """Stop now."""
@@ -146,23 +169,37 @@ class ChannelServer:
     def held(self) -> bool:
         return self.stage == "running" and self.slots.held
 
-    def release(self) -> list[Send]:
-        """Go on after a hold."""
-        if not self.held:
-            return []
-        self.slots.hold_at = None
+    @property
+    def paused(self) -> bool:
+        """Waiting for lost nodes to come back."""
+        return self.stage == "running" and self.slots.gate is None and not self.slots.held
+
+    @property
+    def saved(self) -> bool:
+        """Held, and every node that is there has put its state away: time for `checkpoint`."""
+        return self.held and not self._saving
+
+    def checkpoint(self, *, wall_s: float, wire: list[Connection]) -> list[Send]:
+        """Tell the run's state, and go on. RuntimeError unless `saved`."""
+        if not self.saved:
+            raise RuntimeError("a channel server is snapshotted while held between two slots: set slots.hold_at")
+        own = {"slots": self.slots.snapshot(), "dropped": dict(self.dropped)}
+        state = pack(own | {"wall_s": wall_s, "wire": to_builtins(wire)})
+        self.slots.recorder.checkpoint(Checkpoint(self.slots.slot, sorted(self._saved), state))
+        self.slots.release()
         return self._advance()
 
-    def snapshot(self) -> dict[str, Any]:
-        """The state between two slots. RuntimeError unless the run is held."""
-        if not self.held:
-            raise RuntimeError("a channel server is snapshotted while held between two slots: set slots.hold_at")
-        return {"slots": self.slots.snapshot(), "dropped": dict(self.dropped)}
+    def restore(self, past: Past) -> tuple[float, list[Connection]]:
+        """Go on from a checkpoint, before anybody is seated, with the nodes whose states are there.
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """The inverse of `snapshot`, before anybody is seated."""
+        What `checkpoint` was told: the wall time so far, and the wire's accounts.
+        """
+        data = unpack(past.channel_server)
         self.slots.restore(data["slots"])
         self.dropped = Counter(data["dropped"])
+        self._states = dict(past.nodes)
+        self._awaited_first = [self.names[node] for node in sorted(past.nodes)]
+        return data["wall_s"], convert(data["wire"], list[Connection])
 
     # who is who
 
@@ -179,9 +216,11 @@ class ChannelServer:
     def awaited(self) -> list[str]:
         """Names of those the run is waiting for."""
         if self.stage == "seating":
-            return self._seats.empty
+            return [name for name in self._seats.empty if name in self._awaited_first]
         gate = self.slots.gate
-        return [] if gate is None else [self.names[node] for node in gate.missing]
+        if gate is None:
+            return [self.names[node] for node in sorted(self._saving) or self.slots.absent]
+        return [self.names[node] for node in gate.missing]
 
     def ended(self, *, wall_s: float, wire: list[Connection], paced: Paced | None = None) -> Ended:
         """The last telemetry."""
@@ -197,6 +236,7 @@ class ChannelServer:
             wire=wire,
             fingerprint=self._fingerprint,
             paced=paced,
+            roll_back=self.roll_back,
         )
 
     # seats
@@ -213,13 +253,21 @@ class ChannelServer:
         if lines := differences(self._fingerprint, hello.fingerprint):
             self._log("warning", hello.name, f"its fingerprint differs, so traces may: {'; '.join(lines)}")
         node = self._seats.seat(peer, hello.name)
-        return [(peer, welcome(self._plan, self._world, node)), *self._start_if_full()]
+        state = [(peer, Restore(*part)) for part in parts(self._states.get(node, b""))]
+        return [(peer, welcome(self._plan, self._world, node)), *state, *self._go_on_with(node, peer)]
 
-    def _start_if_full(self) -> list[Send]:
-        if self.stage != "seating" or self._seats.empty:
-            return []
-        self.stage = "running"
-        return self._advance()
+    def _go_on_with(self, node: int, peer: Peer) -> list[Send]:
+        """With one node more, the run may begin or end its pause; one that is held wants its state, too."""
+        if self.stage == "seating" and not self.awaited:
+            self.stage = "running"
+            self._states.clear()
+            return self._advance()
+        if self.paused and not self.slots.absent:
+            return self._advance()
+        if self.held:
+            self._saving[node] = 0
+            return [(peer, Save(self.slots.slot))]
+        return []
 
     def _bye(self, peer: Peer, bye: Bye) -> list[Send]:
         name = self.peer_name(peer)
@@ -272,10 +320,33 @@ class ChannelServer:
         try:
             asked = next(self._script, None)
         except NodeLostError as lost:
+            self.roll_back = lost.roll_back
             return self._finish("failed", str(lost))
         if asked is None:
             return self._finish(*self._how_it_ended())
+        if self.held:
+            return self._save()
         return self._welcome_again() + [(self._seats.peer_of(node), turn) for node, turn in asked]
+
+    def _save(self) -> list[Send]:
+        """Ask every node that is there for its state."""
+        self._saving, self._saved = dict.fromkeys(self._seats.nodes(), 0), []
+        return [(peer, Save(self.slots.slot)) for _, peer in self._seats.taken]
+
+    def _take_state(self, peer: Peer, part: Saved) -> list[Send]:
+        """A part of a node's state is handed on as it comes."""
+        node = self._seats.node(peer)
+        if node not in self._saving or not self.held or part.slot != self.slots.slot:
+            return self.garbled(peer, "state nobody asked for")
+        offset = self._saving[node]
+        if offset + len(part.data) > MAX_STATE_BYTES:
+            return self.garbled(peer, "state without an end")
+        self.slots.recorder.state(NodeState(node, offset, part.data))
+        self._saving[node] += len(part.data)
+        if not part.more:
+            del self._saving[node]
+            self._saved.append(node)
+        return []
 
     def _welcome_again(self) -> list[Send]:
         """In a replay nobody really left: a rejoining node starts anew where it sits."""
@@ -288,7 +359,7 @@ class ChannelServer:
         slot = self.slots.slot
         if slot == self._plan.slots:
             return "done", ""
-        return ("failed", f"no agent is left at slot {slot}") if self.slots.all_lost else ("interrupted", "")
+        return ("failed", f"no agent is left at slot {slot}") if self.slots.deserted else ("interrupted", "")
 
     def _finish(self, state: EndState, reason: str) -> list[Send]:
         self.end = (state, reason)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 import zmq
 
-from channel_server.core import ChannelServer, Send
+from channel_server.core import ChannelServer, Past, Send
 from channel_server.frames import Frames
 from channel_server.metronome import Metronome
 from channel_server.seats import Peer
@@ -27,7 +27,15 @@ SEATING_PATIENCE_S = 60.0
 GOODBYE_PATIENCE_S = 3.0
 
 
-def serve(plan: RunPlan, world: World, *, endpoint: str, owner: str, abandoned: Callable[[], bool]) -> None:
+def serve(
+    plan: RunPlan,
+    world: World,
+    *,
+    endpoint: str,
+    owner: str,
+    abandoned: Callable[[], bool],
+    past: Past | None = None,
+) -> None:
     """Play one run for the nodes that come to `endpoint`, and tell `owner` how it goes, to the end.
 
     `abandoned`: True once the owner is gone; then all nodes are sent home.
@@ -38,7 +46,7 @@ def serve(plan: RunPlan, world: World, *, endpoint: str, owner: str, abandoned: 
     line.setsockopt(zmq.LINGER, 5000)
     line.connect(owner)
     with Router(context, endpoint) as router:
-        Edge(plan, world, router, line, abandoned).run()
+        Edge(plan, world, router, line, abandoned, past).run()
     line.close()
     context.term()
 
@@ -47,10 +55,17 @@ class Edge:
     """The loop of `serve`."""
 
     def __init__(
-        self, plan: RunPlan, world: World, router: Router, line: zmq.Socket[bytes], abandoned: Callable[[], bool]
+        self,
+        plan: RunPlan,
+        world: World,
+        router: Router,
+        line: zmq.Socket[bytes],
+        abandoned: Callable[[], bool],
+        past: Past | None = None,
     ) -> None:
         self._core = ChannelServer(plan, world, fingerprint())
-        self._wire = WireBook()
+        self._wall_s, earlier = (0.0, []) if past is None else self._core.restore(past)
+        self._wire = WireBook(earlier)
         self._frames = Frames(self._core, self._wire)
         self._router = router
         self._line = line
@@ -60,7 +75,7 @@ class Edge:
         slot_ms = plan.clock.slot_ms
         self._metronome = None if slot_ms is None else Metronome(slot_ms)
         self._owed: dict[tuple[int, int, int], float] = {}  # who owes the answer of which turn, and since when
-        self._began_at = self._wall_s = 0.0
+        self._began_at = 0.0
         self._awaiting: tuple[str, int, int] = ("", 0, 0)
         self._since = self._told_at = self._looked_at = time.monotonic()
 
@@ -73,6 +88,8 @@ class Edge:
                     self._take_one()
                 else:
                     self._keep_time(self._metronome)
+                if self._core.saved:
+                    self._send(self._core.checkpoint(wall_s=self._so_far_s(), wire=self._wire.connections))
                 now = time.monotonic()
                 if now - self._looked_at > LOOK_EVERY_S:
                     self._look_around(now)
@@ -130,6 +147,8 @@ class Edge:
                 self._wire.up(peer, length, 0, 0)
             self._core.garbled(peer, "frame in several parts")
             return
+        if not self._core.is_seated(peer):  # it may have come for a seat whose node has just died
+            self._see_off_the_broken()
         before = self._core.stage
         outgoing = self._frames.arrived(peer, frame)
         if self._core.stage != before:
@@ -142,14 +161,7 @@ class Edge:
     def _look_around(self, now: float) -> None:
         """Broken connections, the owner's wishes, patience, telemetry."""
         self._looked_at = now
-        broken = self._router.broken()
-        if broken:  # what they said before they left comes first
-            for received in self._router.pending():
-                self._take(*received)
-        for peer in broken:
-            if self._core.stage != "ending" and self._core.is_seated(peer):
-                self._wire.broke(peer)
-            self._send(self._core.gone(peer, "its connection broke"))
+        self._see_off_the_broken()
         while self._line.poll(0):
             wish = self._line.recv()
             self._send(self._core.interrupt() if wish == INTERRUPT else self._core.fail(wish.decode()))
@@ -164,13 +176,23 @@ class Edge:
             self._told_at = now
             self._tell_all()
 
+    def _see_off_the_broken(self) -> None:
+        broken = self._router.broken()
+        if broken:  # what they said before they left comes first
+            for received in self._router.pending():
+                self._take(*received)
+        for peer in broken:
+            if self._core.stage != "ending" and self._core.is_seated(peer):
+                self._wire.broke(peer)
+            self._send(self._core.gone(peer, "its connection broke"))
+
     def _watch_patience(self, now: float) -> None:
         slots = self._core.slots
         awaiting = (self._core.stage, slots.slot, slots.turn)
         if awaiting != self._awaiting:
             self._awaiting, self._since = awaiting, now
         patience_s = self._patience_s()
-        if now - self._since > patience_s and not self._core.held:
+        if now - self._since > patience_s:
             self._since = now
             self._dismiss(self._core.give_up(f"silent for {patience_s:g} s"))
 
@@ -194,6 +216,8 @@ class Edge:
                 return SEATING_PATIENCE_S
             case "ending":
                 return GOODBYE_PATIENCE_S
+            case "running" if self._core.paused:
+                return self._loss.pause_s
             case _:
                 awaited = self._core.awaited
                 return self._patience_with(awaited[0] if len(awaited) == 1 else "")
@@ -204,9 +228,12 @@ class Edge:
     def _note_stage(self, before: str) -> None:
         """The clock of the run: from the first slot to the end of the last."""
         if self._core.stage == "running":
-            self._began_at = time.monotonic()
+            self._began_at = time.monotonic() - self._wall_s
         elif before == "running":
-            self._wall_s = time.monotonic() - self._began_at
+            self._wall_s = self._so_far_s()
+
+    def _so_far_s(self) -> float:
+        return time.monotonic() - self._began_at
 
     def _send(self, sends: list[Send]) -> None:
         for peer, frame in self._frames.encoded(sends):

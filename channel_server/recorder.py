@@ -10,7 +10,7 @@ from channel_server.worlds.contract import Metric, Outcome
 from protocol.air_book import AirRow, encode_rows
 from protocol.messages import Note, Report
 from protocol.plan import RecordPlan
-from protocol.telemetry import Chunk, ChunkFile, Event, Scalars, Telemetry, Window
+from protocol.telemetry import Checkpoint, Chunk, ChunkFile, Event, NodeState, Scalars, Telemetry, Window
 from protocol.trace import WORLD_NODE, TraceField, TraceWriter
 
 
@@ -60,6 +60,15 @@ class Recorder:
         """What a node says of itself."""
         self._ready.append(Scalars(report.slot, node, report.scalars))
 
+    def state(self, part: NodeState) -> None:
+        """A part of a node's state."""
+        self._ready.append(part)
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """The run's state is complete; what was recorded before goes before it."""
+        self._collect()
+        self._ready.append(checkpoint)
+
     @property
     def frames_slots(self) -> int:
         """Of how many slots, from the first, frames are kept."""
@@ -71,6 +80,11 @@ class Recorder:
 
     def drain(self) -> list[Telemetry]:
         """Telemetry since the last call, in an order in which it may be written down."""
+        self._collect()
+        ready, self._ready = self._ready, []
+        return ready
+
+    def _collect(self) -> None:
         rows, values = self.trace.drain()
         self._chunk("trace.bin", rows)
         self._chunk("values.msgpack", values)
@@ -78,8 +92,6 @@ class Recorder:
         self._chunk("frames.msgpack", b"".join(self._frames))
         self._air_rows.clear()
         self._frames.clear()
-        ready, self._ready = self._ready, []
-        return ready
 
     def snapshot(self) -> dict[str, Any]:
         """The metrics window that is open."""

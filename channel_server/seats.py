@@ -12,7 +12,7 @@ class Seats:
 
     def __init__(self, run_id: str, names: Sequence[str]) -> None:
         self._run_id = run_id
-        self._names = names
+        self.names = names
         self._index = {name: index for index, name in enumerate(names)}
         self._peers: dict[int, Peer] = {}
         self._nodes: dict[Peer, int] = {}
@@ -27,7 +27,7 @@ class Seats:
         if hello.run_id != self._run_id:
             return f"this is run {self._run_id}, not {hello.run_id[:80]}: check the endpoint"
         if hello.name not in self._index:
-            return f"no place named {hello.name[:80]!r} in this run; places: {_shortened(self._names)}"
+            return f"no place named {hello.name[:80]!r} in this run; places: {_shortened(self.names)}"
         if self._index[hello.name] in self._peers:
             return f"the place {hello.name!r} is taken by a node that is alive: choose another place"
         return ""
@@ -65,7 +65,7 @@ class Seats:
     @property
     def empty(self) -> list[str]:
         """Names of the seats that nobody has taken."""
-        return [name for index, name in enumerate(self._names) if index not in self._peers]
+        return [name for index, name in enumerate(self.names) if index not in self._peers]
 
     @property
     def taken(self) -> list[tuple[int, Peer]]:

@@ -16,7 +16,7 @@ from channel_server.worlds.contract import World
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, PHASES, TurnSpec
 from protocol.messages import Note, Reply, Turn
-from protocol.plan import RunPlan
+from protocol.plan import OnLoss, RunPlan
 from protocol.spaces import Records
 from protocol.telemetry import Event
 from protocol.trace import TraceField
@@ -28,7 +28,11 @@ _LEARN = TurnSpec(who="trainer", step="learn")
 
 
 class NodeLostError(Exception):
-    """A node is lost, and the plan says that this ends the run."""
+    """A node is lost, and the plan says that this ends the run. `roll_back`: it is to go on from a checkpoint."""
+
+    def __init__(self, reason: str, *, roll_back: bool) -> None:
+        super().__init__(reason)
+        self.roll_back = roll_back
 
 
 class Due(NamedTuple):
@@ -64,7 +68,8 @@ class Slots:
         self.due: list[Due] = []  # in the order in which they fall due
         self._unsent: Asked = []  # rides with the next turn that somebody is waited for
         self.stop_before = next((e.slot for e in plan.replay or () if e.event == "interrupted"), plan.slots)
-        self.hold_at: int | None = None
+        self.deserted = False  # no agent is left
+        self.hold_at = self._next_checkpoint()
         self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
         self._order = Chance(plan.seed, "order")
         self._fallback_chances = [Chance(plan.seed, "fallback", node) for node in self._agents]
@@ -78,14 +83,25 @@ class Slots:
         return self.hold_at == self.slot and self.gate is None
 
     @property
-    def all_lost(self) -> bool:
-        return self._attendance.lost.issuperset(self._agents)
+    def absent(self) -> list[int]:
+        """The nodes that this slot waits for to come back; none in a replay."""
+        away = self._away()
+        if not away or self._plan.replay is not None:
+            return []
+        waits: tuple[OnLoss, ...] = ("pause", "restart") if away.issuperset(self._agents) else ("pause",)
+        return [node for node in sorted(away) if self._plan.loss.of(self._names[node]) in waits]
 
     def run(self) -> Iterator[Asked]:
-        """The turns to send, one list per gate; an empty list while held. Ends after the closing turn."""
-        while self.slot < self.stop_before and not self.all_lost:
+        """The turns to send, one list per gate; an empty list while held or paused. Ends after the closing turn."""
+        while self.slot < self.stop_before:
             if self.hold_at == self.slot:
                 yield from self._hold()
+            if self.absent:
+                yield []
+                continue
+            if self._away().issuperset(self._agents):
+                self.deserted = True
+                break
             if self.pace.on:
                 yield from self._until_it_is_time()
             yield from self._one_slot()
@@ -130,6 +146,19 @@ class Slots:
         absence = self._attendance.absence
         return [owed for owed in self.pace.owed + learning if not absence(owed[0], self.slot, self.turn)]
 
+    def _away(self) -> set[int]:
+        """Lost, and not back at this slot."""
+        lost = self._attendance.lost
+        return lost.difference(self._attendance.back(self.slot, self._seated())) if lost else lost
+
+    def release(self) -> None:
+        """No more held; the next checkpoint is ahead."""
+        self.hold_at = self._next_checkpoint()
+
+    def _next_checkpoint(self) -> int | None:
+        every = self._plan.record.checkpoint_every
+        return (self.slot // every + 1) * every if every else None
+
     def meanwhile(self) -> None:
         """What can be done while the nodes are at work: digests, and the next slot's chance."""
         self.recorder.trace.settle()
@@ -168,6 +197,7 @@ class Slots:
         self._actions = [space.decode(raw) for space, raw in zip(self._world.actions, data["actions"], strict=True)]
         self.due = [Due(slot, Gate.restored(gate)) for slot, gate in data["due"]]
         self.pace.restore(data["pace"])
+        self.hold_at = self._next_checkpoint()
 
     # one slot
 
@@ -285,7 +315,7 @@ class Slots:
         In a paced run it is not waited for, and not asked again before it has answered.
         """
         trainer = len(self._agents)
-        if self.relay.waiting(trainer) and not self._away([trainer]):
+        if self.relay.waiting(trainer) and not self._busy([trainer]):
             asked, gate = self._open(index, _LEARN, [trainer], self._measure(""))
             self._unsent += asked
             self.due.append(Due(self.slot + self._plan.train_delay_slots, gate))
@@ -311,7 +341,7 @@ class Slots:
         slot, turn, phase, episode = self.slot, self.turn, self._phase, self._episode
         lost, collect, absence = self._attendance.lost, self.relay.collect, self._attendance.absence
         gate = Gate(slot, turn, spec.step, [node for node in group if node not in lost])
-        gate.pass_over(self._away(gate.asked))
+        gate.pass_over(self._busy(gate.asked))
         asked: Asked = []
         for node in gate.asked:
             inbox = collect(node)
@@ -323,7 +353,7 @@ class Slots:
                 asked.append((node, Turn(slot, turn, index, phase, episode, measured[node], inbox)))
         return asked, gate
 
-    def _away(self, nodes: Sequence[int]) -> list[int]:
+    def _busy(self, nodes: Sequence[int]) -> list[int]:
         """Who is not asked in a paced run, as it owes an answer: no queue builds up. Who is gone is, and so is lost."""
         if not self.pace.on:
             return []
@@ -342,8 +372,9 @@ class Slots:
                 reason = self._attendance.lose(node)
                 self.recorder.event(Event("lost", slot, turn, self._names[node], reason))
                 self.relay.unread(slot, turn, node, self.pace.forget(node) + gate.handed.get(node, []))
-                if self._plan.loss.on_loss == "fail":
-                    raise NodeLostError(f"{self._names[node]} is lost: {reason}")
+                on_loss = self._plan.loss.of(self._names[node])
+                if on_loss == "fail" or on_loss == "rollback":
+                    raise NodeLostError(f"{self._names[node]} is lost: {reason}", roll_back=on_loss == "rollback")
             else:
                 self._take(spec, node, reply)
 

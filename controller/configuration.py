@@ -21,7 +21,7 @@ from controller.catalogue import STRICT, Choice, choice_model, params_of, scheme
 from controller.faults import ConfigError, in_words, not_allowed, unknown
 from controller.layers import Layer
 from protocol.choreography import PHASES
-from protocol.plan import ClockPlan, Fallback, LossPlan, PastEvent, PhasePlan, RecordPlan, RunPlan
+from protocol.plan import ClockPlan, Fallback, LossPlan, OnLoss, PastEvent, PhasePlan, RecordPlan, RunPlan
 
 Placement = Literal["processes", "in-process"]
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -41,14 +41,21 @@ class Phases(BaseModel):
 
 
 class OnNodeLoss(BaseModel):
-    """What happens when a node is lost. `fallback` acts for it; null takes the one on the scheme's card."""
+    """What happens when an agent is lost: protocol.plan.LossPlan has the words.
+
+    `trainer`: when the trainer is; null is `policy`. `fallback` acts for an agent that is lost; null takes the one on
+    the scheme's card. `most_restarts`: of each node, and of rollbacks.
+    """
 
     model_config = STRICT
 
-    policy: Literal["fallback", "fail"] = "fallback"
+    policy: OnLoss = "fallback"
+    trainer: OnLoss | None = None
     fallback: Fallback | None = None
     lost_after_s: Annotated[float, Gt(0)] = 10.0
     trainer_lost_after_s: Annotated[float, Gt(0)] = 600.0
+    most_restarts: Annotated[int, Ge(0)] = 3
+    pause_s: Annotated[float, Gt(0)] = 60.0
 
 
 class Clock(BaseModel):
@@ -78,6 +85,7 @@ class RunConfig(BaseModel):
 
     `beside`: schemes to compare with, the first as the floor, the last as the ceiling.
     `out`: the folder that runs' folders are made in, relative to where the command is given.
+    `checkpoint_every`: slots between two checkpoints, 0 for none; the newest `keep` are kept.
     """
 
     model_config = STRICT
@@ -94,6 +102,9 @@ class RunConfig(BaseModel):
     signalling: Literal["ideal"] = "ideal"
     on_node_loss: OnNodeLoss = OnNodeLoss()
     clock: Clock = Clock()
+    on_channel_server_loss: Literal["rollback", "fail"] = "fail"
+    checkpoint_every: Annotated[int, Ge(0), Le(_MOST_SLOTS)] = 0
+    keep: Annotated[int, Ge(1)] = 2
     record: Record = Record()
     beside: tuple[str | dict[str, Any], ...] = ()
     out: str = "runs"
@@ -102,7 +113,7 @@ class RunConfig(BaseModel):
     def others(self) -> "dict[str, RunConfig]":
         """The runs to compare with, by name and given parameters: the schemes of `beside`, on the same channels, in
         one process, in lockstep. ConfigError for the same one twice."""
-        alike = as_mapping(self) | {"beside": [], "placement": "in-process", "clock": {}}
+        alike = as_mapping(self) | {"beside": [], "placement": "in-process", "clock": {}, "checkpoint_every": 0}
         found: dict[str, RunConfig] = {}
         for scheme in self.beside:
             given = {"name": scheme} if isinstance(scheme, str) else scheme
@@ -155,8 +166,12 @@ class RunConfig(BaseModel):
                 on_loss.fallback or scheme.card.fallback,
                 on_loss.lost_after_s,
                 on_loss.trainer_lost_after_s,
+                on_loss.trainer,
+                self.on_channel_server_loss,
+                on_loss.most_restarts,
+                on_loss.pause_s,
             ),
-            record=RecordPlan(record.values, record.frames_slots, record.window_slots),
+            record=RecordPlan(record.values, record.frames_slots, record.window_slots, self.checkpoint_every),
             clock=ClockPlan(self.clock.slot_ms),
             replay=replay,
         )

@@ -4,19 +4,23 @@ config.yaml        the resolved configuration; `airtoll run config.yaml` repeats
 meta.json          versions, fingerprint, seed, command, node names; how the run ended
 metrics.csv        sums and counts per window of slots
 scalars.csv        figures that nodes report of themselves: losses, updates, weights version
-events.jsonl       losses, rejoins, refusals, warnings
+events.jsonl       losses, rejoins, refusals, warnings, restarts
 trace.bin          digests, protocol.trace.ROW        values.msgpack   full values, if asked for
 air_book.msgpack   one row per transmission attempt   wire_book.json   one account per connection
 frames.msgpack     the first slots' frames            summary.json     the run in one page
 log.txt            what a person wants to read first
 tensorboard/       metrics and scalars once more, if asked for
+checkpoints/       what the run can be resumed from, if asked for: controller.checkpoints
 """
 
 import csv
+import fcntl
 import json
+import os
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from importlib.metadata import version
 from io import StringIO
@@ -28,6 +32,8 @@ import numpy as np
 import numpy.typing as npt
 
 from controller import tensorboard
+from controller.checkpoints import Checkpoint as Kept
+from controller.checkpoints import Checkpoints, DamagedError
 from controller.configuration import RunConfig, dump_yaml, load
 from controller.faults import ConfigError
 from controller.layers import FILE_SUFFIXES
@@ -39,10 +45,26 @@ from protocol.fingerprint import fingerprint
 from protocol.kinds import Kind
 from protocol.messages import PROTOCOL_VERSION
 from protocol.plan import PastEvent, past_events
-from protocol.telemetry import Chunk, Ended, Event, Listening, Progress, Scalars, Telemetry, Window
+from protocol.telemetry import (
+    Checkpoint,
+    Chunk,
+    Ended,
+    Event,
+    Listening,
+    NodeState,
+    Progress,
+    Scalars,
+    Telemetry,
+    Window,
+)
 from protocol.wire_book import Connection, totals
 
 TOLD = ("notes", "payload_bits", "note_bytes")  # what the summary has of a toll
+GROWING = (
+    *("trace.bin", "values.msgpack", "air_book.msgpack", "frames.msgpack"),
+    *("metrics.csv", "scalars.csv", "events.jsonl"),
+)
+COUNTED = {"restarted": "restarts", "rolled back": "rollbacks", "resumed": "resumes"}  # events, in meta and summary
 _LIBRARIES = ("airtoll", "msgpack", "msgspec", "numpy", "pydantic", "pyzmq", "xxhash")
 
 
@@ -62,8 +84,9 @@ class Scalar(NamedTuple):
 class RunFolder:
     """A folder with a run in it. While the run goes on it is a sink for telemetry (`folder(telemetry)`)."""
 
-    def __init__(self, path: Path, event_files: EventFiles | None = None) -> None:
+    def __init__(self, path: Path, event_files: EventFiles | None = None, *, keep: int = 1) -> None:
         self.path = path
+        self.checkpoints = Checkpoints(path, keep=keep)
         self._event_files = event_files
 
     @classmethod
@@ -77,7 +100,7 @@ class RunFolder:
         except OSError as error:
             where = error.filename or at or config.out
             raise ConfigError(f"out: {where} cannot be made: {error.strerror}; give another folder") from error
-        folder = cls(path, EventFiles(path / "tensorboard") if config.record.tensorboard else None)
+        folder = cls(path, _event_files(config, path), keep=config.keep)
         folder._write("config.yaml", dump_yaml(folder._with_own_files(config)))
         folder._write_json("meta.json", _first_meta(config, run_id, command))
         return folder
@@ -89,7 +112,27 @@ class RunFolder:
             raise NotARunError(f"{path} is not a run's folder: no config.yaml")
         return cls(path)
 
+    @classmethod
+    def take_up(cls, path: Path) -> "RunFolder":
+        """The folder of a run that shall go on. ConfigError for one that is done."""
+        folder = cls.open(path)
+        if folder.meta["state"] == "done":
+            raise ConfigError(f"{path}: the run is done; `airtoll replay {path}` plays it again")
+        config = folder.config
+        return cls(path, _event_files(config, path), keep=config.keep)
+
     # while the run goes on
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """One process at a time plays the run; its lock goes when it dies. ConfigError while another one does."""
+        with (self.path / "config.yaml").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                cure = "wait for its end, or stop the process that plays it"
+                raise ConfigError(f"{self.path}: the run goes on; {cure}") from error
+            yield
 
     def __call__(self, telemetry: Telemetry, /) -> None:
         """Write down what the channel server tells. Every call leaves the files complete so far."""
@@ -103,8 +146,12 @@ class RunFolder:
             case Scalars():
                 self._scalars(telemetry)
             case Event():
-                self._append("events.jsonl", msgspec.json.encode(msgspec.structs.asdict(telemetry)) + b"\n")
-                self.log(event_line(telemetry))
+                self._event(telemetry)
+            case NodeState(node, offset, data):
+                self.checkpoints.add(node, offset, data)
+            case Checkpoint(slot, nodes, channel_server):
+                self.checkpoints.write(slot, channel_server=channel_server, nodes=nodes, files=GROWING)
+                self.log(f"checkpoint before slot {slot}")
             case Listening(endpoint):
                 self._write_json("meta.json", self.meta | {"endpoint": endpoint})
                 self.log(f"listening at {endpoint}")
@@ -116,6 +163,29 @@ class RunFolder:
     def log(self, line: str) -> None:
         """One line for log.txt."""
         self._append("log.txt", f"{line}\n".encode())
+
+    def roll_back(self, to: Kept | None) -> None:
+        """Cut the files back to a checkpoint, or to the beginning: what is cut off is played again."""
+        for name in GROWING:
+            self._cut(name, to.lengths[name] if to else 0)
+        self.checkpoints.forget_after(to.slot if to else 0)
+        (self.path / "summary.json").unlink(missing_ok=True)
+        (self.path / "wire_book.json").unlink(missing_ok=True)
+        gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest")
+        left = {key: value for key, value in self.meta.items() if key not in gone}
+        self._write_json("meta.json", left | {"state": "running", "reason": ""})
+
+    def newest_checkpoint(self, *, at: int | None = None) -> tuple[Kept | None, list[str]]:
+        """The newest checkpoint that is whole, or the one `at` a slot if it is; and why newer ones are refused."""
+        refused: list[str] = []
+        for slot in self.checkpoints.slots:
+            if at is not None and slot != at:
+                continue
+            try:
+                return self.checkpoints.read(slot), refused
+            except DamagedError as damage:
+                refused.append(f"the checkpoint at slot {slot} is refused: {damage}")
+        return None, refused
 
     def summarise(self) -> dict[str, Any]:
         """Write summary.json from all that is in the folder, and return it."""
@@ -196,6 +266,18 @@ class RunFolder:
         path = self.path / file
         return path.read_bytes() if path.exists() else b""
 
+    def _event(self, event: Event) -> None:
+        self._append("events.jsonl", msgspec.json.encode(msgspec.structs.asdict(event)) + b"\n")
+        self.log(event_line(event))
+        if counted := COUNTED.get(event.event):
+            self._write_json("meta.json", self.meta | {counted: self.meta[counted] + 1})
+
+    def _cut(self, file: str, length: int) -> None:
+        if length:
+            os.truncate(self.path / file, length)
+        else:
+            (self.path / file).unlink(missing_ok=True)
+
     def _window(self, window: Window) -> None:
         names = list(window.sums)
         if not (self.path / "metrics.csv").exists():
@@ -216,7 +298,7 @@ class RunFolder:
 
     def _ended(self, end: Ended) -> None:
         self._write_json("wire_book.json", msgspec.to_builtins(end.wire))
-        told = {key: value for key, value in msgspec.structs.asdict(end).items() if key != "wire"}
+        told = {key: value for key, value in msgspec.structs.asdict(end).items() if key not in ("wire", "roll_back")}
         if not end.fingerprint:  # the channel server could not say any more what it was
             del told["fingerprint"]
         told["paced"] = msgspec.to_builtins(end.paced)
@@ -258,6 +340,10 @@ def event_line(event: Event) -> str:
     return f"slot {event.slot}, turn {event.turn}: {event.event} {event.node}: {event.reason}"
 
 
+def _event_files(config: RunConfig, path: Path) -> EventFiles | None:
+    return EventFiles(path / "tensorboard") if config.record.tensorboard else None
+
+
 def _run_id(config: RunConfig) -> str:
     scheme = config.scheme.name.replace("/", "_")
     return f"{config.world.name}-{scheme}-s{config.seed}-{secrets.token_hex(2)}"
@@ -294,6 +380,7 @@ def _first_meta(config: RunConfig, run_id: str, command: Sequence[str]) -> dict[
         "fingerprint": fingerprint(),
         "state": "running",
         "reason": "",
+        **dict.fromkeys(COUNTED.values(), 0),
     }
 
 
@@ -308,7 +395,7 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
         "scheme": config.scheme.name,
         "placement": config.placement,
         "replicas": config.replicas,
-        **{key: meta[key] for key in told},
+        **{key: meta[key] for key in (*told, *COUNTED.values())},
         "slots_per_s": round(slots_per_s, 1),
         "metrics": _means(folder.windows()),
         "toll": _all_told(toll_by_kind(folder.air_rows())),

@@ -2,15 +2,28 @@
 
 import msgspec
 
-from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Message, Refused, Reply, Report, Turn, Welcome
+from protocol.messages import (
+    PROTOCOL_VERSION,
+    Bye,
+    Hello,
+    Message,
+    Refused,
+    Reply,
+    Report,
+    Restore,
+    Save,
+    Saved,
+    Turn,
+    Welcome,
+)
 
 MAX_FRAME_BYTES = 64 * 2**20
 
-_to_server: msgspec.msgpack.Decoder[Hello | Reply | Report | Bye] = msgspec.msgpack.Decoder(
-    Hello | Reply | Report | Bye
+_to_server: msgspec.msgpack.Decoder[Hello | Reply | Report | Saved | Bye] = msgspec.msgpack.Decoder(
+    Hello | Reply | Report | Saved | Bye
 )
-_to_node: msgspec.msgpack.Decoder[Welcome | Refused | Turn | Bye] = msgspec.msgpack.Decoder(
-    Welcome | Refused | Turn | Bye
+_to_node: msgspec.msgpack.Decoder[Welcome | Refused | Restore | Turn | Save | Bye] = msgspec.msgpack.Decoder(
+    Welcome | Refused | Restore | Turn | Save | Bye
 )
 _anything = msgspec.msgpack.Decoder()
 
@@ -22,7 +35,7 @@ class BadFrame(ValueError):
 
 
 def decode_for_server(frame: bytes) -> Message:
-    """Hello, Reply, Report or Bye. BadFrame for anything else."""
+    """Hello, Reply, Report, Saved or Bye. BadFrame for anything else."""
     if len(frame) > MAX_FRAME_BYTES:
         raise BadFrame("oversized frame")
     try:
@@ -32,7 +45,7 @@ def decode_for_server(frame: bytes) -> Message:
 
 
 def decode_for_node(frame: bytes) -> Message:
-    """Welcome, Refused, Turn or Bye. BadFrame for anything else."""
+    """Welcome, Refused, Restore, Turn, Save or Bye. BadFrame for anything else."""
     try:
         return _to_node.decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:

@@ -1,6 +1,6 @@
 """The messages between the channel server and its nodes, as MessagePack arrays with an integer tag.
 
-    Hello -> Welcome | Refused        Turn -> Reply        Bye
+    Hello -> Welcome [Restore] | Refused        Turn -> Reply        Save -> Saved        Bye
 
 A field added here is a new protocol version: raise PROTOCOL_VERSION with it.
 """
@@ -131,4 +131,25 @@ class Bye(Struct, frozen=True, array_like=True, tag=6):
     error: str = ""
 
 
-Message = Hello | Welcome | Refused | Turn | Reply | Report | Bye
+class Save(Struct, frozen=True, array_like=True, tag=8):
+    """Between two slots: put your state away, as it is before the first turn of `slot`."""
+
+    slot: int
+
+
+class Saved(Struct, frozen=True, array_like=True, tag=9):
+    """A part of a node's state, in order; `more` parts follow or this is the last."""
+
+    slot: int
+    data: bytes
+    more: bool = False
+
+
+class Restore(Struct, frozen=True, array_like=True, tag=10):
+    """After the Welcome: a part of the state to go on from, in order; `more` parts follow or this is the last."""
+
+    data: bytes
+    more: bool = False
+
+
+Message = Hello | Welcome | Refused | Turn | Reply | Report | Bye | Save | Saved | Restore

@@ -10,6 +10,7 @@ from protocol.signalling import SignallingPlan
 from protocol.telemetry import Event
 
 Fallback = Literal["hold", "silent", "random"]
+OnLoss = Literal["fallback", "restart", "pause", "rollback", "fail"]
 
 
 class PhasePlan(Struct, frozen=True):
@@ -20,15 +21,27 @@ class PhasePlan(Struct, frozen=True):
 
 
 class LossPlan(Struct, frozen=True):
-    """What happens when a node is lost. `fallback` acts for a lost agent; `fail` ends the run.
+    """What happens when an agent is lost; `trainer`, `channel_server`: when one of these is, None as for an agent.
 
-    A trainer may be silent for longer than an agent: it learns meanwhile.
+    fallback: the run goes on, and `fallback` acts for a lost agent. restart: so it does, and the launcher starts the
+    node again. pause: the run is held before the next slot until the node is back, and fails after `pause_s`.
+    rollback: everything is started again from the last checkpoint. fail: the run ends.
+    `most_restarts`: of each node, and of rollbacks. A trainer may be silent for longer than an agent: it learns
+    meanwhile.
     """
 
-    on_loss: Literal["fallback", "restart", "pause", "fail"]
+    on_loss: OnLoss
     fallback: Fallback
     lost_after_s: float
     trainer_lost_after_s: float
+    trainer: OnLoss | None = None
+    channel_server: Literal["rollback", "fail"] = "fail"
+    most_restarts: int = 3
+    pause_s: float = 60.0
+
+    def of(self, node: str) -> OnLoss:
+        """What happens when the node of this name is lost."""
+        return self.trainer or self.on_loss if node == "trainer" else self.on_loss
 
 
 class ClockPlan(Struct, frozen=True):
@@ -39,11 +52,13 @@ class ClockPlan(Struct, frozen=True):
 
 
 class RecordPlan(Struct, frozen=True):
-    """What a run keeps. `values`: full values beside the trace's digests; `frames_slots`: frames of the first slots."""
+    """What a run keeps. `values`: full values beside the trace's digests; `frames_slots`: frames of the first slots;
+    `checkpoint_every`: slots between two checkpoints, 0 for none."""
 
     values: bool
     frames_slots: int
     window_slots: int
+    checkpoint_every: int = 0
 
 
 class PastEvent(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """The signalling model of a run: how late, how surely and how fast what nodes tell each other arrives.
 
-A link is a source, a class of link and a destination (all receivers of a broadcast are one). A note told in slot t whose
-last bit leaves in slot s can be read in the next turn of slot s if its delay is 0, else in turn 0 of slot s + delay.
+A link is a source, a class of link and a destination (all receivers of a broadcast are one). A note whose last bit
+leaves in slot s can be read in the next turn of slot s if its delay is 0, else in turn 0 of slot s + delay.
 """
 
 from msgspec import Struct

@@ -1,22 +1,38 @@
 """State of a core as bytes: MessagePack with numpy arrays inside. No pickle."""
 
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
+PART_BYTES = 16 * 2**20
+MAX_STATE_BYTES = 2**32 - 1  # of a MessagePack bin
+
 _ARRAY = 1
 
 
 def pack(state: Any) -> bytes:
-    """Nested dicts, lists, scalars, bytes and numpy arrays to bytes."""
-    return msgspec.msgpack.encode(state, enc_hook=_encode_array)
+    """Nested dicts, lists, scalars, bytes and numpy arrays to bytes. ValueError for more than MAX_STATE_BYTES."""
+    data = msgspec.msgpack.encode(state, enc_hook=_encode_array)
+    if len(data) > MAX_STATE_BYTES:
+        raise ValueError(
+            f"a state of {len(data)} bytes cannot be kept, at most {MAX_STATE_BYTES}: "
+            "run with a smaller replay, or with checkpoint_every: 0"
+        )
+    return data
 
 
 def unpack(data: bytes) -> Any:
     """The inverse of `pack`; arrays are fresh and writable, tuples come back as lists."""
     return msgspec.msgpack.decode(data, ext_hook=_decode_array)
+
+
+def parts(data: bytes) -> Iterator[tuple[bytes, bool]]:
+    """A state cut up so that each part fits a frame, in order; with each, whether more follow."""
+    for begin in range(0, len(data), PART_BYTES):
+        yield data[begin : begin + PART_BYTES], begin + PART_BYTES < len(data)
 
 
 def fields_of(state: Any) -> dict[str, Any]:

@@ -39,7 +39,9 @@ class Window(Struct, frozen=True, tag=True):
 class Event(Struct, frozen=True, tag=True):
     """Something that happened to the run at a slot and turn; the first three kinds are needed to replay it."""
 
-    event: Literal["lost", "rejoined", "interrupted", "refused", "dropped", "warning"]
+    event: Literal[
+        "lost", "rejoined", "interrupted", "refused", "dropped", "warning", "restarted", "rolled back", "resumed"
+    ]
     slot: int
     turn: int
     node: str
@@ -52,6 +54,25 @@ class Scalars(Struct, frozen=True, tag=True):
     slot: int
     node: str
     scalars: dict[str, float]
+
+
+class NodeState(Struct, frozen=True, tag=True):
+    """A part of a node's state, to be kept for the Checkpoint that follows. `offset`: where it begins."""
+
+    node: int
+    offset: int
+    data: bytes
+
+
+class Checkpoint(Struct, frozen=True, tag=True):
+    """The run's state before `slot` is complete: of the channel server, and of `nodes` as told before.
+
+    Everything told before this belongs to the slots before `slot`, everything after it to the later ones.
+    """
+
+    slot: int
+    nodes: list[int]
+    channel_server: bytes
 
 
 class Progress(Struct, frozen=True, tag=True):
@@ -85,7 +106,7 @@ class Ended(Struct, frozen=True, tag=True):
     """The last telemetry of a run. `dropped`: frames not taken, by reason; `missed`: slots missed, by node.
 
     `wire`: one account per connection, empty in-process. `wall_s`: from the first slot to the last. `paced`: None in
-    lockstep.
+    lockstep. `roll_back`: the plan says that the run is to be taken up again from its last checkpoint.
     """
 
     state: EndState
@@ -98,9 +119,10 @@ class Ended(Struct, frozen=True, tag=True):
     wire: list[Connection]
     fingerprint: dict[str, str]
     paced: Paced | None = None
+    roll_back: bool = False
 
 
-Telemetry = Listening | Chunk | Window | Event | Scalars | Progress | Ended
+Telemetry = Listening | Chunk | Window | Event | Scalars | NodeState | Checkpoint | Progress | Ended
 
 
 class Sink(Protocol):

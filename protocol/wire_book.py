@@ -4,6 +4,8 @@ Framing is ZMTP 3.1 (https://rfc.zeromq.org/spec/37/): 64 bytes of greeting and 
 before each frame of up to 255 bytes and 9 before longer ones.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 _GREETING_BYTES = 64
@@ -56,15 +58,19 @@ class _Line:
 
 
 class WireBook:
-    """The accounts of a channel server's connections, by the transport's name of the peer."""
+    """The accounts of a channel server's connections, by the transport's name of the peer.
 
-    def __init__(self) -> None:
+    `earlier`: accounts of a run that is resumed, as they stood at its checkpoint.
+    """
+
+    def __init__(self, earlier: Sequence[Connection] = ()) -> None:
+        self._earlier = earlier
         self._lines: dict[bytes, _Line] = {}
 
     @property
     def connections(self) -> list[Connection]:
         """All accounts, in the order in which they were opened."""
-        return [line.account for line in self._lines.values()]
+        return [*self._earlier, *(line.account for line in self._lines.values())]
 
     def up(self, peer: bytes, frame_bytes: int, notes: int, note_bytes: int) -> None:
         """A frame from a peer; its first one opens the account."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgpack
 
+from channel_server.core import Past
 from controller.catalogue import schemes
 from controller.configuration import load
 from controller.launchers.building import build_world
@@ -12,7 +13,7 @@ from controller.launchers.in_process import Loopback, run_in_process
 from controller.launchers.processes import run_processes
 from protocol.air_book import AirRow, decode_rows
 from protocol.plan import PastEvent, RunPlan, past_events
-from protocol.telemetry import Chunk, Ended, Event, Telemetry, Window
+from protocol.telemetry import Checkpoint, Chunk, Ended, Event, NodeState, Telemetry, Window
 from protocol.trace import first_parting, read_rows
 
 CELL = {"name": "d2d_underlay", "pairs": 4, "rbs": 3}
@@ -41,6 +42,12 @@ class Recording:
             case _:
                 pass
 
+    def copy(self) -> "Recording":
+        """As it is now."""
+        other = Recording()
+        other.files, other.events, other.windows = dict(self.files), list(self.events), list(self.windows)
+        return other
+
     @property
     def trace(self) -> bytes:
         return self.files.get("trace.bin", b"")
@@ -60,6 +67,25 @@ class Recording:
     def past(self) -> tuple[PastEvent, ...]:
         """What a replay repeats."""
         return past_events(self.events)
+
+
+class Checkpointed(Recording):
+    """A recording that keeps checkpoints: `pasts`, each with what was recorded until then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pasts: list[tuple[Past, Recording]] = []
+        self._states: dict[int, bytes] = {}
+
+    def __call__(self, telemetry: Telemetry) -> None:
+        match telemetry:
+            case NodeState(node, offset, data):
+                self._states[node] = self._states.get(node, b"")[:offset] + data
+            case Checkpoint(slot, nodes, channel_server):
+                past = Past(slot, channel_server, {node: self._states[node] for node in nodes})
+                self.pasts.append((past, self.copy()))
+            case _:
+                super().__call__(telemetry)
 
 
 def plan_for(scheme: str, world: dict[str, Any] | None = None, **settings: Any) -> RunPlan:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from agent_node.session import Session
-from channel_server.core import ChannelServer, Send
+from channel_server.core import ChannelServer, Past, Send
 from channel_server.frames import Frames
 from channel_server.worlds.contract import World
 from controller.launchers.building import build_world, node_names, policy_builder
@@ -18,14 +18,16 @@ from protocol.telemetry import TELEMETRY_EVERY_S, Ended, Progress, Sink
 class Loopback:
     """Queues in place of wires: every message is still encoded and decoded.
 
-    Advance with `step` until the core's stage is "ended". `sessions`: the nodes, by their transport's name.
+    Advance with `step` until the core's stage is "ended", and `checkpoint` when it has `saved`. `sessions`: the nodes,
+    by their transport's name. `wall_s`: of the run that is resumed, up to its checkpoint.
     """
 
-    def __init__(self, plan: RunPlan, world: World) -> None:
+    def __init__(self, plan: RunPlan, world: World, past: Past | None = None) -> None:
         self.core = ChannelServer(plan, world, fingerprint())
+        self.wall_s = 0.0 if past is None else self.core.restore(past)[0]
         self.sessions: dict[bytes, Session] = {}
         self._plan = plan
-        self._names = node_names(plan, world)
+        self._names = node_names(plan, world) if past is None else [self.core.names[node] for node in past.nodes]
         self._frames = Frames(self.core, None)
         self._down: deque[tuple[bytes, bytes]] = deque()
 
@@ -68,14 +70,17 @@ class Loopback:
         self._down.extend(self._frames.arrived(peer, frame))
 
 
-def run_in_process(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) -> Ended:
-    """Play a run to its end; `interrupted` is asked between messages."""
-    loopback = Loopback(plan, build_world(plan))
+def run_in_process(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], past: Past | None = None) -> Ended:
+    """Play a run to its end, from the beginning or from its `past`; `interrupted` is asked between messages."""
+    loopback = Loopback(plan, build_world(plan), past)
     core = loopback.core
     loopback.seat_all()
-    began = told = time.monotonic()
+    told = time.monotonic()
+    began = told - loopback.wall_s
     while core.stage != "ended":
         try:
+            if core.saved:
+                loopback.send(core.checkpoint(wall_s=time.monotonic() - began, wire=[]))
             if not loopback.step():
                 raise RuntimeError(f"nothing is on its way, yet {', '.join(core.awaited)} did not answer")
         except Exception as error:  # the world or a scheme's data is at fault: the run ends, and says why

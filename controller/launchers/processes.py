@@ -5,19 +5,24 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import connection, resource_tracker
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from types import ModuleType
 
 import msgspec
 import zmq
 
+from channel_server.core import Past
 from controller.launchers.building import build_world, node_names, policy_builder
+from controller.launchers.supervisor import Supervisor
 from protocol.plan import RunPlan
-from protocol.telemetry import INTERRUPT, Ended, Listening, Progress, Sink, Telemetry
+from protocol.telemetry import INTERRUPT, Ended, Event, Listening, Progress, Sink, Telemetry
 
+CHANNEL_SERVER = "channel server"
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
 _POLL_MS = 100
 
@@ -27,43 +32,64 @@ Route = Callable[[str], str]
 class RunProcesses:
     """The processes of one run. Use as a context manager: on leaving, none of them is left.
 
-    `route` maps the channel server's endpoint to the one that nodes are told (a proxy, say).
+    `route` maps the channel server's endpoint to the one that nodes are told (a proxy, say). `past`: what the run goes
+    on from; nodes that were lost then are started if the plan says that they are restarted.
     """
 
-    def __init__(self, plan: RunPlan, *, route: Route = lambda endpoint: endpoint) -> None:
+    def __init__(self, plan: RunPlan, *, past: Past | None = None, route: Route = lambda endpoint: endpoint) -> None:
         self.plan = plan
+        names = node_names(plan, build_world(plan))
+        self._names = [n for i, n in enumerate(names) if past is None or i in past.nodes or _restarts(plan, n)]
+        self._supervisor = Supervisor(plan.loss)
         self.nodes: dict[str, ForkServerProcess] = {}
         self.endpoint = ""
         self._route = route
         self._begun = False
+        self._slot = self._first = 0 if past is None else past.slot
+        self._own: deque[Telemetry] = deque()  # what the launcher has to tell itself
         self._zmq = zmq.Context()
         self._line = self._zmq.socket(zmq.PAIR)
         self._line.setsockopt(zmq.RCVHWM, 0)
         self._line.setsockopt(zmq.LINGER, 0)
         self._owner = f"tcp://127.0.0.1:{self._line.bind_to_random_port('tcp://127.0.0.1')}"
         self._decoder: msgspec.msgpack.Decoder[Telemetry] = msgspec.msgpack.Decoder(Telemetry)
-        self.channel = start_process(channel_process, (msgspec.msgpack.encode(plan), self._owner))
+        self.channel = start_process(channel_process, (msgspec.msgpack.encode(plan), self._owner, past))
 
     def receive(self) -> Telemetry | None:
-        """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens."""
+        """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens, and
+        again when they are lost and the plan says so."""
+        if self._own:
+            return self._own.popleft()
         if not self._line.poll(_POLL_MS):
             self._look_for_the_dead()
             return None
         telemetry = self._decoder.decode(self._line.recv())
-        if isinstance(telemetry, Progress) and telemetry.slot:
-            self._begun = True
-        if isinstance(telemetry, Listening):
-            self.endpoint = self._route(telemetry.endpoint)
-            for name in node_names(self.plan, build_world(self.plan)):
-                self.start_node(name)
+        match telemetry:
+            case Progress(slot):
+                self._slot = slot
+                self._begun = self._begun or slot > self._first
+                self._look_for_the_dead()
+            case Listening(endpoint):
+                self.endpoint = self._route(endpoint)
+                for name in self._names:
+                    self.start_node(name)
+            case Event() if self._supervisor.is_given_up(telemetry) and telemetry.node in self.nodes:
+                self.nodes[telemetry.node].kill()
+            case _:
+                pass
         return telemetry
 
     def _look_for_the_dead(self) -> None:
-        """A node that dies before the first slot would be waited for in vain."""
-        dead = [name for name, process in self.nodes.items() if process.exitcode]
-        if dead and not self._begun:
-            self._begun = True
-            self._line.send(f"{dead[0]} died before the first slot ({cause(self.nodes[dead[0]].exitcode)})".encode())
+        """Start again what is to be; a node that dies before the first slot would otherwise be waited for in vain."""
+        for name in [name for name, process in self.nodes.items() if process.exitcode]:
+            died_of = cause(self.nodes[name].exitcode)
+            if self._supervisor.may_restart(name, begun=self._begun):
+                self.nodes[name].close()
+                self.start_node(name)
+                self._own.append(Event("restarted", self._slot, 0, name, died_of))
+            elif not self._begun:
+                self._begun = True
+                self._line.send(f"{name} died before the first slot ({died_of})".encode())
 
     def start_node(self, name: str) -> ForkServerProcess:
         """Start the process of one node; again, if the one before it was lost."""
@@ -111,9 +137,10 @@ def cause(exitcode: int | None) -> str:
     return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 
 
-def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) -> Ended:
-    """Play a run to its end; `interrupted` is asked about ten times a second."""
-    with RunProcesses(plan) as processes:
+def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], past: Past | None = None) -> Ended:
+    """Play a run to its end, from the beginning or from its `past`; `interrupted` is asked about ten times a second."""
+    roll_back = plan.loss.channel_server == "rollback"
+    with RunProcesses(plan, past=past) as processes:
         asked_at, slot = 0.0, 0
         while True:
             telemetry = processes.receive()
@@ -124,7 +151,8 @@ def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) ->
             if isinstance(telemetry, Ended):
                 return telemetry
             if telemetry is None and processes.channel.exitcode is not None:
-                return _broken_off(sink, slot, f"the channel server died ({cause(processes.channel.exitcode)})")
+                reason = f"the channel server died ({cause(processes.channel.exitcode)})"
+                return _broken_off(sink, slot, reason, roll_back=roll_back)
             if interrupted() and not asked_at:
                 asked_at = time.monotonic()
                 processes.interrupt()
@@ -132,21 +160,29 @@ def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) ->
                 return _broken_off(sink, slot, "interrupted, and the channel server did not stop in time")
 
 
-def channel_process(plan: bytes, owner: str) -> None:
+def channel_process(plan: bytes, owner: str, past: Past | None) -> None:
     """The channel server's process."""
+    _name_process(CHANNEL_SERVER)
     from channel_server.edge import serve
 
     run_plan = msgspec.msgpack.decode(plan, type=RunPlan)
-    serve(run_plan, build_world(run_plan), endpoint="tcp://127.0.0.1:*", owner=owner, abandoned=_orphaned())
+    world = build_world(run_plan)
+    serve(run_plan, world, endpoint="tcp://127.0.0.1:*", owner=owner, abandoned=_orphaned(), past=past)
 
 
 def node_process(endpoint: str, run_id: str, name: str) -> None:
     """A node's process."""
+    _name_process(name)
     # Batch work to the scheduler: a node that wakes does not push another off the processor in mid-inference.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     from agent_node.edge import run_node
 
     sys.exit(run_node(endpoint, run_id, name, policy_builder(name), abandoned=_orphaned()))
+
+
+def _name_process(name: str) -> None:
+    """What ps and top call this process, cut to 15 bytes by the kernel."""
+    Path("/proc/self/comm").write_text(name, "utf-8")
 
 
 def _orphaned() -> Callable[[], bool]:
@@ -157,11 +193,15 @@ def _orphaned() -> Callable[[], bool]:
     return lambda: bool(connection.wait([parent.sentinel], timeout=0))
 
 
-def _broken_off(sink: Sink, slots: int, reason: str) -> Ended:
+def _broken_off(sink: Sink, slots: int, reason: str, *, roll_back: bool = False) -> Ended:
     """The end of a run whose channel server cannot tell it any more."""
-    ended = Ended("failed", reason, slots, 0.0, 0, {}, {}, [], {})
+    ended = Ended("failed", reason, slots, 0.0, 0, {}, {}, [], {}, roll_back=roll_back)
     sink(ended)
     return ended
+
+
+def _restarts(plan: RunPlan, node: str) -> bool:
+    return plan.loss.of(node) == "restart"
 
 
 @contextmanager

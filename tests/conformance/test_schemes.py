@@ -4,54 +4,31 @@ import pytest
 
 from controller.catalogue import schemes
 from controller.launchers.building import build_world
-from controller.launchers.in_process import Loopback
-from protocol.snapshots import pack, unpack
+from controller.launchers.in_process import run_in_process
 from schemes.contract import Scheme
 from tests.conformance.homes import home_plan, homes
-from tests.recording import Recording, in_process, stepping
+from tests.recording import Checkpointed, in_process
 
-HELD_AT = 13
+KEPT_AT = 13
 
 
 @homes
-def test_state_between_slots_can_be_put_away_and_taken_up(scheme: str, world: str) -> None:
-    """Snapshot and restore of every core at one slot boundary give the uninterrupted run."""
+def test_a_run_goes_on_from_its_checkpoint(scheme: str, world: str) -> None:
+    """The state of every core between two slots, put away and taken up, gives the uninterrupted run; so does a run
+    that puts it away and goes on."""
     plan = home_plan(scheme, world, slots=24, episode_slots=20)
-    first, steps, before = stepping(plan)
-    first.core.slots.hold_at = HELD_AT
-    for _ in steps:
-        pass
-    _drain(first, before)
-    second, _, after = stepping(plan)
-    _take_up(first, second)
-    while second.core.stage != "ended":
-        assert second.step()
-    _drain(second, after)
     whole = in_process(plan)
-    assert before.trace + after.trace == whole.trace
-    assert before.air + after.air == whole.air
-    assert [w.sums for w in before.windows + after.windows] == [w.sums for w in whole.windows]
-
-
-def _take_up(first: Loopback, second: Loopback) -> None:
-    """Go on in `second` where `first` is held, by way of bytes."""
-    assert first.core.held
-    second.core.restore(unpack(pack(first.core.snapshot())))
-    second.core.slots.hold_at = HELD_AT
-    second.seat_all()
-    while second.step():
-        pass
-    for peer, session in first.sessions.items():
-        old, new = session.node, second.sessions[peer].node
-        assert old is not None
-        assert new is not None
-        new.restore(unpack(pack(old.snapshot())))
-    second.send(second.core.release())
-
-
-def _drain(loopback: Loopback, recording: Recording) -> None:
-    for telemetry in loopback.core.slots.recorder.drain():
-        recording(telemetry)
+    kept = Checkpointed()
+    run_in_process(home_plan(scheme, world, slots=24, episode_slots=20, checkpoint_every=KEPT_AT), kept, lambda: False)
+    [(past, after)] = kept.pasts
+    run_in_process(plan, after, lambda: False, past)
+    for recording in (kept, after):
+        assert recording.trace == whole.trace
+        assert recording.air == whole.air
+        assert [w.sums for w in recording.windows] == [w.sums for w in whole.windows]
+        assert recording.ended is not None
+        assert whole.ended is not None
+        assert (recording.ended.slots, recording.ended.probes) == (24, whole.ended.probes)
 
 
 @homes
