@@ -13,7 +13,7 @@ from controller.launchers.in_process import Loopback, run_in_process
 from controller.launchers.processes import run_processes
 from protocol.air_book import AirRow, decode_rows
 from protocol.plan import PastEvent, RunPlan, past_events
-from protocol.telemetry import Checkpoint, Chunk, Ended, Event, NodeState, Telemetry, Window
+from protocol.telemetry import Checkpoint, Chunk, Ended, Event, NodeState, Scalars, Telemetry, Window
 from protocol.trace import first_parting, read_rows
 
 CELL = {"name": "d2d_underlay", "pairs": 4, "rbs": 3}
@@ -27,6 +27,7 @@ class Recording:
         self.files: dict[str, bytes] = {}
         self.events: list[Event] = []
         self.windows: list[Window] = []
+        self.scalars: list[Scalars] = []
         self.ended: Ended | None = None
 
     def __call__(self, telemetry: Telemetry) -> None:
@@ -37,6 +38,8 @@ class Recording:
                 self.events.append(telemetry)
             case Window():
                 self.windows.append(telemetry)
+            case Scalars():
+                self.scalars.append(telemetry)
             case Ended():
                 self.ended = telemetry
             case _:

@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -144,6 +144,7 @@ def test_memory_is_bounded_and_what_falls_out_of_it_is_given_up_by_its_teller() 
     assert len(pack(receiver.snapshot())) < small + 10
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_over_a_bad_link_every_history_arrives_once(seed: int) -> None:
     chance, sender, receiver = random.Random(seed), _delivery(3), _delivery()

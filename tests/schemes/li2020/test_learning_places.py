@@ -10,7 +10,7 @@ from protocol.trace import TraceField
 from schemes.li2020.pair import Pair
 from tests.recording import Recording, plan_for, stepping
 
-PHASES = {"warmup": 40, "train": 60, "eval": 20}
+PHASES = {"warmup": 40, "train": 70, "eval": 20}
 PARAMS: dict[str, Any] = {"hidden": [16, 8], "batch": 16, "upload_every_slots": 1, "push_every_slots": 1}
 
 
@@ -35,7 +35,7 @@ def test_the_same_weights_bit_for_bit(both: Any) -> None:
     for a, b in zip(here, there, strict=True):
         assert a.net is not None
         assert b.net is not None
-        assert a.version == b.version == 60
+        assert a.version == b.version == 70
         for name, weight in a.net.weights.items():
             np.testing.assert_array_equal(weight, b.net.weights[name])
 
@@ -54,3 +54,12 @@ def test_only_the_books_differ(both: Any) -> None:
     assert set(toll_by_kind(here.air)) == {"feedback"}
     assert set(toll_by_kind(there.air)) == {"feedback", "history", "weights", "ack"}
     assert toll_by_kind(here.air)["feedback"] == toll_by_kind(there.air)["feedback"]
+
+
+def test_both_count_their_updates_over_the_run(both: Any) -> None:
+    counted = []
+    for (run, _), name in zip(both, ("pair-0", "trainer"), strict=True):
+        counted.append({s.slot: s.scalars["updates"] for s in run.scalars if s.node == name and "updates" in s.scalars})
+    here, there = counted
+    assert here.items() <= there.items()
+    assert here == {40: 1, 100: 61}

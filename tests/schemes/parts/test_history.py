@@ -82,8 +82,8 @@ def test_whatever_is_told_when_all_common_slots_are_joined_once(data: st.DataObj
     assert seen == list(common)
 
 
-def _restored(joiner: Joiner, agents: int) -> Joiner:
-    again = Joiner([LAYOUT] * agents)
+def _restored(joiner: Joiner, agents: int, patience_slots: int = 0) -> Joiner:
+    again = Joiner([LAYOUT] * agents, patience_slots=patience_slots)
     again.restore(unpack(pack(joiner.snapshot())))
     return again
 
@@ -95,6 +95,61 @@ def test_a_gap_is_not_joined_over() -> None:
             joiner.add(0, body)
     joints = list(joiner.take())
     assert [(joint.first_slot, len(joint.states[0])) for joint in joints] == [(0, 4), (10, 4)]
+
+
+@given(st.data())
+def test_in_any_order_all_common_slots_are_joined_once_within_the_patience(data: st.DataObject) -> None:
+    agents = data.draw(st.integers(1, 3))
+    notes = [
+        (agent, body)
+        for agent in range(agents)
+        for body in _bodies(agent, 3, 12, data.draw(st.sets(st.integers(3, 14))))
+    ]
+    joiner, seen = Joiner([LAYOUT] * agents, patience_slots=12), list[int]()
+    for note in data.draw(st.permutations(notes)):
+        joiner.add(*note)
+        if data.draw(st.booleans()):
+            joiner = _restored(joiner, agents, patience_slots=12)
+        taken = [slot for joint in joiner.take() for slot in _check(joint, agents)]
+        assert taken == sorted(taken)
+        seen += taken
+    assert (sorted(seen), joiner.rows) == (list(range(3, 15)), 0)
+
+
+def _told_by(agent: int, slots: int) -> list[bytes]:
+    """One note per slot."""
+    return _bodies(agent, 0, slots, set(range(slots)))
+
+
+@pytest.mark.parametrize(("patience", "late", "learnt"), [(0, 2, False), (5, 4, True), (5, 7, False)])
+def test_a_row_that_is_late_counts_within_the_patience_and_leaves_nothing_behind(
+    patience: int, late: int, learnt: bool
+) -> None:
+    joiner, missing = Joiner([LAYOUT] * 2, patience_slots=patience), 4
+    for slot, bodies in enumerate(zip(_told_by(0, 30), _told_by(1, 30), strict=True)):
+        joiner.add(0, bodies[0])
+        if slot != missing:
+            joiner.add(1, bodies[1])
+        if slot == missing + 1 + late:
+            joiner.add(1, _told_by(1, 30)[missing])
+            assert (missing in [s for joint in joiner.take() for s in _check(joint, 2)]) == learnt
+        list(joiner.take())
+    assert joiner.rows == 0
+
+
+def test_while_an_agent_is_not_heard_of_the_rows_of_the_others_are_bounded() -> None:
+    joiner = Joiner([LAYOUT] * 2, most_slots=10)
+    for body in _told_by(0, 100):
+        joiner.add(0, body)
+        assert list(joiner.take()) == []
+    assert joiner.rows == 10
+    writer = HistoryWriter(LAYOUT)
+    writer.start(90, _state(1, 90))  # it comes back
+    for slot in range(90, 100):
+        reward = np.full(REPLICAS, 100 + slot)
+        writer.add(action=_action(1, slot), reward=reward, version=0, flags=VALID, state=_state(1, slot + 1))
+    joiner.add(1, writer.take())
+    assert [slot for joint in joiner.take() for slot in _check(joint, 2)] == list(range(90, 100))
 
 
 @pytest.mark.parametrize("cut", [1, -1])

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,24 @@ def test_a_restored_replay_goes_on_as_if_nothing_had_been(told: list[Told], cut:
     assert len(replay) == len(other)
     if len(replay):
         assert drawn(replay, 500) == drawn(other, 500)
+
+
+@given(st.data())
+def test_stretches_of_one_episode_out_of_order_are_the_same_transitions(data: st.DataObject) -> None:
+    [whole] = stretches([(20, False, False, [True] * 20)], 1)
+    cuts = [0, *sorted(data.draw(st.sets(st.integers(1, 19)))), 20]
+    pieces = [_piece(whole, first, after) for first, after in pairwise(cuts)]
+    replay, in_order = (Replay(100, agents=AGENTS, inputs=INPUTS, choices=CHOICES) for _ in range(2))
+    in_order.absorb(whole)
+    for piece in data.draw(st.permutations(pieces)):
+        replay.absorb(piece)
+    assert len(replay) == 20
+    assert drawn(replay, 900) == drawn(in_order, 900)
+
+
+def _piece(whole: Stretch, first: int, after: int) -> Stretch:
+    states, actions, rewards = whole.states[first : after + 1], whole.actions[first:after], whole.rewards[first:after]
+    return Stretch(states, actions, rewards, whole.episode, whole.first_slot + first)
 
 
 def test_no_state_is_kept_twice_and_memory_is_bounded() -> None:

@@ -123,3 +123,15 @@ def test_a_snapshot_in_the_middle_of_the_mini_slots_goes_on() -> None:
     minds = [[pack(policy.snapshot()) for policy in stage.policies] for stage in (one, two)]
     assert minds[0] == minds[1]
     assert (state_of(one).active == state_of(two).active).all()
+
+
+def test_who_misses_the_first_mini_slot_does_not_contend_and_keeps_what_it_does() -> None:
+    stage = stage_of(SCHEME, QCsmaParams(4), world=ConflictGraphParams(load=50.0))
+    for _ in range(10):
+        stage.play_slot()
+    exchange, act = stage.choreography.turns[1:]
+    for node, policy in enumerate(stage.policies):
+        assert (policy.snapshot()["backoff"] < 4).all()  # of the slot before
+        for turn in (1, 2, 3):
+            assert not policy.answer(moment_of(stage, node, turn, exchange)).notes
+        assert policy.answer(moment_of(stage, node, 4, act)).action == stage.actions[node]

@@ -1,0 +1,66 @@
+"""Every scheme plays on, whatever is lost, late, repeated or overtaken: no fault, no action outside its space."""
+
+import pytest
+from msgspec import structs
+
+from controller.trainer import LearningTrainer
+from protocol.plan import RunPlan
+from protocol.signalling import SignallingPlan
+from schemes.li2020.maac import AtTheCloud
+from schemes.li2020.pair import Pair
+from schemes.parts.history import Joint
+from tests.bad_air import BadAir
+from tests.conformance.homes import home_plan, homes
+from tests.recording import in_process, stepping
+
+
+def _resending(plan: RunPlan, slots: int) -> RunPlan:
+    return structs.replace(plan, signalling=SignallingPlan(resend_after_slots=slots))
+
+
+@pytest.mark.parametrize("loss", [0.2, 1.0])
+@homes
+def test_no_scheme_minds(scheme: str, world: str, loss: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _resending(home_plan(scheme, world, slots=80), 3)
+    air = BadAir(1, loss=loss).impair(monkeypatch)
+    recording = in_process(plan)
+    assert recording.ended is not None
+    assert (recording.ended.state, recording.ended.dropped, recording.events) == ("done", {}, [])
+    assert air.lost or not recording.air
+
+
+@homes
+def test_nor_over_episodes_with_replicas(scheme: str, world: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _resending(home_plan(scheme, world, slots=60, replicas=2, episode_slots=15), 3)
+    BadAir(2).impair(monkeypatch)
+    recording = in_process(plan)
+    assert recording.ended is not None
+    assert (recording.ended.state, recording.ended.dropped, recording.events) == ("done", {}, [])
+
+
+def test_what_is_told_again_completes_every_slot_of_training_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots, absorb = list[int](), AtTheCloud.absorb
+
+    def counted(learner: AtTheCloud, joint: Joint) -> None:
+        slots.extend(range(joint.first_slot, joint.first_slot + len(joint.rewards)))
+        absorb(learner, joint)
+
+    monkeypatch.setattr(AtTheCloud, "absorb", counted)
+    air = BadAir(3, loss=0.3).impair(monkeypatch)
+    plan = _resending(home_plan("li2020/maac", "d2d_underlay", slots=200), 6)
+    patient = plan.scheme_params | {"feedback_patience_slots": 10}
+    loopback, steps, _ = stepping(structs.replace(plan, scheme_params=patient))
+    for _ in steps:
+        pass
+    assert air.overtaken
+    assert sorted(slots) == list(range(140))  # warmup and train
+    assert slots != sorted(slots)
+    nodes = [session.node for session in loopback.sessions.values() if session.node is not None]
+    for node in nodes:
+        match node.policy:
+            case Pair():
+                assert node.policy.version > 1
+            case LearningTrainer():
+                assert node.policy.snapshot()["joiner"]["rows"] == [[]] * 4
+            case other:
+                raise AssertionError(other)

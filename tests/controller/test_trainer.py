@@ -1,0 +1,106 @@
+"""The learning trainer: learns from what is complete, tells weights when due, does nothing without news."""
+
+from typing import Any
+
+import numpy as np
+from msgspec import structs
+
+from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
+from controller.trainer import LearningTrainer
+from protocol.chance import Chance
+from protocol.kinds import Kind
+from protocol.messages import Letter, NodeSpaces, Welcome
+from protocol.spaces import Space
+from schemes.contract import NOTHING, Answer, Moment, Training
+from schemes.li2020 import maac
+from schemes.parts.history import VALID, HistoryWriter, Joint, Layout
+from tests.schemes.direct import welcome_for
+
+PAIRS = 2
+
+
+class Counting:
+    """A learner that only counts."""
+
+    def __init__(self) -> None:
+        self.slots: list[int] = []
+        self.turns = 0
+
+    def absorb(self, joint: Joint) -> None:
+        self.slots += range(joint.first_slot, joint.first_slot + len(joint.rewards))
+
+    def learn(self, updates: int) -> dict[str, float]:
+        self.turns += 1
+        return {"updates": float(updates)}
+
+    def weights(self, node: int) -> dict[str, Any]:
+        return {"0.weight": np.full((1, 1), node, np.float32)}
+
+    def save(self) -> dict[str, Any]:
+        return {}
+
+    def load(self, data: dict[str, Any]) -> None: ...
+
+
+def _welcome(resend_after_slots: int) -> Welcome:
+    world = WORLD.build(D2DUnderlay(pairs=PAIRS, rbs=2), seed=1, replicas=1)
+    everyone = [NodeSpaces({"experience": world.views["experience"][n]}, world.actions[n]) for n in range(PAIRS)]
+    welcome = welcome_for(world, maac.SCHEME, PAIRS)
+    return structs.replace(welcome, everyone=everyone, resend_after_slots=resend_after_slots)
+
+
+def _trainer(resend_after_slots: int = 0, most_slots_untold: int = 0) -> tuple[LearningTrainer, Counting, list[Layout]]:
+    welcome, learner = _welcome(resend_after_slots), Counting()
+    layouts = [Layout(e.views["experience"], e.action, 1) for e in welcome.everyone]
+    training = Training(lambda: learner, layouts, 3, 1, "float32", most_slots_untold)
+    return LearningTrainer(welcome, training), learner, layouts
+
+
+def _row(layout: Layout, agent: int, slot: int) -> Letter:
+    """A history of one slot."""
+    writer, state = HistoryWriter(layout), np.zeros(1, layout.state)
+    writer.start(slot, state)
+    action = np.zeros(1, layout.row["action"].base)
+    writer.add(action=action, reward=np.zeros(1), version=0, flags=VALID, state=state)
+    return Letter(agent, Kind.HISTORY, slot + 1, 0, writer.take())
+
+
+def _ask(trainer: LearningTrainer, slot: int, *inbox: Letter) -> Answer:
+    nothing = Space().empty(1)
+    return trainer.answer(Moment(slot, 1, "learn", "train", 0, nothing, list(inbox), Chance(1, "node", PAIRS)))
+
+
+def test_asked_without_news_it_does_nothing() -> None:
+    trainer, learner, layouts = _trainer()
+    told = _ask(trainer, 1, *(_row(layouts[agent], agent, 0) for agent in range(PAIRS)))
+    assert ([note.to for note in told.notes], told.scalars["updates"]) == ([(0,), (1,)], 3)
+    for slot in range(2, 30):
+        assert _ask(trainer, slot) == NOTHING
+    assert (learner.turns, learner.slots) == (1, [0])
+
+
+def test_updates_are_counted_over_all_turns() -> None:
+    trainer, _, layouts = _trainer()
+    for slot in range(5):
+        told = _ask(trainer, slot + 1, *(_row(layouts[agent], agent, slot) for agent in range(PAIRS)))
+    assert told.scalars["updates"] == 15
+
+
+def test_what_is_late_is_learnt_from_within_ten_tellings() -> None:
+    for resend_after_slots, expected in ((0, [0, 2, 3, 4]), (1, [0, 2, 3, 4, 1])):
+        trainer, learner, layouts = _trainer(resend_after_slots)
+        for slot in range(5):
+            there = [0] if slot == 1 else range(PAIRS)
+            _ask(trainer, slot + 1, *(_row(layouts[agent], agent, slot) for agent in there))
+        _ask(trainer, 6, _row(layouts[1], 1, 1))
+        assert learner.slots == expected
+
+
+def test_while_a_pair_is_lost_little_is_kept_of_the_other() -> None:
+    trainer, learner, layouts = _trainer(most_slots_untold=40)
+    for slot in range(1500):
+        _ask(trainer, slot + 1, _row(layouts[0], 0, slot))
+    [kept, _] = trainer.snapshot()["joiner"]["rows"]
+    assert (len(kept), learner.turns) == (1040, 0)
+    _ask(trainer, 1501, _row(layouts[0], 0, 1500), _row(layouts[1], 1, 1500))
+    assert learner.slots == [1500]

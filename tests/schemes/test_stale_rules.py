@@ -1,0 +1,156 @@
+"""Stale rules: what a card declares held is held, by when it was told; with an age limit, forgotten after it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from channel_server.worlds import conflict_graph, d2d_underlay
+from channel_server.worlds.conflict_graph import ConflictGraphParams
+from channel_server.worlds.d2d_underlay import D2DUnderlay
+from protocol.kinds import Kind
+from protocol.messages import Letter
+from protocol.snapshots import pack
+from schemes.contract import Scheme
+from schemes.li2020 import greedy_central
+from schemes.zhang2025 import gms, llq
+from tests.schemes.direct import Stage
+
+Fate = Callable[[Letter], Iterable[int]]  # how many slots late each copy of a letter comes
+
+
+class BadStage(Stage):
+    """Each letter is given its fate; what is late comes in turn 0 of its slot, older letters last."""
+
+    fate: Fate = staticmethod(lambda _: [0])
+
+    def play_slot(self) -> None:
+        self._late = getattr(self, "_late", [])
+        for due, node, letter in sorted(self._late, key=lambda late: -late[2].slot):
+            if due <= self.slot:
+                self.inboxes[node].append(letter)
+        self._late = [late for late in self._late if late[0] > self.slot]
+        super().play_slot()
+
+    def _deliver(self, source: int, note: Any) -> None:
+        before = {node: len(inbox) for node, inbox in self.inboxes.items()}
+        super()._deliver(source, note)
+        for node, inbox in self.inboxes.items():
+            fresh = inbox[before.get(node, 0) :]
+            del inbox[before.get(node, 0) :]
+            for letter in fresh:
+                for slots in self.fate(letter):
+                    if slots:
+                        self._late.append((self.slot + slots, node, letter))
+                    else:
+                        inbox.append(letter)
+
+
+def _stage(scheme: Scheme, fate: Fate | None = None, **params: Any) -> BadStage:
+    cell = d2d_underlay.WORLD.build(D2DUnderlay(pairs=4, rbs=3), seed=1, replicas=1)
+    graph = conflict_graph.WORLD.build(ConflictGraphParams(load=0.5), seed=1, replicas=1)
+    world = cell if "d2d_underlay" in scheme.card.worlds else graph
+    stage = BadStage(world, scheme, scheme.params(**params))
+    stage.begin_episode(0)
+    if fate is not None:
+        stage.fate = fate
+    return stage
+
+
+def _actions(stage: Stage) -> list[bytes]:
+    return [action.tobytes() for action in stage.actions]
+
+
+CENTRAL = [greedy_central.SCHEME, gms.SCHEME]
+central = pytest.mark.parametrize("scheme", CENTRAL, ids=lambda scheme: scheme.card.name)
+told = pytest.mark.parametrize("scheme", [*CENTRAL, llq.SCHEME], ids=lambda scheme: scheme.card.name)
+
+
+@central
+def test_without_a_decision_the_last_one_is_kept(scheme: Scheme) -> None:
+    stage = _stage(scheme)
+    for _ in range(5):
+        stage.play_slot()
+    kept = _actions(stage)
+    stage.fate = lambda letter: [] if letter.kind == Kind.DECISION else [0]
+    for _ in range(5):
+        stage.play_slot()
+        assert _actions(stage) == kept
+
+
+@central
+def test_a_late_decision_is_done_when_it_comes(scheme: Scheme) -> None:
+    late = _stage(scheme, lambda letter: [3] if letter.kind == Kind.DECISION else [0])
+    in_time, told_at = _stage(scheme), list[list[bytes]]()
+    for slot in range(12):
+        in_time.play_slot()
+        late.play_slot()
+        told_at.append(_actions(in_time))
+        if slot < 3:
+            assert _actions(late) == [stage.tobytes() for stage in map(late.world.silent, range(late.n_agents))]
+        elif scheme is greedy_central.SCHEME:  # what is told does not depend on what is done
+            assert _actions(late) == told_at[slot - 3]
+
+
+@told
+def test_overtaken_and_repeated_letters_change_nothing(scheme: Scheme) -> None:
+    plain, crowded = _stage(scheme), _stage(scheme, lambda _: [0, 0, 1, 2, 5])
+    for _ in range(20):
+        plain.play_slot()
+        crowded.play_slot()
+        assert _actions(plain) == _actions(crowded)
+
+
+@told
+def test_what_was_told_last_is_held_at_any_age(scheme: Scheme) -> None:
+    stage = _stage(scheme)
+    for _ in range(5):
+        stage.play_slot()
+    held = [policy.snapshot()["told"] for policy in stage.policies]
+    stage.fate = lambda _: []
+    for _ in range(50):
+        stage.play_slot()
+    assert pack([policy.snapshot()["told"] for policy in stage.policies]) == pack(held)
+
+
+def test_the_cloud_places_by_what_it_holds() -> None:
+    stage = _stage(greedy_central.SCHEME)
+    stage.play_slot()
+    first = _actions(stage)
+    stage.fate = lambda letter: [] if letter.kind == Kind.CSI else [0]
+    for _ in range(5):
+        stage.play_slot()
+        assert _actions(stage) == first
+
+
+@central
+def test_the_cloud_forgets_what_is_too_old(scheme: Scheme) -> None:
+    stage = _stage(scheme, oldest_slots=2)
+    for _ in range(30):
+        stage.play_slot()
+    stage.fate = lambda letter: [] if letter.kind == Kind.CSI else [0]
+    silent = [stage.world.silent(node).tobytes() for node in range(stage.n_agents)]
+    for age in (1, 2):
+        stage.play_slot()
+        assert _actions(stage) != silent, age
+    stage.play_slot()
+    assert _actions(stage) == silent
+
+
+def test_an_old_queue_of_a_neighbour_counts_as_empty() -> None:
+    """With a long queue around, told long ago, an agent is silent; unless it minds the age."""
+    up = {}
+    for oldest_slots in (None, 2):
+        stage = _stage(llq.SCHEME, lambda _: [], oldest_slots=oldest_slots)
+        for other in stage.world.neighbours(stage.state)[0]:
+            letter = Letter(other, Kind.NEIGHBOUR, 0, 0, b"\xff\xff" * 2)
+            stage.inboxes[0] += [letter, structs.replace(letter, slot=-1, body=b"\0\0" * 2)]
+        on_air = []
+        for _ in range(40):
+            stage.play_slot()
+            on_air.append(bool(stage.actions[0]["device"].any()))
+        up[oldest_slots] = on_air
+    assert not any(up[None])
+    assert not any(up[2][:3])
+    assert any(up[2][3:])
