@@ -25,7 +25,7 @@ def execute(plan: RunPlan, placement: Placement, folder: Sink, watch: Sink) -> E
         folder(telemetry)
         watch(telemetry)
 
-    with interruptible() as interrupted:
+    with _interruptible() as interrupted:
         match placement:
             case "in-process":
                 ended = run_in_process(plan, sink, interrupted)
@@ -39,7 +39,7 @@ def execute(plan: RunPlan, placement: Placement, folder: Sink, watch: Sink) -> E
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
+def _interruptible() -> Iterator[Callable[[], bool]]:
     """Turns SIGINT, SIGTERM and SIGHUP into an answer; elsewhere than in the main thread nobody can be interrupted."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

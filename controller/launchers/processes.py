@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import connection, resource_tracker
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from types import ModuleType
 
 import msgspec
@@ -36,13 +36,15 @@ class RunProcesses:
         self.endpoint = ""
         self._route = route
         self._begun = False
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["controller.launchers.preload"])
         self._zmq = zmq.Context()
         self._line = self._zmq.socket(zmq.PAIR)
         self._line.setsockopt(zmq.RCVHWM, 0)
         self._line.setsockopt(zmq.LINGER, 0)
         self._owner = f"tcp://127.0.0.1:{self._line.bind_to_random_port('tcp://127.0.0.1')}"
         self._decoder: msgspec.msgpack.Decoder[Telemetry] = msgspec.msgpack.Decoder(Telemetry)
-        self.channel = start_process(channel_process, (msgspec.msgpack.encode(plan), self._owner))
+        self.channel = self._start(channel_process, (msgspec.msgpack.encode(plan), self._owner))
 
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens."""
@@ -63,11 +65,11 @@ class RunProcesses:
         dead = [name for name, process in self.nodes.items() if process.exitcode]
         if dead and not self._begun:
             self._begun = True
-            self._line.send(f"{dead[0]} died before the first slot ({cause(self.nodes[dead[0]].exitcode)})".encode())
+            self._line.send(f"{dead[0]} died before the first slot ({_cause(self.nodes[dead[0]].exitcode)})".encode())
 
     def start_node(self, name: str) -> ForkServerProcess:
         """Start the process of one node; again, if the one before it was lost."""
-        self.nodes[name] = start_process(node_process, (self.endpoint, self.plan.run_id, name))
+        self.nodes[name] = self._start(node_process, (self.endpoint, self.plan.run_id, name))
         return self.nodes[name]
 
     def interrupt(self) -> None:
@@ -90,25 +92,19 @@ class RunProcesses:
                 process.join()
             process.close()
 
+    def _start(self, target: Callable[..., None], arguments: tuple[object, ...]) -> ForkServerProcess:
+        return start_process(self._context, target, arguments)
+
 
 def start_process(
-    target: Callable[..., None], arguments: tuple[object, ...], *, preload: tuple[str, ...] = ()
+    context: ForkServerContext, target: Callable[..., None], arguments: tuple[object, ...]
 ) -> ForkServerProcess:
-    """A process forked from the preloaded parent, deaf to Ctrl-C. `preload`: modules the parent has beside a node's, if
-    this is the first process of all."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["controller.launchers.preload", *preload])
+    """A process that is deaf to Ctrl-C and does not outlive this one's good end."""
     process = context.Process(target=target, args=arguments, daemon=True)
     resource_tracker.ensure_running()  # it would unblock signals again when it starts
     with _signals_blocked(), _blank_main():
         process.start()
     return process
-
-
-def cause(exitcode: int | None) -> str:
-    """Why a process ended: `signal 9`, `exit code 1`."""
-    exitcode = exitcode or 0
-    return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 
 
 def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) -> Ended:
@@ -124,7 +120,7 @@ def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) ->
             if isinstance(telemetry, Ended):
                 return telemetry
             if telemetry is None and processes.channel.exitcode is not None:
-                return _broken_off(sink, slot, f"the channel server died ({cause(processes.channel.exitcode)})")
+                return _broken_off(sink, slot, f"the channel server died ({_cause(processes.channel.exitcode)})")
             if interrupted() and not asked_at:
                 asked_at = time.monotonic()
                 processes.interrupt()
@@ -162,6 +158,11 @@ def _broken_off(sink: Sink, slots: int, reason: str) -> Ended:
     ended = Ended("failed", reason, slots, 0.0, 0, {}, {}, [], {})
     sink(ended)
     return ended
+
+
+def _cause(exitcode: int | None) -> str:
+    exitcode = exitcode or 0
+    return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 
 
 @contextmanager

@@ -192,7 +192,7 @@ def test_a_cell_whose_process_dies_is_tried_once_more(tmp_path: Path) -> None:
         return places[cell.labels["scheme"]].pop(0)
 
     told: dict[str, list[tuple[bool, str, bool]]] = {scheme: [] for scheme in places}
-    for cell, summary, reason, last in carry_out_cells(cells, place, workers=2, interrupted=lambda: False):
+    for cell, summary, reason, last in carry_out_cells(cells, place, workers=2):
         told[cell.labels["scheme"]].append((summary is not None, reason, last))
     died = "its process died (exit code 1)"
     assert told == {
