@@ -11,7 +11,6 @@ from pathlib import Path
 from airtoll import study_plots
 from airtoll.study_progress import Watch
 from controller.faults import ConfigError
-from controller.runs import interruptible
 from controller.studies.cells import Cell, cells_of
 from controller.studies.crew import Carried, carry_out_cells
 from controller.studies.figures import metrics_of
@@ -48,12 +47,12 @@ class StudyFolder:
     def carry_out(self, watch: Watch, *, workers: int, keep_runs: bool) -> list[str]:
         """Carry out what is missing; the titles of cells that failed. Each result is on the disk when it is told.
 
-        KeyboardInterrupt after Ctrl-C, SIGTERM or SIGHUP, once every process has stopped.
+        KeyboardInterrupt after Ctrl-C, once every process has stopped.
         """
         failed: list[str] = []
-        with _locked(self.out), interruptible() as interrupted:
+        with _locked(self.out):
             self.results.write()
-            told = carry_out_cells(self.missing, self._run_of, workers=workers, interrupted=interrupted)
+            told = carry_out_cells(self.missing, self._run_of, workers=workers)
             try:
                 with closing(told):
                     for carried in told:

@@ -25,7 +25,8 @@ Row = Mapping[str, str]
 Marks = Literal["band", "dots", "path"]  # of numbers that were chosen, of categories, of figures that came about
 
 _PANELS_BESIDE, _ROW_PX, _REST_PX = 3, 460, 110
-_MARKERS = "osD^vPX"
+_MARKERS = "osD^vP"
+_STYLES = ("-", "--", "-.", ":")  # two equal lines are both seen
 _BAND = 0.18  # of opacity
 _SPREAD = 0.5  # of the room of a category that its lines share
 
@@ -70,14 +71,15 @@ class Labels:
 
 def draw(study: Study, sweep: Sweep, plot: Plot, rows: Sequence[Row], *, label: Labels) -> "Figure | None":
     """One plot of the sweep's rows; None when there are none that it shows."""
-    shown = [row for row in rows if row.get(plot.y) and all(row[axis] == held for axis, held in plot.held.items())]
+    shown = relative(sweep, plot, [row for row in rows if row.get(plot.y) and _has(row, plot.held)])
     if not shown:
         return None
     panels = _labels(sweep, plot.panels, shown)
     beside = min(len(panels), _PANELS_BESIDE)
-    x_label, y_label = plot.x_label or label(plot.x), plot.y_label or label(plot.y)
+    x_label, y_label = plot.x_label or label(plot.x), plot.y_label or _y_label(plot, label)
     figure = titled(
-        plot.title or f"{study.name}: {y_label} against {x_label}", _REST_PX + _ROW_PX * -(-len(panels) // beside)
+        plot.title or f"{study.name}: {' '.join(y_label.split())} against {x_label}",
+        _REST_PX + _ROW_PX * -(-len(panels) // beside),
     )
     grid = list(figure.subplots(-(-len(panels) // beside), beside, sharex=True, sharey=True, squeeze=False).flat)
     counts: set[int] = set()
@@ -91,7 +93,7 @@ def draw(study: Study, sweep: Sweep, plot: Plot, rows: Sequence[Row], *, label: 
         axes.set_ylabel(y_label)
     if plot.lines:
         legend_beside(grid[beside - 1], title=plot.lines, alignment="left")
-    held = [f"{axis} = {value}" for axis, value in plot.held.items()]
+    held = [_named(plot.held)] if plot.held else []
     figure.supxlabel("\n".join([x_label, "; ".join([*held, _explained(counts, _marks(sweep, plot))])]), fontsize=10)
     return figure
 
@@ -112,6 +114,33 @@ def points(sweep: Sweep, plot: Plot, rows: Iterable[Row]) -> list[Point]:
         for labels, group in groups.items()
     ]
     return sorted(found)
+
+
+def relative(sweep: Sweep, plot: Plot, rows: Sequence[Row]) -> list[Row]:
+    """The rows with y over the reference's y of the same seed, so that a band is not of what the seeds share. Rows
+    without a reference are left out."""
+    if not plot.reference:
+        return list(rows)
+    alike = ["seed", *(axis.name for axis in sweep.axes if axis.name not in plot.reference)]
+
+    def key(row: Row) -> tuple[str, ...]:
+        return tuple(row[column] for column in alike)
+
+    references = {key(row): float(row[plot.y]) for row in rows if _has(row, plot.reference)}
+    found = [row for row in rows if references.get(key(row))]
+    return [{**row, plot.y: repr(float(row[plot.y]) / references[key(row)])} for row in found]
+
+
+def _y_label(plot: Plot, label: Labels) -> str:
+    return f"{plot.y}, relative to\n{_named(plot.reference)}" if plot.reference else label(plot.y)
+
+
+def _has(row: Row, labels: Mapping[str, str]) -> bool:
+    return all(row[axis] == label for axis, label in labels.items())
+
+
+def _named(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{axis} = {label}" for axis, label in labels.items())
 
 
 def _draw_panel(axes: "Axes", sweep: Sweep, plot: Plot, rows: Sequence[Row]) -> set[int]:
@@ -155,14 +184,15 @@ def _scale(axes: "Axes", sweep: Sweep, plot: Plot) -> None:
 
 
 def _draw_line(axes: "Axes", drawn: Sequence[Point], number: int, label: str, marks: Marks) -> None:
-    colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number // len(COLOURS) % len(_MARKERS)]
+    colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
+    style = _STYLES[number % len(_STYLES)]
     xs, ys, half = [p.x for p in drawn], [p.y.value for p in drawn], [p.y.half for p in drawn]
     if marks == "band":
         low, high = ([y + sign * h for y, h in zip(ys, half, strict=True)] for sign in (-1, 1))
         axes.fill_between(xs, low, high, color=colour, alpha=_BAND, linewidth=0)
-        axes.plot(xs, ys, color=colour, marker=marker, linewidth=2, label=label)
+        axes.plot(xs, ys, color=colour, marker=marker, linestyle=style, linewidth=2, label=label)
     else:
-        line = "none" if marks == "dots" else "-"
+        line = "none" if marks == "dots" else style
         axes.errorbar(xs, ys, yerr=half, color=colour, marker=marker, linestyle=line, capsize=4, label=label)
 
 

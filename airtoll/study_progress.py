@@ -6,17 +6,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
-_DAY_S = 86_400.0
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 class Watch(Protocol):
@@ -29,36 +19,48 @@ class Watch(Protocol):
 @contextmanager
 def watching(console: Console, total: int, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Watch]:
     """Something to tell of the cells of a study that has so many to carry out."""
+    pace = _Pace(total, clock)
     if not console.is_terminal:
-        yield _Lines(console, total, clock)
+        yield _Lines(console, pace)
         return
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    newest = TextColumn("{task.fields[newest]}")
-    # rich would forget what cells took that were done more than half a minute ago
-    with Progress(TextColumn("cells"), *columns, newest, console=console, speed_estimate_period=_DAY_S) as bar:
-        yield _Live(bar, bar.add_task("cells", total=total, newest=""))
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[newest]}"))
+    with Progress(TextColumn("cells"), *columns, console=console) as bar:
+        yield _Live(bar, pace)
+
+
+class _Pace:
+    """How many cells are done with, and how long the others take if they are like those."""
+
+    def __init__(self, total: int, clock: Callable[[], float]) -> None:
+        self.total, self.done = total, 0
+        self._clock, self._began = clock, clock()
+
+    def next(self) -> str:
+        """One more is done: `3 min left`."""
+        self.done += 1
+        left_s = (self._clock() - self._began) / self.done * (self.total - self.done)
+        return f"{readable(left_s)} left"
 
 
 class _Live:
-    def __init__(self, bar: Progress, task: TaskID) -> None:
-        self._bar, self._task = bar, task
+    def __init__(self, bar: Progress, pace: _Pace) -> None:
+        self._bar, self._pace = bar, pace
+        self._task = bar.add_task("cells", total=pace.total, newest="")
 
     def done(self, cell: str) -> None:
-        self._bar.update(self._task, advance=1, newest=cell)
+        self._bar.update(self._task, advance=1, newest=f"{self._pace.next()}: {cell}")
 
     def warn(self, line: str) -> None:
         _say(self._bar.console, line)
 
 
 class _Lines:
-    def __init__(self, console: Console, total: int, clock: Callable[[], float]) -> None:
-        self._console, self._total, self._clock = console, total, clock
-        self._began, self._done = clock(), 0
+    def __init__(self, console: Console, pace: _Pace) -> None:
+        self._console, self._pace = console, pace
 
     def done(self, cell: str) -> None:
-        self._done += 1
-        left_s = (self._clock() - self._began) / self._done * (self._total - self._done)
-        _say(self._console, f"{self._done} of {self._total}, {readable(left_s)} left: {cell}")
+        left = self._pace.next()
+        _say(self._console, f"{self._pace.done} of {self._pace.total}, {left}: {cell}")
 
     def warn(self, line: str) -> None:
         _say(self._console, line)

@@ -14,7 +14,7 @@ import zmq
 from agent_node.session import Session
 from benchmarks.mutation import RECORDED_SLOTS, Parts, mutated
 from controller.launchers.building import policy_builder
-from controller.launchers.processes import RunProcesses, start_process
+from controller.launchers.processes import RunProcesses
 from protocol.codec import BadFrame, decode_for_node, decode_for_server, encode
 from protocol.messages import Bye, Message, Reply, Turn
 from protocol.plan import RunPlan
@@ -34,7 +34,7 @@ class Babbled(RunProcesses):
         if name not in self._seeds:
             return super().start_node(name)
         arguments = (self.endpoint, self.plan.run_id, name, self._frames, self._seeds[name], self._share)
-        self.nodes[name] = start_process(babbling_process, arguments)
+        self.nodes[name] = self._start(babbling_process, arguments)
         return self.nodes[name]
 
 

@@ -6,7 +6,7 @@ from multiprocessing.context import ForkServerProcess
 
 from agent_node.edge import run_node
 from controller.launchers.building import policy_builder
-from controller.launchers.processes import RunProcesses, start_process
+from controller.launchers.processes import RunProcesses
 from protocol.messages import Welcome
 from protocol.plan import RunPlan
 from schemes.contract import Answer, Moment, NodePolicy
@@ -37,7 +37,7 @@ class WithSlowNode(RunProcesses):
     def start_node(self, name: str) -> ForkServerProcess:
         if name != self._slow:
             return super().start_node(name)
-        self.nodes[name] = start_process(slow_process, (self.endpoint, self.plan.run_id, name, self._seconds))
+        self.nodes[name] = self._start(slow_process, (self.endpoint, self.plan.run_id, name, self._seconds))
         return self.nodes[name]
 
 

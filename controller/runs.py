@@ -32,7 +32,7 @@ def execute(
         folder(telemetry)
         watch(telemetry)
 
-    with interruptible() as interrupted:
+    with _interruptible() as interrupted:
         if checkpoint is not None:
             _resume(folder, sink, checkpoint)
         ended = _play(plan, placement, sink, interrupted, checkpoint)
@@ -102,7 +102,7 @@ def _roll_back(folder: RunFolder, sink: Sink, ended: Ended) -> Checkpoint | None
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
+def _interruptible() -> Iterator[Callable[[], bool]]:
     """Turns SIGINT, SIGTERM and SIGHUP into an answer; elsewhere than in the main thread nobody can be interrupted."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

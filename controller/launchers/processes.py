@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import connection, resource_tracker
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 
@@ -47,13 +47,15 @@ class RunProcesses:
         self._begun = False
         self._slot = self._first = 0 if past is None else past.slot
         self._own: deque[Telemetry] = deque()  # what the launcher has to tell itself
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["controller.launchers.preload"])
         self._zmq = zmq.Context()
         self._line = self._zmq.socket(zmq.PAIR)
         self._line.setsockopt(zmq.RCVHWM, 0)
         self._line.setsockopt(zmq.LINGER, 0)
         self._owner = f"tcp://127.0.0.1:{self._line.bind_to_random_port('tcp://127.0.0.1')}"
         self._decoder: msgspec.msgpack.Decoder[Telemetry] = msgspec.msgpack.Decoder(Telemetry)
-        self.channel = start_process(channel_process, (msgspec.msgpack.encode(plan), self._owner, past))
+        self.channel = self._start(channel_process, (msgspec.msgpack.encode(plan), self._owner, past))
 
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens, and
@@ -82,7 +84,7 @@ class RunProcesses:
     def _look_for_the_dead(self) -> None:
         """Start again what is to be; a node that dies before the first slot would otherwise be waited for in vain."""
         for name in [name for name, process in self.nodes.items() if process.exitcode]:
-            died_of = cause(self.nodes[name].exitcode)
+            died_of = _cause(self.nodes[name].exitcode)
             if self._supervisor.may_restart(name, begun=self._begun):
                 self.nodes[name].close()
                 self.start_node(name)
@@ -93,7 +95,7 @@ class RunProcesses:
 
     def start_node(self, name: str) -> ForkServerProcess:
         """Start the process of one node; again, if the one before it was lost."""
-        self.nodes[name] = start_process(node_process, (self.endpoint, self.plan.run_id, name))
+        self.nodes[name] = self._start(node_process, (self.endpoint, self.plan.run_id, name))
         return self.nodes[name]
 
     def interrupt(self) -> None:
@@ -116,25 +118,19 @@ class RunProcesses:
                 process.join()
             process.close()
 
+    def _start(self, target: Callable[..., None], arguments: tuple[object, ...]) -> ForkServerProcess:
+        return start_process(self._context, target, arguments)
+
 
 def start_process(
-    target: Callable[..., None], arguments: tuple[object, ...], *, preload: tuple[str, ...] = ()
+    context: ForkServerContext, target: Callable[..., None], arguments: tuple[object, ...]
 ) -> ForkServerProcess:
-    """A process forked from the preloaded parent, deaf to Ctrl-C. `preload`: modules the parent has beside a node's, if
-    this is the first process of all."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["controller.launchers.preload", *preload])
+    """A process that is deaf to Ctrl-C and does not outlive this one's good end."""
     process = context.Process(target=target, args=arguments, daemon=True)
     resource_tracker.ensure_running()  # it would unblock signals again when it starts
     with _signals_blocked(), _blank_main():
         process.start()
     return process
-
-
-def cause(exitcode: int | None) -> str:
-    """Why a process ended: `signal 9`, `exit code 1`."""
-    exitcode = exitcode or 0
-    return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 
 
 def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], past: Past | None = None) -> Ended:
@@ -151,7 +147,7 @@ def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], pa
             if isinstance(telemetry, Ended):
                 return telemetry
             if telemetry is None and processes.channel.exitcode is not None:
-                reason = f"the channel server died ({cause(processes.channel.exitcode)})"
+                reason = f"the channel server died ({_cause(processes.channel.exitcode)})"
                 return _broken_off(sink, slot, reason, roll_back=roll_back)
             if interrupted() and not asked_at:
                 asked_at = time.monotonic()
@@ -202,6 +198,11 @@ def _broken_off(sink: Sink, slots: int, reason: str, *, roll_back: bool = False)
 
 def _restarts(plan: RunPlan, node: str) -> bool:
     return plan.loss.of(node) == "restart"
+
+
+def _cause(exitcode: int | None) -> str:
+    exitcode = exitcode or 0
+    return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 
 
 @contextmanager

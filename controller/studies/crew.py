@@ -1,24 +1,24 @@
 """Cells over the cores: a process for each, so many at a time."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from multiprocessing import connection, parent_process
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from controller.configuration import as_mapping, load
-from controller.launchers.processes import cause, start_process
+from controller.launchers.processes import start_process
 from controller.run_folder import RunFolder
 from controller.runs import execute
 from controller.studies.cells import Cell
 from protocol.telemetry import Telemetry
 
-_LOOK_S = 0.2
 _TRIES = 2
 
 
@@ -38,23 +38,23 @@ class _Worker(NamedTuple):
 
 
 def carry_out_cells(
-    cells: Sequence[Cell], folder_of: Callable[[Cell], Path], *, workers: int, interrupted: Callable[[], bool]
+    cells: Sequence[Cell], folder_of: Callable[[Cell], Path], *, workers: int
 ) -> Generator[Carried, None, None]:
     """Carry out each cell in a process and a run's folder of its own, and tell of each as it is done.
 
-    A process that dies is told, and its cell tried once more. KeyboardInterrupt once `interrupted` says so. Processes
-    that are still at work when the generator is closed are killed, and their folders removed.
+    A process that dies is told, and its cell tried once more. Processes that are still at work when the generator is
+    closed or interrupted are killed, and their folders removed.
     """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["controller.launchers.preload", __name__])
     waiting, deaths = deque(cells), Counter[str]()
     at_work: list[_Worker] = []
     try:
         while waiting or at_work:
             while waiting and len(at_work) < workers:
                 cell = waiting.popleft()
-                at_work.append(_start(cell, folder_of(cell)))
-            if interrupted():
-                raise KeyboardInterrupt
-            ended = connection.wait([worker.process.sentinel for worker in at_work], timeout=_LOOK_S)
+                at_work.append(_start(context, cell, folder_of(cell)))
+            ended = connection.wait([worker.process.sentinel for worker in at_work])
             for worker in [worker for worker in at_work if worker.process.sentinel in ended]:
                 at_work.remove(worker)
                 carried = _collected(worker, deaths)
@@ -77,22 +77,23 @@ def play_cell(config: str, folder: str) -> None:
     run.summarise()
 
 
-def _start(cell: Cell, folder: Path) -> _Worker:
+def _start(context: ForkServerContext, cell: Cell, folder: Path) -> _Worker:
     shutil.rmtree(folder, ignore_errors=True)  # what a study that was killed left of it
     arguments = (json.dumps(as_mapping(cell.config)), str(folder))
-    return _Worker(cell, folder, start_process(play_cell, arguments, preload=(__name__,)))
+    return _Worker(cell, folder, start_process(context, play_cell, arguments))
 
 
 def _collected(worker: _Worker, deaths: Counter[str]) -> Carried:
     cell, folder, process = worker
     process.join()
-    exitcode = process.exitcode
+    exitcode = process.exitcode or 0
     process.close()
     if exitcode == 0:
         return Carried(cell, RunFolder.open(folder).summary, "", last=True)
     shutil.rmtree(folder, ignore_errors=True)
+    cause = f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
     deaths[cell.digest] += 1
-    return Carried(cell, None, f"its process died ({cause(exitcode)})", last=deaths[cell.digest] == _TRIES)
+    return Carried(cell, None, f"its process died ({cause})", last=deaths[cell.digest] == _TRIES)
 
 
 def _leave_with_parent() -> None:

@@ -40,7 +40,8 @@ _GIVEN_ELSEWHERE = {
 class Plot(BaseModel):
     """One picture. `x`: an axis, or a figure of the results; `y`: a figure; `lines`, `panels`: axes.
 
-    `where`: the label of an axis that is held. `name`: the picture's file, without .png.
+    `where`: the label of an axis that is held. `relative_to`: y is divided by that of the cell with these labels and
+    else the same, seed included. `name`: the picture's file, without .png.
     """
 
     model_config = STRICT
@@ -50,6 +51,7 @@ class Plot(BaseModel):
     lines: str | None = None
     panels: str | None = None
     where: dict[str, Any] = {}
+    relative_to: dict[str, Any] = {}
     log: Literal["x", "y", "xy"] | None = None
     title: str | None = None
     x_label: str | None = None
@@ -59,7 +61,12 @@ class Plot(BaseModel):
     @property
     def held(self) -> dict[str, str]:
         """`where`, by the labels that the axes have."""
-        return {axis: label_of(value) for axis, value in self.where.items()}
+        return _by_label(self.where)
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """`relative_to`, by the labels that the axes have."""
+        return _by_label(self.relative_to)
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,10 @@ def read(path: Path) -> Study:
 def label_of(value: Any) -> str:
     """How a value is written in results.csv and in a legend."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _by_label(values: Mapping[str, Any]) -> dict[str, str]:
+    return {axis: label_of(value) for axis, value in values.items()}
 
 
 def numbers_of(labels: list[str]) -> list[float] | None:
@@ -241,11 +252,12 @@ def _plot_faults(sweep: Sweep, plot: Plot) -> list[str]:
     """Axes that are not there, and axes that are left over: a mean over those would be of different runs."""
     names = [axis.name for axis in sweep.axes]
     used = [name for name in (plot.lines, plot.panels, *plot.where) if name is not None]
-    faults = [unknown("axis", name, names) for name in used if name not in names]
-    for name, label in plot.held.items():
-        axis = sweep.axis(name)
-        if axis is not None and label not in axis.values:
-            faults.append(f"where: {unknown(f'value of {name}', label, axis.values)}")
+    faults = [unknown("axis", name, names) for name in (*used, *plot.relative_to) if name not in names]
+    for key, labels in (("where", plot.held), ("relative_to", plot.reference)):
+        for name, label in labels.items():
+            axis = sweep.axis(name)
+            if axis is not None and label not in axis.values:
+                faults.append(f"{key}: {unknown(f'value of {name}', label, axis.values)}")
     across = sweep.axis(plot.x)
     if across is not None:
         left = [name for name in names if name not in (plot.x, *used)]

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 import airtoll
 from airtoll.commands import app
 from airtoll.study import StudyFolder
-from airtoll.study_plots import Labels, draw, points
+from airtoll.study_plots import Labels, draw, points, relative
 from airtoll.study_progress import readable, watching
 from controller.faults import ConfigError
 from controller.studies.cells import Cell, cells_of
@@ -192,7 +192,7 @@ def test_a_cell_whose_process_dies_is_tried_once_more(tmp_path: Path) -> None:
         return places[cell.labels["scheme"]].pop(0)
 
     told: dict[str, list[tuple[bool, str, bool]]] = {scheme: [] for scheme in places}
-    for cell, summary, reason, last in carry_out_cells(cells, place, workers=2, interrupted=lambda: False):
+    for cell, summary, reason, last in carry_out_cells(cells, place, workers=2):
         told[cell.labels["scheme"]].append((summary is not None, reason, last))
     died = "its process died (exit code 1)"
     assert told == {
@@ -317,6 +317,10 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> 
             "plots: where: no value of scheme named 'llp'; known: llq, random; did you mean 'llq'?",
         ),
         (
+            {"plots": [STUDY["plots"][0] | {"relative_to": {"scheme": "gms"}}]},
+            "plots: relative_to: no value of scheme named 'gms'; known: llq, random",
+        ),
+        (
             {"plots": [{"x": "scheme", "y": "delay_slots", "lines": "world.load", "log": "x"}]},
             "plots: log: x needs values above 0, scheme has random, llq: drop it",
         ),
@@ -394,6 +398,7 @@ def test_points_are_means_with_students_interval(tmp_path: Path) -> None:
     [
         ({"x": "world.load", "lines": "scheme"}, ["world.load [tasks/slot]"], "mean over 1 to 3 seeds; band: 95%"),
         ({"x": "world.load", "lines": "scheme", "log": "xy", "title": "t"}, ["world.load [tasks/slot]"], "band: "),
+        ({"x": "world.load", "lines": "scheme", "relative_to": {"scheme": "llq"}}, ["world.load"], "over 2 seeds"),
         ({"x": "scheme", "panels": "world.load"}, ["scheme"], "mean over 1 to 3 seeds; bars: 95%"),
         ({"x": "eval_all_bits_per_slot_node"}, ["told in eval, all kinds [bits/slot/node]"], "bars"),
         ({"x": "world.load", "where": {"scheme": "llq"}, "x_label": "load"}, ["load", "scheme = llq"], "over 2 seeds"),
@@ -407,9 +412,21 @@ def test_pictures_name_what_they_show(tmp_path: Path, plot: dict[str, Any], labe
     figure.savefig(tmp_path / "a.png")
     below = figure.get_supxlabel()
     assert all(text in below for text in [*labels, explained])
-    assert figure.axes[0].get_ylabel() == "delay_slots [slots]"
-    assert plot.get("title", "small: delay_slots [slots] against ") in figure.get_suptitle()
+    y_label = "delay_slots, relative to\nscheme = llq" if "relative_to" in plot else "delay_slots [slots]"
+    assert figure.axes[0].get_ylabel() == y_label
+    assert plot.get("title", f"small: {y_label} against ".replace("\n", " ")) in figure.get_suptitle()
     assert len([axes for axes in figure.axes if axes.get_visible()]) == (2 if "panels" in plot else 1)
+
+
+def test_what_seeds_share_is_no_part_of_a_relative_band(tmp_path: Path) -> None:
+    [sweep] = read(_write(tmp_path / "small.yaml")).sweeps
+    plot = Plot(x="world.load", y="delay_slots", lines="scheme", relative_to={"scheme": "random"})
+    rows = relative(sweep, plot, ROWS)
+    assert [row["delay_slots"] for row in rows if row["scheme"] == "llq"] == ["2.0", "2.0"]
+    assert {row["delay_slots"] for row in rows if row["scheme"] == "random"} == {"1.0"}
+    [point] = points(sweep, plot, rows[-2:])
+    assert (point.y.value, point.y.half, point.y.seeds) == (2.0, 0.0, 2)
+    assert relative(sweep, plot, ROWS[-2:]) == []
 
 
 def test_a_plot_without_rows_is_not_drawn(tmp_path: Path) -> None:
