@@ -56,14 +56,15 @@ class Router:
             yield received
 
     def _receive(self, flags: int) -> Received | None:
-        try:
-            peer = self.socket.recv(flags)
-        except zmq.Again:
-            return None
-        if peer not in self._known:
-            return peer, self._first_frame(peer)
-        part = self.socket.recv(copy=False)
-        return peer, self._lengths(part) if part.more else part.bytes
+        while True:
+            try:
+                peer = self.socket.recv(flags)
+            except zmq.Again:
+                return None
+            part = self.socket.recv(copy=False)
+            frame = self._lengths(part) if part.more else part.bytes
+            if peer in self._known or self._meet(peer, part):
+                return peer, frame
 
     def send(self, peer: bytes, frame: bytes) -> None:
         """Hand a frame to the transport; one for a peer that has left is dropped."""
@@ -95,10 +96,15 @@ class Router:
         self.monitor.close()
         self.socket.close()
 
-    def _first_frame(self, peer: bytes) -> bytes | list[int]:
-        """Remember which descriptor this peer's frames come from, before it may be used by another."""
-        frame = self.socket.recv(copy=False)
-        descriptor = frame.get(zmq.SRCFD)
+    def _meet(self, peer: bytes, frame: zmq.Frame) -> bool:
+        """Remember which descriptor this peer's frames come from, before it may be used by another.
+
+        False for a peer whose frames do not tell: it speaks ZMTP 1 or 2, as any bytes may be read, and is not heard.
+        """
+        try:
+            descriptor = int(frame.get(zmq.SRCFD))
+        except zmq.ZMQError:
+            return False
         self._read_monitor()
         if descriptor in self._closed:  # it spoke and left before it was heard
             self._closed.discard(descriptor)
@@ -106,7 +112,7 @@ class Router:
         else:
             self._known.add(peer)
             self._peer_of[descriptor] = peer
-        return self._lengths(frame) if frame.more else frame.bytes
+        return True
 
     def _read_monitor(self) -> None:
         """Connections of late: a descriptor may be used again as soon as its connection has closed."""

@@ -67,7 +67,7 @@ STATIONS = {
     "channel_server.core": ["ChannelServer._hello", "ChannelServer._reply"],
     "channel_server.gate": ["Gate.accept", "Gate.answers"],
     "channel_server.relay": ["Relay.post"],
-    "channel_server.slots": [f"Slots._{name}" for name in ("one_slot", "ask", "close", "tell", "act_for_lost")]
+    "channel_server.slots": [f"Slots._{name}" for name in ("one_slot", "ask", "close", "tell", "act_for")]
     + ["Slots._transmit", "Slots._book", "Slots._closing"],
     "channel_server.worlds.contract": ["World.begin", "World.report", "World.transmit"],
     "agent_node.session": ["Session._welcome"],

@@ -1,0 +1,31 @@
+"""Two thousand mutated frames into a live run; `python -m benchmarks.fuzz` has a hundred thousand."""
+
+import random
+
+from benchmarks.babble import babble, is_harmless
+from benchmarks.fuzz import MOST_MB, fuzz
+from benchmarks.mutation import mutated, recorded_frames
+from protocol.codec import encode
+from protocol.messages import Reply
+from tests.recording import plan_for
+
+
+def test_mutated_frames_are_counted_and_leave_no_mark() -> None:
+    result = fuzz(2000)
+    assert (result.state, result.parting) == ("interrupted", "")
+    assert result.dropped == result.counted > 1900
+    assert result.growth_mb < MOST_MB
+
+
+def test_mutations_are_of_every_kind_and_come_again() -> None:
+    frames = recorded_frames(plan_for("li2020/sla"))
+    many = [mutated(frames, random.Random(seed)) for seed in range(300)]
+    assert many == [mutated(frames, random.Random(seed)) for seed in range(300)]
+    assert {len(parts) for parts in many} >= {1, 2, 3, 4, 5}
+    assert sum(parts[0] in frames for parts in many) < 100
+
+
+def test_who_is_seated_says_nothing_that_could_be_an_answer() -> None:
+    frames = [encode(Reply(slot, 0, b"\0\0", [])) for slot in (0, 1, 2, 40)]
+    assert [is_harmless(frame) for frame in frames] == [True, True, False, False]
+    assert len(list(babble(frames, 1, 50))) == 50
