@@ -180,12 +180,16 @@ class ChannelServer:
         return self.held and not self._saving
 
     def checkpoint(self, *, wall_s: float, wire: list[Connection]) -> list[Send]:
-        """Tell the run's state, and go on. RuntimeError unless `saved`."""
+        """Tell the run's state, and go on. RuntimeError unless `saved`.
+
+        Nothing is told when a node is gone whose loss ends the run: it would end wherever it is taken up again.
+        """
         if not self.saved:
             raise RuntimeError("a channel server is snapshotted while held between two slots: set slots.hold_at")
-        own = {"slots": self.slots.snapshot(), "dropped": dict(self.dropped)}
-        state = pack(own | {"wall_s": wall_s, "wire": to_builtins(wire)})
-        self.slots.recorder.checkpoint(Checkpoint(self.slots.slot, sorted(self._saved), state))
+        if not any(self._plan.loss.of(name) in ("rollback", "fail") for name in self._seats.empty):
+            own = {"slots": self.slots.snapshot(), "dropped": dict(self.dropped)}
+            state = pack(own | {"wall_s": wall_s, "wire": to_builtins(wire)})
+            self.slots.recorder.checkpoint(Checkpoint(self.slots.slot, sorted(self._saved), state))
         self.slots.release()
         return self._advance()
 
@@ -278,10 +282,11 @@ class ChannelServer:
 
     def _lose(self, node: int, reason: str) -> list[Send]:
         self.attendance.leave(node, reason)
+        gate = self.slots.gate
+        waiting = gate is not None and not gate.closed  # maybe for an answer that is due
         for due in self.slots.due:
             due.gate.lose(node)
-        gate = self.slots.gate
-        if gate is None or gate.closed:
+        if gate is None or not waiting:
             return []
         gate.lose(node)
         return self._advance() if gate.closed else []

@@ -137,7 +137,7 @@ def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], pa
     """Play a run to its end, from the beginning or from its `past`; `interrupted` is asked about ten times a second."""
     roll_back = plan.loss.channel_server == "rollback"
     with RunProcesses(plan, past=past) as processes:
-        asked_at, slot = 0.0, 0
+        asked_at, slot = 0.0, 0 if past is None else past.slot
         while True:
             telemetry = processes.receive()
             if telemetry is not None:

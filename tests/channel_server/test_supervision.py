@@ -1,0 +1,178 @@
+"""What the channel server does with a loss beside the fallback, and how it is held for a checkpoint."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from controller.launchers.building import build_world
+from controller.launchers.in_process import Loopback, run_in_process
+from protocol.codec import encode
+from protocol.messages import Save, Saved
+from protocol.plan import RunPlan
+from tests.conformance.homes import home_plan
+from tests.recording import Checkpointed, Recording, assert_same_trace, in_process, plan_for
+
+
+def _played(loopback: Loopback) -> Iterator[None]:
+    """Step by step, checkpoints taken, until nothing more happens by itself."""
+    core = loopback.core
+    while core.stage != "ended":
+        if core.saved:
+            loopback.send(core.checkpoint(wall_s=0.0, wire=[]))
+        if not loopback.step():
+            return
+        yield
+
+
+def _told(loopback: Loopback) -> Checkpointed:
+    recording = Checkpointed()
+    for telemetry in loopback.core.slots.recorder.drain():
+        recording(telemetry)
+    recording(loopback.core.ended(wall_s=0.0, wire=[]))
+    return recording
+
+
+def _started(plan: RunPlan) -> Loopback:
+    loopback = Loopback(plan, build_world(plan))
+    loopback.seat_all()
+    return loopback
+
+
+def _lose_at(loopback: Loopback, slot: int, *names: str) -> None:
+    """Play on; these nodes are killed in this slot."""
+    for _ in _played(loopback):
+        if loopback.core.slots.slot == slot:
+            for name in names:
+                if name.encode() in loopback.sessions:
+                    loopback.leave(name.encode(), "killed")
+
+
+def _check_replay(plan: RunPlan, recording: Recording) -> None:
+    replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
+    assert_same_trace(recording, replayed)
+    assert recording.ended is not None
+    assert replayed.ended is not None
+    assert (replayed.ended.state, replayed.ended.slots) == (recording.ended.state, recording.ended.slots)
+
+
+@pytest.mark.parametrize(("policy", "lost"), [("pause", ["pair-2"]), ("restart", [f"pair-{n}" for n in range(4)])])
+def test_a_run_waits_for_who_comes_back(policy: str, lost: list[str]) -> None:
+    """A pause for anyone, and restarted agents when none is left."""
+    plan = plan_for("li2020/sla", slots=10, on_node_loss={"policy": policy})
+    loopback = _started(plan)
+    _lose_at(loopback, 4, *lost)
+    assert (loopback.core.paused, loopback.core.slots.slot, loopback.core.awaited) == (True, 5, lost)
+    loopback.join(b"again", "pair-2")
+    for _ in _played(loopback):
+        pass
+    recording = _told(loopback)
+    assert recording.ended is not None
+    assert (recording.ended.state, recording.ended.missed["pair-2"]) == ("done", 1)
+    _check_replay(plan, recording)
+
+
+def test_a_pause_ends_when_nobody_comes() -> None:
+    loopback = _started(plan_for("li2020/sla", slots=10, on_node_loss={"policy": "pause"}))
+    _lose_at(loopback, 4, "pair-2")
+    loopback.core.give_up("silent for 60 s")
+    assert loopback.core.end == ("failed", "pair-2 did not come back: silent for 60 s")
+
+
+def test_a_pause_can_be_interrupted() -> None:
+    plan = plan_for("li2020/sla", slots=10, on_node_loss={"policy": "pause"})
+    loopback = _started(plan)
+    _lose_at(loopback, 4, "pair-2")
+    loopback.send(loopback.core.interrupt())
+    for _ in _played(loopback):
+        pass
+    recording = _told(loopback)
+    assert loopback.core.end == ("interrupted", "")
+    _check_replay(plan, recording)
+
+
+def test_a_trainer_lost_while_its_answer_is_waited_for_does_not_stop_the_run() -> None:
+    plan = home_plan("li2020/maac", "d2d_underlay", slots=30, train_delay_slots=0)
+    loopback = _started(plan)
+    for _ in _played(loopback):
+        slots = loopback.core.slots
+        if b"trainer" in loopback.sessions and slots.gate in [due.gate for due in slots.due]:
+            loopback.leave(b"trainer", "killed")
+    recording = _told(loopback)
+    assert loopback.core.end == ("done", "")
+    assert recording.ended is not None
+    assert recording.ended.missed["trainer"] > 0
+    _check_replay(plan, recording)
+
+
+def test_a_loss_may_ask_for_a_rollback() -> None:
+    loopback = _started(plan_for("li2020/sla", slots=10, on_node_loss={"policy": "rollback"}))
+    _lose_at(loopback, 4, "pair-2")
+    ended = _told(loopback).ended
+    assert ended is not None
+    assert (ended.state, ended.reason, ended.roll_back) == ("failed", "pair-2 is lost: killed", True)
+
+
+def _held(plan: RunPlan) -> Loopback:
+    """Up to where the nodes are asked for their states, none of which has come."""
+    loopback = _started(plan)
+    for _ in _played(loopback):
+        if loopback.core.held:
+            return loopback
+    raise AssertionError("the run was never held")
+
+
+def test_a_node_that_is_killed_while_the_run_is_held_is_not_in_the_checkpoint_and_lost_after_it() -> None:
+    plan = plan_for("li2020/sla", slots=10, checkpoint_every=5)
+    loopback = _held(plan)
+    loopback.leave(b"pair-2", "killed")
+    for _ in _played(loopback):
+        pass
+    whole = _told(loopback)
+    [(past, resumed)] = whole.pasts
+    assert (past.slot, sorted(past.nodes)) == (5, [0, 1, 3])
+    run_in_process(plan, resumed, lambda: False, past)
+    assert_same_trace(whole, resumed)
+    assert [(e.event, e.slot) for e in resumed.events] == [("lost", 5)]
+
+
+def test_a_node_that_comes_while_the_run_is_held_is_in_the_checkpoint() -> None:
+    plan = plan_for("li2020/sla", slots=10, checkpoint_every=5)
+    loopback = _started(plan)
+    for _ in _played(loopback):
+        if loopback.core.slots.slot == 2 and b"pair-2" in loopback.sessions:
+            loopback.leave(b"pair-2", "killed")
+        if loopback.core.held and b"again" not in loopback.sessions:
+            loopback.join(b"again", "pair-2")
+    whole = _told(loopback)
+    [(past, resumed)] = whole.pasts
+    assert sorted(past.nodes) == [0, 1, 2, 3]
+    run_in_process(plan, resumed, lambda: False, past)
+    assert_same_trace(whole, resumed)
+    assert whole.ended is not None
+    assert resumed.ended is not None
+    assert resumed.ended.missed == whole.ended.missed == {"pair-2": 3}
+
+
+def test_there_is_no_checkpoint_of_a_run_that_is_about_to_fail() -> None:
+    loopback = _held(plan_for("li2020/sla", slots=10, checkpoint_every=5, on_node_loss={"policy": "rollback"}))
+    loopback.leave(b"pair-2", "killed")
+    for _ in _played(loopback):
+        pass
+    assert not _told(loopback).pasts
+    assert loopback.core.end == ("failed", "pair-2 is lost: killed")
+
+
+def test_a_node_that_keeps_its_state_to_itself_is_given_up() -> None:
+    loopback = _held(plan_for("li2020/sla", slots=10, checkpoint_every=5))
+    assert loopback.core.awaited == [f"pair-{n}" for n in range(4)]
+    loopback.core.give_up("silent for 10 s")
+    assert loopback.core.saved
+
+
+def test_a_state_that_nobody_asked_for_is_dropped() -> None:
+    loopback = _held(plan_for("li2020/sla", slots=10, checkpoint_every=5))
+    loopback.deliver(b"pair-2", encode(Saved(4, b"late")))
+    loopback.deliver(b"stranger", encode(Saved(5, b"")))
+    loopback.deliver(b"pair-2", encode(Save(5)))
+    assert loopback.core.dropped == {"state nobody asked for": 2, "frame of the wrong shape": 1}
