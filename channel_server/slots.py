@@ -4,16 +4,17 @@ Speaks of nodes by index; `core` knows where they sit.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple, assert_never, cast
 
 from channel_server.attendance import Attendance
 from channel_server.gate import Gate
 from channel_server.recorder import Recorder
 from channel_server.relay import Relay
 from channel_server.welcome import names
-from channel_server.worlds.contract import World
+from channel_server.worlds.contract import Radio, World
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, PHASES, TurnSpec
+from protocol.kinds import LinkClass
 from protocol.messages import Note, Reply, Turn
 from protocol.plan import RunPlan
 from protocol.spaces import Records
@@ -49,7 +50,14 @@ class Slots:
         self._seated = seated
         self._agents = range(len(world.agents))
         self._names = names(world)
-        self.relay = Relay(len(world.agents), world.agent_link, plan.choreography.has_trainer)
+        self.relay = Relay(
+            len(world.agents),
+            world.agent_link,
+            plan.choreography.has_trainer,
+            plan.signalling,
+            seed=plan.seed,
+            radio_bits=self._radio_bits,
+        )
         self.recorder = Recorder(plan.record, world.metrics)
         self.gate: Gate | None = None
         self.slot = 0
@@ -158,12 +166,14 @@ class Slots:
             self.state = self._world.reset(self._episode)
             self._actions = self._silence()
         self.state = self._world.begin(self.state, self._episode, self.slot)
+        self.relay.open(self.slot, gone=self._attendance.lost)
+        for node in self.returned:
+            self.relay.retell_weights(self.slot, node)
 
     def _welcome_back(self) -> None:
         self.returned = self._attendance.returning(self.slot, self._seated())
         for node in self.returned:
             self._log("rejoined", self._names[node], "")
-            self.relay.retell_weights(node)
 
     def _groups(self, spec: TurnSpec) -> Sequence[Sequence[int]]:
         """Who is asked together, in the order of the turns."""
@@ -207,6 +217,7 @@ class Slots:
         self.turn = 0
         turns = self._plan.choreography.turns
         view = next((spec.view for spec in turns if spec.who == "agents"), "")
+        self.relay.open(self.slot, gone=self._attendance.lost)
         yield from self._collect(self._plan.slots + self._plan.train_delay_slots)
         yield from self._ask(CLOSING, TurnSpec(who="agents", step="close", view=view), self._agents)
         self.turn = 1
@@ -214,6 +225,7 @@ class Slots:
             yield from self._ask(CLOSING, TurnSpec(who="trainer", step="close"), [len(self._agents)])
         for node in range(len(self._agents) + 1):
             self.relay.unread(self.slot, self.turn, node, [])
+        self.relay.cut(self.slot)
         self.recorder.air(self.relay.drain_rows())
 
     # one turn
@@ -238,9 +250,10 @@ class Slots:
             self.gate = None
 
     def _learn(self, index: int) -> Iterator[Asked]:
-        """The trainer is asked when notes have come for it; its answer is waited for when it is due."""
+        """The trainer is asked when notes have come for it, and now and then while it has no word of weights that it
+        told, to tell them again; its answer is waited for when it is due."""
         trainer = len(self._agents)
-        if self.relay.waiting(trainer):
+        if self.relay.waiting(trainer) or self._resends():
             asked, gate = self._open(index, _LEARN, [trainer], self._measure(""))
             self._unsent += asked
             self.due.append(Due(self.slot + self._plan.train_delay_slots, gate))
@@ -253,6 +266,10 @@ class Slots:
             yield from self._wait(gate, [])
             del self.due[0]
             self._close(gate, _LEARN, [])
+
+    def _resends(self) -> bool:
+        every = self._plan.signalling.resend_after_slots
+        return every > 0 and self.slot % every == 0 and self.relay.awaits_acknowledgements
 
     def _measure(self, view: str) -> list[bytes]:
         """What each node measures, encoded; the trainer measures nothing."""
@@ -306,6 +323,12 @@ class Slots:
 
     def _neighbours(self) -> Sequence[tuple[int, ...]]:
         return self._world.neighbours(self.state)
+
+    def _radio_bits(self, source: int, receivers: tuple[int, ...], link: LinkClass) -> float:
+        """What this slot of a link's whole radio carries."""
+        world = cast(Radio, self._world)  # no other world is given a plan with radio in it
+        bps_hz = world.signalling_bps_hz(self.state, source, receivers, link)
+        return world.signalling_band_hz * world.slot_s * bps_hz
 
     def _probe(self, group: Sequence[int]) -> None:
         """A short trial: who did not probe radiates nothing. Costs no note but airtime."""

@@ -20,6 +20,7 @@ from controller import fit, layers
 from controller.catalogue import STRICT, Choice, choice_model, params_of, scheme_named, schemes, world_named, worlds
 from controller.faults import ConfigError, in_words, not_allowed, unknown
 from controller.layers import Layer
+from controller.signalling import Signalling
 from protocol.choreography import PHASES
 from protocol.plan import Fallback, LossPlan, PastEvent, PhasePlan, RecordPlan, RunPlan
 
@@ -83,7 +84,7 @@ class RunConfig(BaseModel):
     episode_slots: Annotated[int, Ge(1)] | None = None
     train_delay_slots: Annotated[int, Ge(0)] = 0
     placement: Placement = "processes"
-    signalling: Literal["ideal"] = "ideal"
+    signalling: Signalling = Signalling()
     on_node_loss: OnNodeLoss = OnNodeLoss()
     record: Record = Record()
     beside: tuple[str | dict[str, Any], ...] = ()
@@ -148,6 +149,7 @@ class RunConfig(BaseModel):
                 on_loss.trainer_lost_after_s,
             ),
             record=RecordPlan(record.values, record.frames_slots, record.window_slots),
+            signalling=self.signalling.plan(self.train_delay_slots),
             replay=replay,
         )
 
@@ -157,7 +159,9 @@ class RunConfig(BaseModel):
         fit.check_home(scheme, self.world.name)
         if not self.schedule:
             raise ConfigError("phases: no slots at all; give at least one phase some, such as eval: 1000")
-        fit.check(self._world(), scheme, params_of(scheme, self.scheme), self.plan("check"))
+        world = self._world()
+        self.signalling.check(self.world.name, has_radio=hasattr(world, "signalling_bps_hz"))
+        fit.check(world, scheme, params_of(scheme, self.scheme), self.plan("check"))
         try:
             _ = self.others
         except ConfigError as error:
