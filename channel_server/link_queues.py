@@ -93,8 +93,8 @@ class LinkQueues:
         return left
 
     def send(self, passage: Passage) -> list[Passage]:
-        """Queue behind what waits; those whose last bit leaves now."""
-        if passage.link not in self._rationed:
+        """Queue behind what waits; those whose last bit leaves now. A note to nobody loads no link."""
+        if passage.link not in self._rationed or not passage.to:
             passage.sent = passage.bits
             return [passage]
         link = self._links.get(passage.lane)
@@ -124,13 +124,12 @@ class LinkQueues:
             self._links.setdefault(passage.lane, _Link()).queue(passage)
 
     def _budget(self, oldest: Passage) -> float:
-        """Bits of this slot; over radio what the oldest note's receivers can take. Who tells nobody has no limit."""
+        """Bits of this slot; over radio what the oldest note's receivers can take."""
         budget = self._budgets.get(oldest.link)
         if budget is None:
             return inf
         if budget.radio_share is not None:
-            told = (oldest.letter.source, oldest.to, oldest.link)
-            return int(budget.radio_share * self._radio_bits(*told)) if oldest.to else inf
+            return int(budget.radio_share * self._radio_bits(oldest.letter.source, oldest.to, oldest.link))
         return inf if budget.bits_per_slot is None else budget.bits_per_slot
 
 

@@ -221,7 +221,7 @@ class Relay:
 
     def _acknowledged(self, ack: Letter) -> None:
         """The trainer has word of weights; of the newest if the number is theirs."""
-        if ack.source in self._weights and self._weights[ack.source][0].body.startswith(ack.body):
+        if ack.source in self._weights and self._weights[ack.source][0].body[:4] == ack.body:
             self._unacknowledged.discard(ack.source)
 
     def _link(self, source: int, to: tuple[int, ...]) -> LinkClass:

@@ -9,8 +9,8 @@ One BS at the centre, K cellular users (CUE), CUE m on RB m; N pairs, each on on
 Not modelled: mobility, shadowing, the uplink, several RBs per pair or per CUE.
 
 What nodes tell each other may be rationed by radio (ours, not the paper's). It crosses a band of its own, as wide as
-the K RBs, without interference, with the RBs' gains of this slot, the same up and down, and the noise of a UE. Who tells
-puts the full power on each RB; a CUE's, which the paper does not need, is a pair's:
+the K RBs, without interference, with the RBs' gains of this slot, the same up and down, and the noise of a UE. Who
+tells puts the full power on each RB; a CUE's, which the paper does not need, is a pair's:
 
     sidelink, pair i to j   log2(1 + Pd g[t_i, r_j] / sigma^2), mean over RBs
     uplink, pair i          log2(1 + Pd g[b, t_i] / sigma^2), mean over RBs     CUE m: log2(1 + Pd g[b, c_m] / sigma^2)
