@@ -8,15 +8,19 @@ from controller.launchers.in_process import Loopback
 from protocol.snapshots import pack, unpack
 from schemes.contract import Scheme
 from tests.conformance.homes import home_plan, homes
+from tests.impairments import MODELS, fits
 from tests.recording import Recording, in_process, stepping
 
 HELD_AT = 13
 
 
+@pytest.mark.parametrize("model", ["ideal", *MODELS])
 @homes
-def test_state_between_slots_can_be_put_away_and_taken_up(scheme: str, world: str) -> None:
+def test_state_between_slots_can_be_put_away_and_taken_up(scheme: str, world: str, model: str) -> None:
     """Snapshot and restore of every core at one slot boundary give the uninterrupted run."""
-    plan = home_plan(scheme, world, slots=24, episode_slots=20)
+    if not fits(model, world):
+        return
+    plan = home_plan(scheme, world, slots=24, episode_slots=20, signalling=MODELS.get(model, "ideal"))
     first, steps, before = stepping(plan)
     first.core.slots.hold_at = HELD_AT
     for _ in steps:

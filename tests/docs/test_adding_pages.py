@@ -84,7 +84,7 @@ def test_the_locality_kit_passes(replicas: int) -> None:
 
 
 def test_the_scheme_kit_passes() -> None:
-    scheme_kit.test_state_between_slots_can_be_put_away_and_taken_up(SCHEME, WORLD)
+    scheme_kit.test_state_between_slots_can_be_put_away_and_taken_up(SCHEME, WORLD, "ideal")
     scheme_kit.test_a_card_that_tells_nothing_costs_no_byte(SCHEME, WORLD)
     scheme_kit.test_the_card_is_filled_in(catalogue.schemes()[SCHEME])
     scheme_kit.test_the_world_offers_the_views_and_reports_that_are_asked_for(SCHEME, WORLD)
