@@ -116,6 +116,11 @@ class Signalling(BaseModel):
             resend = _answer_slots(rules, budgets, train_delay_slots)
         return SignallingPlan(rules, budgets, priorities, resend)
 
+    @property
+    def ideal(self) -> bool:
+        """Nothing is late, lost or rationed."""
+        return self.plan(0).ideal
+
     def check(self, world: str, *, has_radio: bool) -> None:
         """ConfigError for settings that make no sense together, or not in this world."""
         if twice := [name for name in self.priorities if self.priorities.count(name) > 1]:

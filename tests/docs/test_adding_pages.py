@@ -78,8 +78,8 @@ def test_a_bound_is_told_as_on_the_page() -> None:
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_the_locality_kit_passes(replicas: int) -> None:
-    locality_kit.test_what_a_node_is_given_is_what_it_measures(SCHEME, WORLD, replicas)
-    locality_kit.test_what_a_node_reads_was_told_to_it(SCHEME, WORLD)
+    locality_kit.test_what_a_node_is_given_is_what_it_measures(SCHEME, WORLD, replicas, "ideal")
+    locality_kit.test_what_a_node_reads_was_told_to_it(SCHEME, WORLD, "ideal")
     locality_kit.test_the_scrambled_world_is_really_another(WORLD)
 
 
