@@ -189,7 +189,8 @@ def toll(
         tolls = _as_data(toll_by(past, by))
         by_phase = {phase: _as_data(told) for phase, told in past.toll_by_phase().items()}
     if as_format is Format.JSON:
-        _print_json(tolls)
+        fates = past.fates() if by is By.KIND else {}
+        _print_json({name: told | fates.get(name, {}) for name, told in tolls.items()})
     elif by is By.KIND:
         _print(*_toll_tables(past, tolls, by_phase))
     else:
@@ -360,11 +361,12 @@ def _print_results(folder: RunFolder, summary: dict[str, Any], others: dict[str,
 
 
 def _toll_tables(folder: RunFolder, tolls: tables.Tolls, by_phase: Mapping[str, tables.Tolls]) -> list[Table]:
-    """The toll by kind; training and execution apart where there is training."""
-    about, schedule = _about(folder), folder.config.schedule
+    """The toll by kind, training and execution apart where there is training; what a signalling model did to it."""
+    about, schedule, fates = _about(folder), folder.config.schedule, folder.fates()
+    impaired = [tables.fates(fates)] if fates else []
     if any(phase.name == "train" for phase in schedule):
-        return list(tables.toll_of_learning(by_phase, schedule=schedule, **about))
-    return [tables.toll(tolls, by="kind", **about)]
+        return [*tables.toll_of_learning(by_phase, schedule=schedule, **about), *impaired]
+    return [tables.toll(tolls, by="kind", **about), *impaired]
 
 
 def _about(folder: RunFolder) -> dict[str, Any]:

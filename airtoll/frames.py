@@ -18,7 +18,7 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     1: ("Hello", "protocol", "run_id", "name", "fingerprint"),
     2: (
         *("Welcome", "run_id", "index", "names", "agents", "scheme", "params", "seed", "replicas"),
-        *("choreography", "views", "action", "facts", "everyone"),
+        *("choreography", "views", "action", "facts", "everyone", "resend_after_slots"),
     ),
     3: ("Refused", "reason"),
     4: ("Turn", "slot", "turn", "spec", "phase", "episode", "measurement", "inbox"),
@@ -28,7 +28,7 @@ MESSAGES: dict[int, tuple[str, ...]] = {
 }
 NESTED: dict[str, tuple[str, ...]] = {
     "inbox": ("Letter", "source", "kind", "slot", "turn", "body"),
-    "outbox": ("Note", "to", "kind", "body", "payload_bits", "link"),
+    "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt"),
 }
 _SHOWN_BYTES = 16
 

@@ -73,6 +73,19 @@ def toll(tolls: Tolls, *, by: str, slots: int, agents: int, probes: int = 0, tit
     return table
 
 
+def fates(by_kind: Mapping[str, Mapping[str, Any]]) -> Table:
+    """What became of the notes under the run's signalling model. Ages are those of notes that arrived."""
+    table = Table(title="under the signalling model", box=SIMPLE_HEAD, title_justify="left")
+    table.add_column("kind")
+    for heading in ("attempts", "lost", "mean age, slots", "largest"):
+        table.add_column(heading, justify="right")
+    for kind, fate in by_kind.items():
+        age = fate["mean_age_slots"]
+        largest = "-" if age is None else f"{fate['largest_age_slots']:,}"
+        table.add_row(kind, f"{fate['attempts']:,}", f"{fate['lost']:,}", "-" if age is None else f"{age:.2f}", largest)
+    return table
+
+
 def toll_of_learning(
     by_phase: Mapping[str, Tolls], *, schedule: Sequence[PhasePlan], slots: int, agents: int, probes: int = 0
 ) -> Iterator[Table]:

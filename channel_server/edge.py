@@ -76,6 +76,7 @@ class Edge:
         self._metronome = None if slot_ms is None else Metronome(slot_ms)
         self._owed: dict[tuple[int, int, int], float] = {}  # who owes the answer of which turn, and since when
         self._began_at = 0.0
+        self._first_slot = 0
         self._awaiting: tuple[str, int, int] = ("", 0, 0)
         self._since = self._told_at = self._looked_at = time.monotonic()
 
@@ -220,7 +221,9 @@ class Edge:
                 return self._loss.pause_s
             case _:
                 awaited = self._core.awaited
-                return self._patience_with(awaited[0] if len(awaited) == 1 else "")
+                patience_s = self._patience_with(awaited[0] if len(awaited) == 1 else "")
+                begins = self._core.slots.slot == self._first_slot  # nodes may still be loading what they learn with
+                return max(patience_s, SEATING_PATIENCE_S) if begins else patience_s
 
     def _patience_with(self, node: str) -> float:
         return self._loss.trainer_lost_after_s if node == TRAINER_NAME else self._loss.lost_after_s
@@ -229,6 +232,7 @@ class Edge:
         """The clock of the run: from the first slot to the end of the last."""
         if self._core.stage == "running":
             self._began_at = time.monotonic() - self._wall_s
+            self._first_slot = self._core.slots.slot
         elif before == "running":
             self._wall_s = self._so_far_s()
 

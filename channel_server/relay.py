@@ -1,54 +1,92 @@
 """The relay: takes what nodes tell each other, books every transmission attempt, fills inboxes.
 
-Signalling is ideal: no delay, no loss, no budget. A note told in turn k is readable from turn k + 1 on; it waits in
-the inbox until its receiver is asked. The signalling model will stand between `post` and the inboxes.
+Between telling and reading stands the signalling model: `LinkQueues` says when a note's last bit leaves, `Losses` who
+loses the copy, the plan how much later the others have it. Without a model a note told in turn k is readable from turn
+k + 1 on. It waits in the inbox until its receiver is asked.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from msgspec import structs
 from msgspec.msgpack import decode, encode
 
+from channel_server.link_queues import ALL, LinkQueues, Passage, RadioBits
+from channel_server.losses import Losses
 from protocol.air_book import AirRow, Outcome
 from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages import Letter, Note
+from protocol.signalling import SignallingPlan
 
 Neighbours = Callable[[], Sequence[tuple[int, ...]]]
 
 
 class Relay:
-    """Notes in flight between `agents` agents, the trainer (index `agents`) and the network's parties."""
+    """Notes on their way between `agents` agents, the trainer (index `agents`) and the network's parties."""
 
-    def __init__(self, agents: int, agent_link: LinkClass, has_trainer: bool) -> None:
+    def __init__(
+        self,
+        agents: int,
+        agent_link: LinkClass,
+        has_trainer: bool,
+        plan: SignallingPlan,
+        *,
+        seed: int,
+        radio_bits: RadioBits,
+    ) -> None:
         self._agents = agents
         self._agent_link = agent_link
         self._nodes = agents + has_trainer
         self._inboxes: list[list[Letter]] = [[] for _ in range(agents + 1)]
         self._rows: list[AirRow] = []
+        self._order = 0  # of the next attempt
+        self._links = LinkQueues(plan, radio_bits)
+        self._losses = Losses(plan, seed)
+        self._delays = {(rule.link, rule.kind): rule.delay_slots for rule in plan.rules if rule.delay_slots}
+        self._flights: dict[int, list[Passage]] = {}  # what has left and is late, by the slot of its arrival
         self._weights: dict[int, tuple[Letter, Note, int]] = {}  # by receiver: the newest, and how often it was told
+        self._unacknowledged: set[int] = set()  # whom the trainer told weights and has no word of having them
+
+    def open(self, slot: int, *, gone: Collection[int]) -> None:
+        """A slot begins: what waits is served from fresh budgets, what is due arrives. To be called for every slot."""
+        arriving = self._flights.pop(slot, []) + self._departed(self._links.open(), slot)
+        for passage in sorted(arriving, key=lambda passage: passage.order):
+            self._arrive(passage, slot, gone)
 
     def post(
         self, slot: int, turn: int, source: int, notes: Sequence[Note], *, gone: Collection[int], neighbours: Neighbours
     ) -> None:
-        """Book and deliver one node's outbox. `gone`: nodes that are not there to hear."""
+        """Take one node's outbox. `gone`: nodes that are not there to hear."""
         for note in notes:
             to = self._resolve(note.to, source, neighbours)
-            heard = [node for node in to if node not in gone]
+            link = self._link(source, to) if note.link is None else note.link
+            reaches = self._losses.survivors(slot, turn, source, link, note.kind, to)
             letter = Letter(source, note.kind, slot, turn, note.body)
-            for node in heard:
-                self._inboxes[node].append(letter)
             if note.kind == Kind.WEIGHTS:
-                self._weights.update((node, (letter, note, 1)) for node in to)
-            self._rows.append(self._row(letter, note, to, len(heard)))
+                self._remember(letter, note, to)
+            destination = to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else ALL
+            self._tell(self._passage(letter, note, to, destination, reaches, link, note.attempt), slot, gone)
 
-    def retell_weights(self, node: int) -> None:
+    def retell_weights(self, slot: int, node: int) -> None:
         """A node that comes back is told the newest weights it was ever told, as a further attempt."""
         if node in self._weights:
             letter, note, attempts = self._weights[node]
             self._weights[node] = (letter, note, attempts + 1)
-            self._inboxes[node].append(letter)
-            self._rows.append(structs.replace(self._row(letter, note, (node,), 1), attempt=attempts + 1))
+            link = self._link(letter.source, (node,)) if note.link is None else note.link
+            reaches = self._losses.survivors_of_retelling(slot, link, node)
+            again = self._passage(letter, note, (node,), node, reaches, link, attempts + 1)
+            again.repeated = True
+            self._tell(again, slot, ())
+
+    @property
+    def awaits_acknowledgements(self) -> bool:
+        """Whether the trainer has told an agent weights without a word, as far as arrived, that it has the newest."""
+        return bool(self._unacknowledged)
+
+    def cut(self, slot: int) -> None:
+        """The run ends: book what has not arrived."""
+        late = [passage for flight in self._flights.values() for passage in flight]
+        for passage in sorted(self._links.waiting + late, key=lambda passage: passage.order):
+            self._rows.append(passage.row(Outcome.CUT, 0, slot))
 
     def unread(self, slot: int, turn: int, node: int, handed: Sequence[Letter]) -> None:
         """Book what a node that is gone was told and will not read: what it was handed last, and its inbox."""
@@ -64,7 +102,7 @@ class Relay:
         return bool(self._inboxes[node])
 
     def collect(self, node: int) -> list[Letter]:
-        """A node's inbox, emptied; in the order (slot, turn, source) in which the notes were told."""
+        """A node's inbox, emptied; in the order of arrival, and of those that arrived together as they were told."""
         inbox = self._inboxes[node]
         if inbox:
             self._inboxes[node] = []
@@ -76,19 +114,27 @@ class Relay:
         return rows
 
     def snapshot(self) -> dict[str, Any]:
-        """Letters in flight, and the newest weights."""
+        """All that is on its way between two slots, unread letters, and the newest weights."""
         return {
             "inboxes": [[encode(letter) for letter in inbox] for inbox in self._inboxes],
+            "order": self._order,
+            "queued": self._links.snapshot(),
+            "flights": [[slot, [encode(passage) for passage in flight]] for slot, flight in self._flights.items()],
             "weights": [[node, *map(encode, told[:2]), told[2]] for node, told in self._weights.items()],
+            "unacknowledged": sorted(self._unacknowledged),
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self._inboxes = [[decode(letter, type=Letter) for letter in inbox] for inbox in data["inboxes"]]
+        self._order = data["order"]
+        self._links.restore(data["queued"])
+        self._flights = {slot: [decode(raw, type=Passage) for raw in flight] for slot, flight in data["flights"]}
         self._weights = {
             node: (decode(letter, type=Letter), decode(note, type=Note), attempts)
             for node, letter, note, attempts in data["weights"]
         }
+        self._unacknowledged = set(data["unacknowledged"])
 
     def fault(self, source: int, notes: Sequence[Note]) -> str:
         """Why these notes cannot be relayed, or ""."""
@@ -117,25 +163,66 @@ class Relay:
             return (self._agents,)
         return to
 
-    def _row(self, letter: Letter, note: Note, to: tuple[int, ...], copies: int) -> AirRow:
-        link = self._link(letter.source, to) if note.link is None else note.link
-        note_bytes = len(note.body)
-        bits = 8 * note_bytes if note.payload_bits is None else note.payload_bits
-        outcome = Outcome.DELIVERED if copies == len(to) else Outcome.GONE
-        return AirRow(
-            letter.slot,
-            letter.turn,
-            letter.source,
-            to,
-            link,
-            note.kind,
-            1,
-            outcome,
-            bits,
-            note_bytes,
-            copies,
-            letter.slot,
-        )
+    def _remember(self, letter: Letter, note: Note, to: tuple[int, ...]) -> None:
+        """The newest weights of their receivers."""
+        self._weights.update((node, (letter, note, note.attempt)) for node in to)
+        if letter.source == self._agents:
+            self._unacknowledged.update(to)
+
+    def _passage(
+        self,
+        letter: Letter,
+        note: Note,
+        to: tuple[int, ...],
+        destination: int,
+        reaches: tuple[int, ...],
+        link: LinkClass,
+        attempt: int,
+    ) -> Passage:
+        bits = 8 * len(note.body) if note.payload_bits is None else note.payload_bits
+        self._order += 1
+        return Passage(self._order, letter, to, destination, reaches, link, attempt, bits)
+
+    def _tell(self, passage: Passage, slot: int, gone: Collection[int]) -> None:
+        """Send a note on its way, unless its attempt before still is."""
+        if passage.attempt > 1 and self._under_way(passage):
+            self._rows.append(passage.row(Outcome.QUEUED, 0, slot))
+            return
+        if passage.letter.kind == Kind.WEIGHTS:
+            for older in self._links.withdraw(passage.lane, Kind.WEIGHTS):
+                self._rows.append(older.row(Outcome.REPLACED, 0, slot))
+        for arriving in self._departed(self._links.send(passage), slot):
+            self._arrive(arriving, slot, gone)
+
+    def _under_way(self, passage: Passage) -> bool:
+        flying = (late for flight in self._flights.values() for late in flight)
+        return any(map(passage.repeats, self._links.waiting)) or any(map(passage.repeats, flying))
+
+    def _departed(self, left: Iterable[Passage], slot: int) -> list[Passage]:
+        """Of those whose last bit left in this slot, who is there at once; the others are late."""
+        at_once = []
+        for passage in left:
+            delay = self._delays.get((passage.link, passage.letter.kind), 0)
+            if delay:
+                self._flights.setdefault(slot + delay, []).append(passage)
+            else:
+                at_once.append(passage)
+        return at_once
+
+    def _arrive(self, passage: Passage, slot: int, gone: Collection[int]) -> None:
+        heard = [node for node in passage.reaches if node not in gone]
+        for node in heard:
+            self._inboxes[node].append(passage.letter)
+        if passage.letter.kind == Kind.ACK and self._agents in heard:
+            self._acknowledged(passage.letter)
+        lost, missing = len(passage.reaches) < len(passage.to), len(heard) < len(passage.reaches)
+        outcome = Outcome.LOST if lost else Outcome.GONE if missing else Outcome.DELIVERED
+        self._rows.append(passage.row(outcome, len(heard), slot))
+
+    def _acknowledged(self, ack: Letter) -> None:
+        """The trainer has word of weights; of the newest if the number is theirs."""
+        if ack.source in self._weights and self._weights[ack.source][0].body[:4] == ack.body:
+            self._unacknowledged.discard(ack.source)
 
     def _link(self, source: int, to: tuple[int, ...]) -> LinkClass:
         if source >= self._agents:

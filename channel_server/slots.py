@@ -4,7 +4,7 @@ Speaks of nodes by index; `core` knows where they sit.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple, assert_never, cast
 
 from channel_server.attendance import Attendance
 from channel_server.gate import Gate
@@ -12,9 +12,10 @@ from channel_server.pace import Pace
 from channel_server.recorder import Recorder
 from channel_server.relay import Relay
 from channel_server.welcome import names
-from channel_server.worlds.contract import World
+from channel_server.worlds.contract import Radio, World
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, PHASES, TurnSpec
+from protocol.kinds import LinkClass
 from protocol.messages import Note, Reply, Turn
 from protocol.plan import OnLoss, RunPlan
 from protocol.spaces import Records
@@ -54,7 +55,14 @@ class Slots:
         self._seated = seated
         self._agents = range(len(world.agents))
         self._names = names(world)
-        self.relay = Relay(len(world.agents), world.agent_link, plan.choreography.has_trainer)
+        self.relay = Relay(
+            len(world.agents),
+            world.agent_link,
+            plan.choreography.has_trainer,
+            plan.signalling,
+            seed=plan.seed,
+            radio_bits=self._radio_bits,
+        )
         self.recorder = Recorder(plan.record, world.metrics)
         self.pace = Pace(plan.clock, plan.choreography, self._names, len(world.agents))
         self.between = False  # a paced slot waits for its begin
@@ -225,12 +233,14 @@ class Slots:
             self.state = self._world.reset(self._episode)
             self._actions = self._silence()
         self.state = self._world.begin(self.state, self._episode, self.slot)
+        self.relay.open(self.slot, gone=self._attendance.lost)
+        for node in self.returned:
+            self.relay.retell_weights(self.slot, node)
 
     def _welcome_back(self) -> None:
         self.returned = self._attendance.returning(self.slot, self._seated())
         for node in self.returned:
             self._log("rejoined", self._names[node], "")
-            self.relay.retell_weights(node)
 
     def _groups(self, spec: TurnSpec) -> Sequence[Sequence[int]]:
         """Who is asked together, in the order of the turns."""
@@ -275,6 +285,7 @@ class Slots:
         self.pace.on = False
         turns = self._plan.choreography.turns
         view = next((spec.view for spec in turns if spec.who == "agents"), "")
+        self.relay.open(self.slot, gone=self._attendance.lost)
         yield from self._collect(self._plan.slots + self._plan.train_delay_slots)
         yield from self._ask(CLOSING, TurnSpec(who="agents", step="close", view=view), self._agents)
         self.turn = 1
@@ -282,6 +293,7 @@ class Slots:
             yield from self._ask(CLOSING, TurnSpec(who="trainer", step="close"), [len(self._agents)])
         for node in range(len(self._agents) + 1):
             self.relay.unread(self.slot, self.turn, node, [])
+        self.relay.cut(self.slot)
         self.recorder.air(self.relay.drain_rows())
 
     # one turn
@@ -310,12 +322,13 @@ class Slots:
             self.gate = None
 
     def _learn(self, index: int) -> Iterator[Asked]:
-        """The trainer is asked when notes have come for it; its answer is waited for when it is due.
+        """The trainer is asked when notes have come for it, and now and then while it has no word of weights that it
+        told, to tell them again; its answer is waited for when it is due.
 
         In a paced run it is not waited for, and not asked again before it has answered.
         """
         trainer = len(self._agents)
-        if self.relay.waiting(trainer) and not self._busy([trainer]):
+        if (self.relay.waiting(trainer) or self._resends()) and not self._busy([trainer]):
             asked, gate = self._open(index, _LEARN, [trainer], self._measure(""))
             self._unsent += asked
             self.due.append(Due(self.slot + self._plan.train_delay_slots, gate))
@@ -330,6 +343,10 @@ class Slots:
             yield from self._wait(gate, [])
             del self.due[0]
             self._close(gate, _LEARN, [])
+
+    def _resends(self) -> bool:
+        every = self._plan.signalling.resend_after_slots
+        return every > 0 and self.slot % every == 0 and self.relay.awaits_acknowledgements
 
     def _measure(self, view: str) -> list[bytes]:
         """What each node measures, encoded; the trainer measures nothing."""
@@ -393,6 +410,12 @@ class Slots:
 
     def _neighbours(self) -> Sequence[tuple[int, ...]]:
         return self._world.neighbours(self.state)
+
+    def _radio_bits(self, source: int, receivers: tuple[int, ...], link: LinkClass) -> float:
+        """What this slot of a link's whole radio carries."""
+        world = cast(Radio, self._world)  # no other world is given a plan with radio in it
+        bps_hz = world.signalling_bps_hz(self.state, source, receivers, link)
+        return world.signalling_band_hz * world.slot_s * bps_hz
 
     def _probe(self, probing: int) -> None:
         """A short trial of so many agents: who did not probe radiates nothing. Costs no note but airtime."""

@@ -20,6 +20,7 @@ from controller import fit, layers
 from controller.catalogue import STRICT, Choice, choice_model, params_of, scheme_named, schemes, world_named, worlds
 from controller.faults import ConfigError, in_words, not_allowed, unknown
 from controller.layers import Layer
+from controller.signalling import Signalling
 from protocol.choreography import PHASES
 from protocol.plan import ClockPlan, Fallback, LossPlan, OnLoss, PastEvent, PhasePlan, RecordPlan, RunPlan
 
@@ -99,7 +100,7 @@ class RunConfig(BaseModel):
     episode_slots: Annotated[int, Ge(1)] | None = None
     train_delay_slots: Annotated[int, Ge(0)] = 0
     placement: Placement = "processes"
-    signalling: Literal["ideal"] = "ideal"
+    signalling: Signalling = Signalling()
     on_node_loss: OnNodeLoss = OnNodeLoss()
     clock: Clock = Clock()
     on_channel_server_loss: Literal["rollback", "fail"] = "fail"
@@ -172,6 +173,7 @@ class RunConfig(BaseModel):
                 on_loss.pause_s,
             ),
             record=RecordPlan(record.values, record.frames_slots, record.window_slots, self.checkpoint_every),
+            signalling=self.signalling.plan(self.train_delay_slots),
             clock=ClockPlan(self.clock.slot_ms),
             replay=replay,
         )
@@ -185,7 +187,9 @@ class RunConfig(BaseModel):
         if self.clock.slot_ms is not None and self.placement == "in-process":
             cure = "nodes of one process are never late; give placement: processes, or leave out clock.slot_ms"
             raise ConfigError(not_allowed("placement", self.placement, cure))
-        fit.check(self._world(), scheme, params_of(scheme, self.scheme), self.plan("check"))
+        world = self._world()
+        self.signalling.check(self.world.name, has_radio=hasattr(world, "signalling_bps_hz"))
+        fit.check(world, scheme, params_of(scheme, self.scheme), self.plan("check"))
         try:
             _ = self.others
         except ConfigError as error:

@@ -40,7 +40,7 @@ from controller.layers import FILE_SUFFIXES
 from controller.schedule import Span, phase_at, spans
 from controller.tensorboard import EventFiles
 from protocol import trace
-from protocol.air_book import AirRow, Toll, decode_rows, toll_by_kind
+from protocol.air_book import AirRow, Toll, decode_rows, fates_by_kind, toll_by_kind
 from protocol.fingerprint import fingerprint
 from protocol.kinds import Kind
 from protocol.messages import PROTOCOL_VERSION
@@ -59,6 +59,7 @@ from protocol.telemetry import (
 )
 from protocol.wire_book import Connection, totals
 
+FATES = ("attempts", "lost", "mean_age_slots", "largest_age_slots")  # what it has of a signalling model's work
 TOLD = ("notes", "payload_bits", "note_bytes")  # what the summary has of a toll
 GROWING = (
     *("trace.bin", "values.msgpack", "air_book.msgpack", "frames.msgpack"),
@@ -261,6 +262,14 @@ class RunFolder:
         """The toll per kind, of each phase that has slots. ValueError for a damaged air book."""
         return _toll_by_phase(self.air_rows(), spans(self.config.schedule))
 
+    def fates(self) -> dict[str, dict[str, Any]]:
+        """What became of the notes of each kind, under a signalling model; nothing to say without one. ValueError for a
+        damaged air book."""
+        if self.config.signalling.ideal:
+            return {}
+        fates = fates_by_kind(self.air_rows())
+        return {kind: {key: getattr(of_kind, key) for key in FATES} for kind, of_kind in fates.items()}
+
     def read(self, file: str) -> bytes:
         """A file's bytes; none for one that was never written, as there was nothing to write."""
         path = self.path / file
@@ -401,6 +410,7 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
         "toll": _all_told(toll_by_kind(folder.air_rows())),
         "toll_by_phase": {phase: _all_told(tolls) for phase, tolls in folder.toll_by_phase().items()},
         "wire": _wire_totals(folder),
+        **({"signalling": fates} if (fates := folder.fates()) else {}),
     }
 
 

@@ -66,6 +66,32 @@ class Toll(Struct):
         self.copy_bytes += row.copies * row.note_bytes
 
 
+class Fates(Struct):
+    """What became of notes under a signalling model: attempts to tell them, attempts of which a copy was lost, and how
+    old those were that arrived, in slots between telling and reading."""
+
+    attempts: int = 0
+    lost: int = 0
+    arrived: int = 0
+    age_slots: int = 0
+    largest_age_slots: int = 0
+
+    def add(self, row: AirRow) -> None:
+        """Book one row. What the relay repeats by itself has no age of its own."""
+        self.attempts += row.attempt > 0
+        self.lost += row.outcome == Outcome.LOST
+        if row.copies > 0 and not row.repeated:
+            age = row.until - row.slot
+            self.arrived += 1
+            self.age_slots += age
+            self.largest_age_slots = max(self.largest_age_slots, age)
+
+    @property
+    def mean_age_slots(self) -> float | None:
+        """None where nothing arrived."""
+        return self.age_slots / self.arrived if self.arrived else None
+
+
 def encode_rows(rows: Iterable[AirRow]) -> bytes:
     """Rows as a stream of MessagePack arrays: the content of air_book.msgpack."""
     return b"".join(map(msgspec.msgpack.Encoder().encode, rows))
@@ -89,6 +115,14 @@ def _typed(number: int, row: Any) -> AirRow:
         return msgspec.convert(row, AirRow)
     except msgspec.ValidationError as error:
         raise ValueError(f"row {number} of the air book is damaged: {error}") from error
+
+
+def fates_by_kind(rows: Iterable[AirRow]) -> dict[str, Fates]:
+    """What became of the notes of each kind, in the order of `Kind`, only those that occurred."""
+    fates: dict[Kind, Fates] = defaultdict(Fates)
+    for row in rows:
+        fates[row.kind].add(row)
+    return {kind.name.lower(): fates[kind] for kind in sorted(fates)}
 
 
 def toll_by_kind(rows: Iterable[AirRow]) -> dict[str, Toll]:

@@ -48,7 +48,8 @@ class World(Protocol):
     One slot:  begin -> measure, report, probe (advance nothing) -> transmit -> report (feedback) -> begin ...
 
     A world whose draws take long may also offer `foresee(episode, slot)`: called while the nodes are at work, it draws
-    ahead what `begin` will need there, and changes nothing that can be seen.
+    ahead what `begin` will need there, and changes nothing that can be seen. One that knows the radio of signalling
+    links offers what `Radio` says.
     """
 
     agents: Sequence[str]  # names, by node index
@@ -108,6 +109,21 @@ class World(Protocol):
 
     def restore(self, data: dict[str, Any]) -> Any:
         """The inverse of `snapshot`."""
+        ...
+
+
+class Radio(Protocol):
+    """What a world offers beside, if links may be rationed by their radio.
+
+    A link of class `link` carries `share * signalling_band_hz * slot_s * signalling_bps_hz(...)` bits in a slot.
+    """
+
+    signalling_band_hz: float
+    slot_s: float
+
+    def signalling_bps_hz(self, state: Any, source: int, receivers: tuple[int, ...], link: LinkClass) -> float:
+        """Spectral efficiency in this slot, mean over replicas; of several receivers the least. Nodes and parties by
+        index. ValueError for a link that is no radio."""
         ...
 
 

@@ -7,6 +7,14 @@ One BS at the centre, K cellular users (CUE), CUE m on RB m; N pairs, each on on
     reward  = log2(1 + xi_d) if the CUE on its RB has xi_c >= threshold, else r_neg; silent: 0              eq. (5-7)
 
 Not modelled: mobility, shadowing, the uplink, several RBs per pair or per CUE.
+
+What nodes tell each other may be rationed by radio (ours, not the paper's). It crosses a band of its own, as wide as
+the K RBs, without interference, with the RBs' gains of this slot, the same up and down, and the noise of a UE. Who
+tells puts the full power on each RB; a CUE's, which the paper does not need, is a pair's:
+
+    sidelink, pair i to j   log2(1 + Pd g[t_i, r_j] / sigma^2), mean over RBs
+    uplink, pair i          log2(1 + Pd g[b, t_i] / sigma^2), mean over RBs     CUE m: log2(1 + Pd g[b, c_m] / sigma^2)
+    downlink, to pair i     log2(1 + Pb g[b, t_i] / sigma^2), mean over RBs
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -107,6 +115,9 @@ class D2DUnderlay:
     neighbours: Annotated[int, Ge(0)] = param(
         3, "a broadcast reaches this many nearest pairs (all others if there are fewer)", source="ours"
     )
+    slot_s: Annotated[float, Gt(0), Le(1e3)] = param(
+        1e-3, "a slot, for links of signalling that are rationed by radio", unit="s", source="ours"
+    )
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,7 @@ class Cell:
         self.parties: Sequence[str] = ("bs", *(f"cue-{m}" for m in range(k)))
         self.views: Mapping[str, Sequence[Space]] = {view: (space,) * n for view, space in _spaces(params).items()}
         self.actions: Sequence[Space] = (_action_space(params),) * n
+        self.signalling_band_hz, self.slot_s = k * params.rb_width_hz, params.slot_s
         self._fading = Chance(seed, "fading")
         self._budget = _LinkBudget.of(params)
         self._foreseen: tuple[int, int, Floats] | None = None
@@ -224,6 +236,27 @@ class Cell:
     def neighbours(self, state: State) -> Sequence[tuple[int, ...]]:
         """The pairs whose transmitters lie nearest in replica 0: replicas differ, who tells whom may not."""
         return self._neighbours
+
+    def signalling_bps_hz(self, state: State, source: int, receivers: tuple[int, ...], link: LinkClass) -> float:
+        """See the module. Mean over RBs and replicas, of the worst receiver."""
+        gain, power_w = self._signalling_gain(state, source, list(receivers), link), self._budget.d2d_powers_w[0]
+        signal_w = gain * (self._budget.bs_power_w if link == LinkClass.DOWNLINK else power_w)
+        return float(spectral_efficiency_bps_hz(signal_w / self._budget.noise_w).mean(axis=(0, 2)).min())
+
+    def _signalling_gain(self, state: State, source: int, receivers: list[int], link: LinkClass) -> Floats:
+        """[E, receivers, RBs]"""
+        match link:
+            case LinkClass.SIDELINK:
+                return self.links.group(state.gain, "d2d")[:, source, :, receivers].swapaxes(0, 1)
+            case LinkClass.DOWNLINK:
+                return self.links.group(state.gain, "bs_tx")[:, receivers]
+            case LinkClass.UPLINK if source < self.params.pairs:
+                return self.links.group(state.gain, "bs_tx")[:, [source]]
+            case LinkClass.UPLINK:
+                cue = source - self.params.pairs - 2  # after the trainer and the BS
+                return self.links.group(state.gain, "bs_cue")[:, [cue], None]
+            case _:
+                raise ValueError(f"a {link.name.lower()} is no radio: give it bits_per_slot")
 
     def facts(self, node: int) -> dict[str, Any]:
         """Static knowledge: numbers of the standard, nothing of the drop; the BS/cloud also knows who is near whom.

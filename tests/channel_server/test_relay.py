@@ -8,10 +8,16 @@ from channel_server.relay import Relay
 from protocol.air_book import Outcome
 from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages import Letter, Note
+from protocol.signalling import SignallingPlan
 
 AGENTS = 4
 NEIGHBOURHOODS = ((1, 2), (0,), (0, 3), ())
 ALL = [*range(AGENTS), AGENTS]
+
+
+def _relay(link: LinkClass, *, has_trainer: bool) -> Relay:
+    return Relay(AGENTS, link, has_trainer, SignallingPlan(), seed=1, radio_bits=lambda *_: 0.0)
+
 
 destinations = st.just((NEIGHBOURS,)) | st.just((TRAINER,)) | st.sets(st.sampled_from(ALL), min_size=1).map(tuple)
 told = st.tuples(st.sampled_from(range(AGENTS)), destinations, st.sampled_from(Kind), st.binary(max_size=9))
@@ -24,7 +30,7 @@ def _resolved(to: tuple[int, ...], source: int) -> tuple[int, ...]:
 
 @given(st.lists(told | collected, max_size=40), st.sets(st.sampled_from(ALL)))
 def test_it_equals_a_list_of_letters(happened: list, gone: set[int]) -> None:  # type: ignore[type-arg]
-    relay = Relay(AGENTS, LinkClass.BACKHAUL, has_trainer=True)
+    relay = _relay(LinkClass.BACKHAUL, has_trainer=True)
     pending: dict[int, list[Letter]] = {node: [] for node in ALL}
     attempts = []
     for turn, happening in enumerate(happened):
@@ -52,7 +58,7 @@ def test_it_equals_a_list_of_letters(happened: list, gone: set[int]) -> None:  #
     [(0, (1,), LinkClass.SIDELINK), (0, (TRAINER,), LinkClass.UPLINK), (AGENTS, (0, 1), LinkClass.DOWNLINK)],
 )
 def test_links_follow_from_who_talks_to_whom(source: int, to: tuple[int, ...], link: LinkClass) -> None:
-    relay = Relay(AGENTS, LinkClass.SIDELINK, has_trainer=True)
+    relay = _relay(LinkClass.SIDELINK, has_trainer=True)
     relay.post(0, 0, source, [Note(to, Kind.CONTROL, b"x")], gone=(), neighbours=lambda: NEIGHBOURHOODS)
     relay.post(0, 0, source, [Note(to, Kind.CONTROL, b"x", 3, LinkClass.BACKHAUL)], gone=(), neighbours=lambda: ())
     ours, chosen = relay.drain_rows()
@@ -73,13 +79,13 @@ def test_links_follow_from_who_talks_to_whom(source: int, to: tuple[int, ...], l
     ],
 )
 def test_notes_to_nowhere_are_told(to: tuple[int, ...], told: str) -> None:
-    relay = Relay(AGENTS, LinkClass.SIDELINK, has_trainer=False)
+    relay = _relay(LinkClass.SIDELINK, has_trainer=False)
     assert told in relay.fault(0, [Note(to, Kind.CONTROL, b"")])
     assert relay.fault(0, [Note((NEIGHBOURS,), Kind.CONTROL, b"")]) == ""
 
 
 def test_letters_in_flight_survive_a_snapshot() -> None:
-    relay, other = (Relay(AGENTS, LinkClass.SIDELINK, has_trainer=False) for _ in range(2))
+    relay, other = (_relay(LinkClass.SIDELINK, has_trainer=False) for _ in range(2))
     relay.post(3, 1, 0, [Note((1, 2), Kind.CSI, b"abc")], gone=(), neighbours=lambda: ())
     other.restore(relay.snapshot())
     assert other.collect(1) == [Letter(0, Kind.CSI, 3, 1, b"abc")]

@@ -38,5 +38,6 @@ def home_plan(scheme: str, world: str, *, slots: int, **settings: Any) -> RunPla
     known = {field.name for field in fields(schemes()[scheme].params)}
     params = {key: value for key, value in SMALL_NETWORKS.items() if key in known}
     phases = {"warmup": slots // 5, "train": slots // 2, "eval": slots - slots // 5 - slots // 2}
-    late = {"phases": phases, "train_delay_slots": 3, "slots": None, "params": params}
+    loading_torch = {"lost_after_s": 60}  # takes its time on a busy machine
+    late = {"phases": phases, "train_delay_slots": 3, "slots": None, "params": params, "on_node_loss": loading_torch}
     return plan_for(scheme, small(world), **(late | settings))

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conformance.homes import home_plan, homes
+from tests.impairments import MODELS
 from tests.recording import assert_same_trace, in_process, in_processes
 
 
@@ -17,6 +18,14 @@ def test_in_process_and_processes_agree_bit_for_bit(scheme: str, world: str, see
     assert_same_trace(here, there)
     assert here.air == there.air
     assert [w.sums for w in here.windows] == [w.sums for w in there.windows]
+
+
+@homes
+def test_they_agree_when_notes_are_late_lost_and_rationed(scheme: str, world: str) -> None:
+    plan = home_plan(scheme, world, slots=60, signalling=MODELS["all of it"])
+    here, there = in_process(plan), in_processes(plan)
+    assert_same_trace(here, there)
+    assert here.air == there.air
 
 
 @homes

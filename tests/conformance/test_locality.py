@@ -1,6 +1,7 @@
 """Locality: changing anything a node cannot measure and was not told leaves its Turn unchanged."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +15,17 @@ from protocol.codec import decode_for_node
 from protocol.messages import Turn
 from protocol.plan import RunPlan
 from tests.conformance.homes import HOMES, home_plan, homes, small
+from tests.impairments import MODELS
 from tests.recording import Recording, plan_for, stepping
 
 
 @homes
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, replicas: int) -> None:
+@pytest.mark.parametrize(
+    ("replicas", "signalling"), [(1, "ideal"), (2, "ideal"), (1, MODELS["all of it"])], ids=["1", "2", "impaired"]
+)
+def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, replicas: int, signalling: Any) -> None:
     """Each Turn's measurement against a world in which all that its node cannot see is another."""
-    plan = home_plan(scheme, world, slots=12, replicas=replicas)
+    plan = home_plan(scheme, world, slots=12, replicas=replicas, signalling=signalling)
     loopback, steps, _ = stepping(plan)
     built, rng, checked = build_world(plan), np.random.default_rng(1), 0
     for turn, node in _turns(loopback, steps):
@@ -33,10 +37,11 @@ def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, repli
     assert bool(checked) == _measures_anything(plan)
 
 
+@pytest.mark.parametrize("signalling", ["ideal", MODELS["all of it"]], ids=["ideal", "impaired"])
 @homes
-def test_what_a_node_reads_was_told_to_it(scheme: str, world: str) -> None:
+def test_what_a_node_reads_was_told_to_it(scheme: str, world: str, signalling: Any) -> None:
     """Each letter stands in the air book, with its reader among the destinations."""
-    plan = home_plan(scheme, world, slots=12)
+    plan = home_plan(scheme, world, slots=12, signalling=signalling)
     loopback, steps, recording = stepping(plan)
     read = [(node, letter) for turn, node in _turns(loopback, steps) for letter in turn.inbox]
     booked = _receivers(recording)

@@ -1,5 +1,7 @@
 """What every scheme keeps, in each of its worlds."""
 
+from typing import Any
+
 import pytest
 
 from controller.catalogue import schemes
@@ -7,19 +9,24 @@ from controller.launchers.building import build_world
 from controller.launchers.in_process import run_in_process
 from schemes.contract import Scheme
 from tests.conformance.homes import home_plan, homes
+from tests.impairments import MODELS, fits
 from tests.recording import Checkpointed, in_process
 
 KEPT_AT = 13
 
 
+@pytest.mark.parametrize("model", ["ideal", *MODELS])
 @homes
-def test_a_run_goes_on_from_its_checkpoint(scheme: str, world: str) -> None:
+def test_a_run_goes_on_from_its_checkpoint(scheme: str, world: str, model: str) -> None:
     """The state of every core between two slots, put away and taken up, gives the uninterrupted run; so does a run
     that puts it away and goes on."""
-    plan = home_plan(scheme, world, slots=24, episode_slots=20)
+    if not fits(model, world):
+        return
+    how: dict[str, Any] = {"slots": 24, "episode_slots": 20, "signalling": MODELS.get(model, "ideal")}
+    plan = home_plan(scheme, world, **how)
     whole = in_process(plan)
     kept = Checkpointed()
-    run_in_process(home_plan(scheme, world, slots=24, episode_slots=20, checkpoint_every=KEPT_AT), kept, lambda: False)
+    run_in_process(home_plan(scheme, world, **how, checkpoint_every=KEPT_AT), kept, lambda: False)
     [(past, after)] = kept.pasts
     run_in_process(plan, after, lambda: False, past)
     for recording in (kept, after):

@@ -92,7 +92,10 @@ def test_a_replays_events_are_in_its_plan() -> None:
         ({"slots": 0}, "slots: 0 is not allowed: must be at least 1"),
         ({"slots": "many"}, "slots: 'many' is not allowed: must be a whole number"),
         ({"placement": "cloud"}, "placement: 'cloud' is not allowed: must be 'processes' or 'in-process'"),
-        ({"signalling": "radio"}, "signalling: 'radio' is not allowed: must be 'ideal'"),
+        (
+            {"signalling": "radio"},
+            "signalling: 'radio' is not allowed: must be 'ideal', or keys such as uplink: {loss: 0.1}",
+        ),
         ({"record": {"values": 1}}, "record.values: 1 is not allowed: must be true or false"),
         ({"record": []}, "record: [] is not allowed: must be keys with values"),
         ({"on_node_loss": {"lost_after_s": 0}}, "on_node_loss.lost_after_s: 0 is not allowed: must be more than 0"),

@@ -78,13 +78,13 @@ def test_a_bound_is_told_as_on_the_page() -> None:
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_the_locality_kit_passes(replicas: int) -> None:
-    locality_kit.test_what_a_node_is_given_is_what_it_measures(SCHEME, WORLD, replicas)
-    locality_kit.test_what_a_node_reads_was_told_to_it(SCHEME, WORLD)
+    locality_kit.test_what_a_node_is_given_is_what_it_measures(SCHEME, WORLD, replicas, "ideal")
+    locality_kit.test_what_a_node_reads_was_told_to_it(SCHEME, WORLD, "ideal")
     locality_kit.test_the_scrambled_world_is_really_another(WORLD)
 
 
 def test_the_scheme_kit_passes() -> None:
-    scheme_kit.test_a_run_goes_on_from_its_checkpoint(SCHEME, WORLD)
+    scheme_kit.test_a_run_goes_on_from_its_checkpoint(SCHEME, WORLD, "ideal")
     scheme_kit.test_a_card_that_tells_nothing_costs_no_byte(SCHEME, WORLD)
     scheme_kit.test_the_card_is_filled_in(catalogue.schemes()[SCHEME])
     scheme_kit.test_the_world_offers_the_views_and_reports_that_are_asked_for(SCHEME, WORLD)

@@ -112,19 +112,19 @@ def test_what_a_frame_is_made_of_adds_up(direction: str) -> None:
 
 
 def test_the_sums_in_words(folder: Path) -> None:
-    assert "Up 288 + 119 = 407 bytes, down 1073 + 126 = 1199" in page(PAGE)
+    assert "Up 288 + 119 = 407 bytes, down 1074 + 126 = 1200" in page(PAGE)
     up, down = _rows("up")[-1], _rows("down")[-1]
     on_the_wires = 2 * (up.frame + up.framing + down.frame + down.framing)
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["wire"]["socket_bytes"] == on_the_wires
     assert (summary["wire"]["note_bytes"], summary["toll"]["feedback"]["payload_bits"]) == (6, 6)
-    assert "3212 bytes on the wires" in page(PAGE)
+    assert "3214 bytes on the wires" in page(PAGE)
 
 
 def test_the_air_books_rows(captured: tuple[Recording, CountingRelay]) -> None:
-    assert "`[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1]`" in page(PAGE)
+    assert "`[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1, slot, false]`" in page(PAGE)
     rows = json.loads(msgspec.json.encode(captured[0].air))
-    assert rows == [[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1] for slot in range(3) for pair in range(2)]
+    assert rows == [[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1, slot, False] for slot in range(3) for pair in range(2)]
     named = re.findall(r"`(\w+)`", " ".join(row[0] for row in _with_quotes("field")))
     assert named == list(AirRow.__struct_fields__)
 
@@ -132,7 +132,7 @@ def test_the_air_books_rows(captured: tuple[Recording, CountingRelay]) -> None:
 def _with_quotes(heading: str) -> list[list[str]]:
     lines = page(PAGE).splitlines()
     start = lines.index(next(line for line in lines if line.startswith(f"| {heading} |")))
-    return [line.strip("| ").split(" | ") for line in lines[start + 2 : start + 12]]
+    return [line.strip("| ").split(" | ") for line in lines[start + 2 : start + 14]]
 
 
 def test_the_handshake_byte_by_byte(captured: tuple[Recording, CountingRelay]) -> None:

@@ -1,0 +1,179 @@
+"""What waits at the senders: per link a queue of each kind, served slot by slot out of the link's budget.
+
+A link is a source, a class of link and a destination; all receivers of a broadcast are one. It exists here while
+something waits on it or has used its budget in this slot.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+
+from msgspec import Struct
+from msgspec.msgpack import decode, encode
+
+from protocol.air_book import AirRow, Outcome
+from protocol.kinds import Kind, LinkClass
+from protocol.messages import Letter
+from protocol.signalling import SignallingPlan
+
+Lane = tuple[int, LinkClass, int]  # a link by name: source, class, destination
+ALL = -1  # the destination of every broadcast
+RadioBits = Callable[
+    [int, tuple[int, ...], LinkClass], float
+]  # source, receivers, class: what one slot of radio carries
+
+
+class Passage(Struct, array_like=True):
+    """One attempt on its way. `order`: counts what was told; `reaches`: who does not lose the copy; `sent`: bits that
+    have left so far, of `bits`."""
+
+    order: int
+    letter: Letter
+    to: tuple[int, ...]
+    destination: int  # one of `to`, or ALL
+    reaches: tuple[int, ...]
+    link: LinkClass
+    attempt: int
+    bits: int
+    repeated: bool = False
+    sent: int = 0
+
+    @property
+    def lane(self) -> Lane:
+        return (self.letter.source, self.link, self.destination)
+
+    def repeats(self, other: "Passage") -> bool:
+        """Whether both are attempts of one acknowledged note: its number is what the body begins with."""
+        number, their_number = self.letter.body[:4], other.letter.body[:4]
+        same_kind = self.letter.kind == other.letter.kind
+        return same_kind and number == their_number and self.lane == other.lane
+
+    def row(self, outcome: Outcome, copies: int, until: int) -> AirRow:
+        """What the air book says of it: charged are the bits that have left."""
+        letter = self.letter
+        return AirRow(
+            letter.slot,
+            letter.turn,
+            letter.source,
+            self.to,
+            self.link,
+            letter.kind,
+            self.attempt,
+            outcome,
+            self.sent,
+            len(letter.body),
+            copies,
+            until,
+            self.repeated,
+        )
+
+
+class LinkQueues:
+    """The queues of all links under a plan's budgets; `radio_bits` says what a whole slot of a link's radio carries."""
+
+    def __init__(self, plan: SignallingPlan, radio_bits: RadioBits) -> None:
+        self._priorities = plan.priorities
+        self._budgets = {budget.link: budget for budget in plan.budgets}
+        self._caps: dict[LinkClass, dict[Kind, int]] = {}
+        for rule in plan.rules:
+            if rule.bits_per_slot is not None:
+                self._caps.setdefault(rule.link, {})[rule.kind] = rule.bits_per_slot
+        self._rationed = self._budgets.keys() | self._caps.keys()
+        self._radio_bits = radio_bits
+        self._links: dict[Lane, _Link] = {}
+
+    def open(self) -> list[Passage]:
+        """A new slot: every link has its budget anew. Those whose last bit leaves now."""
+        self._links = {lane: link for lane, link in self._links.items() if link.waiting}
+        left: list[Passage] = []
+        for link in self._links.values():
+            oldest = min(link.waiting, key=_order)
+            link.renew(self._budget(oldest), self._caps.get(oldest.link, {}))
+            left += link.serve(self._priorities)
+        return left
+
+    def send(self, passage: Passage) -> list[Passage]:
+        """Queue behind what waits; those whose last bit leaves now. A note to nobody loads no link."""
+        if passage.link not in self._rationed or not passage.to:
+            passage.sent = passage.bits
+            return [passage]
+        link = self._links.get(passage.lane)
+        if link is None:
+            link = self._links[passage.lane] = _Link()
+            link.renew(self._budget(passage), self._caps.get(passage.link, {}))
+        link.queue(passage)
+        return link.serve(self._priorities)
+
+    def withdraw(self, lane: Lane, kind: Kind) -> list[Passage]:
+        """What waits of a kind on a link, taken off its queue."""
+        return self._links[lane].withdraw(kind) if lane in self._links else []
+
+    @property
+    def waiting(self) -> list[Passage]:
+        """What has not left in full, in the order in which it was told."""
+        return sorted((passage for link in self._links.values() for passage in link.waiting), key=_order)
+
+    def snapshot(self) -> list[bytes]:
+        """What waits between two slots; with the next slot come new budgets."""
+        return [encode(passage) for passage in self.waiting]
+
+    def restore(self, data: Iterable[bytes]) -> None:
+        """The inverse of `snapshot`, before `open`."""
+        self._links = {}
+        for passage in (decode(raw, type=Passage) for raw in data):
+            self._links.setdefault(passage.lane, _Link()).queue(passage)
+
+    def _budget(self, oldest: Passage) -> float:
+        """Bits of this slot; over radio what the oldest note's receivers can take."""
+        budget = self._budgets.get(oldest.link)
+        if budget is None:
+            return inf
+        if budget.radio_share is not None:
+            return int(budget.radio_share * self._radio_bits(oldest.letter.source, oldest.to, oldest.link))
+        return inf if budget.bits_per_slot is None else budget.bits_per_slot
+
+
+class _Link:
+    """The queues of one link, and what is left of its budget in this slot."""
+
+    def __init__(self) -> None:
+        self._left = 0.0
+        self._left_of: dict[Kind, float] = {}
+        self._queues: dict[Kind, deque[Passage]] = {}
+
+    def renew(self, budget: float, caps: Mapping[Kind, int]) -> None:
+        self._left, self._left_of = budget, dict(caps)
+
+    @property
+    def waiting(self) -> list[Passage]:
+        return [passage for queue in self._queues.values() for passage in queue]
+
+    def queue(self, passage: Passage) -> None:
+        self._queues.setdefault(passage.letter.kind, deque()).append(passage)
+
+    def withdraw(self, kind: Kind) -> list[Passage]:
+        return list(self._queues.pop(kind, ()))
+
+    def serve(self, priorities: Iterable[Kind]) -> list[Passage]:
+        """Bits to the kinds in their order, and within a kind to who came first; those whose last bit leaves."""
+        left = []
+        for kind in priorities:
+            queue = self._queues.get(kind)
+            while queue:
+                self._spend(queue[0])
+                if queue[0].sent < queue[0].bits:
+                    break
+                left.append(queue.popleft())
+        return left
+
+    def _spend(self, passage: Passage) -> None:
+        kind = passage.letter.kind
+        cap = self._left_of.get(kind, inf)
+        bits = min(passage.bits - passage.sent, self._left, cap)
+        passage.sent += int(bits)
+        self._left -= bits
+        self._left_of[kind] = cap - bits
+
+
+def _order(passage: Passage) -> int:
+    return passage.order
