@@ -25,6 +25,9 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     5: ("Reply", "slot", "turn", "action", "outbox"),
     6: ("Bye", "reason", "error"),
     7: ("Report", "slot", "scalars"),
+    8: ("Save", "slot"),
+    9: ("Saved", "slot", "data", "more"),
+    10: ("Restore", "data", "more"),
 }
 NESTED: dict[str, tuple[str, ...]] = {
     "inbox": ("Letter", "source", "kind", "slot", "turn", "body"),

@@ -346,7 +346,8 @@ class RunFolder:
 
 def event_line(event: Event) -> str:
     """An event as a person reads it."""
-    return f"slot {event.slot}, turn {event.turn}: {event.event} {event.node}: {event.reason}"
+    what = f"{event.event} {event.node}" if event.node else event.event
+    return f"slot {event.slot}, turn {event.turn}: {what}: {event.reason}"
 
 
 def _event_files(config: RunConfig, path: Path) -> EventFiles | None:

@@ -19,7 +19,21 @@ from controller.layers import parse_yaml
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, Choreography, TurnSpec
 from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
-from protocol.messages import Bye, Hello, Letter, NodeSpaces, Note, Refused, Reply, Report, Turn, Welcome
+from protocol.messages import (
+    Bye,
+    Hello,
+    Letter,
+    NodeSpaces,
+    Note,
+    Refused,
+    Reply,
+    Report,
+    Restore,
+    Save,
+    Saved,
+    Turn,
+    Welcome,
+)
 from protocol.plan import RunPlan
 from protocol.spaces import Field, Space
 from protocol.trace import TraceField
@@ -32,7 +46,7 @@ BS = 3  # beside two pairs and the trainer
 
 def test_fields_stand_in_their_places() -> None:
     tags = {row[0]: int(row[1]) for row in table(PAGE, "message")}
-    for message in (Hello, Welcome, Refused, Turn, Reply, Bye, Report):
+    for message in (Hello, Welcome, Refused, Turn, Reply, Bye, Report, Save, Saved, Restore):
         assert tags[message.__name__] == message.__struct_config__.tag
         assert _told_fields(message.__name__) == list(message.__struct_fields__)
     for part in (Letter, Note, Choreography, TurnSpec, NodeSpaces, Space, Field):
@@ -54,7 +68,7 @@ def test_numbers_mean_what_the_page_says() -> None:
 @pytest.mark.parametrize("module", [protocol.codec, channel_server.core, channel_server.edge, channel_server.gate])
 def test_every_reason_to_drop_is_on_the_page(module: object) -> None:
     source = Path(str(module.__file__)).read_text("utf-8")  # type: ignore[attr-defined]
-    said = set(re.findall(r'"((?:[a-z-]+ )*(?:reply|frame|Hello)(?: [a-z ]+)?)"', source))
+    said = set(re.findall(r'"((?:[a-z-]+ )*(?:reply|frame|Hello|state)(?: [a-z ]+)?)"', source))
     assert said
     assert said <= {row[0] for row in table(PAGE, "dropped as")}
 

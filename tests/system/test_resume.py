@@ -72,10 +72,8 @@ def test_after_a_kill_of_everything_the_run_goes_on_to_the_same_trace(tmp_path: 
     _check_books(again)
     assert _airtoll("replay", folder).returncode == 0
     done = _airtoll("resume", folder)
-    assert (done.returncode, done.stderr) == (
-        2,
-        f"{folder}: the run is done; `airtoll replay {folder}` plays it again\n",
-    )
+    assert done.returncode == 2
+    assert done.stderr == f"{folder}: the run is done; `airtoll replay {folder}` plays it again\n"
 
 
 def _check_books(folder: RunFolder) -> None:

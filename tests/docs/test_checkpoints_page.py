@@ -1,0 +1,30 @@
+"""docs/checkpoints.md against the code: the run that it shows, the files that it leaves, the words of its table."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import airtoll
+from controller.layers import parse_yaml
+from controller.run_folder import RunFolder
+from protocol.plan import LossPlan, OnLoss
+from tests.docs.pages import block, page, table
+
+PAGE = "checkpoints.md"
+
+
+def test_the_run_leaves_the_files_that_the_page_lists(tmp_path: Path) -> None:
+    settings = parse_yaml(block(PAGE, "# kept.yaml"))
+    airtoll.run(settings, folder=tmp_path / "run", placement="in-process")
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.checkpoints.slots == [40, 20]
+    listed = re.findall(r"^    DIR/(checkpoints/\S+)", page(PAGE), re.MULTILINE)
+    there = {str(path.relative_to(folder.path)) for path in (folder.path / "checkpoints" / "40").iterdir()}
+    assert there == {*listed, "checkpoints/40/node-1"}
+
+
+def test_the_table_has_all_that_can_be_done_about_a_loss() -> None:
+    assert [row[0] for row in table(PAGE, "`on_node_loss.policy`")] == list(get_args(OnLoss))
+    plan = LossPlan("fail", "hold", 10.0, 600.0)
+    assert f"`most_restarts` times at most ({plan.most_restarts})" in page(PAGE)
+    assert f"`pause_s` ({plan.pause_s:g})" in page(PAGE)
