@@ -8,6 +8,8 @@ from zlib import crc32
 
 import numpy as np
 
+_NO_WORDS = np.zeros(4, np.uint64)  # of a block: all have been used
+
 
 class Chance:
     """One key of the run's randomness: `Chance(seed, "fading").at(episode, slot)` is a generator at that position."""
@@ -19,3 +21,14 @@ class Chance:
         """A fresh generator. Positions do not overlap: each has 2^64 blocks of its own."""
         counter = np.array([0, turn, slot, episode], np.uint64)
         return np.random.Generator(np.random.Philox(key=self._key, counter=counter))
+
+    def move(self, generator: np.random.Generator, episode: int, slot: int, turn: int = 0) -> None:
+        """Put a generator that `at` gave where `at` would give a fresh one, in a third of the time."""
+        generator.bit_generator.state = {
+            "bit_generator": "Philox",
+            "state": {"counter": np.array([0, turn, slot, episode], np.uint64), "key": self._key},
+            "buffer": _NO_WORDS,
+            "buffer_pos": len(_NO_WORDS),
+            "has_uint32": 0,
+            "uinteger": 0,
+        }

@@ -30,13 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_script_says_what_the_page_says(folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "timeline.py"
     script.write_text(block(PAGE, "# timeline.py"), "utf-8")
-    run = [sys.executable, script, folder]
+    run = [sys.executable, str(script), str(folder)]
     told = subprocess.run(run, capture_output=True, text=True, check=True, cwd=DOCS.parent, env={"PYTHONPATH": "."})
     assert told.stdout == block(PAGE, told.stdout.partition("\n")[0])
 
 
 def test_the_toll_command_says_what_the_page_says(folder: Path) -> None:
-    command = [sys.executable, "-m", "airtoll", "toll", folder]
+    command = [sys.executable, "-m", "airtoll", "toll", str(folder)]
     told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=DOCS.parent).stdout
     shown = block(PAGE, "$ airtoll toll late").splitlines()[2:]
     lines = [line.rstrip() for line in told[told.index("under the") :].splitlines()]
