@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
-_NO_WORDS = np.zeros(4, np.uint64)  # of a block: all have been used
+_UNUSED = np.random.Philox(0).state  # nothing has been drawn yet
 
 
 class Chance:
@@ -24,11 +24,5 @@ class Chance:
 
     def move(self, generator: np.random.Generator, episode: int, slot: int, turn: int = 0) -> None:
         """Put a generator that `at` gave where `at` would give a fresh one, in a third of the time."""
-        generator.bit_generator.state = {
-            "bit_generator": "Philox",
-            "state": {"counter": np.array([0, turn, slot, episode], np.uint64), "key": self._key},
-            "buffer": _NO_WORDS,
-            "buffer_pos": len(_NO_WORDS),
-            "has_uint32": 0,
-            "uinteger": 0,
-        }
+        position = [0, turn, slot, episode]
+        generator.bit_generator.state = _UNUSED | {"state": {"counter": position, "key": self._key}}
