@@ -72,7 +72,7 @@ class LinkQueues:
     """The queues of all links under a plan's budgets; `radio_bits` says what a whole slot of a link's radio carries."""
 
     def __init__(self, plan: SignallingPlan, radio_bits: RadioBits) -> None:
-        self._priorities = plan.priorities
+        self._rank = {kind: rank for rank, kind in enumerate(plan.priorities)}
         self._budgets = {budget.link: budget for budget in plan.budgets}
         self._caps: dict[LinkClass, dict[Kind, int]] = {}
         for rule in plan.rules:
@@ -84,12 +84,13 @@ class LinkQueues:
 
     def open(self) -> list[Passage]:
         """A new slot: every link has its budget anew. Those whose last bit leaves now."""
-        self._links = {lane: link for lane, link in self._links.items() if link.waiting}
+        links, self._links = self._links, {}
         left: list[Passage] = []
-        for link in self._links.values():
-            oldest = min(link.waiting, key=_order)
-            link.renew(self._budget(oldest), self._caps.get(oldest.link, {}))
-            left += link.serve(self._priorities)
+        for lane, link in links.items():
+            if oldest := link.oldest:
+                self._links[lane] = link
+                link.renew(self._budget(oldest), self._caps.get(oldest.link, {}))
+                left += link.serve()
         return left
 
     def send(self, passage: Passage) -> list[Passage]:
@@ -97,16 +98,21 @@ class LinkQueues:
         if passage.link not in self._rationed or not passage.to:
             passage.sent = passage.bits
             return [passage]
-        link = self._links.get(passage.lane)
+        lane = passage.lane
+        link = self._links.get(lane)
         if link is None:
-            link = self._links[passage.lane] = _Link()
+            link = self._links[lane] = _Link(self._rank)
             link.renew(self._budget(passage), self._caps.get(passage.link, {}))
         link.queue(passage)
-        return link.serve(self._priorities)
+        return link.serve()
 
     def withdraw(self, lane: Lane, kind: Kind) -> list[Passage]:
         """What waits of a kind on a link, taken off its queue."""
         return self._links[lane].withdraw(kind) if lane in self._links else []
+
+    def waits(self, attempt: Passage) -> bool:
+        """Whether another attempt of the same note does."""
+        return attempt.lane in self._links and any(map(attempt.repeats, self._links[attempt.lane].waiting))
 
     @property
     def waiting(self) -> list[Passage]:
@@ -121,7 +127,7 @@ class LinkQueues:
         """The inverse of `snapshot`, before `open`."""
         self._links = {}
         for passage in (decode(raw, type=Passage) for raw in data):
-            self._links.setdefault(passage.lane, _Link()).queue(passage)
+            self._links.setdefault(passage.lane, _Link(self._rank)).queue(passage)
 
     def _budget(self, oldest: Passage) -> float:
         """Bits of this slot; over radio what the oldest note's receivers can take."""
@@ -136,29 +142,38 @@ class LinkQueues:
 class _Link:
     """The queues of one link, and what is left of its budget in this slot."""
 
-    def __init__(self) -> None:
+    def __init__(self, rank: Mapping[Kind, int]) -> None:
+        self._rank = rank
         self._left = 0.0
         self._left_of: dict[Kind, float] = {}
-        self._queues: dict[Kind, deque[Passage]] = {}
+        self._queues: dict[Kind, deque[Passage]] = {}  # in the order of priority
 
     def renew(self, budget: float, caps: Mapping[Kind, int]) -> None:
         self._left, self._left_of = budget, dict(caps)
+
+    @property
+    def oldest(self) -> Passage | None:
+        return min((queue[0] for queue in self._queues.values() if queue), key=_order, default=None)
 
     @property
     def waiting(self) -> list[Passage]:
         return [passage for queue in self._queues.values() for passage in queue]
 
     def queue(self, passage: Passage) -> None:
-        self._queues.setdefault(passage.letter.kind, deque()).append(passage)
+        kind = passage.letter.kind
+        if kind not in self._queues:
+            self._queues[kind] = deque()
+            if len(self._queues) > 1:
+                self._queues = dict(sorted(self._queues.items(), key=lambda item: self._rank[item[0]]))
+        self._queues[kind].append(passage)
 
     def withdraw(self, kind: Kind) -> list[Passage]:
         return list(self._queues.pop(kind, ()))
 
-    def serve(self, priorities: Iterable[Kind]) -> list[Passage]:
+    def serve(self) -> list[Passage]:
         """Bits to the kinds in their order, and within a kind to who came first; those whose last bit leaves."""
         left = []
-        for kind in priorities:
-            queue = self._queues.get(kind)
+        for queue in self._queues.values():
             while queue:
                 self._spend(queue[0])
                 if queue[0].sent < queue[0].bits:

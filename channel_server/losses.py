@@ -14,8 +14,7 @@ class Losses:
     def __init__(self, plan: SignallingPlan, seed: int) -> None:
         self._loss = {(rule.link, rule.kind): rule.loss for rule in plan.rules if rule.loss}
         self._seed = seed
-        self._moment = (-1, -1)
-        self._generators: dict[int, np.random.Generator] = {}  # of this moment, by source
+        self._sources: dict[int, _Source] = {}
 
     def survivors(
         self, slot: int, turn: int, source: int, link: LinkClass, kind: Kind, to: tuple[int, ...]
@@ -36,8 +35,21 @@ class Losses:
 
     def _at(self, slot: int, turn: int, source: int) -> np.random.Generator:
         """One generator for all that a source tells in a turn."""
+        if source not in self._sources:
+            self._sources[source] = _Source(Chance(self._seed, "signalling", source))
+        return self._sources[source].at(slot, turn)
+
+
+class _Source:
+    """A source's chance, at the moment at which it last told something."""
+
+    def __init__(self, chance: Chance) -> None:
+        self._chance = chance
+        self._generator = chance.at(0, 0)
+        self._moment = (-1, -1)
+
+    def at(self, slot: int, turn: int) -> np.random.Generator:
         if (slot, turn) != self._moment:
-            self._moment, self._generators = (slot, turn), {}
-        if source not in self._generators:
-            self._generators[source] = Chance(self._seed, "signalling", source).at(0, slot, turn)
-        return self._generators[source]
+            self._moment = (slot, turn)
+            self._chance.move(self._generator, 0, slot, turn)
+        return self._generator

@@ -196,7 +196,7 @@ class Relay:
 
     def _under_way(self, passage: Passage) -> bool:
         flying = (late for flight in self._flights.values() for late in flight)
-        return any(map(passage.repeats, self._links.waiting)) or any(map(passage.repeats, flying))
+        return self._links.waits(passage) or any(map(passage.repeats, flying))
 
     def _departed(self, left: Iterable[Passage], slot: int) -> list[Passage]:
         """Of those whose last bit left in this slot, who is there at once; the others are late."""

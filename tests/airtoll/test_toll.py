@@ -4,12 +4,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 
 from airtoll import tables
 from airtoll.toll import By, toll_by
 from controller.run_folder import Scalar
-from protocol.air_book import Toll, encode_rows
+from protocol.air_book import Outcome, Toll, encode_rows
 from protocol.kinds import Kind
 from protocol.plan import PhasePlan
 from protocol.telemetry import Chunk
@@ -44,6 +45,25 @@ def test_the_table_has_rates_shares_a_sum_and_probes() -> None:
     assert ["ack", "5", "0", "250", "0", "25.0%"] in lines
     assert ["all", "1,505", "300", "1,000", "10", "100.0%"] in lines
     assert ["probes", "12", "-", "-", "-", "-"] in lines
+
+
+def test_what_a_signalling_model_did_is_summed(tmp_path: Path) -> None:
+    rows = [
+        structs.replace(air(0, Kind.CSI), until=3),
+        structs.replace(air(2, Kind.CSI, attempt=2, copies=1), until=1, outcome=Outcome.LOST),
+        structs.replace(air(0, Kind.CSI, copies=0), until=9, outcome=Outcome.LOST),
+        structs.replace(air(0, Kind.CSI, attempt=2), until=9, repeated=True),
+        structs.replace(air(0, Kind.CSI, attempt=0, copies=-1), until=9, outcome=Outcome.UNREAD),
+        structs.replace(air(0, Kind.ACK, copies=0), outcome=Outcome.CUT),
+    ]
+    told = [Chunk("air_book.msgpack", encode_rows(rows))]
+    folder = make(tmp_path / "late", told, signalling={"all": {"loss": 0.5}})
+    fates = folder.fates()
+    assert fates["csi"] == {"attempts": 4, "lost": 2, "mean_age_slots": 2.0, "largest_age_slots": 3}
+    lines = _text(tables.fates(fates))
+    assert ["csi", "4", "2", "2.00", "3"] in lines
+    assert ["ack", "1", "0", "-", "-"] in lines
+    assert make(tmp_path / "ideal", told).fates() == {}
 
 
 def test_a_nodes_own_rate_is_per_slot() -> None:

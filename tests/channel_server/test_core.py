@@ -14,6 +14,7 @@ from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Note, Refused, Reply
 from protocol.plan import RunPlan
 from protocol.trace import TraceField
 from tests.conformance.homes import home_plan
+from tests.impairments import MODELS
 from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons, stepping
 
 ACTION = TraceField.ACTION
@@ -79,15 +80,19 @@ def test_junk_at_any_moment_leaves_the_trace_as_it_is(scheme: str, junk: list[tu
     assert sum(recording.ended.dropped.values()) == thrown
 
 
-@example(scheme="li2020/maac", kills=[(49, 4, None)])  # a trainer lost while it owes several answers
-@example(scheme="li2020/maac", kills=[(49, 4, None), (8, 4, 1)])
+@example(scheme="li2020/maac", model="ideal", kills=[(49, 4, None)])  # a trainer lost while it owes several answers
+@example(scheme="li2020/maac", model="ideal", kills=[(49, 4, None), (8, 4, 1)])
 @settings(max_examples=40)
 @given(
     scheme=st.sampled_from(SCHEMES),
+    model=st.sampled_from(["ideal", "all of it"]),
     kills=st.lists(st.tuples(st.integers(8, 120), st.integers(0, 4), st.none() | st.integers(1, 40)), max_size=6),
 )
-def test_losses_and_rejoins_replay_to_the_same_trace(scheme: str, kills: list[tuple[int, int, int | None]]) -> None:
-    plan = home_plan(scheme, WORLDS[scheme], slots=15, record={"values": True})
+def test_losses_and_rejoins_replay_to_the_same_trace(
+    scheme: str, model: str, kills: list[tuple[int, int, int | None]]
+) -> None:
+    signalling = MODELS.get(model, "ideal")
+    plan = home_plan(scheme, WORLDS[scheme], slots=15, record={"values": True}, signalling=signalling)
     loopback, steps, recording = stepping(plan)
     names = [s.decode() for s in loopback.sessions] or [*build_world(plan).agents, "trainer"]
     back: dict[int, str] = {}
@@ -181,6 +186,22 @@ def test_a_run_without_agents_fails() -> None:
                 loopback.leave(peer, "killed")
     assert recording.ended is None or recording.ended.state == "failed"
     assert loopback.core.end == ("failed", "no agent is left at slot 5")
+
+
+def test_the_trainer_is_asked_now_and_then_while_it_has_no_word_of_its_weights() -> None:
+    """No acknowledgement ever arrives: every fourth slot the trainer is asked though nothing has come for it."""
+    signalling = {"uplink": {"ack": {"loss": 1.0}}, "resend_after_slots": 4}
+    plan = home_plan("li2020/maac", "d2d_underlay", slots=40, train_delay_slots=0, signalling=signalling)
+    loopback, steps, _ = stepping(plan)
+    asked: dict[int, bool] = {}
+    for _ in steps:
+        for peer, frame in loopback.on_their_way:
+            message = decode_for_node(frame)
+            if isinstance(message, Turn) and peer == b"trainer":
+                asked[message.slot] = bool(message.inbox)
+    first_weights = next(slot for slot in range(40) if slot in asked and not asked[slot])
+    assert {slot for slot in range(first_weights, 40) if slot % 4 == 0} <= asked.keys()
+    assert all(slot % 4 == 0 for slot in range(40) if asked.get(slot) is False)
 
 
 def test_a_silent_node_is_given_up() -> None:

@@ -2,6 +2,8 @@
 
 from itertools import product
 
+import numpy as np
+
 from protocol.chance import Chance
 
 
@@ -26,3 +28,12 @@ def test_a_long_draw_does_not_run_into_the_next_turn() -> None:
     chance = Chance(1, "fading")
     long = set(chance.at(0, 0, 0).integers(2**63, size=100_000).tolist())
     assert not long & set(chance.at(0, 0, 1).integers(2**63, size=1000).tolist())
+
+
+def test_a_moved_generator_draws_what_a_fresh_one_draws() -> None:
+    chance = Chance(3, "signalling", 5)
+    moved = chance.at(0, 0)
+    moved.integers(0, 100, 3, np.uint32)
+    for position in [(0, 7, 2), (0, 2**40, 0), (1, 0, 0)]:
+        chance.move(moved, *position)
+        assert np.array_equal(moved.random(9), chance.at(*position).random(9))

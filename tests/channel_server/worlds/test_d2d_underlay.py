@@ -8,7 +8,7 @@ import pytest
 
 from channel_server.worlds.contract import Outcome
 from channel_server.worlds.d2d_underlay import WORLD, Cell, D2DUnderlay, State
-from protocol.kinds import TRAINER, Kind
+from protocol.kinds import TRAINER, Kind, LinkClass
 from protocol.snapshots import pack, unpack
 from protocol.spaces import Records
 
@@ -447,3 +447,38 @@ def test_random_allocation_meets_known_numbers(
     assert measured[1] == pytest.approx(d2d_outage, abs=float(tolerance[1]))
     if d2d_rate_bps_hz is not None:
         assert measured[2] == pytest.approx(d2d_rate_bps_hz, abs=float(tolerance[2]))
+
+
+def _efficiency(snr: float) -> float:
+    return float(np.log2(1 + snr))
+
+
+@pytest.mark.parametrize(
+    ("source", "receivers", "link", "group", "power_dbm"),
+    [
+        (1, (0, 2), LinkClass.SIDELINK, lambda n: [("d2d", (1, k, n)) for k in range(2)], 13.0),
+        (2, (3,), LinkClass.UPLINK, lambda _: [("bs_tx", (2, k)) for k in range(2)], 13.0),
+        (6, (3,), LinkClass.UPLINK, lambda _: [("bs_cue", (1,))], 13.0),
+        (3, (0,), LinkClass.DOWNLINK, lambda n: [("bs_tx", (n, k)) for k in range(2)], 46.0 - 10 * np.log10(2)),
+        (4, (1, 2), LinkClass.DOWNLINK, lambda n: [("bs_tx", (n, k)) for k in range(2)], 46.0 - 10 * np.log10(2)),
+    ],
+)
+def test_signalling_over_radio_against_a_slow_loop(
+    source: int, receivers: tuple[int, ...], link: LinkClass, group: Any, power_dbm: float
+) -> None:
+    """Three pairs, two RBs: the trainer is 3, the BS 4, the CUEs 5 and 6. The worst receiver counts."""
+    world = cell(D2DUnderlay(pairs=3, rbs=2), replicas=2)
+    state = world.begin(world.reset(0), 0, 3)
+    snr = 10 ** ((power_dbm - 30) / 10) / (10 ** ((-174 + 8 - 30) / 10) * 180e3)
+    each = []
+    for receiver in receivers:
+        gains = [world.links.group(state.gain, name)[(e, *at)] for name, at in group(receiver) for e in range(2)]
+        each.append(np.mean([_efficiency(snr * gain) for gain in gains]))
+    assert world.signalling_bps_hz(state, source, receivers, link) == pytest.approx(min(each))
+    assert (world.signalling_band_hz, world.slot_s) == (360e3, 1e-3)
+
+
+def test_a_backhaul_is_no_radio() -> None:
+    world = cell(D2DUnderlay(pairs=3, rbs=2))
+    with pytest.raises(ValueError, match="a backhaul is no radio: give it bits_per_slot"):
+        world.signalling_bps_hz(world.reset(0), 0, (1,), LinkClass.BACKHAUL)
