@@ -35,7 +35,7 @@ def test_nested_fields_are_the_structs() -> None:
         (
             Reply(3, 1, b"", [Note((-1,), Kind.CSI, bytes(20), 36)]),
             "Reply(slot=3, turn=1, action=<0 bytes >, outbox=[Note(to=[-1], kind=1, "
-            "body=<20 bytes 00000000000000000000000000000000...>, payload_bits=36, link=None)])",
+            "body=<20 bytes 00000000000000000000000000000000...>, payload_bits=36, link=None, attempt=1)])",
         ),
         (Report(9, {"loss": 0.5}), "Report(slot=9, scalars={loss: 0.5})"),
         (Bye("done"), "Bye(reason='done', error='')"),
