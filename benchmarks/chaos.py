@@ -46,6 +46,7 @@ SPARED_SLOTS = 500
 LOOK_EVERY_S = 0.02
 LATEST_S = 0.25  # after its mark, a kill comes at a random moment within this time
 OUTLIVE_S = 5.0  # within which the last helpers of a command notice its end
+VICTIMS = (CHANNEL_SERVER, "trainer")  # and the pairs
 _SHARED_MEMORY = Path("/dev/shm")
 _number = Struct("<I")
 
@@ -123,23 +124,23 @@ def _kills(run: subprocess.Popen[bytes], folder: Path, marks: list[int], rng: ra
         time.sleep(LOOK_EVERY_S)
         if _slot(folder) >= marks[0]:
             time.sleep(rng.uniform(0.0, LATEST_S))
-            yield from _kill_one(run.pid, rng)
-            del marks[0]
+            if killed := _kill_one(run.pid, rng):
+                del marks[0]
+                yield killed
 
 
-def _kill_one(command: int, rng: random.Random) -> Iterator[str]:
-    """Kill the channel server or a node; none if they are just being started."""
+def _kill_one(command: int, rng: random.Random) -> str:
+    """Kill the channel server or a node; its name, or "" when there is none just now."""
     try:
         named = [(process.name(), process) for process in psutil.Process(command).children(recursive=True)]
-        victims = sorted(
-            (name, process) for name, process in named if name in (CHANNEL_SERVER, "trainer") or "pair-" in name
-        )
-        if victims:
-            name, victim = rng.choice(victims)
-            victim.kill()
-            yield name
+        victims = [(name, process) for name, process in named if name in VICTIMS or name.startswith("pair-")]
+        if not victims:
+            return ""
+        name, victim = rng.choice(victims)
+        victim.kill()
     except psutil.NoSuchProcess:
-        pass
+        return ""
+    return name
 
 
 def _slot(folder: Path) -> int:
