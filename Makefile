@@ -28,6 +28,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks.random_allocation
+	$(BIN)/python -m benchmarks.learner
 
 clean:
 	rm -rf .venv runs .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
