@@ -28,6 +28,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks.random_allocation
+	$(BIN)/python -m benchmarks.learner
 	$(BIN)/python -m benchmarks.paced
 	$(BIN)/python -m benchmarks.fuzz
 

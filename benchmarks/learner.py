@@ -1,7 +1,9 @@
-"""Seconds per MAAC update, and what a loop over agents takes instead (autograd, tests/schemes/li2020/plain_maac.py).
+"""Seconds per update of MAAC and NAAC, and how far that is from the floor: what the products of an update take at the
+speed of a single large product, measured in the same session.
 
-N = 20, batch 64, the paper's sizes; one thread; median of 5 pairs. Beside it the floor: what the products of an update
-take at the speed of a single large product, measured in the same session.
+The paper's sizes, batch 64, one thread; processor time, so that what else runs hardly counts; medians of 5. Required is
+the distance from the floor. A loop over agents (autograd, tests/schemes/li2020/plain_maac.py) is shown beside it: at
+these sizes it is bound by the same products, so its ratio can be no more than its own distance from the floor.
 
     python -m benchmarks.learner
 """
@@ -23,7 +25,7 @@ from schemes.li2020.learner_maac import MaacLearner, MaacSettings, everybody, ne
 from schemes.parts.replay import Stretch  # noqa: E402
 from tests.schemes.li2020.plain_maac import PlainMaac  # noqa: E402
 
-PAIRS, LEAST_RATIO = 5, 5.0
+PAIRS, LIMIT = 5, 1.35  # times the floor
 INPUTS, CHOICES, HISTORY = 40, 10, 200
 
 
@@ -84,23 +86,25 @@ def product_flops() -> float:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> int:
-    """Print; 1 below the least ratio."""
+    """Print; 1 if an update is too far from its floor."""
     torch.set_num_threads(1)
-    print(f"{'':24} {'s/update':>9} {'floor':>9}")
+    worst = 0.0
+    print(f"{'':24} {'s/update':>9} {'floor':>9} {'times':>9} (at most {LIMIT:g})")
     for name, agents, known in (("MAAC", 10, 10), ("MAAC", 20, 20), ("MAAC", 50, 50), ("NAAC", 20, 4), ("NAAC", 50, 4)):
         settings = settings_for(agents, known)
-        print(f"{name} N = {agents:<17} {update_s(settings):9.3f} {floor_s(settings):9.3f}", flush=True)
-    papers = ratio(settings_for(20, 20))
+        update, floor = update_s(settings), floor_s(settings)
+        worst = max(worst, update / floor)
+        print(f"{name} N = {agents:<17} {update:9.3f} {floor:9.3f} {update / floor:9.2f}", flush=True)
     small = replace(settings_for(20, 20), actor_hidden=(64, 64), critic_hidden=(64, 64, 64))
-    print(f"plain / stacked, N = 20: MAAC {papers:.2f} ({LEAST_RATIO:g} needed)", flush=True)
+    print(f"plain / stacked, N = 20: MAAC {ratio(settings_for(20, 20)):.2f}", flush=True)
     print(f"  NAAC {ratio(settings_for(20, 4)):.2f}; MAAC with hidden layers of 64 {ratio(small):.2f}")
-    return 0 if papers >= LEAST_RATIO else 1
+    return int(worst > LIMIT)
 
 
 if __name__ == "__main__":
