@@ -18,7 +18,6 @@ from typer.core import TyperGroup
 
 from airtoll import __version__, overview, tables
 from airtoll.absences import absences
-from airtoll.api import carry_out, carry_out_beside
 from airtoll.beside import comparison
 from airtoll.cli import INTERRUPTED
 from airtoll.diff import compare
@@ -30,6 +29,7 @@ from controller import catalogue, layers
 from controller.configuration import RunConfig, load
 from controller.faults import ConfigError
 from controller.run_folder import NotARunError, RunFolder
+from controller.runs import carry_out, carry_out_beside
 from controller.schedule import played
 from protocol.air_book import Toll
 from protocol.plan import PastEvent

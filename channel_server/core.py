@@ -1,6 +1,6 @@
 """The channel server without its socket: peers' messages in, messages to peers out; no clock, no I/O.
 
-`arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `fail`, `release` say what happened and return what to send.
+`arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `pause`, `release`, `fail` say what happened and return what to send.
 """
 
 from collections import Counter
@@ -45,6 +45,7 @@ class ChannelServer:
         self.stage: Literal["seating", "running", "ending", "ended"] = "seating"
         self.end: tuple[EndState, str] = ("failed", "it has not begun")
         self.dropped: Counter[str] = Counter()
+        self._pause_asked = False
 
     # what happens
 
@@ -99,6 +100,13 @@ class ChannelServer:
             return self._finish("interrupted", "before the first slot")
         return self.release() if self.held else []
 
+    def pause(self) -> list[Send]:
+        """Hold before the next slot, until `release`."""
+        self._pause_asked = True
+        if not self.held:
+            self.slots.hold_at = self.slots.slot + (self.stage == "running")
+        return []
+
     def fail(self, reason: str) -> list[Send]:
         """Stop now."""
         return self._finish("failed", reason) if self.stage in ("seating", "running") else []
@@ -110,10 +118,13 @@ class ChannelServer:
         return self.stage == "running" and self.slots.held
 
     def release(self) -> list[Send]:
-        """Go on after a hold."""
-        if not self.held:
+        """Go on after a hold; not to hold at all, if it has not come to it."""
+        held, paused = self.held, self._pause_asked
+        self.slots.hold_at, self._pause_asked = None, False
+        if not held:
             return []
-        self.slots.hold_at = None
+        if paused:
+            self._log("resumed", "", "")
         return self._advance()
 
     def snapshot(self) -> dict[str, Any]:
@@ -242,6 +253,8 @@ class ChannelServer:
             return self._finish("failed", str(lost))
         if asked is None:
             return self._finish(*self._how_it_ended())
+        if self.held and self._pause_asked:
+            self._log("paused", "", "")
         return self._welcome_again() + [(self._seats.peer_of(node), turn) for node, turn in asked]
 
     def _welcome_again(self) -> list[Send]:
@@ -262,5 +275,7 @@ class ChannelServer:
         self.stage = "ending" if self._seats.taken else "ended"
         return [(peer, Bye(reason or "the run is over")) for _, peer in self._seats.taken]
 
-    def _log(self, event: Literal["refused", "dropped", "warning"], node: str, reason: str) -> None:
+    def _log(
+        self, event: Literal["refused", "dropped", "warning", "paused", "resumed"], node: str, reason: str
+    ) -> None:
         self.slots.recorder.event(Event(event, self.slots.slot, self.slots.turn, node, reason))

@@ -1,6 +1,7 @@
 """The channel server as a process: a core driven by a ROUTER socket, a clock for patience, and a line to its owner.
 
-The owner (the controller) hears telemetry on a PAIR socket; it may say INTERRUPT, or why the run cannot go on.
+The owner (the controller) hears telemetry on a PAIR socket; it may say INTERRUPT, PAUSE, CONTINUE, or why the run
+cannot go on.
 """
 
 import time
@@ -14,9 +15,10 @@ from channel_server.core import ChannelServer, Send
 from channel_server.frames import Frames
 from channel_server.seats import Peer
 from channel_server.worlds.contract import World
+from protocol import telemetry
 from protocol.fingerprint import fingerprint
 from protocol.plan import RunPlan
-from protocol.telemetry import INTERRUPT, TELEMETRY_EVERY_S, Event, Listening, Progress, Telemetry
+from protocol.telemetry import TELEMETRY_EVERY_S, Event, Listening, Progress, Telemetry
 from protocol.transports.router import Router
 from protocol.wire_book import WireBook
 
@@ -106,8 +108,7 @@ class Edge:
                 self._wire.broke(peer)
             self._send(self._core.gone(peer, "its connection broke"))
         while self._line.poll(0):
-            wish = self._line.recv()
-            self._send(self._core.interrupt() if wish == INTERRUPT else self._core.fail(wish.decode()))
+            self._send(self._granted(self._line.recv()))
         if self._abandoned():
             self._send(self._core.fail("the controller is gone"))
         self._watch_patience(now)
@@ -115,13 +116,25 @@ class Edge:
             self._told_at = now
             self._tell_all()
 
+    def _granted(self, wish: bytes) -> list[Send]:
+        """What the owner's wish leads to."""
+        match wish:
+            case telemetry.INTERRUPT:
+                return self._core.interrupt()
+            case telemetry.PAUSE:
+                return self._core.pause()
+            case telemetry.CONTINUE:
+                return self._core.release()
+            case reason:
+                return self._core.fail(reason.decode())
+
     def _watch_patience(self, now: float) -> None:
         slots = self._core.slots
         awaiting = (self._core.stage, slots.slot, slots.turn)
-        if awaiting != self._awaiting:
+        if awaiting != self._awaiting or self._core.held:
             self._awaiting, self._since = awaiting, now
         patience_s = self._patience_s()
-        if now - self._since > patience_s and not self._core.held:
+        if now - self._since > patience_s:
             self._since = now
             sends = self._core.give_up(f"silent for {patience_s:g} s")
             for peer, _ in sends:
@@ -149,12 +162,12 @@ class Edge:
         for peer, frame in self._frames.encoded(sends):
             self._router.send(peer, frame)
 
-    def _tell(self, telemetry: Telemetry) -> None:
-        self._line.send(self._encode(telemetry))
+    def _tell(self, told: Telemetry) -> None:
+        self._line.send(self._encode(told))
 
     def _tell_all(self) -> None:
-        for telemetry in self._core.slots.recorder.drain():
-            self._tell(telemetry)
+        for told in self._core.slots.recorder.drain():
+            self._tell(told)
         self._tell(Progress(self._core.slots.slot))
 
     def _report_end(self) -> None:

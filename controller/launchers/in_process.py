@@ -14,6 +14,8 @@ from protocol.fingerprint import fingerprint
 from protocol.plan import RunPlan
 from protocol.telemetry import TELEMETRY_EVERY_S, Ended, Progress, Sink
 
+_LOOK_EVERY_S = 0.05  # while paused
+
 
 class Loopback:
     """Queues in place of wires: every message is still encoded and decoded.
@@ -68,15 +70,23 @@ class Loopback:
         self._down.extend(self._frames.arrived(peer, frame))
 
 
-def run_in_process(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) -> Ended:
-    """Play a run to its end; `interrupted` is asked between messages."""
+def run_in_process(
+    plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], paused: Callable[[], bool] = lambda: False
+) -> Ended:
+    """Play a run to its end; `interrupted` and `paused` are asked between messages."""
     loopback = Loopback(plan, build_world(plan))
     core = loopback.core
     loopback.seat_all()
     began = told = time.monotonic()
+    pausing = False
     while core.stage != "ended":
         try:
-            if not loopback.step():
+            if paused() != pausing:
+                pausing = not pausing
+                loopback.send(core.pause() if pausing else core.release())
+            if core.held:
+                time.sleep(_LOOK_EVERY_S)
+            elif not loopback.step():
                 raise RuntimeError(f"nothing is on its way, yet {', '.join(core.awaited)} did not answer")
         except Exception as error:  # the world or a scheme's data is at fault: the run ends, and says why
             loopback.send(core.fail(f"{type(error).__name__}: {error}"))

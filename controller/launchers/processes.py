@@ -16,7 +16,7 @@ import zmq
 
 from controller.launchers.building import build_world, node_names, policy_builder
 from protocol.plan import RunPlan
-from protocol.telemetry import INTERRUPT, Ended, Listening, Progress, Sink, Telemetry
+from protocol.telemetry import CONTINUE, INTERRUPT, PAUSE, Ended, Listening, Progress, Sink, Telemetry
 
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
 _POLL_MS = 100
@@ -76,6 +76,14 @@ class RunProcesses:
         """Ask the channel server to stop after this slot."""
         self._line.send(INTERRUPT)
 
+    def pause(self) -> None:
+        """Ask the channel server to hold between two slots."""
+        self._line.send(PAUSE)
+
+    def go_on(self) -> None:
+        """Ask the channel server to go on."""
+        self._line.send(CONTINUE)
+
     def __enter__(self) -> "RunProcesses":
         return self
 
@@ -100,10 +108,12 @@ class RunProcesses:
         return process
 
 
-def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) -> Ended:
-    """Play a run to its end; `interrupted` is asked about ten times a second."""
+def run_processes(
+    plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], paused: Callable[[], bool] = lambda: False
+) -> Ended:
+    """Play a run to its end; `interrupted` and `paused` are asked about ten times a second."""
     with RunProcesses(plan) as processes:
-        asked_at, slot = 0.0, 0
+        asked_at, slot, pausing = 0.0, 0, False
         while True:
             telemetry = processes.receive()
             if telemetry is not None:
@@ -114,6 +124,9 @@ def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool]) ->
                 return telemetry
             if telemetry is None and processes.channel.exitcode is not None:
                 return _broken_off(sink, slot, f"the channel server died ({_cause(processes.channel.exitcode)})")
+            if paused() != pausing:
+                pausing = not pausing
+                (processes.pause if pausing else processes.go_on)()
             if interrupted() and not asked_at:
                 asked_at = time.monotonic()
                 processes.interrupt()
