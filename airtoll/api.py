@@ -7,7 +7,10 @@ started it, and with it this package, and a node shall load neither pydantic nor
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airtoll.client import Controller
 
 
 def run(
@@ -31,3 +34,10 @@ def run(
     made = RunFolder.create(resolved, at=at)
     summary = carry_out(resolved, made, unwatched)
     return summary | {"beside": carry_out_beside(resolved, made)} if resolved.beside else summary
+
+
+def connect(url: str | None = None, token: str | None = None) -> "Controller":
+    """The controller at `url`; what is not given is taken from AIRTOLL_URL and AIRTOLL_TOKEN."""
+    from airtoll.client import Controller
+
+    return Controller(url, token)

@@ -24,6 +24,7 @@ from airtoll.diff import compare
 from airtoll.frames import frame_lines
 from airtoll.plot import Plot, save, sensible
 from airtoll.progress import watching
+from airtoll.remote import AsFormat, Format, register
 from airtoll.toll import By, toll_by
 from controller import catalogue, layers
 from controller.configuration import RunConfig, load
@@ -36,13 +37,6 @@ from protocol.plan import PastEvent
 
 _FAILED, _USAGE = 1, 2
 _PAGE_WIDTH = 110  # of tables that go to a file or a pipe
-
-
-class Format(Enum):
-    """How a result is written to stdout."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class Place(Enum):
@@ -68,7 +62,6 @@ class _Commands(TyperGroup):
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
-AsFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder itself: new or empty.")]
 
 
@@ -216,6 +209,9 @@ def schemes(
         _print(overview.scheme_list(chosen))
     else:
         _print(overview.card_table(chosen[name].card), overview.params_table(chosen[name]))
+
+
+register(app)
 
 
 def _watched(config: RunConfig, folder: RunFolder, *, replay: tuple[PastEvent, ...] | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The channel server without its socket: peers' messages in, messages to peers out; no clock, no I/O.
 
-`arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `pause`, `release`, `fail` say what happened and return what to send.
+`arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `pause`, `release`, `fail` say what happened and return what to
+send.
 """
 
 from collections import Counter

@@ -8,9 +8,22 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import JSON, BigInteger, DateTime, Engine, String, create_engine, delete, event, func, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    DateTime,
+    Engine,
+    String,
+    create_engine,
+    delete,
+    event,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -91,11 +104,11 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        with self._engine.begin() as connection:
-            migrations = Config()
-            migrations.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-            migrations.attributes["connection"] = connection
-            command.upgrade(migrations, "head")
+        try:
+            with self._engine.begin() as connection:
+                _migrate(connection)
+        except OperationalError as error:
+            raise ConfigError(f"AIRTOLL_DB: {error.orig}; give the URL of a database that is there") from error
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -178,6 +191,14 @@ class Store:
         wanted = (_Row.id == run_id, _Row.state.in_([state.value for state in ENDS]))
         with Session(self._engine) as session, session.begin():
             return bool(getattr(session.execute(delete(_Row).where(*wanted)), "rowcount", 0))
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the tables up to date."""
+    migrations = Config()
+    migrations.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    migrations.attributes["connection"] = connection
+    command.upgrade(migrations, "head")
 
 
 def _engine(url: str) -> Engine:
