@@ -10,7 +10,6 @@ from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from controller.api import overviews, results, runs
-from controller.api.bodies import MOST_BYTES
 from controller.api.desk import AtDesk, Desk
 from controller.api.gauges import Counting, Gauges
 from controller.api.locks import Locks
@@ -44,7 +43,6 @@ def create_app(owner: Owner, token: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        max_body_size=MOST_BYTES,
         middleware=[Middleware(Counting, gauges=gauges), Middleware(Locks, token=token)],
         generate_unique_id_function=_operation,
         responses=responses(401, 403),

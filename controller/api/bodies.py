@@ -32,12 +32,21 @@ async def configuration(request: Request) -> RunConfig:
         raise UnreadableError(415, f"content type {kind[:80]!r}: send the configuration as {_JSON} or {_YAML}")
     try:
         async with asyncio.timeout(PATIENCE_S):
-            body = await request.body()
+            body = await _read(request)
     except TimeoutError as error:
         raise UnreadableError(408, f"the body did not come within {PATIENCE_S:g} s") from error
     except ClientDisconnect as error:
         raise UnreadableError(400, "the body did not come whole") from error
     return await run_in_threadpool(_configured, body, kind)
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise UnreadableError(413, f"the body is longer than {MOST_BYTES} bytes")
+    return bytes(body)
 
 
 def _configured(body: bytes, kind: str) -> RunConfig:
