@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
@@ -29,15 +30,15 @@ def serve(*, host: str, port: int, at_once: int, data: Path, ready: Callable[[st
     token = os.environ.get("AIRTOLL_TOKEN", "")
     check_lock(host, token)
     data.mkdir(parents=True, exist_ok=True)
-    listening = _listen(host, port)
-    store = Store(os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db")
-    owner = Owner(data, store, at_once=at_once)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    app = create_app(owner, token)
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on")
-    name = f"[{host}]" if ":" in host else host
-    _Server(config, app, lambda: ready(f"http://{name}:{listening.getsockname()[1]}")).run([listening])
-    store.close()
+    url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
+    with closing(_listen(host, port)) as listening, closing(Store(url)) as store:
+        app = create_app(Owner(data, store, at_once=at_once), token)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on"
+        )
+        name = f"[{host}]" if ":" in host else host
+        _Server(config, app, lambda: ready(f"http://{name}:{listening.getsockname()[1]}")).run([listening])
 
 
 class _Server(uvicorn.Server):

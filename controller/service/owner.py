@@ -156,8 +156,6 @@ class Owner:
         keeper = KeeperProcess.find(run.folder)
         if keeper is not None:
             self._follow(run, keeper)
-            if run.state is State.STOPPING:
-                keeper.tell(signal.SIGINT)
         elif Standing.read(run.folder) is None and run.state is State.RUNNING:
             self._keep(run)  # its keeper had not begun, and will find that it is not needed if it ever does
         else:
@@ -177,6 +175,8 @@ class Owner:
 
     async def _until_the_end(self, run: Run, keeper: KeeperProcess) -> None:
         """Keep the store up with what a keeper says, and write down its end."""
+        if (await self.get(run.id)).state is State.STOPPING:  # asked before the keeper could be told
+            keeper.tell(signal.SIGINT)
         while not await keeper.gone(within_s=LOOK_EVERY_S):
             standing = await asyncio.to_thread(Standing.read, run.folder)
             if standing is not None and standing.state not in ENDS:

@@ -155,15 +155,26 @@ def test_a_keeper_outlives_the_service_and_is_found_again(tmp_path: Path) -> Non
 
 def test_what_became_of_a_run_while_no_service_was_there_is_written_down_later(tmp_path: Path) -> None:
     with serving(tmp_path, "--at-once", "2") as served:
-        done, killed = (served.client.submit(LONG | {"slots": slots})["id"] for slots in (2000, 10**6))
-        folders = [Path(served.until(one, lambda run: run["slot"] > 0)["folder"]) for one in (done, killed)]
+        ids = [served.client.submit(LONG | {"slots": slots})["id"] for slots in (2000, 10**6)]
+        runs = [served.until(run_id, lambda run: run["slot"] > 0) for run_id in ids]
+        keepers = [KeeperProcess.find(Path(run["folder"])) for run in runs]
         served.kill()
-    keeper = KeeperProcess.find(folders[1])
-    assert keeper is None  # `serving` leaves none behind
-    with serving(tmp_path) as again:
-        run = again.until_state(killed, "FAILED")
-        assert run["reason"] == "its keeper ended without a word while no service was there"
-        again.until_state(done, "SUCCEEDED", "FAILED")
+        succeeds, dies = [keeper for keeper in keepers if keeper is not None]
+        dies.tell(signal.SIGKILL)
+        assert outlive({succeeds.pid, dies.pid}, within_s=30.0) == []
+        for keeper in (succeeds, dies):
+            keeper.close()
+        with serving(tmp_path) as again:
+            run = again.until_state(ids[0], "SUCCEEDED")
+            assert (run["slot"], bool(run["trace_digest"])) == (2000, True)
+            run = again.until_state(ids[1], "FAILED")
+            assert run["reason"] == "its keeper ended without a word while no service was there"
+
+
+def test_a_stop_that_comes_with_the_start_is_heard(service: Service) -> None:
+    run_id = service.client.submit(LONG)["id"]
+    service.client.stop(run_id)
+    assert service.client.wait(run_id)["state"] == "STOPPED"
 
 
 def test_a_folder_has_one_service(service: Service, ended: dict[str, Any]) -> None:
