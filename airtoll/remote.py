@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from airtoll.client import Controller, ControllerError
+from airtoll.api import connect
 from controller import layers
 
 _FAILED, _USAGE = 1, 2
@@ -64,7 +64,7 @@ def submit(
     given = layers.from_file(file)
     for text in sets or []:
         given = given.under(layers.from_assignment(text))
-    run = _asked(lambda: Controller().submit(given.data))
+    run = _asked(lambda: connect().submit(given.data))
     _tell(run, as_format, lambda: typer.echo(run["id"]))
 
 
@@ -74,19 +74,19 @@ def list_runs(
     as_format: AsFormat = Format.TEXT,
 ) -> None:
     """The controller's runs, the newest first."""
-    told = _asked(lambda: Controller().list(state=state, limit=limit))
+    told = _asked(lambda: connect().list(state=state, limit=limit))
     _tell(told, as_format, lambda: _print(_listed(told["runs"])))
 
 
 def show(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
     """One run of the controller: state, results, folder."""
-    run = _asked(lambda: Controller().show(run_id))
+    run = _asked(lambda: connect().show(run_id))
     _tell(run, as_format, lambda: _print(_shown(run)))
 
 
 def watch(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
     """Look on while a run of the controller goes, to its end."""
-    events = Controller().watch(run_id)
+    events = connect().watch(run_id)
     last: dict[str, Any] = {}
     while (told := _asked(lambda: next(events, None))) is not None:
         last |= told
@@ -101,19 +101,19 @@ def watch(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
 
 def stop(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
     """Have a run of the controller end after this slot."""
-    run = _asked(lambda: Controller().stop(run_id))
+    run = _asked(lambda: connect().stop(run_id))
     _tell(run, as_format, lambda: typer.echo(run["state"]))
 
 
 def pause(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
     """Have a run of the controller hold between two slots."""
-    run = _asked(lambda: Controller().pause(run_id))
+    run = _asked(lambda: connect().pause(run_id))
     _tell(run, as_format, lambda: typer.echo(run["state"]))
 
 
 def resume_run(run_id: str, as_format: Format = Format.TEXT) -> None:
     """Have a paused run of the controller go on."""
-    run = _asked(lambda: Controller().resume(run_id))
+    run = _asked(lambda: connect().resume(run_id))
     _tell(run, as_format, lambda: typer.echo(run["state"]))
 
 
@@ -123,12 +123,14 @@ def compare(
     as_format: AsFormat = Format.TEXT,
 ) -> None:
     """Two runs of the controller side by side."""
-    told = _asked(lambda: Controller().compare(a, b))
+    told = _asked(lambda: connect().compare(a, b))
     _tell(told, as_format, lambda: _print(_compared(told)))
 
 
 def _asked(ask: Callable[[], Any]) -> Any:
     """The controller's answer; what it has against it goes to stderr: 2 for bad usage, 1 for anything else."""
+    from airtoll.client import ControllerError  # what carries out a run needs no HTTP
+
     try:
         return ask()
     except ControllerError as error:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SERVES = ("fastapi", "starlette", "sqlalchemy", "alembic", "uvicorn", "prometheus_client")
+SERVES = ("fastapi", "starlette", "sqlalchemy", "alembic", "uvicorn", "prometheus_client", "http.client")
 
 
 @pytest.mark.parametrize("module", ["airtoll.commands", "controller.keeper", "controller.launchers.preload"])
