@@ -11,7 +11,7 @@ threads.pin()  # before anything imports numpy
 
 from importlib.metadata import version  # noqa: E402
 
-from airtoll.api import run  # noqa: E402
+from airtoll.api import connect, run  # noqa: E402
 
 __version__ = version("airtoll")
-__all__ = ["__version__", "run"]
+__all__ = ["__version__", "connect", "run"]

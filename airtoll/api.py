@@ -5,17 +5,12 @@ started it, and with it this package, and a node shall load neither pydantic nor
 """
 
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from controller.checkpoints import Checkpoint
-    from controller.configuration import RunConfig
-    from controller.run_folder import RunFolder
-    from protocol.plan import PastEvent
-    from protocol.telemetry import Telemetry
+    from airtoll.client import Controller
 
 
 def run(
@@ -30,50 +25,19 @@ def run(
     from controller import layers
     from controller.configuration import load
     from controller.run_folder import RunFolder
+    from controller.runs import carry_out, carry_out_beside, unwatched
 
     source = Path(config) if isinstance(config, str | Path) else config
     over = layers.from_mapping(overrides, Path.cwd())
     resolved = load(source, environment=os.environ, overrides=[over])
     at = None if folder is None else Path(folder)
     made = RunFolder.create(resolved, at=at)
-    summary = carry_out(resolved, made, _unwatched)
+    summary = carry_out(resolved, made, unwatched)
     return summary | {"beside": carry_out_beside(resolved, made)} if resolved.beside else summary
 
 
-def _unwatched(telemetry: "Telemetry") -> None:
-    """Nobody looks on."""
+def connect(url: str | None = None, token: str | None = None) -> "Controller":
+    """The controller at `url`; what is not given is taken from AIRTOLL_URL and AIRTOLL_TOKEN."""
+    from airtoll.client import Controller
 
-
-def carry_out(
-    config: "RunConfig",
-    folder: "RunFolder",
-    watch: "Callable[[Telemetry], None]",
-    *,
-    replay: "tuple[PastEvent, ...] | None" = None,
-    checkpoint: "Checkpoint | None" = None,
-) -> dict[str, Any]:
-    """Execute the run into its folder, from the beginning or from a checkpoint of it; the summary.
-
-    An interrupted run has its summary written before it is raised.
-    """
-    from controller.runs import execute
-
-    plan = config.plan(folder.meta["run_id"], replay=replay)
-    with folder.at_work():
-        try:
-            execute(plan, config.placement, folder, watch, checkpoint)
-        except KeyboardInterrupt:
-            folder.summarise()
-            raise
-        return folder.summarise()
-
-
-def carry_out_beside(config: "RunConfig", folder: "RunFolder") -> dict[str, Any]:
-    """Execute the runs to compare with, each in a folder inside; their summaries by name."""
-    from controller.run_folder import RunFolder
-
-    summaries: dict[str, Any] = {}
-    for name, other in config.others.items():
-        inside = RunFolder.create(other, at=folder.path / "beside" / re.sub(r"[^\w.=-]", "_", name))
-        summaries[name] = carry_out(other, inside, _unwatched)
-    return summaries
+    return Controller(url, token)

@@ -19,13 +19,13 @@ from typer.core import TyperGroup
 
 from airtoll import __version__, overview, tables
 from airtoll.absences import absences
-from airtoll.api import carry_out, carry_out_beside
 from airtoll.beside import comparison
 from airtoll.cli import INTERRUPTED
 from airtoll.diff import compare
 from airtoll.frames import frame_lines
 from airtoll.plot import Plot, save, sensible
 from airtoll.progress import watching
+from airtoll.remote import AsFormat, Format, register, resume_run
 from airtoll.study import StudyFolder
 from airtoll.study_progress import watching as watching_cells
 from airtoll.toll import By, toll_by
@@ -34,20 +34,13 @@ from controller.checkpoints import Checkpoint
 from controller.configuration import RunConfig, load
 from controller.faults import ConfigError
 from controller.run_folder import NotARunError, RunFolder
-from controller.runs import checkpoint_to_resume
+from controller.runs import carry_out, carry_out_beside, checkpoint_to_resume
 from controller.schedule import played
 from protocol.air_book import Toll
 from protocol.plan import PastEvent
 
 _FAILED, _USAGE = 1, 2
 _PAGE_WIDTH = 110  # of tables that go to a file or a pipe
-
-
-class Format(Enum):
-    """How a result is written to stdout."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class Place(Enum):
@@ -73,7 +66,6 @@ class _Commands(TyperGroup):
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
-AsFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder itself: new or empty.")]
 
 
@@ -110,13 +102,20 @@ def run(
 
 @app.command()
 def resume(
-    folder: Folder,
+    folder: Annotated[Path, typer.Argument(metavar="DIR|ID", help="A run's folder, or the id of a controller's run.")],
     slot: Annotated[
         int | None, typer.Option("--from", metavar="SLOT", help="Of an older checkpoint; the newest otherwise.")
     ] = None,
     as_format: AsFormat = Format.TEXT,
 ) -> None:
-    """Go on with a run that was cut off, from its newest checkpoint that is whole; what came after is played again."""
+    """Go on with a run that was cut off, from its newest checkpoint that is whole; what came after is played again.
+
+    What is no folder is a controller's run, which goes on after a pause.
+    """
+    if not folder.exists() and len(folder.parts) == 1 and slot is None:
+        typer.echo(f"no folder {folder} here: asking the controller for the run of this id", err=True)
+        resume_run(str(folder), as_format)
+        return
     with _damage_told():
         past = RunFolder.take_up(folder)
         checkpoint = checkpoint_to_resume(past, at=slot, told=partial(typer.echo, err=True))
@@ -272,6 +271,9 @@ def schemes(
         _print(overview.scheme_list(chosen))
     else:
         _print(overview.card_table(chosen[name].card), overview.params_table(chosen[name]))
+
+
+register(app)
 
 
 def _watched(

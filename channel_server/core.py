@@ -1,7 +1,7 @@
 """The channel server without its socket: peers' messages in, messages to peers out; no clock, no I/O.
 
-`arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `fail`, `release`, `begin_slot`, `deadline` say what happened and
-return what to send.
+`arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `pause`, `go_on`, `fail`, `checkpoint`, `begin_slot`, `deadline`
+say what happened and return what to send.
 """
 
 from collections import Counter
@@ -110,7 +110,7 @@ class ChannelServer:
         match self.stage:
             case "seating":
                 return self._finish("failed", f"nobody took {', '.join(self.awaited)}: {reason}")
-            case "running" if self.paused:
+            case "running" if self.waits_for_lost:
                 return self._finish("failed", f"{', '.join(self.awaited)} did not come back: {reason}")
             case "running":
                 gate = self.slots.gate
@@ -121,10 +121,29 @@ class ChannelServer:
 
     def interrupt(self) -> list[Send]:
         """Stop after this slot; what is there so far is kept."""
-        self.slots.stop_before = min(self.slots.stop_before, self.slots.slot + (not self.paused))
+        waits = self.rests or self.waits_for_lost
+        self.slots.go_on()
+        self.slots.stop_before = min(self.slots.stop_before, self.slots.slot + (not waits))
         if self.stage == "seating":
             return self._finish("interrupted", "before the first slot")
-        return self._advance() if self.paused else []
+        return self._advance() if waits else []
+
+    def pause(self) -> list[Send]:
+        """Rest before the next slot, until `go_on`."""
+        waits = self.waits_for_lost
+        self.slots.pause()
+        if waits:
+            self._log("paused", "", "")
+        return []
+
+    def go_on(self) -> list[Send]:
+        """End a pause; or have none, if it has not come to it."""
+        rests = self.rests
+        self.slots.go_on()
+        if not rests:
+            return []
+        self._log("continued", "", "")
+        return self._advance()
 
     def fail(self, reason: str) -> list[Send]:
         """Stop now."""
@@ -167,12 +186,18 @@ class ChannelServer:
 
     @property
     def held(self) -> bool:
+        """Between two slots until there is a checkpoint."""
         return self.stage == "running" and self.slots.held
 
     @property
-    def paused(self) -> bool:
-        """Waiting for lost nodes to come back."""
-        return self.stage == "running" and self.slots.gate is None and not self.slots.held
+    def rests(self) -> bool:
+        """Between two slots until `go_on`, as the owner wishes; a checkpoint at the same slot comes first."""
+        return self.stage == "running" and self.slots.rests
+
+    @property
+    def waits_for_lost(self) -> bool:
+        """Between two slots until lost nodes are back."""
+        return self.stage == "running" and self.slots.waits
 
     @property
     def saved(self) -> bool:
@@ -266,7 +291,7 @@ class ChannelServer:
             self.stage = "running"
             self._states.clear()
             return self._advance()
-        if self.paused and not self.slots.absent:
+        if self.waits_for_lost and not self.slots.absent:
             return self._advance()
         if self.held:
             self._saving[node] = 0
@@ -331,6 +356,8 @@ class ChannelServer:
             return self._finish(*self._how_it_ended())
         if self.held:
             return self._save()
+        if self.rests:
+            self._log("paused", "", "")
         return self._welcome_again() + [(self._seats.peer_of(node), turn) for node, turn in asked]
 
     def _save(self) -> list[Send]:
@@ -371,5 +398,7 @@ class ChannelServer:
         self.stage = "ending" if self._seats.taken else "ended"
         return [(peer, Bye(reason or "the run is over")) for _, peer in self._seats.taken]
 
-    def _log(self, event: Literal["refused", "dropped", "warning"], node: str, reason: str) -> None:
+    def _log(
+        self, event: Literal["refused", "dropped", "warning", "paused", "continued"], node: str, reason: str
+    ) -> None:
         self.slots.recorder.event(Event(event, self.slots.slot, self.slots.turn, node, reason))

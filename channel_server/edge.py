@@ -1,6 +1,7 @@
 """The channel server as a process: a core driven by a ROUTER socket, a clock for patience, and a line to its owner.
 
-The owner (the controller) hears telemetry on a PAIR socket; it may say INTERRUPT, or why the run cannot go on.
+The owner (the controller) hears telemetry on a PAIR socket; it may say INTERRUPT, PAUSE, CONTINUE, or why the run
+cannot go on.
 """
 
 import time
@@ -15,10 +16,11 @@ from channel_server.frames import Frames
 from channel_server.metronome import Metronome
 from channel_server.seats import Peer
 from channel_server.worlds.contract import World
+from protocol import telemetry
 from protocol.fingerprint import fingerprint
 from protocol.kinds import TRAINER_NAME
 from protocol.plan import RunPlan
-from protocol.telemetry import INTERRUPT, TELEMETRY_EVERY_S, Event, Listening, Paced, Progress, Telemetry
+from protocol.telemetry import TELEMETRY_EVERY_S, Event, Listening, Paced, Progress, Telemetry
 from protocol.transports.router import Router
 from protocol.wire_book import WireBook
 
@@ -163,16 +165,15 @@ class Edge:
         """Broken connections, the owner's wishes, patience, telemetry."""
         self._looked_at = now
         self._see_off_the_broken()
+        if self._metronome is not None and (self._core.held or self._core.rests):
+            self._metronome.rest()
         while self._line.poll(0):
-            wish = self._line.recv()
-            self._send(self._core.interrupt() if wish == INTERRUPT else self._core.fail(wish.decode()))
+            self._send(self._granted(self._line.recv()))
         if self._abandoned():
             self._send(self._core.fail("the controller is gone"))
         self._watch_patience(now)
         if self._metronome is not None:
             self._watch_debtors(now)
-            if self._core.held:
-                self._metronome.rest()
         if now - self._told_at >= TELEMETRY_EVERY_S:
             self._told_at = now
             self._tell_all()
@@ -187,10 +188,22 @@ class Edge:
                 self._wire.broke(peer)
             self._send(self._core.gone(peer, "its connection broke"))
 
+    def _granted(self, wish: bytes) -> list[Send]:
+        """What the owner's wish leads to."""
+        match wish:
+            case telemetry.INTERRUPT:
+                return self._core.interrupt()
+            case telemetry.PAUSE:
+                return self._core.pause()
+            case telemetry.CONTINUE:
+                return self._core.go_on()
+            case reason:
+                return self._core.fail(reason.decode())
+
     def _watch_patience(self, now: float) -> None:
         slots = self._core.slots
         awaiting = (self._core.stage, slots.slot, slots.turn)
-        if awaiting != self._awaiting:
+        if awaiting != self._awaiting or self._core.rests:
             self._awaiting, self._since = awaiting, now
         patience_s = self._patience_s()
         if now - self._since > patience_s:
@@ -199,7 +212,8 @@ class Edge:
 
     def _watch_debtors(self, now: float) -> None:
         """Who owes an answer in a paced run is not awaited, yet lost when it is silent for too long."""
-        self._owed = {owed: self._owed.get(owed, now) for owed in self._core.slots.owed}
+        known = {} if self._core.rests else self._owed  # no patience runs out in the owner's pause
+        self._owed = {owed: known.get(owed, now) for owed in self._core.slots.owed}
         for (node, _, _), since in self._owed.items():
             patience_s = self._patience_with(self._core.names[node])
             if now - since > patience_s:
@@ -217,7 +231,7 @@ class Edge:
                 return SEATING_PATIENCE_S
             case "ending":
                 return GOODBYE_PATIENCE_S
-            case "running" if self._core.paused:
+            case "running" if self._core.waits_for_lost:
                 return self._loss.pause_s
             case _:
                 awaited = self._core.awaited
@@ -243,12 +257,12 @@ class Edge:
         for peer, frame in self._frames.encoded(sends):
             self._router.send(peer, frame)
 
-    def _tell(self, telemetry: Telemetry) -> None:
-        self._line.send(self._encode(telemetry))
+    def _tell(self, told: Telemetry) -> None:
+        self._line.send(self._encode(told))
 
     def _tell_all(self) -> None:
-        for telemetry in self._core.slots.recorder.drain():
-            self._tell(telemetry)
+        for told in self._core.slots.recorder.drain():
+            self._tell(told)
         self._tell(Progress(self._core.slots.slot))
 
     def _report_end(self) -> None:

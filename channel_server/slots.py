@@ -78,6 +78,7 @@ class Slots:
         self.stop_before = next((e.slot for e in plan.replay or () if e.event == "interrupted"), plan.slots)
         self.deserted = False  # no agent is left
         self.hold_at = self._next_checkpoint()
+        self.pause_at: int | None = None  # the owner's wish
         self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
         self._order = Chance(plan.seed, "order")
         self._fallback_chances = [Chance(plan.seed, "fallback", node) for node in self._agents]
@@ -87,8 +88,18 @@ class Slots:
 
     @property
     def held(self) -> bool:
-        """Waiting between two slots."""
+        """Waiting between two slots for a checkpoint."""
         return self.hold_at == self.slot and self.gate is None
+
+    @property
+    def rests(self) -> bool:
+        """Waiting between two slots as the owner wishes."""
+        return self.pause_at == self.slot and self.gate is None and not self.held
+
+    @property
+    def waits(self) -> bool:
+        """Waiting between two slots for lost nodes."""
+        return self.gate is None and not (self.held or self.rests or self.between)
 
     @property
     def absent(self) -> list[int]:
@@ -100,11 +111,11 @@ class Slots:
         return [node for node in sorted(away) if self._plan.loss.of(self._names[node]) in waits]
 
     def run(self) -> Iterator[Asked]:
-        """The turns to send, one list per gate; an empty list while held or paused. Ends after the closing turn."""
+        """The turns to send, one list per gate; an empty one to wait between slots. Ends after the closing turn."""
         while self.slot < self.stop_before:
             if self.hold_at == self.slot:
                 yield from self._hold()
-            if self.absent:
+            if self.pause_at == self.slot or self.absent:
                 yield []
                 continue
             if self._away().issuperset(self._agents):
@@ -162,6 +173,15 @@ class Slots:
     def release(self) -> None:
         """No more held; the next checkpoint is ahead."""
         self.hold_at = self._next_checkpoint()
+
+    def pause(self) -> None:
+        """Rest before the next slot that has not begun."""
+        if not self.rests:
+            self.pause_at = self.slot + (self.gate is not None or self.between)
+
+    def go_on(self) -> None:
+        """No more rest, or none at all."""
+        self.pause_at = None
 
     def _next_checkpoint(self) -> int | None:
         every = self._plan.record.checkpoint_every

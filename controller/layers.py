@@ -11,7 +11,7 @@ import yaml
 from controller.faults import ConfigError, shown
 
 _PREFIX = "AIRTOLL_"
-_NOT_SETTINGS = ("AIRTOLL_URL", "AIRTOLL_TOKEN")  # where a controller is, and the key to it
+_NOT_SETTINGS = ("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_DB")  # where a controller is, the key to it, its store
 _CHOICES = ("world", "scheme")
 FILE_SUFFIXES = (".yaml", ".yml")
 

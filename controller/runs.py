@@ -1,47 +1,102 @@
-"""Plays a run in a placement, watched and interruptible; takes it up again from its checkpoints."""
+"""Plays a run in a placement, watched, interruptible and pausable; takes it up again; plays the runs beside it."""
 
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import assert_never
+from typing import Any, NamedTuple, assert_never
 
 from channel_server.core import Past
 from controller.checkpoints import Checkpoint
-from controller.configuration import Placement
+from controller.configuration import Placement, RunConfig
 from controller.faults import ConfigError
 from controller.launchers.in_process import run_in_process
 from controller.launchers.processes import run_processes
 from controller.run_folder import RunFolder
 from protocol.fingerprint import differences, fingerprint
-from protocol.plan import RunPlan
+from protocol.plan import PastEvent, RunPlan
 from protocol.telemetry import Ended, Event, Sink, Telemetry
+
+HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Wishes(NamedTuple):
+    """What the run's owner wishes just now."""
+
+    interrupted: Callable[[], bool]
+    paused: Callable[[], bool]
+
+
+def carry_out(
+    config: RunConfig,
+    folder: RunFolder,
+    watch: Sink,
+    *,
+    replay: tuple[PastEvent, ...] | None = None,
+    checkpoint: Checkpoint | None = None,
+    wishes: Wishes | None = None,
+) -> dict[str, Any]:
+    """Execute the run into its folder, from the beginning or from a checkpoint of it; the summary.
+
+    An interrupted run has its summary written before it is raised. ConfigError while another process plays the run.
+    """
+    plan = config.plan(folder.meta["run_id"], replay=replay)
+    with folder.at_work():
+        try:
+            execute(plan, config.placement, folder, watch, checkpoint=checkpoint, wishes=wishes)
+        except KeyboardInterrupt:
+            folder.summarise()
+            raise
+        return folder.summarise()
+
+
+def carry_out_beside(config: RunConfig, folder: RunFolder, *, wishes: Wishes | None = None) -> dict[str, Any]:
+    """Execute the runs to compare with, each in a folder inside; their summaries by name."""
+    summaries: dict[str, Any] = {}
+    for name, other in config.others.items():
+        inside = RunFolder.create(other, at=folder.path / "beside" / re.sub(r"[^\w.=-]", "_", name))
+        summaries[name] = carry_out(other, inside, unwatched, wishes=wishes)
+    return summaries
+
+
+def unwatched(telemetry: Telemetry, /) -> None:
+    """Nobody looks on."""
 
 
 def execute(
-    plan: RunPlan, placement: Placement, folder: RunFolder, watch: Sink, checkpoint: Checkpoint | None = None
+    plan: RunPlan,
+    placement: Placement,
+    folder: RunFolder,
+    watch: Sink,
+    *,
+    checkpoint: Checkpoint | None = None,
+    wishes: Wishes | None = None,
 ) -> Ended:
     """Play a run to its end, from the beginning or from a checkpoint; telemetry goes to `folder`, then to `watch`.
+    Without `wishes`, signals are listened to.
 
     KeyboardInterrupt after Ctrl-C, SIGTERM or SIGHUP, once every process has stopped and the folder holds what there
     is.
     """
+    if wishes is None:
+        with wishes_by_signal() as heard:
+            return execute(plan, placement, folder, watch, checkpoint=checkpoint, wishes=heard)
 
     def sink(telemetry: Telemetry) -> None:
         folder(telemetry)
         watch(telemetry)
 
-    with _interruptible() as interrupted:
-        if checkpoint is not None:
-            _resume(folder, sink, checkpoint)
-        ended = _play(plan, placement, sink, interrupted, checkpoint)
-        for _ in range(plan.loss.most_restarts):
-            if not ended.roll_back or interrupted():
-                break
-            checkpoint = _roll_back(folder, sink, ended)
-            ended = _play(plan, placement, sink, interrupted, checkpoint)
-    if interrupted():
+    if checkpoint is not None:
+        _resume(folder, sink, checkpoint)
+    ended = _play(plan, placement, sink, wishes, checkpoint)
+    for _ in range(plan.loss.most_restarts):
+        if not ended.roll_back or wishes.interrupted():
+            break
+        checkpoint = _roll_back(folder, sink, ended)
+        ended = _play(plan, placement, sink, wishes, checkpoint)
+    if wishes.interrupted():
         raise KeyboardInterrupt
     return ended
 
@@ -68,15 +123,13 @@ def checkpoint_to_resume(folder: RunFolder, *, at: int | None, told: Callable[[s
     return found
 
 
-def _play(
-    plan: RunPlan, placement: Placement, sink: Sink, interrupted: Callable[[], bool], checkpoint: Checkpoint | None
-) -> Ended:
+def _play(plan: RunPlan, placement: Placement, sink: Sink, wishes: Wishes, checkpoint: Checkpoint | None) -> Ended:
     past = None if checkpoint is None else Past(checkpoint.slot, checkpoint.channel_server, checkpoint.nodes)
     match placement:
         case "in-process":
-            return run_in_process(plan, sink, interrupted, past)
+            return run_in_process(plan, sink, *wishes, past=past)
         case "processes":
-            return run_processes(plan, sink, interrupted, past)
+            return run_processes(plan, sink, *wishes, past=past)
         case _:
             assert_never(placement)
 
@@ -102,19 +155,26 @@ def _roll_back(folder: RunFolder, sink: Sink, ended: Ended) -> Checkpoint | None
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turns SIGINT, SIGTERM and SIGHUP into an answer; elsewhere than in the main thread nobody can be interrupted."""
+def wishes_by_signal() -> Iterator[Wishes]:
+    """SIGINT, SIGTERM and SIGHUP interrupt, SIGUSR1 pauses, SIGUSR2 goes on; elsewhere than in the main thread nobody
+    can be told anything."""
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield Wishes(lambda: False, lambda: False)
         return
-    asked = threading.Event()
+    interrupted, paused = threading.Event(), threading.Event()
 
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        asked.set()
+    def hear(number: int, _frame: FrameType | None) -> None:
+        match number:
+            case signal.SIGUSR1:
+                paused.set()
+            case signal.SIGUSR2:
+                paused.clear()
+            case _:
+                interrupted.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, hear) for number in HEARD}
     try:
-        yield asked.is_set
+        yield Wishes(interrupted.is_set, paused.is_set)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -7,7 +7,10 @@ from msgspec import Struct
 from protocol.wire_book import Connection
 
 TELEMETRY_EVERY_S = 0.25
-INTERRUPT = b"interrupt"  # what the controller may say to the channel server
+# What the controller may say to the channel server; anything else is why the run cannot go on.
+INTERRUPT = b"interrupt"
+PAUSE = b"pause"
+CONTINUE = b"continue"
 
 ChunkFile = Literal["trace.bin", "values.msgpack", "air_book.msgpack", "frames.msgpack"]
 EndState = Literal["done", "failed", "interrupted"]
@@ -40,7 +43,17 @@ class Event(Struct, frozen=True, tag=True):
     """Something that happened to the run at a slot and turn; the first three kinds are needed to replay it."""
 
     event: Literal[
-        "lost", "rejoined", "interrupted", "refused", "dropped", "warning", "restarted", "rolled back", "resumed"
+        "lost",
+        "rejoined",
+        "interrupted",
+        "refused",
+        "dropped",
+        "warning",
+        "restarted",
+        "rolled back",
+        "resumed",
+        "paused",
+        "continued",
     ]
     slot: int
     turn: int

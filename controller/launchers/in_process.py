@@ -14,6 +14,8 @@ from protocol.fingerprint import fingerprint
 from protocol.plan import RunPlan
 from protocol.telemetry import TELEMETRY_EVERY_S, Ended, Progress, Sink
 
+_LOOK_EVERY_S = 0.05  # while paused
+
 
 class Loopback:
     """Queues in place of wires: every message is still encoded and decoded.
@@ -70,18 +72,32 @@ class Loopback:
         self._down.extend(self._frames.arrived(peer, frame))
 
 
-def run_in_process(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], past: Past | None = None) -> Ended:
-    """Play a run to its end, from the beginning or from its `past`; `interrupted` is asked between messages."""
+def run_in_process(
+    plan: RunPlan,
+    sink: Sink,
+    interrupted: Callable[[], bool],
+    paused: Callable[[], bool] = lambda: False,
+    *,
+    past: Past | None = None,
+) -> Ended:
+    """Play a run to its end, from the beginning or from its `past`; `interrupted` and `paused` are asked between
+    messages."""
     loopback = Loopback(plan, build_world(plan), past)
     core = loopback.core
     loopback.seat_all()
     told = time.monotonic()
     began = told - loopback.wall_s
+    pausing = False
     while core.stage != "ended":
         try:
             if core.saved:
                 loopback.send(core.checkpoint(wall_s=time.monotonic() - began, wire=[]))
-            if not loopback.step():
+            if paused() != pausing:
+                pausing = not pausing
+                loopback.send(core.pause() if pausing else core.go_on())
+            if core.rests:
+                time.sleep(_LOOK_EVERY_S)
+            elif not loopback.step():
                 raise RuntimeError(f"nothing is on its way, yet {', '.join(core.awaited)} did not answer")
         except Exception as error:  # the world or a scheme's data is at fault: the run ends, and says why
             loopback.send(core.fail(f"{type(error).__name__}: {error}"))

@@ -20,7 +20,7 @@ from channel_server.core import Past
 from controller.launchers.building import build_world, node_names, policy_builder
 from controller.launchers.supervisor import Supervisor
 from protocol.plan import RunPlan
-from protocol.telemetry import INTERRUPT, Ended, Event, Listening, Progress, Sink, Telemetry
+from protocol.telemetry import CONTINUE, INTERRUPT, PAUSE, Ended, Event, Listening, Progress, Sink, Telemetry
 
 CHANNEL_SERVER = "channel server"
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
@@ -102,6 +102,14 @@ class RunProcesses:
         """Ask the channel server to stop after this slot."""
         self._line.send(INTERRUPT)
 
+    def pause(self) -> None:
+        """Ask the channel server to hold between two slots."""
+        self._line.send(PAUSE)
+
+    def go_on(self) -> None:
+        """Ask the channel server to go on."""
+        self._line.send(CONTINUE)
+
     def __enter__(self) -> "RunProcesses":
         return self
 
@@ -133,11 +141,19 @@ def start_process(
     return process
 
 
-def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], past: Past | None = None) -> Ended:
-    """Play a run to its end, from the beginning or from its `past`; `interrupted` is asked about ten times a second."""
+def run_processes(
+    plan: RunPlan,
+    sink: Sink,
+    interrupted: Callable[[], bool],
+    paused: Callable[[], bool] = lambda: False,
+    *,
+    past: Past | None = None,
+) -> Ended:
+    """Play a run to its end, from the beginning or from its `past`; `interrupted` and `paused` are asked about ten
+    times a second."""
     roll_back = plan.loss.channel_server == "rollback"
     with RunProcesses(plan, past=past) as processes:
-        asked_at, slot = 0.0, 0 if past is None else past.slot
+        asked_at, slot, pausing = 0.0, 0 if past is None else past.slot, False
         while True:
             telemetry = processes.receive()
             if telemetry is not None:
@@ -149,6 +165,9 @@ def run_processes(plan: RunPlan, sink: Sink, interrupted: Callable[[], bool], pa
             if telemetry is None and processes.channel.exitcode is not None:
                 reason = f"the channel server died ({_cause(processes.channel.exitcode)})"
                 return _broken_off(sink, slot, reason, roll_back=roll_back)
+            if paused() != pausing:
+                pausing = not pausing
+                (processes.pause if pausing else processes.go_on)()
             if interrupted() and not asked_at:
                 asked_at = time.monotonic()
                 processes.interrupt()

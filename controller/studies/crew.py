@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 from controller.configuration import as_mapping, load
 from controller.launchers.processes import start_process
 from controller.run_folder import RunFolder
-from controller.runs import execute
+from controller.runs import execute, unwatched
 from controller.studies.cells import Cell
-from protocol.telemetry import Telemetry
 
 _TRIES = 2
 
@@ -73,7 +72,7 @@ def play_cell(config: str, folder: str) -> None:
     """A cell's process: an ordinary run, in one process."""
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     run = RunFolder.create(load(json.loads(config)), at=Path(folder))
-    execute(run.config.plan(run.meta["run_id"]), "in-process", run, _unwatched)
+    execute(run.config.plan(run.meta["run_id"]), "in-process", run, unwatched)
     run.summarise()
 
 
@@ -102,7 +101,3 @@ def _leave_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _unwatched(telemetry: Telemetry) -> None:
-    """Nobody looks on."""

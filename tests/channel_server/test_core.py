@@ -1,5 +1,7 @@
 """The channel server without sockets: races and faults as lists of events."""
 
+from collections import deque
+
 import msgspec
 import pytest
 from hypothesis import example, given, settings
@@ -304,3 +306,44 @@ def test_turns_one_by_one_and_in_random_order_ask_each_agent_once() -> None:
     assert recording.ended is not None
     assert recording.ended.probes == 80
     assert_same_trace(recording, in_process(plan))
+
+
+@pytest.mark.parametrize("asked_at", [0, 10])
+def test_a_pause_holds_between_two_slots_and_leaves_no_mark_on_the_trace(asked_at: int) -> None:
+    plan = plan_for("li2020/sla", slots=20)
+    loopback, steps, recording = stepping(plan)
+    core = loopback.core
+    if asked_at == 0:
+        assert core.pause() == []  # before anybody is seated
+    for _ in steps:
+        if core.slots.slot == asked_at and not core.rests:
+            core.pause()
+    assert (core.rests, core.slots.slot) == (True, asked_at + (asked_at > 0))
+    loopback.send(core.go_on())
+    while loopback.step():
+        pass
+    for telemetry in core.slots.recorder.drain():
+        recording(telemetry)
+    assert core.end == ("done", "")
+    assert [event.event for event in recording.events] == ["paused", "continued"]
+    assert_same_trace(recording, in_process(plan))
+
+
+def test_a_pause_taken_back_in_time_holds_nothing() -> None:
+    loopback, steps, recording = stepping(plan_for("li2020/sla", slots=5))
+    next(steps)
+    loopback.core.pause()
+    assert loopback.core.go_on() == []
+    assert list(steps)
+    assert (loopback.core.end, recording.events) == (("done", ""), [])
+
+
+def test_a_paused_run_can_be_interrupted() -> None:
+    loopback, steps, _ = stepping(plan_for("li2020/sla", slots=5))
+    loopback.core.pause()
+    deque(steps, maxlen=0)
+    assert loopback.core.rests
+    loopback.send(loopback.core.interrupt())
+    while loopback.step():
+        pass
+    assert loopback.core.end == ("interrupted", "")

@@ -25,6 +25,12 @@ def _played(loopback: Loopback) -> Iterator[None]:
         yield
 
 
+def _played_on(loopback: Loopback) -> Checkpointed:
+    for _ in _played(loopback):
+        pass
+    return _told(loopback)
+
+
 def _told(loopback: Loopback) -> Checkpointed:
     recording = Checkpointed()
     for telemetry in loopback.core.slots.recorder.drain():
@@ -62,7 +68,7 @@ def test_a_run_waits_for_who_comes_back(policy: str, lost: list[str]) -> None:
     plan = plan_for("li2020/sla", slots=10, on_node_loss={"policy": policy})
     loopback = _started(plan)
     _lose_at(loopback, 4, *lost)
-    assert (loopback.core.paused, loopback.core.slots.slot, loopback.core.awaited) == (True, 5, lost)
+    assert (loopback.core.waits_for_lost, loopback.core.slots.slot, loopback.core.awaited) == (True, 5, lost)
     loopback.join(b"again", "pair-2")
     for _ in _played(loopback):
         pass
@@ -131,7 +137,7 @@ def test_a_node_that_is_killed_while_the_run_is_held_is_not_in_the_checkpoint_an
     whole = _told(loopback)
     [(past, resumed)] = whole.pasts
     assert (past.slot, sorted(past.nodes)) == (5, [0, 1, 3])
-    run_in_process(plan, resumed, lambda: False, past)
+    run_in_process(plan, resumed, lambda: False, past=past)
     assert_same_trace(whole, resumed)
     assert [(e.event, e.slot) for e in resumed.events] == [("lost", 5)]
 
@@ -147,7 +153,7 @@ def test_a_node_that_comes_while_the_run_is_held_is_in_the_checkpoint() -> None:
     whole = _told(loopback)
     [(past, resumed)] = whole.pasts
     assert sorted(past.nodes) == [0, 1, 2, 3]
-    run_in_process(plan, resumed, lambda: False, past)
+    run_in_process(plan, resumed, lambda: False, past=past)
     assert_same_trace(whole, resumed)
     assert whole.ended is not None
     assert resumed.ended is not None
@@ -176,3 +182,51 @@ def test_a_state_that_nobody_asked_for_is_dropped() -> None:
     loopback.deliver(b"stranger", encode(Saved(5, b"")))
     loopback.deliver(b"pair-2", encode(Save(5)))
     assert loopback.core.dropped == {"state nobody asked for": 2, "frame of the wrong shape": 1}
+
+
+@pytest.mark.parametrize(("asked_at", "rests_at"), [(0, 1), (4, 5), (5, 5), (6, 7)])
+def test_a_pause_and_a_checkpoint_do_not_disturb_each_other(asked_at: int, rests_at: int) -> None:
+    """At slot 5 they fall together, and the checkpoint comes first; there the run is held when it is asked for."""
+    plan = plan_for("li2020/sla", slots=12, checkpoint_every=5)
+    loopback = _started(plan)
+    core = loopback.core
+    for _ in _played(loopback):
+        if core.slots.slot == asked_at and core.slots.pause_at is None:
+            core.pause()
+    assert (core.rests, core.held, core.saved, core.slots.slot) == (True, False, False, rests_at)
+    loopback.send(core.go_on())
+    recording = _played_on(loopback)
+    assert [past.slot for past, _ in recording.pasts] == [5, 10]
+    assert [event.event for event in recording.events] == ["paused", "continued"]
+    assert_same_trace(recording, in_process(plan))
+
+
+def test_a_pause_that_is_asked_for_and_taken_back_while_the_run_is_held_is_none() -> None:
+    loopback = _held(plan_for("li2020/sla", slots=10, checkpoint_every=5))
+    loopback.core.pause()
+    assert (loopback.core.held, loopback.core.rests, loopback.core.go_on()) == (True, False, [])
+    recording = _played_on(loopback)
+    assert (loopback.core.end, recording.events, len(recording.pasts)) == (("done", ""), [], 1)
+
+
+def test_a_node_that_is_lost_in_a_pause_may_come_back_in_it_or_be_waited_for() -> None:
+    plan = plan_for("li2020/sla", slots=10, on_node_loss={"policy": "pause"})
+    loopback = _started(plan)
+    core = loopback.core
+    for _ in _played(loopback):
+        if core.slots.slot == 4 and core.slots.pause_at is None:
+            core.pause()
+    loopback.leave(b"pair-2", "killed")
+    loopback.leave(b"pair-3", "killed")
+    loopback.join(b"again", "pair-3")
+    loopback.send(core.go_on())
+    for _ in _played(loopback):
+        pass
+    assert (core.waits_for_lost, core.slots.slot, core.awaited) == (True, 6, ["pair-2"])
+    assert (core.pause(), core.rests) == ([], True)  # what is waited for in vain has no end in a pause
+    loopback.join(b"once more", "pair-2")
+    assert core.rests
+    loopback.send(core.go_on())
+    recording = _played_on(loopback)
+    assert core.end == ("done", "")
+    _check_replay(plan, recording)

@@ -28,7 +28,7 @@ def test_a_run_goes_on_from_its_checkpoint(scheme: str, world: str, model: str) 
     kept = Checkpointed()
     run_in_process(home_plan(scheme, world, **how, checkpoint_every=KEPT_AT), kept, lambda: False)
     [(past, after)] = kept.pasts
-    run_in_process(plan, after, lambda: False, past)
+    run_in_process(plan, after, lambda: False, past=past)
     for recording in (kept, after):
         assert recording.trace == whole.trace
         assert recording.air == whole.air

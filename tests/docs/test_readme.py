@@ -29,7 +29,9 @@ def test_it_counts_worlds_and_schemes() -> None:
 
 def test_every_command_is_named_and_there() -> None:
     named = set(re.findall(r"^ +(?:\w+=\S+ )?airtoll (\w+)", page(PAGE), re.MULTILINE))
-    assert named == {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert named == {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
 
 
 def test_the_trace_is_as_long_as_shown(tmp_path: Path) -> None:

@@ -1,0 +1,167 @@
+"""Runs of a controller, from Python, on the standard library alone.
+
+controller = airtoll.connect("http://127.0.0.1:8770")
+run = controller.submit("examples/d2d-greedy.yaml", slots=200)
+print(controller.wait(run["id"])["metrics"])
+"""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+DEFAULT_URL = "http://127.0.0.1:8770"
+_PREFIX = "/api/v1"
+_PATIENCE_S = 60.0
+_ENDS = ("SUCCEEDED", "FAILED", "STOPPED")
+
+
+class ControllerError(Exception):
+    """The controller cannot be reached (`status` 0), or says why it does not do what it was asked for."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class Controller:
+    """A controller's verbs. Every one may raise ControllerError; answers are as in docs/rest.md.
+
+    What is not given is taken from AIRTOLL_URL and AIRTOLL_TOKEN.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        url = url or os.environ.get("AIRTOLL_URL") or DEFAULT_URL
+        token = os.environ.get("AIRTOLL_TOKEN", "") if token is None else token
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r} is not the URL of a controller; write it as {DEFAULT_URL}")
+        self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def submit(self, config: str | Path | Mapping[str, Any], **overrides: Any) -> dict[str, Any]:
+        """Put a run into the queue: a YAML file or a mapping, and settings that win over it."""
+        from controller import layers
+
+        given = layers.from_file(Path(config)) if isinstance(config, str | Path) else layers.Layer(dict(config))
+        body = given.under(layers.Layer(overrides)).data
+        return self._object("POST", "/runs", body=json.dumps(body, default=str).encode())
+
+    def list(self, *, limit: int = 50, offset: int = 0, **filters: Any) -> dict[str, Any]:
+        """`runs`, the newest first, and their `total`; filters: state, world, scheme."""
+        return self._object("GET", "/runs", limit=limit, offset=offset, **filters)
+
+    def show(self, run_id: str) -> dict[str, Any]:
+        """One run, with its configuration."""
+        return self._object("GET", _path(run_id))
+
+    def stop(self, run_id: str) -> dict[str, Any]:
+        """End a run after this slot, or take it out of the queue."""
+        return self._object("POST", _path(run_id, "stop"))
+
+    def pause(self, run_id: str) -> dict[str, Any]:
+        """Have a run hold between two slots."""
+        return self._object("POST", _path(run_id, "pause"))
+
+    def resume(self, run_id: str) -> dict[str, Any]:
+        """Have a paused run go on."""
+        return self._object("POST", _path(run_id, "resume"))
+
+    def delete(self, run_id: str) -> None:
+        """Forget a run that has ended, its folder included."""
+        self._call("DELETE", _path(run_id)).close()
+
+    def metrics(self, run_id: str, **query: Any) -> dict[str, Any]:
+        """Metrics over windows of slots."""
+        return self._object("GET", _path(run_id, "metrics"), **query)
+
+    def toll(self, run_id: str, **query: Any) -> dict[str, Any]:
+        """The toll by kind, node or link."""
+        return self._object("GET", _path(run_id, "toll"), **query)
+
+    def compare(self, *run_ids: str) -> dict[str, Any]:
+        """Runs side by side."""
+        return self._object("GET", "/compare", runs=",".join(run_ids))
+
+    def file(self, run_id: str, name: str) -> bytes:
+        """One file of a run's folder."""
+        with self._call("GET", f"{_path(run_id, 'files')}/{quote(name)}") as answer:
+            return answer.read()
+
+    def watch(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """What comes as the run goes, from its beginning to its end; a connection that breaks is made again."""
+        known: dict[str, str] = {}
+        heard = True
+        while heard:
+            heard = False
+            with self._call("GET", _path(run_id, "events"), headers=known) as answer:
+                for name, event_id, data in _events(answer):
+                    known, heard = {"Last-Event-ID": event_id}, True
+                    yield data
+                    if name == "end":
+                        return
+        raise ControllerError(0, f"the controller at {self.url} broke off before the end of {run_id}")
+
+    def wait(self, run_id: str) -> dict[str, Any]:
+        """The run, once it has ended."""
+        for told in self.watch(run_id):
+            if told.get("state") in _ENDS:
+                break
+        return self.show(run_id)
+
+    def _object(self, method: str, path: str, *, body: bytes | None = None, **query: Any) -> dict[str, Any]:
+        with self._call(method, path, body=body, **query) as answer:
+            told: dict[str, Any] = json.load(answer)
+            return told
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        **query: Any,
+    ) -> HTTPResponse:
+        asked = {key: value for key, value in query.items() if value is not None}
+        url = f"{self.url}{_PREFIX}{path}" + (f"?{urlencode(asked, doseq=True)}" if asked else "")
+        kind = {"Content-Type": "application/json"} if body is not None else {}
+        request = urllib.request.Request(url, body, self._headers | kind | dict(headers or {}), method=method)
+        try:
+            answer: HTTPResponse = urllib.request.urlopen(request, timeout=_PATIENCE_S)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ControllerError(error.code, _detail(error)) from error
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            cure = "start one with `airtoll serve`, or set AIRTOLL_URL"
+            raise ControllerError(0, f"no controller answers at {self.url}: {reason}; {cure}") from error
+        return answer
+
+
+def _path(run_id: str, *more: str) -> str:
+    return "/".join(["/runs", quote(run_id, safe=""), *more])
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    """What a problem document says; the bare status of anything else."""
+    try:
+        return str(json.load(error)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{error.code} {error.reason}"
+
+
+def _events(lines: Sequence[bytes] | HTTPResponse) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Name, id and data of each server-sent event."""
+    told: dict[str, str] = {}
+    for line in lines:
+        field, _, value = line.decode().rstrip("\n").partition(": ")
+        if field:
+            told[field] = value
+        elif "data" in told:
+            yield told.get("event", ""), told.get("id", ""), json.loads(told["data"])
+            told = {}

@@ -1,0 +1,217 @@
+"""The commands of the controller: serve, and as its client submit, list, show, watch, stop, pause, compare."""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from airtoll.api import connect
+from controller import layers
+
+_FAILED, _USAGE = 1, 2
+_PORT = 8770
+_PAGE_WIDTH = 110  # of tables that go to a file or a pipe
+
+
+class Format(Enum):
+    """How a result is written to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class OnLoss(Enum):
+    """What becomes of a run whose keeper was lost."""
+
+    FAIL = "fail"
+    RESUME = "resume"
+
+
+RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
+AsFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (serve, submit, show, watch, stop, pause, compare):
+        app.command()(command)
+    app.command("list")(list_runs)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = _PORT,
+    at_once: Annotated[int, typer.Option(min=1, help="So many runs at a time; the others wait.")] = 1,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Where runs' folders and their index lie.")] = Path("runs"),
+    on_loss: Annotated[
+        OnLoss, typer.Option(help="Of a run's keeper: the run fails, or goes on from its newest checkpoint.")
+    ] = OnLoss.FAIL,
+) -> None:
+    """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
+    index."""
+    try:
+        from controller.api import server
+    except ModuleNotFoundError as error:
+        typer.echo(f"{error}; pip install 'airtoll[serve]'", err=True)
+        raise typer.Exit(_USAGE) from error
+    server.serve(
+        host=host, port=port, at_once=at_once, data=data, resume_lost=on_loss is OnLoss.RESUME, ready=_listening
+    )
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The run's YAML file.")],
+    sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Wins over the file.")] = None,
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """Put a run into the controller's queue."""
+    given = layers.from_file(file)
+    for text in sets or []:
+        given = given.under(layers.from_assignment(text))
+    run = _asked(lambda: connect().submit(given.data))
+    _tell(run, as_format, lambda: typer.echo(run["id"]))
+
+
+def list_runs(
+    state: Annotated[str | None, typer.Option(help="Only those in this state, such as RUNNING.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """The controller's runs, the newest first."""
+    told = _asked(lambda: connect().list(state=state, limit=limit))
+    _tell(told, as_format, lambda: _print(_listed(told["runs"])))
+
+
+def show(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
+    """One run of the controller: state, results, folder."""
+    run = _asked(lambda: connect().show(run_id))
+    _tell(run, as_format, lambda: _print(_shown(run)))
+
+
+def watch(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
+    """Look on while a run of the controller goes, to its end."""
+    events = connect().watch(run_id)
+    last: dict[str, Any] = {}
+    while (told := _asked(lambda: next(events, None))) is not None:
+        last |= told
+        if as_format is Format.JSON:
+            typer.echo(json.dumps(told))
+        else:
+            _look(told)
+    if last.get("state") == "FAILED":
+        typer.echo(f"the run failed: {last['reason']}", err=True)
+        raise typer.Exit(_FAILED)
+
+
+def stop(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
+    """Have a run of the controller end after this slot."""
+    run = _asked(lambda: connect().stop(run_id))
+    _tell(run, as_format, lambda: typer.echo(run["state"]))
+
+
+def pause(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
+    """Have a run of the controller hold between two slots."""
+    run = _asked(lambda: connect().pause(run_id))
+    _tell(run, as_format, lambda: typer.echo(run["state"]))
+
+
+def resume_run(run_id: str, as_format: Format = Format.TEXT) -> None:
+    """Have a paused run of the controller go on."""
+    run = _asked(lambda: connect().resume(run_id))
+    _tell(run, as_format, lambda: typer.echo(run["state"]))
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A run's id.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another run's id.")],
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """Two runs of the controller side by side."""
+    told = _asked(lambda: connect().compare(a, b))
+    _tell(told, as_format, lambda: _print(_compared(told)))
+
+
+def _asked(ask: Callable[[], Any]) -> Any:
+    """The controller's answer; what it has against it goes to stderr: 2 for bad usage, 1 for anything else."""
+    from airtoll.client import ControllerError  # what carries out a run needs no HTTP
+
+    try:
+        return ask()
+    except ControllerError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(_USAGE if 400 <= error.status < 500 else _FAILED) from error
+
+
+def _listening(url: str) -> None:
+    typer.echo(f"listening at {url}")
+
+
+def _tell(data: Any, as_format: Format, as_text: Callable[[], None]) -> None:
+    if as_format is Format.JSON:
+        typer.echo(json.dumps(data, indent=2, allow_nan=False))
+    else:
+        as_text()
+
+
+def _look(told: dict[str, Any]) -> None:
+    for line in told.get("log", []):
+        typer.echo(line)
+    for window in told.get("metrics", []):
+        reward = window.get("reward_total_sum"), window.get("reward_total_count")
+        mean = f", reward_total {reward[0] / reward[1]:.4g}" if reward[0] is not None and reward[1] else ""
+        typer.echo(f"slots {window['first']} to {window['last']}, {window['phase']}{mean}")
+    if "state" in told:
+        typer.echo(f"{told['state']}, slot {told['slot']} of {told['slots']}")
+
+
+def _listed(runs: list[dict[str, Any]]) -> Table:
+    table = _table("id", "state", "slot", "created")
+    for run in runs:
+        created = datetime.fromisoformat(run["created"]).astimezone().strftime("%Y-%m-%d %H:%M")
+        table.add_row(run["id"], run["state"], f"{run['slot']:,} of {run['slots']:,}", created)
+    return table
+
+
+def _shown(run: dict[str, Any]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for key in ("id", "state", "reason", "world", "scheme", "seed", "slot", "slots", "folder", "trace_digest"):
+        table.add_row(key, str(run[key]))
+    for name, mean in run["metrics"].items():
+        table.add_row(name, _figure(mean))
+    return table
+
+
+def _compared(told: dict[str, Any]) -> Table:
+    table = _table("", *(f"{run['scheme']}\n{run['id']}" for run in told["runs"]))
+    ids = [run["id"] for run in told["runs"]]
+    for name, metric in told["metrics"].items():
+        table.add_row(name, *(_figure(metric["values"][run_id]) for run_id in ids))
+    for kind in dict.fromkeys(kind for tolls in told["toll"].values() for kind in tolls):
+        bits = [told["toll"][run_id].get(kind, {}).get("payload_bits", 0) for run_id in ids]
+        table.add_row(f"{kind}, payload bits", *(f"{count:,}" for count in bits))
+    if not told["same_channels"]:
+        table.caption = "not on the same channels: world or seed differ"
+    return table
+
+
+def _figure(mean: float | None) -> str:
+    return "-" if mean is None else f"{mean:.6g}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, caption_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _print(part: Any) -> None:
+    Console(width=None if sys.stdout.isatty() else _PAGE_WIDTH).print(part)

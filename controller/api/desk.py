@@ -1,0 +1,43 @@
+"""What the routes work with: the owner of runs, who looks on, and the accounts of tolls."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from controller.run_folder import RunFolder
+from controller.service.figures import TollAccounts
+from controller.service.owner import NoSuchRunError, Owner
+from controller.service.store import Run
+from controller.service.watches import Watches
+
+MOST_READERS = 64
+
+
+class Desk:
+    """One per service."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.watches = Watches(owner, most_readers=MOST_READERS)
+        self.tolls = TollAccounts()
+
+    def run(self, run_id: str) -> Run:
+        """The run of this id, from a thread of its own. NoSuchRunError."""
+        run = self.owner.store.get(run_id)
+        if run is None:
+            raise NoSuchRunError(f"no run has the id {run_id!r}; GET /api/v1/runs lists those there are")
+        return run
+
+
+def folder_of(run: Run) -> RunFolder:
+    """A run's folder."""
+    return RunFolder.open(run.folder)
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+RunId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.=-]{1,200}$", examples=["d2d_underlay-li2020_sla-s1-1a2b"])]

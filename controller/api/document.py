@@ -1,0 +1,25 @@
+"""The OpenAPI document of the REST interface: `python -m controller.api.document > docs/openapi.json`."""
+
+from protocol import threads
+
+threads.pin()  # before anything imports numpy
+
+import json  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+from tempfile import TemporaryDirectory  # noqa: E402
+
+from controller.api.app import create_app  # noqa: E402
+from controller.service.owner import Owner  # noqa: E402
+from controller.service.store import Store  # noqa: E402
+
+
+def document() -> str:
+    """As it is committed."""
+    with TemporaryDirectory() as data:
+        app = create_app(Owner(Path(data), Store("sqlite://")), token="")
+        return json.dumps(app.openapi(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

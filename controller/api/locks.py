@@ -1,0 +1,79 @@
+"""Who may come in, and how long anybody may take: in front of all that the application does."""
+
+import asyncio
+import hmac
+from ipaddress import ip_address
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controller.api.problems import problem
+from controller.faults import ConfigError
+
+PATIENCE_S = 30.0  # for a body to come in, and for each piece of an answer to be taken
+_OPEN_PATHS = ("/healthz", "/readyz")
+
+
+def check_lock(host: str, token: str) -> None:
+    """ConfigError for a host that others can reach while there is no token."""
+    if not token and not _is_loopback(host):
+        cure = "without a token only this machine may come in: set AIRTOLL_TOKEN, or listen on 127.0.0.1"
+        raise ConfigError(f"--host: {host!r} is not allowed: {cure}")
+
+
+class Locks:
+    """ASGI middleware. With a token, a request must bear it. Without, it must have come to this machine by one of its
+    own names: a page of the web that has its name point here comes by another."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what may pass."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if self._token and scope["path"] not in _OPEN_PATHS and not self._bears_token(headers):
+            cure = "send the header Authorization: Bearer and the controller's AIRTOLL_TOKEN"
+            answer = problem(401, f"no valid token; {cure}", headers={"WWW-Authenticate": "Bearer"})
+            await answer(scope, receive, send)
+        elif reason := self._foreign(headers):
+            await problem(403, reason)(scope, receive, send)
+        else:
+            await self._app(scope, receive, _taken_in_time(send))
+
+    def _bears_token(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+
+    def _foreign(self, headers: Headers) -> str:
+        """Why a request comes from elsewhere than it should; empty if it does not."""
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not self._token and not _is_loopback(_without_port(host)):
+            return f"the host {host[:80]!r} is not this machine; use 127.0.0.1, or a controller with a token"
+        if origin is not None and origin.partition("://")[2] != host:
+            return f"the origin {origin[:80]!r} is another site; pages of other sites may not use this controller"
+        return ""
+
+
+def _taken_in_time(send: Send) -> Send:
+    """An answer's pieces; TimeoutError when one is not taken, so that a slow reader keeps nothing busy for long."""
+
+    async def taken(message: Message) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await send(message)
+
+    return taken
+
+
+def _without_port(host: str) -> str:
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,228 @@
+"""The index of all runs, in SQLite or PostgreSQL. What a run did lies in its folder; here is what is asked for most."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    DateTime,
+    Engine,
+    String,
+    create_engine,
+    delete,
+    event,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from controller.faults import ConfigError
+from controller.standing import ENDS, State, before
+
+_BUSY_S = 30.0
+
+
+class _Utc(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite forgets the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class _Base(DeclarativeBase):
+    type_annotation_map = {datetime: _Utc, dict[str, Any]: JSON}  # noqa: RUF012
+
+
+class _Row(_Base):
+    __tablename__ = "runs"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(String(200), unique=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    reason: Mapped[str]
+    created: Mapped[datetime]
+    started: Mapped[datetime | None]
+    ended: Mapped[datetime | None]
+    world: Mapped[str] = mapped_column(String(80), index=True)
+    scheme: Mapped[str] = mapped_column(String(80), index=True)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    slots: Mapped[int] = mapped_column(BigInteger)
+    config: Mapped[dict[str, Any]]
+    folder: Mapped[str]
+    slot: Mapped[int] = mapped_column(BigInteger)
+    metrics: Mapped[dict[str, Any]]
+    trace_digest: Mapped[str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the index. `slots` as planned; `slot`, `metrics`, `trace_digest` once it has ended."""
+
+    id: str
+    world: str
+    scheme: str
+    seed: int
+    slots: int
+    config: dict[str, Any]
+    folder: Path
+    created: datetime
+    state: State = State.PENDING
+    reason: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    slot: int = 0
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    trace_digest: str = ""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run leaves in the index at its end."""
+
+    reason: str = ""
+    slot: int = 0
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    trace_digest: str = ""
+
+
+class Store:
+    """The runs at a database URL. Its tables are brought up to date first."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        try:
+            with self._engine.begin() as connection:
+                _migrate(connection)
+        except OperationalError as error:
+            raise ConfigError(f"AIRTOLL_DB: {error.orig}; give the URL of a database that is there") from error
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    def ping(self) -> None:
+        """Raises what the database says when it cannot be asked."""
+        with Session(self._engine) as session:
+            session.execute(select(1))
+
+    def add(self, run: Run) -> None:
+        """A new run."""
+        told = {name: getattr(run, name) for name in Run.__dataclass_fields__}
+        with Session(self._engine) as session, session.begin():
+            session.add(_Row(**told | {"state": run.state.value, "folder": str(run.folder)}))
+
+    def get(self, run_id: str) -> Run | None:
+        """The run of this id."""
+        with Session(self._engine) as session:
+            row = session.scalars(select(_Row).where(_Row.id == run_id)).first()
+            return None if row is None else _run(row)
+
+    def page(
+        self,
+        *,
+        states: Iterable[State] = (),
+        world: str | None = None,
+        scheme: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> tuple[list[Run], int]:
+        """Runs, the newest first, and how many there are in all pages."""
+        chosen = [state.value for state in states]
+        wanted = [
+            *([_Row.state.in_(chosen)] if chosen else []),
+            *([_Row.world == world] if world is not None else []),
+            *([_Row.scheme == scheme] if scheme is not None else []),
+        ]
+        rows = select(_Row).where(*wanted).order_by(_Row.number.desc()).limit(limit).offset(offset)
+        with Session(self._engine) as session:
+            total = session.scalar(select(func.count()).select_from(_Row).where(*wanted)) or 0
+            return [_run(row) for row in session.scalars(rows)], total
+
+    def waiting(self) -> Run | None:
+        """The run that has been PENDING for longest."""
+        rows = select(_Row).where(_Row.state == State.PENDING.value).order_by(_Row.number).limit(1)
+        with Session(self._engine) as session:
+            row = session.scalars(rows).first()
+            return None if row is None else _run(row)
+
+    def at_work(self) -> list[Run]:
+        """The runs that have, or should have, a keeper; the oldest first."""
+        wanted = [state.value for state in State if state not in ENDS and state is not State.PENDING]
+        with Session(self._engine) as session:
+            rows = session.scalars(select(_Row).where(_Row.state.in_(wanted)).order_by(_Row.number))
+            return [_run(row) for row in rows]
+
+    def counts(self) -> dict[State, int]:
+        """How many runs there are of each state."""
+        with Session(self._engine) as session:
+            told = session.execute(select(_Row.state, func.count()).group_by(_Row.state)).all()
+        return dict.fromkeys(State, 0) | {State(state): count for state, count in told}
+
+    def move(self, run_id: str, to: State, *, since: Sequence[State] = (), results: Results | None = None) -> bool:
+        """Bring a run into a state that may follow its own (and that is one of `since`); False if it may not."""
+        allowed = [state.value for state in before(to) if not since or state in since]
+        now = datetime.now(UTC)
+        changed: dict[str, Any] = {"state": to.value}
+        if to in ENDS:
+            told = results or Results()
+            changed |= {name: getattr(told, name) for name in Results.__dataclass_fields__} | {"ended": now}
+        elif State.PENDING in before(to):
+            changed["started"] = func.coalesce(_Row.started, now)
+        with Session(self._engine) as session, session.begin():
+            moved = session.execute(update(_Row).where(_Row.id == run_id, _Row.state.in_(allowed)).values(changed))
+            return bool(getattr(moved, "rowcount", 0))
+
+    def remove(self, run_id: str) -> bool:
+        """Forget a run that has ended; False for any other."""
+        wanted = (_Row.id == run_id, _Row.state.in_([state.value for state in ENDS]))
+        with Session(self._engine) as session, session.begin():
+            return bool(getattr(session.execute(delete(_Row).where(*wanted)), "rowcount", 0))
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the tables up to date."""
+    migrations = Config()
+    migrations.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    migrations.attributes["connection"] = connection
+    command.upgrade(migrations, "head")
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        engine = create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        cure = (
+            "give a URL such as sqlite:////home/me/runs.db or postgresql+psycopg://me@host/runs, its driver installed"
+        )
+        raise ConfigError(f"AIRTOLL_DB: no database can be reached by what it says: {error}; {cure}") from error
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """Readers and a writer at a time; a second writer waits."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={int(_BUSY_S * 1000)}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _run(row: _Row) -> Run:
+    told = {name: getattr(row, name) for name in Run.__dataclass_fields__}
+    return Run(**told | {"state": State(row.state), "folder": Path(row.folder)})

@@ -1,0 +1,41 @@
+"""Requests of all kinds to every operation of the OpenAPI document, made by schemathesis; answers are held to it."""
+
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import checks
+
+from tests.system.service import Service
+
+_CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+)
+
+
+def fuzz(service: Service, run_id: str, *, examples: int) -> int:
+    """So many requests to each operation, half of them about `run_id`; how many operations there are."""
+    checks.load_all_checks()
+    schema: Any = schemathesis.openapi.from_url(f"{service.url}/api/v1/openapi.json")
+    operations = [found.ok() for found in schema.get_all_operations()]
+    for operation in operations:
+        _fuzz_operation(operation, run_id, examples)
+    return len(operations)
+
+
+def _fuzz_operation(operation: Any, run_id: str, examples: int) -> None:
+    counted = 0
+
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy())
+    def check(case: Any) -> None:
+        nonlocal counted
+        counted += 1
+        if counted % 2 and "run_id" in (case.path_parameters or {}) and operation.method.upper() != "DELETE":
+            case.path_parameters["run_id"] = run_id
+        case.call_and_validate(checks=checks.CHECKS.get_by_names(_CHECKS), timeout=30)
+
+    check()

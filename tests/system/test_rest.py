@@ -1,0 +1,441 @@
+"""The controller as those who use it see it: a process that is spoken to by REST."""
+
+import json
+import os
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from typer.testing import CliRunner
+
+import airtoll
+from airtoll.client import ControllerError
+from airtoll.commands import app
+from controller.run_folder import RunFolder
+from controller.service.keepers import KeeperProcess
+from tests.system.fuzz import fuzz
+from tests.system.processes import children_of, outlive
+from tests.system.service import CELL, LONG, Service, serving
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving(tmp_path_factory.mktemp("controller"), "--at-once", "2") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def ended(service: Service) -> dict[str, Any]:
+    """A run that has succeeded."""
+    return service.client.wait(service.client.submit(CELL)["id"])
+
+
+def _answer(
+    service: Service, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, Any]]:
+    """Status and problem document."""
+    connection = HTTPConnection(urlsplit(service.url).netloc, timeout=30)
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    told = answer.read()
+    connection.close()
+    assert answer.getheader("content-type") == "application/problem+json", told
+    document = json.loads(told)
+    assert document["status"] == answer.status
+    return answer.status, document
+
+
+@pytest.mark.parametrize("placement", ["in-process", "processes"])
+def test_first_law_a_run_by_rest_has_the_trace_of_one_by_hand(service: Service, tmp_path: Path, placement: str) -> None:
+    config = CELL | {"placement": placement, "beside": ["li2020/random", "li2020/greedy_central"]}
+    run = service.client.wait(service.client.submit(config)["id"])
+    by_hand = airtoll.run(CELL, folder=tmp_path / "run")
+    assert (run["state"], run["slot"], run["reason"]) == ("SUCCEEDED", 300, "")
+    assert run["trace_digest"] == by_hand["trace_digest"]
+    assert run["metrics"] == by_hand["metrics"]
+    assert {path.name for path in (Path(run["folder"]) / "beside").iterdir()} == set(map(_flat, config["beside"]))
+
+
+def _flat(scheme: str) -> str:
+    return scheme.replace("/", "_")
+
+
+@pytest.mark.parametrize("placement", ["in-process", "processes"])
+def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
+    service: Service, tmp_path: Path, placement: str
+) -> None:
+    config = CELL | {"placement": placement, "slots": 800}
+    run_id = service.client.submit(config)["id"]
+    service.until_state(run_id, "RUNNING")
+    assert service.client.pause(run_id)["state"] == "RUNNING"
+    paused = service.until_state(run_id, "PAUSED")
+    assert paused["slot"] < 800
+    service.client.resume(run_id)
+    run = service.client.wait(run_id)
+    assert run["state"] == "SUCCEEDED"
+    assert [event.event for event in RunFolder.open(Path(run["folder"])).events()] == ["paused", "continued"]
+    assert run["trace_digest"] == airtoll.run(CELL, slots=800, folder=tmp_path / "run")["trace_digest"]
+
+
+def test_a_run_that_is_stopped_keeps_what_it_has(service: Service) -> None:
+    run_id = service.client.submit(LONG)["id"]
+    service.until(run_id, lambda run: run["slot"] > 100)
+    assert service.client.stop(run_id)["state"] == "STOPPING"
+    run = service.client.wait(run_id)
+    assert run["state"] == "STOPPED"
+    assert run["slot"] > 100
+    assert run["trace_digest"]
+    with pytest.raises(ControllerError, match="a run that is STOPPED cannot be paused: it must be RUNNING, PAUSED"):
+        service.client.pause(run_id)
+
+
+def test_a_paused_run_can_be_stopped(service: Service) -> None:
+    run_id = service.client.submit(LONG)["id"]
+    service.until_state(run_id, "RUNNING")
+    service.client.pause(run_id)
+    service.until_state(run_id, "PAUSED")
+    service.client.stop(run_id)
+    assert service.client.wait(run_id)["state"] == "STOPPED"
+
+
+def test_what_finds_no_room_waits_and_can_be_taken_back(service: Service) -> None:
+    first, second, third = (service.client.submit(LONG)["id"] for _ in range(3))
+    service.until_state(second, "RUNNING")
+    assert service.client.show(third)["state"] == "PENDING"
+    assert service.client.stop(third)["state"] == "STOPPED"
+    fourth = service.client.submit(CELL)["id"]
+    for run_id in (first, second):
+        service.client.stop(run_id)
+    assert service.client.wait(fourth)["state"] == "SUCCEEDED"
+
+
+def test_a_run_whose_keeper_is_killed_may_go_on_from_its_checkpoint(tmp_path: Path) -> None:
+    """Also in a pause, which it keeps."""
+    config = CELL | {"slots": 6000, "checkpoint_every": 500}
+    with serving(tmp_path / "data", "--on-loss", "resume") as served:
+        run_id = served.client.submit(config)["id"]
+        folder = Path(served.until(run_id, lambda run: run["slot"] > 600)["folder"])
+        served.client.pause(run_id)
+        served.until_state(run_id, "PAUSED")
+        first = KeeperProcess.find(folder)
+        assert first is not None
+        first.tell(signal.SIGKILL)
+        first.close()
+        served.until(run_id, lambda _: "resumed" in (folder / "log.txt").read_text("utf-8"))
+        served.until_state(run_id, "PAUSED")
+        served.client.resume(run_id)
+        run = served.client.wait(run_id)
+    assert run["state"] == "SUCCEEDED"
+    assert RunFolder.open(folder).summary["resumes"] == 1
+    assert run["trace_digest"] == airtoll.run(config, folder=tmp_path / "run", checkpoint_every=0)["trace_digest"]
+
+
+def test_a_run_whose_keeper_is_killed_has_failed(service: Service) -> None:
+    run_id = service.client.submit(LONG)["id"]
+    run = service.until(run_id, lambda run: run["slot"] > 0)
+    keeper = KeeperProcess.find(Path(run["folder"]))
+    assert keeper is not None
+    keeper.tell(signal.SIGKILL)
+    keeper.close()
+    run = service.until_state(run_id, "FAILED")
+    assert run["reason"] == "its keeper ended without a word (signal 9); see keeper.log"
+
+
+def test_a_run_that_fails_says_why(service: Service) -> None:
+    config = CELL | {"placement": "processes", "slots": 10**5, "on_node_loss": {"policy": "fail"}}
+    run_id = service.client.submit(config)["id"]
+    run = service.until(run_id, lambda run: run["slot"] > 0)
+    keeper = KeeperProcess.find(Path(run["folder"]))
+    assert keeper is not None
+    victim = max(children_of(keeper.pid))  # the node that was started last
+    keeper.close()
+    os.kill(victim, signal.SIGKILL)
+    run = service.client.wait(run_id)
+    assert (run["state"], "is lost" in run["reason"]) == ("FAILED", True)
+
+
+def test_a_keeper_outlives_the_service_and_is_found_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        first, second = (served.client.submit(LONG | {"seed": seed})["id"] for seed in (1, 2))
+        before = served.until(first, lambda run: run["slot"] > 0)
+        served.kill()
+        with serving(tmp_path) as again:
+            after = again.until(first, lambda run: run["slot"] > before["slot"])
+            assert (after["state"], after["started"]) == ("RUNNING", before["started"])
+            assert again.client.show(second)["state"] == "PENDING"
+            again.client.stop(first)
+            assert again.client.wait(first)["state"] == "STOPPED"
+            again.until_state(second, "RUNNING")
+
+
+def test_what_became_of_a_run_while_no_service_was_there_is_written_down_later(tmp_path: Path) -> None:
+    with serving(tmp_path, "--at-once", "2") as served:
+        ids = [served.client.submit(LONG | {"slots": slots})["id"] for slots in (2000, 10**6)]
+        runs = [served.until(run_id, lambda run: run["slot"] > 0) for run_id in ids]
+        keepers = [KeeperProcess.find(Path(run["folder"])) for run in runs]
+        served.kill()
+        succeeds, dies = [keeper for keeper in keepers if keeper is not None]
+        dies.tell(signal.SIGKILL)
+        assert outlive({succeeds.pid, dies.pid}, within_s=30.0) == []
+        for keeper in (succeeds, dies):
+            keeper.close()
+        with serving(tmp_path) as again:
+            run = again.until_state(ids[0], "SUCCEEDED")
+            assert (run["slot"], bool(run["trace_digest"])) == (2000, True)
+            run = again.until_state(ids[1], "FAILED")
+            assert run["reason"] == "its keeper ended without a word while no service was there"
+
+
+def test_a_stop_that_comes_with_the_start_is_heard(service: Service) -> None:
+    run_id = service.client.submit(LONG)["id"]
+    service.client.stop(run_id)
+    assert service.client.wait(run_id)["state"] == "STOPPED"
+
+
+def test_a_folder_has_one_service(service: Service, ended: dict[str, Any]) -> None:
+    data = Path(ended["folder"]).parents[1]
+    result = CliRunner().invoke(app, ["serve", "--port", "0", "--data", str(data)])
+    assert result.exit_code == 2
+    assert f"--data: {data} belongs to a controller that is at work; give another folder" in result.stderr
+
+
+def test_results_are_told(service: Service, ended: dict[str, Any]) -> None:
+    folder, run_id = RunFolder.open(Path(ended["folder"])), ended["id"]
+    told = service.client.metrics(run_id, windows=1)
+    assert told["series"]["reward_total"]["mean"] == [pytest.approx(ended["metrics"]["reward_total"])]
+    assert [(w["first"], w["last"]) for w in service.client.metrics(run_id, first=100)["windows"]] == [
+        (100, 199),
+        (200, 299),
+    ]
+    [window] = service.client.toll(run_id)["windows"]
+    assert {
+        kind: {key: toll[key] for key in folder.summary["toll"][kind]} for kind, toll in window["tolls"].items()
+    } == (folder.summary["toll"])
+    by_node = service.client.toll(run_id, by="node", windows=3)["windows"]
+    assert [list(window["tolls"]) for window in by_node] == [["bs"]] * 3
+    assert service.client.file(run_id, "trace.bin") == folder.read("trace.bin")
+    names = [node["name"] for node in service.client._object("GET", "/nodes", run=run_id)["nodes"]]
+    assert names == [name for name in folder.names if name != "trainer"]
+
+
+def test_runs_are_listed_the_newest_first(service: Service, ended: dict[str, Any]) -> None:
+    other = service.client.submit(CELL | {"scheme": "li2020/random"})
+    everything = service.client.list(limit=500)
+    assert everything["runs"][0]["id"] == other["id"]
+    assert everything["total"] == len(everything["runs"])
+    chosen = service.client.list(state="SUCCEEDED", scheme="li2020/sla", world="d2d_underlay", limit=500)["runs"]
+    assert ended["id"] in [run["id"] for run in chosen]
+    assert {(run["state"], run["scheme"]) for run in chosen} == {("SUCCEEDED", "li2020/sla")}
+    service.client.wait(other["id"])
+
+
+def test_runs_are_compared(service: Service, ended: dict[str, Any]) -> None:
+    other = service.client.wait(service.client.submit(CELL, scheme="li2020/random")["id"])
+    told = service.client.compare(ended["id"], other["id"])
+    assert (told["same_channels"], told["same_trace"]) == (True, False)
+    assert told["metrics"]["reward_total"]["values"] == {
+        run["id"]: run["metrics"]["reward_total"] for run in (ended, other)
+    }
+    assert (list(told["toll"][ended["id"]]), told["toll"][other["id"]]) == (["feedback"], {})
+
+
+def test_events_go_on_where_they_were_cut_off(service: Service, ended: dict[str, Any]) -> None:
+    path = f"{service.url}/api/v1/runs/{ended['id']}/events"
+    with urllib.request.urlopen(path, timeout=30) as answer:
+        told = answer.read().decode()
+    ids = [line.removeprefix("id: ") for line in told.splitlines() if line.startswith("id: ")]
+    assert told.count("event: end") == 1
+    assert "reward_total_sum" in told
+    again = urllib.request.Request(path, headers={"Last-Event-ID": ids[0]})
+    with urllib.request.urlopen(again, timeout=30) as answer:
+        rest = answer.read().decode()
+    assert "event: end" in rest
+    assert "reward_total_sum" not in rest
+
+
+def test_a_run_that_has_ended_is_deleted_folder_and_all(service: Service) -> None:
+    run_id = service.client.submit(LONG)["id"]
+    folder = Path(service.until(run_id, lambda run: run["slot"] > 0)["folder"])
+    with pytest.raises(ControllerError, match="cannot be deleted: it must be SUCCEEDED, FAILED, STOPPED"):
+        service.client.delete(run_id)
+    service.client.stop(run_id)
+    service.client.wait(run_id)
+    service.client.delete(run_id)
+    assert not folder.exists()
+    with pytest.raises(ControllerError, match="no run has the id"):
+        service.client.show(run_id)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v1/runs/no-such-run", 404),
+        ("GET", "/api/v1/runs/no-such-run/events", 404),
+        ("PUT", "/api/v1/runs", 405),
+        ("GET", "/api/v1/runs?limit=0", 422),
+        ("GET", "/api/v1/runs/a%20b", 422),
+        ("GET", "/api/v1/compare?runs=one", 422),
+        ("GET", "/api/v1/compare?runs=one,two", 404),
+        ("POST", "/api/v1/runs/no-such-run/stop", 404),
+        ("DELETE", "/api/v1/runs/no-such-run", 404),
+    ],
+)
+def test_every_error_is_a_problem_document(service: Service, method: str, path: str, status: int) -> None:
+    assert _answer(service, method, path)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "told"),
+    [
+        (b"{}", "text/plain", 415, "send the configuration as application/json or application/yaml"),
+        (b"{", "application/json", 400, "the body is not JSON"),
+        (b"[" * 100, "application/json", 400, "nested deeper than 32 levels"),
+        (b'{"seed": 1, "seed": 2}', "application/json", 400, "key 'seed' is written twice"),
+        (b'{"seed": NaN}', "application/json", 400, "NaN is no number of JSON"),
+        (b"[1]", "application/json", 422, "body: [1] is not allowed"),
+        (b" " * 1_000_001, "application/json", 413, "the body is longer than 1000000 bytes"),
+        (b"a: &x 1\nb: *x", "application/yaml", 400, "the alias *x is not allowed"),
+        (b"a: [" * 40, "application/yaml", 400, "nested deeper than 32 levels"),
+        (b"\xff", "application/yaml", 400, "the body is not UTF-8"),
+        (b"world: d2d_underley\nscheme: li2020/sla", "application/yaml", 422, "did you mean 'd2d_underlay'?"),
+        (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "out": "/"}', "application/json", 422, "out: '/' is not"),
+        (
+            b'{"world": {"name": "conflict_graph", "graph": "/etc/x.yaml"}, "scheme": "zhang2025/llq"}',
+            "application/json",
+            422,
+            "world.graph: '/etc/x.yaml' is not allowed: a run by REST cannot name files",
+        ),
+    ],
+)
+def test_a_body_that_cannot_be_taken_is_told_why(
+    service: Service, body: bytes, kind: str, status: int, told: str
+) -> None:
+    answer, document = _answer(service, "POST", "/api/v1/runs", body, content_type=kind)
+    assert answer == status
+    assert told in document["detail"]
+
+
+def test_faults_name_field_and_cure(service: Service) -> None:
+    body = json.dumps(CELL | {"seed": -1, "colour": "red"}).encode()
+    _, document = _answer(service, "POST", "/api/v1/runs", body, content_type="application/json")
+    assert {fault["field"] for fault in document["faults"]} == {"seed", "colour"}
+    assert "seed: -1 is not allowed: must be at least 0" in [fault["detail"] for fault in document["faults"]]
+
+
+def test_yaml_is_taken(service: Service) -> None:
+    body = b"world: {name: d2d_underlay, pairs: 3, rbs: 2}\nscheme: li2020/sla\nslots: 5\nplacement: in-process\n"
+    request = urllib.request.Request(
+        f"{service.url}/api/v1/runs", body, {"Content-Type": "application/yaml"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 202
+        run = json.load(answer)
+        assert answer.headers["Location"] == f"/api/v1/runs/{run['id']}"
+    assert service.client.wait(run["id"])["slot"] == 5
+
+
+@pytest.mark.parametrize("name", ["..%2F..%2Fairtoll.db", "../../airtoll.db", "%2Fetc%2Fpasswd", ".keeper.json.tmp"])
+def test_no_file_outside_the_folder_is_told(service: Service, ended: dict[str, Any], name: str) -> None:
+    assert _answer(service, "GET", f"/api/v1/runs/{ended['id']}/files/{name}")[0] == 404
+
+
+def test_links_out_of_the_folder_are_not_followed(service: Service, ended: dict[str, Any]) -> None:
+    link = Path(ended["folder"]) / "link"
+    link.symlink_to("/etc")
+    assert _answer(service, "GET", f"/api/v1/runs/{ended['id']}/files/link/passwd")[0] == 404
+    link.unlink()
+
+
+@pytest.mark.parametrize("last", ["x", "1-2", "3-3-3", "9999999-0-0"])
+def test_an_event_id_that_is_none_is_refused(service: Service, ended: dict[str, Any], last: str) -> None:
+    answer, document = _answer(service, "GET", f"/api/v1/runs/{ended['id']}/events", Last_Event_ID=last)
+    assert (answer, "leave it out" in document["detail"]) == (422, True)
+
+
+@pytest.mark.parametrize("foreign", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+def test_pages_of_other_sites_do_not_come_in(service: Service, foreign: dict[str, str]) -> None:
+    assert _answer(service, "GET", "/api/v1/runs", None, **foreign)[0] == 403
+
+
+def test_a_client_that_reads_nothing_stalls_nobody(service: Service, ended: dict[str, Any]) -> None:
+    parts = urlsplit(service.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as deaf:
+        for _ in range(50):
+            deaf.sendall(f"GET /api/v1/runs/{ended['id']}/files/trace.bin HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        assert service.client.show(ended["id"])["state"] == "SUCCEEDED"
+
+
+def test_prometheus_and_probes(service: Service, ended: dict[str, Any]) -> None:
+    def text(path: str) -> str:
+        with urllib.request.urlopen(f"{service.url}{path}", timeout=30) as answer:
+            told: str = answer.read().decode()
+            return told
+
+    assert json.loads(text("/healthz")) == json.loads(text("/readyz")) == {"status": "ok"}
+    assert 'airtoll_runs{state="SUCCEEDED"}' in text("/metrics")
+    assert 'route="/runs/{run_id}"' in text("/metrics")
+
+
+def test_a_token_opens_and_its_lack_closes(tmp_path: Path) -> None:
+    with serving(tmp_path, AIRTOLL_TOKEN="open sesame") as served:
+        assert served.client.list()["total"] == 0
+        for headers in ({}, {"Authorization": "Bearer sesame"}, {"Authorization": "Basic open sesame"}):
+            assert _answer(served, "GET", "/api/v1/runs", None, **headers)[0] == 401
+
+
+def test_without_a_token_only_this_machine_is_listened_to(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["serve", "--host", "0.0.0.0", "--data", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "--host: '0.0.0.0' is not allowed: without a token only this machine may come in" in result.stderr
+
+
+def test_what_people_type(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRTOLL_URL", service.url)
+    (tmp_path / "cell.yaml").write_text(json.dumps(CELL))
+
+    def call(*words: str) -> str:
+        result = CliRunner().invoke(app, list(words))
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    a, b = (call("submit", str(tmp_path / "cell.yaml"), "--set", f"seed={seed}").strip() for seed in (1, 2))
+    for run_id in (a, b):
+        assert call("watch", run_id).splitlines()[-1] == "SUCCEEDED, slot 300 of 300"
+    assert a in call("list", "--state", "SUCCEEDED")
+    assert "trace_digest" in call("show", a)
+    assert "not on the same channels" in call("compare", a, b)
+    assert json.loads(call("show", a, "--format", "json"))["id"] == a
+    refused = CliRunner().invoke(app, ["pause", a])
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        "a run that is SUCCEEDED cannot be paused: it must be RUNNING, PAUSED\n",
+    )
+
+
+def test_no_controller_there_is_told_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("AIRTOLL_URL", f"http://127.0.0.1:{port}")
+    result = CliRunner().invoke(app, ["list"])
+    assert result.exit_code == 1
+    assert "start one with `airtoll serve`, or set AIRTOLL_URL" in result.stderr
+
+
+def test_ctrl_c_ends_the_service_at_once_while_somebody_looks_on(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        events = served.client.watch(served.client.submit(LONG)["id"])
+        next(events)
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(timeout=10) == 130
+    assert outlive({served.process.pid}) == []
+
+
+def test_every_operation_answers_as_its_document_says(service: Service, ended: dict[str, Any]) -> None:
+    assert fuzz(service, ended["id"], examples=5) > 15
