@@ -419,6 +419,15 @@ def test_what_people_type(service: Service, tmp_path: Path, monkeypatch: pytest.
     )
 
 
+def test_resume_takes_the_id_of_a_run_too(
+    service: Service, ended: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRTOLL_URL", service.url)
+    result = CliRunner().invoke(app, ["resume", ended["id"]])
+    assert result.exit_code == 2
+    assert "a run that is SUCCEEDED cannot be resumed: it must be RUNNING, PAUSED" in result.stderr
+
+
 def test_no_controller_there_is_told_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
