@@ -74,11 +74,7 @@ class Maac(Histories):
     centre_rewards: bool = param(True, "learn from rewards less the pair's mean so far", source="ours")
     batch: Annotated[int, Ge(1)] = param(64, "slots per minibatch", source="ours")
     gumbel_temperature: Annotated[float, Gt(0)] = param(1.0, "of the Gumbel-softmax", source="ours")
-    logit_penalty: Annotated[float, Ge(0)] = param(
-        1.0,
-        "on the mean square of the actor's outputs; far less and the actor settles before its critic",
-        source="ours",
-    )
+    logit_penalty: Annotated[float, Ge(0)] = param(1.0, "on the mean square of the actor's outputs", source="ours")
     epsilon: Annotated[float, Ge(0), Le(1)] = param(0.1, "share of uniform choices in training", source="ours")
     exploration_temperature: Annotated[float, Ge(0)] = param(
         0.2, "of the softmax from which choices are drawn in training; 0 takes the best", source="ours"
