@@ -38,6 +38,7 @@ CARD = Card(
         "1. the paper gives no more than the name: network, rates, exploration and batch are ours",
         "2. soft updates of the target, as the paper's own schemes have; neither double nor duelling",
         "3. the reward needs the cellular user's SINR: the BS tells one outage bit per pair and slot",
+        "4. rewards are centred on the pair's mean so far, as in MAAC here",
     ),
     reproduces="fig. 6-9 (L1, L3-L5): see docs/reproduction/li2020.md",
     fallback="random",

@@ -8,11 +8,11 @@
 NAAC is the same with fewer inputs to each critic (eq. 20, 21): `critic_inputs` says whom critic i knows. All N actors
 and critics are stacked: one product per layer for all of them.
 
-Deviations from the paper:
+Deviations from the paper, of the mathematics alone:
 1. Actions are categorical: mu_i is softmax((logits + Gumbel noise) / temperature), passed on as the one-hot of its
    largest entry (straight-through), as in the MADDPG reference code. In targets mu' is the plain argmax, as executed.
-2. The squares of the logits are held down by a penalty, as in the MADDPG reference code, but a thousand times theirs:
-   through a softmax that has saturated no gradient passes, and with 10 choices it saturates before the critic is right.
+2. The squares of the logits are held down by a penalty, as in the MADDPG reference code, but a larger one: through a
+   softmax that has saturated no gradient passes.
 3. Critic and actor step from the same weights: both gradients are taken before either moves (alg. 1 steps the critic
    first), so that the actor's pass through the critic needs only what its own action changes in the second layer.
 4. Adam, batch size, temperature, initial weights: ours; the paper does not give them.

@@ -217,7 +217,8 @@ def test_an_interrupt_at_any_moment_of_the_start_leaves_no_process(tmp_path: Pat
             family |= children_of(process.pid)
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=20)
-    assert process.returncode in (130, -signal.SIGINT), output
+    before_us = b"Failed to import the site module" in output  # Python itself was still starting
+    assert process.returncode in (130, -signal.SIGINT) or before_us, output
     assert not outlive(family)
 
 
