@@ -44,7 +44,7 @@ class Relay:
         self._delays = {(rule.link, rule.kind): rule.delay_slots for rule in plan.rules if rule.delay_slots}
         self._flights: dict[int, list[Passage]] = {}  # what has left and is late, by the slot of its arrival
         self._weights: dict[int, tuple[Letter, Note, int]] = {}  # by receiver: the newest, and how often it was told
-        self._unacknowledged: set[int] = set()  # whom the trainer told weights and has no word of having them
+        self._unacknowledged: dict[int, bytes] = {}  # the number of its weights, by receivers without a word
 
     def open(self, slot: int, *, gone: Collection[int]) -> None:
         """A slot begins: what waits is served from fresh budgets, what is due arrives. To be called for every slot."""
@@ -121,7 +121,7 @@ class Relay:
             "queued": self._links.snapshot(),
             "flights": [[slot, [encode(passage) for passage in flight]] for slot, flight in self._flights.items()],
             "weights": [[node, *map(encode, told[:2]), told[2]] for node, told in self._weights.items()],
-            "unacknowledged": sorted(self._unacknowledged),
+            "unacknowledged": [list(pair) for pair in self._unacknowledged.items()],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ class Relay:
             node: (decode(letter, type=Letter), decode(note, type=Note), attempts)
             for node, letter, note, attempts in data["weights"]
         }
-        self._unacknowledged = set(data["unacknowledged"])
+        self._unacknowledged = dict(data["unacknowledged"])
 
     def fault(self, source: int, notes: Sequence[Note]) -> str:
         """Why these notes cannot be relayed, or ""."""
@@ -167,7 +167,7 @@ class Relay:
         """The newest weights of their receivers."""
         self._weights.update((node, (letter, note, note.attempt)) for node in to)
         if letter.source == self._agents:
-            self._unacknowledged.update(to)
+            self._unacknowledged.update((node, note.body[:4]) for node in to)
 
     def _passage(
         self,
@@ -221,8 +221,8 @@ class Relay:
 
     def _acknowledged(self, ack: Letter) -> None:
         """The trainer has word of weights; of the newest if the number is theirs."""
-        if ack.source in self._weights and self._weights[ack.source][0].body[:4] == ack.body:
-            self._unacknowledged.discard(ack.source)
+        if self._unacknowledged.get(ack.source) == ack.body:
+            del self._unacknowledged[ack.source]
 
     def _link(self, source: int, to: tuple[int, ...]) -> LinkClass:
         if source >= self._agents:
