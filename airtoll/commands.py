@@ -187,11 +187,11 @@ def toll(
     with _damage_told():
         tolls = _as_data(toll_by(past, by))
         by_phase = {phase: _as_data(told) for phase, told in past.toll_by_phase().items()}
-    if as_format is Format.JSON:
         fates = past.fates() if by is By.KIND else {}
+    if as_format is Format.JSON:
         _print_json({name: told | fates.get(name, {}) for name, told in tolls.items()})
     elif by is By.KIND:
-        _print(*_toll_tables(past, tolls, by_phase))
+        _print(*_toll_tables(past, tolls, by_phase, fates))
     else:
         _print(tables.toll(tolls, by=by.value, **_about(past)))
 
@@ -345,7 +345,7 @@ def _beside(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
 
 
 def _print_results(folder: RunFolder, summary: dict[str, Any], others: dict[str, Any]) -> None:
-    tolls = _toll_tables(folder, summary["toll"], summary["toll_by_phase"])
+    tolls = _toll_tables(folder, summary["toll"], summary["toll_by_phase"], summary.get("signalling", {}))
     config = folder.config
     evaluated = played(config.schedule, summary["slots"], of=("eval",)) * config.agents
     radio = comparison(summary, others, node_slots=evaluated) if others else tables.radio(summary, config.units)
@@ -362,9 +362,11 @@ def _print_results(folder: RunFolder, summary: dict[str, Any], others: dict[str,
     typer.echo(str(folder.path))
 
 
-def _toll_tables(folder: RunFolder, tolls: tables.Tolls, by_phase: Mapping[str, tables.Tolls]) -> list[Table]:
+def _toll_tables(
+    folder: RunFolder, tolls: tables.Tolls, by_phase: Mapping[str, tables.Tolls], fates: Mapping[str, Any]
+) -> list[Table]:
     """The toll by kind, training and execution apart where there is training; what a signalling model did to it."""
-    about, schedule, fates = _about(folder), folder.config.schedule, folder.fates()
+    about, schedule = _about(folder), folder.config.schedule
     impaired = [tables.fates(fates)] if fates else []
     if any(phase.name == "train" for phase in schedule):
         return [*tables.toll_of_learning(by_phase, schedule=schedule, **about), *impaired]

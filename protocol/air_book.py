@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -92,6 +92,9 @@ class Fates(Struct):
         return self.age_slots / self.arrived if self.arrived else None
 
 
+_Account = TypeVar("_Account", Toll, Fates)
+
+
 def encode_rows(rows: Iterable[AirRow]) -> bytes:
     """Rows as a stream of MessagePack arrays: the content of air_book.msgpack."""
     return b"".join(map(msgspec.msgpack.Encoder().encode, rows))
@@ -117,17 +120,18 @@ def _typed(number: int, row: Any) -> AirRow:
         raise ValueError(f"row {number} of the air book is damaged: {error}") from error
 
 
-def fates_by_kind(rows: Iterable[AirRow]) -> dict[str, Fates]:
-    """What became of the notes of each kind, in the order of `Kind`, only those that occurred."""
-    fates: dict[Kind, Fates] = defaultdict(Fates)
-    for row in rows:
-        fates[row.kind].add(row)
-    return {kind.name.lower(): fates[kind] for kind in sorted(fates)}
-
-
 def toll_by_kind(rows: Iterable[AirRow]) -> dict[str, Toll]:
     """The toll per kind, kinds in the order of `Kind`, only those that occurred."""
-    tolls: dict[Kind, Toll] = defaultdict(Toll)
+    return _by_kind(rows, Toll)
+
+
+def fates_by_kind(rows: Iterable[AirRow]) -> dict[str, Fates]:
+    """What became of the notes of each kind, likewise."""
+    return _by_kind(rows, Fates)
+
+
+def _by_kind(rows: Iterable[AirRow], account: type[_Account]) -> dict[str, _Account]:
+    accounts: dict[Kind, _Account] = defaultdict(account)
     for row in rows:
-        tolls[row.kind].add(row)
-    return {kind.name.lower(): tolls[kind] for kind in sorted(tolls)}
+        accounts[row.kind].add(row)
+    return {kind.name.lower(): accounts[kind] for kind in sorted(accounts)}

@@ -19,7 +19,7 @@ comes; it is silent before the first.
 
 from dataclasses import dataclass
 from math import ceil, log2
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -30,9 +30,9 @@ from protocol.kinds import Kind
 from protocol.messages import Note, Welcome
 from protocol.params import param
 from protocol.spaces import Records
-from schemes.contract import NOTHING, Answer, Card, Moment, NodePolicy, Scheme, to_trainer
+from schemes.contract import NOTHING, Answer, Card, Moment, Scheme, to_trainer
 from schemes.li2020.cell import Cell, Choices, cell_of
-from schemes.parts.held import Held
+from schemes.parts.held import Held, Listener
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -59,13 +59,13 @@ class GreedyCentral:
     )
 
 
-class Teller(NodePolicy):
+class Teller(Listener):
     """A pair: tells what its receiver measures, does what it is told."""
 
     def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
         cell = cell_of(welcome)
         self._rbs, self._choose = cell.rbs, Choices(cell, welcome.action)
-        self._told = Held(Kind.DECISION)
+        super().__init__(Held(Kind.DECISION))
 
     def answer(self, now: Moment) -> Answer:
         self._told.hear(now.inbox)  # what comes late comes before the exchange
@@ -77,36 +77,18 @@ class Teller(NodePolicy):
         rb = np.frombuffer(decisions[0].body, _rb_dtype(self._rbs)).astype(np.int64)
         return Answer(self._choose(rb))
 
-    def begin_episode(self, episode: int) -> None:
-        self._told.forget()
 
-    def snapshot(self) -> dict[str, Any]:
-        return {"told": self._told.snapshot()}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        self._told.restore(data["told"])
-
-
-class Placer(NodePolicy):
+class Placer(Listener):
     """The BS/cloud: holds the newest gains each receiver told."""
 
     def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
         self._cell, self._replicas = cell_of(welcome), welcome.replicas
         self._first_cue = welcome.names.index("cue-0")
-        self._told = Held(Kind.CSI, params.oldest_slots)
+        super().__init__(Held(Kind.CSI, params.oldest_slots))
 
     def answer(self, now: Moment) -> Answer:
         self._told.hear(now.inbox)
         return Answer(notes=self._decisions(place(self._gains(now.slot))))
-
-    def begin_episode(self, episode: int) -> None:
-        self._told.forget()
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"told": self._told.snapshot()}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        self._told.restore(data["told"])
 
     def _gains(self, slot: int) -> "Gains":
         """As they are known, linear; zero for who was never heard."""

@@ -11,6 +11,7 @@ from msgspec.msgpack import decode, encode
 
 from protocol.kinds import Kind
 from protocol.messages import Letter
+from schemes.contract import NodePolicy
 
 
 class Newest:
@@ -75,3 +76,19 @@ class Held:
         """The inverse of `snapshot`."""
         self.forget()
         self.hear(decode(letter, type=Letter) for letter in data)
+
+
+class Listener(NodePolicy):
+    """A policy that remembers nothing but what it was told last; when an episode begins, nobody has said anything."""
+
+    def __init__(self, told: Held) -> None:
+        self._told = told
+
+    def begin_episode(self, episode: int) -> None:
+        self._told.forget()
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"told": self._told.snapshot()}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        self._told.restore(data["told"])

@@ -37,8 +37,8 @@ from protocol.kinds import Kind
 from protocol.messages import Note, Welcome
 from protocol.params import param
 from protocol.spaces import Space
-from schemes.contract import NOTHING, Answer, Card, Moment, NodePolicy, Scheme, to_trainer
-from schemes.parts.held import Held
+from schemes.contract import NOTHING, Answer, Card, Moment, Scheme, to_trainer
+from schemes.parts.held import Held, Listener
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import WholeTopology, whole_topology
 
@@ -61,12 +61,12 @@ class GmsParams:
     )  # fmt: skip
 
 
-class GmsAgent(NodePolicy):
+class GmsAgent(Listener):
     """Tells its queues, does what it is told."""
 
     def __init__(self, action: Space, replicas: int) -> None:
         self._silence = action.empty(replicas)
-        self._told = Held(Kind.DECISION)
+        super().__init__(Held(Kind.DECISION))
 
     def answer(self, now: Moment) -> Answer:
         self._told.hear(now.inbox)  # what comes late comes before the exchange
@@ -75,42 +75,24 @@ class GmsAgent(NodePolicy):
         decisions = self._told.at(now.slot)
         return Answer(self._on_all_subbands(decisions[0].body)) if decisions else NOTHING
 
-    def begin_episode(self, episode: int) -> None:
-        self._told.forget()
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"told": self._told.snapshot()}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        self._told.restore(data["told"])
-
     def _on_all_subbands(self, body: bytes) -> npt.NDArray[Any]:
         action = self._silence.copy()
         action["device"] = np.frombuffer(body, "i1")[:, None]  # [E, H]
         return action
 
 
-class GmsCloud(NodePolicy):
+class GmsCloud(Listener):
     """Knows the graph and all queues, and schedules."""
 
     def __init__(self, topology: WholeTopology, params: GmsParams, replicas: int) -> None:
         self._topology, self._replicas = topology, replicas
         self._dropped = dropped_by(topology, params.drops)
-        self._told = Held(Kind.CSI, params.oldest_slots)
+        super().__init__(Held(Kind.CSI, params.oldest_slots))
 
     def answer(self, now: Moment) -> Answer:
         self._told.hear(now.inbox)
         scheduled = greedy_schedule(self._tasks(now.slot), self._dropped, now.rng())
         return Answer(notes=tuple(self._decisions(scheduled)))
-
-    def begin_episode(self, episode: int) -> None:
-        self._told.forget()  # queues start empty
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"told": self._told.snapshot()}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        self._told.restore(data["told"])
 
     def _tasks(self, slot: int) -> npt.NDArray[np.int64]:
         """All queues as they are known, [E, N]."""

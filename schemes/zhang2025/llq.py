@@ -32,8 +32,8 @@ from protocol.kinds import Kind
 from protocol.messages import Welcome
 from protocol.params import param
 from protocol.spaces import Space
-from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme, broadcast
-from schemes.parts.held import Held
+from schemes.contract import Answer, Card, Moment, Scheme, broadcast
+from schemes.parts.held import Held, Listener
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import LocalTopology, local_topology
 
@@ -47,13 +47,13 @@ class Llq:
     )
 
 
-class LlqAgent(NodePolicy):
+class LlqAgent(Listener):
     """Tells its queues, compares them with those around."""
 
     def __init__(self, topology: LocalTopology, action: Space, replicas: int, oldest_slots: int | None) -> None:
         self._topology, self._replicas = topology, replicas
         self._silence = action.empty(replicas)
-        self._told = Held(Kind.NEIGHBOUR, oldest_slots)
+        super().__init__(Held(Kind.NEIGHBOUR, oldest_slots))
 
     def answer(self, now: Moment) -> Answer:
         self._told.hear(now.inbox)  # what comes late comes before the exchange
@@ -61,15 +61,6 @@ class LlqAgent(NodePolicy):
             return Answer(notes=(broadcast(Kind.NEIGHBOUR, encode_queues(now.measurement["tasks"])),))
         up = longest_queues(self._around(now), self._topology.rivals, now.rng())
         return Answer(self._on_all_subbands(up))
-
-    def begin_episode(self, episode: int) -> None:
-        self._told.forget()  # queues start empty
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"told": self._told.snapshot()}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        self._told.restore(data["told"])
 
     def _around(self, now: Moment) -> Tasks:
         """[E, n_around]: own queues as they are, the neighbours' as they are known."""
