@@ -266,8 +266,8 @@ class Edge:
         self._tell(Progress(self._core.slots.slot))
 
     def _report_end(self) -> None:
-        if self._router.unheard:
-            self._core.dropped["connection without a frame that can be read"] = self._router.unheard
+        if unheard := self._router.unheard():
+            self._core.dropped["connection without a frame that can be read"] = unheard
         self._tell_all()
         self._tell(self._core.ended(wall_s=self._wall_s, wire=self._wire.connections, paced=self._paced()))
 

@@ -1,5 +1,6 @@
 """The channel server's end of the ZeroMQ transport: one ROUTER socket for all nodes, and who has left."""
 
+from collections import deque
 from collections.abc import Iterator
 from select import select
 from types import TracebackType
@@ -31,6 +32,7 @@ class Router:
         self.silent = 0
         self._peer_of: dict[int, bytes] = {}
         self._known: set[bytes] = set()
+        self._left: deque[bytes] = deque(maxlen=1024)  # frames of theirs may still be read; older ones have none
         self._broken: list[bytes] = []
         self._closed: set[int] = set()  # descriptors of connections that closed before a frame of theirs was read
 
@@ -75,9 +77,9 @@ class Router:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
 
-    @property
     def unheard(self) -> int:
         """Connections that closed without a frame that could be read: no ZeroMQ, or a frame larger than any may be."""
+        self._read_monitor()
         return self.silent + len(self._closed)
 
     def broken(self) -> list[bytes]:
@@ -100,15 +102,18 @@ class Router:
         """Remember which descriptor this peer's frames come from, before it may be used by another.
 
         False for a peer whose frames do not tell: it speaks ZMTP 1 or 2, as any bytes may be read, and is not heard.
+        One that has left is heard to its last frame, though its descriptor may be another's by now.
         """
         try:
             descriptor = int(frame.get(zmq.SRCFD))
         except zmq.ZMQError:
             return False
         self._read_monitor()
+        if peer in self._left:
+            return True
         if descriptor in self._closed:  # it spoke and left before it was heard
             self._closed.discard(descriptor)
-            self._broken.append(peer)
+            self._part_with(peer)
         else:
             self._known.add(peer)
             self._peer_of[descriptor] = peer
@@ -124,9 +129,13 @@ class Router:
                 self._closed.discard(descriptor)
             elif (peer := self._peer_of.pop(descriptor, None)) is not None:
                 self._known.discard(peer)
-                self._broken.append(peer)
+                self._part_with(peer)
             else:
                 self._closed.add(descriptor)
+
+    def _part_with(self, peer: bytes) -> None:
+        self._broken.append(peer)
+        self._left.append(peer)
 
     def _lengths(self, part: zmq.Frame) -> list[int]:
         """The lengths of all parts of a message that has several."""

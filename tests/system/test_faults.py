@@ -161,8 +161,12 @@ def _throw_at_tcp(endpoint: str) -> None:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
     with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
         stranger.setsockopt(zmq.LINGER, 0)
+        monitor = stranger.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         stranger.connect(endpoint)
         stranger.send(bytes(65 * 2**20))
+        assert monitor.poll(5000), "a frame that is too large costs its sender the connection"
+        stranger.disable_monitor()
+        monitor.close()
 
 
 def test_strangers_are_refused_and_the_trace_is_what_it_was() -> None:
