@@ -32,12 +32,12 @@ class ControllerError(Exception):
 class Controller:
     """A controller's verbs. Every one may raise ControllerError; answers are as in docs/rest.md.
 
-    What is not given is taken from AIRTOLL_URL and AIRTOLL_TOKEN.
+    What is not given is taken from AIRTOLL_URL, and AIRTOLL_TOKEN or the file AIRTOLL_TOKEN_FILE.
     """
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         url = url or os.environ.get("AIRTOLL_URL") or DEFAULT_URL
-        token = os.environ.get("AIRTOLL_TOKEN", "") if token is None else token
+        token = _token() if token is None else token
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} is not the URL of a controller; write it as {DEFAULT_URL}")
         self.url = url.rstrip("/")
@@ -141,6 +141,18 @@ class Controller:
             cure = "start one with `airtoll serve`, or set AIRTOLL_URL"
             raise ControllerError(0, f"no controller answers at {self.url}: {reason}; {cure}") from error
         return answer
+
+
+def _token() -> str:
+    """What the environment has: the token itself, or the name of the file that a controller keeps it in."""
+    file = os.environ.get("AIRTOLL_TOKEN_FILE", "")
+    given = os.environ.get("AIRTOLL_TOKEN", "")
+    if given or not file:
+        return given
+    try:
+        return Path(file).read_text("utf-8").strip()
+    except OSError as error:
+        raise ControllerError(0, f"AIRTOLL_TOKEN_FILE: {file} cannot be read: {error.strerror}") from error
 
 
 def _path(run_id: str, *more: str) -> str:

@@ -54,6 +54,10 @@ def serve(
     on_loss: Annotated[
         OnLoss, typer.Option(help="Of a run's keeper: the run fails, or goes on from its newest checkpoint.")
     ] = OnLoss.FAIL,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", envvar="AIRTOLL_TOKEN_FILE", help="The token; made if missing, and told once."),
+    ] = None,
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
     index."""
@@ -63,7 +67,14 @@ def serve(
         typer.echo(f"{error}; pip install 'airtoll[serve]'", err=True)
         raise typer.Exit(_USAGE) from error
     server.serve(
-        host=host, port=port, at_once=at_once, data=data, resume_lost=on_loss is OnLoss.RESUME, ready=_listening
+        host=host,
+        port=port,
+        at_once=at_once,
+        data=data,
+        resume_lost=on_loss is OnLoss.RESUME,
+        token_file=token_file,
+        token_made=lambda token: typer.echo(f"made the token {token}; it is kept in {token_file}", err=True),
+        ready=_listening,
     )
 
 

@@ -11,7 +11,8 @@ import yaml
 from controller.faults import ConfigError, shown
 
 _PREFIX = "AIRTOLL_"
-_NOT_SETTINGS = ("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_DB")  # where a controller is, the key to it, its store
+# Where a controller is, the key to it, its store.
+_NOT_SETTINGS = ("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_TOKEN_FILE", "AIRTOLL_DB")
 _CHOICES = ("world", "scheme")
 FILE_SUFFIXES = (".yaml", ".yml")
 

@@ -17,8 +17,8 @@ _OPEN_PATHS = ("/healthz", "/readyz")
 def check_lock(host: str, token: str) -> None:
     """ConfigError for a host that others can reach while there is no token."""
     if not token and not _is_loopback(host):
-        cure = "without a token only this machine may come in: set AIRTOLL_TOKEN, or listen on 127.0.0.1"
-        raise ConfigError(f"--host: {host!r} is not allowed: {cure}")
+        cure = "set AIRTOLL_TOKEN, give --token-file, or listen on 127.0.0.1"
+        raise ConfigError(f"--host: {host!r} is not allowed: without a token only this machine may come in: {cure}")
 
 
 class Locks:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from controller.api.app import create_app
 from controller.api.locks import check_lock
+from controller.api.tokens import token_of
 from controller.faults import ConfigError
 from controller.service.owner import Owner
 from controller.service.store import Store
@@ -21,13 +22,24 @@ from controller.service.store import Store
 _GRACE_S = 3
 
 
-def serve(*, host: str, port: int, at_once: int, data: Path, resume_lost: bool, ready: Callable[[str], None]) -> None:
+def serve(
+    *,
+    host: str,
+    port: int,
+    at_once: int,
+    data: Path,
+    resume_lost: bool,
+    token_file: Path | None,
+    token_made: Callable[[str], None],
+    ready: Callable[[str], None],
+) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is told the URL. Runs that are at work go on without the service.
 
-    From the environment: AIRTOLL_TOKEN, who may come in; AIRTOLL_DB, the store's URL, by default SQLite in `data`.
+    From the environment: AIRTOLL_TOKEN, who may come in (it wins over `token_file`, which is made if it is missing, and
+    then `token_made` is told); AIRTOLL_DB, the store's URL, by default SQLite in `data`.
     ConfigError for an address that cannot be listened on, or may not be without a token.
     """
-    token = os.environ.get("AIRTOLL_TOKEN", "")
+    token = token_of(token_file, os.environ.get("AIRTOLL_TOKEN", ""), token_made)
     check_lock(host, token)
     data.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
