@@ -13,7 +13,10 @@ def requirements(image: str) -> list[str]:
     if image == "worker":
         return list(project["dependency-groups"]["worker"])
     extras = project["project"]["optional-dependencies"]
-    return [*project["project"]["dependencies"], *(name for extra in EXTRAS_OF_THE_CONTROLLER for name in extras[extra])]
+    return [
+        *project["project"]["dependencies"],
+        *(name for extra in EXTRAS_OF_THE_CONTROLLER for name in extras[extra]),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The network in real containers: `make test-containers`, where there is an engine. Not among the other tests."""
