@@ -67,6 +67,10 @@ class Stack:
         """Start it; every container that has a check of its health is healthy."""
         scales = [word for service, number in scale.items() for word in ("--scale", f"{service}={number}")]
         self.compose("up", "--detach", "--no-build", *scales)
+        self.healthy()
+
+    def healthy(self) -> None:
+        """Wait until every container that has a check of its health is healthy."""
         until(lambda: all(map(_is_healthy, self.containers())), "every container is healthy")
 
     def containers(self, service: str = "", *, all_states: bool = False) -> list[str]:
