@@ -6,21 +6,29 @@ from collections.abc import Callable
 from agent_node.core import BuildPolicy
 from agent_node.session import Session
 from protocol.codec import BadFrame, decode_for_node, encode
+from protocol.keys import ClientKeys
 from protocol.transports.dealer import ChannelGone, Dealer
 
 WELCOME_PATIENCE = 240  # empty waits before a node that was never welcomed gives up: a minute
 
 
 def run_node(
-    endpoint: str, run_id: str, name: str, build: BuildPolicy, *, abandoned: Callable[[], bool] = lambda: False
+    endpoint: str,
+    run_id: str,
+    name: str,
+    build: BuildPolicy,
+    *,
+    abandoned: Callable[[], bool] = lambda: False,
+    keys: ClientKeys | None = None,
 ) -> int:
     """Take the place `name` in a run and play it to the end; the process's exit code.
 
-    `abandoned` is asked whenever nothing has come for a while: True when who started this process is gone.
+    `abandoned` is asked whenever nothing has come for a while: True when who started this process is gone. `keys`: what
+    the connection is locked with, if the channel server has keys.
     """
     session = Session(run_id, name, build)
     try:
-        with Dealer(endpoint) as dealer:
+        with Dealer(endpoint, keys=keys) as dealer:
             dealer.send(encode(session.hello()))
             _converse(dealer, session, abandoned)
     except (ChannelGone, BadFrame) as error:

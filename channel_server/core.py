@@ -91,6 +91,12 @@ class ChannelServer:
             self._log("dropped", self.peer_name(peer), reason)
         return []
 
+    def turned_away(self, reason: str, key: str) -> None:
+        """A connection that was refused: as `garbled`. `key`: the first characters of the one it came with, or none."""
+        self.dropped[reason] += 1
+        if self.dropped[reason] <= _LOGGED_PER_REASON:
+            self._log("dropped", "stranger", f"{reason}: {key}..." if key else reason)
+
     def gone(self, peer: Peer, reason: str) -> list[Send]:
         """A peer's connection or process is gone."""
         node = self._seats.leave(peer)

@@ -18,9 +18,11 @@ from channel_server.seats import Peer
 from channel_server.worlds.contract import World
 from protocol import telemetry
 from protocol.fingerprint import fingerprint
+from protocol.keys import ClientKeys, ServerKeys
 from protocol.kinds import TRAINER_NAME
 from protocol.plan import RunPlan
 from protocol.telemetry import TELEMETRY_EVERY_S, Event, Listening, Paced, Progress, Telemetry
+from protocol.transports.curve import lock_client
 from protocol.transports.router import Router
 from protocol.wire_book import WireBook
 
@@ -37,17 +39,22 @@ def serve(
     owner: str,
     abandoned: Callable[[], bool],
     past: Past | None = None,
+    keys: ServerKeys | None = None,
+    owner_keys: ClientKeys | None = None,
 ) -> None:
     """Play one run for the nodes that come to `endpoint`, and tell `owner` how it goes, to the end.
 
-    `abandoned`: True once the owner is gone; then all nodes are sent home.
+    `abandoned`: True once the owner is gone; then all nodes are sent home. `keys`: what `endpoint` is locked with, and
+    which nodes may come. `owner_keys`: what the line to the owner is locked with. None on this machine's own loopback.
     """
     context = zmq.Context()
     line = context.socket(zmq.PAIR)
     line.setsockopt(zmq.SNDHWM, 0)
     line.setsockopt(zmq.LINGER, 5000)
+    if owner_keys is not None:
+        lock_client(line, owner_keys)
     line.connect(owner)
-    with Router(context, endpoint) as router:
+    with Router(context, endpoint, keys=keys) as router:
         Edge(plan, world, router, line, abandoned, past).run()
     line.close()
     context.term()
@@ -67,7 +74,7 @@ class Edge:
     ) -> None:
         self._core = ChannelServer(plan, world, fingerprint())
         self._wall_s, earlier = (0.0, []) if past is None else self._core.restore(past)
-        self._wire = WireBook(earlier)
+        self._wire = WireBook(earlier, router.framing)
         self._frames = Frames(self._core, self._wire)
         self._router = router
         self._line = line
@@ -165,6 +172,7 @@ class Edge:
         """Broken connections, the owner's wishes, patience, telemetry."""
         self._looked_at = now
         self._see_off_the_broken()
+        self._count_the_refused()
         if self._metronome is not None and (self._core.held or self._core.rests):
             self._metronome.rest()
         while self._line.poll(0):
@@ -187,6 +195,10 @@ class Edge:
             if self._core.stage != "ending" and self._core.is_seated(peer):
                 self._wire.broke(peer)
             self._send(self._core.gone(peer, "its connection broke"))
+
+    def _count_the_refused(self) -> None:
+        for reason, key in self._router.turned_away():
+            self._core.turned_away(reason, key)
 
     def _granted(self, wish: bytes) -> list[Send]:
         """What the owner's wish leads to."""
@@ -266,6 +278,7 @@ class Edge:
         self._tell(Progress(self._core.slots.slot))
 
     def _report_end(self) -> None:
+        self._count_the_refused()
         if unheard := self._router.unheard():
             self._core.dropped["connection without a frame that can be read"] = unheard
         self._tell_all()

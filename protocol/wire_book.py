@@ -1,16 +1,52 @@
 """The wire book: what each connection carried in each direction, split into notes, envelopes and framing.
 
-Framing is ZMTP 3.1 (https://rfc.zeromq.org/spec/37/): 64 bytes of greeting and a READY command per side, then 2 bytes
-before each frame of up to 255 bytes and 9 before longer ones.
+Framing is ZMTP 3.1 (https://rfc.zeromq.org/spec/37/): 64 bytes of greeting and the mechanism's handshake per side, then
+2 bytes before each frame of up to 255 bytes and 9 before longer ones. Under CURVE (https://rfc.zeromq.org/spec/26/) a
+frame travels in a MESSAGE command, which is 33 bytes longer, and it is that length that counts.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
 _GREETING_BYTES = 64
-_READY_BODY_BYTES = (1 + 5) + (1 + 11 + 4 + 6) + (1 + 8 + 4 + 0)  # READY, Socket-Type (DEALER or ROUTER), Identity ""
-HANDSHAKE_BYTES = _GREETING_BYTES + 2 + _READY_BODY_BYTES
+_METADATA_BYTES = (1 + 11 + 4 + 6) + (1 + 8 + 4 + 0)  # Socket-Type (DEALER or ROUTER), Identity ""
+_BOX_BYTES = 16  # that sealing adds, whatever is sealed
+_NONCE_BYTES = 8  # the part of a nonce that travels
+
+
+def _with_head(frame_bytes: int) -> int:
+    """A frame with ZMTP's bytes before it."""
+    return frame_bytes + (2 if frame_bytes <= 255 else 9)
+
+
+class Framing(NamedTuple):
+    """What ZMTP adds under one security mechanism: per connection and direction, and to each frame's length."""
+
+    up_handshake: int
+    down_handshake: int
+    per_frame: int
+
+    def of(self, frame_bytes: int) -> int:
+        """The bytes added to one frame of this length."""
+        return _with_head(frame_bytes + self.per_frame) - frame_bytes
+
+
+_READY_BYTES = _with_head((1 + 5) + _METADATA_BYTES)
+NULL = Framing(_GREETING_BYTES + _READY_BYTES, _GREETING_BYTES + _READY_BYTES, 0)
+
+_HELLO_BYTES = _with_head((1 + 5) + 2 + 72 + 32 + _NONCE_BYTES + (_BOX_BYTES + 64))  # version, padding, client's key
+_WELCOME_BYTES = _with_head((1 + 7) + 16 + (_BOX_BYTES + 32 + 96))  # the server's key and cookie
+_INITIATE_BYTES = _with_head(  # cookie; sealed: the client's lasting key, vouch, metadata
+    (1 + 8) + 96 + _NONCE_BYTES + (_BOX_BYTES + 32 + (16 + _BOX_BYTES + 64) + _METADATA_BYTES)
+)
+_SEALED_READY_BYTES = _with_head((1 + 5) + _NONCE_BYTES + (_BOX_BYTES + _METADATA_BYTES))
+CURVE = Framing(
+    _GREETING_BYTES + _HELLO_BYTES + _INITIATE_BYTES,
+    _GREETING_BYTES + _WELCOME_BYTES + _SEALED_READY_BYTES,
+    (1 + 7) + _NONCE_BYTES + (_BOX_BYTES + 1),  # MESSAGE; sealed with the frame: its flags
+)
 
 
 class Leg(Struct):
@@ -20,15 +56,15 @@ class Leg(Struct):
     notes: int = 0
     note_bytes: int = 0
     emulation_bytes: int = 0
-    framing_bytes: int = HANDSHAKE_BYTES
+    framing_bytes: int = 0
 
-    def book(self, frame_bytes: int, notes: int, note_bytes: int) -> None:
+    def book(self, frame_bytes: int, notes: int, note_bytes: int, framing_bytes: int) -> None:
         """One frame of `frame_bytes`, of which `note_bytes` in `notes` notes are notes' bodies."""
         self.frames += 1
         self.notes += notes
         self.note_bytes += note_bytes
         self.emulation_bytes += frame_bytes - note_bytes
-        self.framing_bytes += 2 if frame_bytes <= 255 else 9
+        self.framing_bytes += framing_bytes
 
     @property
     def socket_bytes(self) -> int:
@@ -52,19 +88,21 @@ class _Line:
 
     __slots__ = ("account", "unanswered_bytes", "unanswered_notes")
 
-    def __init__(self) -> None:
-        self.account = Connection("stranger", Leg(), Leg())
+    def __init__(self, framing: Framing) -> None:
+        up, down = Leg(framing_bytes=framing.up_handshake), Leg(framing_bytes=framing.down_handshake)
+        self.account = Connection("stranger", up, down)
         self.unanswered_bytes = self.unanswered_notes = 0
 
 
 class WireBook:
     """The accounts of a channel server's connections, by the transport's name of the peer.
 
-    `earlier`: accounts of a run that is resumed, as they stood at its checkpoint.
+    `earlier`: accounts of a run that is resumed, as they stood at its checkpoint. `framing`: of all connections.
     """
 
-    def __init__(self, earlier: Sequence[Connection] = ()) -> None:
+    def __init__(self, earlier: Sequence[Connection] = (), framing: Framing = NULL) -> None:
         self._earlier = earlier
+        self._framing = framing
         self._lines: dict[bytes, _Line] = {}
 
     @property
@@ -76,15 +114,16 @@ class WireBook:
         """A frame from a peer; its first one opens the account."""
         line = self._lines.get(peer)
         if line is None:
-            line = self._lines[peer] = _Line()
-        line.account.up.book(frame_bytes, notes, note_bytes)
+            line = self._lines[peer] = _Line(self._framing)
+        line.account.up.book(frame_bytes, notes, note_bytes, self._framing.of(frame_bytes))
         line.unanswered_bytes = line.unanswered_notes = 0
 
     def down(self, peer: bytes, frame_bytes: int, notes: int, note_bytes: int) -> None:
         """A frame handed to the transport for a peer."""
         line = self._lines[peer]
-        line.account.down.book(frame_bytes, notes, note_bytes)
-        line.unanswered_bytes += frame_bytes + (2 if frame_bytes <= 255 else 9)
+        framing_bytes = self._framing.of(frame_bytes)
+        line.account.down.book(frame_bytes, notes, note_bytes, framing_bytes)
+        line.unanswered_bytes += frame_bytes + framing_bytes
         line.unanswered_notes += notes
 
     def name(self, peer: bytes, name: str) -> None:

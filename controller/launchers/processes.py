@@ -19,6 +19,7 @@ import zmq
 from channel_server.core import Past
 from controller.launchers.building import build_world, node_names, policy_builder
 from controller.launchers.supervisor import Supervisor
+from protocol.keys import ClientKeys, ServerKeys
 from protocol.plan import RunPlan
 from protocol.telemetry import CONTINUE, INTERRUPT, PAUSE, Ended, Event, Listening, Progress, Sink, Telemetry
 
@@ -175,24 +176,24 @@ def run_processes(
                 return _broken_off(sink, slot, "interrupted, and the channel server did not stop in time")
 
 
-def channel_process(plan: bytes, owner: str, past: Past | None) -> None:
+def channel_process(plan: bytes, owner: str, past: Past | None, keys: ServerKeys | None = None) -> None:
     """The channel server's process."""
     _name_process(CHANNEL_SERVER)
     from channel_server.edge import serve
 
     run_plan = msgspec.msgpack.decode(plan, type=RunPlan)
     world = build_world(run_plan)
-    serve(run_plan, world, endpoint="tcp://127.0.0.1:*", owner=owner, abandoned=_orphaned(), past=past)
+    serve(run_plan, world, endpoint="tcp://127.0.0.1:*", owner=owner, abandoned=_orphaned(), past=past, keys=keys)
 
 
-def node_process(endpoint: str, run_id: str, name: str) -> None:
+def node_process(endpoint: str, run_id: str, name: str, keys: ClientKeys | None = None) -> None:
     """A node's process."""
     _name_process(name)
     # Batch work to the scheduler: a node that wakes does not push another off the processor in mid-inference.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     from agent_node.edge import run_node
 
-    sys.exit(run_node(endpoint, run_id, name, policy_builder(name), abandoned=_orphaned()))
+    sys.exit(run_node(endpoint, run_id, name, policy_builder(name), abandoned=_orphaned(), keys=keys))
 
 
 def _name_process(name: str) -> None:

@@ -4,9 +4,10 @@ from types import TracebackType
 from typing import Self
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from protocol.codec import MAX_FRAME_BYTES
+from protocol.keys import ClientKeys
+from protocol.transports.curve import ENCRYPTION_BYTES, Standing, lock_client
 
 
 class ChannelGone(ConnectionError):
@@ -14,16 +15,21 @@ class ChannelGone(ConnectionError):
 
 
 class Dealer:
-    """A connection that is noticed when it breaks. Never reconnects: a node that lost its server starts anew."""
+    """A connection that is noticed when it breaks. Never reconnects: a node that lost its server starts anew.
 
-    def __init__(self, endpoint: str, *, patience_s: float = 0.25) -> None:
+    `keys`: what it is locked with; None on a machine's own loopback.
+    """
+
+    def __init__(self, endpoint: str, *, keys: ClientKeys | None = None, patience_s: float = 0.25) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 2000)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES + (0 if keys is None else ENCRYPTION_BYTES))
         self._socket.setsockopt(zmq.RCVTIMEO, int(1000 * patience_s))
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        if keys is not None:
+            lock_client(self._socket, keys)
+        self._standing = Standing(self._socket, keys, "the channel server")
         self._socket.connect(endpoint)
         self.send = self._socket.send
 
@@ -32,9 +38,9 @@ class Dealer:
         try:
             return self._socket.recv()
         except zmq.Again:
-            if self._monitor.poll(0):
-                recv_monitor_message(self._monitor)
-                raise ChannelGone("the channel server is gone") from None
+            if reason := self._standing.broken():
+                self._socket.setsockopt(zmq.LINGER, 0)  # nobody is there to take what was not sent
+                raise ChannelGone(reason) from None
             return None
 
     def __enter__(self) -> Self:
@@ -43,7 +49,6 @@ class Dealer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.disable_monitor()
-        self._monitor.close()
+        self._standing.close()
         self._socket.close()
         self._context.term()

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from select import select
 from types import TracebackType
 from typing import Self
@@ -10,22 +11,50 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from protocol.codec import MAX_FRAME_BYTES
+from protocol.keys import ServerKeys
+from protocol.transports.curve import ENCRYPTION_BYTES, Doorman, allow_list, lock_server
+from protocol.wire_book import CURVE, NULL
+
+NOT_ON_THE_LIST = "connection with a key that is not on the list"
+WITHOUT_A_KEY = "connection without a key"
+FOR_ANOTHER_SERVER = "connection with the key of another server"
+WITH_A_KEY = "connection with a key, where none is used"
+
+_WATCHED = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
 Received = tuple[bytes, bytes | list[int]]
 
 
 class Router:
-    """Frames from and to peers. A broken connection is told apart by the file descriptor its first frame came from."""
+    """Frames from and to peers. A broken connection is told apart by the file descriptor its first frame came from.
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, *, patience_s: float = 0.05) -> None:
+    `keys`: what it is locked with, and who may come in; the context has no other allow-list. Without, anybody may.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        *,
+        keys: ServerKeys | None = None,
+        patience_s: float = 0.05,
+    ) -> None:
+        self.framing = NULL if keys is None else CURVE
         self.socket = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 500)
         self.socket.setsockopt(zmq.SNDHWM, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, int(1000 * patience_s))
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES + (0 if keys is None else ENCRYPTION_BYTES))
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
-        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self.monitor = self.socket.get_monitor_socket(_WATCHED)
+        self._stack = ExitStack()
+        self._doorman: Doorman | None = None
+        if keys is not None:
+            self._doorman = self._stack.enter_context(allow_list(context, keys))
+            lock_server(self.socket, keys)
+        self._failed: deque[str] = deque()  # handshakes that failed, and why
+        self._turned_away = 0
         self.socket.bind(endpoint)
         self.endpoint: str = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._descriptor = int(self.socket.getsockopt(zmq.FD))
@@ -78,9 +107,20 @@ class Router:
                 raise
 
     def unheard(self) -> int:
-        """Connections that closed without a frame that could be read: no ZeroMQ, or a frame larger than any may be."""
+        """Connections that closed without a frame that could be read: no ZeroMQ, or a frame larger than any may be.
+
+        Those that `turned_away` has told are not among them.
+        """
         self._read_monitor()
-        return self.silent + len(self._closed)
+        return max(0, self.silent + len(self._closed) - self._turned_away)
+
+    def turned_away(self) -> list[tuple[str, str]]:
+        """Connections refused since the last call: why, and of a key that is not on the list its first characters."""
+        self._read_monitor()
+        away = [(NOT_ON_THE_LIST, key) for key in (self._doorman.refused() if self._doorman else [])]
+        away += [(self._failed.popleft(), "") for _ in range(len(self._failed))]
+        self._turned_away += len(away)
+        return away
 
     def broken(self) -> list[bytes]:
         """Peers whose connections broke since the last call."""
@@ -97,6 +137,7 @@ class Router:
         self.socket.disable_monitor()
         self.monitor.close()
         self.socket.close()
+        self._stack.close()
 
     def _meet(self, peer: bytes, frame: zmq.Frame) -> bool:
         """Remember which descriptor this peer's frames come from, before it may be used by another.
@@ -127,11 +168,20 @@ class Router:
             if event["event"] == zmq.EVENT_ACCEPTED:
                 self.silent += descriptor in self._closed
                 self._closed.discard(descriptor)
+            elif event["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+                self._note_failure(event["value"])
             elif (peer := self._peer_of.pop(descriptor, None)) is not None:
                 self._known.discard(peer)
                 self._part_with(peer)
             else:
                 self._closed.add(descriptor)
+
+    def _note_failure(self, error: int) -> None:
+        """Why a handshake failed; what is no failure of keys is left to `unheard`."""
+        if error == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+            self._failed.append(WITHOUT_A_KEY if self._doorman else WITH_A_KEY)
+        elif error == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC and self._doorman:
+            self._failed.append(FOR_ANOTHER_SERVER)
 
     def _part_with(self, peer: bytes) -> None:
         self._broken.append(peer)

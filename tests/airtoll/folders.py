@@ -11,7 +11,7 @@ from protocol.fingerprint import fingerprint
 from protocol.kinds import Kind, LinkClass
 from protocol.telemetry import Chunk, Ended, Event, Window
 from protocol.trace import WORLD_NODE, TraceField, TraceWriter
-from protocol.wire_book import Connection, Leg
+from protocol.wire_book import NULL, Connection, Leg
 
 CELL: dict[str, Any] = {
     "world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2},
@@ -64,9 +64,9 @@ def window(phase: str, first: int, last: int, total: float, count: float) -> Win
 
 def connection() -> Connection:
     """200 bytes up, of which 40 in notes; a handshake down."""
-    up = Leg()
-    up.book(200, 4, 40)
-    return Connection("pair-0", up, Leg(), 7)
+    up, down = Leg(framing_bytes=NULL.up_handshake), Leg(framing_bytes=NULL.down_handshake)
+    up.book(200, 4, 40, NULL.of(200))
+    return Connection("pair-0", up, down, 7)
 
 
 def make(at: Path, telemetry: Iterable[Any], **changes: Any) -> RunFolder:

@@ -16,7 +16,7 @@ from controller.configuration import load
 from controller.layers import parse_yaml
 from protocol.air_book import AirRow
 from protocol.fingerprint import fingerprint
-from protocol.wire_book import HANDSHAKE_BYTES, Leg
+from protocol.wire_book import NULL
 from tests.docs.pages import block, page, table
 from tests.recording import Recording
 from tests.system.counting_relay import CountingRelay
@@ -67,9 +67,7 @@ class _Row(NamedTuple):
 
 def _framing(frame_bytes: int) -> int:
     """ZMTP's bytes before one frame."""
-    leg = Leg(framing_bytes=0)
-    leg.book(frame_bytes, 0, 0)
-    return leg.framing_bytes
+    return NULL.of(frame_bytes)
 
 
 def _printed(direction: str) -> list[_Row]:
@@ -140,7 +138,7 @@ def test_the_handshake_byte_by_byte(captured: tuple[Recording, CountingRelay]) -
     shown = [_bytes(hexes) for _, hexes, _ in rows]
     assert [len(part) for part in shown] == [int(count) for count, *_ in rows]
     [counted] = captured[1].of("pair-0")
-    assert counted.head[:HANDSHAKE_BYTES] == b"".join(shown)
+    assert counted.head[: NULL.up_handshake] == b"".join(shown)
     assert captured[0].ended is not None
     [account] = [account for account in captured[0].ended.wire if account.peer == "pair-0"]
     assert (counted.up, counted.down) == (account.up.socket_bytes, account.down.socket_bytes)

@@ -9,14 +9,17 @@ from controller.launchers.processes import Route, RunProcesses
 from protocol.plan import RunPlan
 from protocol.telemetry import Progress, Telemetry
 from tests.recording import Recording
+from tests.system.locked import LockedProcesses
 
 Meanwhile = Callable[[RunProcesses, Telemetry], None]
 
 
-def play(plan: RunPlan, meanwhile: Meanwhile, *, route: Route = lambda endpoint: endpoint) -> Recording:
-    """A run in processes; `meanwhile` is told each telemetry and may do harm."""
+def play(
+    plan: RunPlan, meanwhile: Meanwhile, *, route: Route = lambda endpoint: endpoint, keys: Path | None = None
+) -> Recording:
+    """A run in processes; `meanwhile` is told each telemetry and may do harm. `keys`: the folder it is locked with."""
     recording = Recording()
-    with RunProcesses(plan, route=route) as processes:
+    with RunProcesses(plan, route=route) if keys is None else LockedProcesses(plan, keys, route=route) as processes:
         while recording.ended is None:
             telemetry = processes.receive()
             if telemetry is not None:

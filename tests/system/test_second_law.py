@@ -1,6 +1,7 @@
 """Second law: the wire book is what TCP carried, and its notes are the air book's."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from protocol.air_book import toll_by_kind
 from protocol.wire_book import totals
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS, fits
-from tests.recording import Recording, in_process
+from tests.recording import Recording, assert_same_trace, in_process
 from tests.system.counting_relay import CountingRelay
 from tests.system.processes import nothing, play
 
@@ -40,6 +41,22 @@ def test_both_books_close(scheme: str, model: str) -> None:
     sums = totals(recording.ended.wire)
     assert sums.socket_bytes == sum(c.up + c.down for c in relay.connections)
     assert toll_by_kind(recording.air) == toll_by_kind(in_process(plan).air)
+
+
+@pytest.mark.parametrize("scheme", schemes())
+def test_both_books_close_when_all_is_locked(scheme: str, tmp_path: Path) -> None:
+    """What is sealed does not tell whose it is, so accounts and connections are matched by their sizes."""
+    plan = home_plan(scheme, schemes()[scheme].card.worlds[0], slots=40)
+    with CountingRelay() as relay:
+        recording = play(plan, nothing, route=relay.endpoint, keys=tmp_path / "keys")
+    assert recording.ended is not None
+    assert (recording.ended.state, recording.ended.dropped) == ("done", {})
+    names = node_names(plan, build_world(plan))
+    assert not any(relay.of(name) for name in names), "a name went over the wire in the clear"
+    booked = sorted((account.up.socket_bytes, account.down.socket_bytes) for account in recording.ended.wire)
+    assert booked == sorted((counted.up, counted.down) for counted in relay.connections)
+    _check_notes(recording, names)
+    assert_same_trace(recording, in_process(plan))
 
 
 def _check_notes(recording: Recording, names: list[str]) -> None:

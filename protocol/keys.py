@@ -1,0 +1,230 @@
+"""CURVE keys: the values that sockets are locked with, and the folder in which they lie.
+
+    DIR/server.key_secret   what proves the server; stays on its machine, mode 0600
+    DIR/server.key          its public half: what a node must know
+    DIR/node.key_secret     what proves a node, mode 0600
+    DIR/node.key            its public half: what a server must allow
+    DIR/allowed/NAME.key    the keys of the nodes that may come in
+
+Files are certificates as zmq.auth writes and reads them. It is not imported: it would load asyncio into every node.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import zmq
+
+SERVER, NODE = "server", "node"
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_Z85 = r"""["']?([0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40})["']?"""
+
+
+class KeysError(ValueError):
+    """Keys that cannot be used. Says which, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class ServerKeys:
+    """What a server's socket is locked with. Keys are Z85, 40 characters; `allowed` holds the public ones of nodes."""
+
+    secret: bytes = field(repr=False)
+    public: bytes
+    allowed: frozenset[bytes]
+
+
+@dataclass(frozen=True)
+class ClientKeys:
+    """What a node's socket is locked with: its own keys, and the public one of its `server`. Z85, 40 characters."""
+
+    secret: bytes = field(repr=False)
+    public: bytes
+    server: bytes
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A folder of keys. Each method reads or writes its files anew; all raise KeysError."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> "Keys":
+        """Make what the folder lacks; what is there stays. Any number of processes may do so at once.
+
+        In a folder that has `server.key` without its secret (a node's, on another machine) only the node's are made.
+        Who may come in is written once: a key that was revoked stays so.
+        """
+        if not zmq.has("curve"):
+            raise KeysError("this pyzmq was built without CURVE: install one of its wheels (pip install pyzmq)")
+        keys = cls(folder)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            keys._make_pair(SERVER)
+            keys._make_pair(NODE)
+            keys._make_allowed()
+        except OSError as error:
+            raise KeysError(f"no keys can be made in {folder}: {error.strerror}; name a folder to write in") from error
+        return keys
+
+    @classmethod
+    def read(cls, folder: Path) -> "Keys":
+        """The keys of a folder that must be there and have some."""
+        keys = cls(folder)
+        if not keys._exists(f"{SERVER}.key"):
+            raise KeysError(f"{folder} has no {SERVER}.key: make keys (airtoll keys make {folder}), or copy it there")
+        return keys
+
+    def server(self) -> ServerKeys:
+        """What this folder's server is locked with."""
+        if not self._exists(f"{SERVER}.key_secret"):
+            raise KeysError(
+                f"{self.folder} has no {SERVER}.key_secret: start the server where it lies, "
+                f"or make keys in a new folder (airtoll keys make)"
+            )
+        secret, public = self._secret(SERVER)
+        return ServerKeys(secret, public, frozenset(self.allowed().values()))
+
+    def client(self) -> ClientKeys:
+        """What this folder's node is locked with."""
+        if not self._exists(f"{NODE}.key_secret"):
+            raise KeysError(f"{self.folder} has no {NODE}.key_secret: make keys (airtoll keys make {self.folder})")
+        secret, public = self._secret(NODE)
+        return ClientKeys(secret, public, self.public(SERVER))
+
+    def public(self, name: str) -> bytes:
+        """The public key of `server` or `node`."""
+        return _public_key(self.folder / f"{name}.key")
+
+    def allowed(self) -> Mapping[str, bytes]:
+        """The public keys that may come in, by name."""
+        return {path.stem: _public_key(path) for path in sorted((self.folder / "allowed").glob("*.key"))}
+
+    def allow(self, file: Path, name: str) -> None:
+        """Let the node come in whose public key is in `file`, under this name."""
+        key, path = _public_key(file), self._allowed_path(name)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            _put(path, _certificate(key))
+        except OSError as error:
+            raise KeysError(f"{path} cannot be written: {error.strerror}") from error
+        if _public_key(path) != key:
+            raise KeysError(f"{path} holds another key: allow this one by another name, or revoke that one first")
+
+    def revoke(self, name: str) -> None:
+        """Let the node of this name in no more."""
+        try:
+            self._allowed_path(name).unlink()
+        except FileNotFoundError:
+            known = ", ".join(self.allowed()) or "none"
+            raise KeysError(f"{self.folder} allows no key named {name!r}; allowed: {known}") from None
+        except OSError as error:
+            raise KeysError(f"{self._allowed_path(name)} cannot be removed: {error.strerror}") from error
+
+    def _exists(self, name: str) -> bool:
+        try:
+            return (self.folder / name).exists()
+        except OSError as error:
+            raise _unreadable(self.folder / name, error) from error
+
+    def _secret(self, name: str) -> tuple[bytes, bytes]:
+        """The secret key and its public one, which must be that of the public file."""
+        path = self.folder / f"{name}.key_secret"
+        secret, public = _secret_key(path)
+        if self.public(name) != public:
+            raise KeysError(f"{self.folder}/{name}.key is not the public key of {path}: delete it and make it again")
+        return secret, public
+
+    def _make_pair(self, name: str) -> None:
+        """The secret file comes first and has both halves, so that whoever is second finds what is missing."""
+        public, secret = self.folder / f"{name}.key", self.folder / f"{name}.key_secret"
+        if public.exists():
+            return
+        if not secret.exists():
+            _put(secret, _certificate(*zmq.curve_keypair()), mode=0o600)
+        _put(public, _certificate(_secret_key(secret)[1]))
+
+    def _make_allowed(self) -> None:
+        """The list of a new server has its own folder's node. It comes into being whole, by a rename."""
+        allowed = self.folder / "allowed"
+        if allowed.exists() or not self._exists(f"{SERVER}.key_secret"):
+            return
+        with TemporaryDirectory(dir=self.folder, prefix=".making-") as aside:
+            new = Path(aside, "allowed")
+            new.mkdir()
+            _put(new / f"{NODE}.key", _certificate(self.public(NODE)))
+            try:
+                new.rename(allowed)
+            except OSError:
+                if not allowed.is_dir():  # another process was not first
+                    raise
+
+    def _allowed_path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise KeysError(f"{name!r} is no name for a key: take letters, digits, '-', '_' and '.'")
+        return self.folder / "allowed" / f"{name}.key"
+
+
+def _certificate(public: bytes, secret: bytes | None = None) -> str:
+    """A key file's text; of a secret one, both halves."""
+    lines = ["# airtoll: a CURVE certificate", "metadata", "curve", f'    public-key = "{public.decode()}"']
+    if secret is not None:
+        lines[0] = "# airtoll: a SECRET CURVE certificate: leave it where it is, mode 0600"
+        lines.append(f'    secret-key = "{secret.decode()}"')
+    return "\n".join(lines) + "\n"
+
+
+def _put(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """A new file, whole or not at all; one that is there stays as it is."""
+    with TemporaryDirectory(dir=path.parent, prefix=".making-") as aside:
+        made = Path(aside, path.name)
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(made, path)
+
+
+def _public_key(path: Path) -> bytes:
+    return _key(path, _text(path), "public")
+
+
+def _secret_key(path: Path) -> tuple[bytes, bytes]:
+    """The secret key and the public one; only of a file that nobody else can read."""
+    text = _text(path)
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise KeysError(f"{path} can be read by others (mode {mode:04o}): chmod 600 {path}")
+    secret, public = _key(path, text, "secret"), _key(path, text, "public")
+    if zmq.curve_public(secret) != public:
+        raise _damaged(path, "its two keys do not belong together")
+    return secret, public
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes()[:10_000].decode("utf-8", "replace")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _key(path: Path, text: str, half: str) -> bytes:
+    """The key of a certificate; lines that begin with # are comments."""
+    found = re.search(rf"^\s*{half}-key\s*=\s*{_Z85}\s*$", text, re.MULTILINE)
+    if found is None:
+        raise _damaged(path, f"it has no line {half}-key with 40 characters of Z85")
+    return found[1].encode()
+
+
+def _damaged(path: Path, why: str) -> KeysError:
+    return KeysError(f"{path} is damaged: {why}; put back a good copy, or delete this pair and make it again")
+
+
+def _unreadable(path: Path, error: OSError) -> KeysError:
+    cure = "copy it there" if isinstance(error, FileNotFoundError) else "let the user who runs this read it"
+    return KeysError(f"{path} cannot be read ({error.strerror}): {cure}")
