@@ -1,0 +1,41 @@
+"""The two laws in containers: one trace, and the wire book that a packet capture confirms to the byte."""
+
+import json
+from contextlib import ExitStack
+from typing import Any
+
+import msgspec
+
+from airtoll.client import Controller
+from protocol.wire_book import Connection
+from tests.containers.capture import End
+from tests.containers.engine import Captured, Stack
+from tests.containers.runs import LEARNING, finished, in_one_process
+
+
+def test_a_run_that_learns_has_the_trace_of_one_process_and_the_bytes_of_the_capture(town: Stack) -> None:
+    client, channels = town.client(), town.containers("channel")
+    addresses = {town.address(channel) for channel in channels}
+    with ExitStack() as stack:
+        captures = [stack.enter_context(Captured(channel)) for channel in channels]
+        run = finished(client, LEARNING)
+        captured = [found for capture in captures for found in capture.connections() if found[1][0] in addresses]
+    assert run["slot"] == 2000
+    _check_capture(_wire_book(client, run), captured)
+    twin = in_one_process(client, LEARNING)
+    assert run["trace_digest"] == twin["trace_digest"]
+    assert run["metrics"] == twin["metrics"]
+
+
+def _wire_book(client: Controller, run: dict[str, Any]) -> list[Connection]:
+    return msgspec.json.decode(client.file(run["id"], "wire_book.json"), type=list[Connection])
+
+
+def _check_capture(accounts: list[Connection], captured: list[tuple[End, End, int, int]]) -> None:
+    """A connection per pair and one of the trainer; each carried, in both directions, what its account says."""
+    assert len(accounts) == 11
+    assert not any(account.undelivered_bytes for account in accounts)
+    booked = sorted((account.up.socket_bytes, account.down.socket_bytes) for account in accounts)
+    assert booked == sorted((up, down) for _, _, up, down in captured)
+    assert len({client for (client, _), *_ in captured}) == 11  # a container each
+    print(json.dumps({"bytes": sum(up + down for up, down in booked), "connections": len(booked)}))
