@@ -54,16 +54,28 @@ def serve(
     on_loss: Annotated[
         OnLoss, typer.Option(help="Of a run's keeper: the run fails, or goes on from its newest checkpoint.")
     ] = OnLoss.FAIL,
+    pool: Annotated[
+        str, typer.Option(metavar="tcp://HOST:PORT", envvar="AIRTOLL_POOL", help="Where workers report; none without.")
+    ] = "",
+    keeper_ports: Annotated[
+        str, typer.Option(metavar="FIRST-LAST", envvar="AIRTOLL_KEEPER_PORTS", help="Where leased workers come to.")
+    ] = "*",
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
-    index."""
+    index. With a pool, runs may be carried out by workers that `airtoll agent` and `airtoll channel` start."""
     try:
         from controller.api import server
     except ModuleNotFoundError as error:
         typer.echo(f"{error}; pip install 'airtoll[serve]'", err=True)
         raise typer.Exit(_USAGE) from error
     server.serve(
-        host=host, port=port, at_once=at_once, data=data, resume_lost=on_loss is OnLoss.RESUME, ready=_listening
+        host=host,
+        port=port,
+        at_once=at_once,
+        data=data,
+        resume_lost=on_loss is OnLoss.RESUME,
+        ready=_listening,
+        pool=(pool, keeper_ports) if pool else None,
     )
 
 

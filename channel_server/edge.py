@@ -37,10 +37,12 @@ def serve(
     owner: str,
     abandoned: Callable[[], bool],
     past: Past | None = None,
+    address: str = "",
 ) -> None:
     """Play one run for the nodes that come to `endpoint`, and tell `owner` how it goes, to the end.
 
-    `abandoned`: True once the owner is gone; then all nodes are sent home.
+    `abandoned`: True once the owner is gone; then all nodes are sent home. `address`: the host by which others reach
+    this one, if it is not the endpoint's.
     """
     context = zmq.Context()
     line = context.socket(zmq.PAIR)
@@ -48,7 +50,8 @@ def serve(
     line.setsockopt(zmq.LINGER, 5000)
     line.connect(owner)
     with Router(context, endpoint) as router:
-        Edge(plan, world, router, line, abandoned, past).run()
+        told = f"tcp://{address}:{router.endpoint.rpartition(':')[2]}" if address else router.endpoint
+        Edge(plan, world, router, line, abandoned, past).run(told)
     line.close()
     context.term()
 
@@ -82,9 +85,9 @@ class Edge:
         self._awaiting: tuple[str, int, int] = ("", 0, 0)
         self._since = self._told_at = self._looked_at = time.monotonic()
 
-    def run(self) -> None:
-        """Until the run has ended."""
-        self._tell(Listening(self._router.endpoint))
+    def run(self, endpoint: str) -> None:
+        """Until the run has ended. `endpoint`: where nodes shall come to."""
+        self._tell(Listening(endpoint))
         while self._core.stage != "ended":
             try:
                 if self._metronome is None:

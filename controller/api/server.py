@@ -16,13 +16,24 @@ from controller.api.app import create_app
 from controller.api.locks import check_lock
 from controller.faults import ConfigError
 from controller.service.owner import Owner
+from controller.service.pool_line import PoolLine
 from controller.service.store import Store
 
 _GRACE_S = 3
 
 
-def serve(*, host: str, port: int, at_once: int, data: Path, resume_lost: bool, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `ready` is told the URL. Runs that are at work go on without the service.
+def serve(
+    *,
+    host: str,
+    port: int,
+    at_once: int,
+    data: Path,
+    resume_lost: bool,
+    ready: Callable[[str], None],
+    pool: tuple[str, str] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is told the URL. Runs that are at work go on without the service. `pool`:
+    where workers report, and the ports of keepers' lines, if workers may come at all.
 
     From the environment: AIRTOLL_TOKEN, who may come in; AIRTOLL_DB, the store's URL, by default SQLite in `data`.
     ConfigError for an address that cannot be listened on, or may not be without a token.
@@ -33,7 +44,8 @@ def serve(*, host: str, port: int, at_once: int, data: Path, resume_lost: bool, 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
     with closing(_listen(host, port)) as listening, closing(Store(url)) as store:
-        app = create_app(Owner(data, store, at_once=at_once, resume_lost=resume_lost), token)
+        line = PoolLine(*pool) if pool is not None else None
+        app = create_app(Owner(data, store, at_once=at_once, resume_lost=resume_lost, pool=line), token)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on"
         )

@@ -17,16 +17,27 @@ Received = tuple[bytes, bytes | list[int]]
 class Router:
     """Frames from and to peers. A broken connection is told apart by the file descriptor its first frame came from."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, *, patience_s: float = 0.05) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        *,
+        patience_s: float = 0.05,
+        most_bytes: int = MAX_FRAME_BYTES,
+    ) -> None:
         self.socket = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 500)
         self.socket.setsockopt(zmq.SNDHWM, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, int(1000 * patience_s))
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes)
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
-        self.socket.bind(endpoint)
+        try:
+            self.socket.bind(endpoint)
+        except zmq.ZMQError:
+            self.__exit__(None, None, None)
+            raise
         self.endpoint: str = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._descriptor = int(self.socket.getsockopt(zmq.FD))
         self.silent = 0
