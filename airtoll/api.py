@@ -25,11 +25,12 @@ def run(
     from controller import layers
     from controller.configuration import load
     from controller.run_folder import RunFolder
-    from controller.runs import carry_out, carry_out_beside, unwatched
+    from controller.runs import carry_out, carry_out_beside, check_placement, unwatched
 
     source = Path(config) if isinstance(config, str | Path) else config
     over = layers.from_mapping(overrides, Path.cwd())
     resolved = load(source, environment=os.environ, overrides=[over])
+    check_placement(resolved)
     at = None if folder is None else Path(folder)
     made = RunFolder.create(resolved, at=at)
     summary = carry_out(resolved, made, unwatched)

@@ -29,12 +29,13 @@ from airtoll.remote import AsFormat, Format, register, resume_run
 from airtoll.study import StudyFolder
 from airtoll.study_progress import watching as watching_cells
 from airtoll.toll import By, toll_by
+from airtoll.workers import offer_workers
 from controller import catalogue, layers
 from controller.checkpoints import Checkpoint
 from controller.configuration import RunConfig, load
 from controller.faults import ConfigError
 from controller.run_folder import NotARunError, RunFolder
-from controller.runs import carry_out, carry_out_beside, checkpoint_to_resume
+from controller.runs import carry_out, carry_out_beside, check_placement, checkpoint_to_resume
 from controller.schedule import played
 from protocol.air_book import Toll
 from protocol.plan import PastEvent
@@ -96,6 +97,7 @@ def run(
     given += [] if checkpoint_every is None else [f"checkpoint_every={checkpoint_every}"]
     overrides = [layers.from_assignment(text) for text in given]
     config = load(file, environment=os.environ, overrides=overrides)
+    check_placement(config)
     folder = RunFolder.create(config, at=out, command=sys.argv)
     _finish(config, folder, _watched(config, folder), as_format)
 
@@ -118,6 +120,7 @@ def resume(
         return
     with _damage_told():
         past = RunFolder.take_up(folder)
+        check_placement(past.config)
         checkpoint = checkpoint_to_resume(past, at=slot, told=partial(typer.echo, err=True))
     typer.echo(f"resuming at slot {checkpoint.slot}", err=True)
     _finish(past.config, past, _watched(past.config, past, checkpoint=checkpoint), as_format)
@@ -274,6 +277,7 @@ def schemes(
 
 
 register(app)
+offer_workers(app)
 
 
 def _watched(

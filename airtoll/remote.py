@@ -58,9 +58,15 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", envvar="AIRTOLL_TOKEN_FILE", help="The token; made if missing, and told once."),
     ] = None,
+    pool: Annotated[
+        str, typer.Option(metavar="tcp://HOST:PORT", envvar="AIRTOLL_POOL", help="Where workers report; none without.")
+    ] = "",
+    keeper_ports: Annotated[
+        str, typer.Option(metavar="FIRST-LAST", envvar="AIRTOLL_KEEPER_PORTS", help="Where leased workers come to.")
+    ] = "*",
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
-    index."""
+    index. With a pool, runs may be carried out by workers that `airtoll agent` and `airtoll channel` start."""
     try:
         from controller.api import server
     except ModuleNotFoundError as error:
@@ -75,6 +81,7 @@ def serve(
         token_file=token_file,
         token_made=lambda token: typer.echo(f"made the token {token}; it is kept in {token_file}", err=True),
         ready=_listening,
+        pool=(pool, keeper_ports) if pool else None,
     )
 
 

@@ -7,13 +7,14 @@ what `is_harmless` does not know to be out of turn.
 import random
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from multiprocessing.context import ForkServerProcess
 
 import zmq
 
 from agent_node.session import Session
 from benchmarks.mutation import RECORDED_SLOTS, Parts, mutated
 from controller.launchers.building import policy_builder
+from controller.launchers.local import LocalMachine
+from controller.launchers.machine import Process
 from controller.launchers.processes import RunProcesses
 from protocol.codec import BadFrame, decode_for_node, decode_for_server, encode
 from protocol.messages import Bye, Message, Reply, Turn
@@ -30,11 +31,11 @@ class Babbled(RunProcesses):
         super().__init__(plan)
         self._frames, self._seeds, self._share = frames, seeds, share
 
-    def start_node(self, name: str) -> ForkServerProcess:
+    def start_node(self, name: str) -> Process:
         if name not in self._seeds:
             return super().start_node(name)
         arguments = (self.endpoint, self.plan.run_id, name, self._frames, self._seeds[name], self._share)
-        self.nodes[name] = self._start(babbling_process, arguments)
+        self.nodes[name] = LocalMachine().start(babbling_process, *arguments)
         return self.nodes[name]
 
 

@@ -2,10 +2,11 @@
 
 import sys
 import time
-from multiprocessing.context import ForkServerProcess
 
 from agent_node.edge import run_node
 from controller.launchers.building import policy_builder
+from controller.launchers.local import LocalMachine
+from controller.launchers.machine import Process
 from controller.launchers.processes import RunProcesses
 from protocol.messages import Welcome
 from protocol.plan import RunPlan
@@ -34,10 +35,10 @@ class WithSlowNode(RunProcesses):
         super().__init__(plan)
         self._slow, self._seconds = name, seconds
 
-    def start_node(self, name: str) -> ForkServerProcess:
+    def start_node(self, name: str) -> Process:
         if name != self._slow:
             return super().start_node(name)
-        self.nodes[name] = self._start(slow_process, (self.endpoint, self.plan.run_id, name, self._seconds))
+        self.nodes[name] = LocalMachine().start(slow_process, self.endpoint, self.plan.run_id, name, self._seconds)
         return self.nodes[name]
 
 

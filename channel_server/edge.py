@@ -41,11 +41,13 @@ def serve(
     past: Past | None = None,
     keys: ServerKeys | None = None,
     owner_keys: ClientKeys | None = None,
+    address: str = "",
 ) -> None:
     """Play one run for the nodes that come to `endpoint`, and tell `owner` how it goes, to the end.
 
     `abandoned`: True once the owner is gone; then all nodes are sent home. `keys`: what `endpoint` is locked with, and
     which nodes may come. `owner_keys`: what the line to the owner is locked with. None on this machine's own loopback.
+    `address`: the host by which others reach this one, if it is not the endpoint's.
     """
     context = zmq.Context()
     line = context.socket(zmq.PAIR)
@@ -55,7 +57,8 @@ def serve(
         lock_client(line, owner_keys)
     line.connect(owner)
     with Router(context, endpoint, keys=keys) as router:
-        Edge(plan, world, router, line, abandoned, past).run()
+        told = f"tcp://{address}:{router.endpoint.rpartition(':')[2]}" if address else router.endpoint
+        Edge(plan, world, router, line, abandoned, past).run(told)
     line.close()
     context.term()
 
@@ -89,9 +92,9 @@ class Edge:
         self._awaiting: tuple[str, int, int] = ("", 0, 0)
         self._since = self._told_at = self._looked_at = time.monotonic()
 
-    def run(self) -> None:
-        """Until the run has ended."""
-        self._tell(Listening(self._router.endpoint))
+    def run(self, endpoint: str) -> None:
+        """Until the run has ended. `endpoint`: where nodes shall come to."""
+        self._tell(Listening(endpoint))
         while self._core.stage != "ended":
             try:
                 if self._metronome is None:

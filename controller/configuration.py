@@ -23,8 +23,9 @@ from controller.layers import Layer
 from controller.signalling import Signalling
 from protocol.choreography import PHASES
 from protocol.plan import ClockPlan, Fallback, LossPlan, OnLoss, PastEvent, PhasePlan, RecordPlan, RunPlan
+from protocol.pool import Role
 
-Placement = Literal["processes", "in-process"]
+Placement = Literal["processes", "in-process", "pool"]
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 _MOST_SLOTS = 10**9
 
@@ -145,6 +146,17 @@ class RunConfig(BaseModel):
     def agents(self) -> int:
         """How many nodes act."""
         return len(self._world().agents)
+
+    @property
+    def places(self) -> dict[Role, int]:
+        """The places of a pool's workers that the run takes, by role."""
+        return {"agent": self.agents, "channel": 1}
+
+    @property
+    def agents_learn(self) -> bool:
+        """Whether the agents learn by themselves, and need torch."""
+        scheme = scheme_named(self.scheme.name)
+        return scheme.learns and not scheme.choreography(params_of(scheme, self.scheme)).has_trainer
 
     def plan(self, run_id: str, *, replay: tuple[PastEvent, ...] | None = None) -> RunPlan:
         """What the channel server is told. `replay`: the losses and rejoins of the run that is replayed."""

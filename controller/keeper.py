@@ -1,7 +1,8 @@
 """A run's keeper: a process of its own that carries out the run of a folder, and says there how far it is.
 
-python -m controller.keeper DIR
+python -m controller.keeper DIR [HOST:FIRST-LAST]
 
+The second argument says where workers of the pool come to, see `controller.launchers.leased.Ports`.
 It depends on nobody's life. SIGINT stops the run, SIGUSR1 pauses it, SIGUSR2 lets it go on. Beside the run's own files:
 
 keeper.lock   locked while the keeper lives: a run never has two, and the lock tells who it is
@@ -17,10 +18,14 @@ import fcntl  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from contextlib import contextmanager  # noqa: E402
 from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import BinaryIO  # noqa: E402
 
+from controller.configuration import RunConfig  # noqa: E402
+from controller.launchers.leased import LeasedWorkers, Ports  # noqa: E402
 from controller.run_folder import RunFolder  # noqa: E402
 from controller.runs import (  # noqa: E402
     HEARD,
@@ -41,14 +46,15 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         if not _locked(lock):
             sys.exit(TAKEN)
-        Keeper(path, wishes).keep()
+        Keeper(path, wishes, Ports.parse(sys.argv[2]) if sys.argv[2:] else Ports()).keep()
 
 
 class Keeper:
     """Carries out the run of a folder, and keeps its standing there up to date."""
 
-    def __init__(self, path: Path, wishes: Wishes) -> None:
+    def __init__(self, path: Path, wishes: Wishes, ports: Ports) -> None:
         self._path = path
+        self._ports = ports
         self._wishes = wishes
         self._standing = Standing(State.RUNNING)
 
@@ -70,7 +76,10 @@ class Keeper:
         checkpoint = None
         if folder.checkpoints.slots:  # of a keeper that was lost
             checkpoint = checkpoint_to_resume(folder, at=None, told=partial(print, file=sys.stderr))
-        summary = carry_out(config, folder, self._watch, checkpoint=checkpoint, wishes=self._wishes)
+        with self._leased(config) as machine:
+            summary = carry_out(
+                config, folder, self._watch, checkpoint=checkpoint, wishes=self._wishes, machine=machine
+            )
         if summary["state"] != "done":
             return Standing(State.FAILED, summary["slots"], summary["reason"])
         for name, other in carry_out_beside(config, folder, wishes=self._wishes).items():
@@ -78,14 +87,27 @@ class Keeper:
                 return Standing(State.FAILED, summary["slots"], f"beside, {name}: {other['reason']}")
         return Standing(State.SUCCEEDED, summary["slots"])
 
+    @contextmanager
+    def _leased(self, config: RunConfig) -> Iterator[LeasedWorkers | None]:
+        """Workers of the pool, if the run wants them, for as long as it wants them."""
+        if config.placement != "pool":
+            yield None
+            return
+        with LeasedWorkers(self._ports, config.places) as workers:
+            self._say(self._standing._replace(port=workers.port))
+            try:
+                yield workers
+            finally:
+                self._say(self._standing._replace(port=0))
+
     def _watch(self, telemetry: Telemetry, /) -> None:
         match telemetry:
             case Progress(slot):
-                self._say(Standing(self._standing.state, slot))
+                self._say(self._standing._replace(slot=slot))
             case Event("paused", slot):
-                self._say(Standing(State.PAUSED, slot))
+                self._say(self._standing._replace(state=State.PAUSED, slot=slot))
             case Event("continued", slot):
-                self._say(Standing(State.RUNNING, slot))
+                self._say(self._standing._replace(state=State.RUNNING, slot=slot))
             case _:
                 pass
 

@@ -11,14 +11,20 @@ from typing import Any, NamedTuple, assert_never
 from channel_server.core import Past
 from controller.checkpoints import Checkpoint
 from controller.configuration import Placement, RunConfig
-from controller.faults import ConfigError
+from controller.faults import ConfigError, not_allowed
 from controller.launchers.in_process import run_in_process
+from controller.launchers.machine import Machine
 from controller.launchers.processes import run_processes
 from controller.run_folder import RunFolder
 from protocol.fingerprint import differences, fingerprint
 from protocol.plan import PastEvent, RunPlan
 from protocol.telemetry import Ended, Event, Sink, Telemetry
 
+_BY_HAND = not_allowed(
+    "placement",
+    "pool",
+    "a controller leases the pool's workers: `airtoll submit FILE` puts the run into its queue; here give processes",
+)
 HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -37,15 +43,17 @@ def carry_out(
     replay: tuple[PastEvent, ...] | None = None,
     checkpoint: Checkpoint | None = None,
     wishes: Wishes | None = None,
+    machine: Machine | None = None,
 ) -> dict[str, Any]:
     """Execute the run into its folder, from the beginning or from a checkpoint of it; the summary.
 
+    `machine`: the workers that are leased to a run on the pool.
     An interrupted run has its summary written before it is raised. ConfigError while another process plays the run.
     """
     plan = config.plan(folder.meta["run_id"], replay=replay)
     with folder.at_work():
         try:
-            execute(plan, config.placement, folder, watch, checkpoint=checkpoint, wishes=wishes)
+            execute(plan, config.placement, folder, watch, checkpoint=checkpoint, wishes=wishes, machine=machine)
         except KeyboardInterrupt:
             folder.summarise()
             raise
@@ -73,16 +81,17 @@ def execute(
     *,
     checkpoint: Checkpoint | None = None,
     wishes: Wishes | None = None,
+    machine: Machine | None = None,
 ) -> Ended:
     """Play a run to its end, from the beginning or from a checkpoint; telemetry goes to `folder`, then to `watch`.
-    Without `wishes`, signals are listened to.
+    Without `wishes`, signals are listened to. `machine`: of a run on the pool.
 
     KeyboardInterrupt after Ctrl-C, SIGTERM or SIGHUP, once every process has stopped and the folder holds what there
     is.
     """
     if wishes is None:
         with wishes_by_signal() as heard:
-            return execute(plan, placement, folder, watch, checkpoint=checkpoint, wishes=heard)
+            return execute(plan, placement, folder, watch, checkpoint=checkpoint, wishes=heard, machine=machine)
 
     def sink(telemetry: Telemetry) -> None:
         folder(telemetry)
@@ -90,12 +99,12 @@ def execute(
 
     if checkpoint is not None:
         _resume(folder, sink, checkpoint)
-    ended = _play(plan, placement, sink, wishes, checkpoint)
+    ended = _play(plan, placement, sink, wishes, checkpoint, machine)
     for _ in range(plan.loss.most_restarts):
         if not ended.roll_back or wishes.interrupted():
             break
         checkpoint = _roll_back(folder, sink, ended)
-        ended = _play(plan, placement, sink, wishes, checkpoint)
+        ended = _play(plan, placement, sink, wishes, checkpoint, machine)
     if wishes.interrupted():
         raise KeyboardInterrupt
     return ended
@@ -123,13 +132,30 @@ def checkpoint_to_resume(folder: RunFolder, *, at: int | None, told: Callable[[s
     return found
 
 
-def _play(plan: RunPlan, placement: Placement, sink: Sink, wishes: Wishes, checkpoint: Checkpoint | None) -> Ended:
+def check_placement(config: RunConfig) -> None:
+    """ConfigError for a run that cannot be carried out here, by hand."""
+    if config.placement == "pool":
+        raise ConfigError(_BY_HAND)
+
+
+def _play(
+    plan: RunPlan,
+    placement: Placement,
+    sink: Sink,
+    wishes: Wishes,
+    checkpoint: Checkpoint | None,
+    machine: Machine | None,
+) -> Ended:
     past = None if checkpoint is None else Past(checkpoint.slot, checkpoint.channel_server, checkpoint.nodes)
     match placement:
         case "in-process":
             return run_in_process(plan, sink, *wishes, past=past)
         case "processes":
             return run_processes(plan, sink, *wishes, past=past)
+        case "pool":
+            if machine is None:
+                raise ConfigError(_BY_HAND)
+            return run_processes(plan, sink, *wishes, past=past, machine=machine)
         case _:
             assert_never(placement)
 

@@ -40,11 +40,13 @@ def before(state: State) -> frozenset[State]:
 
 
 class Standing(NamedTuple):
-    """How far a run is: its state, the slots that are done, and why it failed."""
+    """How far a run is: its state, the slots that are done, and why it failed. `port`: where workers of the pool that
+    are leased to it shall come to, while it needs any."""
 
     state: State
     slot: int = 0
     reason: str = ""
+    port: int = 0
 
     @classmethod
     def read(cls, folder: Path) -> "Standing | None":
@@ -53,7 +55,7 @@ class Standing(NamedTuple):
             told = json.loads((folder / _FILE).read_bytes())
         except FileNotFoundError:
             return None
-        return cls(State(told["state"]), told["slot"], told["reason"])
+        return cls(State(told["state"]), told["slot"], told["reason"], told.get("port", 0))
 
     def write(self, folder: Path) -> None:
         """Whole or not at all."""

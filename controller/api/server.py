@@ -17,6 +17,7 @@ from controller.api.locks import check_lock
 from controller.api.tokens import token_of
 from controller.faults import ConfigError
 from controller.service.owner import Owner
+from controller.service.pool_line import PoolLine
 from controller.service.store import Store
 
 _GRACE_S = 3
@@ -32,8 +33,10 @@ def serve(
     token_file: Path | None,
     token_made: Callable[[str], None],
     ready: Callable[[str], None],
+    pool: tuple[str, str] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `ready` is told the URL. Runs that are at work go on without the service.
+    """Serve until SIGINT or SIGTERM; `ready` is told the URL. Runs that are at work go on without the service. `pool`:
+    where workers report, and the ports of keepers' lines, if workers may come at all.
 
     From the environment: AIRTOLL_TOKEN, who may come in (it wins over `token_file`, which is made if it is missing, and
     then `token_made` is told); AIRTOLL_DB, the store's URL, by default SQLite in `data`.
@@ -45,7 +48,8 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
     with closing(_listen(host, port)) as listening, closing(Store(url)) as store:
-        app = create_app(Owner(data, store, at_once=at_once, resume_lost=resume_lost), token)
+        line = PoolLine(*pool) if pool is not None else None
+        app = create_app(Owner(data, store, at_once=at_once, resume_lost=resume_lost, pool=line), token)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on"
         )

@@ -25,7 +25,7 @@ class KeeperProcess:
         self._pidfd = os.pidfd_open(pid)
 
     @classmethod
-    def start(cls, folder: Path) -> "KeeperProcess":
+    def start(cls, folder: Path, *words: str) -> "KeeperProcess":
         """A new keeper for the run of a folder, in a session of its own. OSError if the machine has no room for it.
 
         What it is told before it can hear waits until it does.
@@ -33,7 +33,7 @@ class KeeperProcess:
         log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "controller.keeper", str(folder)],
+            [sys.executable, "-m", "controller.keeper", str(folder), *words],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -19,6 +19,8 @@ from controller.configuration import RunConfig, as_mapping
 from controller.faults import ConfigError
 from controller.run_folder import RunFolder
 from controller.service.keepers import KeeperProcess
+from controller.service.leasing import Leasing
+from controller.service.pool_line import PoolLine
 from controller.service.store import Results, Run, Store
 from controller.standing import ENDS, TAKEN, Standing, State
 
@@ -43,10 +45,18 @@ class Owner:
     """Owns the runs whose folders lie in `data`/runs. At most `at_once` are at work, at most `longest_queue` wait.
 
     `resume_lost`: a run whose keeper is lost goes on from its newest checkpoint, if it has a new one each time.
+    `pool`: where workers report that runs may be leased, closed with the owner; a run that lacks some stands back.
     """
 
     def __init__(
-        self, data: Path, store: Store, *, at_once: int = 1, longest_queue: int = 1000, resume_lost: bool = False
+        self,
+        data: Path,
+        store: Store,
+        *,
+        at_once: int = 1,
+        longest_queue: int = 1000,
+        resume_lost: bool = False,
+        pool: PoolLine | None = None,
     ) -> None:
         self.data = data.absolute()
         self.store = store
@@ -58,12 +68,15 @@ class Owner:
         self._following: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._lock = _only_one(data)
+        self.pool = pool
+        self._leasing = Leasing(pool, explain=self._explain, changed=self._changed.set)
 
     async def open(self) -> None:
         """Find the keepers that are at work, and give the queue to new ones."""
         for run in await asyncio.to_thread(self.store.at_work):
             self._adopt(run)
         self._spawn(self._serve_queue())
+        self._spawn(self._leasing.tend())
 
     async def close(self) -> None:
         """Let go of everything; keepers go on."""
@@ -72,6 +85,7 @@ class Owner:
         await asyncio.gather(*self._following, return_exceptions=True)
         for keeper in self._keepers.values():
             keeper.close()
+        self._leasing.close()
         self._lock.close()
 
     @property
@@ -80,7 +94,9 @@ class Owner:
         return list(self._keepers)
 
     async def submit(self, config: RunConfig) -> Run:
-        """Take a run into the queue. QueueFullError, ConfigError when its folder cannot be made."""
+        """Take a run into the queue. QueueFullError, ConfigError when its folder cannot be made, or it wants a pool and
+        there is none."""
+        self._leasing.check(config.placement)
         if (await asyncio.to_thread(self.store.counts))[State.PENDING] >= self._longest_queue:
             raise QueueFullError(f"{self._longest_queue} runs are waiting; stop one, or come again later")
         run = await asyncio.to_thread(self._create, config)
@@ -150,13 +166,19 @@ class Owner:
         """Start what waits, whenever there is room."""
         while True:
             self._changed.clear()
-            while len(self._keepers) < self.at_once:
-                run = await asyncio.to_thread(self.store.waiting)
-                if run is None:
+            waiting = await asyncio.to_thread(self.store.waiting) if len(self._keepers) < self.at_once else []
+            for run in waiting:
+                if len(self._keepers) >= self.at_once:
                     break
-                if await asyncio.to_thread(self.store.move, run.id, State.RUNNING, since=[State.PENDING]):
+                if await self._leasing.has_room(run) and await self._has_begun(run):
                     self._keep(run)
             await self._changed.wait()
+
+    async def _has_begun(self, run: Run) -> bool:
+        return await asyncio.to_thread(self.store.move, run.id, State.RUNNING, since=[State.PENDING])
+
+    async def _explain(self, run_id: str, reason: str) -> None:
+        await asyncio.to_thread(self.store.explain, run_id, reason)
 
     def _adopt(self, run: Run) -> None:
         """A run that was at work when the service before this one ended."""
@@ -169,8 +191,9 @@ class Owner:
             self._spawn(self._settle(run, "its keeper ended without a word while no service was there"))
 
     def _keep(self, run: Run) -> None:
+        self._leasing.begin(run)
         try:
-            keeper = KeeperProcess.start(run.folder)
+            keeper = KeeperProcess.start(run.folder, *self._leasing.words)
         except OSError as error:
             self._spawn(self._settle(run, f"no keeper can be started: {error}"))
         else:
@@ -193,6 +216,7 @@ class Owner:
             standing = await asyncio.to_thread(Standing.read, run.folder)
             if standing is not None and standing.state not in ENDS:
                 await asyncio.to_thread(self.store.move, run.id, standing.state)
+                await self._leasing.heed(run, standing)
         code = keeper.exit_code()
         other = KeeperProcess.find(run.folder) if code == TAKEN else None
         if other is not None:
@@ -212,6 +236,7 @@ class Owner:
                 self._keep(run)
                 return
             standing = Standing(State.FAILED, standing.slot if standing else 0, otherwise)
+        self._leasing.end(run)
         results = await asyncio.to_thread(_results, run.folder, standing)
         await asyncio.to_thread(self.store.move, run.id, standing.state, results=results)
         self._changed.set()

@@ -152,12 +152,17 @@ class Store:
             total = session.scalar(select(func.count()).select_from(_Row).where(*wanted)) or 0
             return [_run(row) for row in session.scalars(rows)], total
 
-    def waiting(self) -> Run | None:
-        """The run that has been PENDING for longest."""
-        rows = select(_Row).where(_Row.state == State.PENDING.value).order_by(_Row.number).limit(1)
+    def waiting(self) -> list[Run]:
+        """The runs that are PENDING, those first that have been for longest."""
+        rows = select(_Row).where(_Row.state == State.PENDING.value).order_by(_Row.number)
         with Session(self._engine) as session:
-            row = session.scalars(rows).first()
-            return None if row is None else _run(row)
+            return [_run(row) for row in session.scalars(rows)]
+
+    def explain(self, run_id: str, reason: str) -> None:
+        """Say what a run that has not ended waits for; "" for nothing."""
+        living = [state.value for state in State if state not in ENDS]
+        with Session(self._engine) as session, session.begin():
+            session.execute(update(_Row).where(_Row.id == run_id, _Row.state.in_(living)).values(reason=reason))
 
     def at_work(self) -> list[Run]:
         """The runs that have, or should have, a keeper; the oldest first."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from controller.configuration import as_mapping, load
-from controller.launchers.processes import start_process
+from controller.launchers.local import start_process
 from controller.run_folder import RunFolder
 from controller.runs import execute, unwatched
 from controller.studies.cells import Cell

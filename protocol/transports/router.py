@@ -38,6 +38,7 @@ class Router:
         *,
         keys: ServerKeys | None = None,
         patience_s: float = 0.05,
+        most_bytes: int = MAX_FRAME_BYTES,
     ) -> None:
         self.framing = NULL if keys is None else CURVE
         self.socket = context.socket(zmq.ROUTER)
@@ -45,7 +46,7 @@ class Router:
         self.socket.setsockopt(zmq.SNDHWM, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, int(1000 * patience_s))
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES + (0 if keys is None else ENCRYPTION_BYTES))
+        self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes + (0 if keys is None else ENCRYPTION_BYTES))
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
         self.monitor = self.socket.get_monitor_socket(_WATCHED)
         self._stack = ExitStack()
@@ -55,7 +56,11 @@ class Router:
             lock_server(self.socket, keys)
         self._failed: deque[str] = deque()  # handshakes that failed, and why
         self._turned_away = 0
-        self.socket.bind(endpoint)
+        try:
+            self.socket.bind(endpoint)
+        except zmq.ZMQError:
+            self.__exit__(None, None, None)
+            raise
         self.endpoint: str = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._descriptor = int(self.socket.getsockopt(zmq.FD))
         self.silent = 0

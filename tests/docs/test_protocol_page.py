@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import msgspec
@@ -14,6 +13,7 @@ import channel_server.core
 import channel_server.edge
 import channel_server.gate
 import protocol.codec
+from controller.launchers.machine import Process
 from controller.launchers.processes import RunProcesses
 from controller.layers import parse_yaml
 from protocol.chance import Chance
@@ -94,7 +94,7 @@ class _Guested(RunProcesses):
         super().__init__(plan)
         self._script = script
 
-    def start_node(self, name: str) -> ForkServerProcess:
+    def start_node(self, name: str) -> Process:
         if name != "pair-1":
             return super().start_node(name)
         command = [sys.executable, str(self._script), self.endpoint, self.plan.run_id, name]

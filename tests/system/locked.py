@@ -1,22 +1,29 @@
-"""Runs in processes whose connections are locked, as they are when they leave the machine."""
+"""A machine whose processes' connections are locked, as they are when they leave it."""
 
-from collections.abc import Callable
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from controller.launchers.processes import Route, RunProcesses, channel_process
+import msgspec
+
+from channel_server.core import Past
+from controller.launchers.children import channel_process, node_process
+from controller.launchers.local import ForkedProcess, LocalMachine
 from protocol.keys import Keys
 from protocol.plan import RunPlan
 
 
-class LockedProcesses(RunProcesses):
+class LockedMachine(LocalMachine):
     """The channel server and the nodes use the keys of a folder, which are made if there are none."""
 
-    def __init__(self, plan: RunPlan, folder: Path, *, route: Route = lambda endpoint: endpoint) -> None:
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
         keys = Keys.make(folder)
         self._server, self._client = keys.server(), keys.client()
-        super().__init__(plan, route=route)
 
-    def _start(self, target: Callable[..., None], arguments: tuple[object, ...]) -> ForkServerProcess:
-        keys = self._server if target is channel_process else self._client
-        return super()._start(target, (*arguments, keys))
+    def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> ForkedProcess:
+        """The channel server; its line to the owner is loopback's, without keys."""
+        told = (msgspec.msgpack.encode(plan), f"tcp://127.0.0.1:{port}", past)
+        return self.start(channel_process, *told, "tcp://127.0.0.1:*", "", self._server)
+
+    def start_node(self, name: str, endpoint: str, run_id: str) -> ForkedProcess:
+        """One node."""
+        return self.start(node_process, endpoint, run_id, name, self._client)

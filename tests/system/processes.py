@@ -9,7 +9,7 @@ from controller.launchers.processes import Route, RunProcesses
 from protocol.plan import RunPlan
 from protocol.telemetry import Progress, Telemetry
 from tests.recording import Recording
-from tests.system.locked import LockedProcesses
+from tests.system.locked import LockedMachine
 
 Meanwhile = Callable[[RunProcesses, Telemetry], None]
 
@@ -19,7 +19,8 @@ def play(
 ) -> Recording:
     """A run in processes; `meanwhile` is told each telemetry and may do harm. `keys`: the folder it is locked with."""
     recording = Recording()
-    with RunProcesses(plan, route=route) if keys is None else LockedProcesses(plan, keys, route=route) as processes:
+    machine = None if keys is None else LockedMachine(keys)
+    with RunProcesses(plan, route=route, machine=machine) as processes:
         while recording.ended is None:
             telemetry = processes.receive()
             if telemetry is not None:

@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import msgspec
 import pytest
 import zmq
 
+from controller.launchers.machine import Process
 from controller.launchers.processes import RunProcesses
 from protocol.codec import encode
 from protocol.messages import PROTOCOL_VERSION, Hello, Reply
@@ -320,7 +320,7 @@ def _listener(parent: int) -> int:
 class OneGoesAstray(RunProcesses):
     """The last node is sent to an endpoint where nobody is."""
 
-    def start_node(self, name: str) -> ForkServerProcess:
+    def start_node(self, name: str) -> Process:
         endpoint = self.endpoint
         self.endpoint = "tcp://127.0.0.1:9" if name == "pair-3" else endpoint
         process = super().start_node(name)

@@ -85,9 +85,10 @@ def test_pages_filters_and_counts(store: Store) -> None:
     page, total = store.page(states=[State.PENDING], scheme="scheme 1", world="d2d_underlay")
     assert ([run.id for run in page], total) == (["3"], 1)
     assert (store.counts()[State.PENDING], store.counts()[State.STOPPED], store.counts()[State.FAILED]) == (4, 1, 0)
-    waiting = store.waiting()
-    assert waiting is not None
-    assert waiting.id == "0"
+    assert [run.id for run in store.waiting()] == ["0", "2", "3", "4"]
+    store.explain("0", "waits for 1 channel")
+    store.explain("1", "has ended")
+    assert [run.reason for run in store.page()[0]] == ["", "", "", "", "waits for 1 channel"]
     store.move("0", State.RUNNING)
     assert [run.id for run in store.at_work()] == ["0"]
 

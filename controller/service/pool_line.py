@@ -1,0 +1,93 @@
+"""The pool's line: the service's end of it, where workers say that they are there and are told whose they are."""
+
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import zmq
+
+from controller.faults import ConfigError, not_allowed
+from controller.launchers.leased import Ports
+from controller.service.pool import Pool, Wanting
+from protocol.codec import BadFrame
+from protocol.pool import MAX_FRAME_BYTES, ForeignVersion, Refusal, decode_for_service, encode
+from protocol.transports.router import Router
+
+_MOST_FRAMES = 10_000  # at a time
+
+
+class PoolLine:
+    """Listens at `endpoint`, tcp://HOST:PORT. Keepers listen at the same host, at `keeper_ports` (FIRST-LAST) or any.
+
+    ConfigError when it cannot be listened on.
+    """
+
+    def __init__(self, endpoint: str, keeper_ports: str = "*") -> None:
+        self.ports = _ports(endpoint, keeper_ports)
+        self._context = zmq.Context()
+        try:
+            self._router = Router(self._context, endpoint, most_bytes=MAX_FRAME_BYTES)
+        except zmq.ZMQError as error:
+            self._context.term()
+            raise ConfigError(f"--pool: {endpoint} cannot be listened on: {error}; give another address") from error
+        self.endpoint = self._router.endpoint
+        self.pool = Pool(time.monotonic())
+
+    @property
+    def settled(self) -> bool:
+        """Whether the workers that were there before this service have had time to say so."""
+        return self.pool.settled(time.monotonic())
+
+    @property
+    def room(self) -> object:
+        """What is idle: another value when a run may find room that found none before."""
+        return self.settled, self.pool.idle
+
+    def look(self) -> None:
+        """Hear all that has come, and see who is gone."""
+        for _, (peer, frame) in zip(range(_MOST_FRAMES), self._router.pending(), strict=False):
+            if isinstance(frame, bytes):
+                self._take(peer, frame)
+        for peer in self._router.broken():
+            self.pool.gone(peer)
+        self.pool.look(time.monotonic())
+
+    def lease(self, at_work: Iterable[Wanting]) -> None:
+        """Give idle places to the runs that lack some."""
+        for peer, lease in self.pool.lease(at_work, time.monotonic()):
+            self._router.send(peer, encode(lease))
+
+    def _take(self, peer: bytes, frame: bytes) -> None:
+        try:
+            refusal = self.pool.present(peer, decode_for_service(frame), time.monotonic())
+        except ForeignVersion as foreign:
+            refusal = str(foreign)
+        except BadFrame:
+            return
+        if refusal:
+            self._router.send(peer, encode(Refusal(refusal)))
+
+    def close(self) -> None:
+        """Workers look for the next service."""
+        self._router.__exit__(None, None, None)
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _ports(endpoint: str, keeper_ports: str) -> Ports:
+    host, port = urlsplit(endpoint).netloc.rpartition(":")[::2]
+    if not endpoint.startswith("tcp://") or not host or not (port.isdigit() or port == "*"):
+        raise ConfigError(not_allowed("--pool", endpoint, "write it as tcp://0.0.0.0:8771"))
+    try:
+        return Ports.parse(f"{host}:{keeper_ports}")
+    except ValueError as error:
+        raise ConfigError(not_allowed("--keeper-ports", keeper_ports, "write them as 8772-8799")) from error

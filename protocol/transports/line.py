@@ -1,0 +1,64 @@
+"""A worker's end of a line: one DEALER socket that others are waited for beside, and whether it is connected."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+
+class Line:
+    """A connection to `endpoint` that is made again when it breaks. Frames of more than `most_bytes` break it.
+
+    What is said while there is no connection is forgotten.
+    """
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, *, most_bytes: int) -> None:
+        self.socket = context.socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.LINGER, 500)
+        self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        self.socket.setsockopt(zmq.RECONNECT_IVL, 200)
+        self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes)
+        self.connected = False
+        self.breaks = 0  # so often the connection was lost
+        self._monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self.socket.connect(endpoint)
+
+    def look(self) -> None:
+        """Bring `connected` and `breaks` up to date."""
+        while self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)["event"]
+            self.breaks += self.connected and event == zmq.EVENT_DISCONNECTED
+            self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+
+    def say(self, frame: bytes) -> bool:
+        """Hand a frame to the transport; False if there is no connection."""
+        try:
+            self.socket.send(frame, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def heard(self) -> Iterator[bytes]:
+        """The frames that have come, without waiting for more."""
+        while True:
+            try:
+                yield self.socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+
+    def close(self) -> None:
+        """What was said last is still sent, if that takes no time."""
+        self.socket.disable_monitor()
+        self._monitor.close()
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
