@@ -64,6 +64,10 @@ def serve(
     keeper_ports: Annotated[
         str, typer.Option(metavar="FIRST-LAST", envvar="AIRTOLL_KEEPER_PORTS", help="Where leased workers come to.")
     ] = "*",
+    keys: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", envvar="AIRTOLL_KEYS", help="What the pool is locked with, and who may come."),
+    ] = None,
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
     index. With a pool, runs may be carried out by workers that `airtoll agent` and `airtoll channel` start."""
@@ -81,7 +85,7 @@ def serve(
         token_file=token_file,
         token_made=lambda token: typer.echo(f"made the token {token}; it is kept in {token_file}", err=True),
         ready=_listening,
-        pool=(pool, keeper_ports) if pool else None,
+        pool=(pool, keeper_ports, keys) if pool else None,
     )
 
 

@@ -4,12 +4,14 @@ import os
 import signal
 import socket
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from controller.launchers.worker import Offer, Worker
+from protocol.keys import Keys, KeysError
 
 _REFUSED, _USAGE = 1, 2
 
@@ -18,6 +20,10 @@ Pool = Annotated[
     typer.Option(
         "--pool", metavar="tcp://HOST:PORT", envvar="AIRTOLL_POOL", help="Where the controller's pool listens."
     ),
+]
+KeyFolder = Annotated[
+    Path | None,
+    typer.Option("--keys", metavar="DIR", envvar="AIRTOLL_KEYS", help="Of a pool that is locked: the node's keys."),
 ]
 Name = Annotated[str, typer.Option(help="What it is called; by default after its host and process.")]
 
@@ -36,9 +42,10 @@ def agent(
         int, typer.Option(min=1, max=1000, help="So many nodes at a time, of one run or of several.")
     ] = 1,
     name: Name = "",
+    keys: KeyFolder = None,
 ) -> None:
     """Wait for runs of a controller, and be nodes of theirs. SIGTERM or Ctrl-C ends it."""
-    _serve(Offer("agent", name or _called(), places=places), pool)
+    _serve(Offer("agent", name or _called(), places=places), pool, keys)
 
 
 def channel(
@@ -48,12 +55,13 @@ def channel(
         str, typer.Option(metavar="HOST", help="By which nodes reach this machine; by default as the pool does.")
     ] = "",
     name: Name = "",
+    keys: KeyFolder = None,
 ) -> None:
     """Wait for runs of a controller, and be the channel server of one at a time. SIGTERM or Ctrl-C ends it."""
-    _serve(Offer("channel", name or _called(), port=port, address=address), pool)
+    _serve(Offer("channel", name or _called(), port=port, address=address), pool, keys)
 
 
-def _serve(offer: Offer, pool: str) -> None:
+def _serve(offer: Offer, pool: str, keys: Path | None) -> None:
     stop = threading.Event()
 
     def hear(_number: int, _frame: FrameType | None) -> None:
@@ -62,7 +70,12 @@ def _serve(offer: Offer, pool: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, hear)
     try:
-        worker = Worker(offer, pool)
+        locked = None if keys is None else Keys.read(keys).client()
+    except KeysError as error:
+        typer.echo(f"--keys: {error}", err=True)
+        raise typer.Exit(_USAGE) from error
+    try:
+        worker = Worker(offer, pool, locked)
     except ValueError as error:
         typer.echo(f"--pool: {error}", err=True)
         raise typer.Exit(_USAGE) from error

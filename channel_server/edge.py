@@ -58,7 +58,8 @@ def serve(
     line.connect(owner)
     with Router(context, endpoint, keys=keys) as router:
         told = f"tcp://{address}:{router.endpoint.rpartition(':')[2]}" if address else router.endpoint
-        Edge(plan, world, router, line, abandoned, past).run(told)
+        listening = Listening(told, "" if keys is None else keys.public.decode())
+        Edge(plan, world, router, line, abandoned, past).run(listening)
     line.close()
     context.term()
 
@@ -92,9 +93,9 @@ class Edge:
         self._awaiting: tuple[str, int, int] = ("", 0, 0)
         self._since = self._told_at = self._looked_at = time.monotonic()
 
-    def run(self, endpoint: str) -> None:
-        """Until the run has ended. `endpoint`: where nodes shall come to."""
-        self._tell(Listening(endpoint))
+    def run(self, listening: Listening) -> None:
+        """Until the run has ended. `listening`: where nodes shall come to."""
+        self._tell(listening)
         while self._core.stage != "ended":
             try:
                 if self._metronome is None:

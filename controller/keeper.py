@@ -1,8 +1,9 @@
 """A run's keeper: a process of its own that carries out the run of a folder, and says there how far it is.
 
-python -m controller.keeper DIR [HOST:FIRST-LAST]
+python -m controller.keeper DIR [HOST:FIRST-LAST [KEYS]]
 
-The second argument says where workers of the pool come to, see `controller.launchers.leased.Ports`.
+The second argument says where workers of the pool come to, see `controller.launchers.leased.Ports`; the third is the
+folder of keys that their lines are locked with.
 It depends on nobody's life. SIGINT stops the run, SIGUSR1 pauses it, SIGUSR2 lets it go on. Beside the run's own files:
 
 keeper.lock   locked while the keeper lives: a run never has two, and the lock tells who it is
@@ -36,6 +37,7 @@ from controller.runs import (  # noqa: E402
     wishes_by_signal,
 )
 from controller.standing import LOCK, TAKEN, Standing, State  # noqa: E402
+from protocol.keys import Keys  # noqa: E402
 from protocol.telemetry import Event, Progress, Telemetry  # noqa: E402
 
 
@@ -46,15 +48,17 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         if not _locked(lock):
             sys.exit(TAKEN)
-        Keeper(path, wishes, Ports.parse(sys.argv[2]) if sys.argv[2:] else Ports()).keep()
+        ports = Ports.parse(sys.argv[2]) if sys.argv[2:] else Ports()
+        Keeper(path, wishes, ports, Path(sys.argv[3]) if sys.argv[3:] else None).keep()
 
 
 class Keeper:
     """Carries out the run of a folder, and keeps its standing there up to date."""
 
-    def __init__(self, path: Path, wishes: Wishes, ports: Ports) -> None:
+    def __init__(self, path: Path, wishes: Wishes, ports: Ports, keys: Path | None) -> None:
         self._path = path
         self._ports = ports
+        self._keys = keys
         self._wishes = wishes
         self._standing = Standing(State.RUNNING)
 
@@ -93,7 +97,8 @@ class Keeper:
         if config.placement != "pool":
             yield None
             return
-        with LeasedWorkers(self._ports, config.places) as workers:
+        keys = None if self._keys is None else Keys.read(self._keys)
+        with LeasedWorkers(self._ports, config.places, keys) as workers:
             self._say(self._standing._replace(port=workers.port))
             try:
                 yield workers

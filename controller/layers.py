@@ -11,8 +11,11 @@ import yaml
 from controller.faults import ConfigError, shown
 
 _PREFIX = "AIRTOLL_"
-# Where a controller is, the key to it, its store.
-_NOT_SETTINGS = ("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_TOKEN_FILE", "AIRTOLL_DB")
+# Where a controller is, the key to it, its store, its pool.
+_NOT_SETTINGS = (
+    *("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_TOKEN_FILE", "AIRTOLL_DB"),
+    *("AIRTOLL_POOL", "AIRTOLL_KEEPER_PORTS", "AIRTOLL_KEYS"),
+)
 _CHOICES = ("world", "scheme")
 FILE_SUFFIXES = (".yaml", ".yml")
 

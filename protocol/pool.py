@@ -24,6 +24,7 @@ SIGN_OF_LIFE_S = 1.0
 
 _Name = Annotated[str, Meta(max_length=200)]
 _Port = Annotated[int, Meta(ge=1, le=65535)]
+_Key = Annotated[str, Meta(max_length=40)]
 _Fingerprint = Annotated[dict[_Name, Annotated[str, Meta(max_length=2000)]], Meta(max_length=40)]
 
 
@@ -85,18 +86,21 @@ class Part(Struct, frozen=True, array_like=True, tag=6):
 
 
 class StartChannel(Struct, frozen=True, array_like=True, tag=7):
-    """Be the channel server; tell how the run goes to `port` of the keeper's host."""
+    """Be the channel server; tell how the run goes to `port` of the keeper's host. A worker that has keys makes the
+    server's for this run, and lets in the nodes whose public keys are `allowed`."""
 
     plan: RunPlan
     port: _Port
+    allowed: Annotated[list[_Key], Meta(max_length=10_000)] = []
 
 
 class StartNode(Struct, frozen=True, array_like=True, tag=8):
-    """Be the node of this name."""
+    """Be the node of this name. `key`: the channel server's public one, if it is locked."""
 
     endpoint: _Name
     run_id: _Name
     name: _Name
+    key: _Key = ""
 
 
 class Kill(Struct, frozen=True, array_like=True, tag=9):

@@ -17,9 +17,10 @@ EndState = Literal["done", "failed", "interrupted"]
 
 
 class Listening(Struct, frozen=True, tag=True):
-    """The channel server takes nodes at `endpoint`."""
+    """The channel server takes nodes at `endpoint`; `key`: its public key if it is locked, Z85."""
 
     endpoint: str
+    key: str = ""
 
 
 class Chunk(Struct, frozen=True, tag=True):

@@ -33,10 +33,10 @@ def serve(
     token_file: Path | None,
     token_made: Callable[[str], None],
     ready: Callable[[str], None],
-    pool: tuple[str, str] | None = None,
+    pool: tuple[str, str, Path | None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is told the URL. Runs that are at work go on without the service. `pool`:
-    where workers report, and the ports of keepers' lines, if workers may come at all.
+    where workers report, the ports of keepers' lines and the folder of keys, if workers may come at all.
 
     From the environment: AIRTOLL_TOKEN, who may come in (it wins over `token_file`, which is made if it is missing, and
     then `token_made` is told); AIRTOLL_DB, the store's URL, by default SQLite in `data`.

@@ -1,7 +1,10 @@
 """The processes of a run at leased workers: the keeper's end of their lines. The trainer stays with the keeper."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
@@ -10,10 +13,12 @@ import zmq
 
 from channel_server.core import Past
 from controller.faults import ConfigError
-from controller.launchers.local import LocalMachine
+from controller.launchers.local import LocalMachine, pair
 from controller.launchers.machine import Process
 from controller.launchers.roster import Roster, Sends, Wanted
+from controller.launchers.strangers import Strangers
 from protocol.codec import BadFrame
+from protocol.keys import Keys, ServerKeys
 from protocol.kinds import TRAINER_NAME
 from protocol.plan import RunPlan
 from protocol.pool import (
@@ -30,6 +35,7 @@ from protocol.pool import (
     encode,
 )
 from protocol.snapshots import parts
+from protocol.transports.curve import lock_server
 from protocol.transports.router import Router
 
 _LOOK_S = 0.05
@@ -106,22 +112,29 @@ class LeasedProcess:
 class LeasedWorkers:
     """The workers that are leased to one run; use as a context manager, which sends them back.
 
-    They come to `port`; `needs` says how many places of each role are taken. ConfigError when no port is free.
+    They come to `port`; `needs` says how many places of each role are taken. `keys`: what all lines are locked with,
+    and who may come; none on a network of one's own. ConfigError when no port is free.
     """
 
-    def __init__(self, ports: Ports, needs: Mapping[Role, int]) -> None:
+    def __init__(self, ports: Ports, needs: Mapping[Role, int], keys: Keys | None = None) -> None:
         self.needs = needs
         self.roster = Roster(needs)
         self._ports = ports
-        self._here = LocalMachine()
+        self._keys = None if keys is None else keys.server()
+        self._here = LocalMachine(None if keys is None else keys.client())
         self._context = zmq.Context()
-        self._router = _listening(self._context, ports)
+        self._router = _listening(self._context, ports, self._keys)
+        self._strangers = Strangers(partial(print, file=sys.stderr, flush=True))
         self.port = int(self._router.endpoint.rpartition(":")[2])
 
-    def bind(self, socket: "zmq.Socket[bytes]") -> int:
+    @contextmanager
+    def line(self) -> "Iterator[tuple[zmq.Socket[bytes], int]]":
         """A port that workers reach."""
-        _first_free(self._ports, socket.bind)
-        return int(socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+        with pair(self._context) as socket:
+            if self._keys is not None:
+                lock_server(socket, self._keys)
+            _first_free(self._ports, socket.bind)
+            yield socket, int(socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
 
     def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> LeasedProcess:
         """The channel server, at a worker that has the role."""
@@ -129,15 +142,15 @@ class LeasedWorkers:
         def begin() -> Iterator[FromKeeper]:
             if past is not None:
                 yield from (Part(data, more) for data, more in parts(msgspec.msgpack.encode(past)))
-            yield StartChannel(plan, port)
+            yield StartChannel(plan, port, sorted(key.decode() for key in self._keys.allowed) if self._keys else [])
 
         return self._want(Wanted("channel", begin))
 
-    def start_node(self, name: str, endpoint: str, run_id: str) -> Process:
+    def start_node(self, name: str, endpoint: str, run_id: str, key: str = "") -> Process:
         """One node, at a worker; the trainer here."""
         if name == TRAINER_NAME:
-            return self._here.start_node(name, endpoint, run_id)
-        return self._want(Wanted("agent", lambda: [StartNode(endpoint, run_id, name)]))
+            return self._here.start_node(name, endpoint, run_id, key)
+        return self._want(Wanted("agent", lambda: [StartNode(endpoint, run_id, name, key)]))
 
     def attend(self, within_s: float = 0.0) -> None:
         """Hear what has come, or comes first within this time, and who is gone."""
@@ -147,6 +160,7 @@ class LeasedWorkers:
             received = self._router.receive_within(0)
         for peer in self._router.broken():
             self.roster.gone(peer, "its connection broke")
+        self._strangers.turned_away(self._router.turned_away())
         self.send(self.roster.look(time.monotonic()))
 
     def send(self, sends: Sends) -> None:
@@ -179,8 +193,8 @@ class LeasedWorkers:
         self._context.term()
 
 
-def _listening(context: "zmq.Context[zmq.Socket[bytes]]", ports: Ports) -> Router:
-    return _first_free(ports, lambda endpoint: Router(context, endpoint, most_bytes=MAX_FRAME_BYTES))
+def _listening(context: "zmq.Context[zmq.Socket[bytes]]", ports: Ports, keys: ServerKeys | None) -> Router:
+    return _first_free(ports, lambda endpoint: Router(context, endpoint, keys=keys, most_bytes=MAX_FRAME_BYTES))
 
 
 def _first_free(ports: Ports, bind: Callable[[str], _Bound]) -> _Bound:

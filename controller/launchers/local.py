@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from types import ModuleType
@@ -14,6 +15,7 @@ import zmq
 
 from channel_server.core import Past
 from controller.launchers.children import channel_process, node_process
+from protocol.keys import ClientKeys
 from protocol.plan import RunPlan
 
 
@@ -48,26 +50,45 @@ class ForkedProcess:
 
 
 class LocalMachine:
-    """This machine. Use from one thread: children inherit what is blocked meanwhile."""
+    """This machine. Use from one thread: children inherit what is blocked meanwhile.
 
-    def __init__(self) -> None:
+    `keys`: those of nodes here whose channel server is locked.
+    """
+
+    def __init__(self, keys: ClientKeys | None = None) -> None:
         self._context = preloaded()
+        self._keys = keys
 
-    def bind(self, socket: "zmq.Socket[bytes]") -> int:
+    @contextmanager
+    def line(self) -> "Iterator[tuple[zmq.Socket[bytes], int]]":
         """A free port that only this machine reaches."""
-        return socket.bind_to_random_port("tcp://127.0.0.1")
+        with zmq.Context() as context, pair(context) as socket:
+            yield socket, socket.bind_to_random_port("tcp://127.0.0.1")
 
     def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> ForkedProcess:
         """The channel server, which tells how the run goes to a port of this machine."""
         return self.start(channel_process, msgspec.msgpack.encode(plan), f"tcp://127.0.0.1:{port}", past)
 
-    def start_node(self, name: str, endpoint: str, run_id: str) -> ForkedProcess:
+    def start_node(self, name: str, endpoint: str, run_id: str, key: str = "") -> ForkedProcess:
         """One node."""
-        return self.start(node_process, endpoint, run_id, name)
+        return self.start(node_process, endpoint, run_id, name, keys_for(self._keys, key))
 
     def start(self, target: Callable[..., None], *arguments: object) -> ForkedProcess:
         """Any process."""
         return ForkedProcess(start_process(self._context, target, arguments))
+
+
+def pair(context: "zmq.Context[zmq.Socket[bytes]]") -> "zmq.Socket[bytes]":
+    """The owner's end of a line to the channel server, not bound yet."""
+    socket = context.socket(zmq.PAIR)
+    socket.setsockopt(zmq.RCVHWM, 0)
+    socket.setsockopt(zmq.LINGER, 0)
+    return socket
+
+
+def keys_for(own: ClientKeys | None, server: str) -> ClientKeys | None:
+    """A node's own keys, with the public one of the channel server that it comes to; None for one without keys."""
+    return None if own is None or not server else replace(own, server=server.encode())
 
 
 def preloaded() -> ForkServerContext:

@@ -1,5 +1,6 @@
 """Where the processes of a run are started: what a launcher asks of this machine, or of workers elsewhere."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import zmq
@@ -32,8 +33,9 @@ class Process(Protocol):
 
 
 class Machine(Protocol):
-    """Starts processes. `bind`: a socket that they can reach; `start_channel` is told the port that it got."""
+    """Starts processes. `line`: a PAIR socket that the channel server comes to, at a port that `start_channel` is told.
+    `key`: the channel server's public one, if it is locked."""
 
-    def bind(self, socket: "zmq.Socket[bytes]") -> int: ...
+    def line(self) -> AbstractContextManager["tuple[zmq.Socket[bytes], int]"]: ...
     def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> Process: ...
-    def start_node(self, name: str, endpoint: str, run_id: str) -> Process: ...
+    def start_node(self, name: str, endpoint: str, run_id: str, key: str = "") -> Process: ...

@@ -8,8 +8,9 @@ import zmq
 
 from channel_server.core import Past
 from controller.launchers.children import bound, channel_process, node_process
-from controller.launchers.local import ForkedProcess, LocalMachine
+from controller.launchers.local import ForkedProcess, LocalMachine, keys_for
 from protocol.codec import MAX_FRAME_BYTES, BadFrame
+from protocol.keys import ClientKeys, ServerKeys
 from protocol.pool import (
     SIGN_OF_LIFE_S,
     Alive,
@@ -42,7 +43,7 @@ class Air(NamedTuple):
 
 
 class LeasedPlace:
-    """Attend to it often. `air`: asked for where a channel server shall listen."""
+    """Attend to it often. `air`: asked where a channel server shall listen. `keys`: the worker's, if it has some."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class LeasedPlace:
         come: Come,
         machine: LocalMachine,
         air: Callable[[], Air],
+        keys: ClientKeys | None,
         *,
         now: float,
     ) -> None:
@@ -62,7 +64,8 @@ class LeasedPlace:
         self._come = come
         self._machine = machine
         self._air = air
-        self._line = Line(context, self._endpoint, most_bytes=MAX_FRAME_BYTES)
+        self._keys = keys
+        self._line = Line(context, self._endpoint, keys=keys, most_bytes=MAX_FRAME_BYTES)
         self._has_come = False
         self._process: ForkedProcess | None = None
         self._past = bytearray()
@@ -117,8 +120,8 @@ class LeasedPlace:
                 self._past += data
             case StartChannel() if self._come.role == "channel" and self._process is None:
                 self._start_channel(message)
-            case StartNode(endpoint, run_id, name) if self._come.role == "agent" and self._process is None:
-                self._start(name, node_process, endpoint, run_id, name)
+            case StartNode(endpoint, run_id, name, key) if self._come.role == "agent" and self._process is None:
+                self._start(name, node_process, endpoint, run_id, name, keys_for(self._keys, key))
             case Kill():
                 if self._process is not None:
                     self._process.kill()
@@ -135,7 +138,8 @@ class LeasedPlace:
         past = msgspec.msgpack.decode(self._past, type=Past) if self._past else None
         self._past.clear()
         plan, owner = msgspec.msgpack.encode(told.plan), f"tcp://{self._host}:{told.port}"
-        self._start("channel server", channel_process, plan, owner, past, *self._air())
+        keys = None if self._keys is None else _fresh(told.allowed)
+        self._start("channel server", channel_process, plan, owner, past, *self._air(), keys, self._keys)
 
     def _start(self, name: str, target: Callable[..., None], *arguments: object) -> None:
         self._process = self._machine.start(bound, target, *arguments)
@@ -149,3 +153,9 @@ class LeasedPlace:
             self._line.say(encode(Died(process.exitcode or 0)))
             process.close()
             self.held = Held(self.held.run_id)
+
+
+def _fresh(allowed: list[str]) -> ServerKeys:
+    """A channel server's own, for one run: the controller's secret stays with the controller."""
+    public, secret = zmq.curve_keypair()
+    return ServerKeys(secret, public, frozenset(key.encode() for key in allowed))

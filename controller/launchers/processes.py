@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import msgspec
 import zmq
@@ -50,12 +51,11 @@ class RunProcesses:
         self._missed: set[str] = set()  # lost to the run, and not back yet
         self._slot = self._first = 0 if past is None else past.slot
         self._own: deque[Telemetry] = deque()  # what the launcher has to tell itself
-        self._zmq = zmq.Context()
-        self._line = self._zmq.socket(zmq.PAIR)
-        self._line.setsockopt(zmq.RCVHWM, 0)
-        self._line.setsockopt(zmq.LINGER, 0)
+        self._key = ""
+        self._open = ExitStack()
+        self._line, port = self._open.enter_context(self._machine.line())
         self._decoder: msgspec.msgpack.Decoder[Telemetry] = msgspec.msgpack.Decoder(Telemetry)
-        self.channel = self._machine.start_channel(plan, self._machine.bind(self._line), past)
+        self.channel = self._machine.start_channel(plan, port, past)
 
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens, and
@@ -71,8 +71,8 @@ class RunProcesses:
                 self._slot = slot
                 self._begun = self._begun or slot > self._first
                 self._look_for_the_dead()
-            case Listening(endpoint):
-                self.endpoint = self._route(endpoint)
+            case Listening(endpoint, key):
+                self.endpoint, self._key = self._route(endpoint), key
                 for name in self._names:
                     self.start_node(name)
             case Event():
@@ -110,7 +110,7 @@ class RunProcesses:
 
     def start_node(self, name: str) -> Process:
         """Start the process of one node; again, if the one before it was lost."""
-        self.nodes[name] = self._machine.start_node(name, self.endpoint, self.plan.run_id)
+        self.nodes[name] = self._machine.start_node(name, self.endpoint, self.plan.run_id, self._key)
         return self.nodes[name]
 
     def interrupt(self) -> bool:
@@ -129,8 +129,7 @@ class RunProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._line.close()
-        self._zmq.term()
+        self._open.close()
         processes = [self.channel, *self.nodes.values()]
         deadline = time.monotonic() + (GRACE_S if self.channel.exitcode == 0 else 2.0)
         for process in processes:

@@ -17,6 +17,7 @@ from controller.launchers.local import LocalMachine
 from controller.launchers.place import Air, LeasedPlace
 from protocol.codec import BadFrame
 from protocol.fingerprint import fingerprint
+from protocol.keys import ClientKeys
 from protocol.messages import PROTOCOL_VERSION
 from protocol.pool import (
     MAX_FRAME_BYTES,
@@ -49,17 +50,19 @@ class Offer:
 class Worker:
     """Use as a context manager: on leaving, no process of its is left.
 
-    `pool`: where the service listens, tcp://HOST:PORT; ValueError for anything else.
+    `pool`: where the service listens, tcp://HOST:PORT; ValueError for anything else. `keys`: what all connections are
+    locked with, if the service has keys.
     """
 
-    def __init__(self, offer: Offer, pool: str) -> None:
+    def __init__(self, offer: Offer, pool: str, keys: ClientKeys | None = None) -> None:
         self._offer = offer
         self._pool = pool
         self._host, self._port = _parsed(pool)
         self._id = token_hex(8)
         self._machine = LocalMachine()
         self._context = zmq.Context()
-        self._line = Line(self._context, pool, most_bytes=MAX_FRAME_BYTES)
+        self._keys = keys
+        self._line = Line(self._context, pool, keys=keys, most_bytes=MAX_FRAME_BYTES)
         self._poller = zmq.Poller()
         self._poller.register(self._line.socket, zmq.POLLIN)
         self._places: dict[str, LeasedPlace] = {}
@@ -82,6 +85,7 @@ class Worker:
 
     def _hear(self) -> None:
         self._line.look()
+        self.refused = self.refused or self._line.refused
         if self._line.connected != self._connected:
             self._connected = self._line.connected
             self._told = None
@@ -103,7 +107,9 @@ class Worker:
             return  # the next Present says so
         offer = self._offer
         come = Come(PROTOCOL_VERSION, lease.lease, offer.role, offer.name, socket.gethostname(), fingerprint())
-        place = LeasedPlace(self._context, self._host, lease, come, self._machine, self._air, now=time.monotonic())
+        place = LeasedPlace(
+            self._context, self._host, lease, come, self._machine, self._air, self._keys, now=time.monotonic()
+        )
         self._places[lease.lease] = place
         self._poller.register(place.socket, zmq.POLLIN)
         _log(f"leased to {lease.run_id}")

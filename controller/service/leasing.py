@@ -39,7 +39,9 @@ class Leasing:
     @property
     def words(self) -> list[str]:
         """What a keeper is told of where to listen."""
-        return [] if self.line is None else [str(self.line.ports)]
+        if self.line is None:
+            return []
+        return [str(self.line.ports), *([str(self.line.keys)] if self.line.keys else [])]
 
     def check(self, placement: str) -> None:
         """ConfigError for a run that would wait for ever."""

@@ -1,7 +1,9 @@
 """The pool's line: the service's end of it, where workers say that they are there and are told whose they are."""
 
+import logging
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -10,25 +12,30 @@ import zmq
 
 from controller.faults import ConfigError, not_allowed
 from controller.launchers.leased import Ports
+from controller.launchers.strangers import Strangers
 from controller.service.pool import Pool, Wanting
 from protocol.codec import BadFrame
+from protocol.keys import Keys, KeysError, ServerKeys
 from protocol.pool import MAX_FRAME_BYTES, ForeignVersion, Refusal, decode_for_service, encode
 from protocol.transports.router import Router
 
+_LOG = logging.getLogger("airtoll")
 _MOST_FRAMES = 10_000  # at a time
 
 
 class PoolLine:
     """Listens at `endpoint`, tcp://HOST:PORT. Keepers listen at the same host, at `keeper_ports` (FIRST-LAST) or any.
 
-    ConfigError when it cannot be listened on.
+    `keys`: the folder of what both are locked with. ConfigError when it cannot be listened on, or not with these keys.
     """
 
-    def __init__(self, endpoint: str, keeper_ports: str = "*") -> None:
+    def __init__(self, endpoint: str, keeper_ports: str = "*", keys: Path | None = None) -> None:
         self.ports = _ports(endpoint, keeper_ports)
+        self.keys = keys
+        self.strangers = Strangers(_LOG.warning)
         self._context = zmq.Context()
         try:
-            self._router = Router(self._context, endpoint, most_bytes=MAX_FRAME_BYTES)
+            self._router = Router(self._context, endpoint, keys=_server_keys(keys), most_bytes=MAX_FRAME_BYTES)
         except zmq.ZMQError as error:
             self._context.term()
             raise ConfigError(f"--pool: {endpoint} cannot be listened on: {error}; give another address") from error
@@ -52,6 +59,7 @@ class PoolLine:
                 self._take(peer, frame)
         for peer in self._router.broken():
             self.pool.gone(peer)
+        self.strangers.turned_away(self._router.turned_away())
         self.pool.look(time.monotonic())
 
     def lease(self, at_work: Iterable[Wanting]) -> None:
@@ -81,6 +89,13 @@ class PoolLine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _server_keys(folder: Path | None) -> ServerKeys | None:
+    try:
+        return None if folder is None else Keys.read(folder).server()
+    except KeysError as error:
+        raise ConfigError(f"--keys: {error}") from error
 
 
 def _ports(endpoint: str, keeper_ports: str) -> Ports:

@@ -7,29 +7,52 @@ from typing import Self
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from protocol.keys import ClientKeys
+from protocol.transports.curve import ENCRYPTION_BYTES, lock_client
+
+_REFUSALS: dict[int, str] = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "its key is not on the list there: add it (airtoll keys allow DIR FILE)",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "one end has keys and the other has none: give both, or none (--keys DIR)",
+}
+_WATCHED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+for _event in _REFUSALS:
+    _WATCHED |= _event
+
 
 class Line:
     """A connection to `endpoint` that is made again when it breaks. Frames of more than `most_bytes` break it.
 
-    What is said while there is no connection is forgotten.
+    What is said while there is no connection is forgotten. `keys`: what it is locked with, if the other end is.
+    `refused`: why it will never stand, the other end does not take the key.
     """
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, *, most_bytes: int) -> None:
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        endpoint: str,
+        *,
+        most_bytes: int,
+        keys: ClientKeys | None = None,
+    ) -> None:
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 500)
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 200)
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes + (0 if keys is None else ENCRYPTION_BYTES))
+        if keys is not None:
+            lock_client(self.socket, keys)
         self.connected = False
         self.breaks = 0  # so often the connection was lost
-        self._monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self.refused = ""
+        self._monitor = self.socket.get_monitor_socket(_WATCHED)
         self.socket.connect(endpoint)
 
     def look(self) -> None:
         """Bring `connected` and `breaks` up to date."""
         while self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]
+            self.refused = self.refused or _REFUSALS.get(event, "")
             self.breaks += self.connected and event == zmq.EVENT_DISCONNECTED
             self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
 

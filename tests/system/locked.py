@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from channel_server.core import Past
-from controller.launchers.children import channel_process, node_process
+from controller.launchers.children import channel_process
 from controller.launchers.local import ForkedProcess, LocalMachine
 from protocol.keys import Keys
 from protocol.plan import RunPlan
@@ -15,15 +15,11 @@ class LockedMachine(LocalMachine):
     """The channel server and the nodes use the keys of a folder, which are made if there are none."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
         keys = Keys.make(folder)
-        self._server, self._client = keys.server(), keys.client()
+        super().__init__(keys.client())
+        self._server = keys.server()
 
     def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> ForkedProcess:
         """The channel server; its line to the owner is loopback's, without keys."""
         told = (msgspec.msgpack.encode(plan), f"tcp://127.0.0.1:{port}", past)
         return self.start(channel_process, *told, "tcp://127.0.0.1:*", "", self._server)
-
-    def start_node(self, name: str, endpoint: str, run_id: str) -> ForkedProcess:
-        """One node."""
-        return self.start(node_process, endpoint, run_id, name, self._client)
