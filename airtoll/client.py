@@ -87,6 +87,10 @@ class Controller:
         """Runs side by side."""
         return self._object("GET", "/compare", runs=",".join(run_ids))
 
+    def nodes(self, run_id: str | None = None) -> dict[str, Any]:
+        """`nodes` of a run, or of all that are at work, and the pool's `workers`."""
+        return self._object("GET", "/nodes", run=run_id)
+
     def file(self, run_id: str, name: str) -> bytes:
         """One file of a run's folder."""
         with self._call("GET", f"{_path(run_id, 'files')}/{quote(name)}") as answer:

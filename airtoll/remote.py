@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
 from airtoll.api import connect
@@ -41,7 +41,7 @@ AsFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSO
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (serve, submit, show, watch, stop, pause, compare):
+    for command in (serve, submit, show, watch, stop, pause, compare, nodes):
         app.command()(command)
     app.command("list")(list_runs)
 
@@ -161,6 +161,15 @@ def compare(
     _tell(told, as_format, lambda: _print(_compared(told)))
 
 
+def nodes(
+    run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run's id; all at work without.")] = None,
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """The workers of the controller's pool, and the nodes of its runs."""
+    told = _asked(lambda: connect().nodes(run_id))
+    _tell(told, as_format, lambda: _print(Group(_workers(told["workers"]), _nodes(told["nodes"]))))
+
+
 def _asked(ask: Callable[[], Any]) -> Any:
     """The controller's answer; what it has against it goes to stderr: 2 for bad usage, 1 for anything else."""
     from airtoll.client import ControllerError  # what carries out a run needs no HTTP
@@ -209,6 +218,32 @@ def _shown(run: dict[str, Any]) -> Table:
     for name, mean in run["metrics"].items():
         table.add_row(name, _figure(mean))
     return table
+
+
+def _workers(workers: list[dict[str, Any]]) -> Table:
+    table = _table("worker", "role", "host", "places", "idle", "leased to", "torch", "last seen")
+    for worker in workers:
+        leases = "\n".join(f"{lease['run']} {lease['node']}" for lease in worker["leases"])
+        places = str(worker["places"]), str(worker["idle"])
+        torch = worker["fingerprint"].get("torch", "none")
+        table.add_row(
+            worker["name"], worker["role"], worker["host"], *places, leases, torch, _time(worker["last_seen"])
+        )
+    return table
+
+
+def _nodes(nodes: list[dict[str, Any]]) -> Table:
+    table = _table("node", "run", "role", "where", "host", "present", "slots missed", "weights")
+    for node in nodes:
+        version = "-" if node["weights_version"] is None else str(node["weights_version"])
+        where = node["worker"] or node["place"], node["host"] or "-"
+        present = "yes" if node["present"] else "no"
+        table.add_row(node["name"], node["run"], node["role"], *where, present, f"{node['slots_missed']:,}", version)
+    return table
+
+
+def _time(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%H:%M:%S")
 
 
 def _compared(told: dict[str, Any]) -> Table:

@@ -10,14 +10,18 @@ from controller.api.problems import UnreadableError, responses
 from controller.api.shapes import (
     ComparedMetric,
     Comparison,
+    LeaseShape,
     NodeShape,
     NodesShape,
     RunHead,
     SchemeShape,
+    WorkerShape,
     WorldShape,
 )
 from controller.catalogue import params_schema, schemes, worlds
+from controller.launchers.children import CHANNEL_SERVER
 from controller.service import figures
+from controller.service.pool_line import Seen
 from controller.service.watches import slot_of
 
 router = APIRouter(tags=["overviews"])
@@ -50,10 +54,15 @@ def compare(
 
 @router.get("/nodes", responses=responses(404, 422))
 def nodes(desk: AtDesk, run: Annotated[str | None, Query(max_length=200)] = None) -> NodesShape:
-    """The nodes of a run, or of all that are at work."""
+    """The nodes of a run, or of all that are at work; the pool's workers."""
     chosen = [desk.run(run)] if run is not None else desk.owner.store.at_work()
     told: list[Any] = [node for one in chosen for node in figures.nodes(folder_of(one), slot_of(one))]
-    return NodesShape(nodes=[NodeShape(**node) for node in told])
+    workers = [_worker(seen) for seen in (desk.owner.pool.seen if desk.owner.pool else ())]
+    held = {(lease.run, lease.node): worker for worker in workers for lease in worker.leases}
+    return NodesShape(
+        nodes=[NodeShape(**_placed(node, held.get(_place(node)))) for node in told],
+        workers=[worker for worker in workers if run is None or any(lease.run == run for lease in worker.leases)],
+    )
 
 
 @router.get("/worlds")
@@ -74,6 +83,27 @@ def all_schemes() -> list[SchemeShape]:
         )
         for name, scheme in schemes().items()
     ]
+
+
+def _worker(seen: Seen) -> WorkerShape:
+    worker, at = seen
+    told = worker.told
+    leases = [LeaseShape(run=held.run_id, node=held.node) for held in told.leases.values()]
+    given = {name: getattr(told, name) for name in ("name", "role", "host", "pid", "places", "fingerprint")}
+    return WorkerShape(**given, idle=max(0, worker.idle), leases=leases, last_seen=at)
+
+
+def _place(node: dict[str, Any]) -> tuple[str, str]:
+    """Run, and what the worker that has this node says that it does."""
+    return node["run"], CHANNEL_SERVER if node["role"] == "network" else node["name"]
+
+
+def _placed(node: dict[str, Any], worker: WorkerShape | None) -> dict[str, Any]:
+    """With what is known of where it is."""
+    if worker is not None:
+        where = {name: getattr(worker, name) for name in ("host", "fingerprint", "last_seen")}
+        return node | where | {"worker": worker.name}
+    return node | {"worker": None, "last_seen": None}
 
 
 def _toll(desk: AtDesk, run: Any) -> Any:

@@ -140,7 +140,8 @@ class FilesShape(BaseModel):
 
 
 class NodeShape(BaseModel):
-    """A node of a run. `weights_version`: of the last weights it reported, if it has reported any."""
+    """A node of a run. `weights_version`: of the last weights it reported, if it has reported any. Of one on the pool,
+    `worker`, `host`, `fingerprint` and `last_seen` are its worker's, null while it has none."""
 
     name: str
     run: str
@@ -149,12 +150,38 @@ class NodeShape(BaseModel):
     present: bool
     slots_missed: int
     weights_version: int | None
+    worker: str | None
+    host: str | None
+    fingerprint: dict[str, str] | None
+    last_seen: datetime | None
+
+
+class LeaseShape(BaseModel):
+    """What one of a worker's places does; `node` is empty until it is told."""
+
+    run: str
+    node: str
+
+
+class WorkerShape(BaseModel):
+    """A worker of the pool. Of its `places`, so many are `idle`."""
+
+    name: str
+    role: Literal["agent", "channel"]
+    host: str
+    pid: int
+    places: int
+    idle: int
+    leases: list[LeaseShape]
+    fingerprint: dict[str, str]
+    last_seen: datetime
 
 
 class NodesShape(BaseModel):
-    """The nodes of runs, in their order."""
+    """The nodes of runs, in their order, and the pool's workers; with a run given, those that are leased to it."""
 
     nodes: list[NodeShape]
+    workers: list[WorkerShape]
 
 
 class ComparedMetric(BaseModel):

@@ -1,10 +1,9 @@
 """What the processes of a run do, once they are forked from a preloaded parent."""
 
-import ctypes
 import multiprocessing
 import os
-import signal
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing import connection
 from pathlib import Path
@@ -17,7 +16,6 @@ from protocol.keys import ClientKeys, ServerKeys
 from protocol.plan import RunPlan
 
 CHANNEL_SERVER = "channel server"
-_PR_SET_PDEATHSIG = 1
 
 
 def channel_process(
@@ -60,14 +58,24 @@ def node_process(endpoint: str, run_id: str, name: str, keys: ClientKeys | None 
 
 
 def bound(target: Callable[..., None], *arguments: object) -> None:
-    """The same, killed with the parent that forked it, and so with the worker that keeps that parent.
+    """The same, ended with the process that started it in the middle of whatever it does.
 
     The place of a worker that died is given to another, who would find it taken by a node that nobody owns.
     """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if _orphaned()():  # before it was asked for
-        sys.exit(1)
+    leave_with_parent()
     target(*arguments)
+
+
+def leave_with_parent() -> None:
+    """From now on this process does not outlive the one that started it."""
+    threading.Thread(target=_leave, daemon=True).start()
+
+
+def _leave() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _name_process(name: str) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import socket
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -180,18 +181,25 @@ class TollAccount:
 
 
 def nodes(folder: RunFolder, slot: int) -> list[dict[str, Any]]:
-    """Who takes part in a run that has come to `slot`: role, place, presence, slots missed, version of the weights."""
+    """Who takes part in a run that has come to `slot`: role, place, presence, slots missed, version of the weights.
+
+    What is not at a worker is where the controller is, `host` and `fingerprint`.
+    """
     config, meta = folder.config, folder.meta
     lost, missed = _absences(folder, slot)
     versions = {told.node: int(told.value) for told in _scalars(folder) if told.name == "version"}
     has_trainer = config.plan(meta["run_id"]).choreography.has_trainer
+    at_trainer = "processes" if config.placement == "pool" else config.placement
     roles = ["agent"] * config.agents + ["trainer"] + ["network"] * (len(folder.names) - config.agents - 1)
+    here = {"host": socket.gethostname(), "fingerprint": meta.get("fingerprint")}
+    nowhere = {"host": None, "fingerprint": None}
     return [
         {
+            **(nowhere if config.placement == "pool" and role != "trainer" else here),
             "name": name,
             "run": meta["run_id"],
             "role": role,
-            "place": "channel server" if role == "network" else config.placement,
+            "place": {"network": "channel server", "trainer": at_trainer}.get(role, config.placement),
             "present": name not in lost,
             "slots_missed": meta.get("missed", missed).get(name, 0),
             "weights_version": versions.get(name),

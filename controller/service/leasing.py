@@ -1,6 +1,7 @@
 """Which runs want places of the pool, and what each of them waits for; the owner of runs asks here."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from controller.configuration import load
@@ -12,6 +13,7 @@ from controller.standing import Standing
 
 _LOOK_EVERY_S = 0.1
 _NO_POOL = "this controller has no pool: start it with `airtoll serve --pool tcp://0.0.0.0:8771`"
+_LOG = logging.getLogger("airtoll")
 _SETTLING = "waits for the pool's workers to report"
 
 
@@ -32,7 +34,7 @@ class Leasing:
         self._explain = explain
         self._changed = changed
         self._needs: dict[str, Wanting] = {}  # as their configurations say
-        self._at_work: dict[str, Wanting] = {}
+        self._at_work: dict[str, tuple[Run, Wanting]] = {}
         self._said: dict[str, str] = {}
         self._room: object = None
 
@@ -61,35 +63,32 @@ class Leasing:
     def begin(self, run: Run) -> None:
         """It is at work from now on; its places are kept for it until its keeper can be reached."""
         if run.id in self._needs:
-            self._at_work[run.id] = self._needs[run.id]
+            self._at_work[run.id] = run, self._needs[run.id]
 
     async def heed(self, run: Run, standing: Standing) -> None:
-        """A run's keeper says where it listens."""
-        known = self._at_work.get(run.id)
+        """A run's keeper says where it listens, or that it needs nobody any more."""
         if standing.port:
             if run.id not in self._needs:
                 self._needs[run.id] = await asyncio.to_thread(_wanting, run)
-            self._at_work[run.id] = self._needs[run.id]._replace(port=standing.port)
-        elif known is not None and known.port:
+            self._at_work[run.id] = run, self._needs[run.id]._replace(port=standing.port)
+        elif run.id in self._at_work and self._at_work[run.id][1].port:
             del self._at_work[run.id]
             await self._say(run.id, "")
             self._changed()
 
     def end(self, run: Run) -> None:
         """It needs nothing any more."""
-        for kept in (self._needs, self._at_work, self._said):
-            kept.pop(run.id, None)
+        self._needs.pop(run.id, None)
+        self._at_work.pop(run.id, None)
+        self._said.pop(run.id, None)
 
     async def tend(self) -> None:
         """Lease places to the runs at work as they come free, for ever."""
         while self.line is not None:
-            self.line.look()
-            self.line.lease(self._at_work.values())
-            await self._tell_those_at_work()
-            room = self.line.room
-            if room != self._room:
-                self._room = room
-                self._changed()
+            try:
+                await self._tend(self.line)
+            except Exception as error:  # the store may be away for a while
+                _LOG.error("the pool", exc_info=error)
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def close(self) -> None:
@@ -97,20 +96,36 @@ class Leasing:
         if self.line is not None:
             self.line.close()
 
-    async def _tell_those_at_work(self) -> None:
-        if self.line is not None and self.line.settled:
-            ahead: list[Wanting] = []
-            for wanting in list(self._at_work.values()):
-                if wanting.port:
-                    await self._say(wanting.run_id, self.line.pool.shortage(wanting, ahead))
-                ahead.append(wanting)
+    async def _tend(self, line: PoolLine) -> None:
+        line.look()
+        for run, wanting in list(self._at_work.values()):
+            # Asked after the workers: a keeper says that it needs none any more before it sends them back.
+            standing = await asyncio.to_thread(Standing.read, run.folder) if line.pool.lacks(wanting) else None
+            if standing is not None:
+                await self.heed(run, standing)
+        line.lease(self._ahead)
+        await self._tell_those_at_work(line)
+        room = line.room
+        if room != self._room:
+            self._room = room
+            self._changed()
+
+    async def _tell_those_at_work(self, line: PoolLine) -> None:
+        for place, wanting in enumerate(ahead := self._ahead):
+            if wanting.port and line.settled:
+                await self._say(wanting.run_id, line.pool.shortage(wanting, ahead[:place]))
+
+    @property
+    def _ahead(self) -> list[Wanting]:
+        """The runs at work; what they lack comes first."""
+        return [wanting for _, wanting in self._at_work.values()]
 
     def _lack(self, wanting: Wanting) -> str:
         if self.line is None:
             return _NO_POOL
         if not self.line.settled:
             return _SETTLING
-        return self.line.pool.shortage(wanting, self._at_work.values())
+        return self.line.pool.shortage(wanting, self._ahead)
 
     async def _say(self, run_id: str, lack: str) -> None:
         """Written down when it is another than before; of a service before this one something may be left."""

@@ -113,6 +113,10 @@ class Pool:
                     given.append((worker.peer, lease))
         return given
 
+    def lacks(self, wanting: Wanting) -> bool:
+        """Whether it has fewer places than it needs."""
+        return any(_lacks(self.workers, wanting).values())
+
     def shortage(self, wanting: Wanting, ahead: Iterable[Wanting] = ()) -> str:
         """What a run waits for when those ahead of it have what they lack; "" for nothing."""
         idle = _Idle(self.workers)

@@ -3,9 +3,10 @@
 import logging
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 import zmq
@@ -13,7 +14,7 @@ import zmq
 from controller.faults import ConfigError, not_allowed
 from controller.launchers.leased import Ports
 from controller.launchers.strangers import Strangers
-from controller.service.pool import Pool, Wanting
+from controller.service.pool import Pool, Wanting, Worker
 from protocol.codec import BadFrame
 from protocol.keys import Keys, KeysError, ServerKeys
 from protocol.pool import MAX_FRAME_BYTES, ForeignVersion, Refusal, decode_for_service, encode
@@ -21,6 +22,13 @@ from protocol.transports.router import Router
 
 _LOG = logging.getLogger("airtoll")
 _MOST_FRAMES = 10_000  # at a time
+
+
+class Seen(NamedTuple):
+    """A worker, and when it was heard last."""
+
+    worker: Worker
+    at: datetime
 
 
 class PoolLine:
@@ -51,6 +59,12 @@ class PoolLine:
     def room(self) -> object:
         """What is idle: another value when a run may find room that found none before."""
         return self.settled, self.pool.idle
+
+    @property
+    def seen(self) -> list[Seen]:
+        """The workers, and when each was heard last."""
+        now, told_at = datetime.now(UTC), time.monotonic()
+        return [Seen(worker, now - timedelta(seconds=told_at - worker.seen_at)) for worker in self.pool.workers]
 
     def look(self) -> None:
         """Hear all that has come, and see who is gone."""

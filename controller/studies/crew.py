@@ -2,17 +2,16 @@
 
 import json
 import multiprocessing
-import os
 import shutil
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
-from multiprocessing import connection, parent_process
+from multiprocessing import connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from controller.configuration import as_mapping, load
+from controller.launchers.children import leave_with_parent
 from controller.launchers.local import start_process
 from controller.run_folder import RunFolder
 from controller.runs import execute, unwatched
@@ -70,7 +69,7 @@ def carry_out_cells(
 
 def play_cell(config: str, folder: str) -> None:
     """A cell's process: an ordinary run, in one process."""
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    leave_with_parent()
     run = RunFolder.create(load(json.loads(config)), at=Path(folder))
     execute(run.config.plan(run.meta["run_id"]), "in-process", run, unwatched)
     run.summarise()
@@ -93,11 +92,3 @@ def _collected(worker: _Worker, deaths: Counter[str]) -> Carried:
     cause = f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
     deaths[cell.digest] += 1
     return Carried(cell, None, f"its process died ({cause})", last=deaths[cell.digest] == _TRIES)
-
-
-def _leave_with_parent() -> None:
-    """No cell outlives its study."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -36,7 +36,6 @@ class Line:
     ) -> None:
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 500)
-        self.socket.setsockopt(zmq.IMMEDIATE, 1)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 200)
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
         self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes + (0 if keys is None else ENCRYPTION_BYTES))
@@ -58,6 +57,8 @@ class Line:
 
     def say(self, frame: bytes) -> bool:
         """Hand a frame to the transport; False if there is no connection."""
+        if not self.connected:
+            return False
         try:
             self.socket.send(frame, zmq.NOBLOCK)
         except zmq.Again:

@@ -91,7 +91,7 @@ def test_a_replays_events_are_in_its_plan() -> None:
         ({"replicas": 0}, "replicas: 0 is not allowed: must be at least 1"),
         ({"slots": 0}, "slots: 0 is not allowed: must be at least 1"),
         ({"slots": "many"}, "slots: 'many' is not allowed: must be a whole number"),
-        ({"placement": "cloud"}, "placement: 'cloud' is not allowed: must be 'processes' or 'in-process'"),
+        ({"placement": "cloud"}, "placement: 'cloud' is not allowed: must be 'processes', 'in-process' or 'pool'"),
         (
             {"signalling": "radio"},
             "signalling: 'radio' is not allowed: must be 'ideal', or keys such as uplink: {loss: 0.1}",

@@ -1,0 +1,195 @@
+"""Runs on a pool of workers, started by hand: the same traces, whoever dies."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+from typer.testing import CliRunner
+
+import airtoll
+from airtoll.client import ControllerError
+from airtoll.commands import app
+from controller.run_folder import RunFolder
+from protocol.messages import PROTOCOL_VERSION
+from protocol.pool import Present, Refusal, decode_from_service, encode
+from tests.conformance.homes import SMALL_NETWORKS
+from tests.system.pool import Pool, pooled, until
+from tests.system.service import CELL, LONG, Service, serving
+
+POOLED = {"placement": "pool"}
+LEARNS: dict[str, Any] = {
+    "world": CELL["world"],
+    "scheme": {"name": "li2020/maac"} | {key: SMALL_NETWORKS[key] for key in SMALL_NETWORKS if key != "hidden"},
+    "phases": {"warmup": 20, "train": 60, "eval": 20},
+    "on_node_loss": {"lost_after_s": 60},  # loading torch takes its time on a busy machine
+}
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pool, Service]]:
+    """Room for one run of three pairs."""
+    with pooled(tmp_path_factory.mktemp("pool"), agents=3) as made:
+        yield made
+
+
+def _check_trace(config: dict[str, Any], run: dict[str, Any], folder: Path) -> None:
+    """The run has come to its end with the trace of one that was left alone in one process."""
+    assert (run["state"], run["reason"]) == ("SUCCEEDED", "")
+    alone = airtoll.run(config, folder=folder, placement="in-process", checkpoint_every=0)
+    assert run["trace_digest"] == alone["trace_digest"]
+
+
+@pytest.mark.parametrize("config", [CELL, LEARNS], ids=["acts", "learns"])
+def test_first_law_a_run_on_the_pool_has_the_trace_of_one_process(
+    there: tuple[Pool, Service], tmp_path: Path, config: dict[str, Any]
+) -> None:
+    _, service = there
+    run = service.client.wait(service.client.submit(config | POOLED)["id"])
+    _check_trace(config, run, tmp_path / "run")
+    until(lambda: all(worker["idle"] == worker["places"] for worker in service.client.nodes()["workers"]))
+
+
+def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
+    there: tuple[Pool, Service], tmp_path: Path
+) -> None:
+    _, service = there
+    config = CELL | POOLED | {"slots": 800}
+    run_id = service.client.submit(config)["id"]
+    service.until_state(run_id, "RUNNING")
+    until(lambda: service.client.pause(run_id)["state"] == "RUNNING")
+    service.until_state(run_id, "PAUSED")
+    service.client.resume(run_id)
+    run = service.client.wait(run_id)
+    assert [event.event for event in RunFolder.open(Path(run["folder"])).events()] == ["paused", "continued"]
+    _check_trace(config, run, tmp_path / "run")
+
+
+def test_who_is_where_is_told(there: tuple[Pool, Service]) -> None:
+    _, service = there
+    run_id = service.client.submit(LONG | POOLED)["id"]
+    service.until(run_id, lambda run: run["slot"] > 0)
+    told = until(lambda: _if_all_placed(service.client.nodes(run_id)))
+    assert {node["worker"] for node in told["nodes"] if node["role"] == "agent"} == {"agent-1"}
+    assert {node["worker"] for node in told["nodes"] if node["role"] == "network"} == {"channel-0"}
+    agent = next(worker for worker in told["workers"] if worker["role"] == "agent")
+    assert (agent["places"], agent["idle"]) == (3, 0)
+    assert {lease["node"] for lease in agent["leases"]} == {"pair-0", "pair-1", "pair-2"}
+    assert agent["fingerprint"] == told["nodes"][0]["fingerprint"]
+    service.client.stop(run_id)
+    assert service.client.wait(run_id)["state"] == "STOPPED"
+
+
+def _if_all_placed(told: dict[str, Any]) -> dict[str, Any] | None:
+    return told if all(node["worker"] for node in told["nodes"]) else None
+
+
+def test_a_run_that_lacks_workers_says_so_and_does_not_stand_in_the_way(there: tuple[Pool, Service]) -> None:
+    _, service = there
+    large = CELL | POOLED | {"world": CELL["world"] | {"pairs": 7, "rbs": 4}}
+    waiting = service.client.submit(large)["id"]
+    other = service.client.submit(CELL)["id"]
+    assert service.client.wait(other)["state"] == "SUCCEEDED"
+    run = until(lambda: _if_said(service.client.show(waiting)))
+    assert (run["state"], run["reason"]) == ("PENDING", "waits for 4 more agents (7 asked for, 3 idle)")
+    assert service.client.stop(waiting)["state"] == "STOPPED"
+
+
+def _if_said(run: dict[str, Any]) -> dict[str, Any] | None:
+    return run if run["reason"] else None
+
+
+def test_another_version_is_refused_by_name(there: tuple[Pool, Service]) -> None:
+    pool, service = there
+    told = Present(PROTOCOL_VERSION + 1, "w", "agent", "stranger", "nowhere", 1, 1, {}, {})
+    foreign = msgspec.msgpack.encode([*msgspec.msgpack.decode(encode(told)), "a field of tomorrow"])
+    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+        stranger.setsockopt(zmq.LINGER, 0)
+        stranger.connect(pool.endpoint)
+        for frame in (b"", b"\xc1garbage", bytes(1000), foreign):
+            stranger.send(frame)
+        assert stranger.poll(30_000)
+        refusal = decode_from_service(stranger.recv())
+    assert isinstance(refusal, Refusal)
+    assert f"protocol version {PROTOCOL_VERSION + 1} is not spoken here, only {PROTOCOL_VERSION}" in refusal.reason
+    assert "stranger" not in {worker["name"] for worker in service.client.nodes()["workers"]}
+
+
+def test_a_killed_agent_is_replaced_by_whoever_comes_and_the_run_replays(tmp_path: Path) -> None:
+    with pooled(tmp_path, agents=2) as (pool, service):
+        victim = pool.start("agent")
+        run_id = service.client.submit(LONG | POOLED)["id"]
+        folder = Path(service.until(run_id, lambda run: run["slot"] > 50)["folder"])
+        victim.kill()
+        run = until(lambda: _if_said(service.client.show(run_id)))
+        assert (run["state"], run["reason"]) == ("RUNNING", "waits for 1 more agent (3 asked for, 2 there)")
+        [lost] = [node for node in service.client.nodes(run_id)["nodes"] if not node["present"]]
+        assert lost["worker"] is None
+        pool.start("agent")
+        until(lambda: "rejoined" in (folder / "events.jsonl").read_text())
+        service.client.stop(run_id)
+        assert service.client.wait(run_id)["state"] == "STOPPED"
+    [gone, back] = RunFolder.open(folder).past()[:2]
+    assert (gone.event, back.event, gone.node, back.node) == ("lost", "rejoined", lost["name"], lost["name"])
+    assert RunFolder.open(folder).meta["missed"] == {lost["name"]: back.slot - gone.slot}
+    replayed = CliRunner().invoke(app, ["replay", str(folder)])
+    assert replayed.exit_code == 0, replayed.output
+
+
+def test_after_a_kill_of_the_channel_server_the_run_is_rolled_back_to_another(tmp_path: Path) -> None:
+    config = CELL | POOLED | {"slots": 3000, "checkpoint_every": 200, "on_channel_server_loss": "rollback"}
+    with pooled(tmp_path, agents=3, channels=2) as (pool, service):
+        run_id = service.client.submit(config)["id"]
+        folder = Path(service.until(run_id, lambda run: run["slot"] > 400)["folder"])
+        workers = service.client.nodes(run_id)["workers"]
+        [name] = [worker["name"] for worker in workers if worker["role"] == "channel"]
+        [victim] = [worker for worker in pool.workers if worker.name == name]
+        victim.kill()
+        run = service.client.wait(run_id)
+    [event] = [event for event in RunFolder.open(folder).events() if event.event == "rolled back"]
+    assert f"its worker {name} on " in event.reason
+    _check_trace(config, run, tmp_path / "alone")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_runs_and_workers_go_on_without_a_service_and_the_next_one_finds_them(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    pool = Pool(tmp_path)
+    try:
+        workers = [pool.start("channel"), pool.start("agent", "--places", "3")]
+        until(lambda: all("looks for the pool" in worker.log for worker in workers))
+        with pool.serving() as first:
+            run_id = first.client.submit(LONG | POOLED)["id"]
+            before = first.until(run_id, lambda run: run["slot"] > 0)
+            first.kill()
+            until(lambda: all("waiting for the pool" in worker.log for worker in workers))
+            with pool.serving() as second:
+                second.until(run_id, lambda run: run["slot"] > before["slot"])
+                until(lambda: _if_all_placed(second.client.nodes(run_id)))
+                assert second.client.show(run_id)["reason"] == ""
+                assert workers[1].leave(number) == 0
+                run = second.client.wait(run_id)
+                assert workers[0].leave(number) == 0
+    finally:
+        pool.close()
+    assert (run["state"], run["reason"].startswith("no agent is left at slot")) == ("FAILED", True)
+
+
+def test_a_controller_without_a_pool_and_a_run_by_hand_say_what_would_help(tmp_path: Path) -> None:
+    with serving(tmp_path) as service, pytest.raises(ControllerError, match="start it with `airtoll serve --pool"):
+        service.client.submit(CELL | POOLED)
+    with pytest.raises(ValueError, match="`airtoll submit FILE` puts the run into its queue"):
+        airtoll.run(CELL | POOLED, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_no_pool_can_be_is_told(tmp_path: Path) -> None:
+    for words in (["agent", "--pool", "http://here"], ["channel", "--pool", "tcp://here:0"]):
+        result = CliRunner().invoke(app, words)
+        assert (result.exit_code, "write it as tcp://HOST:8771" in result.stderr) == (2, True)
+    result = CliRunner().invoke(app, ["serve", "--port", "0", "--data", str(tmp_path), "--pool", "8771"])
+    assert (result.exit_code, "write it as tcp://0.0.0.0:8771" in result.stderr) == (2, True)
