@@ -1,12 +1,12 @@
 """The channel server without its socket: peers' messages in, messages to peers out; no clock, no I/O.
 
 `arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `pause`, `go_on`, `fail`, `checkpoint`, `begin_slot`, `deadline`
-say what happened and return what to send.
+say what happened and return what to send. `take_order` sends nothing: its answer is telemetry.
 """
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from msgspec import convert, to_builtins
 
@@ -19,9 +19,10 @@ from protocol.choreography import Step
 from protocol.fingerprint import differences
 from protocol.kinds import TRAINER
 from protocol.messages import Bye, Hello, Message, Refused, Reply, Report, Restore, Save, Saved
+from protocol.orders import Order, PutWeights, TellWeights
 from protocol.plan import RunPlan
 from protocol.snapshots import MAX_STATE_BYTES, pack, parts, unpack
-from protocol.telemetry import Checkpoint, Ended, EndState, Event, NodeState, Paced
+from protocol.telemetry import Answered, Checkpoint, Ended, EndState, Event, NodeState, Paced
 from protocol.wire_book import Connection
 
 Send = tuple[Peer, Message]
@@ -145,6 +146,19 @@ class ChannelServer:
         self._log("continued", "", "")
         return self._advance()
 
+    def take_order(self, order: Order) -> None:
+        """What the owner asks for while the run goes on."""
+        match order:
+            case TellWeights(number):
+                self.slots.tell_weights()
+                self.slots.recorder.answered(Answered(number))
+            case PutWeights(number) if self.stage in ("ending", "ended"):
+                self.slots.recorder.answered(Answered(number, "the run has ended"))
+            case PutWeights():
+                self.slots.put_weights(order)
+            case _:
+                assert_never(order)
+
     def fail(self, reason: str) -> list[Send]:
         """Stop now."""
         return self._finish("failed", reason) if self.stage in ("seating", "running") else []
@@ -214,6 +228,7 @@ class ChannelServer:
         if not any(self._plan.loss.of(name) in ("rollback", "fail") for name in self._seats.empty):
             own = {"slots": self.slots.snapshot(), "dropped": dict(self.dropped)}
             state = pack(own | {"wall_s": wall_s, "wire": to_builtins(wire)})
+            self.slots.tell_weights()
             self.slots.recorder.checkpoint(Checkpoint(self.slots.slot, sorted(self._saved), state))
         self.slots.release()
         return self._advance()
@@ -395,6 +410,8 @@ class ChannelServer:
 
     def _finish(self, state: EndState, reason: str) -> list[Send]:
         self.end = (state, reason)
+        self.slots.tell_weights()
+        self.slots.forget_orders("the run has ended")
         self.stage = "ending" if self._seats.taken else "ended"
         return [(peer, Bye(reason or "the run is over")) for _, peer in self._seats.taken]
 

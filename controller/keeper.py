@@ -6,6 +6,7 @@ It depends on nobody's life. SIGINT stops the run, SIGUSR1 pauses it, SIGUSR2 le
 
 keeper.lock   locked while the keeper lives: a run never has two, and the lock tells who it is
 keeper.json   how far the run is: state, slot, reason, replaced as a whole
+orders/       what is asked of the run meanwhile: controller.orders
 keeper.log    what the keeper's processes wrote to stdout and stderr
 """
 
@@ -21,6 +22,7 @@ from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import BinaryIO  # noqa: E402
 
+from controller.orders import Orders  # noqa: E402
 from controller.run_folder import RunFolder  # noqa: E402
 from controller.runs import (  # noqa: E402
     HEARD,
@@ -31,7 +33,7 @@ from controller.runs import (  # noqa: E402
     wishes_by_signal,
 )
 from controller.standing import LOCK, TAKEN, Standing, State  # noqa: E402
-from protocol.telemetry import Event, Progress, Telemetry  # noqa: E402
+from protocol.telemetry import Answered, Event, Progress, Telemetry  # noqa: E402
 
 
 def main() -> None:
@@ -49,6 +51,7 @@ class Keeper:
 
     def __init__(self, path: Path, wishes: Wishes) -> None:
         self._path = path
+        self._orders = Orders(path)
         self._wishes = wishes
         self._standing = Standing(State.RUNNING)
 
@@ -62,6 +65,7 @@ class Keeper:
         except Exception as error:
             traceback.print_exc()
             end = Standing(State.FAILED, self._standing.slot, f"{type(error).__name__}: {error}")
+        self._orders.close()
         self._say(end)
 
     def _carry_out(self) -> Standing:
@@ -70,7 +74,8 @@ class Keeper:
         checkpoint = None
         if folder.checkpoints.slots:  # of a keeper that was lost
             checkpoint = checkpoint_to_resume(folder, at=None, told=partial(print, file=sys.stderr))
-        summary = carry_out(config, folder, self._watch, checkpoint=checkpoint, wishes=self._wishes)
+        wishes = self._wishes._replace(orders=self._orders.taken_up)
+        summary = carry_out(config, folder, self._watch, checkpoint=checkpoint, wishes=wishes)
         if summary["state"] != "done":
             return Standing(State.FAILED, summary["slots"], summary["reason"])
         for name, other in carry_out_beside(config, folder, wishes=self._wishes).items():
@@ -86,6 +91,10 @@ class Keeper:
                 self._say(Standing(State.PAUSED, slot))
             case Event("continued", slot):
                 self._say(Standing(State.RUNNING, slot))
+            case Answered():
+                self._orders.answered(telemetry)
+            case Event("rolled back"):
+                self._orders.take_up_again()
             case _:
                 pass
 

@@ -11,6 +11,7 @@ frames.msgpack     the first slots' frames            summary.json     the run i
 log.txt            what a person wants to read first
 tensorboard/       metrics and scalars once more, if asked for
 checkpoints/       what the run can be resumed from, if asked for: controller.checkpoints
+weights/           weights as nodes were given them, and those put by hand: controller.kept_weights
 """
 
 import csv
@@ -36,6 +37,7 @@ from controller.checkpoints import Checkpoint as Kept
 from controller.checkpoints import Checkpoints, DamagedError
 from controller.configuration import RunConfig, dump_yaml, load
 from controller.faults import ConfigError
+from controller.kept_weights import KeptWeights
 from controller.layers import FILE_SUFFIXES
 from controller.schedule import Span, phase_at, spans
 from controller.tensorboard import EventFiles
@@ -46,6 +48,7 @@ from protocol.kinds import Kind
 from protocol.messages import PROTOCOL_VERSION
 from protocol.plan import PastEvent, past_events
 from protocol.telemetry import (
+    Answered,
     Checkpoint,
     Chunk,
     Ended,
@@ -55,6 +58,7 @@ from protocol.telemetry import (
     Progress,
     Scalars,
     Telemetry,
+    Weights,
     Window,
 )
 from protocol.wire_book import Connection, totals
@@ -88,6 +92,7 @@ class RunFolder:
     def __init__(self, path: Path, event_files: EventFiles | None = None, *, keep: int = 1) -> None:
         self.path = path
         self.checkpoints = Checkpoints(path, keep=keep)
+        self.weights = KeptWeights(path)
         self._event_files = event_files
 
     @classmethod
@@ -153,11 +158,16 @@ class RunFolder:
             case Checkpoint(slot, nodes, channel_server):
                 self.checkpoints.write(slot, channel_server=channel_server, nodes=nodes, files=GROWING)
                 self.log(f"checkpoint before slot {slot}")
+            case Weights():
+                self.weights.add(telemetry)
             case Listening(endpoint):
                 self._write_json("meta.json", self.meta | {"endpoint": endpoint})
                 self.log(f"listening at {endpoint}")
             case Ended():
                 self._ended(telemetry)
+            case Answered(_, problem):
+                if problem:
+                    self.log(f"an order is not carried out: {problem}")
             case Progress():
                 pass
 
@@ -170,6 +180,7 @@ class RunFolder:
         for name in GROWING:
             self._cut(name, to.lengths[name] if to else 0)
         self.checkpoints.forget_after(to.slot if to else 0)
+        self.weights.forget_after(to.slot if to else 0)
         (self.path / "summary.json").unlink(missing_ok=True)
         (self.path / "wire_book.json").unlink(missing_ok=True)
         gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest")
@@ -243,8 +254,9 @@ class RunFolder:
             raise ValueError(f"{self.path / 'events.jsonl'} is damaged: {error}") from error
 
     def past(self) -> tuple[PastEvent, ...]:
-        """Losses, rejoins and an interrupt: what a replay repeats."""
-        return past_events(self.events())
+        """Losses, rejoins, weights put by hand and an interrupt: what a replay repeats."""
+        names = self.names
+        return past_events(self.events(), lambda node, slot: self.weights.put(names.index(node), slot))
 
     def windows(self) -> list[dict[str, str]]:
         """The rows of metrics.csv."""

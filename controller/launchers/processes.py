@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import connection, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -19,8 +19,9 @@ import zmq
 from channel_server.core import Past
 from controller.launchers.building import build_world, node_names, policy_builder
 from controller.launchers.supervisor import Supervisor
+from protocol.orders import Order
 from protocol.plan import RunPlan
-from protocol.telemetry import CONTINUE, INTERRUPT, PAUSE, Ended, Event, Listening, Progress, Sink, Telemetry
+from protocol.telemetry import CONTINUE, INTERRUPT, ORDER, PAUSE, Ended, Event, Listening, Progress, Sink, Telemetry
 
 CHANNEL_SERVER = "channel server"
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
@@ -110,6 +111,10 @@ class RunProcesses:
         """Ask the channel server to go on."""
         self._line.send(CONTINUE)
 
+    def order(self, order: Order) -> None:
+        """Ask the channel server for something that it answers by telemetry."""
+        self._line.send_multipart([ORDER, msgspec.msgpack.encode(order)])
+
     def __enter__(self) -> "RunProcesses":
         return self
 
@@ -146,11 +151,12 @@ def run_processes(
     sink: Sink,
     interrupted: Callable[[], bool],
     paused: Callable[[], bool] = lambda: False,
+    orders: Callable[[], Iterable[Order]] = tuple,
     *,
     past: Past | None = None,
 ) -> Ended:
     """Play a run to its end, from the beginning or from its `past`; `interrupted` and `paused` are asked about ten
-    times a second."""
+    times a second, and so is for `orders`."""
     roll_back = plan.loss.channel_server == "rollback"
     with RunProcesses(plan, past=past) as processes:
         asked_at, slot, pausing = 0.0, 0 if past is None else past.slot, False
@@ -168,6 +174,8 @@ def run_processes(
             if paused() != pausing:
                 pausing = not pausing
                 (processes.pause if pausing else processes.go_on)()
+            for order in orders():
+                processes.order(order)
             if interrupted() and not asked_at:
                 asked_at = time.monotonic()
                 processes.interrupt()
