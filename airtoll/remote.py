@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -41,7 +42,7 @@ AsFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSO
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (serve, submit, show, watch, stop, pause, compare):
+    for command in (serve, submit, show, watch, stop, pause, weights, put_weights, compare):
         app.command()(command)
     app.command("list")(list_runs)
 
@@ -129,6 +130,35 @@ def resume_run(run_id: str, as_format: Format = Format.TEXT) -> None:
     _tell(run, as_format, lambda: typer.echo(run["state"]))
 
 
+def weights(
+    run_id: RunId,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The node's name, such as pair-0.")] = "",
+    out: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Where the safetensors go.")] = None,
+    version: Annotated[int | None, typer.Option(min=0, help="One that is kept; the newest otherwise.")] = None,
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """A node's weights in a run of the controller, as safetensors; without NODE which there are."""
+    if not node:
+        kept = _asked(lambda: connect().weights_kept(run_id))
+        _tell(kept, as_format, lambda: _print(_kept(kept["weights"])))
+        return
+    data = _asked(lambda: connect().weights(run_id, node, version=version))
+    path = out or Path(f"{run_id}-{quote(node, safe='')}.safetensors")
+    path.write_bytes(data)
+    _tell({"node": node, "bytes": len(data), "file": str(path)}, as_format, lambda: typer.echo(str(path)))
+
+
+def put_weights(
+    run_id: RunId,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The node's name, such as pair-0.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="safetensors.", exists=True, dir_okay=False)],
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """Have a run of the controller give a node these weights in its next slot."""
+    run = _asked(lambda: connect().put_weights(run_id, node, file.read_bytes()))
+    _tell(run, as_format, lambda: typer.echo(f"{node} is given them in the next slot after {run['slot']}"))
+
+
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A run's id.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another run's id.")],
@@ -177,6 +207,13 @@ def _listed(runs: list[dict[str, Any]]) -> Table:
     for run in runs:
         created = datetime.fromisoformat(run["created"]).astimezone().strftime("%Y-%m-%d %H:%M")
         table.add_row(run["id"], run["state"], f"{run['slot']:,} of {run['slots']:,}", created)
+    return table
+
+
+def _kept(weights: list[dict[str, Any]]) -> Table:
+    table = _table("node", "version", "bytes", "by")
+    for told in weights:
+        table.add_row(told["node"], f"{told['version']:,}", f"{told['bytes']:,}", told["by"])
     return table
 
 

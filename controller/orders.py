@@ -3,10 +3,12 @@
 orders/ID.order   one protocol.orders.Order; there until it is answered
 """
 
+import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -15,7 +17,6 @@ from protocol.orders import Order
 from protocol.telemetry import Answered
 
 MOST_WAITING = 16
-_LOOK_EVERY_S = 0.1
 _ORDER = ".order"
 
 
@@ -29,7 +30,6 @@ class Orders:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "orders"
         self._taken: set[str] = set()
-        self._looked_at = 0.0
 
     # who wants something
 
@@ -41,11 +41,15 @@ class Orders:
     def give(self, order: Order) -> None:
         """Leave an order for the keeper. TooManyOrdersError."""
         self._folder.mkdir(exist_ok=True)
-        if sum(1 for _ in self._folder.glob(f"*{_ORDER}")) >= MOST_WAITING:
+        if len(self._ids) >= MOST_WAITING:
             raise TooManyOrdersError(f"{MOST_WAITING} orders wait for this run already; come again later")
         draft = self._folder / f".{order.id}.tmp"
         draft.write_bytes(msgspec.msgpack.encode(order))
         draft.replace(self._path(order.id))
+
+    def take_back(self, order_id: str) -> None:
+        """Nobody waits for the answer any more."""
+        self._path(order_id).unlink(missing_ok=True)
 
     def waits(self, order_id: str) -> bool:
         """Whether an order has not been answered."""
@@ -54,15 +58,12 @@ class Orders:
     # the keeper
 
     def taken_up(self) -> Iterator[Order]:
-        """The orders that have come since the last call; looked for ten times a second at most."""
-        now = time.monotonic()
-        if now - self._looked_at < _LOOK_EVERY_S:
-            return
-        self._looked_at = now
-        for path in sorted(self._folder.glob(f"[!.]*{_ORDER}")):
-            if path.stem not in self._taken:
-                self._taken.add(path.stem)
-                yield msgspec.msgpack.decode(path.read_bytes(), type=Order)
+        """The orders that have come since the last call, in the order in which they came."""
+        for order_id in self._ids:
+            if order_id not in self._taken:
+                with suppress(FileNotFoundError):  # it was taken back
+                    yield msgspec.msgpack.decode(self._path(order_id).read_bytes(), type=Order)
+                self._taken.add(order_id)
 
     def answered(self, answer: Answered) -> None:
         """An order is carried out, or cannot be."""
@@ -75,6 +76,12 @@ class Orders:
     def close(self) -> None:
         """The run has ended: what waits is not carried out."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _ids(self) -> list[str]:
+        with suppress(FileNotFoundError):
+            return sorted(name.removesuffix(_ORDER) for name in os.listdir(self._folder) if name.endswith(_ORDER))
+        return []
 
     def _path(self, order_id: str) -> Path:
         return self._folder / f"{order_id}{_ORDER}"

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
-from controller.api import overviews, results, runs
+from controller.api import overviews, results, runs, weights
 from controller.api.desk import AtDesk, Desk
 from controller.api.gauges import Counting, Gauges
 from controller.api.locks import Locks
@@ -49,7 +49,7 @@ def create_app(owner: Owner, token: str) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.desk = desk
-    for routes in (runs.router, results.router, overviews.router):
+    for routes in (runs.router, results.router, weights.router, overviews.router):
         app.include_router(routes, prefix=PREFIX)
     app.include_router(_about_itself(gauges))
     tell_problems(app)

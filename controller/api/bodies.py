@@ -30,22 +30,27 @@ async def configuration(request: Request) -> RunConfig:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (_JSON, _YAML):
         raise UnreadableError(415, f"content type {kind[:80]!r}: send the configuration as {_JSON} or {_YAML}")
+    body = await whole_body(request, most_bytes=MOST_BYTES)
+    return await run_in_threadpool(_configured, body, kind)
+
+
+async def whole_body(request: Request, *, most_bytes: int) -> bytes:
+    """A request's body, cut short where it is too long or too slow. UnreadableError."""
     try:
         async with asyncio.timeout(PATIENCE_S):
-            body = await _read(request)
+            return await _read(request, most_bytes)
     except TimeoutError as error:
         raise UnreadableError(408, f"the body did not come within {PATIENCE_S:g} s") from error
     except ClientDisconnect as error:
         raise UnreadableError(400, "the body did not come whole") from error
-    return await run_in_threadpool(_configured, body, kind)
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, most_bytes: int) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_BYTES:
-            raise UnreadableError(413, f"the body is longer than {MOST_BYTES} bytes")
+        if len(body) > most_bytes:
+            raise UnreadableError(413, f"the body is longer than {most_bytes} bytes")
     return bytes(body)
 
 

@@ -9,6 +9,7 @@ from controller.service.figures import TollAccounts
 from controller.service.owner import NoSuchRunError, Owner
 from controller.service.store import Run
 from controller.service.watches import Watches
+from controller.service.weights import WeightsDesk
 
 MOST_READERS = 64
 
@@ -20,6 +21,7 @@ class Desk:
         self.owner = owner
         self.watches = Watches(owner, most_readers=MOST_READERS)
         self.tolls = TollAccounts()
+        self.weights = WeightsDesk(owner)
 
     def run(self, run_id: str) -> Run:
         """The run of this id, from a thread of its own. NoSuchRunError."""

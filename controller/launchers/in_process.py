@@ -95,6 +95,7 @@ def run_in_process(
             if core.saved:
                 loopback.send(core.checkpoint(wall_s=time.monotonic() - began, wire=[]))
             if paused() != pausing:
+                _take(core, orders())  # what was asked for before
                 pausing = not pausing
                 loopback.send(core.pause() if pausing else core.go_on())
             if core.rests:
@@ -106,8 +107,7 @@ def run_in_process(
         now = time.monotonic()
         if now - told >= TELEMETRY_EVERY_S:
             told = now
-            for order in orders():
-                core.take_order(order)
+            _take(core, orders())
             _tell(core, sink)
         if interrupted():
             loopback.send(core.interrupt())
@@ -116,6 +116,11 @@ def run_in_process(
     ended = core.ended(wall_s=wall_s, wire=[])
     sink(ended)
     return ended
+
+
+def _take(core: ChannelServer, orders: Iterable[Order]) -> None:
+    for order in orders:
+        core.take_order(order)
 
 
 def _tell(core: ChannelServer, sink: Sink) -> None:

@@ -171,11 +171,11 @@ def run_processes(
             if telemetry is None and processes.channel.exitcode is not None:
                 reason = f"the channel server died ({_cause(processes.channel.exitcode)})"
                 return _broken_off(sink, slot, reason, roll_back=roll_back)
+            for order in orders():
+                processes.order(order)
             if paused() != pausing:
                 pausing = not pausing
                 (processes.pause if pausing else processes.go_on)()
-            for order in orders():
-                processes.order(order)
             if interrupted() and not asked_at:
                 asked_at = time.monotonic()
                 processes.interrupt()

@@ -1,6 +1,7 @@
 """Weights that the owner of a run gives a node: told over the air, recorded at a slot, replayed to the same trace."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -118,7 +119,7 @@ def test_who_loses_them_is_told_again_until_it_has_them(other: bytes) -> None:
     assert [row.attempt for row in rows] == list(range(1, len(rows) + 1))
     assert [row.outcome for row in rows] == [Outcome.LOST] * (len(rows) - 1) + [Outcome.DELIVERED]
     assert len(rows) > 1
-    assert {after.until - before.until for before, after in zip(rows, rows[1:], strict=False)} == {2}
+    assert {after.until - before.until for before, after in pairwise(rows)} == {2}
     _assert_replays(plan, recording)
 
 

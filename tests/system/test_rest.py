@@ -131,7 +131,9 @@ def test_a_run_whose_keeper_is_killed_may_go_on_from_its_checkpoint(tmp_path: Pa
         served.until_state(run_id, "PAUSED")
         served.client.resume(run_id)
         run = served.client.wait(run_id)
+        kept = served.client.checkpoints(run_id)["checkpoints"]
     assert run["state"] == "SUCCEEDED"
+    assert [(one["slot"], one["damage"]) for one in kept] == [(5500, ""), (5000, "")]
     assert RunFolder.open(folder).summary["resumes"] == 1
     assert run["trace_digest"] == airtoll.run(config, folder=tmp_path / "run", checkpoint_every=0)["trace_digest"]
 
