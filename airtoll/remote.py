@@ -108,7 +108,7 @@ def watch(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
         else:
             _look(told)
     if last.get("state") == "FAILED":
-        typer.echo(f"the run failed: {last['reason']}", err=True)
+        typer.echo(f"the run is FAILED: {last['reason']}", err=True)
         raise typer.Exit(_FAILED)
 
 

@@ -58,7 +58,7 @@ class ChannelServer:
         self._script = self.slots.run()
         self._action_checks = [space.checker(plan.replicas) for space in world.actions]
         self.stage: Literal["seating", "running", "ending", "ended"] = "seating"
-        self.end: tuple[EndState, str] = ("failed", "it has not begun")
+        self.end: tuple[EndState, str] = ("FAILED", "it has not begun")
         self.roll_back = False
         self.dropped: Counter[str] = Counter()
         self._awaited_first = self._seats.names  # who has to sit before the first slot
@@ -110,9 +110,9 @@ class ChannelServer:
         """Who is awaited has been waited for long enough."""
         match self.stage:
             case "seating":
-                return self._finish("failed", f"nobody took {', '.join(self.awaited)}: {reason}")
+                return self._finish("FAILED", f"nobody took {', '.join(self.awaited)}: {reason}")
             case "running" if self.waits_for_lost:
-                return self._finish("failed", f"{', '.join(self.awaited)} did not come back: {reason}")
+                return self._finish("FAILED", f"{', '.join(self.awaited)} did not come back: {reason}")
             case "running":
                 gate = self.slots.gate
                 return self.give_up_on(list(self._saving) if gate is None else gate.missing, reason)
@@ -126,7 +126,7 @@ class ChannelServer:
         self.slots.go_on()
         self.slots.stop_before = min(self.slots.stop_before, self.slots.slot + (not waits))
         if self.stage == "seating":
-            return self._finish("interrupted", "before the first slot")
+            return self._finish("STOPPED", "before the first slot")
         return self._advance() if waits else []
 
     def pause(self) -> list[Send]:
@@ -161,7 +161,7 @@ class ChannelServer:
 
     def fail(self, reason: str) -> list[Send]:
         """Stop now."""
-        return self._finish("failed", reason) if self.stage in ("seating", "running") else []
+        return self._finish("FAILED", reason) if self.stage in ("seating", "running") else []
 
     # the paced clock
 
@@ -317,7 +317,7 @@ class ChannelServer:
         name = self.peer_name(peer)
         if bye.error and self.is_seated(peer) and self.stage != "ending":
             self._seats.leave(peer)
-            return self._finish("failed", f"{name} failed: {bye.error}")
+            return self._finish("FAILED", f"{name} failed: {bye.error}")
         return self.gone(peer, bye.reason or "it said goodbye")
 
     def _lose(self, node: int, reason: str) -> list[Send]:
@@ -366,7 +366,7 @@ class ChannelServer:
             asked = next(self._script, None)
         except NodeLostError as lost:
             self.roll_back = lost.roll_back
-            return self._finish("failed", str(lost))
+            return self._finish("FAILED", str(lost))
         if asked is None:
             return self._finish(*self._how_it_ended())
         if self.held:
@@ -405,8 +405,8 @@ class ChannelServer:
     def _how_it_ended(self) -> tuple[EndState, str]:
         slot = self.slots.slot
         if slot == self._plan.slots:
-            return "done", ""
-        return ("failed", f"no agent is left at slot {slot}") if self.slots.deserted else ("interrupted", "")
+            return "SUCCEEDED", ""
+        return ("FAILED", f"no agent is left at slot {slot}") if self.slots.deserted else ("STOPPED", "")
 
     def _finish(self, state: EndState, reason: str) -> list[Send]:
         self.end = (state, reason)

@@ -76,12 +76,13 @@ class Keeper:
             checkpoint = checkpoint_to_resume(folder, at=None, told=partial(print, file=sys.stderr))
         wishes = self._wishes._replace(orders=self._orders.taken_up)
         summary = carry_out(config, folder, self._watch, checkpoint=checkpoint, wishes=wishes)
-        if summary["state"] != "done":
-            return Standing(State.FAILED, summary["slots"], summary["reason"])
+        ended = Standing(State(summary["state"]), summary["slots"], summary["reason"])
+        if ended.state is not State.SUCCEEDED:
+            return ended
         for name, other in carry_out_beside(config, folder, wishes=self._wishes).items():
-            if other["state"] != "done":
+            if State(other["state"]) is not State.SUCCEEDED:
                 return Standing(State.FAILED, summary["slots"], f"beside, {name}: {other['reason']}")
-        return Standing(State.SUCCEEDED, summary["slots"])
+        return ended
 
     def _watch(self, telemetry: Telemetry, /) -> None:
         match telemetry:

@@ -14,7 +14,7 @@ CONTINUE = b"continue"
 ORDER = b"order"  # followed by a frame with a protocol.orders.Order
 
 ChunkFile = Literal["trace.bin", "values.msgpack", "air_book.msgpack", "frames.msgpack"]
-EndState = Literal["done", "failed", "interrupted"]
+EndState = Literal["SUCCEEDED", "FAILED", "STOPPED"]  # of controller.standing
 
 
 class Listening(Struct, frozen=True, tag=True):

@@ -21,7 +21,19 @@ from controller.launchers.building import build_world, node_names, policy_builde
 from controller.launchers.supervisor import Supervisor
 from protocol.orders import Order
 from protocol.plan import RunPlan
-from protocol.telemetry import CONTINUE, INTERRUPT, ORDER, PAUSE, Ended, Event, Listening, Progress, Sink, Telemetry
+from protocol.telemetry import (
+    CONTINUE,
+    INTERRUPT,
+    ORDER,
+    PAUSE,
+    Ended,
+    EndState,
+    Event,
+    Listening,
+    Progress,
+    Sink,
+    Telemetry,
+)
 
 CHANNEL_SERVER = "channel server"
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
@@ -180,7 +192,7 @@ def run_processes(
                 asked_at = time.monotonic()
                 processes.interrupt()
             if asked_at and time.monotonic() - asked_at > GRACE_S:
-                return _broken_off(sink, slot, "interrupted, and the channel server did not stop in time")
+                return _broken_off(sink, slot, "the channel server did not stop in time", state="STOPPED")
 
 
 def channel_process(plan: bytes, owner: str, past: Past | None) -> None:
@@ -216,9 +228,9 @@ def _orphaned() -> Callable[[], bool]:
     return lambda: bool(connection.wait([parent.sentinel], timeout=0))
 
 
-def _broken_off(sink: Sink, slots: int, reason: str, *, roll_back: bool = False) -> Ended:
+def _broken_off(sink: Sink, slots: int, reason: str, *, state: EndState = "FAILED", roll_back: bool = False) -> Ended:
     """The end of a run whose channel server cannot tell it any more."""
-    ended = Ended("failed", reason, slots, 0.0, 0, {}, {}, [], {}, roll_back=roll_back)
+    ended = Ended(state, reason, slots, 0.0, 0, {}, {}, [], {}, roll_back=roll_back)
     sink(ended)
     return ended
 

@@ -96,7 +96,9 @@ class Owner:
 
     async def stop(self, run_id: str) -> Run:
         """Take a run out of the queue, or have its keeper end it after this slot. WrongStateError if it has ended."""
-        if not await asyncio.to_thread(self.store.move, run_id, State.STOPPED, since=[State.PENDING]):
+        if await asyncio.to_thread(self.store.move, run_id, State.STOPPED, since=[State.PENDING]):
+            await asyncio.to_thread(_settle_folder, (await self.get(run_id)).folder, Standing(State.STOPPED))
+        else:
             await asyncio.to_thread(self.store.move, run_id, State.STOPPING)
             self._tell(await self._in_state(run_id, "stopped", State.STOPPING), signal.SIGINT)
         return await self.get(run_id)
@@ -212,6 +214,7 @@ class Owner:
                 self._keep(run)
                 return
             standing = Standing(State.FAILED, standing.slot if standing else 0, otherwise)
+        await asyncio.to_thread(_settle_folder, run.folder, standing)
         results = await asyncio.to_thread(_results, run.folder, standing)
         await asyncio.to_thread(self.store.move, run.id, standing.state, results=results)
         self._changed.set()
@@ -242,9 +245,17 @@ def _newest_checkpoint(path: Path) -> int | None:
     """The slot of a lost run's newest checkpoint; None if there is none, or the run itself is done."""
     with suppress(ValueError):
         folder = RunFolder.open(path)
-        if folder.meta["state"] != "done":
+        if folder.meta["state"] != State.SUCCEEDED.value:
             return next(iter(folder.checkpoints.slots), None)
     return None
+
+
+def _settle_folder(path: Path, standing: Standing) -> None:
+    """Have the folder say what its keeper could not; what it has said of its end stays."""
+    with suppress(ValueError):
+        folder = RunFolder.open(path)
+        if State(folder.meta["state"]) not in ENDS:
+            folder.settle(standing.state, standing.reason)
 
 
 def _results(folder: Path, standing: Standing) -> Results:

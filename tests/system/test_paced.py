@@ -21,7 +21,7 @@ def _play_with_slow_node(plan: RunPlan, name: str, seconds: float) -> Recording:
 
 def _paced(recording: Recording) -> Paced:
     assert recording.ended is not None
-    assert (recording.ended.state, recording.ended.dropped) == ("done", {})
+    assert (recording.ended.state, recording.ended.dropped) == ("SUCCEEDED", {})
     assert recording.ended.paced is not None
     return recording.ended.paced
 

@@ -76,11 +76,18 @@ def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
     assert service.client.pause(run_id)["state"] == "RUNNING"
     paused = service.until_state(run_id, "PAUSED")
     assert paused["slot"] < 800
+    assert _state_in_folder(paused) == "PAUSED"
     service.client.resume(run_id)
     run = service.client.wait(run_id)
-    assert run["state"] == "SUCCEEDED"
+    assert run["state"] == _state_in_folder(run) == "SUCCEEDED"
     assert [event.event for event in RunFolder.open(Path(run["folder"])).events()] == ["paused", "continued"]
     assert run["trace_digest"] == airtoll.run(CELL, slots=800, folder=tmp_path / "run")["trace_digest"]
+
+
+def _state_in_folder(run: dict[str, Any]) -> str:
+    """What meta.json says, in the words of the controller."""
+    state: str = RunFolder.open(Path(run["folder"])).meta["state"]
+    return state
 
 
 def test_a_run_that_is_stopped_keeps_what_it_has(service: Service) -> None:
@@ -88,7 +95,7 @@ def test_a_run_that_is_stopped_keeps_what_it_has(service: Service) -> None:
     service.until(run_id, lambda run: run["slot"] > 100)
     assert service.client.stop(run_id)["state"] == "STOPPING"
     run = service.client.wait(run_id)
-    assert run["state"] == "STOPPED"
+    assert run["state"] == _state_in_folder(run) == "STOPPED"
     assert run["slot"] > 100
     assert run["trace_digest"]
     with pytest.raises(ControllerError, match="a run that is STOPPED cannot be paused: it must be RUNNING, PAUSED"):
@@ -107,8 +114,9 @@ def test_a_paused_run_can_be_stopped(service: Service) -> None:
 def test_what_finds_no_room_waits_and_can_be_taken_back(service: Service) -> None:
     first, second, third = (service.client.submit(LONG)["id"] for _ in range(3))
     service.until_state(second, "RUNNING")
-    assert service.client.show(third)["state"] == "PENDING"
-    assert service.client.stop(third)["state"] == "STOPPED"
+    waiting = service.client.show(third)
+    assert waiting["state"] == _state_in_folder(waiting) == "PENDING"
+    assert service.client.stop(third)["state"] == _state_in_folder(waiting) == "STOPPED"
     fourth = service.client.submit(CELL)["id"]
     for run_id in (first, second):
         service.client.stop(run_id)
@@ -146,6 +154,7 @@ def test_a_run_whose_keeper_is_killed_has_failed(service: Service) -> None:
     keeper.tell(signal.SIGKILL)
     keeper.close()
     run = service.until_state(run_id, "FAILED")
+    assert _state_in_folder(run) == "FAILED"
     assert run["reason"] == "its keeper ended without a word (signal 9); see keeper.log"
 
 
