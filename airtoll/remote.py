@@ -55,6 +55,15 @@ def serve(
     on_loss: Annotated[
         OnLoss, typer.Option(help="Of a run's keeper: the run fails, or goes on from its newest checkpoint.")
     ] = OnLoss.FAIL,
+    grace: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="For a stopped run's keeper, to hear it.")
+    ] = 30.0,
+    patience: Annotated[
+        float,
+        typer.Option(
+            min=0.1, metavar="SECONDS", help="For a request to come in, and each piece of its answer to be taken."
+        ),
+    ] = 30.0,
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
     index."""
@@ -64,7 +73,14 @@ def serve(
         typer.echo(f"{error}; pip install 'airtoll[serve]'", err=True)
         raise typer.Exit(_USAGE) from error
     server.serve(
-        host=host, port=port, at_once=at_once, data=data, resume_lost=on_loss is OnLoss.RESUME, ready=_listening
+        host=host,
+        port=port,
+        at_once=at_once,
+        data=data,
+        resume_lost=on_loss is OnLoss.RESUME,
+        grace_s=grace,
+        patience_s=patience,
+        ready=_listening,
     )
 
 

@@ -52,7 +52,8 @@ class Keeper:
     def __init__(self, path: Path, wishes: Wishes) -> None:
         self._path = path
         self._orders = Orders(path)
-        self._wishes = wishes
+        self._wishes = wishes._replace(interrupted=self._interrupted, orders=self._orders.taken_up)
+        self._heard = wishes.interrupted
         self._standing = Standing(State.RUNNING)
 
     def keep(self) -> None:
@@ -74,23 +75,29 @@ class Keeper:
         checkpoint = None
         if folder.checkpoints.slots:  # of a keeper that was lost
             checkpoint = checkpoint_to_resume(folder, at=None, told=partial(print, file=sys.stderr))
-        wishes = self._wishes._replace(orders=self._orders.taken_up)
-        summary = carry_out(config, folder, self._watch, checkpoint=checkpoint, wishes=wishes)
+        summary = carry_out(config, folder, self._watch, checkpoint=checkpoint, wishes=self._wishes)
         ended = Standing(State(summary["state"]), summary["slots"], summary["reason"])
         if ended.state is not State.SUCCEEDED:
             return ended
-        for name, other in carry_out_beside(config, folder, wishes=self._wishes).items():
+        for name, other in carry_out_beside(config, folder, wishes=self._wishes._replace(orders=tuple)).items():
             if State(other["state"]) is not State.SUCCEEDED:
                 return Standing(State.FAILED, summary["slots"], f"beside, {name}: {other['reason']}")
         return ended
+
+    def _interrupted(self) -> bool:
+        """Whether the run shall stop; that this was heard is said at once, or the keeper is taken for deaf."""
+        heard = self._heard()
+        if heard and self._standing.state is not State.STOPPING:
+            self._say(self._standing._replace(state=State.STOPPING))
+        return heard
 
     def _watch(self, telemetry: Telemetry, /) -> None:
         match telemetry:
             case Progress(slot):
                 self._say(Standing(self._standing.state, slot))
-            case Event("paused", slot):
+            case Event("paused", slot) if self._standing.state is State.RUNNING:
                 self._say(Standing(State.PAUSED, slot))
-            case Event("continued", slot):
+            case Event("continued", slot) if self._standing.state is State.PAUSED:
                 self._say(Standing(State.RUNNING, slot))
             case Answered():
                 self._orders.answered(telemetry)

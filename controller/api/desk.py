@@ -17,8 +17,9 @@ MOST_READERS = 64
 class Desk:
     """One per service."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, patience_s: float) -> None:
         self.owner = owner
+        self.patience_s = patience_s
         self.watches = Watches(owner, most_readers=MOST_READERS)
         self.tolls = TollAccounts()
         self.weights = WeightsDesk(owner)

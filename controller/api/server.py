@@ -21,7 +21,17 @@ from controller.service.store import Store
 _GRACE_S = 3
 
 
-def serve(*, host: str, port: int, at_once: int, data: Path, resume_lost: bool, ready: Callable[[str], None]) -> None:
+def serve(
+    *,
+    host: str,
+    port: int,
+    at_once: int,
+    data: Path,
+    resume_lost: bool,
+    grace_s: float,
+    patience_s: float,
+    ready: Callable[[str], None],
+) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is told the URL. Runs that are at work go on without the service.
 
     From the environment: AIRTOLL_TOKEN, who may come in; AIRTOLL_DB, the store's URL, by default SQLite in `data`.
@@ -33,7 +43,8 @@ def serve(*, host: str, port: int, at_once: int, data: Path, resume_lost: bool, 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
     with closing(_listen(host, port)) as listening, closing(Store(url)) as store:
-        app = create_app(Owner(data, store, at_once=at_once, resume_lost=resume_lost), token)
+        owner = Owner(data, store, at_once=at_once, resume_lost=resume_lost, grace_s=grace_s)
+        app = create_app(owner, token, patience_s=patience_s)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on"
         )

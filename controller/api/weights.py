@@ -62,4 +62,5 @@ async def put_weights(run_id: RunId, node: Node, request: Request, desk: AtDesk)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _BYTES:
         raise UnreadableError(415, f"content type {kind[:80]!r}: send safetensors as {_BYTES}")
-    return RunHead.of(await desk.weights.put(run_id, node, await whole_body(request, most_bytes=MOST_BYTES)))
+    data = await whole_body(request, most_bytes=MOST_BYTES, patience_s=desk.patience_s)
+    return RunHead.of(await desk.weights.put(run_id, node, data))

@@ -158,6 +158,25 @@ def test_a_run_whose_keeper_is_killed_has_failed(service: Service) -> None:
     assert run["reason"] == "its keeper ended without a word (signal 9); see keeper.log"
 
 
+def test_a_keeper_that_is_deaf_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    with serving(tmp_path, "--grace", "1") as served:
+        run_id = served.client.submit(LONG | {"placement": "processes"})["id"]
+        run = served.until(run_id, lambda run: run["slot"] > 0)
+        keeper = KeeperProcess.find(Path(run["folder"]))
+        assert keeper is not None
+        everybody = {keeper.pid} | children_of(keeper.pid)
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        assert served.client.stop(run_id)["state"] == "STOPPING"
+        run = served.client.wait(run_id)
+    assert (run["state"], _state_in_folder(run)) == ("STOPPED", "STOPPED")
+    assert run["reason"] == "its keeper did not end it within 1 s and was killed: there is no summary"
+    assert run["slot"] > 0
+    assert len(everybody) > 4
+    assert outlive(everybody) == []
+    keeper.close()
+
+
 def test_a_run_that_fails_says_why(service: Service) -> None:
     config = CELL | {"placement": "processes", "slots": 10**5, "on_node_loss": {"policy": "fail"}}
     run_id = service.client.submit(config)["id"]
