@@ -34,6 +34,7 @@ def create_app(owner: Owner, token: str, *, patience_s: float = PATIENCE_S) -> F
             yield
         finally:
             desk.watches.close()
+            await desk.tolls.close()
             await owner.close()
 
     app = FastAPI(

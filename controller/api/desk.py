@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from controller.run_folder import RunFolder
-from controller.service.figures import TollAccounts
 from controller.service.owner import NoSuchRunError, Owner
 from controller.service.store import Run
+from controller.service.teller import Teller
 from controller.service.watches import Watches
 from controller.service.weights import WeightsDesk
 
@@ -21,7 +21,7 @@ class Desk:
         self.owner = owner
         self.patience_s = patience_s
         self.watches = Watches(owner, most_readers=MOST_READERS)
-        self.tolls = TollAccounts()
+        self.tolls = Teller()
         self.weights = WeightsDesk(owner)
 
     def run(self, run_id: str) -> Run:

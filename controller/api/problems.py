@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from controller.faults import ConfigError
 from controller.orders import TooManyOrdersError
 from controller.service.owner import NoSuchRunError, QueueFullError, WrongStateError
+from controller.service.teller import DamagedBookError
 from controller.service.watches import StreamsFullError
 from controller.service.weights import NotTheseError, NoWeightsError, SilentError, UnreadableWeightsError
 
@@ -80,6 +81,7 @@ _STATUSES: dict[type[Exception], int] = {
     StreamsFullError: 503,
     TooManyOrdersError: 503,
     SilentError: 503,
+    DamagedBookError: 500,
     NoWeightsError: 404,
     NotTheseError: 422,
     UnreadableWeightsError: 400,

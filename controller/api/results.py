@@ -53,14 +53,14 @@ def metrics(
 
 
 @router.get("/toll", responses=responses(404, 422))
-def toll(
+async def toll(
     run_id: RunId,
     desk: AtDesk,
     by: By = "kind",
     windows: Annotated[int, Query(ge=1, le=MOST_WINDOWS)] = 1,
 ) -> TollsShape:
     """The toll by kind, node or link in at most so many windows of equal length."""
-    told: Any = desk.tolls.toll(folder_of(desk.run(run_id)), by=by, windows=windows)
+    told: Any = await desk.tolls.toll((await desk.owner.get(run_id)).folder, by=by, windows=windows)
     return TollsShape(by=by, windows=told)
 
 

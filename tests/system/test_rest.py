@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import statistics
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 import airtoll
 from airtoll.client import ControllerError
 from airtoll.commands import app
+from benchmarks import long_book
 from controller.run_folder import RunFolder
 from controller.service.keepers import KeeperProcess
 from tests.system.fuzz import fuzz
@@ -252,6 +254,24 @@ def test_results_are_told(service: Service, ended: dict[str, Any]) -> None:
     assert service.client.file(run_id, "trace.bin") == folder.read("trace.bin")
     names = [node["name"] for node in service.client._object("GET", "/nodes", run=run_id)["nodes"]]
     assert names == [name for name in folder.names if name != "trainer"]
+
+
+def test_a_long_book_is_summed_up_while_the_service_answers(service: Service, ended: dict[str, Any]) -> None:
+    run = service.client.wait(service.client.submit(CELL)["id"])
+    long_book.lengthen(Path(run["folder"]), 200_000)
+    _, asked = long_book.waits(service, run["id"])
+    assert len(asked) > 5
+    assert statistics.median(asked) < 0.2
+    [window] = service.client.toll(run["id"])["windows"]
+    assert sum(toll["notes"] for toll in window["tolls"].values()) == 200_000
+
+
+def test_a_damaged_book_is_told_and_whole_ones_go_on(service: Service, ended: dict[str, Any]) -> None:
+    run = service.client.wait(service.client.submit(CELL)["id"])
+    (Path(run["folder"]) / "air_book.msgpack").write_bytes(b"\xc0")
+    with pytest.raises(ControllerError, match="air_book.msgpack is damaged"):
+        service.client.toll(run["id"])
+    assert service.client.toll(ended["id"])["windows"]
 
 
 def test_runs_are_listed_the_newest_first(service: Service, ended: dict[str, Any]) -> None:
