@@ -51,7 +51,9 @@ def main() -> None:
         took_s, asked = waits(service, run["id"])
     asked.sort()
     middle, last = asked[len(asked) // 2], asked[-1]
-    print(f"{rows} rows summed in {took_s:.1f} s; /healthz meanwhile, {len(asked)} times: median {1000 * middle:.1f} ms,")
+    print(
+        f"{rows} rows summed in {took_s:.1f} s; /healthz meanwhile, {len(asked)} times: median {1000 * middle:.1f} ms,"
+    )
     print(f"longest {1000 * last:.0f} ms")
 
 

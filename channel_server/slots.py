@@ -131,7 +131,7 @@ class Slots:
             if self.pace.on:
                 yield from self._until_it_is_time()
             yield from self._one_slot()
-            self.slot += 1
+            self.slot, self.turn = self.slot + 1, 0  # what happens between two slots happens before the later one
         if self.pace.on:  # the last slot lasts as long as the others
             yield from self._until_it_is_time()
         if self.slot == self.stop_before < self._plan.slots:

@@ -82,7 +82,11 @@ def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
     service.client.resume(run_id)
     run = service.client.wait(run_id)
     assert run["state"] == _state_in_folder(run) == "SUCCEEDED"
-    assert [event.event for event in RunFolder.open(Path(run["folder"])).events()] == ["paused", "continued"]
+    events = RunFolder.open(Path(run["folder"])).events()
+    assert [(event.event, event.slot, event.turn) for event in events] == [
+        ("paused", paused["slot"], 0),
+        ("continued", paused["slot"], 0),
+    ]
     assert run["trace_digest"] == airtoll.run(CELL, slots=800, folder=tmp_path / "run")["trace_digest"]
 
 
@@ -264,6 +268,16 @@ def test_a_long_book_is_summed_up_while_the_service_answers(service: Service, en
     assert statistics.median(asked) < 0.2
     [window] = service.client.toll(run["id"])["windows"]
     assert sum(toll["notes"] for toll in window["tolls"].values()) == 200_000
+
+
+def test_who_sums_up_leaves_with_the_service(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        run = served.client.wait(served.client.submit(CELL)["id"])
+        served.client.toll(run["id"])
+        teller = children_of(served.process.pid)
+        assert len(teller) == 1
+        served.kill()
+        assert outlive(teller) == []
 
 
 def test_a_damaged_book_is_told_and_whole_ones_go_on(service: Service, ended: dict[str, Any]) -> None:
