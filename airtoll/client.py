@@ -83,6 +83,24 @@ class Controller:
         """The toll by kind, node or link."""
         return self._object("GET", _path(run_id, "toll"), **query)
 
+    def checkpoints(self, run_id: str) -> dict[str, Any]:
+        """`checkpoints`, the newest first: slot, bytes, when, and what is wrong with one that is damaged."""
+        return self._object("GET", _path(run_id, "checkpoints"))
+
+    def weights(self, run_id: str, node: str, *, version: int | None = None) -> bytes:
+        """A node's weights as safetensors, the newest unless a version is given."""
+        with self._call("GET", f"{_path(run_id, 'weights')}/{quote(node, safe='')}", version=version) as answer:
+            return answer.read()
+
+    def weights_kept(self, run_id: str) -> dict[str, Any]:
+        """`weights`: which of which node there are."""
+        return self._object("GET", _path(run_id, "weights"))
+
+    def put_weights(self, run_id: str, node: str, safetensors: bytes) -> dict[str, Any]:
+        """Have a run give a node these weights in its next slot, over the air."""
+        path = f"{_path(run_id, 'weights')}/{quote(node, safe='')}"
+        return self._object("PUT", path, body=safetensors, kind="application/octet-stream")
+
     def compare(self, *run_ids: str) -> dict[str, Any]:
         """Runs side by side."""
         return self._object("GET", "/compare", runs=",".join(run_ids))
@@ -117,8 +135,11 @@ class Controller:
                 break
         return self.show(run_id)
 
-    def _object(self, method: str, path: str, *, body: bytes | None = None, **query: Any) -> dict[str, Any]:
-        with self._call(method, path, body=body, **query) as answer:
+    def _object(
+        self, method: str, path: str, *, body: bytes | None = None, kind: str = "application/json", **query: Any
+    ) -> dict[str, Any]:
+        headers = {} if body is None else {"Content-Type": kind}
+        with self._call(method, path, body=body, headers=headers, **query) as answer:
             told: dict[str, Any] = json.load(answer)
             return told
 
@@ -133,8 +154,7 @@ class Controller:
     ) -> HTTPResponse:
         asked = {key: value for key, value in query.items() if value is not None}
         url = f"{self.url}{_PREFIX}{path}" + (f"?{urlencode(asked, doseq=True)}" if asked else "")
-        kind = {"Content-Type": "application/json"} if body is not None else {}
-        request = urllib.request.Request(url, body, self._headers | kind | dict(headers or {}), method=method)
+        request = urllib.request.Request(url, body, self._headers | dict(headers or {}), method=method)
         try:
             answer: HTTPResponse = urllib.request.urlopen(request, timeout=_PATIENCE_S)
         except urllib.error.HTTPError as error:

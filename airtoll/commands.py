@@ -128,7 +128,7 @@ def resume(
 
 def _finish(config: RunConfig, folder: RunFolder, summary: dict[str, Any], as_format: Format) -> None:
     """What `run` and `resume` do when the run itself is over."""
-    others = _beside(config, folder) if summary["state"] == "done" else {}
+    others = _beside(config, folder) if summary["state"] == "SUCCEEDED" else {}
     if as_format is Format.JSON:
         _print_json(summary | ({"beside": others} if others else {}))
     else:
@@ -163,7 +163,7 @@ def node(
 
     with _damage_told():
         meta = RunFolder.open(folder).meta
-    if meta["state"] != "running" or "endpoint" not in meta:
+    if meta["state"] not in ("RUNNING", "PAUSED") or "endpoint" not in meta:
         raise ConfigError(f"{folder}: no node can join a run that is {meta['state']} or lives in one process")
     raise typer.Exit(run_node(meta["endpoint"], meta["run_id"], name, policy_builder(name)))
 
@@ -314,8 +314,8 @@ def _next_free(path: Path) -> Path:
 
 
 def _exit_with(summary: dict[str, Any]) -> None:
-    if summary["state"] != "done":
-        typer.echo(f"the run {summary['state']}: {summary['reason']}", err=True)
+    if summary["state"] != "SUCCEEDED":
+        typer.echo(f"the run is {summary['state']}: {summary['reason']}", err=True)
         raise typer.Exit(_FAILED)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -41,7 +42,7 @@ AsFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSO
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (serve, submit, show, watch, stop, pause, compare, nodes):
+    for command in (serve, submit, show, watch, stop, pause, weights, put_weights, compare, nodes):
         app.command()(command)
     app.command("list")(list_runs)
 
@@ -68,6 +69,15 @@ def serve(
         Path | None,
         typer.Option(metavar="DIR", envvar="AIRTOLL_KEYS", help="What the pool is locked with, and who may come."),
     ] = None,
+    grace: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="For a stopped run's keeper, to hear it.")
+    ] = 30.0,
+    patience: Annotated[
+        float,
+        typer.Option(
+            min=0.1, metavar="SECONDS", help="For a request to come in, and each piece of its answer to be taken."
+        ),
+    ] = 30.0,
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
     index. With a pool, runs may be carried out by workers that `airtoll agent` and `airtoll channel` start."""
@@ -84,8 +94,10 @@ def serve(
         resume_lost=on_loss is OnLoss.RESUME,
         token_file=token_file,
         token_made=lambda token: typer.echo(f"made the token {token}; it is kept in {token_file}", err=True),
-        ready=_listening,
         pool=(pool, keeper_ports, keys) if pool else None,
+        grace_s=grace,
+        patience_s=patience,
+        ready=_listening,
     )
 
 
@@ -129,7 +141,7 @@ def watch(run_id: RunId, as_format: AsFormat = Format.TEXT) -> None:
         else:
             _look(told)
     if last.get("state") == "FAILED":
-        typer.echo(f"the run failed: {last['reason']}", err=True)
+        typer.echo(f"the run is FAILED: {last['reason']}", err=True)
         raise typer.Exit(_FAILED)
 
 
@@ -149,6 +161,35 @@ def resume_run(run_id: str, as_format: Format = Format.TEXT) -> None:
     """Have a paused run of the controller go on."""
     run = _asked(lambda: connect().resume(run_id))
     _tell(run, as_format, lambda: typer.echo(run["state"]))
+
+
+def weights(
+    run_id: RunId,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The node's name, such as pair-0.")] = "",
+    out: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Where the safetensors go.")] = None,
+    version: Annotated[int | None, typer.Option(min=0, help="One that is kept; the newest otherwise.")] = None,
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """A node's weights in a run of the controller, as safetensors; without NODE which there are."""
+    if not node:
+        kept = _asked(lambda: connect().weights_kept(run_id))
+        _tell(kept, as_format, lambda: _print(_kept(kept["weights"])))
+        return
+    data = _asked(lambda: connect().weights(run_id, node, version=version))
+    path = out or Path(f"{run_id}-{quote(node, safe='')}.safetensors")
+    path.write_bytes(data)
+    _tell({"node": node, "bytes": len(data), "file": str(path)}, as_format, lambda: typer.echo(str(path)))
+
+
+def put_weights(
+    run_id: RunId,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The node's name, such as pair-0.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="safetensors.", exists=True, dir_okay=False)],
+    as_format: AsFormat = Format.TEXT,
+) -> None:
+    """Have a run of the controller give a node these weights in its next slot."""
+    run = _asked(lambda: connect().put_weights(run_id, node, file.read_bytes()))
+    _tell(run, as_format, lambda: typer.echo(f"{node} is given them in the next slot after {run['slot']}"))
 
 
 def compare(
@@ -208,6 +249,13 @@ def _listed(runs: list[dict[str, Any]]) -> Table:
     for run in runs:
         created = datetime.fromisoformat(run["created"]).astimezone().strftime("%Y-%m-%d %H:%M")
         table.add_row(run["id"], run["state"], f"{run['slot']:,} of {run['slots']:,}", created)
+    return table
+
+
+def _kept(weights: list[dict[str, Any]]) -> Table:
+    table = _table("node", "version", "bytes", "by")
+    for told in weights:
+        table.add_row(told["node"], f"{told['version']:,}", f"{told['bytes']:,}", told["by"])
     return table
 
 

@@ -74,7 +74,7 @@ class StudyFolder:
             reason = f"{reason}, twice"
             self.results.failed(cell, reason)
         else:
-            reason = summary["reason"] if summary["state"] != "done" else ""
+            reason = summary["reason"] if summary["state"] != "SUCCEEDED" else ""
             self.results.done(cell, summary)
             if not keep_runs:
                 shutil.rmtree(self._run_of(cell))

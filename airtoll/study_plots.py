@@ -42,7 +42,7 @@ def save(study: Study, cells: Sequence[Cell], rows: Sequence[Row], out: Path) ->
     """Draw every plot of the study that there are rows for, and tell where. ConfigError when one cannot be written."""
     units = units_of(cells)
     for sweep in study.sweeps:
-        own = [row for row in rows if row["sweep"] == sweep.name and row["state"] == "done"]
+        own = [row for row in rows if row["sweep"] == sweep.name and row["state"] == "SUCCEEDED"]
         config = next(cell.config for cell in cells if cell.sweep == sweep.name)
         for plot in sweep.plots:
             path = out / sweep.file_of(plot)

@@ -171,7 +171,7 @@ def _session(process: psutil.Process) -> int:
 def _faults_of(folder: RunFolder) -> Iterator[str]:
     """What is wrong with a run's results."""
     state = folder.meta["state"]
-    if state != "done":
+    if state != "SUCCEEDED":
         yield f"the run {state}: {folder.meta['reason']}"
         return
     replay = [sys.executable, "-m", "airtoll", "replay", str(folder.path)]

@@ -57,7 +57,7 @@ def _sampled(processes: RunProcesses) -> tuple[dict[str, float], dict[str, float
             if isinstance(telemetry, Progress) and marks and telemetry.slot >= marks[0]:
                 marks.pop(0)
                 samples.append(_uss_mb(processes))
-    if telemetry.state != "done" or len(samples) != 2:
+    if telemetry.state != "SUCCEEDED" or len(samples) != 2:
         raise RuntimeError(f"the run {telemetry.state}: {telemetry.reason}")
     return samples[0], samples[1]
 

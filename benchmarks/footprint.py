@@ -30,7 +30,7 @@ def main() -> int:
     for agents in [int(a) for a in sys.argv[1:]] or AGENTS:
         seconds, pss_mb, state = measure(agents)
         limit_s = LIMIT_S.get(agents)
-        failed |= seconds > (limit_s or seconds) or statistics.median(pss_mb) > LIMIT_MB or state != "interrupted"
+        failed |= seconds > (limit_s or seconds) or statistics.median(pss_mb) > LIMIT_MB or state != "STOPPED"
         print(f"{agents} agents: first slot after {seconds:.2f} s (at most {limit_s or '-'})")
         print(
             f"  own memory of an agent: median {statistics.median(pss_mb):.1f} MB, most {max(pss_mb):.1f} MB "

@@ -138,7 +138,7 @@ def main() -> int:
     print(f"  dropped and counted  {result.dropped:,} of {result.counted:,}")
     print(f"  channel server       {result.growth_mb:+.1f} MB (at most +{MOST_MB})")
     print(f"  trace                {result.parting or 'as in the undisturbed run'}")
-    whole = not result.parting and result.dropped == result.counted and result.state == "interrupted"
+    whole = not result.parting and result.dropped == result.counted and result.state == "STOPPED"
     return int(not whole or result.growth_mb > MOST_MB)
 
 

@@ -52,7 +52,7 @@ def _played(processes: RunProcesses) -> Paced:
     with processes:
         while not isinstance(telemetry := processes.receive(), Ended):
             pass
-    if telemetry.paced is None or telemetry.state != "done":
+    if telemetry.paced is None or telemetry.state != "SUCCEEDED":
         raise RuntimeError(f"the run {telemetry.state}: {telemetry.reason}")
     return telemetry.paced
 

@@ -36,7 +36,7 @@ def slots_per_s(scheme: str, signalling: Any, slots: int) -> float:
     world = {"name": "d2d_underlay", "pairs": AGENTS}
     config = load({"world": world, "scheme": scheme, "slots": slots, "signalling": signalling, "record": record})
     ended = run_processes(config.plan("relay"), _ignore, lambda: False)
-    if ended.state != "done":
+    if ended.state != "SUCCEEDED":
         raise RuntimeError(ended.reason)
     return slots / ended.wall_s
 

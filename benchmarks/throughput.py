@@ -56,7 +56,7 @@ def house(agents: int, slots: int) -> float:
         record=RecordPlan(values=False, frames_slots=0, window_slots=100),
     )
     ended = run_processes(plan, _ignore, lambda: False)
-    if ended.state != "done":
+    if ended.state != "SUCCEEDED":
         raise RuntimeError(ended.reason)
     return agents * slots / ended.wall_s
 

@@ -1,12 +1,12 @@
 """The channel server without its socket: peers' messages in, messages to peers out; no clock, no I/O.
 
 `arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `pause`, `go_on`, `fail`, `checkpoint`, `begin_slot`, `deadline`
-say what happened and return what to send.
+say what happened and return what to send. `take_order` sends nothing: its answer is telemetry.
 """
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from msgspec import convert, to_builtins
 
@@ -19,9 +19,10 @@ from protocol.choreography import Step
 from protocol.fingerprint import differences
 from protocol.kinds import TRAINER
 from protocol.messages import Bye, Hello, Message, Refused, Reply, Report, Restore, Save, Saved
+from protocol.orders import Order, PutWeights, TellWeights
 from protocol.plan import RunPlan
 from protocol.snapshots import MAX_STATE_BYTES, pack, parts, unpack
-from protocol.telemetry import Checkpoint, Ended, EndState, Event, NodeState, Paced
+from protocol.telemetry import Answered, Checkpoint, Ended, EndState, Event, NodeState, Paced
 from protocol.wire_book import Connection
 
 Send = tuple[Peer, Message]
@@ -57,7 +58,7 @@ class ChannelServer:
         self._script = self.slots.run()
         self._action_checks = [space.checker(plan.replicas) for space in world.actions]
         self.stage: Literal["seating", "running", "ending", "ended"] = "seating"
-        self.end: tuple[EndState, str] = ("failed", "it has not begun")
+        self.end: tuple[EndState, str] = ("FAILED", "it has not begun")
         self.roll_back = False
         self.dropped: Counter[str] = Counter()
         self._awaited_first = self._seats.names  # who has to sit before the first slot
@@ -115,9 +116,9 @@ class ChannelServer:
         """Who is awaited has been waited for long enough."""
         match self.stage:
             case "seating":
-                return self._finish("failed", f"nobody took {', '.join(self.awaited)}: {reason}")
+                return self._finish("FAILED", f"nobody took {', '.join(self.awaited)}: {reason}")
             case "running" if self.waits_for_lost:
-                return self._finish("failed", f"{', '.join(self.awaited)} did not come back: {reason}")
+                return self._finish("FAILED", f"{', '.join(self.awaited)} did not come back: {reason}")
             case "running":
                 gate = self.slots.gate
                 return self.give_up_on(list(self._saving) if gate is None else gate.missing, reason)
@@ -131,7 +132,7 @@ class ChannelServer:
         self.slots.go_on()
         self.slots.stop_before = min(self.slots.stop_before, self.slots.slot + (not waits))
         if self.stage == "seating":
-            return self._finish("interrupted", "before the first slot")
+            return self._finish("STOPPED", "before the first slot")
         return self._advance() if waits else []
 
     def pause(self) -> list[Send]:
@@ -151,9 +152,22 @@ class ChannelServer:
         self._log("continued", "", "")
         return self._advance()
 
+    def take_order(self, order: Order) -> None:
+        """What the owner asks for while the run goes on."""
+        match order:
+            case TellWeights(number):
+                self.slots.tell_weights()
+                self.slots.recorder.answered(Answered(number))
+            case PutWeights(number) if self.stage in ("ending", "ended"):
+                self.slots.recorder.answered(Answered(number, "the run has ended"))
+            case PutWeights():
+                self.slots.put_weights(order)
+            case _:
+                assert_never(order)
+
     def fail(self, reason: str) -> list[Send]:
         """Stop now."""
-        return self._finish("failed", reason) if self.stage in ("seating", "running") else []
+        return self._finish("FAILED", reason) if self.stage in ("seating", "running") else []
 
     # the paced clock
 
@@ -220,6 +234,7 @@ class ChannelServer:
         if not any(self._plan.loss.of(name) in ("rollback", "fail") for name in self._seats.empty):
             own = {"slots": self.slots.snapshot(), "dropped": dict(self.dropped)}
             state = pack(own | {"wall_s": wall_s, "wire": to_builtins(wire)})
+            self.slots.tell_weights()
             self.slots.recorder.checkpoint(Checkpoint(self.slots.slot, sorted(self._saved), state))
         self.slots.release()
         return self._advance()
@@ -308,7 +323,7 @@ class ChannelServer:
         name = self.peer_name(peer)
         if bye.error and self.is_seated(peer) and self.stage != "ending":
             self._seats.leave(peer)
-            return self._finish("failed", f"{name} failed: {bye.error}")
+            return self._finish("FAILED", f"{name} failed: {bye.error}")
         return self.gone(peer, bye.reason or "it said goodbye")
 
     def _lose(self, node: int, reason: str) -> list[Send]:
@@ -357,7 +372,7 @@ class ChannelServer:
             asked = next(self._script, None)
         except NodeLostError as lost:
             self.roll_back = lost.roll_back
-            return self._finish("failed", str(lost))
+            return self._finish("FAILED", str(lost))
         if asked is None:
             return self._finish(*self._how_it_ended())
         if self.held:
@@ -396,11 +411,13 @@ class ChannelServer:
     def _how_it_ended(self) -> tuple[EndState, str]:
         slot = self.slots.slot
         if slot == self._plan.slots:
-            return "done", ""
-        return ("failed", f"no agent is left at slot {slot}") if self.slots.deserted else ("interrupted", "")
+            return "SUCCEEDED", ""
+        return ("FAILED", f"no agent is left at slot {slot}") if self.slots.deserted else ("STOPPED", "")
 
     def _finish(self, state: EndState, reason: str) -> list[Send]:
         self.end = (state, reason)
+        self.slots.tell_weights()
+        self.slots.forget_orders("the run has ended")
         self.stage = "ending" if self._seats.taken else "ended"
         return [(peer, Bye(reason or "the run is over")) for _, peer in self._seats.taken]
 

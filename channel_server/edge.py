@@ -1,7 +1,7 @@
 """The channel server as a process: a core driven by a ROUTER socket, a clock for patience, and a line to its owner.
 
-The owner (the controller) hears telemetry on a PAIR socket; it may say INTERRUPT, PAUSE, CONTINUE, or why the run
-cannot go on.
+The owner (the controller) hears telemetry on a PAIR socket; it may say INTERRUPT, PAUSE, CONTINUE, ORDER with an order,
+or why the run cannot go on.
 """
 
 import time
@@ -20,6 +20,7 @@ from protocol import telemetry
 from protocol.fingerprint import fingerprint
 from protocol.keys import ClientKeys, ServerKeys
 from protocol.kinds import TRAINER_NAME
+from protocol.orders import Order
 from protocol.plan import RunPlan
 from protocol.telemetry import TELEMETRY_EVERY_S, Event, Listening, Paced, Progress, Telemetry
 from protocol.transports.curve import lock_client
@@ -180,7 +181,7 @@ class Edge:
         if self._metronome is not None and (self._core.held or self._core.rests):
             self._metronome.rest()
         while self._line.poll(0):
-            self._send(self._granted(self._line.recv()))
+            self._send(self._granted(*self._line.recv_multipart()))
         if self._abandoned():
             self._send(self._core.fail("the controller is gone"))
         self._watch_patience(now)
@@ -204,9 +205,12 @@ class Edge:
         for reason, key in self._router.turned_away():
             self._core.turned_away(reason, key)
 
-    def _granted(self, wish: bytes) -> list[Send]:
+    def _granted(self, wish: bytes, order: bytes = b"") -> list[Send]:
         """What the owner's wish leads to."""
         match wish:
+            case telemetry.ORDER:
+                self._core.take_order(msgspec.msgpack.decode(order, type=Order))
+                return []
             case telemetry.INTERRUPT:
                 return self._core.interrupt()
             case telemetry.PAUSE:

@@ -10,7 +10,18 @@ from channel_server.worlds.contract import Metric, Outcome
 from protocol.air_book import AirRow, encode_rows
 from protocol.messages import Note, Report
 from protocol.plan import RecordPlan
-from protocol.telemetry import Checkpoint, Chunk, ChunkFile, Event, NodeState, Scalars, Telemetry, Window
+from protocol.telemetry import (
+    Answered,
+    Checkpoint,
+    Chunk,
+    ChunkFile,
+    Event,
+    NodeState,
+    Scalars,
+    Telemetry,
+    Weights,
+    Window,
+)
 from protocol.trace import WORLD_NODE, TraceField, TraceWriter
 
 
@@ -63,6 +74,14 @@ class Recorder:
     def state(self, part: NodeState) -> None:
         """A part of a node's state."""
         self._ready.append(part)
+
+    def weights(self, weights: Weights) -> None:
+        """What a node acts by."""
+        self._ready.append(weights)
+
+    def answered(self, answered: Answered) -> None:
+        """An order is carried out, or cannot be."""
+        self._ready.append(answered)
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """The run's state is complete; what was recorded before goes before it."""

@@ -6,6 +6,7 @@ k + 1 on. It waits in the inbox until its receiver is asked.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from struct import Struct
 from typing import Any
 
 from msgspec.msgpack import decode, encode
@@ -17,6 +18,7 @@ from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages import Letter, Note
 from protocol.signalling import SignallingPlan
 
+_number = Struct("<I")  # what the body of acknowledged notes begins with
 Neighbours = Callable[[], Sequence[tuple[int, ...]]]
 
 
@@ -45,6 +47,8 @@ class Relay:
         self._flights: dict[int, list[Passage]] = {}  # what has left and is late, by the slot of its arrival
         self._weights: dict[int, tuple[Letter, Note, int]] = {}  # by receiver: the newest, and how often it was told
         self._unacknowledged: dict[int, bytes] = {}  # the number of its weights, by receivers without a word
+        self._by_hand: dict[int, int] = {}  # by receivers whose newest were put by hand: the slot they were last told
+        self.given: dict[int, Letter] = {}  # by node: the newest weights that reached it
 
     def open(self, slot: int, *, gone: Collection[int]) -> None:
         """A slot begins: what waits is served from fresh budgets, what is due arrives. To be called for every slot."""
@@ -71,11 +75,34 @@ class Relay:
         if node in self._weights:
             letter, note, attempts = self._weights[node]
             self._weights[node] = (letter, note, attempts + 1)
-            link = self._link(letter.source, (node,)) if note.link is None else note.link
-            reaches = self._losses.survivors_of_retelling(slot, link, node)
-            again = self._passage(letter, note, (node,), node, reaches, link, attempts + 1)
-            again.repeated = True
-            self._tell(again, slot, ())
+            if node in self._by_hand:
+                self._by_hand[node] = slot
+            self._tell_by_itself(node, letter, note, attempts + 1, slot, ())
+
+    def put_weights(self, slot: int, node: int, body: bytes, *, gone: Collection[int]) -> None:
+        """Weights by hand, as if the trainer told them: numbered past all that it has told the node by now."""
+        newest = _number_of(self._weights[node][0]) if node in self._weights else 0
+        number = max(slot, newest) + 1
+        note = Note((node,), Kind.WEIGHTS, _number.pack(number) + body)
+        letter = Letter(self._agents, note.kind, slot, 0, note.body)
+        self._remember(letter, note, note.to)
+        self._by_hand[node] = slot
+        self._tell_by_itself(node, letter, note, 1, slot, gone)
+
+    def overdue(self, slot: int, after: int) -> list[int]:
+        """Who has not acknowledged weights by hand that it was told `after` slots ago: no session tells it again."""
+        told = self._by_hand.items()
+        return [node for node, last in told if node in self._unacknowledged and slot - last >= after]
+
+    def _tell_by_itself(
+        self, node: int, letter: Letter, note: Note, attempt: int, slot: int, gone: Collection[int]
+    ) -> None:
+        """To one node, though the source has not told it in this slot."""
+        link = self._link(letter.source, (node,)) if note.link is None else note.link
+        reaches = self._losses.survivors_of_retelling(slot, link, node)
+        passage = self._passage(letter, note, (node,), node, reaches, link, attempt)
+        passage.repeated = True
+        self._tell(passage, slot, gone)
 
     @property
     def awaits_acknowledgements(self) -> bool:
@@ -122,6 +149,8 @@ class Relay:
             "flights": [[slot, [encode(passage) for passage in flight]] for slot, flight in self._flights.items()],
             "weights": [[node, *map(encode, told[:2]), told[2]] for node, told in self._weights.items()],
             "unacknowledged": [list(pair) for pair in self._unacknowledged.items()],
+            "by_hand": [list(pair) for pair in self._by_hand.items()],
+            "given": [[node, encode(letter)] for node, letter in self.given.items()],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -135,6 +164,8 @@ class Relay:
             for node, letter, note, attempts in data["weights"]
         }
         self._unacknowledged = dict(data["unacknowledged"])
+        self._by_hand = dict(data["by_hand"])
+        self.given = {node: decode(letter, type=Letter) for node, letter in data["given"]}
 
     def fault(self, source: int, notes: Sequence[Note]) -> str:
         """Why these notes cannot be relayed, or ""."""
@@ -166,6 +197,8 @@ class Relay:
     def _remember(self, letter: Letter, note: Note, to: tuple[int, ...]) -> None:
         """The newest weights of their receivers."""
         self._weights.update((node, (letter, note, note.attempt)) for node in to)
+        for node in to:
+            self._by_hand.pop(node, None)
         if letter.source == self._agents:
             self._unacknowledged.update((node, note.body[:4]) for node in to)
 
@@ -215,9 +248,17 @@ class Relay:
             self._inboxes[node].append(passage.letter)
         if passage.letter.kind == Kind.ACK and self._agents in heard:
             self._acknowledged(passage.letter)
+        elif passage.letter.kind == Kind.WEIGHTS:
+            self._give(passage.letter, heard)
         lost, missing = len(passage.reaches) < len(passage.to), len(heard) < len(passage.reaches)
         outcome = Outcome.LOST if lost else Outcome.GONE if missing else Outcome.DELIVERED
         self._rows.append(passage.row(outcome, len(heard), slot))
+
+    def _give(self, weights: Letter, nodes: Iterable[int]) -> None:
+        """Weights that overtook others stay the newest."""
+        for node in nodes:
+            if node not in self.given or _number_of(weights) > _number_of(self.given[node]):
+                self.given[node] = weights
 
     def _acknowledged(self, ack: Letter) -> None:
         """The trainer has word of weights; of the newest if the number is theirs."""
@@ -228,3 +269,7 @@ class Relay:
         if source >= self._agents:
             return LinkClass.DOWNLINK
         return LinkClass.UPLINK if self._agents in to else self._agent_link
+
+
+def _number_of(letter: Letter) -> int:
+    return int.from_bytes(letter.body[: _number.size], "little")

@@ -16,15 +16,16 @@ from channel_server.worlds.contract import Radio, World
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, PHASES, TurnSpec
 from protocol.kinds import LinkClass
-from protocol.messages import Note, Reply, Turn
+from protocol.messages import Letter, Note, Reply, Turn
+from protocol.orders import PutWeights
 from protocol.plan import OnLoss, RunPlan
 from protocol.spaces import Records
-from protocol.telemetry import Event
+from protocol.telemetry import Answered, Event, Weights
 from protocol.trace import TraceField
 
 Asked = list[tuple[int, Turn]]
 
-
+NUMBER_BYTES = 4  # of an acknowledged note, in front of what it says
 _LEARN = TurnSpec(who="trainer", step="learn")
 
 
@@ -79,6 +80,12 @@ class Slots:
         self.deserted = False  # no agent is left
         self.hold_at = self._next_checkpoint()
         self.pause_at: int | None = None  # the owner's wish
+        self._puts: dict[int, PutWeights] = {}  # by node, for the next slot
+        self._past_puts: dict[int, list[tuple[int, bytes]]] = {}  # of the run that is replayed, by slot
+        for event in plan.replay or ():
+            if event.event == "put":
+                self._past_puts.setdefault(event.slot, []).append((self._names.index(event.node), event.body))
+        self._told_weights: dict[int, Letter] = {}  # to the owner
         self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
         self._order = Chance(plan.seed, "order")
         self._fallback_chances = [Chance(plan.seed, "fallback", node) for node in self._agents]
@@ -124,7 +131,7 @@ class Slots:
             if self.pace.on:
                 yield from self._until_it_is_time()
             yield from self._one_slot()
-            self.slot += 1
+            self.slot, self.turn = self.slot + 1, 0  # what happens between two slots happens before the later one
         if self.pace.on:  # the last slot lasts as long as the others
             yield from self._until_it_is_time()
         if self.slot == self.stop_before < self._plan.slots:
@@ -182,6 +189,29 @@ class Slots:
     def go_on(self) -> None:
         """No more rest, or none at all."""
         self.pause_at = None
+
+    def tell_weights(self) -> None:
+        """Tell the owner the weights that nodes were given last, unless it knows them."""
+        for node, letter in self.relay.given.items():
+            if self._told_weights.get(node) is not letter:
+                self._told_weights[node] = letter
+                self.recorder.weights(Weights(node, letter.slot, letter.body[NUMBER_BYTES:]))
+
+    def put_weights(self, order: PutWeights) -> None:
+        """Give an agent these weights when the next slot begins; who is given others by then gets the latest alone."""
+        if order.node not in self._world.agents:
+            self.recorder.answered(Answered(order.id, f"no agent is named {order.node!r}"))
+            return
+        node = self._names.index(order.node)
+        if earlier := self._puts.pop(node, None):
+            self.recorder.answered(Answered(earlier.id, "other weights came for the same slot"))
+        self._puts[node] = order
+
+    def forget_orders(self, reason: str) -> None:
+        """What waits for the next slot, when there is none."""
+        for order in self._puts.values():
+            self.recorder.answered(Answered(order.id, reason))
+        self._puts.clear()
 
     def _next_checkpoint(self) -> int | None:
         every = self._plan.record.checkpoint_every
@@ -254,8 +284,27 @@ class Slots:
             self._actions = self._silence()
         self.state = self._world.begin(self.state, self._episode, self.slot)
         self.relay.open(self.slot, gone=self._attendance.lost)
-        for node in self.returned:
+        for node in [*self.returned, *self._without_word()]:
             self.relay.retell_weights(self.slot, node)
+        self._put()
+
+    def _without_word(self) -> list[int]:
+        """Who has not acknowledged weights that were put by hand, and is to be told them again."""
+        after = self._plan.signalling.resend_after_slots
+        away = self._attendance.lost.union(self.returned)
+        return [node for node in self.relay.overdue(self.slot, after) if node not in away] if after else []
+
+    def _put(self) -> None:
+        """The owner's weights, or those of the run that is replayed, leave for their nodes."""
+        past = self._past_puts.get(self.slot, [])
+        for node, body in sorted([*past, *((node, order.body) for node, order in self._puts.items())]):
+            self.recorder.trace.add(self.slot, self.turn, node, TraceField.WEIGHTS, body)
+            self.recorder.weights(Weights(node, self.slot, body, by_hand=True))
+            self._log("put", self._names[node], f"weights of {len(body)} bytes by hand")
+            self.relay.put_weights(self.slot, node, body, gone=self._attendance.lost)
+        for order in self._puts.values():
+            self.recorder.answered(Answered(order.id))
+        self._puts.clear()
 
     def _welcome_back(self) -> None:
         self.returned = self._attendance.returning(self.slot, self._seated())
@@ -478,5 +527,5 @@ class Slots:
     def _phase(self) -> int:
         return self._phases[min(self.slot, self.stop_before - 1)]
 
-    def _log(self, event: Literal["rejoined", "interrupted"], node: str, reason: str) -> None:
+    def _log(self, event: Literal["rejoined", "interrupted", "put"], node: str, reason: str) -> None:
         self.recorder.event(Event(event, self.slot, self.turn, node, reason))

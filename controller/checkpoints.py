@@ -9,10 +9,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_DIGEST_BYTES = 16
 _FOLDER, _MANIFEST, _CHANNEL_SERVER = "checkpoints", "manifest.json", "channel_server"
 
 
@@ -27,6 +31,15 @@ class Checkpoint(NamedTuple):
     channel_server: bytes
     nodes: dict[int, bytes]
     lengths: dict[str, int]
+
+
+class Found(NamedTuple):
+    """A checkpoint as it lies there. `damage`: why nothing can go on from it; empty for one that is whole."""
+
+    slot: int
+    bytes: int
+    written: datetime
+    damage: str
 
 
 class Checkpoints:
@@ -80,16 +93,41 @@ class Checkpoints:
             if later > slot:
                 shutil.rmtree(self._folder / str(later))
 
+    def found(self) -> Iterator[Found]:
+        """All there are, the newest first, with their checksums verified; not one that is dropped meanwhile."""
+        for slot in self.slots:
+            with suppress(FileNotFoundError):
+                at = self._folder / str(slot)
+                size = sum(path.stat().st_size for path in at.iterdir())
+                yield Found(slot, size, datetime.fromtimestamp(at.stat().st_mtime, UTC), self._damage(slot))
+
+    def _damage(self, slot: int) -> str:
+        """Its states may be large: none is held in memory."""
+        at = self._folder / str(slot)
+        try:
+            manifest = _read_manifest(at / _MANIFEST)
+            for name, known in manifest["states"].items():
+                _check_state(at / name, known)
+            self._check_lengths(manifest)
+        except DamagedError as damage:
+            if not at.exists():
+                raise FileNotFoundError from damage
+            return str(damage)
+        return ""
+
     def read(self, slot: int) -> Checkpoint:
         """The checkpoint before `slot`. DamagedError when it, or a file of the run, is not what it was."""
         at = self._folder / str(slot)
         manifest = _read_manifest(at / _MANIFEST)
         states = dict(_read_states(at, manifest["states"]))
-        for name, length in manifest["lengths"].items():
-            if _length(self._run / name) < length:
-                raise DamagedError(f"{self._run / name} is shorter than it was at slot {slot}")
+        self._check_lengths(manifest)
         nodes = {node: states[_file(node)] for node in manifest["nodes"]}
         return Checkpoint(manifest["slot"], states[_CHANNEL_SERVER], nodes, manifest["lengths"])
+
+    def _check_lengths(self, manifest: Mapping[str, Any]) -> None:
+        for name, length in manifest["lengths"].items():
+            if _length(self._run / name) < length:
+                raise DamagedError(f"{self._run / name} is shorter than it was at slot {manifest['slot']}")
 
 
 def _write_manifest(
@@ -117,11 +155,26 @@ def _read_states(at: Path, told: Mapping[str, Mapping[str, Any]]) -> Iterator[tu
             data = (at / name).read_bytes()
         except OSError as error:
             raise DamagedError(f"{at / name} cannot be read: {error.strerror}") from error
-        if len(data) != known["bytes"]:
-            raise DamagedError(f"{at / name} has {len(data)} bytes, not the {known['bytes']} that were written")
-        if _digest(data) != known["blake2b"]:
-            raise DamagedError(f"{at / name} is not what was written: its checksum differs")
+        _check(at / name, known, len(data), _digest(data))
         yield name, data
+
+
+def _check_state(path: Path, known: Mapping[str, Any]) -> None:
+    """As `_read_states`, a piece at a time."""
+    try:
+        with path.open("rb") as stream:
+            digest = file_digest(stream, partial(blake2b, digest_size=_DIGEST_BYTES)).hexdigest()
+            size = stream.tell()
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read: {error.strerror}") from error
+    _check(path, known, size, digest)
+
+
+def _check(path: Path, known: Mapping[str, Any], size: int, digest: str) -> None:
+    if size != known["bytes"]:
+        raise DamagedError(f"{path} has {size} bytes, not the {known['bytes']} that were written")
+    if digest != known["blake2b"]:
+        raise DamagedError(f"{path} is not what was written: its checksum differs")
 
 
 def _told(path: Path) -> dict[str, Any]:
@@ -158,4 +211,4 @@ def _as_bytes(manifest: Mapping[str, Any]) -> bytes:
 
 
 def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=16).hexdigest()
+    return blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()

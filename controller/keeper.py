@@ -8,6 +8,7 @@ It depends on nobody's life. SIGINT stops the run, SIGUSR1 pauses it, SIGUSR2 le
 
 keeper.lock   locked while the keeper lives: a run never has two, and the lock tells who it is
 keeper.json   how far the run is: state, slot, reason, replaced as a whole
+orders/       what is asked of the run meanwhile: controller.orders
 keeper.log    what the keeper's processes wrote to stdout and stderr
 """
 
@@ -27,6 +28,7 @@ from typing import BinaryIO  # noqa: E402
 
 from controller.configuration import RunConfig  # noqa: E402
 from controller.launchers.leased import LeasedWorkers, Ports  # noqa: E402
+from controller.orders import Orders  # noqa: E402
 from controller.run_folder import RunFolder  # noqa: E402
 from controller.runs import (  # noqa: E402
     HEARD,
@@ -38,7 +40,7 @@ from controller.runs import (  # noqa: E402
 )
 from controller.standing import LOCK, TAKEN, Standing, State  # noqa: E402
 from protocol.keys import Keys  # noqa: E402
-from protocol.telemetry import Event, Progress, Telemetry  # noqa: E402
+from protocol.telemetry import Answered, Event, Progress, Telemetry  # noqa: E402
 
 
 def main() -> None:
@@ -59,7 +61,9 @@ class Keeper:
         self._path = path
         self._ports = ports
         self._keys = keys
-        self._wishes = wishes
+        self._orders = Orders(path)
+        self._wishes = wishes._replace(interrupted=self._interrupted, orders=self._orders.taken_up)
+        self._heard = wishes.interrupted
         self._standing = Standing(State.RUNNING)
 
     def keep(self) -> None:
@@ -72,6 +76,7 @@ class Keeper:
         except Exception as error:
             traceback.print_exc()
             end = Standing(State.FAILED, self._standing.slot, f"{type(error).__name__}: {error}")
+        self._orders.close()
         self._say(end)
 
     def _carry_out(self) -> Standing:
@@ -84,12 +89,20 @@ class Keeper:
             summary = carry_out(
                 config, folder, self._watch, checkpoint=checkpoint, wishes=self._wishes, machine=machine
             )
-        if summary["state"] != "done":
-            return Standing(State.FAILED, summary["slots"], summary["reason"])
-        for name, other in carry_out_beside(config, folder, wishes=self._wishes).items():
-            if other["state"] != "done":
+        ended = Standing(State(summary["state"]), summary["slots"], summary["reason"])
+        if ended.state is not State.SUCCEEDED:
+            return ended
+        for name, other in carry_out_beside(config, folder, wishes=self._wishes._replace(orders=tuple)).items():
+            if State(other["state"]) is not State.SUCCEEDED:
                 return Standing(State.FAILED, summary["slots"], f"beside, {name}: {other['reason']}")
-        return Standing(State.SUCCEEDED, summary["slots"])
+        return ended
+
+    def _interrupted(self) -> bool:
+        """Whether the run shall stop; that this was heard is said at once, or the keeper is taken for deaf."""
+        heard = self._heard()
+        if heard and self._standing.state is not State.STOPPING:
+            self._say(self._standing._replace(state=State.STOPPING))
+        return heard
 
     @contextmanager
     def _leased(self, config: RunConfig) -> Iterator[LeasedWorkers | None]:
@@ -109,10 +122,14 @@ class Keeper:
         match telemetry:
             case Progress(slot):
                 self._say(self._standing._replace(slot=slot))
-            case Event("paused", slot):
+            case Event("paused", slot) if self._standing.state is State.RUNNING:
                 self._say(self._standing._replace(state=State.PAUSED, slot=slot))
-            case Event("continued", slot):
+            case Event("continued", slot) if self._standing.state is State.PAUSED:
                 self._say(self._standing._replace(state=State.RUNNING, slot=slot))
+            case Answered():
+                self._orders.answered(telemetry)
+            case Event("rolled back"):
+                self._orders.take_up_again()
             case _:
                 pass
 

@@ -1,7 +1,7 @@
 """A run's folder: all that a run leaves behind, written as it comes, readable by anyone with MessagePack and JSON.
 
 config.yaml        the resolved configuration; `airtoll run config.yaml` repeats the run
-meta.json          versions, fingerprint, seed, command, node names; how the run ended
+meta.json          versions, fingerprint, seed, command, node names; its state (controller.standing), how it ended
 metrics.csv        sums and counts per window of slots
 scalars.csv        figures that nodes report of themselves: losses, updates, weights version
 events.jsonl       losses, rejoins, refusals, warnings, restarts
@@ -11,6 +11,7 @@ frames.msgpack     the first slots' frames            summary.json     the run i
 log.txt            what a person wants to read first
 tensorboard/       metrics and scalars once more, if asked for
 checkpoints/       what the run can be resumed from, if asked for: controller.checkpoints
+weights/           weights as nodes were given them, and those put by hand: controller.kept_weights
 """
 
 import csv
@@ -36,8 +37,10 @@ from controller.checkpoints import Checkpoint as Kept
 from controller.checkpoints import Checkpoints, DamagedError
 from controller.configuration import RunConfig, dump_yaml, load
 from controller.faults import ConfigError
+from controller.kept_weights import KeptWeights
 from controller.layers import FILE_SUFFIXES
 from controller.schedule import Span, phase_at, spans
+from controller.standing import State
 from controller.tensorboard import EventFiles
 from protocol import trace
 from protocol.air_book import AirRow, Toll, decode_rows, fates_by_kind, toll_by_kind
@@ -46,6 +49,7 @@ from protocol.kinds import Kind
 from protocol.messages import PROTOCOL_VERSION
 from protocol.plan import PastEvent, past_events
 from protocol.telemetry import (
+    Answered,
     Checkpoint,
     Chunk,
     Ended,
@@ -55,6 +59,7 @@ from protocol.telemetry import (
     Progress,
     Scalars,
     Telemetry,
+    Weights,
     Window,
 )
 from protocol.wire_book import Connection, totals
@@ -66,6 +71,7 @@ GROWING = (
     *("metrics.csv", "scalars.csv", "events.jsonl"),
 )
 COUNTED = {"restarted": "restarts", "rolled back": "rollbacks", "resumed": "resumes"}  # events, in meta and summary
+_STATES_AFTER = {"paused": State.PAUSED, "continued": State.RUNNING}
 _LIBRARIES = ("airtoll", "msgpack", "msgspec", "numpy", "pydantic", "pyzmq", "xxhash")
 
 
@@ -88,6 +94,7 @@ class RunFolder:
     def __init__(self, path: Path, event_files: EventFiles | None = None, *, keep: int = 1) -> None:
         self.path = path
         self.checkpoints = Checkpoints(path, keep=keep)
+        self.weights = KeptWeights(path)
         self._event_files = event_files
 
     @classmethod
@@ -117,8 +124,8 @@ class RunFolder:
     def take_up(cls, path: Path) -> "RunFolder":
         """The folder of a run that shall go on. ConfigError for one that is done."""
         folder = cls.open(path)
-        if folder.meta["state"] == "done":
-            raise ConfigError(f"{path}: the run is done; `airtoll replay {path}` plays it again")
+        if folder.meta["state"] == State.SUCCEEDED.value:
+            raise ConfigError(f"{path}: the run is SUCCEEDED; `airtoll replay {path}` plays it again")
         config = folder.config
         return cls(path, _event_files(config, path), keep=config.keep)
 
@@ -126,14 +133,20 @@ class RunFolder:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """One process at a time plays the run; its lock goes when it dies. ConfigError while another one does."""
+        """One process at a time plays the run, which is RUNNING then; its lock goes when it dies. ConfigError while
+        another one does."""
         with (self.path / "config.yaml").open("rb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 cure = "wait for its end, or stop the process that plays it"
                 raise ConfigError(f"{self.path}: the run goes on; {cure}") from error
+            self.settle(State.RUNNING)
             yield
+
+    def settle(self, state: State, reason: str = "") -> None:
+        """Write down the state that the run is in."""
+        self._write_json("meta.json", self.meta | {"state": state.value, "reason": reason})
 
     def __call__(self, telemetry: Telemetry, /) -> None:
         """Write down what the channel server tells. Every call leaves the files complete so far."""
@@ -153,11 +166,16 @@ class RunFolder:
             case Checkpoint(slot, nodes, channel_server):
                 self.checkpoints.write(slot, channel_server=channel_server, nodes=nodes, files=GROWING)
                 self.log(f"checkpoint before slot {slot}")
+            case Weights():
+                self.weights.add(telemetry)
             case Listening(endpoint):
                 self._write_json("meta.json", self.meta | {"endpoint": endpoint})
                 self.log(f"listening at {endpoint}")
             case Ended():
                 self._ended(telemetry)
+            case Answered(_, problem):
+                if problem:
+                    self.log(f"an order is not carried out: {problem}")
             case Progress():
                 pass
 
@@ -170,11 +188,12 @@ class RunFolder:
         for name in GROWING:
             self._cut(name, to.lengths[name] if to else 0)
         self.checkpoints.forget_after(to.slot if to else 0)
+        self.weights.forget_after(to.slot if to else 0)
         (self.path / "summary.json").unlink(missing_ok=True)
         (self.path / "wire_book.json").unlink(missing_ok=True)
         gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest")
         left = {key: value for key, value in self.meta.items() if key not in gone}
-        self._write_json("meta.json", left | {"state": "running", "reason": ""})
+        self._write_json("meta.json", left | {"state": State.RUNNING.value, "reason": ""})
 
     def newest_checkpoint(self, *, at: int | None = None) -> tuple[Kept | None, list[str]]:
         """The newest checkpoint that is whole, or the one `at` a slot if it is; and why newer ones are refused."""
@@ -243,8 +262,9 @@ class RunFolder:
             raise ValueError(f"{self.path / 'events.jsonl'} is damaged: {error}") from error
 
     def past(self) -> tuple[PastEvent, ...]:
-        """Losses, rejoins and an interrupt: what a replay repeats."""
-        return past_events(self.events())
+        """Losses, rejoins, weights put by hand and an interrupt: what a replay repeats."""
+        names = self.names
+        return past_events(self.events(), lambda node, slot: self.weights.put(names.index(node), slot))
 
     def windows(self) -> list[dict[str, str]]:
         """The rows of metrics.csv."""
@@ -278,6 +298,8 @@ class RunFolder:
     def _event(self, event: Event) -> None:
         self._append("events.jsonl", msgspec.json.encode(msgspec.structs.asdict(event)) + b"\n")
         self.log(event_line(event))
+        if state := _STATES_AFTER.get(event.event):
+            self.settle(state)
         if counted := COUNTED.get(event.event):
             self._write_json("meta.json", self.meta | {counted: self.meta[counted] + 1})
 
@@ -388,7 +410,7 @@ def _first_meta(config: RunConfig, run_id: str, command: Sequence[str]) -> dict[
         "names": config.node_names,
         "agents": config.agents,
         "fingerprint": fingerprint(),
-        "state": "running",
+        "state": State.PENDING.value,
         "reason": "",
         **dict.fromkeys(COUNTED.values(), 0),
     }

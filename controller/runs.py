@@ -3,7 +3,7 @@
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple, assert_never
@@ -17,6 +17,7 @@ from controller.launchers.machine import Machine
 from controller.launchers.processes import run_processes
 from controller.run_folder import RunFolder
 from protocol.fingerprint import differences, fingerprint
+from protocol.orders import Order
 from protocol.plan import PastEvent, RunPlan
 from protocol.telemetry import Ended, Event, Sink, Telemetry
 
@@ -33,6 +34,7 @@ class Wishes(NamedTuple):
 
     interrupted: Callable[[], bool]
     paused: Callable[[], bool]
+    orders: Callable[[], Iterable[Order]] = tuple
 
 
 def carry_out(

@@ -29,8 +29,8 @@ class AirRow(Struct, frozen=True, array_like=True, gc=False):
     """One transmission attempt. A broadcast is one row; `copies` is the number of receivers it was delivered to.
 
     `slot`, `turn`: when it was told; `until`: the slot in which it could be read, or its fate was settled. `attempt`
-    counts from 1; a correction (attempt 0) takes a copy back. `repeated`: told again by the relay itself, to a node
-    that came back; nothing crossed its source's wire.
+    counts from 1; a correction (attempt 0) takes a copy back. `repeated`: told by the relay itself, to a node that
+    came back or by hand; nothing crossed its source's wire.
     """
 
     slot: int

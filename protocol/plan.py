@@ -1,6 +1,6 @@
 """What the channel server is told of a run: the controller writes it, once, and it never changes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -62,20 +62,22 @@ class RecordPlan(Struct, frozen=True):
 
 
 class PastEvent(Struct, frozen=True):
-    """A node lost at a turn or rejoined at a slot, or an interrupt before a slot, in a run that is replayed."""
+    """A node lost at a turn or rejoined at a slot, weights put to it at a slot, or an interrupt before a slot, in a run
+    that is replayed. `body`: of weights, without a number."""
 
-    event: Literal["lost", "rejoined", "interrupted"]
+    event: Literal["lost", "rejoined", "interrupted", "put"]
     node: str
     slot: int
     turn: int
+    body: bytes = b""
 
 
-def past_events(events: Iterable[Event]) -> tuple[PastEvent, ...]:
-    """What a replay repeats of all that happened to a run."""
+def past_events(events: Iterable[Event], weights_put: Callable[[str, int], bytes]) -> tuple[PastEvent, ...]:
+    """What a replay repeats of all that happened to a run; `weights_put`: those of a node and slot."""
     return tuple(
-        PastEvent(e.event, e.node, e.slot, e.turn)
+        PastEvent(e.event, e.node, e.slot, e.turn, weights_put(e.node, e.slot) if e.event == "put" else b"")
         for e in events
-        if e.event == "lost" or e.event == "rejoined" or e.event == "interrupted"
+        if e.event == "lost" or e.event == "rejoined" or e.event == "interrupted" or e.event == "put"
     )
 
 

@@ -11,9 +11,10 @@ TELEMETRY_EVERY_S = 0.25
 INTERRUPT = b"interrupt"
 PAUSE = b"pause"
 CONTINUE = b"continue"
+ORDER = b"order"  # followed by a frame with a protocol.orders.Order
 
 ChunkFile = Literal["trace.bin", "values.msgpack", "air_book.msgpack", "frames.msgpack"]
-EndState = Literal["done", "failed", "interrupted"]
+EndState = Literal["SUCCEEDED", "FAILED", "STOPPED"]  # of controller.standing
 
 
 class Listening(Struct, frozen=True, tag=True):
@@ -41,12 +42,13 @@ class Window(Struct, frozen=True, tag=True):
 
 
 class Event(Struct, frozen=True, tag=True):
-    """Something that happened to the run at a slot and turn; the first three kinds are needed to replay it."""
+    """Something that happened to the run at a slot and turn; the first four kinds are needed to replay it."""
 
     event: Literal[
         "lost",
         "rejoined",
         "interrupted",
+        "put",
         "refused",
         "dropped",
         "warning",
@@ -87,6 +89,23 @@ class Checkpoint(Struct, frozen=True, tag=True):
     slot: int
     nodes: list[int]
     channel_server: bytes
+
+
+class Weights(Struct, frozen=True, tag=True):
+    """The weights that the node of an index was given last, told to it in `slot`; or those that were put by hand there,
+    whether they arrived or not. `body`: of the note, without its number."""
+
+    node: int
+    slot: int
+    body: bytes
+    by_hand: bool = False
+
+
+class Answered(Struct, frozen=True, tag=True):
+    """An order of the owner's is carried out; `problem`: or why it is not."""
+
+    order: str
+    problem: str = ""
 
 
 class Progress(Struct, frozen=True, tag=True):
@@ -136,7 +155,9 @@ class Ended(Struct, frozen=True, tag=True):
     roll_back: bool = False
 
 
-Telemetry = Listening | Chunk | Window | Event | Scalars | NodeState | Checkpoint | Progress | Ended
+Telemetry = (
+    Listening | Chunk | Window | Event | Scalars | NodeState | Checkpoint | Weights | Answered | Progress | Ended
+)
 
 
 class Sink(Protocol):

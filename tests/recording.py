@@ -13,7 +13,7 @@ from controller.launchers.in_process import Loopback, run_in_process
 from controller.launchers.processes import run_processes
 from protocol.air_book import AirRow, decode_rows
 from protocol.plan import PastEvent, RunPlan, past_events
-from protocol.telemetry import Checkpoint, Chunk, Ended, Event, NodeState, Scalars, Telemetry, Window
+from protocol.telemetry import Answered, Checkpoint, Chunk, Ended, Event, NodeState, Scalars, Telemetry, Weights, Window
 from protocol.trace import first_parting, read_rows
 
 CELL = {"name": "d2d_underlay", "pairs": 4, "rbs": 3}
@@ -28,6 +28,8 @@ class Recording:
         self.events: list[Event] = []
         self.windows: list[Window] = []
         self.scalars: list[Scalars] = []
+        self.weights: list[Weights] = []
+        self.answers: list[Answered] = []
         self.ended: Ended | None = None
 
     def __call__(self, telemetry: Telemetry) -> None:
@@ -40,6 +42,10 @@ class Recording:
                 self.windows.append(telemetry)
             case Scalars():
                 self.scalars.append(telemetry)
+            case Weights():
+                self.weights.append(telemetry)
+            case Answered():
+                self.answers.append(telemetry)
             case Ended():
                 self.ended = telemetry
             case _:
@@ -49,6 +55,7 @@ class Recording:
         """As it is now."""
         other = Recording()
         other.files, other.events, other.windows = dict(self.files), list(self.events), list(self.windows)
+        other.weights = list(self.weights)
         return other
 
     @property
@@ -69,7 +76,10 @@ class Recording:
     @property
     def past(self) -> tuple[PastEvent, ...]:
         """What a replay repeats."""
-        return past_events(self.events)
+        puts = [event for event in self.events if event.event == "put"]
+        bodies = [weights.body for weights in self.weights if weights.by_hand]
+        put = {(event.node, event.slot): body for event, body in zip(puts, bodies, strict=True)}
+        return past_events(self.events, lambda node, slot: put[node, slot])
 
 
 class Checkpointed(Recording):

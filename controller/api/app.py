@@ -9,10 +9,10 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
-from controller.api import overviews, results, runs
+from controller.api import overviews, results, runs, weights
 from controller.api.desk import AtDesk, Desk
 from controller.api.gauges import Counting, Gauges
-from controller.api.locks import Locks
+from controller.api.locks import PATIENCE_S, Locks
 from controller.api.problems import Problem, problem, responses, tell_problems
 from controller.api.shapes import Health
 from controller.service.owner import Owner
@@ -21,9 +21,10 @@ PREFIX = "/api/v1"
 _LOG = logging.getLogger("airtoll")
 
 
-def create_app(owner: Owner, token: str) -> FastAPI:
-    """The application for the runs of an owner, which is opened and closed with it."""
-    desk = Desk(owner)
+def create_app(owner: Owner, token: str, *, patience_s: float = PATIENCE_S) -> FastAPI:
+    """The application for the runs of an owner, which is opened and closed with it. `patience_s`: for a body to come,
+    and for each piece of an answer to be taken."""
+    desk = Desk(owner, patience_s)
     gauges = Gauges(desk)
 
     @asynccontextmanager
@@ -33,6 +34,7 @@ def create_app(owner: Owner, token: str) -> FastAPI:
             yield
         finally:
             desk.watches.close()
+            await desk.tolls.close()
             await owner.close()
 
     app = FastAPI(
@@ -43,13 +45,13 @@ def create_app(owner: Owner, token: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        middleware=[Middleware(Counting, gauges=gauges), Middleware(Locks, token=token)],
+        middleware=[Middleware(Counting, gauges=gauges), Middleware(Locks, token=token, patience_s=patience_s)],
         generate_unique_id_function=_operation,
         responses=responses(401, 403),
         redirect_slashes=False,
     )
     app.state.desk = desk
-    for routes in (runs.router, results.router, overviews.router):
+    for routes in (runs.router, results.router, weights.router, overviews.router):
         app.include_router(routes, prefix=PREFIX)
     app.include_router(_about_itself(gauges))
     tell_problems(app)

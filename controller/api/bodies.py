@@ -11,7 +11,6 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from controller.api.locks import PATIENCE_S
 from controller.api.problems import UnreadableError
 from controller.configuration import RunConfig, load
 from controller.faults import ConfigError, not_allowed, shown
@@ -25,27 +24,32 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
-async def configuration(request: Request) -> RunConfig:
+async def configuration(request: Request, *, patience_s: float) -> RunConfig:
     """The run that a request describes. UnreadableError, ConfigError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (_JSON, _YAML):
         raise UnreadableError(415, f"content type {kind[:80]!r}: send the configuration as {_JSON} or {_YAML}")
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            body = await _read(request)
-    except TimeoutError as error:
-        raise UnreadableError(408, f"the body did not come within {PATIENCE_S:g} s") from error
-    except ClientDisconnect as error:
-        raise UnreadableError(400, "the body did not come whole") from error
+    body = await whole_body(request, most_bytes=MOST_BYTES, patience_s=patience_s)
     return await run_in_threadpool(_configured, body, kind)
 
 
-async def _read(request: Request) -> bytes:
+async def whole_body(request: Request, *, most_bytes: int, patience_s: float) -> bytes:
+    """A request's body, cut short where it is too long or too slow. UnreadableError."""
+    try:
+        async with asyncio.timeout(patience_s):
+            return await _read(request, most_bytes)
+    except TimeoutError as error:
+        raise UnreadableError(408, f"the body did not come within {patience_s:g} s") from error
+    except ClientDisconnect as error:
+        raise UnreadableError(400, "the body did not come whole") from error
+
+
+async def _read(request: Request, most_bytes: int) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_BYTES:
-            raise UnreadableError(413, f"the body is longer than {MOST_BYTES} bytes")
+        if len(body) > most_bytes:
+            raise UnreadableError(413, f"the body is longer than {most_bytes} bytes")
     return bytes(body)
 
 

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from controller.run_folder import RunFolder
-from controller.service.figures import TollAccounts
 from controller.service.owner import NoSuchRunError, Owner
 from controller.service.store import Run
+from controller.service.teller import Teller
 from controller.service.watches import Watches
+from controller.service.weights import WeightsDesk
 
 MOST_READERS = 64
 
@@ -16,10 +17,12 @@ MOST_READERS = 64
 class Desk:
     """One per service."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, patience_s: float) -> None:
         self.owner = owner
+        self.patience_s = patience_s
         self.watches = Watches(owner, most_readers=MOST_READERS)
-        self.tolls = TollAccounts()
+        self.tolls = Teller()
+        self.weights = WeightsDesk(owner)
 
     def run(self, run_id: str) -> Run:
         """The run of this id, from a thread of its own. NoSuchRunError."""

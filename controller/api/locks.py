@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api.problems import problem
 from controller.faults import ConfigError
 
-PATIENCE_S = 30.0  # for a body to come in, and for each piece of an answer to be taken
+PATIENCE_S = 30.0
 _OPEN_PATHS = ("/healthz", "/readyz")
 
 
@@ -25,9 +25,10 @@ class Locks:
     """ASGI middleware. With a token, a request must bear it. Without, it must have come to this machine by one of its
     own names: a page of the web that has its name point here comes by another."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, patience_s: float) -> None:
         self._app = app
         self._token = token.encode()
+        self._patience_s = patience_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
@@ -42,7 +43,7 @@ class Locks:
         elif reason := self._foreign(headers):
             await problem(403, reason)(scope, receive, send)
         else:
-            await self._app(scope, receive, _taken_in_time(send))
+            await self._app(scope, receive, _taken_in_time(send, self._patience_s))
 
     def _bears_token(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -58,11 +59,11 @@ class Locks:
         return ""
 
 
-def _taken_in_time(send: Send) -> Send:
+def _taken_in_time(send: Send, patience_s: float) -> Send:
     """An answer's pieces; TimeoutError when one is not taken, so that a slow reader keeps nothing busy for long."""
 
     async def taken(message: Message) -> None:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             await send(message)
 
     return taken

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
 
 from controller.api.desk import AtDesk, folder_of
 from controller.api.problems import UnreadableError, responses
@@ -22,6 +23,7 @@ from controller.catalogue import params_schema, schemes, worlds
 from controller.launchers.children import CHANNEL_SERVER
 from controller.service import figures
 from controller.service.pool_line import Seen
+from controller.service.store import Run
 from controller.service.watches import slot_of
 
 router = APIRouter(tags=["overviews"])
@@ -30,18 +32,18 @@ _MOST_COMPARED = 16
 
 
 @router.get("/compare", responses=responses(404, 422))
-def compare(
+async def compare(
     desk: AtDesk, runs: Annotated[str, Query(max_length=4000, description="Ids, with commas between them.")]
 ) -> Comparison:
     """Runs side by side: means over the eval phase, and the toll by kind."""
     ids = list(dict.fromkeys(part for part in runs.split(",") if part))
     if not 2 <= len(ids) <= _MOST_COMPARED:
         raise UnreadableError(422, f"runs: {runs[:80]!r} is not allowed: name 2 to {_MOST_COMPARED} runs, as in a,b")
-    chosen = [desk.run(run_id) for run_id in ids]
-    units = {name: unit for run in chosen for name, unit in folder_of(run).config.units.items()}
-    tolls: Any = {run.id: _toll(desk, run) for run in chosen}
+    chosen = [await desk.owner.get(run_id) for run_id in ids]
+    units = {name: unit for run in chosen for name, unit in (await run_in_threadpool(_units, run)).items()}
+    tolls: Any = {run.id: await _toll(desk, run) for run in chosen}
     return Comparison(
-        runs=[RunHead.of(run) for run in chosen],
+        runs=[await run_in_threadpool(RunHead.of, run) for run in chosen],
         same_channels=all(_channels(run) == _channels(chosen[0]) for run in chosen),
         same_trace=bool(chosen[0].trace_digest) and len({run.trace_digest for run in chosen}) == 1,
         metrics={
@@ -106,12 +108,16 @@ def _placed(node: dict[str, Any], worker: WorkerShape | None) -> dict[str, Any]:
     return node | {"worker": None, "last_seen": None}
 
 
-def _toll(desk: AtDesk, run: Any) -> Any:
-    [told] = desk.tolls.toll(folder_of(run), by="kind") or [{"tolls": {}}]
+def _units(run: Run) -> dict[str, str]:
+    return folder_of(run).config.units
+
+
+async def _toll(desk: AtDesk, run: Run) -> Any:
+    [told] = await desk.tolls.toll(run.folder, by="kind") or [{"tolls": {}}]
     return told["tolls"]
 
 
-def _channels(run: Any) -> Any:
+def _channels(run: Run) -> Any:
     """What the channels follow from; the number of slots is not among it."""
     keys = ("world", "seed", "replicas", "episode_slots")
     return [run.config[key] for key in keys]

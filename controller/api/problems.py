@@ -12,8 +12,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from controller.faults import ConfigError
+from controller.orders import TooManyOrdersError
 from controller.service.owner import NoSuchRunError, QueueFullError, WrongStateError
+from controller.service.teller import DamagedBookError
 from controller.service.watches import StreamsFullError
+from controller.service.weights import NotTheseError, NoWeightsError, SilentError, UnreadableWeightsError
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger("airtoll")
@@ -76,6 +79,12 @@ _STATUSES: dict[type[Exception], int] = {
     WrongStateError: 409,
     QueueFullError: 503,
     StreamsFullError: 503,
+    TooManyOrdersError: 503,
+    SilentError: 503,
+    DamagedBookError: 500,
+    NoWeightsError: 404,
+    NotTheseError: 422,
+    UnreadableWeightsError: 400,
 }
 
 

@@ -12,7 +12,16 @@ from fastapi.responses import StreamingResponse
 
 from controller.api.desk import AtDesk, RunId, folder_of
 from controller.api.problems import UnreadableError, responses
-from controller.api.shapes import FileShape, FilesShape, LogShape, MetricsShape, TollsShape, WireShape
+from controller.api.shapes import (
+    CheckpointShape,
+    CheckpointsShape,
+    FileShape,
+    FilesShape,
+    LogShape,
+    MetricsShape,
+    TollsShape,
+    WireShape,
+)
 from controller.service import figures
 from controller.service.figures import MOST_WINDOWS, By
 from controller.service.watches import Cursor
@@ -44,14 +53,14 @@ def metrics(
 
 
 @router.get("/toll", responses=responses(404, 422))
-def toll(
+async def toll(
     run_id: RunId,
     desk: AtDesk,
     by: By = "kind",
     windows: Annotated[int, Query(ge=1, le=MOST_WINDOWS)] = 1,
 ) -> TollsShape:
     """The toll by kind, node or link in at most so many windows of equal length."""
-    told: Any = desk.tolls.toll(folder_of(desk.run(run_id)), by=by, windows=windows)
+    told: Any = await desk.tolls.toll((await desk.owner.get(run_id)).folder, by=by, windows=windows)
     return TollsShape(by=by, windows=told)
 
 
@@ -71,6 +80,13 @@ def log(
     """Lines of the log."""
     lines, following = figures.log_lines(folder_of(desk.run(run_id)), after=after, limit=limit)
     return LogShape(lines=lines, next=following)
+
+
+@router.get("/checkpoints", responses=responses(404, 422))
+def checkpoints(run_id: RunId, desk: AtDesk) -> CheckpointsShape:
+    """The checkpoints that are kept, the newest first; their checksums are verified."""
+    found = folder_of(desk.run(run_id)).checkpoints.found()
+    return CheckpointsShape(checkpoints=[CheckpointShape.model_validate(one, from_attributes=True) for one in found])
 
 
 @router.get("/files", responses=responses(404, 422))

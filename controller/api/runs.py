@@ -47,7 +47,7 @@ _CONFIGURATION: dict[str, Any] = {
 )
 async def create(request: Request, response: Response, desk: AtDesk) -> RunBody:
     """Take a run into the queue."""
-    run = await desk.owner.submit(await configuration(request))
+    run = await desk.owner.submit(await configuration(request, patience_s=desk.patience_s))
     response.headers["Location"] = f"{request.url.path}/{run.id}"
     return RunBody.of(run)
 

@@ -30,6 +30,8 @@ def serve(
     at_once: int,
     data: Path,
     resume_lost: bool,
+    grace_s: float,
+    patience_s: float,
     token_file: Path | None,
     token_made: Callable[[str], None],
     ready: Callable[[str], None],
@@ -49,7 +51,8 @@ def serve(
     url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
     with closing(_listen(host, port)) as listening, closing(Store(url)) as store:
         line = PoolLine(*pool) if pool is not None else None
-        app = create_app(Owner(data, store, at_once=at_once, resume_lost=resume_lost, pool=line), token)
+        owner = Owner(data, store, at_once=at_once, resume_lost=resume_lost, grace_s=grace_s, pool=line)
+        app = create_app(owner, token, patience_s=patience_s)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on"
         )

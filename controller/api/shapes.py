@@ -139,6 +139,36 @@ class FilesShape(BaseModel):
     files: list[FileShape]
 
 
+class CheckpointShape(BaseModel):
+    """A checkpoint before `slot`. `damage`: why nothing can go on from it; empty for one that is whole."""
+
+    slot: int
+    bytes: int
+    written: datetime
+    damage: str
+
+
+class CheckpointsShape(BaseModel):
+    """The checkpoints that are kept, the newest first."""
+
+    checkpoints: list[CheckpointShape]
+
+
+class NodeWeightsShape(BaseModel):
+    """Weights that a node was given. `version`: the slot in which they were told to it."""
+
+    node: str
+    version: int
+    bytes: int
+    by: Literal["trainer", "hand"]
+
+
+class WeightsShape(BaseModel):
+    """The weights that are kept, by node, the newest first."""
+
+    weights: list[NodeWeightsShape]
+
+
 class NodeShape(BaseModel):
     """A node of a run. `weights_version`: of the last weights it reported, if it has reported any. Of one on the pool,
     `worker`, `host`, `fingerprint` and `last_seen` are its worker's, null while it has none."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from agent_node.session import Session
 from channel_server.core import ChannelServer, Past, Send
@@ -11,6 +11,7 @@ from channel_server.worlds.contract import World
 from controller.launchers.building import build_world, node_names, policy_builder
 from protocol.codec import decode_for_node, encode
 from protocol.fingerprint import fingerprint
+from protocol.orders import Order
 from protocol.plan import RunPlan
 from protocol.telemetry import TELEMETRY_EVERY_S, Ended, Progress, Sink
 
@@ -77,11 +78,12 @@ def run_in_process(
     sink: Sink,
     interrupted: Callable[[], bool],
     paused: Callable[[], bool] = lambda: False,
+    orders: Callable[[], Iterable[Order]] = tuple,
     *,
     past: Past | None = None,
 ) -> Ended:
     """Play a run to its end, from the beginning or from its `past`; `interrupted` and `paused` are asked between
-    messages."""
+    messages, for `orders` several times a second."""
     loopback = Loopback(plan, build_world(plan), past)
     core = loopback.core
     loopback.seat_all()
@@ -93,6 +95,7 @@ def run_in_process(
             if core.saved:
                 loopback.send(core.checkpoint(wall_s=time.monotonic() - began, wire=[]))
             if paused() != pausing:
+                _take(core, orders())  # what was asked for before
                 pausing = not pausing
                 loopback.send(core.pause() if pausing else core.go_on())
             if core.rests:
@@ -104,6 +107,7 @@ def run_in_process(
         now = time.monotonic()
         if now - told >= TELEMETRY_EVERY_S:
             told = now
+            _take(core, orders())
             _tell(core, sink)
         if interrupted():
             loopback.send(core.interrupt())
@@ -112,6 +116,11 @@ def run_in_process(
     ended = core.ended(wall_s=wall_s, wire=[])
     sink(ended)
     return ended
+
+
+def _take(core: ChannelServer, orders: Iterable[Order]) -> None:
+    for order in orders:
+        core.take_order(order)
 
 
 def _tell(core: ChannelServer, sink: Sink) -> None:

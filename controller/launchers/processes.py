@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 import msgspec
@@ -14,8 +14,21 @@ from controller.launchers.children import CHANNEL_SERVER as CHANNEL_SERVER
 from controller.launchers.local import LocalMachine
 from controller.launchers.machine import Machine, Process
 from controller.launchers.supervisor import Supervisor
+from protocol.orders import Order
 from protocol.plan import RunPlan
-from protocol.telemetry import CONTINUE, INTERRUPT, PAUSE, Ended, Event, Listening, Progress, Sink, Telemetry
+from protocol.telemetry import (
+    CONTINUE,
+    INTERRUPT,
+    ORDER,
+    PAUSE,
+    Ended,
+    EndState,
+    Event,
+    Listening,
+    Progress,
+    Sink,
+    Telemetry,
+)
 
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
 _POLL_MS = 100
@@ -125,6 +138,10 @@ class RunProcesses:
         """Ask the channel server to go on; False while there is none."""
         return self._say(CONTINUE)
 
+    def order(self, order: Order) -> bool:
+        """Ask the channel server for something that it answers by telemetry; False while there is none."""
+        return self._say(ORDER, msgspec.msgpack.encode(order))
+
     def __enter__(self) -> "RunProcesses":
         return self
 
@@ -140,9 +157,9 @@ class RunProcesses:
                 process.join()
             process.close()
 
-    def _say(self, wish: bytes) -> bool:
+    def _say(self, *wish: bytes) -> bool:
         try:
-            self._line.send(wish, zmq.NOBLOCK)
+            self._line.send_multipart(wish, zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True
@@ -156,12 +173,13 @@ def run_processes(
     sink: Sink,
     interrupted: Callable[[], bool],
     paused: Callable[[], bool] = lambda: False,
+    orders: Callable[[], Iterable[Order]] = tuple,
     *,
     past: Past | None = None,
     machine: Machine | None = None,
 ) -> Ended:
     """Play a run to its end, from the beginning or from its `past`; `interrupted` and `paused` are asked about ten
-    times a second."""
+    times a second, and so is for `orders`."""
     roll_back = plan.loss.channel_server == "rollback"
     with RunProcesses(plan, past=past, machine=machine) as processes:
         asked_at, heard, slot, pausing = 0.0, False, 0 if past is None else past.slot, False
@@ -176,6 +194,9 @@ def run_processes(
             if telemetry is None and processes.channel.exitcode is not None:
                 reason = f"the channel server died ({processes.channel.cause})"
                 return _broken_off(sink, slot, reason, roll_back=roll_back)
+            for order in orders():
+                if not processes.order(order):
+                    break  # one that is not taken is offered again
             if paused() != pausing:
                 said = processes.go_on() if pausing else processes.pause()
                 pausing = pausing != said
@@ -183,12 +204,12 @@ def run_processes(
                 asked_at = asked_at or time.monotonic()
                 heard = processes.interrupt()
             if asked_at and (time.monotonic() - asked_at > GRACE_S or processes.channel.waits):
-                return _broken_off(sink, slot, "interrupted, and the channel server did not stop in time")
+                return _broken_off(sink, slot, "the channel server did not stop in time", state="STOPPED")
 
 
-def _broken_off(sink: Sink, slots: int, reason: str, *, roll_back: bool = False) -> Ended:
+def _broken_off(sink: Sink, slots: int, reason: str, *, state: EndState = "FAILED", roll_back: bool = False) -> Ended:
     """The end of a run whose channel server cannot tell it any more."""
-    ended = Ended("failed", reason, slots, 0.0, 0, {}, {}, [], {}, roll_back=roll_back)
+    ended = Ended(state, reason, slots, 0.0, 0, {}, {}, [], {}, roll_back=roll_back)
     sink(ended)
     return ended
 

@@ -7,7 +7,6 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 import msgpack
@@ -89,19 +88,18 @@ class TollAccounts:
 
     def __init__(self) -> None:
         self._accounts: OrderedDict[Path, TollAccount] = OrderedDict()
-        self._lock = Lock()
 
     def toll(self, folder: RunFolder, *, by: By, windows: int = 1) -> list[dict[str, Any]]:
         """The toll per kind, node or link in at most so many windows of equal length.
 
         ValueError for a damaged air book.
         """
-        with self._lock:
-            account = self._accounts.pop(folder.path, None) or TollAccount(folder)
-            self._accounts[folder.path] = account
-            if len(self._accounts) > _MOST_ACCOUNTS:
-                self._accounts.popitem(last=False)
-        return account.toll(by, windows)
+        account = self._accounts.pop(folder.path, None) or TollAccount(folder)
+        told = account.toll(by, windows)
+        self._accounts[folder.path] = account
+        if len(self._accounts) > _MOST_ACCOUNTS:
+            self._accounts.popitem(last=False)
+        return told
 
 
 @dataclass
@@ -112,7 +110,6 @@ class TollAccount:
     _names: list[str] = field(init=False)
     _slots: int = field(init=False)
     _width: int = field(init=False)
-    _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         self._names = self.folder.names
@@ -129,9 +126,8 @@ class TollAccount:
 
     def toll(self, by: By, windows: int) -> list[dict[str, Any]]:
         """What has been told by now; windows in which nothing was told are left out."""
-        with self._lock:
-            self._catch_up()
-            return list(self._merged(by, windows))
+        self._catch_up()
+        return list(self._merged(by, windows))
 
     def _merged(self, by: By, windows: int) -> Iterator[dict[str, Any]]:
         parts = -(-self._slots // self._width)

@@ -6,9 +6,11 @@ A keeper is held by a pidfd, which never comes to mean another process.
 import asyncio
 import fcntl
 import os
+import select
 import signal
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from controller.runs import HEARD
@@ -66,6 +68,19 @@ class KeeperProcess:
             signal.pidfd_send_signal(self._pidfd, number)
         except ProcessLookupError:
             return
+
+    def kill(self) -> None:
+        """End it, and all its processes: they are of the group that it leads."""
+        with suppress(ProcessLookupError):
+            if os.getpgid(self.pid) == self.pid and not self._ended:  # so the number is its own
+                os.killpg(self.pid, signal.SIGKILL)
+        self.tell(signal.SIGKILL)
+
+    @property
+    def _ended(self) -> bool:
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(0))
 
     async def gone(self, *, within_s: float) -> bool:
         """Whether it has ended by then."""

@@ -9,6 +9,7 @@ import fcntl
 import logging
 import shutil
 import signal
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ from controller.service.store import Results, Run, Store
 from controller.standing import ENDS, TAKEN, Standing, State
 
 LOOK_EVERY_S = 0.25
+GRACE_S = 30.0
+_GRACES_TO_END = 20  # what a run leaves behind is summed up when it ends
 _RUNS = "runs"
 _LOG = logging.getLogger("airtoll")
 
@@ -46,6 +49,8 @@ class Owner:
 
     `resume_lost`: a run whose keeper is lost goes on from its newest checkpoint, if it has a new one each time.
     `pool`: where workers report that runs may be leased, closed with the owner; a run that lacks some stands back.
+    `grace_s`: a keeper that has not heard by then that its run shall stop is killed, and one that has heard it and does
+    not end within twenty times as long.
     """
 
     def __init__(
@@ -57,12 +62,16 @@ class Owner:
         longest_queue: int = 1000,
         resume_lost: bool = False,
         pool: PoolLine | None = None,
+        grace_s: float = GRACE_S,
     ) -> None:
         self.data = data.absolute()
         self.store = store
         self.at_once = at_once
         self._longest_queue = longest_queue
         self._resume_lost = resume_lost
+        self._grace_s = grace_s
+        self._stopping: dict[str, float] = {}  # since when, on the monotonic clock
+        self._killed: set[str] = set()
         self._resumed_at: dict[str, int] = {}  # the checkpoint's slot
         self._keepers: dict[str, KeeperProcess] = {}
         self._following: set[asyncio.Task[None]] = set()
@@ -112,9 +121,12 @@ class Owner:
 
     async def stop(self, run_id: str) -> Run:
         """Take a run out of the queue, or have its keeper end it after this slot. WrongStateError if it has ended."""
-        if not await asyncio.to_thread(self.store.move, run_id, State.STOPPED, since=[State.PENDING]):
+        if await asyncio.to_thread(self.store.move, run_id, State.STOPPED, since=[State.PENDING]):
+            await asyncio.to_thread(_settle_folder, (await self.get(run_id)).folder, Standing(State.STOPPED))
+        else:
             await asyncio.to_thread(self.store.move, run_id, State.STOPPING)
             self._tell(await self._in_state(run_id, "stopped", State.STOPPING), signal.SIGINT)
+            self._stopping.setdefault(run_id, time.monotonic())
         return await self.get(run_id)
 
     async def pause(self, run_id: str) -> Run:
@@ -208,6 +220,7 @@ class Owner:
         match (await self.get(run.id)).state:
             case State.STOPPING:  # asked before the keeper could be told
                 keeper.tell(signal.SIGINT)
+                self._stopping.setdefault(run.id, time.monotonic())
             case State.PAUSED:  # the keeper before this one was lost in the pause
                 keeper.tell(signal.SIGUSR1)
             case _:
@@ -217,6 +230,9 @@ class Owner:
             if standing is not None and standing.state not in ENDS:
                 await asyncio.to_thread(self.store.move, run.id, standing.state)
                 await self._leasing.heed(run, standing)
+            if self._is_deaf(run, standing):
+                self._killed.add(run.id)
+                keeper.kill()
         code = keeper.exit_code()
         other = KeeperProcess.find(run.folder) if code == TAKEN else None
         if other is not None:
@@ -225,7 +241,16 @@ class Owner:
             await self._settle(run, f"its keeper ended without a word{_cause(code)}; see keeper.log")
         if self._keepers[run.id] is keeper:
             del self._keepers[run.id]
+            self._stopping.pop(run.id, None)
+            self._killed.discard(run.id)
         keeper.close()
+
+    def _is_deaf(self, run: Run, standing: Standing | None) -> bool:
+        """Whether a keeper has had long enough to end its run."""
+        heard = standing is not None and standing.state in (State.STOPPING, *ENDS)
+        graces = _GRACES_TO_END if heard else 1
+        now = time.monotonic()
+        return now - self._stopping.get(run.id, now) > graces * self._grace_s
 
     async def _settle(self, run: Run, otherwise: str) -> None:
         """Write down how a run ended whose keeper is gone; why, if the keeper did not say. One that was lost may go on
@@ -236,7 +261,11 @@ class Owner:
                 self._keep(run)
                 return
             standing = Standing(State.FAILED, standing.slot if standing else 0, otherwise)
+            if run.id in self._killed:
+                reason = f"its keeper did not end it within {self._grace_s:g} s and was killed: there is no summary"
+                standing = Standing(State.STOPPED, standing.slot, reason)
         self._leasing.end(run)
+        await asyncio.to_thread(_settle_folder, run.folder, standing)
         results = await asyncio.to_thread(_results, run.folder, standing)
         await asyncio.to_thread(self.store.move, run.id, standing.state, results=results)
         self._changed.set()
@@ -267,9 +296,17 @@ def _newest_checkpoint(path: Path) -> int | None:
     """The slot of a lost run's newest checkpoint; None if there is none, or the run itself is done."""
     with suppress(ValueError):
         folder = RunFolder.open(path)
-        if folder.meta["state"] != "done":
+        if folder.meta["state"] != State.SUCCEEDED.value:
             return next(iter(folder.checkpoints.slots), None)
     return None
+
+
+def _settle_folder(path: Path, standing: Standing) -> None:
+    """Have the folder say what its keeper could not; what it has said of its end stays."""
+    with suppress(ValueError):
+        folder = RunFolder.open(path)
+        if State(folder.meta["state"]) not in ENDS:
+            folder.settle(standing.state, standing.reason)
 
 
 def _results(folder: Path, standing: Standing) -> Results:

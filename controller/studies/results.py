@@ -21,7 +21,7 @@ from controller.studies.cells import Cell
 from controller.studies.figures import COLUMNS, TOLLS, WALL, figures, in_all
 
 FILE = "results.csv"
-_DONE = "done"
+_DONE = "SUCCEEDED"
 _SWEEP, _SEED, *_LAST = COLUMNS
 
 
@@ -53,7 +53,7 @@ class Results:
 
     def failed(self, cell: Cell, reason: str) -> None:
         """A run that could not be carried out."""
-        self._add(cell, {"state": "failed", "reason": reason})
+        self._add(cell, {"state": "FAILED", "reason": reason})
 
     def write(self) -> None:
         """The whole file, or the one before."""

@@ -33,6 +33,16 @@ def read_weights(body: bytes) -> tuple[int, dict[str, npt.NDArray[np.float32]]]:
     return _version.unpack_from(body)[0], {name: _restored(tensors, name) for name in names}
 
 
+def safetensors_in(body: bytes) -> bytes:
+    """What follows the version in the body of a weights note."""
+    return body[_version.size :]
+
+
+def body_of(safetensors: bytes) -> bytes:
+    """The body of a note of weights that no trainer has made: version 0."""
+    return _version.pack(0) + safetensors
+
+
 def _quantised(name: str, weight: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
     """Symmetric: the largest magnitude becomes 127."""
     scale = np.float32(max(float(np.abs(weight).max(initial=0.0)), 1e-30) / 127)

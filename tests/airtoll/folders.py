@@ -29,7 +29,7 @@ def config(**changes: Any) -> RunConfig:
 def ended(**changes: Any) -> Ended:
     """A run that went well."""
     told: dict[str, Any] = {
-        "state": "done",
+        "state": "SUCCEEDED",
         "reason": "",
         "slots": 4,
         "wall_s": 0.5,

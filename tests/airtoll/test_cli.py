@@ -39,7 +39,7 @@ def test_a_run_prints_radio_toll_and_folder(cell: Path, tmp_path: Path) -> None:
 def test_a_run_as_json_prints_the_summary_alone(cell: Path, tmp_path: Path) -> None:
     result = _call("run", cell, "--format", "json", "--set", "seed=9")
     summary = json.loads(result.stdout)
-    assert (summary["state"], summary["slots"], summary["seed"]) == ("done", 4, 9)
+    assert (summary["state"], summary["slots"], summary["seed"]) == ("SUCCEEDED", 4, 9)
     assert summary == json.loads((tmp_path / "runs" / summary["run_id"] / "summary.json").read_text())
 
 
@@ -183,7 +183,7 @@ def test_an_unknown_scheme_exits_2() -> None:
 
 def test_runs_from_python(cell: Path, tmp_path: Path) -> None:
     summary = airtoll.run(cell, seed=3, world={"pairs": 2}, folder=tmp_path / "a")
-    assert (summary["state"], summary["seed"]) == ("done", 3)
+    assert (summary["state"], summary["seed"]) == ("SUCCEEDED", 3)
     assert json.loads((tmp_path / "a" / "meta.json").read_text())["agents"] == 2
     assert airtoll.run(CELL | {"out": str(tmp_path)}, seed=3)["slots"] == 4
 

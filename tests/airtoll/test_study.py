@@ -91,7 +91,7 @@ def test_every_cell_is_the_single_run_it_stands_for(finished: Path, tmp_path: Pa
             world={"load": float(row["world.load"])},
             placement="in-process",
         )
-        assert (row["state"], row["trace_digest"]) == ("done", single["trace_digest"])
+        assert (row["state"], row["trace_digest"]) == ("SUCCEEDED", single["trace_digest"])
         assert float(row["delay_slots"]) == single["metrics"]["delay_slots"]
         told = single["toll"].get("neighbour", {"note_bytes": 0, "payload_bits": 0})
         assert float(row["eval_neighbour_bytes_per_slot_node"]) == told["note_bytes"] / 40 / 4
@@ -155,7 +155,7 @@ def test_equal_cells_of_two_sweeps_are_one_run(tmp_path: Path) -> None:
     assert rows[1]["cell"] == rows[2]["cell"]
 
 
-def _summary(seed: int, state: str = "done") -> dict[str, Any]:
+def _summary(seed: int, state: str = "SUCCEEDED") -> dict[str, Any]:
     toll = {"notes": 1, "payload_bits": 80 * seed, "note_bytes": 16 * seed}
     return {
         "metrics": {"delay_slots": seed / 2},
@@ -164,7 +164,7 @@ def _summary(seed: int, state: str = "done") -> dict[str, Any]:
         "wall_s": 0.1,
         "trace_digest": "ab",
         "state": state,
-        "reason": "" if state == "done" else "IndexError: out\nof range",
+        "reason": "" if state == "SUCCEEDED" else "IndexError: out\nof range",
     }
 
 
@@ -172,10 +172,10 @@ def test_a_run_that_failed_has_its_reason_and_no_figures_and_is_tried_again(tmp_
     folder = StudyFolder(_write(tmp_path / "small.yaml"), tmp_path / "out", {})
     (tmp_path / "out").mkdir()
     folder.results.done(folder.cells[0], _summary(1))
-    folder.results.done(folder.cells[1], _summary(2, "failed"))
+    folder.results.done(folder.cells[1], _summary(2, "FAILED"))
     done, failed = _rows(tmp_path / "out")
     assert (done["eval_csi_bits_per_slot_node"], done["delay_slots"]) == ("0.5", "0.5")
-    assert (failed["state"], failed["reason"], failed["delay_slots"]) == ("failed", "IndexError: out\nof range", "")
+    assert (failed["state"], failed["reason"], failed["delay_slots"]) == ("FAILED", "IndexError: out\nof range", "")
     assert StudyFolder(tmp_path / "small.yaml", tmp_path / "out", {}).missing == folder.cells[1:]
 
 
@@ -211,7 +211,7 @@ def test_failed_cells_are_told_and_the_others_are_there(out: Path) -> None:
     assert result.stderr.splitlines()[-1].startswith("2 of 8 cells failed, the first: small: scheme=random, ")
     assert (result.exit_code, str(out / "small-delay_slots.png") in result.stdout) == (1, True)
     states = [(row["state"], bool(row["delay_slots"])) for row in _rows(out)]
-    assert states == [("done", True), ("failed", False)] * 2 + [("done", True)] * 4
+    assert states == [("SUCCEEDED", True), ("FAILED", False)] * 2 + [("SUCCEEDED", True)] * 4
 
 
 class _InterruptAfterOne:
@@ -368,7 +368,7 @@ def test_the_run_may_lie_in_a_file_of_its_own_and_the_environment_wins_over_it(t
 
 def _row(scheme: str, load: str, seed: int, delay: float, bits: float) -> dict[str, str]:
     figures = {"delay_slots": str(delay), "eval_all_bits_per_slot_node": str(bits)}
-    return {"sweep": "small", "scheme": scheme, "world.load": load, "seed": str(seed), "state": "done"} | figures
+    return {"sweep": "small", "scheme": scheme, "world.load": load, "seed": str(seed), "state": "SUCCEEDED"} | figures
 
 
 ROWS = [

@@ -78,7 +78,7 @@ def test_junk_at_any_moment_leaves_the_trace_as_it_is(scheme: str, junk: list[tu
                 thrown += 1
     assert_same_trace(_clean(scheme), recording)
     assert recording.ended is not None
-    assert recording.ended.state == "done"
+    assert recording.ended.state == "SUCCEEDED"
     assert sum(recording.ended.dropped.values()) == thrown
 
 
@@ -111,7 +111,7 @@ def test_losses_and_rejoins_replay_to_the_same_trace(
         if moment in back:
             _rejoin(loopback, back.pop(moment), moment)
     assert recording.ended is not None
-    if recording.ended.state == "done":
+    if recording.ended.state == "SUCCEEDED":
         assert sum(row.copies for row in recording.air) == answered.letters
     replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
     assert_same_trace(recording, replayed)
@@ -172,12 +172,12 @@ def test_when_told_so_a_lost_node_fails_the_run() -> None:
         if loopback.core.slots.slot == 4 and b"pair-2" in loopback.sessions:
             loopback.leave(b"pair-2", "its connection broke")
     assert recording.ended is not None
-    assert (recording.ended.state, recording.ended.reason) == ("failed", "pair-2 is lost: its connection broke")
+    assert (recording.ended.state, recording.ended.reason) == ("FAILED", "pair-2 is lost: its connection broke")
     plan = plan_for("li2020/random", slots=10, on_node_loss={"policy": "fail"})
     replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
     assert_same_trace(recording, replayed)
     assert replayed.ended is not None
-    assert (replayed.ended.state, replayed.ended.slots) == ("failed", 4)
+    assert (replayed.ended.state, replayed.ended.slots) == ("FAILED", 4)
 
 
 def test_a_run_without_agents_fails() -> None:
@@ -186,8 +186,8 @@ def test_a_run_without_agents_fails() -> None:
         if loopback.core.slots.slot == 4:
             for peer in list(loopback.sessions):
                 loopback.leave(peer, "killed")
-    assert recording.ended is None or recording.ended.state == "failed"
-    assert loopback.core.end == ("failed", "no agent is left at slot 5")
+    assert recording.ended is None or recording.ended.state == "FAILED"
+    assert loopback.core.end == ("FAILED", "no agent is left at slot 5")
 
 
 def test_the_trainer_is_asked_now_and_then_while_it_has_no_word_of_its_weights() -> None:
@@ -220,12 +220,12 @@ def test_an_interrupted_run_ends_after_its_slot_and_keeps_what_it_had() -> None:
         if loopback.core.slots.slot == 20:
             loopback.core.interrupt()
     assert recording.ended is not None
-    assert (recording.ended.state, recording.ended.slots) == ("interrupted", 21)
+    assert (recording.ended.state, recording.ended.slots) == ("STOPPED", 21)
     assert [window.last for window in recording.windows] == [20]
     replayed = in_process(msgspec.structs.replace(plan_for("li2020/sla", slots=50), replay=recording.past))
     assert_same_trace(recording, replayed)
     assert replayed.ended is not None
-    assert replayed.ended.state == "interrupted"
+    assert replayed.ended.state == "STOPPED"
 
 
 def test_another_fingerprint_is_a_warning_that_names_the_difference() -> None:
@@ -324,7 +324,7 @@ def test_a_pause_holds_between_two_slots_and_leaves_no_mark_on_the_trace(asked_a
         pass
     for telemetry in core.slots.recorder.drain():
         recording(telemetry)
-    assert core.end == ("done", "")
+    assert core.end == ("SUCCEEDED", "")
     assert [event.event for event in recording.events] == ["paused", "continued"]
     assert_same_trace(recording, in_process(plan))
 
@@ -335,7 +335,7 @@ def test_a_pause_taken_back_in_time_holds_nothing() -> None:
     loopback.core.pause()
     assert loopback.core.go_on() == []
     assert list(steps)
-    assert (loopback.core.end, recording.events) == (("done", ""), [])
+    assert (loopback.core.end, recording.events) == (("SUCCEEDED", ""), [])
 
 
 def test_a_paused_run_can_be_interrupted() -> None:
@@ -346,4 +346,4 @@ def test_a_paused_run_can_be_interrupted() -> None:
     loopback.send(loopback.core.interrupt())
     while loopback.step():
         pass
-    assert loopback.core.end == ("interrupted", "")
+    assert loopback.core.end == ("STOPPED", "")

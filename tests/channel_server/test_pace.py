@@ -93,7 +93,7 @@ class PacedHome(Loopback):
 
 def _paced(recording: Recording) -> Paced:
     assert recording.ended is not None
-    assert recording.ended.state == "done", recording.ended.reason
+    assert recording.ended.state == "SUCCEEDED", recording.ended.reason
     assert recording.ended.paced is not None
     return recording.ended.paced
 

@@ -74,7 +74,7 @@ def test_a_run_waits_for_who_comes_back(policy: str, lost: list[str]) -> None:
         pass
     recording = _told(loopback)
     assert recording.ended is not None
-    assert (recording.ended.state, recording.ended.missed["pair-2"]) == ("done", 1)
+    assert (recording.ended.state, recording.ended.missed["pair-2"]) == ("SUCCEEDED", 1)
     _check_replay(plan, recording)
 
 
@@ -82,7 +82,7 @@ def test_a_pause_ends_when_nobody_comes() -> None:
     loopback = _started(plan_for("li2020/sla", slots=10, on_node_loss={"policy": "pause"}))
     _lose_at(loopback, 4, "pair-2")
     loopback.core.give_up("silent for 60 s")
-    assert loopback.core.end == ("failed", "pair-2 did not come back: silent for 60 s")
+    assert loopback.core.end == ("FAILED", "pair-2 did not come back: silent for 60 s")
 
 
 def test_a_pause_can_be_interrupted() -> None:
@@ -93,7 +93,7 @@ def test_a_pause_can_be_interrupted() -> None:
     for _ in _played(loopback):
         pass
     recording = _told(loopback)
-    assert loopback.core.end == ("interrupted", "")
+    assert loopback.core.end == ("STOPPED", "")
     _check_replay(plan, recording)
 
 
@@ -105,7 +105,7 @@ def test_a_trainer_lost_while_its_answer_is_waited_for_does_not_stop_the_run() -
         if b"trainer" in loopback.sessions and slots.gate in [due.gate for due in slots.due]:
             loopback.leave(b"trainer", "killed")
     recording = _told(loopback)
-    assert loopback.core.end == ("done", "")
+    assert loopback.core.end == ("SUCCEEDED", "")
     assert recording.ended is not None
     assert recording.ended.missed["trainer"] > 0
     _check_replay(plan, recording)
@@ -116,7 +116,7 @@ def test_a_loss_may_ask_for_a_rollback() -> None:
     _lose_at(loopback, 4, "pair-2")
     ended = _told(loopback).ended
     assert ended is not None
-    assert (ended.state, ended.reason, ended.roll_back) == ("failed", "pair-2 is lost: killed", True)
+    assert (ended.state, ended.reason, ended.roll_back) == ("FAILED", "pair-2 is lost: killed", True)
 
 
 def _held(plan: RunPlan) -> Loopback:
@@ -166,7 +166,7 @@ def test_there_is_no_checkpoint_of_a_run_that_is_about_to_fail() -> None:
     for _ in _played(loopback):
         pass
     assert not _told(loopback).pasts
-    assert loopback.core.end == ("failed", "pair-2 is lost: killed")
+    assert loopback.core.end == ("FAILED", "pair-2 is lost: killed")
 
 
 def test_a_node_that_keeps_its_state_to_itself_is_given_up() -> None:
@@ -206,7 +206,7 @@ def test_a_pause_that_is_asked_for_and_taken_back_while_the_run_is_held_is_none(
     loopback.core.pause()
     assert (loopback.core.held, loopback.core.rests, loopback.core.go_on()) == (True, False, [])
     recording = _played_on(loopback)
-    assert (loopback.core.end, recording.events, len(recording.pasts)) == (("done", ""), [], 1)
+    assert (loopback.core.end, recording.events, len(recording.pasts)) == (("SUCCEEDED", ""), [], 1)
 
 
 def test_a_node_that_is_lost_in_a_pause_may_come_back_in_it_or_be_waited_for() -> None:
@@ -228,5 +228,5 @@ def test_a_node_that_is_lost_in_a_pause_may_come_back_in_it_or_be_waited_for() -
     assert core.rests
     loopback.send(core.go_on())
     recording = _played_on(loopback)
-    assert core.end == ("done", "")
+    assert core.end == ("SUCCEEDED", "")
     _check_replay(plan, recording)

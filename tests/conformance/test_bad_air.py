@@ -25,7 +25,7 @@ def test_no_scheme_minds(scheme: str, world: str, loss: float, monkeypatch: pyte
     air = BadAir(1, loss=loss).impair(monkeypatch)
     recording = in_process(plan)
     assert recording.ended is not None
-    assert (recording.ended.state, recording.ended.dropped, recording.events) == ("done", {}, [])
+    assert (recording.ended.state, recording.ended.dropped, recording.events) == ("SUCCEEDED", {}, [])
     assert air.lost or not recording.air
 
 
@@ -35,7 +35,7 @@ def test_nor_over_episodes_with_replicas(scheme: str, world: str, monkeypatch: p
     BadAir(2).impair(monkeypatch)
     recording = in_process(plan)
     assert recording.ended is not None
-    assert (recording.ended.state, recording.ended.dropped, recording.events) == ("done", {}, [])
+    assert (recording.ended.state, recording.ended.dropped, recording.events) == ("SUCCEEDED", {}, [])
 
 
 def test_what_is_told_again_completes_every_slot_of_training_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ def test_in_process_and_processes_agree_bit_for_bit(scheme: str, world: str, see
     here, there = in_process(plan), in_processes(plan)
     assert here.ended is not None
     assert there.ended is not None
-    assert (here.ended.state, there.ended.state) == ("done", "done")
+    assert (here.ended.state, there.ended.state) == ("SUCCEEDED", "SUCCEEDED")
     assert_same_trace(here, there)
     assert here.air == there.air
     assert [w.sums for w in here.windows] == [w.sums for w in there.windows]

@@ -69,3 +69,17 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: Callable[[Path]
     damage(tmp_path)
     with pytest.raises(DamagedError, match=told):
         checkpoints.read(10)
+
+
+def test_what_lies_there_is_told_whole_or_damaged(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    assert list(checkpoints.found()) == []
+    for slot in (20, 40):
+        checkpoints.add(0, 0, b"state")
+        checkpoints.write(slot, channel_server=b"air", nodes=[0], files=[])
+    (tmp_path / "checkpoints" / "20" / "node-0").write_bytes(b"stale")
+    newest, older = checkpoints.found()
+    assert (newest.slot, newest.damage) == (40, "")
+    assert newest.bytes == sum(path.stat().st_size for path in (tmp_path / "checkpoints" / "40").iterdir())
+    assert (older.slot, "is not what was written: its checksum differs" in older.damage) == (20, True)
+    assert older.written <= newest.written

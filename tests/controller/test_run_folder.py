@@ -83,11 +83,11 @@ def test_scalars_are_kept_as_one_line_each(tmp_path: Path) -> None:
 
 
 def test_how_a_run_ended_is_in_summary_and_meta(tmp_path: Path) -> None:
-    end = ended(state="failed", reason="pair-1 failed", slots=3, probes=9, dropped={"late": 2}, missed={"pair-1": 1})
+    end = ended(state="FAILED", reason="pair-1 failed", slots=3, probes=9, dropped={"late": 2}, missed={"pair-1": 1})
     folder = make(tmp_path / "a", [*traced(slots=3), end])
     summary = folder.summarise()
     told = ("state", "reason", "slots", "probes", "dropped", "missed")
-    assert [summary[key] for key in told] == ["failed", "pair-1 failed", 3, 9, {"late": 2}, {"pair-1": 1}]
+    assert [summary[key] for key in told] == ["FAILED", "pair-1 failed", 3, 9, {"late": 2}, {"pair-1": 1}]
     assert [folder.meta[key] for key in told] == [summary[key] for key in told]
     assert summary["slots_per_s"] == 6.0
 
@@ -118,7 +118,7 @@ def test_what_a_cut_off_run_had_is_there(tmp_path: Path) -> None:
     folder = RunFolder.open(tmp_path / "a")
     assert len(folder.trace_rows()) == 4
     assert folder.windows()[0]["rate_sum"] == "1.0"
-    assert folder.meta["state"] == "running"
+    assert folder.meta["state"] == "PENDING"
     assert folder.read("log.txt") == b"listening at tcp://x:1\n"
     with pytest.raises(ValueError, match=r"no summary\.json: the run was cut off"):
         _ = folder.summary

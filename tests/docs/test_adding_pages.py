@@ -61,7 +61,7 @@ def test_the_catalogue_finds_both() -> None:
 
 def test_the_run_gives_what_the_page_shows(tmp_path: Path) -> None:
     summary = airtoll.run(_polite(), folder=tmp_path / "run", placement="in-process")
-    assert summary["state"] == "done"
+    assert summary["state"] == "SUCCEEDED"
     shown = [line.split() for line in block("add-a-scheme.md", "$ airtoll run polite.yaml").splitlines()]
     means = {name: f"{mean:.6g}" for name, mean in summary["metrics"].items()}
     assert means == {line[0]: line[1] for line in shown if line[:1] and line[0] in means}

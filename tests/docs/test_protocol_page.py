@@ -114,7 +114,7 @@ def test_the_plain_node_plays_a_live_run_as_it_says(tmp_path: Path) -> None:
                 recording(telemetry)
     assert processes.guest is not None
     assert processes.guest.wait(10) == 0
-    assert (recording.ended.state, recording.ended.dropped) == ("done", {})
+    assert (recording.ended.state, recording.ended.dropped) == ("SUCCEEDED", {})
     suffered = _outages_of(1, recording)
     rb = np.cumsum([0, *suffered[:-1]]) % guests["world"]["rbs"]
     assert any(suffered), "a run in which nothing moves shows nothing"

@@ -46,7 +46,7 @@ def test_a_killed_agent_is_replaced_by_its_fallback_and_the_run_replays(scheme: 
     name = _first(scheme)
     recording = play(plan, at_slot(50, _kill(name)))
     assert recording.ended is not None
-    assert recording.ended.state == "done"
+    assert recording.ended.state == "SUCCEEDED"
     [lost] = [event for event in recording.events if event.event == "lost"]
     assert (lost.node, lost.reason) == (name, "its connection broke")
     assert recording.ended.missed == {name: SLOTS[scheme] - lost.slot}
@@ -83,7 +83,7 @@ def test_a_killed_trainer_leaves_the_agents_with_their_last_decision_and_the_run
     plan = plan_for("li2020/greedy_central", slots=1200)
     recording = play(plan, at_slot(50, _kill("trainer")))
     assert recording.ended is not None
-    assert (recording.ended.state, list(recording.ended.missed)) == ("done", ["trainer"])
+    assert (recording.ended.state, list(recording.ended.missed)) == ("SUCCEEDED", ["trainer"])
     replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
     assert_same_trace(recording, replayed)
     assert recording.air == replayed.air
@@ -206,7 +206,7 @@ def test_an_interrupt_keeps_the_results_and_leaves_no_process(tmp_path: Path, nu
         process.communicate(timeout=20)
     assert process.returncode == 130
     summary = msgspec.json.decode((folder / "summary.json").read_bytes())
-    assert summary["state"] == "interrupted"
+    assert summary["state"] == "STOPPED"
     assert summary["slots"] > 0
     assert not outlive(family)
 
@@ -338,5 +338,5 @@ def test_a_node_that_dies_before_the_first_slot_ends_the_run_at_once() -> None:
                 recording(telemetry)
             if isinstance(telemetry, Listening):
                 _kill("pair-3")(processes)
-    assert (recording.ended.state, recording.ended.reason) == ("failed", "pair-3 died before the first slot (signal 9)")
+    assert (recording.ended.state, recording.ended.reason) == ("FAILED", "pair-3 died before the first slot (signal 9)")
     assert time.monotonic() - began < 20

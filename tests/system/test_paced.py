@@ -2,9 +2,10 @@
 
 from benchmarks.slow_node import WithSlowNode
 from controller.launchers.building import build_world
+from controller.launchers.processes import RunProcesses
 from protocol.plan import RunPlan
-from protocol.telemetry import Paced
-from tests.recording import Recording, plan_for
+from protocol.telemetry import Event, Paced, Progress, Telemetry
+from tests.recording import Checkpointed, Recording, plan_for
 from tests.system.processes import nothing, play
 
 SLOT_MS = 10.0
@@ -21,7 +22,7 @@ def _play_with_slow_node(plan: RunPlan, name: str, seconds: float) -> Recording:
 
 def _paced(recording: Recording) -> Paced:
     assert recording.ended is not None
-    assert (recording.ended.state, recording.ended.dropped) == ("done", {})
+    assert (recording.ended.state, recording.ended.dropped) == ("SUCCEEDED", {})
     assert recording.ended.paced is not None
     return recording.ended.paced
 
@@ -33,6 +34,54 @@ def test_slots_last_what_they_shall_and_never_begin_early() -> None:
     assert recording.ended is not None
     assert recording.ended.wall_s >= 60 * SLOT_MS / 1000
     assert set(paced.turns.values()) == {60}
+
+
+def test_a_pause_is_no_lateness() -> None:
+    """The clock stands while the owner has the run hold; slots after it last as long as those before."""
+    asked: list[str] = []
+
+    def pause_and_go_on(processes: RunProcesses, telemetry: Telemetry) -> None:
+        match telemetry:
+            case Progress(slot) if slot >= 20 and not asked:
+                asked.append("pause")
+                processes.pause()
+            case Progress() if asked == ["pause", "paused", "seen"]:
+                asked.append("go on")
+                processes.go_on()
+            case Progress() if asked == ["pause", "paused"]:
+                asked.append("seen")  # a quarter of a second, which is many slots, has passed
+            case Event("paused"):
+                asked.append("paused")
+            case _:
+                pass
+
+    recording = play(plan_for("li2020/random", slots=60, clock={"slot_ms": SLOT_MS}), pause_and_go_on)
+    paced = _paced(recording)
+    paused, continued = recording.events
+    assert [paused.event, continued.event] == ["paused", "continued"]
+    assert (paused.slot, paused.turn) == (continued.slot, continued.turn)
+    assert (0 < paused.slot < 60, paused.turn) == (True, 0)
+    assert set(paced.turns.values()) == {60}
+    assert recording.ended is not None
+    assert 58 * paced.length_ms.mean / 1000 < recording.ended.wall_s - 0.2  # of the wall time the pause is no slot's
+
+
+def test_a_paced_run_is_resumed_from_its_checkpoint() -> None:
+    plan = plan_for("li2020/random", slots=60, clock={"slot_ms": SLOT_MS}, checkpoint_every=40)
+    kept = Checkpointed()
+    with RunProcesses(plan) as processes:
+        while kept.ended is None:
+            if (telemetry := processes.receive()) is not None:
+                kept(telemetry)
+    [(past, resumed)] = kept.pasts
+    assert past.slot == 40
+    with RunProcesses(plan, past=past) as processes:
+        while resumed.ended is None:
+            if (telemetry := processes.receive()) is not None:
+                resumed(telemetry)
+    assert set(_paced(resumed).turns.values()) == set(_paced(kept).turns.values()) == {60}
+    assert [len(recording.windows) for recording in (kept, resumed)] == [1, 1]
+    assert resumed.windows[0].last == 59
 
 
 def test_a_slow_node_misses_its_own_turns_and_the_books_close() -> None:

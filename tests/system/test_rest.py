@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import statistics
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 import airtoll
 from airtoll.client import ControllerError
 from airtoll.commands import app
+from benchmarks import long_book
 from controller.run_folder import RunFolder
 from controller.service.keepers import KeeperProcess
 from tests.system.fuzz import fuzz
@@ -76,11 +78,22 @@ def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
     assert service.client.pause(run_id)["state"] == "RUNNING"
     paused = service.until_state(run_id, "PAUSED")
     assert paused["slot"] < 800
+    assert _state_in_folder(paused) == "PAUSED"
     service.client.resume(run_id)
     run = service.client.wait(run_id)
-    assert run["state"] == "SUCCEEDED"
-    assert [event.event for event in RunFolder.open(Path(run["folder"])).events()] == ["paused", "continued"]
+    assert run["state"] == _state_in_folder(run) == "SUCCEEDED"
+    events = RunFolder.open(Path(run["folder"])).events()
+    assert [(event.event, event.slot, event.turn) for event in events] == [
+        ("paused", paused["slot"], 0),
+        ("continued", paused["slot"], 0),
+    ]
     assert run["trace_digest"] == airtoll.run(CELL, slots=800, folder=tmp_path / "run")["trace_digest"]
+
+
+def _state_in_folder(run: dict[str, Any]) -> str:
+    """What meta.json says, in the words of the controller."""
+    state: str = RunFolder.open(Path(run["folder"])).meta["state"]
+    return state
 
 
 def test_a_run_that_is_stopped_keeps_what_it_has(service: Service) -> None:
@@ -88,7 +101,7 @@ def test_a_run_that_is_stopped_keeps_what_it_has(service: Service) -> None:
     service.until(run_id, lambda run: run["slot"] > 100)
     assert service.client.stop(run_id)["state"] == "STOPPING"
     run = service.client.wait(run_id)
-    assert run["state"] == "STOPPED"
+    assert run["state"] == _state_in_folder(run) == "STOPPED"
     assert run["slot"] > 100
     assert run["trace_digest"]
     with pytest.raises(ControllerError, match="a run that is STOPPED cannot be paused: it must be RUNNING, PAUSED"):
@@ -107,8 +120,9 @@ def test_a_paused_run_can_be_stopped(service: Service) -> None:
 def test_what_finds_no_room_waits_and_can_be_taken_back(service: Service) -> None:
     first, second, third = (service.client.submit(LONG)["id"] for _ in range(3))
     service.until_state(second, "RUNNING")
-    assert service.client.show(third)["state"] == "PENDING"
-    assert service.client.stop(third)["state"] == "STOPPED"
+    waiting = service.client.show(third)
+    assert waiting["state"] == _state_in_folder(waiting) == "PENDING"
+    assert service.client.stop(third)["state"] == _state_in_folder(waiting) == "STOPPED"
     fourth = service.client.submit(CELL)["id"]
     for run_id in (first, second):
         service.client.stop(run_id)
@@ -131,7 +145,9 @@ def test_a_run_whose_keeper_is_killed_may_go_on_from_its_checkpoint(tmp_path: Pa
         served.until_state(run_id, "PAUSED")
         served.client.resume(run_id)
         run = served.client.wait(run_id)
+        kept = served.client.checkpoints(run_id)["checkpoints"]
     assert run["state"] == "SUCCEEDED"
+    assert [(one["slot"], one["damage"]) for one in kept] == [(5500, ""), (5000, "")]
     assert RunFolder.open(folder).summary["resumes"] == 1
     assert run["trace_digest"] == airtoll.run(config, folder=tmp_path / "run", checkpoint_every=0)["trace_digest"]
 
@@ -144,7 +160,27 @@ def test_a_run_whose_keeper_is_killed_has_failed(service: Service) -> None:
     keeper.tell(signal.SIGKILL)
     keeper.close()
     run = service.until_state(run_id, "FAILED")
+    assert _state_in_folder(run) == "FAILED"
     assert run["reason"] == "its keeper ended without a word (signal 9); see keeper.log"
+
+
+def test_a_keeper_that_is_deaf_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    with serving(tmp_path, "--grace", "1") as served:
+        run_id = served.client.submit(LONG | {"placement": "processes"})["id"]
+        run = served.until(run_id, lambda run: run["slot"] > 0)
+        keeper = KeeperProcess.find(Path(run["folder"]))
+        assert keeper is not None
+        everybody = {keeper.pid} | children_of(keeper.pid)
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        assert served.client.stop(run_id)["state"] == "STOPPING"
+        run = served.client.wait(run_id)
+    assert (run["state"], _state_in_folder(run)) == ("STOPPED", "STOPPED")
+    assert run["reason"] == "its keeper did not end it within 1 s and was killed: there is no summary"
+    assert run["slot"] > 0
+    assert len(everybody) > 4
+    assert outlive(everybody) == []
+    keeper.close()
 
 
 def test_a_run_that_fails_says_why(service: Service) -> None:
@@ -222,6 +258,34 @@ def test_results_are_told(service: Service, ended: dict[str, Any]) -> None:
     assert service.client.file(run_id, "trace.bin") == folder.read("trace.bin")
     names = [node["name"] for node in service.client._object("GET", "/nodes", run=run_id)["nodes"]]
     assert names == [name for name in folder.names if name != "trainer"]
+
+
+def test_a_long_book_is_summed_up_while_the_service_answers(service: Service, ended: dict[str, Any]) -> None:
+    run = service.client.wait(service.client.submit(CELL)["id"])
+    long_book.lengthen(Path(run["folder"]), 200_000)
+    _, asked = long_book.waits(service, run["id"])
+    assert len(asked) > 5
+    assert statistics.median(asked) < 0.2
+    [window] = service.client.toll(run["id"])["windows"]
+    assert sum(toll["notes"] for toll in window["tolls"].values()) == 200_000
+
+
+def test_who_sums_up_leaves_with_the_service(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        run = served.client.wait(served.client.submit(CELL)["id"])
+        served.client.toll(run["id"])
+        teller = children_of(served.process.pid)
+        assert len(teller) == 1
+        served.kill()
+        assert outlive(teller) == []
+
+
+def test_a_damaged_book_is_told_and_whole_ones_go_on(service: Service, ended: dict[str, Any]) -> None:
+    run = service.client.wait(service.client.submit(CELL)["id"])
+    (Path(run["folder"]) / "air_book.msgpack").write_bytes(b"\xc0")
+    with pytest.raises(ControllerError, match="air_book.msgpack is damaged"):
+        service.client.toll(run["id"])
+    assert service.client.toll(ended["id"])["windows"]
 
 
 def test_runs_are_listed_the_newest_first(service: Service, ended: dict[str, Any]) -> None:

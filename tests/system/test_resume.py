@@ -73,7 +73,7 @@ def test_after_a_kill_of_everything_the_run_goes_on_to_the_same_trace(tmp_path: 
     assert _airtoll("replay", folder).returncode == 0
     done = _airtoll("resume", folder)
     assert done.returncode == 2
-    assert done.stderr == f"{folder}: the run is done; `airtoll replay {folder}` plays it again\n"
+    assert done.stderr == f"{folder}: the run is SUCCEEDED; `airtoll replay {folder}` plays it again\n"
 
 
 def _check_books(folder: RunFolder) -> None:
@@ -126,7 +126,7 @@ def test_a_frozen_agent_is_started_again() -> None:
     plan = plan_for("li2020/sla", slots=2500, on_node_loss=on_node_loss)
     recording = play(plan, at_slot(50, _stop("pair-1")))
     assert recording.ended is not None
-    assert recording.ended.state == "done"
+    assert recording.ended.state == "SUCCEEDED"
     told = [(e.event, e.node) for e in recording.events if e.event != "dropped"]
     assert told == [("lost", "pair-1"), ("restarted", "pair-1"), ("rejoined", "pair-1")]
     assert_same_trace(recording, in_process(msgspec.structs.replace(plan, replay=recording.past)))

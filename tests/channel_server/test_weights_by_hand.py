@@ -1,0 +1,206 @@
+"""Weights that the owner of a run gives a node: told over the air, recorded at a slot, replayed to the same trace."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.launchers.building import build_world
+from controller.launchers.in_process import Loopback, run_in_process
+from protocol.air_book import AirRow, Outcome
+from protocol.kinds import Kind, LinkClass
+from protocol.orders import PutWeights, TellWeights
+from protocol.plan import RunPlan
+from protocol.telemetry import Answered
+from schemes.li2020.pair import Pair
+from schemes.parts.weights import read_weights, write_weights
+from tests.conformance.homes import SMALL_NETWORKS, home_plan
+from tests.impairments import MODELS
+from tests.recording import Checkpointed, Recording, assert_same_trace, in_process, stepping
+
+SLOTS = 60
+TELLS_RARELY = {key: value for key, value in SMALL_NETWORKS.items() if key != "hidden"} | {"push_every_slots": 500}
+
+
+def _plan(model: str = "ideal", **settings: Any) -> RunPlan:
+    signalling = {"signalling": MODELS.get(model, "ideal")}
+    return home_plan("li2020/maac", "d2d_underlay", slots=SLOTS, **(signalling | settings))
+
+
+@pytest.fixture(scope="module")
+def other() -> bytes:
+    """Weights as a pair of this run has them, and yet its own: of another seed."""
+    told = in_process(_plan(seed=9)).weights
+    return next(weights.body for weights in told if weights.node == 0)
+
+
+def _at_slot(steps: Iterator[None], loopback: Loopback, slot: int) -> None:
+    while loopback.core.slots.slot < slot:
+        next(steps)
+
+
+def _rest(steps: Iterator[None]) -> None:
+    for _ in steps:
+        pass
+
+
+def _rows_by_hand(recording: Recording) -> list[AirRow]:
+    return [row for row in recording.air if row.kind == Kind.WEIGHTS and row.repeated]
+
+
+def _assert_replays(plan: RunPlan, recording: Recording) -> None:
+    replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
+    assert_same_trace(recording, replayed)
+    assert replayed.air == recording.air
+    assert replayed.past == recording.past
+
+
+def test_they_are_told_in_the_next_slot_booked_and_acted_by(other: bytes) -> None:
+    plan = _plan()
+    loopback, steps, recording = stepping(plan)
+    _at_slot(steps, loopback, 20)
+    loopback.core.take_order(PutWeights("a", "pair-0", other))
+    _at_slot(steps, loopback, 22)
+    node = loopback.sessions[b"pair-0"].node
+    assert node is not None
+    assert isinstance(node.policy, Pair)
+    assert node.policy.net is not None
+    for name, tensor in read_weights(other)[1].items():
+        np.testing.assert_array_equal(node.policy.net.weights[name], tensor)
+    _rest(steps)
+    [row] = _rows_by_hand(recording)
+    assert (row.slot, row.turn, row.to, row.link) == (21, 0, (0,), LinkClass.DOWNLINK)
+    assert (row.outcome, row.until, row.payload_bits) == (Outcome.DELIVERED, 21, 8 * (len(other) + 4))
+    assert [(e.event, e.node, e.slot) for e in recording.events] == [("put", "pair-0", 21)]
+    assert recording.answers == [Answered("a")]
+    assert recording.trace != in_process(plan).trace
+    _assert_replays(plan, recording)
+
+
+@settings(max_examples=10)
+@given(
+    model=st.sampled_from(["ideal", "lossy", "all of it"]),
+    puts=st.lists(st.tuples(st.integers(10, 250), st.integers(0, 3)), min_size=1, max_size=4),
+    kill=st.none() | st.tuples(st.integers(10, 250), st.integers(0, 4), st.integers(1, 60)),
+)
+def test_whenever_they_are_put_the_run_replays(
+    other: bytes, model: str, puts: list[tuple[int, int]], kill: tuple[int, int, int] | None
+) -> None:
+    plan = _plan(model)
+    loopback, steps, recording = stepping(plan)
+    names = [*build_world(plan).agents, "trainer"]
+    for moment, _ in enumerate(steps):
+        if loopback.core.stage != "running":
+            continue
+        for when, node in puts:
+            if when == moment:
+                loopback.core.take_order(PutWeights(str(moment), names[node], other))
+        if kill is not None and moment == kill[0] and names[kill[1]].encode() in loopback.sessions:
+            loopback.leave(names[kill[1]].encode(), "killed")
+        if kill is not None and moment == kill[0] + kill[2]:
+            loopback.join(b"again", names[kill[1]])
+    _assert_replays(plan, recording)
+    assert len(recording.answers) == len(puts)
+
+
+def test_who_loses_them_is_told_again_until_it_has_them(other: bytes) -> None:
+    signalling = {"downlink": {"weights": {"loss": 0.8}}, "resend_after_slots": 2}
+    plan = _plan(signalling=signalling, params=TELLS_RARELY)
+    loopback, steps, recording = stepping(plan)
+    _at_slot(steps, loopback, 30)
+    loopback.core.take_order(PutWeights("a", "pair-0", other))
+    _rest(steps)
+    rows = _rows_by_hand(recording)
+    assert [row.attempt for row in rows] == list(range(1, len(rows) + 1))
+    assert [row.outcome for row in rows] == [Outcome.LOST] * (len(rows) - 1) + [Outcome.DELIVERED]
+    assert len(rows) > 1
+    assert {after.until - before.until for before, after in pairwise(rows)} == {2}
+    _assert_replays(plan, recording)
+
+
+def test_a_node_that_comes_back_is_told_them_again(other: bytes) -> None:
+    plan = _plan(params=TELLS_RARELY)
+    loopback, steps, recording = stepping(plan)
+    _at_slot(steps, loopback, 30)
+    loopback.core.take_order(PutWeights("a", "pair-0", other))
+    _at_slot(steps, loopback, 35)
+    loopback.leave(b"pair-0", "killed")
+    _at_slot(steps, loopback, 37)
+    loopback.join(b"again", "pair-0")
+    _rest(steps)
+    assert [(row.attempt, row.outcome) for row in _rows_by_hand(recording)] == [
+        (1, Outcome.DELIVERED),
+        (2, Outcome.DELIVERED),
+    ]
+    _assert_replays(plan, recording)
+
+
+def test_of_several_for_one_slot_the_latest_counts(other: bytes) -> None:
+    loopback, steps, recording = stepping(_plan())
+    _at_slot(steps, loopback, 20)
+    mine = write_weights(read_weights(other)[1], 3, "float16")
+    for number, body in (("a", mine), ("b", other)):
+        loopback.core.take_order(PutWeights(number, "pair-0", body))
+    loopback.core.take_order(PutWeights("c", "pair-9", other))
+    _rest(steps)
+    assert [(weights.slot, weights.body) for weights in recording.weights if weights.by_hand] == [(21, other)]
+    assert recording.answers == [
+        Answered("a", "other weights came for the same slot"),
+        Answered("c", "no agent is named 'pair-9'"),
+        Answered("b"),
+    ]
+
+
+def test_what_comes_too_late_is_answered(other: bytes) -> None:
+    loopback, steps, recording = stepping(_plan())
+    while loopback.core.slots.slot < SLOTS:
+        next(steps)
+    loopback.core.take_order(PutWeights("a", "pair-0", other))
+    _rest(steps)
+    loopback.core.take_order(PutWeights("b", "pair-0", other))
+    told = recording.answers + loopback.core.slots.recorder.drain()
+    assert told == [Answered("a", "the run has ended"), Answered("b", "the run has ended")]
+
+
+def test_a_run_resumed_after_them_has_the_trace_of_the_whole_one(other: bytes) -> None:
+    plan = _plan(checkpoint_every=25)
+    kept = Checkpointed()
+    orders = iter([[PutWeights("a", "pair-0", other)]])
+    started = Loopback(plan, build_world(plan))
+    started.seat_all()
+    while started.core.stage != "ended":
+        if started.core.saved:
+            started.send(started.core.checkpoint(wall_s=0.0, wire=[]))
+        if started.core.slots.slot == 20:
+            for order in next(orders, []):
+                started.core.take_order(order)
+        started.step()
+    for told in started.core.slots.recorder.drain():
+        kept(told)
+    past, resumed = kept.pasts[0]
+    assert past.slot == 25
+    run_in_process(plan, resumed, lambda: False, past=past)
+    assert_same_trace(kept, resumed)
+    assert resumed.air == kept.air
+    _assert_replays(msgspec.structs.replace(plan, record=_plan().record), kept)
+
+
+def test_what_nodes_were_given_is_told_when_asked_and_at_the_end() -> None:
+    loopback, steps, recording = stepping(_plan())
+    _at_slot(steps, loopback, 40)
+    for number in ("a", "b"):
+        loopback.core.take_order(TellWeights(number))
+    for told in loopback.core.slots.recorder.drain():
+        recording(told)
+    assert recording.answers == [Answered("a"), Answered("b")]
+    assert [weights.node for weights in recording.weights] == [0, 1, 2, 3]
+    first = recording.weights[0]
+    rows = [row for row in recording.air if (row.kind, row.to) == (Kind.WEIGHTS, (0,))]
+    assert (first.slot, len(first.body)) == (rows[-1].slot, rows[-1].note_bytes - 4)
+    _rest(steps)
+    assert len({weights.slot for weights in recording.weights if weights.node == 0}) == 2

@@ -1,0 +1,156 @@
+"""Weights by REST: looked at while a run goes on, brought to it, and replayed."""
+
+import json
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+from typer.testing import CliRunner
+
+from airtoll.client import ControllerError
+from airtoll.commands import app
+from controller.run_folder import RunFolder
+from tests.system.service import CELL, Service, serving
+
+LEARNING: dict[str, Any] = {
+    "world": {"name": "d2d_underlay", "pairs": 2, "rbs": 2},
+    "scheme": {
+        "name": "li2020/maac",
+        "actor_hidden": [8],
+        "critic_hidden": [8, 8],
+        "batch": 4,
+        "upload_every_slots": 5,
+        "push_every_slots": 10,
+    },
+    "phases": {"train": 10**6, "eval": 10},
+    "on_node_loss": {"lost_after_s": 60},
+}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving(tmp_path_factory.mktemp("controller"), "--at-once", "3") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def paused(service: Service) -> str:
+    """A run that learns, in processes, held after nodes were told weights."""
+    run_id: str = service.client.submit(LEARNING)["id"]
+    service.until(run_id, lambda _: bool(service.client.weights_kept(run_id)["weights"]))
+    service.client.pause(run_id)
+    service.until_state(run_id, "PAUSED")
+    return run_id
+
+
+def _status(service: Service, path: str, body: bytes, kind: str = "application/octet-stream") -> tuple[int, str]:
+    connection = HTTPConnection(urlsplit(service.url).netloc, timeout=30)
+    connection.request("PUT", f"/api/v1/runs/{path}", body, {"Content-Type": kind})
+    answer = connection.getresponse()
+    told = json.load(answer)
+    connection.close()
+    return answer.status, told["detail"]
+
+
+def test_they_are_told_while_the_run_goes_on(service: Service, paused: str) -> None:
+    kept = service.client.weights_kept(paused)["weights"]
+    assert {told["node"] for told in kept} == {"pair-0", "pair-1"}
+    newest = next(told for told in kept if told["node"] == "pair-1")
+    assert newest["by"] == "trainer"
+    data = service.client.weights(paused, "pair-1")
+    assert len(data) == newest["bytes"]
+    assert data == service.client.weights(paused, "pair-1", version=newest["version"])
+    assert {tensor.dtype for tensor in load(data).values()} == {np.dtype(np.float32)}
+    with pytest.raises(ControllerError, match="version: 7 is not kept of pair-1; kept are "):
+        service.client.weights(paused, "pair-1", version=7)
+    with pytest.raises(ControllerError, match="no agent is named 'bs'; the run has pair-0, pair-1"):
+        service.client.weights(paused, "bs")
+
+
+def _changed(data: bytes, **tensors: Any) -> bytes:
+    return save(load(data) | tensors)
+
+
+def test_what_does_not_fit_the_node_is_refused(service: Service, paused: str) -> None:
+    path, own = f"{paused}/weights/pair-0", service.client.weights(paused, "pair-0")
+    bias = load(own)["0.bias"]
+    fewer = save({name: tensor for name, tensor in load(own).items() if name != "0.bias"})
+    more = _changed(own, extra=bias)
+    longer = _changed(own, **{"0.bias": np.append(bias, bias[:1])})
+    halved = _changed(own, **{"0.bias": bias.astype(np.float16)})
+    endless = _changed(own, **{"0.bias": np.full_like(bias, np.inf)})
+    for body, status, told in (
+        (fewer, 422, "the tensor '0.bias' is missing; the node has 0.bias, 0.weight, "),
+        (more, 422, "the node has no tensor 'extra', only "),
+        (longer, 422, "the tensor '0.bias' has shape [9], the node's has [8]"),
+        (halved, 422, "the tensor '0.bias' has dtype F16, the node's has F32"),
+        (endless, 422, "the tensor '0.bias' has numbers that are not finite"),
+        (b"nonsense", 400, "the body is no safetensors: "),
+        (bytes(16 * 2**20 + 1), 413, "the body is longer than 16777216 bytes"),
+    ):
+        answer, detail = _status(service, path, body)
+        assert (answer, told in detail) == (status, True), detail
+    assert _status(service, path, own, "text/plain")[0] == 415
+    assert _status(service, f"{paused}/weights/trainer", own)[0] == 404
+
+
+def test_first_law_a_run_that_was_given_weights_replays(service: Service, paused: str, tmp_path: Path) -> None:
+    """Last of those that use this run: it ends it."""
+    own = service.client.weights(paused, "pair-0")
+    mine = save({name: -tensor for name, tensor in load(own).items()})
+    assert service.client.put_weights(paused, "pair-0", mine)["state"] == "PAUSED"
+    slot = service.client.show(paused)["slot"]
+    service.client.resume(paused)
+    run = service.until(paused, lambda run: run["slot"] > slot + 20)
+    folder = RunFolder.open(Path(run["folder"]))
+    service.client.stop(paused)
+    service.client.wait(paused)
+    assert [(event.node, event.slot) for event in folder.events() if event.event == "put"] == [("pair-0", slot)]
+    assert list((folder.path / "weights" / "node-0").glob("*.put"))[0].read_bytes() == mine  # noqa: RUF015
+    assert not (folder.path / "orders").exists()
+    assert folder.fates() == {}
+    replayed = CliRunner().invoke(app, ["replay", str(folder.path), "--out", str(tmp_path / "again")])
+    assert replayed.exit_code == 0, replayed.output
+    again = RunFolder.open(tmp_path / "again")
+    assert again.read("air_book.msgpack") == folder.read("air_book.msgpack")
+    assert again.past() == folder.past()
+    assert _status(service, f"{paused}/weights/pair-0", mine)[0] == 409
+    assert service.client.weights(paused, "pair-0") in (
+        again.weights.read(0, v.version) for v in again.weights.versions(0)
+    )
+
+
+def test_a_run_that_tells_no_weights_takes_none(service: Service) -> None:
+    run_id = service.client.submit(CELL | {"slots": 10**6})["id"]
+    service.until_state(run_id, "RUNNING")
+    assert service.client.weights_kept(run_id) == {"weights": []}
+    with pytest.raises(ControllerError, match="li2020/sla tells no weights"):
+        service.client.put_weights(run_id, "pair-0", b"")
+    service.client.stop(run_id)
+
+
+def test_what_people_type(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRTOLL_URL", service.url)
+    run_id = service.client.submit(LEARNING | {"placement": "in-process"})["id"]
+    service.until(run_id, lambda _: bool(service.client.weights_kept(run_id)["weights"]))
+
+    def call(*words: str) -> str:
+        result = CliRunner().invoke(app, list(words))
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    file = tmp_path / "mine.safetensors"
+    assert call("weights", run_id, "pair-0", "-o", str(file)) == f"{file}\n"
+    assert "pair-0 is given them in the next slot" in call("put-weights", run_id, "pair-0", str(file))
+    service.until(run_id, lambda run: b"put pair-0" in RunFolder.open(Path(run["folder"])).read("log.txt"))
+    assert "pair-1" in call("weights", run_id)
+    kept = json.loads(call("weights", run_id, "--format", "json"))["weights"]
+    assert {told["by"] for told in kept} <= {"trainer", "hand"}
+    service.client.stop(run_id)
+    assert service.client.wait(run_id)["state"] == "STOPPED"
+    assert service.client.weights(run_id, "pair-0")
