@@ -30,7 +30,7 @@ from controller.runs import (  # noqa: E402
     checkpoint_to_resume,
     wishes_by_signal,
 )
-from controller.standing import LOCK, TAKEN, Standing, State  # noqa: E402
+from controller.standing import ENDS, LOCK, TAKEN, Standing, State  # noqa: E402
 from protocol.telemetry import Event, Progress, Telemetry  # noqa: E402
 
 
@@ -41,15 +41,18 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         if not _locked(lock):
             sys.exit(TAKEN)
-        Keeper(path, wishes).keep()
+        before = Standing.read(path)
+        if before is None or before.state not in ENDS:  # else it comes too late
+            Keeper(path, wishes, lost=before is not None).keep()
 
 
 class Keeper:
-    """Carries out the run of a folder, and keeps its standing there up to date."""
+    """Carries out the run of a folder, and keeps its standing there up to date. `lost`: the keeper before this one."""
 
-    def __init__(self, path: Path, wishes: Wishes) -> None:
+    def __init__(self, path: Path, wishes: Wishes, *, lost: bool) -> None:
         self._path = path
         self._wishes = wishes
+        self._lost = lost
         self._standing = Standing(State.RUNNING)
 
     def keep(self) -> None:
@@ -68,7 +71,7 @@ class Keeper:
         folder = RunFolder.take_up(self._path)
         config = folder.config
         checkpoint = None
-        if folder.checkpoints.slots:  # of a keeper that was lost
+        if self._lost:
             checkpoint = checkpoint_to_resume(folder, at=None, told=partial(print, file=sys.stderr))
         summary = carry_out(config, folder, self._watch, checkpoint=checkpoint, wishes=self._wishes)
         if summary["state"] != "done":

@@ -45,7 +45,7 @@ def create_app(owner: Owner, token: str) -> FastAPI:
         lifespan=lifespan,
         middleware=[Middleware(Counting, gauges=gauges), Middleware(Locks, token=token)],
         generate_unique_id_function=_operation,
-        responses=responses(401, 403),
+        responses=responses(401, 403, 503),
         redirect_slashes=False,
     )
     app.state.desk = desk
@@ -65,7 +65,7 @@ def _about_itself(gauges: Gauges) -> APIRouter:
         """The service answers."""
         return Health(status="ok")
 
-    @router.get("/readyz", response_model=Health, responses=responses(503))
+    @router.get("/readyz", response_model=Health)
     def readyz(desk: AtDesk) -> Health | Response:
         """The service can be used: its store answers."""
         try:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from controller.faults import ConfigError
 from controller.service.owner import NoSuchRunError, QueueFullError, WrongStateError
+from controller.service.store import StoreGoneError
 from controller.service.watches import StreamsFullError
 
 MEDIA_TYPE = "application/problem+json"
@@ -76,6 +77,7 @@ _STATUSES: dict[type[Exception], int] = {
     WrongStateError: 409,
     QueueFullError: 503,
     StreamsFullError: 503,
+    StoreGoneError: 503,
 }
 
 

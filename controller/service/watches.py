@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from controller.service.owner import NoSuchRunError, Owner
-from controller.service.store import Run
+from controller.service.store import Run, StoreGoneError
 from controller.standing import ENDS, Standing, State
 
 EVERY_S = 0.5
@@ -171,8 +171,8 @@ class _Watch:
         try:
             while not await self._tell_once():
                 await asyncio.sleep(EVERY_S)
-        except NoSuchRunError:
-            return  # it was deleted
+        except (NoSuchRunError, StoreGoneError):
+            return  # it was deleted, or who looks on may come again later
         finally:
             self.close()
 
