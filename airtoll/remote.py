@@ -54,6 +54,7 @@ def serve(
     on_loss: Annotated[
         OnLoss, typer.Option(help="Of a run's keeper: the run fails, or goes on from its newest checkpoint.")
     ] = OnLoss.FAIL,
+    readers: Annotated[int, typer.Option(min=1, help="So many may look on at runs' events at a time.")] = 256,
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
     index."""
@@ -63,7 +64,13 @@ def serve(
         typer.echo(f"{error}; pip install 'airtoll[serve]'", err=True)
         raise typer.Exit(_USAGE) from error
     server.serve(
-        host=host, port=port, at_once=at_once, data=data, resume_lost=on_loss is OnLoss.RESUME, ready=_listening
+        host=host,
+        port=port,
+        at_once=at_once,
+        data=data,
+        resume_lost=on_loss is OnLoss.RESUME,
+        most_readers=readers,
+        ready=_listening,
     )
 
 

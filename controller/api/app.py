@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from controller.api import overviews, results, runs
-from controller.api.desk import AtDesk, Desk
+from controller.api.desk import MOST_READERS, AtDesk, Desk
 from controller.api.gauges import Counting, Gauges
 from controller.api.locks import Locks
 from controller.api.problems import Problem, problem, responses, tell_problems
@@ -21,9 +21,9 @@ PREFIX = "/api/v1"
 _LOG = logging.getLogger("airtoll")
 
 
-def create_app(owner: Owner, token: str) -> FastAPI:
+def create_app(owner: Owner, token: str, *, most_readers: int = MOST_READERS) -> FastAPI:
     """The application for the runs of an owner, which is opened and closed with it."""
-    desk = Desk(owner)
+    desk = Desk(owner, most_readers=most_readers)
     gauges = Gauges(desk)
 
     @asynccontextmanager

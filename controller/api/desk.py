@@ -10,15 +10,15 @@ from controller.service.owner import NoSuchRunError, Owner
 from controller.service.store import Run
 from controller.service.watches import Watches
 
-MOST_READERS = 64
+MOST_READERS = 256
 
 
 class Desk:
     """One per service."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, *, most_readers: int) -> None:
         self.owner = owner
-        self.watches = Watches(owner, most_readers=MOST_READERS)
+        self.watches = Watches(owner, most_readers=most_readers)
         self.tolls = TollAccounts()
 
     def run(self, run_id: str) -> Run:

@@ -1,16 +1,15 @@
 """Who may come in, and how long anybody may take: in front of all that the application does."""
 
-import asyncio
 import hmac
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.api.problems import problem
 from controller.faults import ConfigError
 
-PATIENCE_S = 30.0  # for a body to come in, and for each piece of an answer to be taken
+PATIENCE_S = 30.0  # for a body to come in, and for something of an answer to be taken
 _OPEN_PATHS = ("/healthz", "/readyz")
 
 
@@ -42,7 +41,7 @@ class Locks:
         elif reason := self._foreign(headers):
             await problem(403, reason)(scope, receive, send)
         else:
-            await self._app(scope, receive, _taken_in_time(send))
+            await self._app(scope, receive, send)
 
     def _bears_token(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -56,16 +55,6 @@ class Locks:
         if origin is not None and origin.partition("://")[2] != host:
             return f"the origin {origin[:80]!r} is another site; pages of other sites may not use this controller"
         return ""
-
-
-def _taken_in_time(send: Send) -> Send:
-    """An answer's pieces; TimeoutError when one is not taken, so that a slow reader keeps nothing busy for long."""
-
-    async def taken(message: Message) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            await send(message)
-
-    return taken
 
 
 def _without_port(host: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -13,27 +14,41 @@ import uvicorn
 from fastapi import FastAPI
 
 from controller.api.app import create_app
-from controller.api.locks import check_lock
+from controller.api.locks import PATIENCE_S, check_lock
 from controller.faults import ConfigError
 from controller.service.owner import Owner
 from controller.service.store import Store
 
 _GRACE_S = 3
+_WAITING_BYTES = 1 << 18  # in the kernel, for one connection
+_OTHER_FILES = 512  # than readers' connections: requests, the database, keepers, files that are read
 
 
-def serve(*, host: str, port: int, at_once: int, data: Path, resume_lost: bool, ready: Callable[[str], None]) -> None:
+def serve(
+    *,
+    host: str,
+    port: int,
+    at_once: int,
+    data: Path,
+    resume_lost: bool,
+    most_readers: int,
+    ready: Callable[[str], None],
+) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is told the URL. Runs that are at work go on without the service.
 
     From the environment: AIRTOLL_TOKEN, who may come in; AIRTOLL_DB, the store's URL, by default SQLite in `data`.
-    ConfigError for an address that cannot be listened on, or may not be without a token.
+    ConfigError for an address that cannot be listened on, or may not be without a token, and for more readers than
+    this process may have connections.
     """
     token = os.environ.get("AIRTOLL_TOKEN", "")
     check_lock(host, token)
+    _make_room(most_readers)
     data.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
-    with closing(_listen(host, port)) as listening, closing(Store(url)) as store:
-        app = create_app(Owner(data, store, at_once=at_once, resume_lost=resume_lost), token)
+    with closing(listen(host, port)) as listening, closing(Store(url)) as store:
+        owner = Owner(data, store, at_once=at_once, resume_lost=resume_lost)
+        app = create_app(owner, token, most_readers=most_readers)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on"
         )
@@ -60,9 +75,25 @@ class _Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._fastapi.state.desk.watches.close)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, patience_s: float = PATIENCE_S) -> socket.socket:
+    """A socket whose connections are cut off, and what waits for them forgotten, when their other end takes nothing for
+    so long. ConfigError for an address that cannot be listened on."""
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         cure = "give another --host or --port"
         raise ConfigError(f"--port: {host}:{port} cannot be listened on: {error.strerror}; {cure}") from error
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * patience_s))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING_BYTES)
+    return listening
+
+
+def _make_room(readers: int) -> None:
+    """As many open files as so many readers need. ConfigError if this process may not have them."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = readers + _OTHER_FILES
+    if most != resource.RLIM_INFINITY and wanted > most:
+        cure = f"give at most {most - _OTHER_FILES}, or raise the limit (ulimit -n {wanted})"
+        raise ConfigError(f"--readers: {readers} need {wanted} open files, and {most} are allowed; {cure}")
+    if wanted > now:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

@@ -65,7 +65,8 @@ class Watches:
         """Events from a cursor on, until the run's end. StreamsFullError before the first;
         ValueError for a cursor that is none of this run's."""
         if self.readers >= self._most_readers:
-            raise StreamsFullError(f"{self._most_readers} readers look on already; come again later")
+            cure = "come again later, or give `airtoll serve` more --readers"
+            raise StreamsFullError(f"{self._most_readers} readers look on already; {cure}")
         await asyncio.to_thread(_check, run.folder, since)
         return self._events(run, since, await asyncio.to_thread(_extent, run.folder))
 
