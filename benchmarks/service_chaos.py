@@ -19,7 +19,7 @@ import secrets  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from collections import Counter, defaultdict  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
+from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from contextlib import ExitStack, closing, contextmanager  # noqa: E402
 from functools import cache  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -38,9 +38,10 @@ from tests.postgres import postgres_server  # noqa: E402
 from tests.system.service import Service, serving  # noqa: E402
 
 LATEST_S = 0.3  # after its victim is there, a kill comes at a random moment within this time
+PATIENCE_S = 3.0  # for somebody else than the controller to be there
 TRUE_WITHIN_S = 30.0  # what is untrue for a moment is not a fault; what stays so is
 ALL_END_WITHIN_S = 180.0
-WAITING = 3  # runs that have not ended, at least
+WAITING = 3  # runs that have not ended, at least, before each kill
 _MARK = "AIRTOLL_CHAOS"  # in the environment of every process of these runs
 
 _CELL = {"name": "d2d_underlay", "pairs": 3, "rbs": 2}
@@ -80,9 +81,11 @@ class Aftermath(NamedTuple):
 class Scene:
     """A controller under attack: what was submitted to it, what it said, who was hit."""
 
-    def __init__(self, data: Path, url: str, rng: random.Random) -> None:
+    def __init__(self, data: Path, url: str, rng: random.Random, *, waiting: int, of: Sequence[str]) -> None:
         self.data = data
         self.rng = rng
+        self.of = of
+        self.waiting = waiting
         self.kinds: dict[str, str] = {}  # by run's id
         self.hits: defaultdict[str, set[str]] = defaultdict(set)  # names of what was killed, by run's id
         self.service: Service
@@ -98,6 +101,7 @@ class Scene:
         environment = {_MARK: self.mark, "AIRTOLL_DB": self._url}
         serve = serving(self.data, "--at-once", "2", "--on-loss", on_loss, **environment)
         self.service = self._stack.enter_context(serve)
+        self._store = self._stack.enter_context(closing(Store(self._url)))
 
     def close(self) -> None:
         """End it, keepers included."""
@@ -105,15 +109,14 @@ class Scene:
 
     def submit(self) -> None:
         """Runs, until enough have not ended."""
-        while sum(run.state not in ENDS for run in self.runs()) < WAITING:
-            kind = self.rng.choice(list(RUNS))
+        while sum(run.state not in ENDS for run in self.runs()) < self.waiting:
+            kind = self.rng.choice(self.of)
             run = self.service.client.submit(RUNS[kind])
             self.kinds[run["id"]], self._configs[run["id"]] = kind, run["config"]
 
     def runs(self) -> list[Run]:
-        """As the index has them, opened from elsewhere than the controller."""
-        with closing(Store(self._url)) as store:
-            return store.page(limit=10_000)[0]
+        """As the index has them, whether the controller lives or not."""
+        return self._store.page(limit=10_000)[0]
 
     def faults(self) -> list[str]:
         """What is not as it should be, just now."""
@@ -143,7 +146,7 @@ class Scene:
             yield f"{run.id} is {run.state.value} without a keeper"
         if run.state in ENDS:
             if keeper or standing is None or (standing.state, standing.slot) != (run.state, run.slot):
-                yield f"{run.id} is {run.state.value} after {run.slot} slots, its keeper {keeper}, its folder {standing}"
+                yield f"{run.id} is {run.state.value} at slot {run.slot}, its keeper {keeper}, its folder {standing}"
             if run.id not in self._ended:
                 yield from self._unexplained(run)
 
@@ -208,9 +211,12 @@ def main() -> int:
     return int(bool(aftermath.faults))
 
 
-def wreak(data: Path, url: str, *, kills: int, seed: int) -> Aftermath:
-    """Kill so many processes around a controller whose runs lie in `data`, and look."""
-    scene = Scene(data, url, random.Random(seed))
+def wreak(
+    data: Path, url: str, *, kills: int, seed: int, waiting: int = WAITING, of: Sequence[str] = tuple(RUNS)
+) -> Aftermath:
+    """Kill so many processes around a controller whose runs lie in `data`, and look. `waiting`: so many runs, `of`
+    these kinds, have not ended before a kill."""
+    scene = Scene(data, url, random.Random(seed), waiting=waiting, of=of)
     faults, killed = [], []
     with closing(scene):
         scene.start()
@@ -238,13 +244,22 @@ def keeper_of(run: Run) -> int:
 
 def _kill_one(scene: Scene) -> str:
     """Kill somebody of a kind that is there; which kind."""
-    kinds = scene.rng.sample(list(VICTIMS), len(VICTIMS))
     while True:
-        for kind in kinds:
-            time.sleep(scene.rng.uniform(0.0, LATEST_S))
-            victims = sorted(VICTIMS[kind](scene))
-            if victims and _kill(scene, scene.rng.choice(victims)):
-                return kind
+        kind = scene.rng.choice(_present(scene))
+        time.sleep(scene.rng.uniform(0.0, LATEST_S))
+        victims = sorted(VICTIMS[kind](scene))
+        if victims and _kill(scene, scene.rng.choice(victims)):
+            return kind
+
+
+def _present(scene: Scene) -> list[str]:
+    """The kinds of which somebody is there; a run that is about to begin is waited for."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found = [kind for kind, victims in VICTIMS.items() if victims(scene)]
+        if len(found) > 1 or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
 
 
 def _kill(scene: Scene, victim: Victim) -> bool:
