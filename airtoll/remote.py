@@ -78,6 +78,7 @@ def serve(
             min=0.1, metavar="SECONDS", help="For a request to come in, and each piece of its answer to be taken."
         ),
     ] = 30.0,
+    readers: Annotated[int, typer.Option(min=1, help="So many may look on at runs' events at a time.")] = 256,
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
     index. With a pool, runs may be carried out by workers that `airtoll agent` and `airtoll channel` start."""
@@ -97,6 +98,7 @@ def serve(
         pool=(pool, keeper_ports, keys) if pool else None,
         grace_s=grace,
         patience_s=patience,
+        most_readers=readers,
         ready=_listening,
     )
 

@@ -38,7 +38,7 @@ from controller.runs import (  # noqa: E402
     checkpoint_to_resume,
     wishes_by_signal,
 )
-from controller.standing import LOCK, TAKEN, Standing, State  # noqa: E402
+from controller.standing import ENDS, LOCK, TAKEN, Standing, State  # noqa: E402
 from protocol.keys import Keys  # noqa: E402
 from protocol.telemetry import Answered, Event, Progress, Telemetry  # noqa: E402
 
@@ -50,20 +50,25 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         if not _locked(lock):
             sys.exit(TAKEN)
+        before = Standing.read(path)
+        if before is not None and before.state in ENDS:
+            return  # it comes too late
         ports = Ports.parse(sys.argv[2]) if sys.argv[2:] else Ports()
-        Keeper(path, wishes, ports, Path(sys.argv[3]) if sys.argv[3:] else None).keep()
+        keys = Path(sys.argv[3]) if sys.argv[3:] else None
+        Keeper(path, wishes, ports, keys, lost=before is not None).keep()
 
 
 class Keeper:
-    """Carries out the run of a folder, and keeps its standing there up to date."""
+    """Carries out the run of a folder, and keeps its standing there up to date. `lost`: the keeper before this one."""
 
-    def __init__(self, path: Path, wishes: Wishes, ports: Ports, keys: Path | None) -> None:
+    def __init__(self, path: Path, wishes: Wishes, ports: Ports, keys: Path | None, *, lost: bool) -> None:
         self._path = path
         self._ports = ports
         self._keys = keys
         self._orders = Orders(path)
         self._wishes = wishes._replace(interrupted=self._interrupted, orders=self._orders.taken_up)
         self._heard = wishes.interrupted
+        self._lost = lost
         self._standing = Standing(State.RUNNING)
 
     def keep(self) -> None:
@@ -83,7 +88,7 @@ class Keeper:
         folder = RunFolder.take_up(self._path)
         config = folder.config
         checkpoint = None
-        if folder.checkpoints.slots:  # of a keeper that was lost
+        if self._lost:
             checkpoint = checkpoint_to_resume(folder, at=None, told=partial(print, file=sys.stderr))
         with self._leased(config) as machine:
             summary = carry_out(

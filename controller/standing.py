@@ -23,6 +23,7 @@ class State(Enum):
 
 
 ENDS = frozenset({State.SUCCEEDED, State.FAILED, State.STOPPED})
+AT_WORK = frozenset(State) - ENDS - {State.PENDING}  # has a keeper, or should
 
 # A run may end in any way from wherever its keeper is at work: a signal may come from elsewhere than the service.
 FOLLOWING: dict[State, frozenset[State]] = {

@@ -4,7 +4,35 @@ from protocol import threads
 
 threads.pin()
 
+from collections.abc import Iterator  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
+
+from tests import postgres as servers  # noqa: E402
+from tests.postgres import NoServerError, PostgresServer, postgres_server  # noqa: E402
 
 settings.register_profile("house", deadline=None)  # the first example of a kind loads what it needs
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server. Without one its tests are skipped, or fail where AIRTOLL_TEST_POSTGRES=required."""
+    try:
+        with postgres_server() as server:
+            yield server
+    except NoServerError as error:
+        if servers.REQUIRED:
+            raise
+        pytest.skip(f"{error} (AIRTOLL_TEST_POSTGRES=required makes this a failure)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'runs.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.database()

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from controller.api import overviews, results, runs, weights
-from controller.api.desk import AtDesk, Desk
+from controller.api.desk import MOST_READERS, AtDesk, Desk
 from controller.api.gauges import Counting, Gauges
 from controller.api.locks import PATIENCE_S, Locks
 from controller.api.problems import Problem, problem, responses, tell_problems
@@ -21,10 +21,12 @@ PREFIX = "/api/v1"
 _LOG = logging.getLogger("airtoll")
 
 
-def create_app(owner: Owner, token: str, *, patience_s: float = PATIENCE_S) -> FastAPI:
-    """The application for the runs of an owner, which is opened and closed with it. `patience_s`: for a body to come,
-    and for each piece of an answer to be taken."""
-    desk = Desk(owner, patience_s)
+def create_app(
+    owner: Owner, token: str, *, most_readers: int = MOST_READERS, patience_s: float = PATIENCE_S
+) -> FastAPI:
+    """The application for the runs of an owner, which is opened and closed with it. `patience_s`: for a body to
+    come."""
+    desk = Desk(owner, most_readers=most_readers, patience_s=patience_s)
     gauges = Gauges(desk)
 
     @asynccontextmanager
@@ -45,9 +47,9 @@ def create_app(owner: Owner, token: str, *, patience_s: float = PATIENCE_S) -> F
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        middleware=[Middleware(Counting, gauges=gauges), Middleware(Locks, token=token, patience_s=patience_s)],
+        middleware=[Middleware(Counting, gauges=gauges), Middleware(Locks, token=token)],
         generate_unique_id_function=_operation,
-        responses=responses(401, 403),
+        responses=responses(401, 403, 503),
         redirect_slashes=False,
     )
     app.state.desk = desk
@@ -67,7 +69,7 @@ def _about_itself(gauges: Gauges) -> APIRouter:
         """The service answers."""
         return Health(status="ok")
 
-    @router.get("/readyz", response_model=Health, responses=responses(503))
+    @router.get("/readyz", response_model=Health)
     def readyz(desk: AtDesk) -> Health | Response:
         """The service can be used: its store answers."""
         try:

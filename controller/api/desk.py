@@ -11,16 +11,16 @@ from controller.service.teller import Teller
 from controller.service.watches import Watches
 from controller.service.weights import WeightsDesk
 
-MOST_READERS = 64
+MOST_READERS = 256
 
 
 class Desk:
     """One per service."""
 
-    def __init__(self, owner: Owner, patience_s: float) -> None:
+    def __init__(self, owner: Owner, *, most_readers: int, patience_s: float) -> None:
         self.owner = owner
         self.patience_s = patience_s
-        self.watches = Watches(owner, most_readers=MOST_READERS)
+        self.watches = Watches(owner, most_readers=most_readers)
         self.tolls = Teller()
         self.weights = WeightsDesk(owner)
 

@@ -1,34 +1,32 @@
 """Who may come in, and how long anybody may take: in front of all that the application does."""
 
-import asyncio
 import hmac
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.api.problems import problem
 from controller.faults import ConfigError
 
-PATIENCE_S = 30.0
+PATIENCE_S = 30.0  # for a body to come in, and for something of an answer to be taken
 _OPEN_PATHS = ("/healthz", "/readyz")
 
 
 def check_lock(host: str, token: str) -> None:
     """ConfigError for a host that others can reach while there is no token."""
     if not token and not _is_loopback(host):
-        cure = "set AIRTOLL_TOKEN, give --token-file, or listen on 127.0.0.1"
-        raise ConfigError(f"--host: {host!r} is not allowed: without a token only this machine may come in: {cure}")
+        cure = "without a token only this machine may come in: set AIRTOLL_TOKEN, or listen on 127.0.0.1"
+        raise ConfigError(f"--host: {host!r} is not allowed: {cure}")
 
 
 class Locks:
     """ASGI middleware. With a token, a request must bear it. Without, it must have come to this machine by one of its
     own names: a page of the web that has its name point here comes by another."""
 
-    def __init__(self, app: ASGIApp, token: str, patience_s: float) -> None:
+    def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
         self._token = token.encode()
-        self._patience_s = patience_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
@@ -43,7 +41,7 @@ class Locks:
         elif reason := self._foreign(headers):
             await problem(403, reason)(scope, receive, send)
         else:
-            await self._app(scope, receive, _taken_in_time(send, self._patience_s))
+            await self._app(scope, receive, send)
 
     def _bears_token(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -57,16 +55,6 @@ class Locks:
         if origin is not None and origin.partition("://")[2] != host:
             return f"the origin {origin[:80]!r} is another site; pages of other sites may not use this controller"
         return ""
-
-
-def _taken_in_time(send: Send, patience_s: float) -> Send:
-    """An answer's pieces; TimeoutError when one is not taken, so that a slow reader keeps nothing busy for long."""
-
-    async def taken(message: Message) -> None:
-        async with asyncio.timeout(patience_s):
-            await send(message)
-
-    return taken
 
 
 def _without_port(host: str) -> str:

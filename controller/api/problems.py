@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from controller.faults import ConfigError
 from controller.orders import TooManyOrdersError
 from controller.service.owner import NoSuchRunError, QueueFullError, WrongStateError
+from controller.service.store import StoreGoneError
 from controller.service.teller import DamagedBookError
 from controller.service.watches import StreamsFullError
 from controller.service.weights import NotTheseError, NoWeightsError, SilentError, UnreadableWeightsError
@@ -85,6 +86,7 @@ _STATUSES: dict[type[Exception], int] = {
     NoWeightsError: 404,
     NotTheseError: 422,
     UnreadableWeightsError: 400,
+    StoreGoneError: 503,
 }
 
 

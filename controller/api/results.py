@@ -116,7 +116,7 @@ def file(run_id: RunId, name: FileName, desk: AtDesk) -> StreamingResponse:
 @router.get(
     "/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}, **responses(404, 422, 503)},
+    responses={200: {"content": {"text/event-stream": {}}}, **responses(404, 422)},
 )
 async def events(
     run_id: RunId, desk: AtDesk, last_event_id: Annotated[str | None, Header(max_length=100)] = None

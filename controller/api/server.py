@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from controller.api.app import create_app
-from controller.api.locks import check_lock
+from controller.api.locks import PATIENCE_S, check_lock
 from controller.api.tokens import token_of
 from controller.faults import ConfigError
 from controller.service.owner import Owner
@@ -21,6 +22,8 @@ from controller.service.pool_line import PoolLine
 from controller.service.store import Store
 
 _GRACE_S = 3
+_WAITING_BYTES = 1 << 18  # in the kernel, for one connection
+_OTHER_FILES = 512  # than readers' connections: requests, the database, keepers, files that are read
 
 
 def serve(
@@ -32,6 +35,7 @@ def serve(
     resume_lost: bool,
     grace_s: float,
     patience_s: float,
+    most_readers: int,
     token_file: Path | None,
     token_made: Callable[[str], None],
     ready: Callable[[str], None],
@@ -42,17 +46,19 @@ def serve(
 
     From the environment: AIRTOLL_TOKEN, who may come in (it wins over `token_file`, which is made if it is missing, and
     then `token_made` is told); AIRTOLL_DB, the store's URL, by default SQLite in `data`.
-    ConfigError for an address that cannot be listened on, or may not be without a token.
+    ConfigError for an address that cannot be listened on, or may not be without a token, and for more readers than
+    this process may have connections.
     """
     token = token_of(token_file, os.environ.get("AIRTOLL_TOKEN", ""), token_made)
     check_lock(host, token)
+    _make_room(most_readers)
     data.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
-    with closing(_listen(host, port)) as listening, closing(Store(url)) as store:
+    with closing(listen(host, port, patience_s=patience_s)) as listening, closing(Store(url)) as store:
         line = PoolLine(*pool) if pool is not None else None
         owner = Owner(data, store, at_once=at_once, resume_lost=resume_lost, grace_s=grace_s, pool=line)
-        app = create_app(owner, token, patience_s=patience_s)
+        app = create_app(owner, token, most_readers=most_readers, patience_s=patience_s)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on"
         )
@@ -79,9 +85,25 @@ class _Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._fastapi.state.desk.watches.close)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, patience_s: float = PATIENCE_S) -> socket.socket:
+    """A socket whose connections are cut off, and what waits for them forgotten, when their other end takes nothing for
+    so long. ConfigError for an address that cannot be listened on."""
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         cure = "give another --host or --port"
         raise ConfigError(f"--port: {host}:{port} cannot be listened on: {error.strerror}; {cure}") from error
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * patience_s))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING_BYTES)
+    return listening
+
+
+def _make_room(readers: int) -> None:
+    """As many open files as so many readers need. ConfigError if this process may not have them."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = readers + _OTHER_FILES
+    if most != resource.RLIM_INFINITY and wanted > most:
+        cure = f"give at most {most - _OTHER_FILES}, or raise the limit (ulimit -n {wanted})"
+        raise ConfigError(f"--readers: {readers} need {wanted} open files, and {most} are allowed; {cure}")
+    if wanted > now:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

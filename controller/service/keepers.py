@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from controller.runs import HEARD
-from controller.standing import LOCK
+from controller.standing import LOCK, Standing
 
 _FLOCK = "hhqqi"  # struct flock of 64-bit Linux: type, whence, start, length, pid
 
@@ -61,6 +61,18 @@ class KeeperProcess:
             return found
         found.close()
         return None
+
+    @staticmethod
+    def stand_in(folder: Path, end: Standing) -> bool:
+        """Say in place of a keeper that is gone how its run ended: none that comes later will begin. False while there
+        is a keeper."""
+        with (folder / LOCK).open("a+b") as lock:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            end.write(folder)
+        return True
 
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal; nothing if it is gone."""

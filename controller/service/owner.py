@@ -5,31 +5,33 @@ nobody: an owner that starts anew finds those that are at work, and goes on from
 """
 
 import asyncio
-import fcntl
 import logging
 import shutil
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, ParamSpec, TypeVar
 
 from controller.configuration import RunConfig, as_mapping
-from controller.faults import ConfigError
 from controller.run_folder import RunFolder
+from controller.service.data_folder import DataFolder
 from controller.service.keepers import KeeperProcess
 from controller.service.leasing import Leasing
 from controller.service.pool_line import PoolLine
-from controller.service.store import Results, Run, Store
-from controller.standing import ENDS, TAKEN, Standing, State
+from controller.service.store import Results, Run, Store, StoreGoneError
+from controller.standing import AT_WORK, ENDS, TAKEN, Standing, State
 
 LOOK_EVERY_S = 0.25
+ASK_AGAIN_S = 1.0  # a store that does not answer
 GRACE_S = 30.0
 _GRACES_TO_END = 20  # what a run leaves behind is summed up when it ends
 _RUNS = "runs"
 _LOG = logging.getLogger("airtoll")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class NoSuchRunError(LookupError):
@@ -51,6 +53,8 @@ class Owner:
     `pool`: where workers report that runs may be leased, closed with the owner; a run that lacks some stands back.
     `grace_s`: a keeper that has not heard by then that its run shall stop is killed, and one that has heard it and does
     not end within twenty times as long.
+    ConfigError if another service has the folder, or the store is another folder's. While the store does not answer,
+    what is asked of the owner raises StoreGoneError; what it has to write down by itself waits.
     """
 
     def __init__(
@@ -64,7 +68,13 @@ class Owner:
         pool: PoolLine | None = None,
         grace_s: float = GRACE_S,
     ) -> None:
-        self.data = data.absolute()
+        self._folder = DataFolder(data)
+        try:
+            store.belong_to(self._folder.id, self._folder.path)
+        except Exception:
+            self._folder.close()
+            raise
+        self.data = self._folder.path
         self.store = store
         self.at_once = at_once
         self._longest_queue = longest_queue
@@ -76,13 +86,12 @@ class Owner:
         self._keepers: dict[str, KeeperProcess] = {}
         self._following: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
-        self._lock = _only_one(data)
         self.pool = pool
         self._leasing = Leasing(pool, explain=self._explain, changed=self._changed.set)
 
     async def open(self) -> None:
         """Find the keepers that are at work, and give the queue to new ones."""
-        for run in await asyncio.to_thread(self.store.at_work):
+        for run in await self._insist(self.store.at_work):
             self._adopt(run)
         self._spawn(self._serve_queue())
         self._spawn(self._leasing.tend())
@@ -95,7 +104,7 @@ class Owner:
         for keeper in self._keepers.values():
             keeper.close()
         self._leasing.close()
-        self._lock.close()
+        self._folder.close()
 
     @property
     def at_work(self) -> list[str]:
@@ -160,7 +169,11 @@ class Owner:
             folder=folder.path,
             created=datetime.now(UTC),
         )
-        self.store.add(run)
+        try:
+            self.store.add(run)
+        except Exception:
+            shutil.rmtree(folder.path)
+            raise
         return run
 
     async def _in_state(self, run_id: str, what: str, *states: State) -> Run:
@@ -178,26 +191,29 @@ class Owner:
         """Start what waits, whenever there is room."""
         while True:
             self._changed.clear()
-            waiting = await asyncio.to_thread(self.store.waiting) if len(self._keepers) < self.at_once else []
+            waiting = await self._insist(self.store.waiting) if len(self._keepers) < self.at_once else []
             for run in waiting:
                 if len(self._keepers) >= self.at_once:
                     break
-                if await self._leasing.has_room(run) and await self._has_begun(run):
-                    self._keep(run)
+                if await self._leasing.has_room(run) and (begun := await self._begun(run)):
+                    self._keep(begun)
             await self._changed.wait()
 
-    async def _has_begun(self, run: Run) -> bool:
-        return await asyncio.to_thread(self.store.move, run.id, State.RUNNING, since=[State.PENDING])
+    async def _begun(self, run: Run) -> Run | None:
+        """The run at work; None if it was stopped, or deleted, while it waited."""
+        await self._insist(self.store.move, run.id, State.RUNNING, since=[State.PENDING])
+        begun = await self._insist(self.store.get, run.id)
+        return begun if begun is not None and begun.state in AT_WORK else None
 
     async def _explain(self, run_id: str, reason: str) -> None:
-        await asyncio.to_thread(self.store.explain, run_id, reason)
+        await self._insist(self.store.explain, run_id, reason)
 
     def _adopt(self, run: Run) -> None:
         """A run that was at work when the service before this one ended."""
         keeper = KeeperProcess.find(run.folder)
         if keeper is not None:
             self._follow(run, keeper)
-        elif Standing.read(run.folder) is None and run.state is State.RUNNING:
+        elif Standing.read(run.folder) is None:
             self._keep(run)  # its keeper had not begun, and will find that it is not needed if it ever does
         else:
             self._spawn(self._settle(run, "its keeper ended without a word while no service was there"))
@@ -217,7 +233,7 @@ class Owner:
 
     async def _until_the_end(self, run: Run, keeper: KeeperProcess) -> None:
         """Keep the store up with what a keeper says, and write down its end."""
-        match (await self.get(run.id)).state:
+        match await self._insist(self._state, run.id):
             case State.STOPPING:  # asked before the keeper could be told
                 keeper.tell(signal.SIGINT)
                 self._stopping.setdefault(run.id, time.monotonic())
@@ -228,7 +244,7 @@ class Owner:
         while not await keeper.gone(within_s=LOOK_EVERY_S):
             standing = await asyncio.to_thread(Standing.read, run.folder)
             if standing is not None and standing.state not in ENDS:
-                await asyncio.to_thread(self.store.move, run.id, standing.state)
+                await self._insist(self.store.move, run.id, standing.state)
                 await self._leasing.heed(run, standing)
             if self._is_deaf(run, standing):
                 self._killed.add(run.id)
@@ -264,21 +280,37 @@ class Owner:
             if run.id in self._killed:
                 reason = f"its keeper did not end it within {self._grace_s:g} s and was killed: there is no summary"
                 standing = Standing(State.STOPPED, standing.slot, reason)
+            if not KeeperProcess.stand_in(run.folder, standing):
+                self._keep(run)  # a keeper that was long in coming is at work after all, and will be found
+                return
         self._leasing.end(run)
         await asyncio.to_thread(_settle_folder, run.folder, standing)
         results = await asyncio.to_thread(_results, run.folder, standing)
-        await asyncio.to_thread(self.store.move, run.id, standing.state, results=results)
+        await self._insist(self.store.move, run.id, standing.state, results=results)
         self._changed.set()
 
     async def _has_got_on(self, run: Run) -> bool:
         """Whether a run that is not to stop has a checkpoint to go on from, and not the same as the last time."""
-        if (await self.get(run.id)).state is State.STOPPING:
+        if await self._insist(self._state, run.id) is State.STOPPING:
             return False
         slot = await asyncio.to_thread(_newest_checkpoint, run.folder)
         if slot is None or slot <= self._resumed_at.get(run.id, -1):
             return False
         self._resumed_at[run.id] = slot
         return True
+
+    def _state(self, run_id: str) -> State | None:
+        run = self.store.get(run_id)
+        return None if run is None else run.state
+
+    async def _insist(self, ask: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Ask the store until it answers."""
+        while True:
+            try:
+                return await asyncio.to_thread(ask, *args, **kwargs)
+            except StoreGoneError as error:
+                _LOG.warning("%s; asked again in %g s", error, ASK_AGAIN_S)
+                await asyncio.sleep(ASK_AGAIN_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """A task of this owner's; one that fails is no reason to lose the others."""
@@ -326,15 +358,3 @@ def _cause(code: int | None) -> str:
     if code is None:
         return ""
     return f" (signal {-code})" if code < 0 else f" (exit code {code})"
-
-
-def _only_one(data: Path) -> BinaryIO:
-    """A lock on the folder; ConfigError while another service has it."""
-    data.mkdir(parents=True, exist_ok=True)
-    lock = (data / "service.lock").open("a+b")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise ConfigError(f"--data: {data} belongs to a controller that is at work; give another folder") from error
-    return lock

@@ -1,13 +1,17 @@
 """The index of all runs, in SQLite or PostgreSQL. What a run did lies in its folder; here is what is asked for most."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -19,18 +23,30 @@ from sqlalchemy import (
     delete,
     event,
     func,
+    insert,
     select,
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as NoneFreeError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from controller.faults import ConfigError
-from controller.standing import ENDS, State, before
+from controller.standing import AT_WORK, ENDS, State, before
 
 _BUSY_S = 30.0
+_CONNECT_S = 10
+_LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2")  # whose drivers take its settings
+_MIGRATING = 0x616972746F6C6C  # the number of PostgreSQL's lock under which tables are brought up to date
 
 
 class _Utc(TypeDecorator[datetime]):
@@ -39,8 +55,21 @@ class _Utc(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value and value.astimezone(UTC)
+
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class _Words(TypeDecorator[str]):
+    """Text from anywhere, as every database takes it: NUL and halves of surrogates become U+FFFD."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return value and value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class _Base(DeclarativeBase):
@@ -53,7 +82,7 @@ class _Row(_Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(200), unique=True)
     state: Mapped[str] = mapped_column(String(16), index=True)
-    reason: Mapped[str]
+    reason: Mapped[str] = mapped_column(_Words)
     created: Mapped[datetime]
     started: Mapped[datetime | None]
     ended: Mapped[datetime | None]
@@ -66,6 +95,16 @@ class _Row(_Base):
     slot: Mapped[int] = mapped_column(BigInteger)
     metrics: Mapped[dict[str, Any]]
     trace_digest: Mapped[str]
+
+
+class _Folder(_Base):
+    """The one data folder whose runs these are."""
+
+    __tablename__ = "data_folder"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(String(80))
+    path: Mapped[str]
 
 
 @dataclass(frozen=True)
@@ -99,8 +138,16 @@ class Results:
     trace_digest: str = ""
 
 
+class StoreGoneError(Exception):
+    """The database does not answer just now. Whether a change was made is not known: ask again."""
+
+
 class Store:
-    """The runs at a database URL. Its tables are brought up to date first."""
+    """The runs at a database URL. Its tables are brought up to date first, by one service at a time.
+
+    ConfigError for a URL that cannot be used. Everything asked later may raise StoreGoneError, and may be asked again;
+    connections that broke are made anew.
+    """
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
@@ -109,25 +156,39 @@ class Store:
                 _migrate(connection)
         except OperationalError as error:
             raise ConfigError(f"AIRTOLL_DB: {error.orig}; give the URL of a database that is there") from error
+        except ProgrammingError as error:
+            raise ConfigError(f"AIRTOLL_DB: {error.orig}; give a user who may make tables there") from error
+        except CommandError as error:
+            raise ConfigError(f"AIRTOLL_DB: {error}; a later airtoll has used it: use that, or give another") from error
 
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
 
     def ping(self) -> None:
-        """Raises what the database says when it cannot be asked."""
-        with Session(self._engine) as session:
+        """Raises StoreGoneError when the database cannot be asked."""
+        with self._session() as session:
             session.execute(select(1))
+
+    def belong_to(self, folder_id: str, path: Path) -> None:
+        """From now on this is the index of that data folder. ConfigError if it is another's already."""
+        with suppress(IntegrityError), self._session() as session:
+            session.execute(insert(_Folder).values(number=1, id=folder_id, path=str(path)))
+        with self._session() as session:
+            owner = session.scalars(select(_Folder)).one()
+            if owner.id != folder_id:
+                cure = "give each data folder a database of its own"
+                raise ConfigError(f"AIRTOLL_DB: the database is the index of the runs in {owner.path}; {cure}")
 
     def add(self, run: Run) -> None:
         """A new run."""
         told = {name: getattr(run, name) for name in Run.__dataclass_fields__}
-        with Session(self._engine) as session, session.begin():
+        with self._session() as session:
             session.add(_Row(**told | {"state": run.state.value, "folder": str(run.folder)}))
 
     def get(self, run_id: str) -> Run | None:
         """The run of this id."""
-        with Session(self._engine) as session:
+        with self._session() as session:
             row = session.scalars(select(_Row).where(_Row.id == run_id)).first()
             return None if row is None else _run(row)
 
@@ -148,32 +209,32 @@ class Store:
             *([_Row.scheme == scheme] if scheme is not None else []),
         ]
         rows = select(_Row).where(*wanted).order_by(_Row.number.desc()).limit(limit).offset(offset)
-        with Session(self._engine) as session:
+        with self._session() as session:
             total = session.scalar(select(func.count()).select_from(_Row).where(*wanted)) or 0
             return [_run(row) for row in session.scalars(rows)], total
 
     def waiting(self) -> list[Run]:
         """The runs that are PENDING, those first that have been for longest."""
         rows = select(_Row).where(_Row.state == State.PENDING.value).order_by(_Row.number)
-        with Session(self._engine) as session:
+        with self._session() as session:
             return [_run(row) for row in session.scalars(rows)]
 
     def explain(self, run_id: str, reason: str) -> None:
         """Say what a run that has not ended waits for; "" for nothing."""
         living = [state.value for state in State if state not in ENDS]
-        with Session(self._engine) as session, session.begin():
+        with self._session() as session:
             session.execute(update(_Row).where(_Row.id == run_id, _Row.state.in_(living)).values(reason=reason))
 
     def at_work(self) -> list[Run]:
         """The runs that have, or should have, a keeper; the oldest first."""
-        wanted = [state.value for state in State if state not in ENDS and state is not State.PENDING]
-        with Session(self._engine) as session:
+        wanted = [state.value for state in AT_WORK]
+        with self._session() as session:
             rows = session.scalars(select(_Row).where(_Row.state.in_(wanted)).order_by(_Row.number))
             return [_run(row) for row in rows]
 
     def counts(self) -> dict[State, int]:
         """How many runs there are of each state."""
-        with Session(self._engine) as session:
+        with self._session() as session:
             told = session.execute(select(_Row.state, func.count()).group_by(_Row.state)).all()
         return dict.fromkeys(State, 0) | {State(state): count for state, count in told}
 
@@ -187,19 +248,32 @@ class Store:
             changed |= {name: getattr(told, name) for name in Results.__dataclass_fields__} | {"ended": now}
         elif State.PENDING in before(to):
             changed["started"] = func.coalesce(_Row.started, now)
-        with Session(self._engine) as session, session.begin():
+        with self._session() as session:
             moved = session.execute(update(_Row).where(_Row.id == run_id, _Row.state.in_(allowed)).values(changed))
             return bool(getattr(moved, "rowcount", 0))
 
     def remove(self, run_id: str) -> bool:
         """Forget a run that has ended; False for any other."""
         wanted = (_Row.id == run_id, _Row.state.in_([state.value for state in ENDS]))
-        with Session(self._engine) as session, session.begin():
+        with self._session() as session:
             return bool(getattr(session.execute(delete(_Row).where(*wanted)), "rowcount", 0))
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """One transaction."""
+        try:
+            with Session(self._engine) as session, session.begin():
+                yield session
+        except (OperationalError, InterfaceError, NoneFreeError) as error:
+            raise StoreGoneError(f"the database does not answer: {getattr(error, 'orig', error)}") from error
 
 
 def _migrate(connection: Connection) -> None:
-    """Bring the tables up to date."""
+    """Bring the tables up to date, while nobody else does."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
     migrations = Config()
     migrations.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     migrations.attributes["connection"] = connection
@@ -209,12 +283,17 @@ def _migrate(connection: Connection) -> None:
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-        engine = create_engine(parsed)
+        if parsed.drivername in _LIBPQ and "connect_timeout" not in parsed.query:
+            parsed = parsed.update_query_dict({"connect_timeout": str(_CONNECT_S)})
+        engine = create_engine(parsed, pool_pre_ping=True, json_serializer=partial(json.dumps, allow_nan=False))
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         cure = (
-            "give a URL such as sqlite:////home/me/runs.db or postgresql+psycopg://me@host/runs, its driver installed"
+            "give a URL such as sqlite:////home/me/runs.db or postgresql+psycopg://me@host/runs"
+            " (pip install 'airtoll[postgres]')"
         )
         raise ConfigError(f"AIRTOLL_DB: no database can be reached by what it says: {error}; {cure}") from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigError(f"AIRTOLL_DB: {parsed.get_backend_name()} is not known here; give SQLite or PostgreSQL")
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     return engine

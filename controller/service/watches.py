@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from controller.service.owner import NoSuchRunError, Owner
-from controller.service.store import Run
+from controller.service.store import Run, StoreGoneError
 from controller.standing import ENDS, Standing, State
 
 EVERY_S = 0.5
@@ -65,7 +65,8 @@ class Watches:
         """Events from a cursor on, until the run's end. StreamsFullError before the first;
         ValueError for a cursor that is none of this run's."""
         if self.readers >= self._most_readers:
-            raise StreamsFullError(f"{self._most_readers} readers look on already; come again later")
+            cure = "come again later, or give `airtoll serve` more --readers"
+            raise StreamsFullError(f"{self._most_readers} readers look on already; {cure}")
         await asyncio.to_thread(_check, run.folder, since)
         return self._events(run, since, await asyncio.to_thread(_extent, run.folder))
 
@@ -171,8 +172,8 @@ class _Watch:
         try:
             while not await self._tell_once():
                 await asyncio.sleep(EVERY_S)
-        except NoSuchRunError:
-            return  # it was deleted
+        except (NoSuchRunError, StoreGoneError):
+            return  # it was deleted, or who looks on may come again later
         finally:
             self.close()
 

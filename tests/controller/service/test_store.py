@@ -1,27 +1,37 @@
 """The index of runs: its states, its pages, its migrations."""
 
+import math
+import multiprocessing
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from itertools import product
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import create_engine, inspect
+from sqlalchemy.exc import StatementError
 
 from controller.faults import ConfigError
 from controller.service import store as store_module
-from controller.service.store import Results, Run, Store
+from controller.service.owner import Owner
+from controller.service.store import Results, Run, Store, StoreGoneError
 from controller.standing import ENDS, FOLLOWING, Standing, State, before
+from tests.postgres import PostgresServer
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUN = Run("a", "d2d_underlay", "li2020/sla", 2**62, 100, {"seed": 1}, Path("/runs/a"), NOON)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
-    yield opened
-    opened.close()
+def store(database: str) -> Iterator[Store]:
+    with closing(Store(database)) as opened:
+        yield opened
 
 
 def test_a_run_comes_back_as_it_was(store: Store) -> None:
@@ -30,23 +40,49 @@ def test_a_run_comes_back_as_it_was(store: Store) -> None:
     assert store.get("b") is None
 
 
-def test_a_store_that_is_opened_again_has_its_runs(tmp_path: Path) -> None:
-    for _ in range(2):
-        opened = Store(f"sqlite:///{tmp_path / 'runs.db'}")
-        if opened.get("a") is None:
-            opened.add(RUN)
-        opened.close()
-    assert opened.get("a") == RUN
+def test_a_store_that_is_opened_again_has_its_runs(database: str) -> None:
+    with closing(Store(database)) as opened:
+        opened.add(RUN)
+    with closing(Store(database)) as opened:
+        assert opened.get("a") == RUN
 
 
-@pytest.mark.parametrize("start", State)
-@pytest.mark.parametrize("to", State)
-def test_only_allowed_transitions_are_made(store: Store, start: State, to: State) -> None:
-    store.add(replace(RUN, state=start))
-    assert store.move("a", to) == (to in FOLLOWING[start])
-    after = store.get("a")
-    assert after is not None
-    assert after.state is (to if to in FOLLOWING[start] else start)
+def test_only_allowed_transitions_are_made(store: Store) -> None:
+    for start, to in product(State, State):
+        run_id = f"{start.value} {to.value}"
+        store.add(replace(RUN, id=run_id, state=start))
+        assert store.move(run_id, to) == (to in FOLLOWING[start]), run_id
+        after = store.get(run_id)
+        assert after is not None
+        assert after.state is (to if to in FOLLOWING[start] else start)
+
+
+def test_of_moves_at_the_same_time_only_those_are_made_that_follow_each_other(store: Store) -> None:
+    """A run goes from RUNNING to PAUSED and back, and stops once."""
+    store.add(RUN)
+    wanted = [State.RUNNING, State.PAUSED] * 40 + [State.STOPPING]
+    Random(1).shuffle(wanted)
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = threads.map(partial(store.move, "a"), wanted)
+    made = Counter(state for state, moved in zip(wanted, outcomes, strict=True) if moved)
+    run = store.get("a")
+    assert run is not None
+    assert made[State.STOPPING] == (run.state is State.STOPPING)
+    may_be = {State.RUNNING: {1}, State.PAUSED: {0}, State.STOPPING: {0, 1}}
+    assert made[State.RUNNING] - made[State.PAUSED] in may_be[run.state]
+
+
+def test_ends_that_come_at_the_same_time_are_one(store: Store) -> None:
+    """Results and state are of the same move."""
+    for number in range(20):
+        store.add(replace(RUN, id=str(number), state=State.RUNNING))
+    ends = [(str(number), end) for number in range(20) for end in ENDS]
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda told: store.move(*told, results=Results(reason=told[1].value)), ends))
+    runs, _ = store.page(limit=20)
+    assert sum(made) == 20
+    assert [run.reason for run in runs] == [run.state.value for run in runs]
+    assert {(run.id, run.state) for run in runs} == {told for told, moved in zip(ends, made, strict=True) if moved}
 
 
 def test_a_move_from_elsewhere_than_asked_for_is_not_made(store: Store) -> None:
@@ -101,20 +137,99 @@ def test_only_a_run_that_has_ended_is_forgotten(store: Store) -> None:
     assert store.get("a") is None
 
 
-@pytest.mark.parametrize("url", ["nonsense", "oracle11://x", "sqlite:////nowhere/at/all/runs.db"])
+@pytest.mark.parametrize(
+    "url", ["nonsense", "oracle11://x", "sqlite:////nowhere/at/all/runs.db", "postgresql+psycopg://x@/x?host=/nowhere"]
+)
 def test_a_database_that_is_not_there_is_told(url: str) -> None:
     with pytest.raises(ConfigError, match="AIRTOLL_DB: "):
         Store(url)
 
 
-def test_migrations_and_mapping_describe_the_same_table(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'runs.db'}"
-    Store(url).close()
-    engine = create_engine(url)
-    migrated = {column["name"]: column["nullable"] for column in inspect(engine).get_columns("runs")}
-    mapped = {column.name: column.nullable for column in store_module._Row.__table__.columns}
+def test_migrations_and_mapping_describe_the_same_tables(database: str) -> None:
+    Store(database).close()
+    engine = create_engine(database)
+    inspected = inspect(engine)
+    for table in store_module._Base.metadata.sorted_tables:
+        migrated = {column["name"]: column["nullable"] for column in inspected.get_columns(table.name)}
+        assert migrated == {column.name: column.nullable for column in table.columns}
     engine.dispose()
-    assert migrated == mapped
+
+
+def test_stores_that_are_opened_at_the_same_time_bring_the_tables_up_to_date_once(database: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    openers = [context.Process(target=_open, args=(database,)) for _ in range(3)]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join()
+    assert [opener.exitcode for opener in openers] == [0] * 3
+
+
+def _open(database: str) -> None:
+    Store(database).close()
+
+
+def test_an_index_belongs_to_one_data_folder(store: Store) -> None:
+    store.belong_to("one", Path("/data/one"))
+    store.belong_to("one", Path("/moved/one"))
+    with pytest.raises(ConfigError, match="AIRTOLL_DB: the database is the index of the runs in /data/one; give each"):
+        store.belong_to("two", Path("/data/two"))
+
+
+def test_two_services_with_one_database_are_refused(database: str, tmp_path: Path) -> None:
+    with closing(Store(database)) as first, closing(Store(database)) as second:
+        Owner(tmp_path / "one", first)._folder.close()
+        with pytest.raises(ConfigError, match="AIRTOLL_DB: "):
+            Owner(tmp_path / "two", second)
+        Owner(tmp_path / "one", second)._folder.close()  # the first is gone
+
+
+def test_any_words_can_be_a_reason(store: Store) -> None:
+    """What PostgreSQL or UTF-8 has no place for is told as unreadable."""
+    store.add(replace(RUN, state=State.RUNNING))
+    assert store.move("a", State.FAILED, results=Results(reason="nul \0, half \ud83d, whole \U0001f4e1"))
+    run = store.get("a")
+    assert run is not None
+    assert run.reason == "nul \ufffd, half \ufffd, whole \U0001f4e1"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_json_has_no_word_for_is_no_result(store: Store, value: float) -> None:
+    store.add(replace(RUN, state=State.RUNNING))
+    with pytest.raises((ValueError, StatementError), match="not JSON compliant"):
+        store.move("a", State.SUCCEEDED, results=Results(metrics={"rate": value}))
+    run = store.get("a")
+    assert run is not None
+    assert run.state is State.RUNNING
+
+
+def test_times_are_told_in_utc(store: Store) -> None:
+    """Whatever the zone they were given in, and that of the server."""
+    there = timezone(timedelta(hours=-9, minutes=-30))
+    store.add(replace(RUN, created=NOON.astimezone(there)))
+    run = store.get("a")
+    assert run is not None
+    assert (run.created, run.created.tzinfo) == (NOON, UTC)
+
+
+def test_a_database_that_comes_back_is_used_again(postgres: PostgresServer) -> None:
+    with closing(Store(postgres.database())) as store:
+        store.add(RUN)
+        postgres.stop()
+        with pytest.raises(StoreGoneError, match="the database does not answer: "):
+            store.get("a")
+        postgres.start()
+        assert store.get("a") == RUN
+
+
+def test_a_database_that_a_later_airtoll_has_used_is_refused(database: str) -> None:
+    Store(database).close()
+    engine = create_engine(database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    engine.dispose()
+    with pytest.raises(ConfigError, match=r"9999.*; a later airtoll has used it"):
+        Store(database)
 
 
 def test_a_standing_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -1,0 +1,12 @@
+"""A few kills around a controller; the command `benchmarks.service_chaos` does many."""
+
+from pathlib import Path
+
+from benchmarks import service_chaos
+
+
+def test_a_few_kills_of_anybody_leave_every_run_true(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    aftermath = service_chaos.wreak(tmp_path / "data", url, kills=5, seed=3, waiting=1, of=["processes", "kept"])
+    assert aftermath.faults == []
+    assert len(aftermath.killed) == 5
