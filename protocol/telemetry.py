@@ -1,6 +1,6 @@
 """What the channel server tells the controller about a run. Telemetry is not signalling: it is in no book."""
 
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -94,6 +94,13 @@ class Progress(Struct, frozen=True, tag=True):
     slot: int
 
 
+class Picture(Struct, frozen=True, tag=True):
+    """What the world shows of its replica 0 after `slot`, for people to look at: numbers and lists of them, by name."""
+
+    slot: int
+    shown: dict[str, Any]
+
+
 class Spread(Struct, frozen=True):
     """A distribution of times, in ms."""
 
@@ -135,7 +142,7 @@ class Ended(Struct, frozen=True, tag=True):
     roll_back: bool = False
 
 
-Telemetry = Listening | Chunk | Window | Event | Scalars | NodeState | Checkpoint | Progress | Ended
+Telemetry = Listening | Chunk | Window | Event | Scalars | NodeState | Checkpoint | Progress | Picture | Ended
 
 
 class Sink(Protocol):

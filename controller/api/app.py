@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
-from controller.api import overviews, results, runs
+from controller.api import overviews, page, results, runs
 from controller.api.desk import AtDesk, Desk
 from controller.api.gauges import Counting, Gauges
 from controller.api.locks import Locks
@@ -52,6 +52,7 @@ def create_app(owner: Owner, token: str) -> FastAPI:
     for routes in (runs.router, results.router, overviews.router):
         app.include_router(routes, prefix=PREFIX)
     app.include_router(_about_itself(gauges))
+    app.include_router(page.router)
     tell_problems(app)
     _describe_problems(app)
     return app

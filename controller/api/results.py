@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from controller.api.desk import AtDesk, RunId, folder_of
 from controller.api.problems import UnreadableError, responses
-from controller.api.shapes import FileShape, FilesShape, LogShape, MetricsShape, TollsShape, WireShape
+from controller.api.shapes import FileShape, FilesShape, LogShape, MapShape, MetricsShape, TollsShape, WireShape
 from controller.service import figures
 from controller.service.figures import MOST_WINDOWS, By
 from controller.service.watches import Cursor
@@ -53,6 +53,16 @@ def toll(
     """The toll by kind, node or link in at most so many windows of equal length."""
     told: Any = desk.tolls.toll(folder_of(desk.run(run_id)), by=by, windows=windows)
     return TollsShape(by=by, windows=told)
+
+
+@router.get("/map", responses=responses(404, 422))
+def run_map(run_id: RunId, desk: AtDesk) -> MapShape:
+    """Who is where, and what was done in the last slot, a few times a second: what the world shows of its replica 0.
+
+    Before the first slot, and for a world that shows nothing, `slot` is null and `shown` is empty.
+    """
+    run = desk.run(run_id)
+    return MapShape(world=run.world, **folder_of(run).picture)
 
 
 @router.get("/wire", responses=responses(404, 422))

@@ -117,4 +117,6 @@ def run_in_process(
 def _tell(core: ChannelServer, sink: Sink) -> None:
     for telemetry in core.slots.recorder.drain():
         sink(telemetry)
+    if picture := core.slots.picture():
+        sink(picture)
     sink(Progress(core.slots.slot))
