@@ -9,22 +9,23 @@ import { table } from "./table.js";
 const HALF = 500; // of the drawing, in its own units
 const MOST_NAMED = 60;
 
-/** What `shown` of a picture looks like: drawing, legend, table, summary. */
-export function cellMap(shown) {
+/** What `shown` of a picture looks like, its marks `k` times as large: drawing, legend, table, summary. */
+export function cellMap(shown, k) {
   const scale = (HALF * 0.94) / shown.radius_m;
   const at = ([x, y]) => [x * scale, -y * scale];
   const pairs = shown.rb.map((rb, n) => ({ n, rb, tx: at(shown.tx_m[n]), rx: at(shown.rx_m[n]) }));
   const out = shown.cue_outage.filter(Boolean).length;
   const silent = shown.rb.filter((rb) => rb < 0).length;
   return {
+    letters: 20 * k,
     drawing: s(
       "svg",
       { viewBox: `${-HALF} ${-HALF} ${2 * HALF} ${2 * HALF}`, class: "map" },
       s("circle", { r: shown.radius_m * scale, class: "bound" }),
       pairs.filter(({ rb }) => rb >= 0).map(({ rb, tx }) => reuse(tx, at(shown.cue_m[rb]), rb)),
-      shown.cue_m.map((place, rb) => cue(at(place), rb, shown)),
-      pairs.map((pair) => drawnPair(pair, shown)),
-      s("path", { class: "station", d: "M0 -20L5.5 -6.5L20 -6.5L8.5 3L12.5 18L0 9L-12.5 18L-8.5 3L-20 -6.5L-5.5 -6.5Z" }, s("title", {}, "BS")),
+      shown.cue_m.map((place, rb) => cue(at(place), rb, shown, k)),
+      pairs.map((pair) => drawnPair(pair, shown, k)),
+      s("path", { class: "station", transform: `scale(${k})`, d: "M0 -20L5.5 -6.5L20 -6.5L8.5 3L12.5 18L0 9L-12.5 18L-8.5 3L-20 -6.5L-5.5 -6.5Z" }, s("title", {}, "BS")),
       scaleBar(shown.radius_m, scale),
     ),
     summary: `${pairs.length} pairs, ${silent} of them silent; ${out} of ${shown.cue_m.length} cellular users in outage.`,
@@ -37,20 +38,20 @@ function reuse([x1, y1], [x2, y2], rb) {
   return s("line", { x1, y1, x2, y2, class: "reuse", stroke: resource(rb) });
 }
 
-function cue([x, y], rb, shown) {
+function cue([x, y], rb, shown, k) {
   const isOut = shown.cue_outage[rb];
   const about = `cue-${rb} on RB ${rb}: ${figure(shown.cue_rate_bps_hz[rb])} bit/s/Hz${isOut ? ", in outage" : ""}`;
   return s(
     "g",
     { transform: `translate(${x} ${y})`, class: "cue" },
     s("title", {}, about),
-    isOut && s("circle", { r: 25, class: "outage" }),
-    s("circle", { r: 17, stroke: resource(rb) }),
+    isOut && s("circle", { r: 25 * k, class: "outage" }),
+    s("circle", { r: 17 * k, stroke: resource(rb) }),
     s("text", { dy: "0.36em" }, String(rb)),
   );
 }
 
-function drawnPair({ n, rb, tx, rx }, shown) {
+function drawnPair({ n, rb, tx, rx }, shown, k) {
   const colour = rb < 0 ? "var(--quiet)" : resource(rb);
   const far = Math.hypot(tx[0] - rx[0], tx[1] - rx[1]) || 1;
   const [dx, dy] = [(tx[0] - rx[0]) / far, (tx[1] - rx[1]) / far];
@@ -60,9 +61,9 @@ function drawnPair({ n, rb, tx, rx }, shown) {
     { class: "pair" },
     s("title", {}, `pair-${n}: ${what}`),
     s("line", { x1: tx[0], y1: tx[1], x2: rx[0], y2: rx[1], stroke: colour }),
-    s("circle", { cx: rx[0], cy: rx[1], r: 6, stroke: colour }),
-    mark(rb, tx[0], tx[1], 9),
-    shown.rb.length <= MOST_NAMED && s("text", { x: tx[0] + 24 * dx, y: tx[1] + 24 * dy, dy: "0.36em" }, String(n)),
+    s("circle", { cx: rx[0], cy: rx[1], r: 6 * k, stroke: colour }),
+    mark(rb, tx[0], tx[1], 9 * k),
+    shown.rb.length <= MOST_NAMED && s("text", { x: tx[0] + 24 * k * dx, y: tx[1] + 24 * k * dy, dy: "0.36em" }, String(n)),
   );
 }
 

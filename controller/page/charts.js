@@ -69,15 +69,15 @@ export class Chart {
   }
 }
 
-/** Lines over slots: `lines` are {name, x, y}; `unit` stands at the axis. */
-export function lines(chart, drawn, unit, layout = {}) {
+/** Lines over slots: {name, x, y}; `unit` stands at the axis, `phases` [{name, first}] are marked. */
+export function lines(chart, drawn, unit, phases) {
   const all = drawn.filter((line) => line.x.length);
   const slots = [...new Set(all.flatMap((line) => line.x))].sort((a, b) => a - b);
   const at = all.map((line) => new Map(line.x.map((slot, place) => [slot, line.y[place]])));
   const newest = all.map((line) => `${line.name} ${figure(line.y.at(-1))}`);
   chart.draw({
     traces: () => all.map((line, n) => lineTrace(line, n)),
-    layout: { ...layout, xaxis: { title: { text: "slot" }, ...layout.xaxis }, yaxis: { title: { text: plain(unit) } }, showlegend: all.length > 1 },
+    layout: { ...phaseMarks(phases, slots.at(-1)), xaxis: { title: { text: "slot" } }, yaxis: { title: { text: plain(unit) } }, showlegend: all.length > 1 },
     summary: `At slot ${count(slots.at(-1))}: ${newest.join(", ")} ${unit}`,
     columns: [["slot", "number"], ...all.map((line) => [line.name, "number"])],
     rows: slots.map((slot) => [count(slot), ...at.map((known) => figure(known.get(slot)))]),
@@ -104,13 +104,14 @@ export function plain(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** Boundaries of phases as lines with names. */
-export function phaseMarks(phases) {
-  if (phases.length < 2) return {};
+/** Where phases begin, by `last`: a line, and their names. */
+function phaseMarks(all, last) {
+  const phases = all.filter(({ first }) => first <= last);
+  if (all.length < 2) return {};
   const dashed = { type: "line", yref: "paper", y0: 0, y1: 1, line: { dash: "dot", width: 1, color: "#888888" } };
   return {
     shapes: phases.slice(1).map(({ first }) => ({ ...dashed, x0: first, x1: first })),
-    annotations: phases.map(({ name, first }) => ({ x: first, y: 1, yref: "paper", yanchor: "bottom", xanchor: "left", text: name, showarrow: false })),
+    annotations: phases.map(({ name, first }) => ({ x: first, y: 1, yref: "paper", yanchor: "top", xanchor: "left", text: name, showarrow: false })),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { Chart, plain } from "./charts.js";
-import { fill, h, tell } from "./element.js";
+import { breakable, fill, h, tell } from "./element.js";
 import { failure, loading, nothing } from "./notices.js";
 import { bytes, figure, words } from "./numbers.js";
 import { series } from "./palette.js";
@@ -40,7 +40,7 @@ class Comparison {
     this.chart = new Chart("Performance against toll", signal, h("label", { class: "inline" }, "metric ", this.choice));
     this.channels = h("p", { class: "notice", hidden: true });
     this.place = h("div", {});
-    this.element = h("div", { class: "cards-grid" }, this.channels, h("div", { class: "column" }, this.chart.element), h("section", { class: "card" }, h("h2", {}, "Figures"), this.place));
+    this.element = h("div", { class: "cards-grid compare" }, this.channels, h("div", { class: "column" }, this.chart.element), h("section", { class: "card" }, h("h2", {}, "Figures"), this.place));
   }
 
   async refresh() {
@@ -87,7 +87,7 @@ class Comparison {
     const trace = ({ run, n, value, cost }) => {
       const { colour, mark } = series(n);
       const about = { color: colour, symbol: mark, size: 13, line: { width: 1 } };
-      return { type: "scatter", mode: "markers", name: plain(`${run.scheme}, seed ${run.seed}`), x: [cost], y: [value], marker: about, hovertemplate: `${plain(run.id)}<br>%{x:.4g} bytes: %{y:.4g}` };
+      return { type: "scatter", mode: "markers", cliponaxis: false, name: plain(`${run.scheme}, seed ${run.seed}`), x: [cost], y: [value], marker: about, hovertemplate: `${plain(run.id)}<br>%{x:.4g} bytes: %{y:.4g}` };
     };
     this.chart.draw({
       traces: () => there.map(trace),
@@ -109,13 +109,13 @@ class Comparison {
     const all = ({ id }) => Object.entries(this.told.toll[id] ?? {}).map(([kind, toll]) => `${kind} ${bytes(toll.note_bytes)}`).join(", ") || "nothing told";
     const columns = [["run", ""], ["scheme", ""], ["state", ""], [`${words(name)} [${unit}]`, "number"], ["bytes per slot and node", "number"], ["toll by kind", ""]];
     const rows = runs.map(({ run, value, cost }) => [
-      h("a", { href: `#/runs/${encodeURIComponent(run.id)}` }, run.id),
-      run.scheme,
+      h("a", { href: `#/runs/${encodeURIComponent(run.id)}` }, breakable(run.id)),
+      h("span", {}, breakable(run.scheme)),
       badge(run.state),
       value === null && !hasEnded(run.state) ? "at its end" : figure(value),
       figure(cost),
       all(run),
     ]);
-    return table("Runs that are compared", columns, rows, { hidden: true });
+    return table("Runs that are compared", columns, rows, { hidden: true, cards: true });
   }
 }

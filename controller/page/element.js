@@ -17,6 +17,11 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat(Infinity).filter(isThere));
 }
 
+/** A name that may be broken where its words end. */
+export function breakable(name) {
+  return name.split(/(?<=[_/-])/).flatMap((part, place) => (place ? [document.createElement("wbr"), part] : [part]));
+}
+
 /** The text of an element, touched only where it changes, so that nobody is told the same twice. */
 export function tell(element, text) {
   if (element.textContent !== text) element.textContent = text;

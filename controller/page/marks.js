@@ -12,10 +12,10 @@ const SHAPES = [
 ];
 
 /** The mark of the n-th resource at a place; -1 is silence, a grey cross. */
-export function mark(n, x, y, r, attributes = {}) {
-  const place = { transform: `translate(${x} ${y})`, ...attributes };
+export function mark(n, x, y, r, kind = "") {
+  const place = { transform: `translate(${x} ${y})` };
   if (n < 0) return s("path", { ...place, class: "silent", d: `M${-r} ${-r}L${r} ${r}M${-r} ${r}L${r} ${-r}` });
-  return s("path", { ...place, d: SHAPES[n % SHAPES.length](r), fill: resource(n) });
+  return s("path", { ...place, class: `mark ${kind}`, d: SHAPES[n % SHAPES.length](r), fill: resource(n) });
 }
 
 /** A mark on a ground of its own, for a legend. */

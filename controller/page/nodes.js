@@ -16,7 +16,7 @@ export class Nodes {
     this.all = false;
     this.place = h("div", {}, h("p", { class: "notice" }, "Loading nodes …"));
     this.more = h("button", { type: "button", hidden: true, onclick: () => this.toggle() });
-    this.element = h("section", { class: "card wide" }, h("h2", {}, "Nodes"), this.place, this.more);
+    this.element = h("section", { class: "card wide nodes" }, h("h2", {}, "Nodes"), this.place, this.more);
   }
 
   /** Ask for them, as they are at `slot`. */

@@ -14,7 +14,7 @@ export function count(value) {
 /** A measured value in four digits. */
 export function figure(value) {
   if (value === null || value === undefined) return NONE;
-  return value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(2) : FIGURE.format(value);
+  return value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(2).replace("-", "−") : FIGURE.format(value);
 }
 
 /** Bytes with a fitting unit. */
@@ -30,5 +30,5 @@ export function moment(text) {
 
 /** A metric's name in words. */
 export function words(name) {
-  return name.replace(/_bps_hz$/, "").replaceAll("_", " ");
+  return name.replace(/_bps_hz$/, "").replaceAll("_", " ").replace(/\bd2d\b/, "D2D");
 }

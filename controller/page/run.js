@@ -2,7 +2,7 @@
 
 import { ask, Problem } from "./api.js";
 import { say } from "./announce.js";
-import { Chart, lines, phaseMarks } from "./charts.js";
+import { Chart, lines } from "./charts.js";
 import { confirmed } from "./dialog.js";
 import { fill, h, tell } from "./element.js";
 import { follow } from "./events.js";
@@ -19,6 +19,7 @@ import { Scalars, Windows } from "./windows.js";
 
 const MAP_EVERY_MS = 1000;
 const BOOKS_EVERY_MS = 2500;
+const LEFT = 4; // what stands left of the charts is as high as so many of them
 
 /** The view of the run of an id. */
 export function show(main, id, signal) {
@@ -52,15 +53,17 @@ class RunView {
     this.windows = new Windows();
     this.scalars = new Scalars();
     this.head = new Head(run, (what) => this.tell(what));
-    this.map = new RunMap(run);
+    this.map = new RunMap(run, signal);
     this.toll = new Toll(run, signal);
     this.nodes = new Nodes(run, this.scalars, signal);
     this.log = new Log();
-    this.marks = phaseMarks(phasesOf(run.config));
+    this.phases = phasesOf(run.config);
     this.charts = chartsOf(metrics).map(([title, names, unit]) => ({ names, unit, chart: new Chart(title, signal) }));
     this.report = h("select", { id: "report", onchange: () => this.drawScalars() });
     this.scalarChart = new Chart("What nodes report", signal, h("label", { class: "inline" }, "figure ", this.report));
     this.scalarChart.element.hidden = true;
+    const drawn = this.charts.map(({ chart }) => chart.element);
+    const right = Math.ceil((drawn.length + LEFT) / 2);
     this.element = h(
       "div",
       {},
@@ -68,8 +71,8 @@ class RunView {
       h(
         "div",
         { class: "cards-grid" },
-        h("div", { class: "column" }, this.map.element, this.toll.time.element, this.toll.bars.element),
-        h("div", { class: "column" }, this.charts.map(({ chart }) => chart.element), this.scalarChart.element),
+        h("div", { class: "column" }, this.map.element, this.toll.time.element, this.toll.bars.element, drawn.slice(right)),
+        h("div", { class: "column" }, drawn.slice(0, right), this.scalarChart.element),
         this.nodes.element,
         this.log.element,
         config(run),
@@ -93,7 +96,7 @@ class RunView {
   /** Toll and nodes. After the run's end they are asked for once more. */
   async books() {
     const { state, slot } = this.run;
-    await Promise.all([this.toll.refresh(slot), this.nodes.refresh(slot), this.map.refresh(this.signal)]);
+    await Promise.all([this.toll.refresh(slot, hasEnded(state)), this.nodes.refresh(slot), this.map.refresh(this.signal)]);
     if (hasEnded(state)) this.isStale = false;
   }
 
@@ -150,7 +153,7 @@ class RunView {
 
   drawFigures() {
     for (const { names, unit, chart } of this.charts) {
-      lines(chart, names.map((name) => ({ name: words(name), ...this.windows.series(name) })), unit, this.marks);
+      lines(chart, names.map((name) => ({ name: words(name), ...this.windows.series(name) })), unit, this.phases);
     }
   }
 
@@ -162,7 +165,7 @@ class RunView {
     if (names.length !== this.report.options.length) fill(this.report, names.map((name) => h("option", {}, name)));
     if (names.includes(before)) this.report.value = before;
     const nodes = [...this.scalars.byName.get(this.report.value)].slice(0, 8);
-    lines(this.scalarChart, nodes.map(([name, series]) => ({ name, ...series })), this.report.value, this.marks);
+    lines(this.scalarChart, nodes.map(([name, series]) => ({ name, ...series })), this.report.value, this.phases);
   }
 
   gone(error) {
@@ -227,12 +230,16 @@ class Head {
 function chartsOf(series) {
   const charts = new Map();
   for (const [name, { unit }] of Object.entries(series)) {
-    const title = name.startsWith("reward") ? "Reward" : unit === "1" ? "Shares" : unit.includes("bit/s/Hz") ? "Rates" : words(name);
-    const key = title === words(name) ? unit : title;
-    if (!charts.has(key)) charts.set(key, [capital(title), [], unit === "1" ? "share" : unit]);
-    charts.get(key)[1].push(name);
+    const key = name.startsWith("reward") ? "" : unit;
+    if (!charts.has(key)) charts.set(key, { names: [], unit: unit === "1" ? "share" : unit });
+    charts.get(key).names.push(name);
   }
-  return [...charts.values()].sort(([a], [b]) => (b === "Reward") - (a === "Reward"));
+  const inOrder = [...charts].sort(([a], [b]) => (b === "") - (a === ""));
+  return inOrder.map(([key, { names, unit }]) => [titled(key, names), names, unit]);
+}
+
+function titled(key, names) {
+  return key === "" ? "Reward" : key === "1" ? "Shares" : capital(names.map(words).join(", "));
 }
 
 function capital(text) {

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { say } from "./announce.js";
-import { fill, h, tell } from "./element.js";
+import { breakable, fill, h, tell } from "./element.js";
 import { failure, loading, nothing } from "./notices.js";
 import { count, figure, moment, words } from "./numbers.js";
 import { repeat } from "./patience.js";
@@ -173,9 +173,9 @@ class Row {
     this.box.checked = chosen.has(run.id);
     this.link.href = `#/runs/${encodeURIComponent(run.id)}`;
     this.bar.setAttribute("aria-label", `Slots of ${run.id}`);
-    tell(this.link, run.id);
-    tell(this.world, run.world);
-    tell(this.scheme, run.scheme);
+    fill(this.link, breakable(run.id));
+    fill(this.world, breakable(run.world));
+    fill(this.scheme, breakable(run.scheme));
     tell(this.taken, moment(run.created));
   }
 }
@@ -184,7 +184,7 @@ function whole(body) {
   const heads = COLUMNS.map(([head]) => h("th", { scope: "col", role: "columnheader" }, head));
   return h(
     "table",
-    { class: "cards", role: "table" },
+    { class: "cards runs", role: "table" },
     h("caption", { class: "unseen" }, "Runs, the newest first"),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)),
     body,

@@ -5,7 +5,7 @@ import { h } from "./element.js";
 const SIGNS = {
   PENDING: "◷",
   RUNNING: "▶",
-  PAUSED: "⏸",
+  PAUSED: "‖",
   STOPPING: "◌",
   SUCCEEDED: "✓",
   FAILED: "✕",

@@ -2,15 +2,16 @@
 
 import { h } from "./element.js";
 
-/** `columns`: [head, "number" or ""]; `rows`: lists of cells, the first of which heads its row. */
-export function table(caption, columns, rows, { hidden = false } = {}) {
+/** `columns`: [head, "number" or ""]; `rows`: lists of cells, the first of which heads its row. `hidden`: the caption is
+ * for screen readers alone; `cards`: where the page is narrow, a row becomes a card. */
+export function table(caption, columns, rows, { hidden = false, cards = false } = {}) {
   const heads = columns.map(([head, kind]) => h("th", { scope: "col", role: "columnheader", class: kind }, head));
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     h(
       "table",
-      { role: "table" },
+      { role: "table", class: cards ? "cards" : null },
       h("caption", { class: hidden ? "unseen" : null }, caption),
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)),
       h("tbody", { role: "rowgroup" }, rows.map((row) => tableRow(columns, row))),

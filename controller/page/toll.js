@@ -20,9 +20,10 @@ export class Toll {
     this.slot = run.slot;
   }
 
-  /** Ask for what has been told by now, in `slot`. */
-  async refresh(slot) {
+  /** Ask for what has been told by now, in `slot`, which may be the last. */
+  async refresh(slot, isLast = this.isLast) {
     this.slot = slot;
+    this.isLast = isLast;
     const by = this.choice.value;
     const [time, all] = await Promise.all([this.ask("kind", WINDOWS), this.ask(by, 1)]);
     this.overTime(time.windows);
@@ -35,7 +36,9 @@ export class Toll {
 
   overTime(windows) {
     const done = Math.max(this.slot, 1);
-    const spans = windows.map(({ first, last, tolls }) => ({ first, last: Math.max(first, Math.min(last, done - 1)), tolls }));
+    const whole = windows.filter(({ last }) => this.isLast || last < done); // of the others not all is known yet
+    const shown = whole.length ? whole : windows.slice(0, 1);
+    const spans = shown.map(({ first, last, tolls }) => ({ first, last: Math.max(first, Math.min(last, done - 1)), tolls }));
     const kinds = [...new Set(spans.flatMap(({ tolls }) => Object.keys(tolls)))];
     const width = ({ first, last }) => last - first + 1;
     const rate = (span, kind) => (span.tolls[kind]?.note_bytes ?? 0) / width(span);
@@ -72,7 +75,7 @@ export class Toll {
     const more = all.length > MOST_BARS ? `, the largest ${MOST_BARS} of ${all.length}` : "";
     this.bars.draw({
       traces: () => [{ ...trace, marker: { color: series(0).colour } }],
-      layout: { height: Math.max(180, 70 + 24 * shown.length), showlegend: false, xaxis: { title: { text: `note bytes${more}` } }, yaxis: { type: "category" } },
+      layout: { height: Math.max(180, 70 + 24 * shown.length), bargap: 0.35, showlegend: false, xaxis: { title: { text: `note bytes${more}` } }, yaxis: { type: "category" } },
       summary: all.slice(0, 5).map(([name, toll]) => `${name} ${bytes(toll.note_bytes)}`).join(", "),
       columns: [[BY[by], ""], ["notes", "number"], ["payload bits", "number"], ["note bytes", "number"], ["copies", "number"], ["copy bytes", "number"]],
       rows: all.map(([name, t]) => [name, ...[t.notes, t.payload_bits, t.note_bytes, t.copies, t.copy_bytes].map(count)]),
