@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test check bench clean
+.PHONY: setup run test test-page check bench clean
 
 setup: .venv/.ready
 
@@ -17,6 +17,10 @@ run: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# In Debian's browser: apt-get install chromium chromium-driver
+test-page: setup
+	$(BIN)/python -m pytest tests/browser
 
 check: setup
 	$(BIN)/ruff format --check .
