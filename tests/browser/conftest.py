@@ -27,7 +27,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def ended(service: Service) -> dict[str, str]:
     """Runs that are over, by what they are."""
-    configs = {"sla": CELL, "random": CELL | {"scheme": "li2020/random"}, "other seed": CELL | {"seed": 2}, "graph": GRAPH}
+    configs = {
+        "sla": CELL,
+        "random": CELL | {"scheme": "li2020/random"},
+        "other seed": CELL | {"seed": 2},
+        "graph": GRAPH,
+    }
     ids = {name: service.client.submit(config)["id"] for name, config in configs.items()}
     for run_id in ids.values():
         assert service.client.wait(run_id)["state"] == "SUCCEEDED"

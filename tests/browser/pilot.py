@@ -41,7 +41,7 @@ class Pilot:
 
     def script(self, text: str, *given: Any) -> Any:
         """What a script returns."""
-        return self.driver.execute_script(text, *given)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(text, *given)
 
     def until(self, reached: Callable[[], Any]) -> Any:
         """What comes true within a while; what is redrawn meanwhile is looked at again."""
@@ -80,7 +80,8 @@ class Pilot:
     def labelled(self, label: str) -> WebElement:
         """The field whose label begins so."""
         script = """
-            const label = [...document.querySelectorAll("label")].find((l) => l.textContent.trim().startsWith(arguments[0]));
+            const labels = [...document.querySelectorAll("label")];
+            const label = labels.find((one) => one.textContent.trim().startsWith(arguments[0]));
             return label ? label.control : null;
         """
         found: WebElement = self.until(lambda: self.script(script, label))
@@ -132,8 +133,10 @@ class Pilot:
         """What axe-core finds that keeps people out."""
         if not self.script("return 'axe' in window"):
             self.script(files("axe_core_python").joinpath("axe.min.js").read_text("utf-8"))
-        script = "axe.run(document, {resultTypes: ['violations']}).then(arguments[0], (e) => arguments[0]({error: `${e}`}))"
-        told: dict[str, Any] = self.driver.execute_async_script(script)  # type: ignore[no-untyped-call]
+        script = (
+            "axe.run(document, {resultTypes: ['violations']}).then(arguments[0], (e) => arguments[0]({error: `${e}`}))"
+        )
+        told: dict[str, Any] = self.driver.execute_async_script(script)
         return [
             f"{fault['id']}: {node['html']} {node['failureSummary']}"
             for fault in told["violations"]

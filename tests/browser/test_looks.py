@@ -8,12 +8,12 @@ from tests.browser.pilot import Pilot
 
 VIEWS: dict[str, Callable[[dict[str, str]], tuple[str, str]]] = {
     "runs": lambda ids: ("#/", ids["sla"].rpartition("-")[2]),
-    "new": lambda ids: ("#/new", "Start the run"),
+    "new": lambda _: ("#/new", "Start the run"),
     "cell": lambda ids: (f"#/runs/{ids['sla']}", "BS"),
     "graph": lambda ids: (f"#/runs/{ids['graph']}", "spoil each other"),
     "compare": lambda ids: (f"#/compare?runs={ids['sla']},{ids['other seed']}", "did not meet the same channels"),
-    "nothing": lambda ids: ("#/nowhere", "All runs"),
-    "no such run": lambda ids: ("#/runs/none", "no run has the id"),
+    "nothing": lambda _: ("#/nowhere", "All runs"),
+    "no such run": lambda _: ("#/runs/none", "no run has the id"),
 }
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.pilot import Pilot
@@ -22,7 +23,8 @@ def _state(pilot: Pilot, state: str) -> None:
 def _points(pilot: Pilot, title: str) -> int:
     """How many points the chart of this title has."""
     script = """
-        const chart = [...document.querySelectorAll(".chart")].find((c) => c.querySelector("h2").textContent === arguments[0]);
+        const charts = [...document.querySelectorAll(".chart")];
+        const chart = charts.find((one) => one.querySelector("h2").textContent === arguments[0]);
         return chart?.querySelector(".plot").data?.[0]?.x.length ?? 0;
     """
     told: int = pilot.script(script, title)
@@ -121,6 +123,16 @@ def test_two_runs_are_chosen_and_compared(pilot: Pilot, ended: dict[str, str]) -
     pilot.sees("cellular outage", ".compare thead")
     pilot.open(f"#/compare?runs={ended['sla']},{ended['other seed']}")
     pilot.sees("did not meet the same channels")
+
+
+def test_a_chart_tells_the_value_under_the_pointer(pilot: Pilot, ended: dict[str, str]) -> None:
+    pilot.open(f"#/runs/{ended['sla']}")
+    pilot.until(lambda: _points(pilot, "Reward") == 3)
+    point = pilot.one(".chart .scatterlayer .point")
+    pilot.script("arguments[0].scrollIntoView({block: 'center'})", point)
+    ActionChains(pilot.driver).move_to_element(point).move_by_offset(2, 0).perform()
+    script = "return [...document.querySelectorAll('.hoverlayer')].map((layer) => layer.textContent).join()"
+    pilot.until(lambda: "slot 99" in pilot.script(script))
 
 
 def test_what_is_wrong_is_said_at_its_field(pilot: Pilot) -> None:
