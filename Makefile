@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test test-containers check bench clean
+.PHONY: setup run test test-page test-containers check bench clean
 
 setup: .venv/.ready
 
@@ -17,6 +17,10 @@ run: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# In Debian's browser: apt-get install chromium chromium-driver
+test-page: setup
+	$(BIN)/python -m pytest tests/browser
 
 # Real containers, as root: needs docker and docker-compose (1.29) or Compose v2.
 test-containers: setup

@@ -318,7 +318,7 @@ def _not_whole(run: Run, config: dict[str, Any]) -> Iterator[str]:
     """What a run that succeeded lacks. One that lost no node for good has the trace of the same run left alone."""
     folder = RunFolder.open(run.folder)
     if (
-        folder.meta["state"] != "done"
+        folder.meta["state"] != "SUCCEEDED"
         or len({run.trace_digest, folder.trace_digest(), folder.summary["trace_digest"]}) > 1
     ):
         yield f"{run.id} SUCCEEDED, but its folder is not whole"

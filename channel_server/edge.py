@@ -283,6 +283,8 @@ class Edge:
     def _tell_all(self) -> None:
         for told in self._core.slots.recorder.drain():
             self._tell(told)
+        if picture := self._core.slots.picture():
+            self._tell(picture)
         self._tell(Progress(self._core.slots.slot))
 
     def _report_end(self) -> None:

@@ -20,7 +20,7 @@ from protocol.messages import Letter, Note, Reply, Turn
 from protocol.orders import PutWeights
 from protocol.plan import OnLoss, RunPlan
 from protocol.spaces import Records
-from protocol.telemetry import Answered, Event, Weights
+from protocol.telemetry import Answered, Event, Picture, Weights
 from protocol.trace import TraceField
 
 Asked = list[tuple[int, Turn]]
@@ -72,6 +72,8 @@ class Slots:
         self.turn = 0
         self.probes = 0
         self._foresee = getattr(world, "foresee", None)
+        self._draw = getattr(world, "picture", None)
+        self._seen: tuple[int, Any] | None = None  # the last slot that was transmitted, and the state it left
         self._foreseen = 0  # the slot whose chance has been drawn ahead
         self.returned: list[int] = []  # who rejoined at this slot
         self.due: list[Due] = []  # in the order in which they fall due
@@ -224,6 +226,13 @@ class Slots:
             self._foreseen = self.slot + 1
             self._foresee(self._episode_of(self._foreseen), self._foreseen)
 
+    def picture(self) -> Picture | None:
+        """What the world shows of the last slot; None if it shows nothing, or nothing new since it was asked last."""
+        if self._draw is None or self._seen is None:
+            return None
+        (slot, state), self._seen = self._seen, None
+        return Picture(slot, self._draw(state))
+
     def gate_of(self, reply: Reply) -> Gate | None:
         """The gate that a reply is meant for; the one that is waited for if it fits none."""
         if not self.due:
@@ -334,6 +343,7 @@ class Slots:
 
     def _transmit(self) -> None:
         self.state, outcome = self._world.transmit(self.state, self._actions)
+        self._seen = (self.slot, self.state)
         self.recorder.outcome(self.slot, self.turn, PHASES[self._phase], outcome)
         choreography = self._plan.choreography
         for report in choreography.feedback if PHASES[self._phase] in choreography.feedback_phases else ():

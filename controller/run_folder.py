@@ -9,6 +9,7 @@ trace.bin          digests, protocol.trace.ROW        values.msgpack   full valu
 air_book.msgpack   one row per transmission attempt   wire_book.json   one account per connection
 frames.msgpack     the first slots' frames            summary.json     the run in one page
 log.txt            what a person wants to read first
+picture.json       what the world shows of the last slot, replaced as a whole
 tensorboard/       metrics and scalars once more, if asked for
 checkpoints/       what the run can be resumed from, if asked for: controller.checkpoints
 weights/           weights as nodes were given them, and those put by hand: controller.kept_weights
@@ -56,6 +57,7 @@ from protocol.telemetry import (
     Event,
     Listening,
     NodeState,
+    Picture,
     Progress,
     Scalars,
     Telemetry,
@@ -176,6 +178,8 @@ class RunFolder:
             case Answered(_, problem):
                 if problem:
                     self.log(f"an order is not carried out: {problem}")
+            case Picture():
+                self._write("picture.json", json.dumps(msgspec.structs.asdict(telemetry), allow_nan=False) + "\n")
             case Progress():
                 pass
 
@@ -191,6 +195,7 @@ class RunFolder:
         self.weights.forget_after(to.slot if to else 0)
         (self.path / "summary.json").unlink(missing_ok=True)
         (self.path / "wire_book.json").unlink(missing_ok=True)
+        (self.path / "picture.json").unlink(missing_ok=True)
         gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest")
         left = {key: value for key, value in self.meta.items() if key not in gone}
         self._write_json("meta.json", left | {"state": State.RUNNING.value, "reason": ""})
@@ -237,6 +242,12 @@ class RunFolder:
         """Names by node index."""
         names: list[str] = self.meta["names"]
         return names
+
+    @property
+    def picture(self) -> dict[str, Any]:
+        """What the world showed last: `slot`, or None before the first, and what is `shown`."""
+        told: dict[str, Any] = json.loads(self.read("picture.json") or b'{"slot": null, "shown": {}}')
+        return told
 
     def air_rows(self) -> Iterator[AirRow]:
         """The air book. ValueError where it is damaged."""

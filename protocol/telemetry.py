@@ -1,6 +1,6 @@
 """What the channel server tells the controller about a run. Telemetry is not signalling: it is in no book."""
 
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -114,6 +114,13 @@ class Progress(Struct, frozen=True, tag=True):
     slot: int
 
 
+class Picture(Struct, frozen=True, tag=True):
+    """What the world shows of its replica 0 after `slot`, for people to look at: numbers and lists of them, by name."""
+
+    slot: int
+    shown: dict[str, Any]
+
+
 class Spread(Struct, frozen=True):
     """A distribution of times, in ms."""
 
@@ -156,7 +163,18 @@ class Ended(Struct, frozen=True, tag=True):
 
 
 Telemetry = (
-    Listening | Chunk | Window | Event | Scalars | NodeState | Checkpoint | Weights | Answered | Progress | Ended
+    Listening
+    | Chunk
+    | Window
+    | Event
+    | Scalars
+    | NodeState
+    | Checkpoint
+    | Weights
+    | Answered
+    | Progress
+    | Picture
+    | Ended
 )
 
 

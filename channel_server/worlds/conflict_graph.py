@@ -142,6 +142,20 @@ class ConflictGraph:
         tally = self._tally(by_delay, queues.lengths, arrived, active, succeeded, rewards)
         return State(queues, queues.lengths, active, succeeded), Outcome(rewards, *tally)
 
+    def picture(self, state: State) -> dict[str, Any]:
+        """The graph, by device id; of the last slot each device's queue at its end, and the subbands on which it was
+        scheduled and got through."""
+        graph = self.graph
+        return {
+            "agents": list(graph.agents),
+            "serves": [list(own) for own in graph.serves],
+            "conflicts": sorted([i, n] for i, n in graph.conflicts),
+            "devices": list(graph.devices),
+            "queue_tasks": state.left[0].tolist(),
+            "active": [np.flatnonzero(on).tolist() for on in state.active[0]],
+            "succeeded": [np.flatnonzero(on).tolist() for on in state.succeeded[0]],
+        }
+
     def facts(self, node: int) -> dict[str, Any]:
         """An agent's local topology; the whole graph for the BS/cloud."""
         if node == len(self.agents):

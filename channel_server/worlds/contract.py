@@ -49,7 +49,7 @@ class World(Protocol):
 
     A world whose draws take long may also offer `foresee(episode, slot)`: called while the nodes are at work, it draws
     ahead what `begin` will need there, and changes nothing that can be seen. One that knows the radio of signalling
-    links offers what `Radio` says.
+    links offers what `Radio` says, one that can be drawn what `Drawn` says.
     """
 
     agents: Sequence[str]  # names, by node index
@@ -124,6 +124,15 @@ class Radio(Protocol):
     def signalling_bps_hz(self, state: Any, source: int, receivers: tuple[int, ...], link: LinkClass) -> float:
         """Spectral efficiency in this slot, mean over replicas; of several receivers the least. Nodes and parties by
         index. ValueError for a link that is no radio."""
+        ...
+
+
+class Drawn(Protocol):
+    """What a world offers beside, if people can look at it."""
+
+    def picture(self, state: Any) -> dict[str, Any]:
+        """Who is where, and what the last transmission did there, in replica 0: finite numbers and lists of them, by
+        name, units in the names. Asked for a few times a second, and by no node."""
         ...
 
 

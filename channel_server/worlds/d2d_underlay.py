@@ -258,6 +258,22 @@ class Cell:
             case _:
                 raise ValueError(f"a {link.name.lower()} is no radio: give it bits_per_slot")
 
+    def picture(self, state: State) -> dict[str, Any]:
+        """Places in m from the BS, [x, y]; of the last transmission each pair's RB (-1 for silence) and rate, and which
+        CUEs and pairs are below their threshold."""
+        last = state.last
+        return {
+            "radius_m": self.params.radius_m,
+            "cue_m": self.cue_m[0].round(2).tolist(),
+            "tx_m": self.tx_m[0].round(2).tolist(),
+            "rx_m": self.rx_m[0].round(2).tolist(),
+            "rb": last.rb[0].tolist(),
+            "rate_bps_hz": spectral_efficiency_bps_hz(last.sinr[0]).round(3).tolist(),
+            "cue_rate_bps_hz": spectral_efficiency_bps_hz(last.cue_sinr[0]).round(3).tolist(),
+            "outage": (last.sinr[0] < self._budget.d2d_threshold).tolist(),
+            "cue_outage": (last.cue_sinr[0] < self._budget.cue_threshold).tolist(),
+        }
+
     def facts(self, node: int) -> dict[str, Any]:
         """Static knowledge: numbers of the standard, nothing of the drop; the BS/cloud also knows who is near whom.
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
-from controller.api import overviews, results, runs, weights
+from controller.api import overviews, page, results, runs, weights
 from controller.api.desk import MOST_READERS, AtDesk, Desk
 from controller.api.gauges import Counting, Gauges
 from controller.api.locks import PATIENCE_S, Locks
@@ -56,6 +56,7 @@ def create_app(
     for routes in (runs.router, results.router, weights.router, overviews.router):
         app.include_router(routes, prefix=PREFIX)
     app.include_router(_about_itself(gauges))
+    app.include_router(page.router)
     tell_problems(app)
     _describe_problems(app)
     return app

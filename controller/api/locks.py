@@ -6,11 +6,12 @@ from ipaddress import ip_address
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from controller.api.page import PREFIX as PAGE
 from controller.api.problems import problem
 from controller.faults import ConfigError
 
 PATIENCE_S = 30.0  # for a body to come in, and for something of an answer to be taken
-_OPEN_PATHS = ("/healthz", "/readyz")
+_OPEN_PATHS = ("/", "/healthz", "/readyz")  # and the files of the page, which asks for the token itself
 
 
 def check_lock(host: str, token: str) -> None:
@@ -34,7 +35,7 @@ class Locks:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if self._token and scope["path"] not in _OPEN_PATHS and not self._bears_token(headers):
+        if self._token and not _is_open(scope["path"]) and not self._bears_token(headers):
             cure = "send the header Authorization: Bearer and the controller's AIRTOLL_TOKEN"
             answer = problem(401, f"no valid token; {cure}", headers={"WWW-Authenticate": "Bearer"})
             await answer(scope, receive, send)
@@ -55,6 +56,10 @@ class Locks:
         if origin is not None and origin.partition("://")[2] != host:
             return f"the origin {origin[:80]!r} is another site; pages of other sites may not use this controller"
         return ""
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN_PATHS or path.startswith(f"{PAGE}/")
 
 
 def _without_port(host: str) -> str:

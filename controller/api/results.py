@@ -18,6 +18,7 @@ from controller.api.shapes import (
     FileShape,
     FilesShape,
     LogShape,
+    MapShape,
     MetricsShape,
     TollsShape,
     WireShape,
@@ -62,6 +63,16 @@ async def toll(
     """The toll by kind, node or link in at most so many windows of equal length."""
     told: Any = await desk.tolls.toll((await desk.owner.get(run_id)).folder, by=by, windows=windows)
     return TollsShape(by=by, windows=told)
+
+
+@router.get("/map", responses=responses(404, 422))
+def run_map(run_id: RunId, desk: AtDesk) -> MapShape:
+    """Who is where, and what was done in the last slot, a few times a second: what the world shows of its replica 0.
+
+    Before the first slot, and for a world that shows nothing, `slot` is null and `shown` is empty.
+    """
+    run = desk.run(run_id)
+    return MapShape(world=run.world, **folder_of(run).picture)
 
 
 @router.get("/wire", responses=responses(404, 422))

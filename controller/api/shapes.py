@@ -111,6 +111,14 @@ class TollsShape(BaseModel):
     windows: list[TollWindow]
 
 
+class MapShape(BaseModel):
+    """What a world shows after a slot: numbers and lists of them by name, as the world's `picture` says."""
+
+    world: str
+    slot: int | None
+    shown: dict[str, Any]
+
+
 class WireShape(BaseModel):
     """The wire book: an account per connection, and their sums."""
 

@@ -126,4 +126,6 @@ def _take(core: ChannelServer, orders: Iterable[Order]) -> None:
 def _tell(core: ChannelServer, sink: Sink) -> None:
     for telemetry in core.slots.recorder.drain():
         sink(telemetry)
+    if picture := core.slots.picture():
+        sink(picture)
     sink(Progress(core.slots.slot))

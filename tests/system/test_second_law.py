@@ -50,7 +50,7 @@ def test_both_books_close_when_all_is_locked(scheme: str, tmp_path: Path) -> Non
     with CountingRelay() as relay:
         recording = play(plan, nothing, route=relay.endpoint, keys=tmp_path / "keys")
     assert recording.ended is not None
-    assert (recording.ended.state, recording.ended.dropped) == ("done", {})
+    assert (recording.ended.state, recording.ended.dropped) == ("SUCCEEDED", {})
     names = node_names(plan, build_world(plan))
     assert not any(relay.of(name) for name in names), "a name went over the wire in the clear"
     booked = sorted((account.up.socket_bytes, account.down.socket_bytes) for account in recording.ended.wire)

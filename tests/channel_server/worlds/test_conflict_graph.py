@@ -240,3 +240,15 @@ def test_the_entry_builds_its_world_from_defaults() -> None:
     world = WORLD.build(WORLD.params(), seed=1, replicas=1)
     assert world.agents == ("ap1", "ap2", "ap3", "ap4")
     assert len(world.metrics) == len(play(build(ConflictGraphParams(), seed=1, replicas=1), 1)[1][0].sums)
+
+
+def test_the_picture_shows_queues_and_who_got_through() -> None:
+    world = build(ConflictGraphParams(load=2.0), seed=1, replicas=1)
+    state = world.begin(world.reset(0), 0, 0)
+    state, _ = world.transmit(state, actions_of(world, [[1, 0, 2], [1, 0, 0], [0] * 3, [0] * 3]))
+    shown = world.picture(state)
+    assert shown["active"][:4] == [[0], [2], [0], []]
+    assert shown["succeeded"][:4] == [[0], [2], [], []]  # 1 -> 3
+    assert shown["queue_tasks"] == state.left[0].tolist()
+    assert [1, 3] in shown["conflicts"]
+    assert shown["serves"] == [[1, 2], [3, 4], [5, 6], [7, 8]]

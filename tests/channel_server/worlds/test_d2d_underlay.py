@@ -482,3 +482,21 @@ def test_a_backhaul_is_no_radio() -> None:
     world = cell(D2DUnderlay(pairs=3, rbs=2))
     with pytest.raises(ValueError, match="a backhaul is no radio: give it bits_per_slot"):
         world.signalling_bps_hz(world.reset(0), 0, (1,), LinkClass.BACKHAUL)
+
+
+# what people see
+
+
+def test_the_picture_shows_the_last_transmission_of_the_first_replica() -> None:
+    world = cell(D2DUnderlay(pairs=6, rbs=3), replicas=2)
+    actions = on_rbs(world, [0, 0, 1, 2, -1, 1])
+    state, outcome = world.transmit(opened(world), actions)
+    shown = world.picture(state)
+    assert shown["rb"] == [0, 0, 1, 2, -1, 1]
+    assert shown["rate_bps_hz"][4] == 0
+    blocked = [rb >= 0 and shown["cue_outage"][rb] for rb in shown["rb"]]
+    rewards = np.where(blocked, world.params.negative_reward, shown["rate_bps_hz"])
+    np.testing.assert_allclose(rewards, outcome.rewards[:, 0], atol=1e-3)
+    assert shown["outage"] == [rate < 1 for rate in shown["rate_bps_hz"]]  # at a threshold of 0 dB
+    np.testing.assert_allclose(shown["tx_m"], world.tx_m[0], atol=0.01)
+    assert np.hypot(*np.transpose(shown["cue_m"])).max() <= shown["radius_m"]

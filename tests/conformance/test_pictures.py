@@ -1,0 +1,43 @@
+"""Every world that can be drawn: what it shows can be told to people, and changes nothing."""
+
+import json
+from typing import Any
+
+import pytest
+
+from controller.catalogue import worlds
+from controller.launchers.building import build_world
+from controller.launchers.in_process import run_in_process
+from protocol.plan import RunPlan
+from protocol.snapshots import pack
+from protocol.telemetry import Picture, Telemetry
+from tests.conformance.homes import HOMES, home_plan
+
+DRAWN = [
+    name for name, world in worlds().items() if hasattr(world.build(world.params(), seed=1, replicas=1), "picture")
+]
+
+
+def _plan(world: str, **settings: Any) -> RunPlan:
+    scheme = next(name for name, home in HOMES if home == world)
+    return home_plan(scheme, world, **settings)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_picture_is_finite_and_changes_nothing(name: str) -> None:
+    world: Any = build_world(_plan(name, slots=5, replicas=2))
+    state = world.begin(world.reset(0), 0, 0)
+    state, _ = world.transmit(state, [world.silent(node) for node in range(len(world.agents))])
+    before = pack(world.snapshot(state))
+    shown = world.picture(state)
+    assert json.loads(json.dumps(shown, allow_nan=False)) == shown
+    assert pack(world.snapshot(state)) == before
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_last_picture_of_a_run_is_of_its_last_slot_and_none_is_told_twice(name: str) -> None:
+    told: list[Telemetry] = []
+    run_in_process(_plan(name, slots=30), told.append, lambda: False)
+    slots = [picture.slot for picture in told if isinstance(picture, Picture)]
+    assert slots[-1] == 29
+    assert slots == sorted(set(slots))

@@ -1,0 +1,134 @@
+"""The page and its files as they are served, and the maps it draws."""
+
+import gzip
+import re
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+from importlib.resources import files
+from itertools import chain
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.system.service import CELL, LONG, Service, serving
+
+GRAPH = CELL | {"world": "conflict_graph", "scheme": "zhang2025/llq", "slots": 40}
+_OWN = sorted(path.name for path in files("controller.page").iterdir() if path.name.endswith((".html", ".css", ".js")))
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One that asks for a token, but not for its page."""
+    with serving(tmp_path_factory.mktemp("controller"), AIRTOLL_TOKEN="open sesame") as served:
+        yield served
+
+
+def _get(service: Service, path: str, **headers: str) -> tuple[HTTPResponse, bytes]:
+    connection = HTTPConnection(urlsplit(service.url).netloc, timeout=30)
+    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer, body
+
+
+def _source(name: str) -> str:
+    return files("controller.page").joinpath(name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", ["/", "/page/main.js", "/page/style.css", "/page/icon.svg", "/page/plotly.min.js"])
+def test_a_file_is_served_with_type_policy_and_tag(service: Service, path: str) -> None:
+    answer, body = _get(service, path)
+    assert answer.status == 200
+    assert (
+        answer.getheader("content-type", "").partition(";")[0]
+        == _TYPES[path.rpartition(".")[2] if "." in path else "html"]
+    )
+    assert answer.getheader("x-content-type-options") == "nosniff"
+    policy = answer.getheader("content-security-policy", "")
+    assert "default-src 'none'" in policy
+    assert not re.search(r"unsafe|http|\*", policy)
+    unchanged, nothing = _get(service, path, If_None_Match=answer.getheader("etag", ""))
+    assert (unchanged.status, nothing) == (304, b"")
+    changed, again = _get(service, path, If_None_Match='"of another time"')
+    assert (changed.status, again) == (200, body)
+    zipped, smaller = _get(service, path, Accept_Encoding="gzip")
+    assert zipped.getheader("content-encoding") == "gzip"
+    assert gzip.decompress(smaller) == body
+
+
+def test_no_caches_keep_an_old_page(service: Service) -> None:
+    answer, _ = _get(service, "/page/main.js")
+    assert (answer.getheader("cache-control"), answer.getheader("vary")) == ("no-cache", "Accept-Encoding")
+
+
+@pytest.mark.parametrize(
+    "path", ["/page/nothing.js", "/page/", "/page/__init__.py", "/page/..%2f__init__.py", "/page/../keeper.py"]
+)
+def test_what_is_no_file_of_the_page_is_not_found(service: Service, path: str) -> None:
+    answer, body = _get(service, path)
+    assert answer.status == 404
+    assert b'"status":404' in body
+
+
+@pytest.mark.parametrize("name", _OWN)
+def test_a_file_asks_for_nothing_but_files_of_the_page(name: str) -> None:
+    source = _source(name)
+    imported = set(re.findall(r'from "\./([\w.]+)"', source))
+    linked = set(re.findall(r'"page/([\w.]+)"', source)) - {"plotly.min.js", "icon.svg"}
+    assert imported | linked <= set(_OWN)
+    assert set(re.findall(r"https?://[^\"'\s]*", source)) <= {"http://www.w3.org/2000/svg"}
+
+
+@pytest.mark.parametrize("name", [name for name in _OWN if name.endswith(".js")])
+def test_no_file_makes_html_or_code_of_data(name: str) -> None:
+    forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setTimeout\(\s*[\"'`]"
+    assert not re.search(forbidden, _source(name))
+
+
+def test_the_page_is_open_and_data_is_not(service: Service) -> None:
+    for path in ("/page/../api/v1/runs", "/api/v1/runs", "/api/v1/runs/none/map", "/metrics"):
+        answer, _ = _get(service, path)
+        assert answer.status in (401, 404), path
+        assert answer.status == 401 or path.startswith("/page/")
+
+
+@pytest.mark.parametrize("placement", ["in-process", "processes"])
+def test_a_cell_is_told_for_its_map(service: Service, placement: str) -> None:
+    config = CELL | {"slots": 60, "placement": placement}
+    told = service.client._object("GET", f"/runs/{_done(service, config)}/map")
+    shown = told["shown"]
+    assert (told["world"], told["slot"]) == ("d2d_underlay", 59)
+    assert [len(shown[name]) for name in ("tx_m", "rx_m", "rb", "rate_bps_hz", "outage")] == [3] * 5
+    assert [len(shown[name]) for name in ("cue_m", "cue_rate_bps_hz", "cue_outage")] == [2] * 3
+    assert all(-1 <= rb < 2 for rb in shown["rb"])
+    for (tx, rx), rate in zip(zip(shown["tx_m"], shown["rx_m"], strict=True), shown["rate_bps_hz"], strict=True):
+        assert (tx[0] - rx[0]) ** 2 + (tx[1] - rx[1]) ** 2 <= 30.01**2
+        assert rate >= 0
+
+
+def test_a_graph_is_told_for_its_map(service: Service) -> None:
+    told = service.client._object("GET", f"/runs/{_done(service, GRAPH)}/map")
+    shown = told["shown"]
+    assert (told["world"], told["slot"], shown["agents"]) == ("conflict_graph", 39, ["ap1", "ap2", "ap3", "ap4"])
+    assert shown["devices"] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert list(chain(*shown["serves"])) == shown["devices"]
+    assert all(set(through) <= set(on) for on, through in zip(shown["active"], shown["succeeded"], strict=True))
+    assert len(shown["queue_tasks"]) == 8
+
+
+def test_before_the_first_slot_there_is_no_map(service: Service) -> None:
+    long, waits = (service.client.submit(config)["id"] for config in (LONG, CELL))
+    told = service.client._object("GET", f"/runs/{waits}/map")
+    service.client.stop(waits)
+    service.client.stop(long)
+    assert told == {"world": "d2d_underlay", "slot": None, "shown": {}}
+    assert service.client.wait(long)["state"] == "STOPPED"
+
+
+def _done(service: Service, config: dict[str, Any]) -> str:
+    run_id: str = service.client.submit(config)["id"]
+    assert service.client.wait(run_id)["state"] == "SUCCEEDED"
+    return run_id
