@@ -23,6 +23,7 @@ from controller.standing import AT_WORK, ENDS, TAKEN, Standing, State
 
 LOOK_EVERY_S = 0.25
 ASK_AGAIN_S = 1.0  # a store that does not answer
+LONGEST_QUEUE = 1000
 _RUNS = "runs"
 _LOG = logging.getLogger("airtoll")
 _P = ParamSpec("_P")
@@ -50,7 +51,13 @@ class Owner:
     """
 
     def __init__(
-        self, data: Path, store: Store, *, at_once: int = 1, longest_queue: int = 1000, resume_lost: bool = False
+        self,
+        data: Path,
+        store: Store,
+        *,
+        at_once: int = 1,
+        longest_queue: int = LONGEST_QUEUE,
+        resume_lost: bool = False,
     ) -> None:
         self._folder = DataFolder(data)
         try:
