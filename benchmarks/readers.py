@@ -44,10 +44,11 @@ _LOG_BYTES = 8 << 20  # more than a connection and its socket's buffers hold
 
 
 class Played(NamedTuple):
-    """A run that is done: slots per second, and seconds that were not spent in slots."""
+    """A run that is done: slots per second, seconds that were not spent in slots, and what the service worked."""
 
     slots_per_s: float
     start_s: float
+    service_share: float = 0.0  # of one core
 
 
 def main() -> int:
@@ -63,7 +64,8 @@ def main() -> int:
     for name in played[0]:
         rate = statistics.median(one[name].slots_per_s for one in played)
         start = statistics.median(one[name].start_s for one in played)
-        print(f"{name:8} {rate:7,.0f} slots/s, {start:.2f} s besides the slots")
+        share = statistics.median(one[name].service_share for one in played)
+        print(f"{name:8} {rate:7,.0f} slots/s, {start:.2f} s besides the slots, the service {share:.1%} of a core")
     print(f"{READERS} readers and one that never reads: {crowded:.3f} of nobody's (at least {LEAST_CROWDED})")
     print(f"watched, by the service: {watched:.3f} of `airtoll run` (at least {LEAST_WATCHED})")
     print(f"{DEAF} that read nothing: cut off, {kept:+.1f} MB kept (at most {MOST_KEPT_MB:.0f})")
@@ -93,7 +95,7 @@ def _by_hand(config: dict[str, Any], folder: Path) -> Played:
 
 
 def _served(service: Service, config: dict[str, Any], *, readers: int, deaf: int) -> Played:
-    began = time.monotonic()
+    began, worked_s = time.monotonic(), _worked_s(service)
     run = service.client.submit(config)
     folder = Path(run["folder"])
     with _looking_on(service, run["id"], readers), _not_reading(service, run["id"], deaf):
@@ -103,12 +105,18 @@ def _served(service: Service, config: dict[str, Any], *, readers: int, deaf: int
     if standing.state is not State.SUCCEEDED:
         raise RuntimeError(standing.reason)
     service.client.wait(run["id"])  # so that the next finds room at once
-    return _played(folder, took_s)
+    return _played(folder, took_s)._replace(service_share=(_worked_s(service) - worked_s) / took_s)
 
 
 def _played(folder: Path, took_s: float) -> Played:
     meta = RunFolder.open(folder).meta
     return Played(meta["slots"] / meta["wall_s"], took_s - meta["wall_s"])
+
+
+def _worked_s(service: Service) -> float:
+    """Processor time of the service so far."""
+    times = psutil.Process(service.process.pid).cpu_times()
+    return times.user + times.system
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from protocol import threads
 
 threads.pin()  # before anything imports numpy
 
+import asyncio  # noqa: E402
 import json  # noqa: E402
 import sys  # noqa: E402
+from contextlib import closing  # noqa: E402
 from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
 
@@ -16,9 +18,11 @@ from controller.service.store import Store  # noqa: E402
 
 def document() -> str:
     """As it is committed."""
-    with TemporaryDirectory() as data:
-        app = create_app(Owner(Path(data), Store("sqlite://")), token="")
-        return json.dumps(app.openapi(), indent=1) + "\n"
+    with TemporaryDirectory() as data, closing(Store("sqlite://")) as store:
+        owner = Owner(Path(data), store)
+        told = create_app(owner, token="").openapi()
+        asyncio.run(owner.close())
+        return json.dumps(told, indent=1) + "\n"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ LOOK_EVERY_S = 0.25
 ASK_AGAIN_S = 1.0  # a store that does not answer
 GRACE_S = 30.0
 _GRACES_TO_END = 20  # what a run leaves behind is summed up when it ends
+LONGEST_QUEUE = 1000
 _RUNS = "runs"
 _LOG = logging.getLogger("airtoll")
 _P = ParamSpec("_P")
@@ -63,7 +64,7 @@ class Owner:
         store: Store,
         *,
         at_once: int = 1,
-        longest_queue: int = 1000,
+        longest_queue: int = LONGEST_QUEUE,
         resume_lost: bool = False,
         pool: PoolLine | None = None,
         grace_s: float = GRACE_S,

@@ -152,6 +152,13 @@ class Store:
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
         try:
+            self._bring_up_to_date()
+        except ConfigError:
+            self.close()
+            raise
+
+    def _bring_up_to_date(self) -> None:
+        try:
             with self._engine.begin() as connection:
                 _migrate(connection)
         except OperationalError as error:

@@ -20,7 +20,7 @@ from controller.standing import ENDS, Standing, State
 EVERY_S = 0.5
 PING_EVERY_S = 15.0
 _PING = b": ping\n\n"
-_MOST_BEHIND = 20  # events that wait for a reader before it is cut off
+MOST_BEHIND = 20  # events that wait for a reader before it is cut off
 _PIECE_BYTES = 1 << 16
 _FILES = ("metrics.csv", "scalars.csv", "log.txt")
 
@@ -106,7 +106,7 @@ class _Reader:
 
     def put(self, event: bytes) -> None:
         """One more event; a reader that is far behind is cut off, and may come again where it was."""
-        if len(self._waiting) < _MOST_BEHIND:
+        if len(self._waiting) < MOST_BEHIND:
             self._waiting.append(event)
         else:
             self._over = True

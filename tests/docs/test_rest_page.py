@@ -3,8 +3,12 @@
 import re
 from pathlib import Path
 
+from controller.api.desk import MOST_READERS
+from controller.api.locks import PATIENCE_S
+from controller.service.owner import LONGEST_QUEUE
+from controller.service.watches import MOST_BEHIND
 from controller.standing import FOLLOWING, State
-from tests.docs.pages import page
+from tests.docs.pages import page, table
 from tests.docs.rest_page import PAGE, console, played
 from tests.system.service import serving
 
@@ -27,3 +31,11 @@ def test_the_states_shown_are_those_there_are() -> None:
     shown = set(re.findall(r"\b[A-Z]{6,9}\b", page(PAGE).partition("## What happens")[2].partition("A run waits")[0]))
     assert shown == {state.value for state in State}
     assert State.PAUSED in FOLLOWING[State.RUNNING]
+
+
+def test_the_limits_shown_are_those_there_are() -> None:
+    shown = {row[0]: row[1] for row in table(PAGE, "limit")}
+    assert shown["runs that wait"] == str(LONGEST_QUEUE)
+    assert shown["readers of events"] == f"--readers, {MOST_READERS}"
+    assert shown["events that a reader leaves lying"] == str(MOST_BEHIND)
+    assert shown["an answer of which nothing is taken"] == f"{PATIENCE_S:g} s"
