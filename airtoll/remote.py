@@ -51,6 +51,7 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = _PORT,
     at_once: Annotated[int, typer.Option(min=1, help="So many runs at a time; the others wait.")] = 1,
+    queue: Annotated[int, typer.Option(min=1, help="So many may wait.")] = 1000,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where runs' folders and their index lie.")] = Path("runs"),
     on_loss: Annotated[
         OnLoss, typer.Option(help="Of a run's keeper: the run fails, or goes on from its newest checkpoint.")
@@ -76,6 +77,7 @@ def serve(
         host=host,
         port=port,
         at_once=at_once,
+        longest_queue=queue,
         data=data,
         resume_lost=on_loss is OnLoss.RESUME,
         grace_s=grace,

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from controller.api.app import create_app
 from controller.api.locks import check_lock
+from controller.api.patience import patient
 from controller.faults import ConfigError
 from controller.service.owner import Owner
 from controller.service.store import Store
@@ -26,6 +27,7 @@ def serve(
     host: str,
     port: int,
     at_once: int,
+    longest_queue: int,
     data: Path,
     resume_lost: bool,
     grace_s: float,
@@ -43,10 +45,17 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
     with closing(_listen(host, port)) as listening, closing(Store(url)) as store:
-        owner = Owner(data, store, at_once=at_once, resume_lost=resume_lost, grace_s=grace_s)
+        owner = Owner(
+            data, store, at_once=at_once, longest_queue=longest_queue, resume_lost=resume_lost, grace_s=grace_s
+        )
         app = create_app(owner, token, patience_s=patience_s)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on"
+            app,
+            http=patient(patience_s),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            lifespan="on",
         )
         name = f"[{host}]" if ":" in host else host
         _Server(config, app, lambda: ready(f"http://{name}:{listening.getsockname()[1]}")).run([listening])

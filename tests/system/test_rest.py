@@ -283,7 +283,7 @@ def test_who_sums_up_leaves_with_the_service(tmp_path: Path) -> None:
 def test_a_damaged_book_is_told_and_whole_ones_go_on(service: Service, ended: dict[str, Any]) -> None:
     run = service.client.wait(service.client.submit(CELL)["id"])
     (Path(run["folder"]) / "air_book.msgpack").write_bytes(b"\xc0")
-    with pytest.raises(ControllerError, match="air_book.msgpack is damaged"):
+    with pytest.raises(ControllerError, match=r"air_book\.msgpack is damaged"):
         service.client.toll(run["id"])
     assert service.client.toll(ended["id"])["windows"]
 
