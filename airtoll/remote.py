@@ -42,9 +42,10 @@ AsFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSO
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (serve, submit, show, watch, stop, pause, weights, put_weights, compare):
+    for command in (serve, submit, show, watch, stop, pause, weights, compare):
         app.command()(command)
     app.command("list")(list_runs)
+    app.command("put-weights")(put_weights)
 
 
 def serve(
