@@ -17,7 +17,7 @@ from protocol.orders import PutWeights, TellWeights
 from schemes.parts.weights import body_of
 
 MOST_BYTES = 16 * 2**20
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0  # a process that loads what it learns with is silent meanwhile
 _LOOK_EVERY_S = 0.05
 _GOES_ON = (State.RUNNING, State.PAUSED)
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
