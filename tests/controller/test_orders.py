@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from controller.orders import MOST_WAITING, Orders, TooManyOrdersError
-from protocol.orders import PutWeights, TellWeights
+from protocol.orders import Order, PutWeights, TellWeights
 from protocol.telemetry import Answered
 
 
 def test_they_are_taken_up_once_and_stay_until_they_are_answered(tmp_path: Path) -> None:
     owner, keeper = Orders(tmp_path), Orders(tmp_path)
     assert list(keeper.taken_up()) == []
-    given = [TellWeights(Orders.new_id()), PutWeights(Orders.new_id(), "pair-0", b"weights")]
+    given: list[Order] = [TellWeights(Orders.new_id()), PutWeights(Orders.new_id(), "pair-0", b"weights")]
     for order in given:
         owner.give(order)
     assert list(keeper.taken_up()) == given
