@@ -244,7 +244,7 @@ class Owner:
                 return
             standing = Standing(State.FAILED, standing.slot if standing else 0, otherwise)
             if run.id in self._killed:
-                reason = f"its keeper did not end it within {self._grace_s:g} s and was killed: there is no summary"
+                reason = "its keeper did not end it in time, and was killed: there is no summary"
                 standing = Standing(State.STOPPED, standing.slot, reason)
         await asyncio.to_thread(_settle_folder, run.folder, standing)
         results = await asyncio.to_thread(_results, run.folder, standing)
