@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from functools import partial
@@ -22,7 +22,7 @@ from airtoll.absences import absences
 from airtoll.beside import comparison
 from airtoll.cli import INTERRUPTED
 from airtoll.diff import compare
-from airtoll.frames import frame_lines
+from airtoll.frames import frames_of
 from airtoll.plot import Plot, save, sensible
 from airtoll.progress import watching
 from airtoll.remote import AsFormat, Format, register, resume_run
@@ -137,7 +137,7 @@ def _finish(config: RunConfig, folder: RunFolder, summary: dict[str, Any], as_fo
 
 
 @app.command()
-def replay(folder: Folder, out: Out = None) -> None:
+def replay(folder: Folder, out: Out = None, as_format: AsFormat = Format.TEXT) -> None:
     """Run a folder's run again in one process, with its losses and rejoins, and compare the traces."""
     past = RunFolder.open(folder)
     if past.config.clock.slot_ms is not None:
@@ -150,7 +150,7 @@ def replay(folder: Folder, out: Out = None) -> None:
     with _damage_told():
         events = past.past()
     again = RunFolder.create(config, at=out or _next_free(folder / "replay"), command=sys.argv)
-    _exit_with_unless_same(past, again, _watched(config, again, replay=events))
+    _exit_with_unless_same(past, again, _watched(config, again, replay=events), as_format)
 
 
 @app.command()
@@ -172,9 +172,10 @@ def node(
 def diff(
     a: Annotated[Path, typer.Argument(metavar="A", help="A run's folder.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another run's folder.")],
+    as_format: AsFormat = Format.TEXT,
 ) -> None:
     """Compare two runs bit for bit; name slot, turn, node and field where they part."""
-    _print_verdict(RunFolder.open(a), RunFolder.open(b))
+    _print_verdict(RunFolder.open(a), RunFolder.open(b), as_format)
 
 
 @app.command()
@@ -206,12 +207,13 @@ def plot(
     as_map: Annotated[bool, typer.Option("--map", help="The cell or graph with the last slot's actions.")] = False,
     toll_chart: Annotated[bool, typer.Option("--toll", help="Bytes told over time and by node.")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where a single plot goes.")] = None,
+    as_format: AsFormat = Format.TEXT,
 ) -> None:
     """Draw the run: one PNG per plot in DIR/plots; without a flag all that make sense."""
     past, flags = RunFolder.open(folder), {Plot.CURVES: curves, Plot.MAP: as_map, Plot.TOLL: toll_chart}
     with _damage_told():
-        for path in save(past, [name for name, asked in flags.items() if asked] or sensible(past), out):
-            typer.echo(str(path))
+        paths = save(past, [name for name, asked in flags.items() if asked] or sensible(past), out)
+        _print_paths(map(str, paths), as_format)
 
 
 @app.command()
@@ -223,14 +225,14 @@ def study(
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: one per core.")] = None,
     keep_runs: Annotated[bool, typer.Option("--keep-runs", help="Keep the cells' folders, in DIR/runs.")] = False,
     plots_only: Annotated[bool, typer.Option("--plots-only", help="Draw what DIR has, run nothing.")] = False,
+    as_format: AsFormat = Format.TEXT,
 ) -> None:
     """Carry out a grid of runs: one table, and pictures. The same again goes on where it stopped."""
     folder, failed = StudyFolder(file, out or Path("runs") / file.stem, dict(os.environ)), list[str]()
     if not plots_only:
         failed = _carried_out(folder, workers or len(os.sched_getaffinity(0)), keep_runs=keep_runs)
-        typer.echo(str(folder.results.path))
-    for path in folder.draw():
-        typer.echo(str(path))
+    results = [] if plots_only else [folder.results.path]
+    _print_paths(map(str, chain(results, folder.draw())), as_format)
     if failed:
         typer.echo(f"{len(failed)} of {len(folder.cells)} cells failed, the first: {failed[0]}", err=True)
         raise typer.Exit(_FAILED)
@@ -238,14 +240,19 @@ def study(
 
 @app.command()
 def frames(
-    folder: Folder, limit: Annotated[int | None, typer.Option(min=1, help="Only so many, from the first.")] = None
+    folder: Folder,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many, from the first.")] = None,
+    as_format: AsFormat = Format.TEXT,
 ) -> None:
     """The recorded frames, decoded and named."""
     RunFolder.open(folder)
     with _damage_told():
-        lines = list(frame_lines(folder))
-    for line in lines[:limit]:
-        typer.echo(line)
+        kept = list(frames_of(folder))[:limit]
+    if as_format is Format.JSON:
+        _print_json([{"way": f.way, "peer": f.peer, "hex": _hex(f.data), "message": f.message} for f in kept])
+    else:
+        for frame in kept:
+            typer.echo(str(frame))
 
 
 @app.command()
@@ -319,19 +326,24 @@ def _exit_with(summary: dict[str, Any]) -> None:
         raise typer.Exit(_FAILED)
 
 
-def _exit_with_unless_same(past: RunFolder, again: RunFolder, summary: dict[str, Any]) -> None:
+def _exit_with_unless_same(past: RunFolder, again: RunFolder, summary: dict[str, Any], as_format: Format) -> None:
     """A run that failed is replayed well when it fails again in the same way."""
-    typer.echo(f"replayed in {again.path}")
-    _print_verdict(past, again)
+    _print_verdict(past, again, as_format, replayed_in=again.path)
     if summary["state"] != past.meta["state"]:
         _exit_with(summary)
 
 
-def _print_verdict(a: RunFolder, b: RunFolder) -> None:
+def _print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in: Path | None = None) -> None:
+    if replayed_in is not None and as_format is Format.TEXT:
+        typer.echo(f"replayed in {replayed_in}")
     with _damage_told():
         verdict = compare(a, b)
-    for line in verdict.lines:
-        typer.echo(line)
+    if as_format is Format.JSON:
+        replayed = {} if replayed_in is None else {"replayed_in": str(replayed_in)}
+        _print_json({"equal": verdict.equal, "lines": verdict.lines} | replayed)
+    else:
+        for line in verdict.lines:
+            typer.echo(line)
     if not verdict.equal:
         raise typer.Exit(_FAILED)
 
@@ -403,6 +415,20 @@ def _print(*parts: Any) -> None:
     console = Console(width=None if sys.stdout.isatty() else _PAGE_WIDTH)  # a file has no width to fit into
     for part in parts:
         console.print(part)
+
+
+def _print_paths(paths: Iterable[str], as_format: Format) -> None:
+    """As they come, or all of them as data."""
+    if as_format is Format.JSON:
+        _print_json({"files": list(paths)})
+        return
+    for path in paths:
+        typer.echo(path)
+
+
+def _hex(data: Any) -> str | None:
+    """None for what damage has left in a frame's place."""
+    return data.hex() if isinstance(data, bytes) else None
 
 
 def _print_json(data: Any) -> None:

@@ -6,7 +6,7 @@ language what stands where.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -36,12 +36,24 @@ NESTED: dict[str, tuple[str, ...]] = {
 _SHOWN_BYTES = 16
 
 
-def frame_lines(folder: Path) -> Iterator[str]:
-    """One line per frame. ValueError when none were kept, or for a damaged file."""
+class Frame(NamedTuple):
+    """A frame that crossed, `way` up or down: as bytes, and in words."""
+
+    way: str
+    peer: str
+    data: Any
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.way:4} {self.peer}: {self.message}"
+
+
+def frames_of(folder: Path) -> Iterator[Frame]:
+    """The recorded frames, in their order. ValueError when none were kept, or for a damaged file."""
     if not (folder / FILE).exists():
         raise ValueError(f"{folder} has no {FILE}: no frames were kept; run with record.frames_slots of at least 1")
-    for direction, peer, frame in read_arrays(folder / FILE, 3):
-        yield f"{direction:4} {peer}: {describe(frame)}"
+    for way, peer, frame in read_arrays(folder / FILE, 3):
+        yield Frame(way, peer, frame, describe(frame))
 
 
 def describe(frame: Any) -> str:

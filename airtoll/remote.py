@@ -42,15 +42,17 @@ AsFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSO
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (serve, submit, show, watch, stop, pause, weights, put_weights, compare, nodes):
+    for command in (serve, submit, show, watch, stop, pause, weights, compare, nodes):
         app.command()(command)
     app.command("list")(list_runs)
+    app.command("put-weights")(put_weights)
 
 
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = _PORT,
     at_once: Annotated[int, typer.Option(min=1, help="So many runs at a time; the others wait.")] = 1,
+    queue: Annotated[int, typer.Option(min=1, help="So many may wait.")] = 1000,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where runs' folders and their index lie.")] = Path("runs"),
     on_loss: Annotated[
         OnLoss, typer.Option(help="Of a run's keeper: the run fails, or goes on from its newest checkpoint.")
@@ -91,6 +93,7 @@ def serve(
         host=host,
         port=port,
         at_once=at_once,
+        longest_queue=queue,
         data=data,
         resume_lost=on_loss is OnLoss.RESUME,
         token_file=token_file,

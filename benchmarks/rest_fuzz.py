@@ -1,5 +1,6 @@
 """Many requests of all kinds to the REST interface: `python -m benchmarks.rest_fuzz [EXAMPLES]`.
 
+First to each operation by itself, then in sequences in which later requests use what earlier ones were answered.
 Answers are held to the OpenAPI document; a server error, or an answer that the document does not know, ends it.
 """
 
@@ -8,8 +9,10 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.system.fuzz import fuzz
+from tests.system.fuzz import fuzz, fuzz_sequences
 from tests.system.service import CELL, serving
+
+_STEPS = 8
 
 
 def main() -> None:
@@ -20,6 +23,9 @@ def main() -> None:
         began = time.monotonic()
         operations = fuzz(service, run["id"], examples=examples)
         print(f"{operations} operations, up to {examples} requests each: {time.monotonic() - began:.0f} s, no fault")
+        began = time.monotonic()
+        fuzz_sequences(service, examples=examples // 3, steps=_STEPS)
+        print(f"{examples // 3} sequences of up to {_STEPS} requests: {time.monotonic() - began:.0f} s, no fault")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ weights/node-INDEX/SLOT.safetensors   the weights that the node was given; SLOT:
 weights/node-INDEX/SLOT.put           the same, put by hand: what a replay puts again, whether it arrived or not
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +43,7 @@ class KeptWeights:
 
     def versions(self, node: int) -> list[Version]:
         """What is kept of a node, the newest first."""
-        return [self._version(node, slot) for slot in self._slots(node)]
+        return list(self._versions(node))
 
     def read(self, node: int, version: int) -> bytes:
         """Weights that are kept, as safetensors. FileNotFoundError for any other."""
@@ -69,6 +71,8 @@ class KeptWeights:
     def _slots(self, node: int) -> list[int]:
         return sorted((int(path.stem) for path in self._of(node).glob(f"[0-9]*{_GIVEN}")), reverse=True)
 
-    def _version(self, node: int, slot: int) -> Version:
-        given = self._of(node) / f"{slot}{_GIVEN}"
-        return Version(node, slot, given.stat().st_size, by_hand=given.with_suffix(_PUT).exists())
+    def _versions(self, node: int) -> Iterator[Version]:
+        for slot in self._slots(node):
+            given = self._of(node) / f"{slot}{_GIVEN}"
+            with suppress(FileNotFoundError):  # the run goes on, and has dropped it
+                yield Version(node, slot, given.stat().st_size, by_hand=given.with_suffix(_PUT).exists())

@@ -106,7 +106,8 @@ async def _config_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def _unreadable(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, UnreadableError)
-    return problem(error.status, str(error))
+    unread = error.status in (408, 413)  # the rest of the body shall not come
+    return problem(error.status, str(error), headers={"Connection": "close"} if unread else None)
 
 
 async def _not_valid(_request: Request, error: Exception) -> JSONResponse:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from controller.api.app import create_app
 from controller.api.locks import PATIENCE_S, check_lock
+from controller.api.patience import patient
 from controller.api.tokens import token_of
 from controller.faults import ConfigError
 from controller.service.owner import Owner
@@ -23,7 +24,8 @@ from controller.service.store import Store
 
 _GRACE_S = 3
 _WAITING_BYTES = 1 << 18  # in the kernel, for one connection
-_OTHER_FILES = 512  # than readers' connections: requests, the database, keepers, files that are read
+_OTHER_CONNECTIONS = 256  # than readers'
+_OTHER_FILES = _OTHER_CONNECTIONS + 256  # than readers' connections: requests, the database, keepers, what is read
 
 
 def serve(
@@ -31,6 +33,7 @@ def serve(
     host: str,
     port: int,
     at_once: int,
+    longest_queue: int,
     data: Path,
     resume_lost: bool,
     grace_s: float,
@@ -56,11 +59,23 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
     with closing(listen(host, port, patience_s=patience_s)) as listening, closing(Store(url)) as store:
-        line = PoolLine(*pool) if pool is not None else None
-        owner = Owner(data, store, at_once=at_once, resume_lost=resume_lost, grace_s=grace_s, pool=line)
+        owner = Owner(
+            data,
+            store,
+            at_once=at_once,
+            longest_queue=longest_queue,
+            resume_lost=resume_lost,
+            grace_s=grace_s,
+            pool=PoolLine(*pool) if pool is not None else None,
+        )
         app = create_app(owner, token, most_readers=most_readers, patience_s=patience_s)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, lifespan="on"
+            app,
+            http=patient(patience_s, most_readers + _OTHER_CONNECTIONS),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            lifespan="on",
         )
         name = f"[{host}]" if ":" in host else host
         _Server(config, app, lambda: ready(f"http://{name}:{listening.getsockname()[1]}")).run([listening])

@@ -279,7 +279,7 @@ class Owner:
                 return
             standing = Standing(State.FAILED, standing.slot if standing else 0, otherwise)
             if run.id in self._killed:
-                reason = f"its keeper did not end it within {self._grace_s:g} s and was killed: there is no summary"
+                reason = "its keeper did not end it in time, and was killed: there is no summary"
                 standing = Standing(State.STOPPED, standing.slot, reason)
             if not KeeperProcess.stand_in(run.folder, standing):
                 self._keep(run)  # a keeper that was long in coming is at work after all, and will be found

@@ -61,6 +61,8 @@ class Teller:
                 line = await process.stdout.readline()
             except ConnectionError:
                 line = b""
+            if not line:
+                self._process = None
         if not line:
             raise RuntimeError("the process that sums up air books has died; ask again")
         answer = json.loads(line)

@@ -8,6 +8,7 @@ import asyncio
 import csv
 import json
 import math
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -67,22 +68,28 @@ class Watches:
         if self.readers >= self._most_readers:
             cure = "come again later, or give `airtoll serve` more --readers"
             raise StreamsFullError(f"{self._most_readers} readers look on already; {cure}")
-        await asyncio.to_thread(_check, run.folder, since)
-        return self._events(run, since, await asyncio.to_thread(_extent, run.folder))
+        seat = _Seat(self)
+        try:
+            await asyncio.to_thread(_check, run.folder, since)
+            events = self._events(run, since, await asyncio.to_thread(_extent, run.folder), seat)
+        except BaseException:
+            seat.leave()
+            raise
+        weakref.finalize(events, seat.leave)  # who has gone before the first event never begins them
+        return events
 
     def close(self) -> None:
         """Send everybody home."""
         for watch in self._watches.values():
             watch.close()
 
-    async def _events(self, run: Run, since: Cursor, begun: Cursor) -> AsyncIterator[bytes]:
+    async def _events(self, run: Run, since: Cursor, begun: Cursor, seat: "_Seat") -> AsyncIterator[bytes]:
         watch = self._watches.get(run.id)
         if watch is None:
             watch = self._watches[run.id] = _Watch(self._owner, run, begun)
         reader = watch.join()
         joined = watch.cursor
         since = since.at_most(joined)
-        self.readers += 1
         try:
             yield b"retry: 2000\n\n"
             while since != joined:
@@ -91,9 +98,23 @@ class Watches:
             async for event in reader.events():
                 yield event
         finally:
-            self.readers -= 1
+            seat.leave()
             if not watch.leave(reader) and self._watches.get(run.id) is watch:
                 del self._watches[run.id]
+
+
+class _Seat:
+    """Counts as one of those who look on, until it is left."""
+
+    def __init__(self, watches: Watches) -> None:
+        self._watches: Watches | None = watches
+        watches.readers += 1
+
+    def leave(self) -> None:
+        """Once."""
+        if self._watches is not None:
+            self._watches.readers -= 1
+            self._watches = None
 
 
 class _Reader:

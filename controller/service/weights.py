@@ -17,8 +17,8 @@ from protocol.orders import PutWeights, TellWeights
 from schemes.parts.weights import body_of
 
 MOST_BYTES = 16 * 2**20
-PATIENCE_S = 10.0
-_LOOK_EVERY_S = 0.05
+PATIENCE_S = 30.0  # a process that loads what it learns with is silent meanwhile
+_LOOK_EVERY_S = 0.1
 _GOES_ON = (State.RUNNING, State.PAUSED)
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
@@ -108,14 +108,15 @@ class WeightsDesk:
         await asyncio.to_thread(orders.give, order)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while await asyncio.to_thread(orders.waits, order.id):
+                while await asyncio.to_thread(orders.waits, order.id) and await self._goes_on(run.id):
                     await asyncio.sleep(_LOOK_EVERY_S)
         except TimeoutError as error:
+            raise SilentError(f"the run did not tell its weights within {PATIENCE_S:g} s; come again later") from error
+        finally:
             orders.take_back(order.id)
-            if (await self._owner.get(run.id)).state in _GOES_ON:
-                raise SilentError(
-                    f"the run did not tell its weights within {PATIENCE_S:g} s; come again later"
-                ) from error
+
+    async def _goes_on(self, run_id: str) -> bool:
+        return (await self._owner.get(run_id)).state in _GOES_ON
 
 
 def check_like(data: bytes, known: bytes) -> None:
@@ -173,4 +174,7 @@ def _read(folder: RunFolder, node: str, version: int | None) -> tuple[int, bytes
     wanted = kept[0] if version is None else version
     if wanted not in kept:
         raise NoWeightsError(f"version: {wanted} is not kept of {node}; kept are {', '.join(map(str, kept))}")
-    return wanted, folder.weights.read(agents.index(node), wanted)
+    try:
+        return wanted, folder.weights.read(agents.index(node), wanted)
+    except FileNotFoundError as error:
+        raise NoWeightsError(f"version: {wanted} of {node} has just been dropped for newer ones") from error

@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 import yaml
+from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
 import airtoll
@@ -186,6 +189,40 @@ def test_runs_from_python(cell: Path, tmp_path: Path) -> None:
     assert (summary["state"], summary["seed"]) == ("SUCCEEDED", 3)
     assert json.loads((tmp_path / "a" / "meta.json").read_text())["agents"] == 2
     assert airtoll.run(CELL | {"out": str(tmp_path)}, seed=3)["slots"] == 4
+
+
+WITHOUT_FORMAT = {
+    "node": "is a process of a run, and prints nothing",
+    "serve": "goes on until it is told to stop; it says where it listens",
+}
+
+
+def test_every_command_tells_programs_as_well() -> None:
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, TyperGroup)
+    formats = {
+        name: [option for option in command.params if "--format" in option.opts]
+        for name, command in commands.commands.items()
+    }
+    assert {name for name, options in formats.items() if not options} == set(WITHOUT_FORMAT)
+    assert len(formats) > 15
+
+
+def test_what_is_compared_drawn_and_recorded_as_json(cell: Path, tmp_path: Path) -> None:
+    _call("run", cell, "--out", tmp_path / "a")
+
+    def told(*words: object) -> Any:
+        result = _call(*words, "--format", "json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    replayed = told("replay", tmp_path / "a", "--out", tmp_path / "b")
+    assert (replayed["equal"], replayed["replayed_in"]) == (True, str(tmp_path / "b"))
+    assert told("diff", tmp_path / "a", tmp_path / "b")["lines"][0].startswith("equal: ")
+    frames = told("frames", tmp_path / "a", "--limit", "3")
+    assert [frame["way"] for frame in frames] == ["up", "down", "up"]
+    assert frames[0]["message"].startswith("Hello(") and bytes.fromhex(frames[0]["hex"])[1] == 1  # noqa: PT018
+    assert told("plot", tmp_path / "a", "--curves") == {"files": [str(tmp_path / "a" / "plots" / "curves.png")]}
 
 
 def test_the_front_door_loads_little_and_pins_threads() -> None:

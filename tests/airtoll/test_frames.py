@@ -5,7 +5,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from airtoll.frames import FILE, MESSAGES, NESTED, describe, frame_lines
+from airtoll.frames import FILE, MESSAGES, NESTED, describe, frames_of
 from protocol.codec import encode
 from protocol.kinds import Kind
 from protocol.messages import Bye, Hello, Letter, Note, Refused, Reply, Report, Turn, Welcome
@@ -59,15 +59,15 @@ def test_a_file_is_told_line_by_line(tmp_path: Path) -> None:
     rows = [["up", "pair-0", encode(Bye("a"))], ["down", "trainer", encode(Bye("b"))]]
     (tmp_path / FILE).write_bytes(b"".join(map(msgpack.packb, rows)))
     told = ["up   pair-0: Bye(reason='a', error='')", "down trainer: Bye(reason='b', error='')"]
-    assert list(frame_lines(tmp_path)) == told
+    assert list(map(str, frames_of(tmp_path))) == told
 
 
 def test_a_cut_file_is_told(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(msgpack.packb(["up", "pair-0", b"frame"])[:-1])
     with pytest.raises(ValueError, match=r"frames\.msgpack is cut: its last entry, from byte 0, is not whole"):
-        list(frame_lines(tmp_path))
+        list(frames_of(tmp_path))
 
 
 def test_a_run_without_frames_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"run with record\.frames_slots of at least 1"):
-        list(frame_lines(tmp_path))
+        list(frames_of(tmp_path))

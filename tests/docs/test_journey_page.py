@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import airtoll
-from airtoll.frames import frame_lines
+from airtoll.frames import frames_of
 from airtoll.tables import toll
 from airtoll.toll import By, toll_by
 from controller.layers import parse_yaml
@@ -31,7 +31,7 @@ def _shown() -> list[str]:
 
 
 def test_every_message_crossed_in_this_order(folder: Path) -> None:
-    lines = iter(frame_lines(folder))
+    lines = map(str, frames_of(folder))
     assert len(_shown()) > 10
     for shown in _shown():
         pattern = re.escape(shown).replace(re.escape("..."), ".*")

@@ -28,7 +28,7 @@ def test_it_counts_worlds_and_schemes() -> None:
 
 
 def test_every_command_is_named_and_there() -> None:
-    named = set(re.findall(r"^ +(?:\w+=\S+ )?airtoll (\w+)", page(PAGE), re.MULTILINE))
+    named = set(re.findall(r"^ +(?:\w+=\S+ )?airtoll ([\w-]+)", page(PAGE), re.MULTILINE))
     assert named == {
         command.name or command.callback.__name__ for command in app.registered_commands if command.callback
     }

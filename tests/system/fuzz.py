@@ -26,6 +26,29 @@ def fuzz(service: Service, run_id: str, *, examples: int) -> int:
     return len(operations)
 
 
+def fuzz_sequences(service: Service, *, examples: int, steps: int) -> None:
+    """So many sequences of requests, in which later ones use what earlier ones were answered."""
+    checks.load_all_checks()
+    schema: Any = schemathesis.openapi.from_url(f"{service.url}/api/v1/openapi.json")
+    machine: Any = schema.as_state_machine()
+    wanted = checks.CHECKS.get_by_names((*_CHECKS, "use_after_free"))
+
+    class Held(machine):  # type: ignore[misc]
+        """Answers are held to the same as those of single requests."""
+
+        def validate_response(self, response: Any, case: Any, **_: Any) -> None:
+            case.validate_response(response, checks=wanted)
+
+    with_limits = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    Held.run(settings=with_limits)
+
+
 def _fuzz_operation(operation: Any, run_id: str, examples: int) -> None:
     counted = 0
 

@@ -243,7 +243,7 @@ def test_anybody_can_take_the_place_of_a_lost_node(tmp_path: Path) -> None:
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
     over = subprocess.run([*airtoll, "node", str(folder), lost["node"]], capture_output=True, text=True, timeout=30)
     assert over.returncode == 2
-    assert "no node can join a run that is interrupted" in over.stderr
+    assert "no node can join a run that is STOPPED" in over.stderr
 
 
 def _connected_to(channel: int, launcher: int) -> int:

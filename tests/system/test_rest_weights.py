@@ -42,10 +42,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def paused(service: Service) -> str:
     """A run that learns, in processes, held after nodes were told weights."""
     run_id: str = service.client.submit(LEARNING)["id"]
-    service.until(run_id, lambda _: bool(service.client.weights_kept(run_id)["weights"]))
+    _until_told(service, run_id)
     service.client.pause(run_id)
     service.until_state(run_id, "PAUSED")
     return run_id
+
+
+def _until_told(service: Service, run_id: str) -> None:
+    """Until its nodes were told weights: there is a figure of the trainer's that says so, and then it is asked."""
+    service.until(run_id, lambda run: b"version" in RunFolder.open(Path(run["folder"])).read("scalars.csv"))
+    assert service.client.weights_kept(run_id)["weights"]
 
 
 def _status(service: Service, path: str, body: bytes, kind: str = "application/octet-stream") -> tuple[int, str]:
@@ -137,7 +143,7 @@ def test_a_run_that_tells_no_weights_takes_none(service: Service) -> None:
 def test_what_people_type(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRTOLL_URL", service.url)
     run_id = service.client.submit(LEARNING | {"placement": "in-process"})["id"]
-    service.until(run_id, lambda _: bool(service.client.weights_kept(run_id)["weights"]))
+    _until_told(service, run_id)
 
     def call(*words: str) -> str:
         result = CliRunner().invoke(app, list(words))

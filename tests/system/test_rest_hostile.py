@@ -1,0 +1,203 @@
+"""Hostile clients against a controller with a run in progress: each is told off or hung up on; the run goes on as it
+would have."""
+
+import http.client
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+import airtoll
+from airtoll.client import ControllerError
+from tests.system.service import CELL, LONG, Service, serving
+
+PATIENCE_S = 1.0
+BUSY = CELL | {"slots": 10**6, "beside": []}
+_JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    options = ("--patience", str(PATIENCE_S), "--queue", "3")
+    with serving(tmp_path_factory.mktemp("controller"), *options) as served:
+        yield served
+
+
+@pytest.fixture(scope="module", autouse=True)
+def busy(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A run that goes on through all this; at the end it has to have the trace of one that was left alone."""
+    run_id: str = service.client.submit(BUSY)["id"]
+    service.until(run_id, lambda run: run["slot"] > 0)
+    yield run_id
+    service.client.stop(run_id)
+    run = service.client.wait(run_id)
+    assert (run["state"], run["reason"]) == ("STOPPED", "")
+    trace = (Path(run["folder"]) / "trace.bin").read_bytes()
+    alone = airtoll.run(BUSY, slots=200, folder=tmp_path_factory.mktemp("alone") / "run")
+    undisturbed = (Path(tmp_path_factory.getbasetemp()) / "alone0" / "run" / "trace.bin").read_bytes()
+    assert alone["slots"] == 200
+    assert run["slot"] > 200
+    assert trace.startswith(undisturbed[: len(undisturbed) * 9 // 10])  # up to its closing turn
+
+
+def _connected(service: Service) -> socket.socket:
+    parts = urlsplit(service.url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=30)
+
+
+def _posted(service: Service, body: Any, headers: dict[str, str]) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=30)
+    connection.request("POST", "/api/v1/runs", body, headers)
+    answer = connection.getresponse()
+    told = json.load(answer)
+    connection.close()
+    assert answer.getheader("content-type") == "application/problem+json"
+    return answer.status, told["detail"]
+
+
+def _heard(connection: socket.socket) -> bytes:
+    """All that comes until the service hangs up."""
+    told = b""
+    with suppress(ConnectionError):
+        while piece := connection.recv(65536):
+            told += piece
+    return told
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_gigabyte_is_cut_short(service: Service, chunked: bool) -> None:
+    """Far less than all of it is taken: what the kernel holds beside the megabyte that may be."""
+    piece = bytes(1 << 16)
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {1 << 30}"
+    sent = 0
+    with _connected(service) as connection:
+        head = f"POST /api/v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+        connection.sendall(head.encode())
+        with suppress(ConnectionError):
+            while sent < 1 << 30:
+                connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                sent += len(piece)
+        told = _heard(connection)
+    assert sent < 1 << 26
+    assert told == b"" or b" 413 " in told.partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"a":' * 100_000, 400),
+        (b"[" * 900_000 + b"]" * 50_000, 400),
+        (b'{"seed": Infinity}', 400),
+        (b'{"seed": -Infinity}', 400),
+        (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "slots": 1e999}', 422),
+        (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "slots": ' + b"9" * 5000 + b"}", 400),
+        (b'{"world": "d2d_underlay", "scheme": "../../etc/passwd"}', 422),
+        (b'{"world": "../d2d_underlay", "scheme": "li2020/sla"}', 422),
+        (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "slots": "\\ud800"}', 422),
+        (b'"' + b"\\" * 900_000, 400),
+    ],
+)
+def test_a_body_that_means_harm_is_refused(service: Service, body: bytes, status: int) -> None:
+    began = time.monotonic()
+    answer, detail = _posted(service, body, _JSON)
+    assert answer == status, detail
+    assert len(detail) < 3000
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/runs/..%2F..%2Fairtoll.db",
+        "/api/v1/runs/../../airtoll.db",
+        "/api/v1/runs/%2e%2e/weights/pair-0",
+        "/api/v1/runs/{run}/files/..%2f..%2f..%2fairtoll.db",
+        "/api/v1/runs/{run}/files/%2e%2e/%2e%2e/airtoll.db",
+        "/api/v1/runs/{run}/files/%00",
+        "/api/v1/runs/{run}/weights/..%2f..%2fconfig.yaml",
+        "/api/v1/runs/{run}/weights/%2e%2e",
+        "/api/v1/runs/{run}/weights/node-0%00?version=0",
+    ],
+)
+def test_a_path_in_a_name_leads_nowhere(service: Service, busy: str, path: str) -> None:
+    request = urllib.request.Request(service.url + path.format(run=busy))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    with refused.value as answer:
+        assert answer.status in (404, 422)
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"",
+        b"GET /api/v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ",
+        b"POST /api/v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{",
+        b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /healthz HTT",
+        b"POST /api/v1/runs/x/stop HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n",
+        b"\x16\x03\x01" * 10,
+    ],
+)
+def test_who_trickles_is_hung_up_on(service: Service, told: bytes) -> None:
+    with _connected(service) as connection:
+        connection.sendall(told)
+        connection.settimeout(0.2)
+        heard = b""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                connection.sendall(b"x" if told else b"")  # it never stops, and never gets anywhere
+                piece = connection.recv(65536)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+            if not piece:
+                break
+            heard += piece
+        assert time.monotonic() < deadline
+    status = heard.rpartition(b"HTTP/1.1 ")[2][:3]
+    assert status in (b"", b"200", b"400", b"404", b"408")
+
+
+def test_more_readers_than_may_look_on_are_sent_away(service: Service, busy: str) -> None:
+    asked = f"GET /api/v1/runs/{busy}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    with ExitStack() as stack:
+        looking = [stack.enter_context(_connected(service)) for _ in range(70)]
+        for connection in looking:
+            connection.sendall(asked)
+        statuses = [connection.recv(12) for connection in looking]
+    assert sorted(set(statuses)) == [b"HTTP/1.1 200", b"HTTP/1.1 503"]
+    assert statuses.count(b"HTTP/1.1 200") == 64
+    assert service.client.show(busy)["state"] == "RUNNING"
+
+
+def test_more_runs_than_may_wait_are_refused(service: Service) -> None:
+    waiting = [service.client.submit(LONG)["id"] for _ in range(3)]
+    with pytest.raises(ControllerError, match="3 runs are waiting; stop one, or come again later") as refused:
+        service.client.submit(LONG)
+    assert refused.value.status == 503
+    for run_id in waiting:
+        assert service.client.stop(run_id)["state"] == "STOPPED"
+
+
+def test_connections_without_end_keep_nobody_out_for_long(service: Service, busy: str) -> None:
+    with ExitStack() as stack:
+        for _ in range(500):
+            stack.enter_context(_connected(service))
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with suppress(ControllerError):
+                assert service.client.show(busy)["state"] == "RUNNING"
+                break
+        assert time.monotonic() < deadline
