@@ -24,7 +24,7 @@ _LONGEST_NAME = 80
 
 def main(words: Sequence[str]) -> int:
     """`agent` or `channel` and its options; the exit code. It serves until SIGTERM or Ctrl-C."""
-    told = _parser().parse_args(words)
+    told = parser().parse_args(words)
     offer = Offer(told.role, told.name, told.places, told.port, told.address)
     stop = threading.Event()
 
@@ -45,9 +45,10 @@ def main(words: Sequence[str]) -> int:
     return _REFUSED if worker.refused else 0
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser("airtoll")
-    roles = parser.add_subparsers(dest="role", required=True)
+def parser() -> ArgumentParser:
+    """Of what is typed."""
+    words = ArgumentParser("airtoll")
+    roles = words.add_subparsers(dest="role", required=True)
     agent, channel = (roles.add_parser(role, description=about, help=about) for role, about in ABOUT.items())
     for role in (agent, channel):
         pool = os.environ.get("AIRTOLL_POOL")
@@ -69,7 +70,7 @@ def _parser() -> ArgumentParser:
     channel.add_argument(
         "--address", metavar="HOST", help="by which nodes reach this machine; without as it is on the way to the pool"
     )
-    return parser
+    return words
 
 
 def _at_most(most: int) -> Callable[[str], int]:

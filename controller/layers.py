@@ -11,7 +11,10 @@ import yaml
 from controller.faults import ConfigError, shown
 
 _PREFIX = "AIRTOLL_"
-_NOT_SETTINGS = ("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_DB")  # where a controller is, the key to it, its store
+_NOT_SETTINGS = (  # where a controller is, the key to it, its store, its pool
+    *("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_DB"),
+    *("AIRTOLL_POOL", "AIRTOLL_KEEPER_PORTS"),
+)
 _CHOICES = ("world", "scheme")
 FILE_SUFFIXES = (".yaml", ".yml")
 
