@@ -132,6 +132,7 @@ class Owner:
     async def stop(self, run_id: str) -> Run:
         """Take a run out of the queue, or have its keeper end it after this slot. WrongStateError if it has ended."""
         if await asyncio.to_thread(self.store.move, run_id, State.STOPPED, since=[State.PENDING]):
+            self._leasing.end(run_id)
             await asyncio.to_thread(_settle_folder, (await self.get(run_id)).folder, Standing(State.STOPPED))
         else:
             await asyncio.to_thread(self.store.move, run_id, State.STOPPING)
@@ -284,7 +285,7 @@ class Owner:
             if not KeeperProcess.stand_in(run.folder, standing):
                 self._keep(run)  # a keeper that was long in coming is at work after all, and will be found
                 return
-        self._leasing.end(run)
+        self._leasing.end(run.id)
         await asyncio.to_thread(_settle_folder, run.folder, standing)
         results = await asyncio.to_thread(_results, run.folder, standing)
         await self._insist(self.store.move, run.id, standing.state, results=results)

@@ -18,9 +18,14 @@ from protocol.wire_book import CURVE, NULL
 NOT_ON_THE_LIST = "connection with a key that is not on the list"
 WITHOUT_A_KEY = "connection without a key"
 FOR_ANOTHER_SERVER = "connection with the key of another server"
-WITH_A_KEY = "connection with a key, where none is used"
 
-_WATCHED = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+_WATCHED = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
+_WATCHED_WHEN_LOCKED = (
+    _WATCHED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+)
 
 Received = tuple[bytes, bytes | list[int]]
 
@@ -48,13 +53,13 @@ class Router:
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes + (0 if keys is None else ENCRYPTION_BYTES))
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
-        self.monitor = self.socket.get_monitor_socket(_WATCHED)
+        self.monitor = self.socket.get_monitor_socket(_WATCHED if keys is None else _WATCHED_WHEN_LOCKED)
         self._stack = ExitStack()
         self._doorman: Doorman | None = None
         if keys is not None:
             self._doorman = self._stack.enter_context(allow_list(context, keys))
             lock_server(self.socket, keys)
-        self._failed: deque[str] = deque()  # handshakes that failed, and why
+        self._failed: list[str] = []  # why handshakes failed of late
         self._turned_away = 0
         try:
             self.socket.bind(endpoint)
@@ -122,10 +127,10 @@ class Router:
     def turned_away(self) -> list[tuple[str, str]]:
         """Connections refused since the last call: why, and of a key that is not on the list its first characters."""
         self._read_monitor()
-        away = [(NOT_ON_THE_LIST, key) for key in (self._doorman.refused() if self._doorman else [])]
-        away += [(self._failed.popleft(), "") for _ in range(len(self._failed))]
-        self._turned_away += len(away)
-        return away
+        failed, self._failed = self._failed, []
+        self._turned_away += len(failed)
+        keys = iter(self._doorman.refused() if self._doorman else ())
+        return [(reason, next(keys, "") if reason == NOT_ON_THE_LIST else "") for reason in failed]
 
     def broken(self) -> list[bytes]:
         """Peers whose connections broke since the last call."""
@@ -173,20 +178,13 @@ class Router:
             if event["event"] == zmq.EVENT_ACCEPTED:
                 self.silent += descriptor in self._closed
                 self._closed.discard(descriptor)
-            elif event["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-                self._note_failure(event["value"])
+            elif event["event"] != zmq.EVENT_DISCONNECTED:
+                self._failed.append(_failure(event["event"], event["value"]))
             elif (peer := self._peer_of.pop(descriptor, None)) is not None:
                 self._known.discard(peer)
                 self._part_with(peer)
             else:
                 self._closed.add(descriptor)
-
-    def _note_failure(self, error: int) -> None:
-        """Why a handshake failed; what is no failure of keys is left to `unheard`."""
-        if error == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
-            self._failed.append(WITHOUT_A_KEY if self._doorman else WITH_A_KEY)
-        elif error == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC and self._doorman:
-            self._failed.append(FOR_ANOTHER_SERVER)
 
     def _part_with(self, peer: bytes) -> None:
         self._broken.append(peer)
@@ -199,3 +197,10 @@ class Router:
             part = self.socket.recv(copy=False)
             lengths.append(len(part.bytes))
         return lengths
+
+
+def _failure(event: int, error: int) -> str:
+    """Why a handshake failed. One that ended before a key was shown is without a key, whatever else was said."""
+    if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        return NOT_ON_THE_LIST
+    return FOR_ANOTHER_SERVER if error == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC else WITHOUT_A_KEY
