@@ -115,7 +115,12 @@ class LeasedWorkers:
         self._ports = ports
         self._here = LocalMachine()
         self._context = zmq.Context()
-        self._router = _listening(self._context, ports)
+        try:
+            self._router = _listening(self._context, ports)
+        except BaseException:
+            self._context.term()
+            raise
+        self._attended_at = 0.0
         self.port = int(self._router.endpoint.rpartition(":")[2])
 
     def bind(self, socket: "zmq.Socket[bytes]") -> int:
@@ -140,7 +145,11 @@ class LeasedWorkers:
         return self._want(Wanted("agent", lambda: [StartNode(endpoint, run_id, name)]))
 
     def attend(self, within_s: float = 0.0) -> None:
-        """Hear what has come, or comes first within this time, and who is gone."""
+        """Hear what has come, or comes first within this time, and who is gone; not more often than makes sense."""
+        now = time.monotonic()
+        if not within_s and now - self._attended_at < _LOOK_S:
+            return
+        self._attended_at = now
         received = self._router.receive_within(within_s)
         while received is not None:
             self._take(*received)

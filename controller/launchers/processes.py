@@ -18,6 +18,7 @@ from protocol.telemetry import CONTINUE, INTERRUPT, PAUSE, Ended, Event, Listeni
 
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
 _POLL_MS = 100
+_LAST_WORDS_POLLS = 20  # without telemetry, after which nothing is on its way any more from a server that left in order
 
 Route = Callable[[str], str]
 
@@ -54,8 +55,14 @@ class RunProcesses:
         self._line = self._zmq.socket(zmq.PAIR)
         self._line.setsockopt(zmq.RCVHWM, 0)
         self._line.setsockopt(zmq.LINGER, 0)
+        self._monitor = self._line.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._quiet = 0  # so often nothing has come
         self._decoder: msgspec.msgpack.Decoder[Telemetry] = msgspec.msgpack.Decoder(Telemetry)
-        self.channel = self._machine.start_channel(plan, self._machine.bind(self._line), past)
+        try:
+            self.channel = self._machine.start_channel(plan, self._machine.bind(self._line), past)
+        except BaseException:
+            self._hang_up()
+            raise
 
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens, and
@@ -63,8 +70,10 @@ class RunProcesses:
         if self._own:
             return self._own.popleft()
         if not self._line.poll(_POLL_MS):
+            self._quiet += 1
             self._look_for_the_dead()
             return None
+        self._quiet = 0
         telemetry = self._decoder.decode(self._line.recv())
         match telemetry:
             case Progress(slot):
@@ -80,6 +89,18 @@ class RunProcesses:
             case _:
                 pass
         return telemetry
+
+    @property
+    def silenced(self) -> str:
+        """Why the channel server will tell no more; "" while it may."""
+        if not self._quiet:
+            return ""
+        exitcode, last_words = self.channel.exitcode, self._quiet > _LAST_WORDS_POLLS
+        if last_words and not exitcode and self._monitor.poll(0):
+            return "the line from the channel server broke"
+        if exitcode or (last_words and exitcode is not None):
+            return f"the channel server died ({self.channel.cause})"
+        return ""
 
     def _follow(self, event: Event) -> None:
         if event.event == "lost":
@@ -129,8 +150,7 @@ class RunProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._line.close()
-        self._zmq.term()
+        self._hang_up()
         processes = [self.channel, *self.nodes.values()]
         deadline = time.monotonic() + (GRACE_S if self.channel.exitcode == 0 else 2.0)
         for process in processes:
@@ -140,6 +160,12 @@ class RunProcesses:
                 process.kill()
                 process.join()
             process.close()
+
+    def _hang_up(self) -> None:
+        self._line.disable_monitor()
+        self._monitor.close()
+        self._line.close()
+        self._zmq.term()
 
     def _say(self, wish: bytes) -> bool:
         try:
@@ -174,8 +200,7 @@ def run_processes(
                 slot = telemetry.slot
             if isinstance(telemetry, Ended):
                 return telemetry
-            if telemetry is None and processes.channel.exitcode is not None:
-                reason = f"the channel server died ({processes.channel.cause})"
+            if reason := processes.silenced:
                 return _broken_off(sink, slot, reason, roll_back=roll_back)
             if paused() != pausing:
                 said = processes.go_on() if pausing else processes.pause()

@@ -60,7 +60,11 @@ class Leasing:
         return not lack
 
     def begin(self, run: Run) -> None:
-        """It is at work from now on; its places are kept for it until its keeper can be reached."""
+        """It is at work from now on; its places are kept for it until its keeper can be reached. Where a keeper before
+        it listened is forgotten."""
+        standing = Standing.read(run.folder)
+        if standing is not None and standing.port:
+            standing._replace(port=0).write(run.folder)
         if run.id in self._needs:
             self._at_work[run.id] = run, self._needs[run.id]
 

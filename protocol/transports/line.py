@@ -22,13 +22,17 @@ class Line:
         self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes)
         self.connected = False
         self.breaks = 0  # so often the connection was lost
-        self._monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self.failures = 0  # so often nobody answered
+        self._monitor = self.socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+        )
         self.socket.connect(endpoint)
 
     def look(self) -> None:
-        """Bring `connected` and `breaks` up to date."""
+        """Bring `connected`, `breaks` and `failures` up to date."""
         while self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]
+            self.failures += event == zmq.EVENT_CONNECT_RETRIED and not self.breaks
             self.breaks += self.connected and event == zmq.EVENT_DISCONNECTED
             self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
 
