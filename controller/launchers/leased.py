@@ -109,6 +109,8 @@ class LeasedWorkers:
     They come to `port`; `needs` says how many places of each role are taken. ConfigError when no port is free.
     """
 
+    has_other_places = True
+
     def __init__(self, ports: Ports, needs: Mapping[Role, int]) -> None:
         self.needs = needs
         self.roster = Roster(needs)

@@ -50,6 +50,8 @@ class ForkedProcess:
 class LocalMachine:
     """This machine. Use from one thread: children inherit what is blocked meanwhile."""
 
+    has_other_places = False
+
     def __init__(self) -> None:
         self._context = preloaded()
 

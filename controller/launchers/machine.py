@@ -32,8 +32,12 @@ class Process(Protocol):
 
 
 class Machine(Protocol):
-    """Starts processes. `bind`: a socket that they can reach; `start_channel` is told the port that it got."""
+    """Starts processes. `bind`: a socket that they can reach; `start_channel` is told the port that it got.
+    `has_other_places`: a node that was lost may come back elsewhere, though its plan does not say that it is restarted.
+    """
 
+    @property
+    def has_other_places(self) -> bool: ...
     def bind(self, socket: "zmq.Socket[bytes]") -> int: ...
     def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> Process: ...
     def start_node(self, name: str, endpoint: str, run_id: str) -> Process: ...

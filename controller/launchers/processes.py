@@ -28,7 +28,7 @@ class RunProcesses:
 
     `machine`: where they are started, by default here. `route` maps the channel server's endpoint to the one that nodes
     are told (a proxy, say). `past`: what the run goes on from; nodes that were lost then are started if the plan says
-    that they are restarted, or where another machine may have a place for them.
+    that they are restarted, or the machine has other places.
     """
 
     def __init__(
@@ -117,8 +117,8 @@ class RunProcesses:
             if process.taken_away and self._begun and name not in self._missed:
                 continue  # until the channel server has noticed: the place is not free before
             if self._supervisor.may_restart(name, begun=self._begun):
-                self._replace(name)
                 self._own.append(Event("restarted", self._slot, 0, name, process.cause))
+                self._replace(name)
             elif process.taken_away and not _restarts(self.plan, name):
                 self._replace(name)
             elif not self._begun:
@@ -175,7 +175,7 @@ class RunProcesses:
         return True
 
     def _comes_back(self, node: str) -> bool:
-        return _restarts(self.plan, node) or not isinstance(self._machine, LocalMachine)
+        return _restarts(self.plan, node) or self._machine.has_other_places
 
 
 def run_processes(

@@ -103,7 +103,7 @@ class Leasing:
         for run, wanting in list(self._at_work.values()):
             # Asked after the workers: a keeper says that it needs none any more before it sends them back.
             standing = await asyncio.to_thread(Standing.read, run.folder) if line.pool.lacks(wanting) else None
-            if standing is not None:
+            if standing is not None and run.id in self._at_work:
                 await self.heed(run, standing)
         line.lease(self._ahead)
         if line.settled:
