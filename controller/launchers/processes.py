@@ -2,8 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import msgspec
 import zmq
@@ -32,6 +32,7 @@ from protocol.telemetry import (
 
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
 _POLL_MS = 100
+_LAST_WORDS_POLLS = 20  # without telemetry, after which nothing is on its way any more from a server that left in order
 
 Route = Callable[[str], str]
 
@@ -41,7 +42,7 @@ class RunProcesses:
 
     `machine`: where they are started, by default here. `route` maps the channel server's endpoint to the one that nodes
     are told (a proxy, say). `past`: what the run goes on from; nodes that were lost then are started if the plan says
-    that they are restarted, or where another machine may have a place for them.
+    that they are restarted, or the machine has other places.
     """
 
     def __init__(
@@ -65,10 +66,13 @@ class RunProcesses:
         self._slot = self._first = 0 if past is None else past.slot
         self._own: deque[Telemetry] = deque()  # what the launcher has to tell itself
         self._key = ""
-        self._open = ExitStack()
-        self._line, port = self._open.enter_context(self._machine.line())
+        self._quiet = 0  # so often nothing has come
         self._decoder: msgspec.msgpack.Decoder[Telemetry] = msgspec.msgpack.Decoder(Telemetry)
-        self.channel = self._machine.start_channel(plan, port, past)
+        with ExitStack() as opened:
+            self._line, port = opened.enter_context(self._machine.line())
+            self._breaks = opened.enter_context(_breaks_of(self._line))
+            self.channel = self._machine.start_channel(plan, port, past)
+            self._open = opened.pop_all()
 
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens, and
@@ -76,8 +80,10 @@ class RunProcesses:
         if self._own:
             return self._own.popleft()
         if not self._line.poll(_POLL_MS):
+            self._quiet += 1
             self._look_for_the_dead()
             return None
+        self._quiet = 0
         telemetry = self._decoder.decode(self._line.recv())
         match telemetry:
             case Progress(slot):
@@ -94,6 +100,18 @@ class RunProcesses:
                 pass
         return telemetry
 
+    @property
+    def silenced(self) -> str:
+        """Why the channel server will tell no more; "" while it may."""
+        if not self._quiet:
+            return ""
+        exitcode, last_words = self.channel.exitcode, self._quiet > _LAST_WORDS_POLLS
+        if last_words and not exitcode and self._breaks.poll(0):
+            return "the line from the channel server broke"
+        if exitcode or (last_words and exitcode is not None):
+            return f"the channel server died ({self.channel.cause})"
+        return ""
+
     def _follow(self, event: Event) -> None:
         if event.event == "lost":
             self._missed.add(event.node)
@@ -109,8 +127,8 @@ class RunProcesses:
             if process.taken_away and self._begun and name not in self._missed:
                 continue  # until the channel server has noticed: the place is not free before
             if self._supervisor.may_restart(name, begun=self._begun):
-                self._replace(name)
                 self._own.append(Event("restarted", self._slot, 0, name, process.cause))
+                self._replace(name)
             elif process.taken_away and not _restarts(self.plan, name):
                 self._replace(name)
             elif not self._begun:
@@ -165,7 +183,7 @@ class RunProcesses:
         return True
 
     def _comes_back(self, node: str) -> bool:
-        return _restarts(self.plan, node) or not isinstance(self._machine, LocalMachine)
+        return _restarts(self.plan, node) or self._machine.has_other_places
 
 
 def run_processes(
@@ -191,8 +209,7 @@ def run_processes(
                 slot = telemetry.slot
             if isinstance(telemetry, Ended):
                 return telemetry
-            if telemetry is None and processes.channel.exitcode is not None:
-                reason = f"the channel server died ({processes.channel.cause})"
+            if reason := processes.silenced:
                 return _broken_off(sink, slot, reason, roll_back=roll_back)
             for order in orders():
                 if not processes.order(order):
@@ -216,3 +233,14 @@ def _broken_off(sink: Sink, slots: int, reason: str, *, state: EndState = "FAILE
 
 def _restarts(plan: RunPlan, node: str) -> bool:
     return plan.loss.of(node) == "restart"
+
+
+@contextmanager
+def _breaks_of(line: "zmq.Socket[bytes]") -> "Iterator[zmq.Socket[bytes]]":
+    """What has something to read once the connection of a line broke."""
+    monitor = line.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    try:
+        yield monitor
+    finally:
+        line.disable_monitor()
+        monitor.close()
