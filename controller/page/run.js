@@ -19,6 +19,7 @@ import { Scalars, Windows } from "./windows.js";
 
 const MAP_EVERY_MS = 1000;
 const BOOKS_EVERY_MS = 2500;
+const DRAW_AFTER_MS = 300;
 const LEFT = 4; // what stands left of the charts is as high as so many of them
 
 /** The view of the run of an id. */
@@ -110,8 +111,16 @@ class RunView {
     for (const row of data.metrics) this.windows.add(row);
     for (const row of data.scalars) this.scalars.add(row);
     this.log.add(data.log);
-    if (data.metrics.length) this.drawFigures();
-    if (data.scalars.length) this.drawScalars();
+    if (data.metrics.length || data.scalars.length) this.drawSoon();
+  }
+
+  /** Once for all that comes in a moment. */
+  drawSoon() {
+    this.drawing ??= setTimeout(() => {
+      this.drawing = null;
+      this.drawFigures();
+      this.drawScalars();
+    }, DRAW_AFTER_MS);
   }
 
   stand({ state, slot, reason }) {
