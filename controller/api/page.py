@@ -55,7 +55,12 @@ class PageFile(NamedTuple):
         """From where it is installed."""
         body = path.read_bytes()
         media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        return cls(body, gzip.compress(body, mtime=0), media_type, f'"{blake2b(body, digest_size=12).hexdigest()}"')
+        return cls(
+            body,
+            gzip.compress(body, compresslevel=6, mtime=0),
+            media_type,
+            f'"{blake2b(body, digest_size=12).hexdigest()}"',
+        )
 
     def answer(self, *, known: str, encodings: str) -> Response:
         """The file, or that it is the one that is `known`."""

@@ -10,7 +10,8 @@ const MOST_ROWS = 25;
 const ROOM = 0.12; // of an axis, for the name of a phase
 let loaded = null;
 
-function plotly() {
+/** Plotly; asked for early, it is there when there is something to draw. */
+export function plotly() {
   loaded ??= new Promise((resolve, reject) => {
     const again = () => {
       loaded = null;

@@ -2,7 +2,7 @@
 
 import { ask, Problem } from "./api.js";
 import { say } from "./announce.js";
-import { Chart, lines } from "./charts.js";
+import { Chart, lines, plotly } from "./charts.js";
 import { confirmed } from "./dialog.js";
 import { fill, h, tell } from "./element.js";
 import { follow } from "./events.js";
@@ -27,6 +27,7 @@ export function show(main, id, signal) {
   const place = h("div", {}, loading("the run"));
   main.append(h("h1", { class: "id" }, id), place);
   const path = `/runs/${encodeURIComponent(id)}`;
+  plotly().catch(() => {}); // said where something is to be drawn
   const begin = async () => {
     const [run, { series }] = await Promise.all([ask(path, { signal }), ask(`${path}/metrics`, { query: { windows: 1 }, signal })]);
     const view = new RunView(run, series, signal);

@@ -6,7 +6,8 @@ import { h } from "./element.js";
 import { bytes, count, figure } from "./numbers.js";
 import { series } from "./palette.js";
 
-const WINDOWS = 60;
+const WINDOWS = 60; // of the slots that are done
+const MOST_WINDOWS = 1000; // of all that are planned
 const MOST_BARS = 30;
 const BY = { kind: "kind of note", node: "node", link: "class of links" };
 
@@ -18,6 +19,7 @@ export class Toll {
     this.time = new Chart("Toll over time", signal);
     this.bars = new Chart("Toll in all", signal, h("label", { class: "inline" }, "by ", this.choice));
     this.slot = run.slot;
+    this.planned = run.slots;
   }
 
   /** Ask for what has been told by now, in `slot`, which may be the last. */
@@ -25,7 +27,7 @@ export class Toll {
     this.slot = slot;
     this.isLast = isLast;
     const by = this.choice.value;
-    const [time, all] = await Promise.all([this.ask("kind", WINDOWS), this.ask(by, 1)]);
+    const [time, all] = await Promise.all([this.ask("kind", Math.min(MOST_WINDOWS, Math.ceil((WINDOWS * this.planned) / Math.max(1, slot)))), this.ask(by, 1)]);
     this.overTime(time.windows);
     if (by === this.choice.value) this.inAll(all.windows[0]?.tolls ?? {}, by);
   }
