@@ -42,7 +42,8 @@ def map_of(folder: RunFolder) -> "Figure":
             f"no map is drawn of the world {config.world.name!r}; there are maps of {', '.join(_DRAWINGS)}"
         )
     world: Any = build_world(config.plan("map"))
-    slot, shown = folder.picture["slot"], folder.picture["shown"]
+    picture = folder.picture
+    slot, shown = picture["slot"], picture["shown"]
     figure = sheet(config, _HEIGHT_PX, subject="" if slot is None else f", slot {slot}")
     axes = figure.subplots()
     axes.set_aspect("equal")
