@@ -20,7 +20,7 @@ test: setup
 
 # In Debian's browser: apt-get install chromium chromium-driver
 test-page: setup
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest tests/browser --timeout 300
 
 # Real containers, as root: needs docker and docker-compose (1.29) or Compose v2.
 test-containers: setup

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from airtoll.last_actions import CURE, LastActions, last_actions
 from airtoll.mean_queues import mean_queues
 from airtoll.sheet import COLOURS, GREY, TEN_COLOURS, legend_beside, sheet
 from controller.launchers.building import build_world
@@ -23,16 +22,16 @@ _HEIGHT_PX = 900
 _MARKERS = "osDv^Ph<"  # resource k has colour k of ten, and the next marker where they begin anew
 _MOST_LISTED = 24  # resources in a legend
 _LINE = 24  # letters
-_NO_QUEUES = f"the devices' mean queues are not known: {CURE}"
-_NO_ACTIONS = f"actions of the last slot are not known: {CURE}"
+_NO_QUEUES = "the devices' mean queues are not known: run with record: {values: true}"
+_NO_PICTURE = "what was done in the last slot is not known: no picture.json; play the run again"
 
 
 class Known(NamedTuple):
-    """What a drawing is made from."""
+    """What a drawing is made from. `shown`: what the world showed last, empty before the first slot."""
 
     folder: RunFolder
     world: Any
-    last: LastActions | None
+    shown: dict[str, Any]
 
 
 def map_of(folder: RunFolder) -> "Figure":
@@ -43,13 +42,14 @@ def map_of(folder: RunFolder) -> "Figure":
             f"no map is drawn of the world {config.world.name!r}; there are maps of {', '.join(_DRAWINGS)}"
         )
     world: Any = build_world(config.plan("map"))
-    last = last_actions(folder, world, config.replicas)
-    figure = sheet(config, _HEIGHT_PX, subject=f", slot {last.slot}" if last else "")
+    picture = folder.picture
+    slot, shown = picture["slot"], picture["shown"]
+    figure = sheet(config, _HEIGHT_PX, subject="" if slot is None else f", slot {slot}")
     axes = figure.subplots()
     axes.set_aspect("equal")
-    _DRAWINGS[config.world.name](axes, Known(folder, world, last))
-    if last is None:
-        axes.text(0.5, -0.1, _NO_ACTIONS, transform=axes.transAxes, ha="center", color="#B00000")
+    _DRAWINGS[config.world.name](axes, Known(folder, world, shown))
+    if not shown:
+        axes.text(0.5, -0.1, _NO_PICTURE, transform=axes.transAxes, ha="center", color="#B00000")
     return figure
 
 
@@ -65,7 +65,7 @@ def _draw_cell(axes: "Axes", known: Known) -> None:
     """After li2020 fig. 5: BS, CUEs, pairs; what is on the same RB has the same colour and marker."""
     world = known.world
     cue_m, tx_m, rx_m = world.cue_m[0], world.tx_m[0], world.rx_m[0]
-    rbs = None if known.last is None else [int(action["rb"][0]) for action in known.last.actions]
+    rbs: list[int] | None = known.shown.get("rb")
     _draw_bounds(axes, world.params.radius_m)
     _draw_reuse(axes, cue_m, tx_m, rbs)
     _draw_cues(axes, cue_m)
@@ -146,8 +146,7 @@ def _draw_graph(axes: "Axes", known: Known) -> None:
     _draw_conflicts(axes, devices, graph.spoils)
     _draw_agents(axes, graph, agents, devices)
     _draw_devices(axes, graph.devices, devices, queues)
-    if known.last is not None:
-        _draw_subbands(axes, devices, graph, known.last)
+    _draw_subbands(axes, devices, known.shown.get("active", []))
     axes.set_xlim(-1.3, 1.3)
     axes.set_ylim(-1.3, 1.3)
     axes.set_axis_off()
@@ -210,13 +209,12 @@ def _draw_devices(axes: "Axes", ids: tuple[int, ...], devices: Points, queues: P
         bar.set_label("mean queue at the end of a slot [tasks]")
 
 
-def _draw_subbands(axes: "Axes", devices: Points, graph: Any, last: LastActions) -> None:
+def _draw_subbands(axes: "Axes", devices: Points, active: list[list[int]]) -> None:
     """Outside each device a mark per subband that it was scheduled on."""
-    for action, own in zip(last.actions, graph.own, strict=True):
-        for local, device in enumerate(devices[own], start=1):
-            for nth, subband in enumerate(np.flatnonzero(action["device"][0] == local).tolist()):
-                x, y = device * (1.14 + 0.07 * nth)
-                axes.scatter([x], [y], s=80, marker=_marker(subband), color=_colour(subband), zorder=3)
+    for device, subbands in zip(devices, active, strict=False):
+        for nth, subband in enumerate(subbands):
+            x, y = device * (1.14 + 0.07 * nth)
+            axes.scatter([x], [y], s=80, marker=_marker(subband), color=_colour(subband), zorder=3)
 
 
 def _graph_legend(axes: "Axes", known: Known, has_queues: bool) -> None:
@@ -224,8 +222,8 @@ def _graph_legend(axes: "Axes", known: Known, has_queues: bool) -> None:
     axes.plot(empty, empty, color=COLOURS[5], linewidth=5, alpha=0.35, label="agent serves device")
     axes.plot(empty, empty, color="#555555", label="both spoil each other")
     axes.plot(empty, empty, color=COLOURS[1], label="spoils the one it points at")
-    if known.last is not None:
-        for subband in range(known.last.actions[0]["device"].shape[1]):
+    if known.shown:
+        for subband in range(known.folder.config.world.model_dump()["subbands"]):
             label = f"scheduled on subband {subband}"
             axes.scatter(empty, empty, s=80, marker=_marker(subband), color=_colour(subband), label=label)
     if not has_queues:

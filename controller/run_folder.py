@@ -245,9 +245,11 @@ class RunFolder:
 
     @property
     def picture(self) -> dict[str, Any]:
-        """What the world showed last: `slot`, or None before the first, and what is `shown`."""
-        told: dict[str, Any] = json.loads(self.read("picture.json") or b'{"slot": null, "shown": {}}')
-        return told
+        """What the world showed last: `slot`, or None before the first, and what is `shown`. ValueError for a damaged
+        file."""
+        if not (self.path / "picture.json").exists():
+            return {"slot": None, "shown": {}}
+        return self._read_json("picture.json")
 
     def air_rows(self) -> Iterator[AirRow]:
         """The air book. ValueError where it is damaged."""

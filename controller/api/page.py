@@ -1,11 +1,11 @@
 """The page at `/` and its files: public, cached by what they are, allowed to load nothing from elsewhere."""
 
 import gzip
-import mimetypes
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import PurePath
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Header, Response
@@ -15,7 +15,7 @@ from controller.api.problems import UnreadableError
 
 PREFIX = "/page"
 _PLOTLY = "plotly.min.js"
-_SUFFIXES = (".css", ".html", ".js", ".svg")
+_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 # Plotly adds an empty style element, which it fills by rules, and one for maps of the earth: the hashes of their texts.
 # Of another version than the pinned one, the second may be refused, and the console says so; no chart needs it.
 _PLOTLYS_STYLES = " ".join(
@@ -54,8 +54,9 @@ class PageFile(NamedTuple):
     def read(cls, path: Traversable) -> "PageFile":
         """From where it is installed."""
         body = path.read_bytes()
-        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        return cls(body, gzip.compress(body, mtime=0), media_type, f'"{blake2b(body, digest_size=12).hexdigest()}"')
+        compressed = gzip.compress(body, compresslevel=6, mtime=0)
+        tag = blake2b(body, digest_size=12).hexdigest()
+        return cls(body, compressed, _TYPES[PurePath(path.name).suffix], f'"{tag}"')
 
     def answer(self, *, known: str, encodings: str) -> Response:
         """The file, or that it is the one that is `known`."""
@@ -99,5 +100,5 @@ def _read(name: str) -> PageFile:
 @cache
 def _files() -> dict[str, Traversable]:
     """The page's files by name, and Plotly as its wheel has it."""
-    own = {path.name: path for path in files("controller.page").iterdir() if path.name.endswith(_SUFFIXES)}
+    own = {path.name: path for path in files("controller.page").iterdir() if PurePath(path.name).suffix in _TYPES}
     return own | {_PLOTLY: files("plotly") / "package_data" / _PLOTLY}

@@ -7,9 +7,11 @@ import { table } from "./table.js";
 
 const SCRIPT = "page/plotly.min.js";
 const MOST_ROWS = 25;
+const ROOM = 0.12; // of an axis, for the name of a phase
 let loaded = null;
 
-function plotly() {
+/** Plotly; asked for early, it is there when there is something to draw. */
+export function plotly() {
   loaded ??= new Promise((resolve, reject) => {
     const again = () => {
       loaded = null;
@@ -106,12 +108,13 @@ export function plain(text) {
 
 /** Where phases begin, by `last`: a line, and their names. */
 function phaseMarks(all, last) {
-  const phases = all.filter(({ first }) => first <= last);
   if (all.length < 2) return {};
+  const phases = all.filter(({ first }) => first <= last);
+  const isWide = ({ first }, place) => (phases[place + 1]?.first ?? last) - first >= last * ROOM;
   const dashed = { type: "line", yref: "paper", y0: 0, y1: 1, line: { dash: "dot", width: 1, color: "#888888" } };
   return {
     shapes: phases.slice(1).map(({ first }) => ({ ...dashed, x0: first, x1: first })),
-    annotations: phases.map(({ name, first }) => ({ x: first, y: 1, yref: "paper", yanchor: "top", xanchor: "left", text: name, showarrow: false })),
+    annotations: phases.filter(isWide).map(({ name, first }) => ({ x: first, y: 1, yref: "paper", yanchor: "top", xanchor: "left", text: name, showarrow: false })),
   };
 }
 

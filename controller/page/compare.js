@@ -11,6 +11,8 @@ import { badge, hasEnded } from "./states.js";
 import { table } from "./table.js";
 
 const EVERY_MS = 3000;
+const OTHER_CHANNELS = "These runs did not meet the same channels: their worlds, seeds or episodes differ, so figures may differ for that alone.";
+const OTHER_WORLDS = "These runs did not meet the same channels, but live in different worlds: a metric of the same name need not mean the same.";
 
 /** The view; `query` has the ids of the `runs`, and the `metric`. */
 export function show(main, query, signal) {
@@ -74,7 +76,7 @@ class Comparison {
   say() {
     const { same_channels: sameChannels, same_trace: sameTrace } = this.told;
     this.channels.hidden = sameChannels && !sameTrace;
-    const different = "These runs did not meet the same channels: their worlds, seeds or episodes differ, so figures may differ for that alone.";
+    const different = new Set(this.told.runs.map((run) => run.world)).size > 1 ? OTHER_WORLDS : OTHER_CHANNELS;
     tell(this.channels, sameTrace ? "These runs have the same trace, bit for bit." : different);
     this.channels.classList.toggle("warn", !sameChannels);
   }

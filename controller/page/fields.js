@@ -1,6 +1,7 @@
 // Form fields from JSON schemas: label, unit, meaning, bounds, and what was wrong with what was sent.
 
 import { h, tell } from "./element.js";
+import { figure } from "./numbers.js";
 import { asTyped, typed, typesOf } from "./values.js";
 
 const BOUNDS = { minimum: "at least", exclusiveMinimum: "above", maximum: "at most", exclusiveMaximum: "below" };
@@ -85,6 +86,6 @@ function label(name, unit) {
 function hint(schema) {
   const numbers = (schema.anyOf ?? [schema]).find((one) => Object.keys(BOUNDS).some((key) => key in one)) ?? {};
   const bounds = Object.entries(BOUNDS).filter(([key]) => key in numbers);
-  const told = bounds.map(([key, words]) => `${words} ${numbers[key]}`).join(", ");
+  const told = bounds.map(([key, words]) => `${words} ${figure(numbers[key])}`).join(", ");
   return [schema.description, told].filter(Boolean).join("; ");
 }

@@ -2,7 +2,7 @@
 
 import { ask, Problem } from "./api.js";
 import { say } from "./announce.js";
-import { Chart, lines } from "./charts.js";
+import { Chart, lines, plotly } from "./charts.js";
 import { confirmed } from "./dialog.js";
 import { fill, h, tell } from "./element.js";
 import { follow } from "./events.js";
@@ -18,7 +18,9 @@ import { Toll } from "./toll.js";
 import { Scalars, Windows } from "./windows.js";
 
 const MAP_EVERY_MS = 1000;
-const BOOKS_EVERY_MS = 2500;
+const TOLL_EVERY_MS = 2500;
+const NODES_EVERY_MS = 8000; // and when the log has something to say
+const DRAW_AFTER_MS = 300;
 const LEFT = 4; // what stands left of the charts is as high as so many of them
 
 /** The view of the run of an id. */
@@ -26,6 +28,7 @@ export function show(main, id, signal) {
   const place = h("div", {}, loading("the run"));
   main.append(h("h1", { class: "id" }, id), place);
   const path = `/runs/${encodeURIComponent(id)}`;
+  plotly().catch(() => {}); // said where something is to be drawn
   const begin = async () => {
     const [run, { series }] = await Promise.all([ask(path, { signal }), ask(`${path}/metrics`, { query: { windows: 1 }, signal })]);
     const view = new RunView(run, series, signal);
@@ -84,20 +87,23 @@ class RunView {
   begin() {
     this.drawFigures();
     const stop = (error) => (error.status === 404 ? (this.gone(error), "stop") : "again");
-    const ifStale = (task) => async () => (this.isStale ? await task() : null);
-    this.isStale = true;
-    repeat(MAP_EVERY_MS, this.signal, ifStale(() => this.map.refresh(this.signal)), stop);
-    repeat(BOOKS_EVERY_MS, this.signal, ifStale(() => this.books()), stop);
+    repeat(MAP_EVERY_MS, this.signal, this.ifNew(() => this.map.refresh(this.signal)), stop);
+    repeat(TOLL_EVERY_MS, this.signal, this.ifNew(({ state, slot }) => this.toll.refresh(slot, hasEnded(state))), stop);
+    repeat(NODES_EVERY_MS, this.signal, this.ifNew(({ slot }) => this.nodes.refresh(slot)), stop);
     follow(this.run.id, { signal: this.signal, begun: () => this.clear(), heard: (event, data) => this.heard(event, data) }).catch(
       (error) => this.signal.aborted || this.gone(error),
     );
   }
 
-  /** Toll and nodes. After the run's end they are asked for once more. */
-  async books() {
-    const { state, slot } = this.run;
-    await Promise.all([this.toll.refresh(slot, hasEnded(state)), this.nodes.refresh(slot), this.map.refresh(this.signal)]);
-    if (hasEnded(state)) this.isStale = false;
+  /** A task that is done when the run has gone on since it was done last. */
+  ifNew(task) {
+    let done = "";
+    return async () => {
+      const { state, slot } = this.run;
+      if (done === `${state} ${slot}`) return;
+      await task({ state, slot });
+      done = `${state} ${slot}`;
+    };
   }
 
   clear() {
@@ -110,14 +116,22 @@ class RunView {
     for (const row of data.metrics) this.windows.add(row);
     for (const row of data.scalars) this.scalars.add(row);
     this.log.add(data.log);
-    if (data.metrics.length) this.drawFigures();
-    if (data.scalars.length) this.drawScalars();
+    if (data.log.length && this.run.state !== "PENDING") this.nodes.refresh(this.run.slot).catch(() => {}); // asked for again later
+    if (data.metrics.length || data.scalars.length) this.drawSoon();
+  }
+
+  /** Once for all that comes in a moment. */
+  drawSoon() {
+    this.drawing ??= setTimeout(() => {
+      this.drawing = null;
+      this.drawFigures();
+      this.drawScalars();
+    }, DRAW_AFTER_MS);
   }
 
   stand({ state, slot, reason }) {
     const hasChanged = state !== this.run.state;
     this.run = { ...this.run, state, slot, reason };
-    this.isStale = true;
     this.head.stand(this.run);
     if (hasChanged) say(`The run is ${state.toLowerCase()}${reason ? `: ${reason}` : ""}`);
     if (hasChanged && hasEnded(state)) this.refresh();

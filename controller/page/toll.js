@@ -6,8 +6,10 @@ import { h } from "./element.js";
 import { bytes, count, figure } from "./numbers.js";
 import { series } from "./palette.js";
 
-const WINDOWS = 60;
+const WINDOWS = 60; // of the slots that are done
+const MOST_WINDOWS = 1000; // of all that are planned
 const MOST_BARS = 30;
+const KINDS = ["neighbour", "csi", "decision", "feedback", "history", "weights", "ack", "control"]; // each in its colour
 const BY = { kind: "kind of note", node: "node", link: "class of links" };
 
 export class Toll {
@@ -18,6 +20,7 @@ export class Toll {
     this.time = new Chart("Toll over time", signal);
     this.bars = new Chart("Toll in all", signal, h("label", { class: "inline" }, "by ", this.choice));
     this.slot = run.slot;
+    this.planned = run.slots;
   }
 
   /** Ask for what has been told by now, in `slot`, which may be the last. */
@@ -25,7 +28,7 @@ export class Toll {
     this.slot = slot;
     this.isLast = isLast;
     const by = this.choice.value;
-    const [time, all] = await Promise.all([this.ask("kind", WINDOWS), this.ask(by, 1)]);
+    const [time, all] = await Promise.all([this.ask("kind", Math.min(MOST_WINDOWS, Math.ceil((WINDOWS * this.planned) / Math.max(1, slot)))), this.ask(by, 1)]);
     this.overTime(time.windows);
     if (by === this.choice.value) this.inAll(all.windows[0]?.tolls ?? {}, by);
   }
@@ -39,16 +42,16 @@ export class Toll {
     const whole = windows.filter(({ last }) => this.isLast || last < done); // of the others not all is known yet
     const shown = whole.length ? whole : windows.slice(0, 1);
     const spans = shown.map(({ first, last, tolls }) => ({ first, last: Math.max(first, Math.min(last, done - 1)), tolls }));
-    const kinds = [...new Set(spans.flatMap(({ tolls }) => Object.keys(tolls)))];
+    const kinds = KINDS.filter((kind) => spans.some(({ tolls }) => kind in tolls));
     const width = ({ first, last }) => last - first + 1;
     const rate = (span, kind) => (span.tolls[kind]?.note_bytes ?? 0) / width(span);
-    const trace = (kind, n) => ({
+    const trace = (kind) => ({
       type: "bar",
       name: kind,
       x: spans.map((span) => (span.first + span.last) / 2),
       y: spans.map((span) => rate(span, kind)),
       width: spans.map(width),
-      marker: bar(n),
+      marker: bar(KINDS.indexOf(kind)),
       hovertemplate: "%{y:.4g} bytes/slot",
     });
     this.time.draw({

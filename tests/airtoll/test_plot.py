@@ -13,7 +13,6 @@ import airtoll
 from airtoll import maps
 from airtoll.commands import app
 from airtoll.curves import Series, curves, metric_series, scalar_series
-from airtoll.last_actions import all_of, last_actions
 from airtoll.maps import map_of
 from airtoll.mean_queues import mean_queues
 from airtoll.streams import read_arrays
@@ -22,7 +21,6 @@ from controller.launchers.building import build_world
 from controller.run_folder import RunFolder
 from protocol.air_book import encode_rows
 from protocol.kinds import Kind
-from protocol.spaces import Field, Space
 from protocol.telemetry import Chunk, Scalars
 from protocol.trace import TraceField
 from tests.airtoll.folders import CELL, air, ended, finished, learning, make, traced, window
@@ -161,28 +159,30 @@ def test_a_run_that_was_cut_off_is_drawn_over_the_slots_it_had(tmp_path: Path) -
 def test_the_cell_is_drawn_with_what_everybody_did_last(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", CELL | {"record": {"values": True}})
     world: Any = build_world(folder.config.plan("map"))
-    known = last_actions(folder, world, 1)
-    assert known is not None
     values = [entry for entry in read_arrays(folder.path / "values.msgpack", 5) if entry[3] == TraceField.ACTION][-3:]
-    assert [action.tobytes() for action in known.actions] == [value for *_, value in values]
+    rbs = [int(world.actions[node].decode(value)["rb"][0]) for _, _, node, _, value in values]
+    assert folder.picture["shown"]["rb"] == rbs
     (axes,) = map_of(folder).axes
     places = np.concatenate([dots.get_offsets() for dots in axes.collections])
     for point in (*world.cue_m[0], *world.tx_m[0], *world.rx_m[0]):
         assert np.isclose(places, point).all(axis=1).any()
-    rbs = [int(action["rb"][0]) for action in known.actions]
     told = [
         f"RB {rb}: " + (", ".join(str(i) for i, used in enumerate(rbs) if used == rb) or "no pair") for rb in (0, 1)
     ]
     assert [label.replace("pairs ", "").replace("pair ", "") for label in _labels(axes)[-2:]] == told
 
 
-def test_actions_of_several_replicas_need_full_values(tmp_path: Path) -> None:
-    several = CELL | {"replicas": 2}
-    (unknown,) = map_of(_run(tmp_path / "a", several)).axes
-    assert [text.get_text() for text in unknown.texts if "record: {values: true}" in text.get_text()]
-    assert _labels(unknown)[-1] == "RB not known"
-    (known,) = map_of(_run(tmp_path / "b", several | {"record": {"values": True}})).axes
-    assert _labels(known)[-1].startswith("RB 1: ")
+def test_of_several_replicas_the_first_is_drawn(tmp_path: Path) -> None:
+    (axes,) = map_of(_run(tmp_path / "a", CELL | {"replicas": 2})).axes
+    assert _labels(axes)[-1].startswith("RB 1: ")
+
+
+def test_a_run_without_a_picture_is_drawn_without_what_was_done(tmp_path: Path) -> None:
+    folder = _run(tmp_path / "a", CELL)
+    (folder.path / "picture.json").unlink()
+    (axes,) = map_of(folder).axes
+    assert [text.get_text() for text in axes.texts if "play the run again" in text.get_text()]
+    assert _labels(axes)[-1] == "RB not known"
 
 
 def test_the_graph_is_drawn_with_queues_where_values_were_kept(tmp_path: Path) -> None:
@@ -205,12 +205,3 @@ def test_a_world_without_a_map_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.delitem(maps._DRAWINGS, "d2d_underlay")
     result = _call("plot", finished(tmp_path / "a").path, "--map")
     assert result.stderr == "no map is drawn of the world 'd2d_underlay'; there are maps of conflict_graph\n"
-
-
-def test_all_actions_of_a_space_are_found_if_they_are_few() -> None:
-    space = Space((Field("rb", "i2", low=-1, high=1), Field("device", "u1", (2,), low=0, high=2)))
-    found = all_of(space)
-    assert len({record.tobytes() for record in found}) == len(found) == 3 * 9
-    assert (found["rb"].min(), found["rb"].max(), found["device"].max()) == (-1, 1, 2)
-    assert len(all_of(Space((Field("power", "f4"),)))) == 0
-    assert len(all_of(Space((Field("device", "u1", (20,), low=0, high=1),)))) == 0

@@ -46,7 +46,16 @@ def pilot(browser: Pilot, service: Service) -> Iterator[Pilot]:
     browser.dress()
     browser.complaints()
     yield browser
+    _end_all(service)
     assert browser.complaints() == []
+
+
+def _end_all(service: Service) -> None:
+    """Also after a test that failed, so that the next one finds room."""
+    for run in service.client.list(limit=500)["runs"]:
+        if run["state"] in ("PENDING", "RUNNING", "PAUSED"):
+            service.client.stop(run["id"])
+            service.client.wait(run["id"])
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 _MOST_TABS = 150
 _GRAVE = ("serious", "critical")
 _ABOUT_FOCUS = """

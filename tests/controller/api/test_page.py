@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from controller.standing import ENDS, State
+from protocol.kinds import Kind
 from tests.system.service import CELL, LONG, Service, serving
 
 GRAPH = CELL | {"world": "conflict_graph", "scheme": "zhang2025/llq", "slots": 40}
@@ -86,6 +88,18 @@ def test_a_file_asks_for_nothing_but_files_of_the_page(name: str) -> None:
 def test_no_file_makes_html_or_code_of_data(name: str) -> None:
     forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setTimeout\(\s*[\"'`]"
     assert not re.search(forbidden, _source(name))
+
+
+def test_the_page_knows_all_kinds_of_notes_and_all_states() -> None:
+    kinds = re.search(r"KINDS = \[(.*?)\]", _source("toll.js"))
+    assert kinds is not None
+    assert re.findall(r'"(\w+)"', kinds[1]) == [kind.name.lower() for kind in Kind]
+    signs = re.search(r"SIGNS = \{(.*?)\}", _source("states.js"), re.DOTALL)
+    assert signs is not None
+    assert re.findall(r"([A-Z]+):", signs[1]) == [state.value for state in State]
+    ends = re.search(r"ENDS = \[(.*?)\]", _source("states.js"))
+    assert ends is not None
+    assert set(re.findall(r'"(\w+)"', ends[1])) == {state.value for state in ENDS}
 
 
 def test_the_page_is_open_and_data_is_not(service: Service) -> None:
