@@ -34,5 +34,5 @@ def test_the_first_port_that_is_free_is_taken_and_when_there_is_none_the_cure_is
 
 
 def test_a_line_is_bound_beside_the_keepers() -> None:
-    with LeasedWorkers(Ports(), {}) as workers, zmq.Context() as context, context.socket(zmq.PAIR) as line:
-        assert workers.bind(line) not in (0, workers.port)
+    with LeasedWorkers(Ports(), {}) as workers, workers.line() as (_, port):
+        assert port not in (0, workers.port)
