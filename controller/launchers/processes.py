@@ -166,6 +166,9 @@ class RunProcesses:
     def __exit__(self, *_: object) -> None:
         self._open.close()
         processes = [self.channel, *self.nodes.values()]
+        for process in processes:
+            if process.waits:  # it shall not begin where another has just left
+                process.kill()
         deadline = time.monotonic() + (GRACE_S if self.channel.exitcode == 0 else 2.0)
         for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))
