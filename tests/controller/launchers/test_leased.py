@@ -4,7 +4,6 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-import zmq
 
 from controller.faults import ConfigError
 from controller.launchers.leased import LeasedWorkers, Ports
