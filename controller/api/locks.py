@@ -1,7 +1,6 @@
 """Who may come in, and how long anybody may take: in front of all that the application does."""
 
 import hmac
-from ipaddress import ip_address
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -9,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from controller.api.page import PREFIX as PAGE
 from controller.api.problems import problem
 from controller.faults import ConfigError
+from controller.loopback import is_loopback
 
 PATIENCE_S = 30.0  # for a body to come in, and for something of an answer to be taken
 _OPEN_PATHS = ("/", "/healthz", "/readyz")  # and the files of the page, which asks for the token itself
@@ -16,7 +16,7 @@ _OPEN_PATHS = ("/", "/healthz", "/readyz")  # and the files of the page, which a
 
 def check_lock(host: str, token: str) -> None:
     """ConfigError for a host that others can reach while there is no token."""
-    if not token and not _is_loopback(host):
+    if not token and not is_loopback(host):
         cure = "without a token only this machine may come in: set AIRTOLL_TOKEN, or listen on 127.0.0.1"
         raise ConfigError(f"--host: {host!r} is not allowed: {cure}")
 
@@ -51,7 +51,7 @@ class Locks:
     def _foreign(self, headers: Headers) -> str:
         """Why a request comes from elsewhere than it should; empty if it does not."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        if not self._token and not _is_loopback(_without_port(host)):
+        if not self._token and not is_loopback(_without_port(host)):
             return f"the host {host[:80]!r} is not this machine; use 127.0.0.1, or a controller with a token"
         if origin is not None and origin.partition("://")[2] != host:
             return f"the origin {origin[:80]!r} is another site; pages of other sites may not use this controller"
@@ -64,10 +64,3 @@ def _is_open(path: str) -> bool:
 
 def _without_port(host: str) -> str:
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

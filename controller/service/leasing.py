@@ -12,7 +12,7 @@ from controller.service.store import Run
 from controller.standing import Standing
 
 _LOOK_EVERY_S = 0.1
-_NO_POOL = "this controller has no pool: start it with `airtoll serve --pool tcp://0.0.0.0:8771`"
+_NO_POOL = "this controller has no pool: start it with `airtoll serve --pool tcp://127.0.0.1:8771`"
 _LOG = logging.getLogger("airtoll")
 _SETTLING = "waits for the pool's workers to report"
 

@@ -14,6 +14,7 @@ import zmq
 from controller.faults import ConfigError, not_allowed
 from controller.launchers.leased import Ports
 from controller.launchers.strangers import Strangers
+from controller.loopback import is_loopback
 from controller.service.pool import Pool, Wanting, Worker
 from protocol.codec import BadFrame
 from protocol.keys import Keys, KeysError, ServerKeys
@@ -34,11 +35,17 @@ class Seen(NamedTuple):
 class PoolLine:
     """Listens at `endpoint`, tcp://HOST:PORT. Keepers listen at the same host, at `keeper_ports` (FIRST-LAST) or any.
 
-    `keys`: the folder of what both are locked with. ConfigError when it cannot be listened on, or not with these keys.
+    `keys`: the folder of what both are locked with. ConfigError when it cannot be listened on, not with these keys, or
+    elsewhere than on this machine's loopback without any.
     """
 
     def __init__(self, endpoint: str, keeper_ports: str = "*", keys: Path | None = None) -> None:
         self.ports = _ports(endpoint, keeper_ports)
+        if keys is None and not is_loopback(self.ports.host):
+            cure = (
+                "without keys only this machine's workers may come: give --keys DIR, or listen at tcp://127.0.0.1:8771"
+            )
+            raise ConfigError(not_allowed("--pool", endpoint, cure))
         self.keys, locked = keys, _server_keys(keys)
         self.strangers = Strangers(_LOG.warning)
         self._context = zmq.Context()
@@ -115,7 +122,7 @@ def _server_keys(folder: Path | None) -> ServerKeys | None:
 def _ports(endpoint: str, keeper_ports: str) -> Ports:
     host, port = urlsplit(endpoint).netloc.rpartition(":")[::2]
     if not endpoint.startswith("tcp://") or not host or not (port.isdigit() or port == "*"):
-        raise ConfigError(not_allowed("--pool", endpoint, "write it as tcp://0.0.0.0:8771"))
+        raise ConfigError(not_allowed("--pool", endpoint, "write it as tcp://127.0.0.1:8771"))
     try:
         return Ports.parse(f"{host}:{keeper_ports}")
     except ValueError as error:

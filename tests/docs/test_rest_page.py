@@ -35,7 +35,7 @@ def test_the_states_shown_are_those_there_are() -> None:
 
 def test_the_limits_shown_are_those_there_are() -> None:
     shown = {row[0]: row[1] for row in table(PAGE, "limit")}
-    assert shown["runs that wait"] == str(LONGEST_QUEUE)
+    assert shown["runs that wait"] == f"--queue, {LONGEST_QUEUE}"
     assert shown["readers of events"] == f"--readers, {MOST_READERS}"
     assert shown["events that a reader leaves lying"] == str(MOST_BEHIND)
-    assert shown["an answer of which nothing is taken"] == f"{PATIENCE_S:g} s"
+    assert shown["an answer of which nothing is taken"] == f"--patience, {PATIENCE_S:g} s"

@@ -203,4 +203,6 @@ def test_where_no_pool_can_be_is_told(tmp_path: Path) -> None:
     for words in (["agent"], ["agent", "--pool", "tcp://here:1", "--places", "0"]):
         assert CliRunner().invoke(app, words).exit_code == 2
     result = CliRunner().invoke(app, ["serve", "--port", "0", "--data", str(tmp_path), "--pool", "8771"])
-    assert (result.exit_code, "write it as tcp://0.0.0.0:8771" in result.stderr) == (2, True)
+    assert (result.exit_code, "write it as tcp://127.0.0.1:8771" in result.stderr) == (2, True)
+    result = CliRunner().invoke(app, ["serve", "--port", "0", "--data", str(tmp_path), "--pool", "tcp://0.0.0.0:*"])
+    assert (result.exit_code, "without keys only this machine's workers may come" in result.stderr) == (2, True)
