@@ -92,8 +92,8 @@ class Owner:
 
     async def open(self) -> None:
         """Find the keepers that are at work, and give the queue to new ones."""
-        for run in await self._insist(self.store.at_work):
-            self._adopt(run)
+        known = await self._adopt_all()
+        self._spawn(self._adopt_late(known))
         self._spawn(self._serve_queue())
         self._spawn(self._leasing.tend())
 
@@ -209,6 +209,19 @@ class Owner:
 
     async def _explain(self, run_id: str, reason: str) -> None:
         await self._insist(self.store.explain, run_id, reason)
+
+    async def _adopt_all(self, known: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Take over the runs that are at work and not known; the ids of all of them."""
+        runs = await self._insist(self.store.at_work)
+        for run in runs:
+            if run.id not in known and run.id not in self._keepers:
+                self._adopt(run)
+        return known | {run.id for run in runs}
+
+    async def _adopt_late(self, known: frozenset[str]) -> None:
+        """What the service before this one said last may have reached the database after this one looked."""
+        await asyncio.sleep(ASK_AGAIN_S)
+        await self._adopt_all(known)
 
     def _adopt(self, run: Run) -> None:
         """A run that was at work when the service before this one ended."""

@@ -32,17 +32,20 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def _found(data: Path, store: Store, *states: State, standing: Standing | None = None) -> Run:
-    """What an owner makes of a run that was left in the last of these states."""
+def _found(data: Path, store: Store, *states: State, standing: Standing | None = None, late: bool = False) -> Run:
+    """What an owner makes of a run that was left in the last of these states; `late`: said when it has looked."""
 
     async def look() -> Run:
         owner = Owner(data, store)
         run = await owner.submit(load(CELL))
-        for state in states:
-            assert store.move(run.id, state)
         if standing is not None:
             standing.write(run.folder)
-        await owner.open()
+        if late:
+            await owner.open()
+        for state in states:
+            assert store.move(run.id, state)
+        if not late:
+            await owner.open()
         async with asyncio.timeout(60):
             while (run := await owner.get(run.id)).state not in ENDS:
                 await asyncio.sleep(0)
@@ -66,6 +69,11 @@ def test_the_end_of_a_run_whose_keeper_was_lost_is_said_in_its_folder_too(store:
     assert (run.state, run.slot) == (State.FAILED, 7)
     assert run.reason == "its keeper ended without a word while no service was there"
     assert Standing.read(run.folder) == Standing(State.FAILED, 7, run.reason)
+
+
+def test_what_the_service_before_said_late_is_found_too(store: Store, tmp_path: Path) -> None:
+    run = _found(tmp_path, store, State.RUNNING, standing=Standing(State.RUNNING, 7), late=True)
+    assert (run.state, run.slot) == (State.FAILED, 7)
 
 
 def test_nobody_stands_in_for_a_keeper_that_is_there(tmp_path: Path) -> None:
