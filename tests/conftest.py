@@ -19,14 +19,14 @@ settings.load_profile("house")
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server. Without one its tests are skipped, or fail where AIRTOLL_TEST_POSTGRES=required."""
+    """A PostgreSQL server. Without one its tests are skipped, or fail where TEST_POSTGRES=required."""
     try:
         with postgres_server() as server:
             yield server
     except NoServerError as error:
         if servers.REQUIRED:
             raise
-        pytest.skip(f"{error} (AIRTOLL_TEST_POSTGRES=required makes this a failure)")
+        pytest.skip(f"{error} (TEST_POSTGRES=required makes this a failure)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

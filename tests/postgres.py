@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-REQUIRED = os.environ.get("AIRTOLL_TEST_POSTGRES") == "required"
+REQUIRED = os.environ.get("TEST_POSTGRES") == "required"
 _STARTS_WITHIN_S = 60.0
 _INSTALLED = Path("/usr/lib/postgresql")  # Debian's, a folder per version
 _SETTINGS = (
