@@ -8,24 +8,29 @@ import { table } from "./table.js";
 const SCRIPT = "page/plotly.min.js";
 const MOST_ROWS = 25;
 const ROOM = 0.12; // of an axis, for the name of a phase
+const TRIES = 4;
 let loaded = null;
 
 /** Plotly; asked for early, it is there when there is something to draw. */
 export function plotly() {
-  loaded ??= new Promise((resolve, reject) => {
-    const again = () => {
-      loaded = null;
-      reject(new Error("the charts could not be loaded"));
-    };
-    document.head.append(h("script", { src: SCRIPT, onload: () => resolve(window.Plotly), onerror: again }));
+  loaded ??= fetched(TRIES).catch((error) => {
+    loaded = null;
+    throw error;
   });
   return loaded;
+}
+
+function fetched(tries) {
+  return new Promise((resolve, reject) => {
+    const failed = () => (tries > 1 ? setTimeout(() => fetched(tries - 1).then(resolve, reject), 1000) : reject(new Error("the charts could not be loaded")));
+    document.head.append(h("script", { src: SCRIPT, onload: () => resolve(window.Plotly), onerror: failed }));
+  });
 }
 
 /** A figure that is drawn anew whenever there is more to show, and when the theme changes. */
 export class Chart {
   constructor(title, signal, ...controls) {
-    this.drawing = h("div", { class: "plot", role: "img" });
+    this.drawing = h("div", { class: "plot", role: "img", "aria-label": title, hidden: true });
     this.empty = h("p", { class: "notice" }, "Nothing to draw yet.");
     this.values = h("details", {}, h("summary", {}, "As a table"));
     this.title = h("h2", {}, title);

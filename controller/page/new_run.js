@@ -4,6 +4,7 @@ import { ask } from "./api.js";
 import { fill, h } from "./element.js";
 import { Field, fieldsOf, gathered } from "./fields.js";
 import { failure, loading } from "./notices.js";
+import { once } from "./patience.js";
 import { body } from "./values.js";
 
 const SHOWN = 4; // parameters of a world or scheme that are seen at once
@@ -32,11 +33,12 @@ export function show(main, query, signal) {
   const place = h("div", {}, loading("worlds and schemes"));
   main.append(h("h1", {}, "New run"), place);
   const like = query.get("like");
-  const asked = [ask("/worlds", { signal }), ask("/schemes", { signal }), like && ask(`/runs/${encodeURIComponent(like)}`, { signal })];
-  Promise.all(asked).then(
-    ([worlds, schemes, run]) => fill(place, new NewRun(worlds, schemes, run?.config ?? {}).element),
-    (error) => signal.aborted || fill(place, failure(error)),
-  );
+  const begin = async () => {
+    const asked = [ask("/worlds", { signal }), ask("/schemes", { signal }), like && ask(`/runs/${encodeURIComponent(like)}`, { signal })];
+    const [worlds, schemes, run] = await Promise.all(asked);
+    fill(place, new NewRun(worlds, schemes, run?.config ?? {}).element);
+  };
+  once(signal, begin, (error) => (fill(place, failure(error)), error.status < 500 ? "stop" : "again"));
 }
 
 class NewRun {

@@ -37,3 +37,10 @@ export async function repeat(everyMs, signal, task, failed) {
     await moment(failures ? backoff(failures - 1) : everyMs, signal);
   }
 }
+
+/** Do something until it has been done once. */
+export function once(signal, task, failed) {
+  const over = new AbortController();
+  signal.addEventListener("abort", () => over.abort());
+  repeat(0, over.signal, async () => (await task(), over.abort()), failed);
+}

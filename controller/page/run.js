@@ -12,7 +12,7 @@ import { RunMap } from "./map.js";
 import { Nodes } from "./nodes.js";
 import { failure, loading } from "./notices.js";
 import { count, moment as shownMoment, words } from "./numbers.js";
-import { repeat } from "./patience.js";
+import { once, repeat } from "./patience.js";
 import { badge, hasEnded, may } from "./states.js";
 import { Toll } from "./toll.js";
 import { Scalars, Windows } from "./windows.js";
@@ -35,17 +35,8 @@ export function show(main, id, signal) {
     fill(place, view.element);
     view.begin();
   };
-  let done = false;
-  const once = async () => done || (await begin(), (done = true));
   const failed = (error) => (fill(place, failure(error)), error instanceof Problem && error.status < 500 ? "stop" : "again");
-  untilDone(once, () => done, signal, failed);
-}
-
-/** Try until the view is there. */
-function untilDone(task, isDone, signal, failed) {
-  const over = new AbortController();
-  signal.addEventListener("abort", () => over.abort());
-  repeat(500, over.signal, async () => (await task(), isDone() && over.abort()), failed);
+  once(signal, begin, failed);
 }
 
 class RunView {

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import JavascriptException, StaleElementReferenceException
+from selenium.common.exceptions import JavascriptException, StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.service import Service as DriverService
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -46,7 +46,11 @@ class Pilot:
     def until(self, reached: Callable[[], Any]) -> Any:
         """What comes true within a while; what is redrawn meanwhile is looked at again."""
         passing = [StaleElementReferenceException, JavascriptException]
-        return WebDriverWait(self.driver, WITHIN_S, 0.1, passing).until(lambda _: reached(), self.text()[:3000])
+        try:
+            return WebDriverWait(self.driver, WITHIN_S, 0.1, passing).until(lambda _: reached())
+        except TimeoutException as error:
+            told = f"{self.driver.current_url}\n{self.text()[:3000]}\n{self._logged()}"
+            raise AssertionError(f"it did not come within {WITHIN_S:g} s; what is seen: {told}") from error
 
     def all(self, selector: str) -> list[WebElement]:
         """All elements, seen or not."""
@@ -146,8 +150,13 @@ class Pilot:
 
     def complaints(self) -> list[str]:
         """What stands in the console since it was asked for last; not that a server did not answer well."""
-        entries: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
-        return [entry["message"] for entry in entries if entry["level"] == "SEVERE" and entry["source"] != "network"]
+        return [
+            entry["message"] for entry in self._logged() if entry["level"] == "SEVERE" and entry["source"] != "network"
+        ]
+
+    def _logged(self) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return told
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def test_what_is_no_file_of_the_page_is_not_found(service: Service, path: str) -
 @pytest.mark.parametrize("name", _OWN)
 def test_a_file_asks_for_nothing_but_files_of_the_page(name: str) -> None:
     source = _source(name)
-    imported = set(re.findall(r'from "\./([\w.]+)"', source))
+    imported = set(re.findall(r'(?:from |import\()"\./([\w.]+)"', source))
     linked = set(re.findall(r'"page/([\w.]+)"', source)) - {"plotly.min.js", "icon.svg"}
     assert imported | linked <= set(_OWN)
     assert set(re.findall(r"https?://[^\"'\s]*", source)) <= {"http://www.w3.org/2000/svg"}
