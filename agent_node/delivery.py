@@ -8,18 +8,16 @@ many numbers knows of everything that may still come. All other kinds are told o
 """
 
 from collections.abc import Iterator, Sequence
-from struct import Struct
 from typing import Any, NamedTuple
 
 from msgspec import structs
 from msgspec.msgpack import decode, encode
 
 from protocol.kinds import TRAINER, Kind
-from protocol.messages import Letter, Note
+from protocol.messages import NUMBER, Letter, Note
 
 ACKNOWLEDGED = (Kind.HISTORY, Kind.WEIGHTS)
 WINDOW = 1 << 14  # numbers; with at most one note per slot and receiver that many slots or more
-_number = Struct("<I")
 
 
 class Told(NamedTuple):
@@ -82,11 +80,11 @@ class Delivery:
         acks: list[Note] = []
         for letter in letters:
             if letter.kind == Kind.ACK:
-                self.unacknowledged.pop((letter.source, _number.unpack(letter.body)[0]), None)
+                self.unacknowledged.pop((letter.source, NUMBER.unpack(letter.body)[0]), None)
             elif letter.kind in ACKNOWLEDGED:
-                acks.append(Note((letter.source,), Kind.ACK, letter.body[: _number.size]))
+                acks.append(Note((letter.source,), Kind.ACK, letter.body[: NUMBER.size]))
                 if self._takes(letter):
-                    fresh.append(structs.replace(letter, body=letter.body[_number.size :]))
+                    fresh.append(structs.replace(letter, body=letter.body[NUMBER.size :]))
             else:
                 fresh.append(letter)
         return fresh, acks
@@ -114,7 +112,7 @@ class Delivery:
         number = max(self._last.get(receiver, 0) + 1, slot + 1)
         self._last[receiver] = number
         self._give_up(receiver, number, note.kind)
-        numbered = structs.replace(note, body=_number.pack(number) + note.body)
+        numbered = structs.replace(note, body=NUMBER.pack(number) + note.body)
         self.unacknowledged[receiver, number] = Told(numbered, slot)
         return numbered
 
@@ -134,7 +132,7 @@ class Delivery:
 
     def _takes(self, letter: Letter) -> bool:
         """Whether the policy is given the letter. A node that starts anew takes everything."""
-        number: int = _number.unpack_from(letter.body)[0]
+        number: int = NUMBER.unpack_from(letter.body)[0]
         if letter.kind == Kind.HISTORY:
             return self._taken.setdefault(letter.source, Taken()).take(number)
         is_newer = number > self._newest.get(letter.source, 0)

@@ -13,7 +13,7 @@ from msgspec.msgpack import decode, encode
 
 from protocol.air_book import AirRow, Outcome
 from protocol.kinds import Kind, LinkClass
-from protocol.messages import Letter
+from protocol.messages import NUMBER, Letter
 from protocol.signalling import SignallingPlan
 
 Lane = tuple[int, LinkClass, int]  # a link by name: source, class, destination
@@ -44,7 +44,7 @@ class Passage(Struct, array_like=True):
 
     def repeats(self, other: "Passage") -> bool:
         """Whether both are attempts of one acknowledged note: its number is what the body begins with."""
-        number, their_number = self.letter.body[:4], other.letter.body[:4]
+        number, their_number = self.letter.body[: NUMBER.size], other.letter.body[: NUMBER.size]
         same_kind = self.letter.kind == other.letter.kind
         return same_kind and number == their_number and self.lane == other.lane
 

@@ -6,7 +6,6 @@ k + 1 on. It waits in the inbox until its receiver is asked.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from struct import Struct
 from typing import Any
 
 from msgspec.msgpack import decode, encode
@@ -15,10 +14,9 @@ from channel_server.link_queues import ALL, LinkQueues, Passage, RadioBits
 from channel_server.losses import Losses
 from protocol.air_book import AirRow, Outcome
 from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
-from protocol.messages import Letter, Note
+from protocol.messages import NUMBER, Letter, Note
 from protocol.signalling import SignallingPlan
 
-_number = Struct("<I")  # what the body of acknowledged notes begins with
 Neighbours = Callable[[], Sequence[tuple[int, ...]]]
 
 
@@ -83,7 +81,7 @@ class Relay:
         """Weights by hand, as if the trainer told them: numbered past all that it has told the node by now."""
         newest = _number_of(self._weights[node][0]) if node in self._weights else 0
         number = max(slot, newest) + 1
-        note = Note((node,), Kind.WEIGHTS, _number.pack(number) + body)
+        note = Note((node,), Kind.WEIGHTS, NUMBER.pack(number) + body)
         letter = Letter(self._agents, note.kind, slot, 0, note.body)
         self._remember(letter, note, note.to)
         self._by_hand[node] = slot
@@ -200,7 +198,7 @@ class Relay:
         for node in to:
             self._by_hand.pop(node, None)
         if letter.source == self._agents:
-            self._unacknowledged.update((node, note.body[:4]) for node in to)
+            self._unacknowledged.update((node, note.body[: NUMBER.size]) for node in to)
 
     def _passage(
         self,
@@ -272,4 +270,5 @@ class Relay:
 
 
 def _number_of(letter: Letter) -> int:
-    return int.from_bytes(letter.body[: _number.size], "little")
+    number: int = NUMBER.unpack_from(letter.body)[0]
+    return number

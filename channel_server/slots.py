@@ -16,7 +16,7 @@ from channel_server.worlds.contract import Radio, World
 from protocol.chance import Chance
 from protocol.choreography import CLOSING, PHASES, TurnSpec
 from protocol.kinds import LinkClass
-from protocol.messages import Letter, Note, Reply, Turn
+from protocol.messages import NUMBER, Letter, Note, Reply, Turn
 from protocol.orders import PutWeights
 from protocol.plan import OnLoss, RunPlan
 from protocol.spaces import Records
@@ -24,8 +24,6 @@ from protocol.telemetry import Answered, Event, Picture, Weights
 from protocol.trace import TraceField
 
 Asked = list[tuple[int, Turn]]
-
-NUMBER_BYTES = 4  # of an acknowledged note, in front of what it says
 _LEARN = TurnSpec(who="trainer", step="learn")
 
 
@@ -197,7 +195,7 @@ class Slots:
         for node, letter in self.relay.given.items():
             if self._told_weights.get(node) is not letter:
                 self._told_weights[node] = letter
-                self.recorder.weights(Weights(node, letter.slot, letter.body[NUMBER_BYTES:]))
+                self.recorder.weights(Weights(node, letter.slot, letter.body[NUMBER.size :]))
 
     def put_weights(self, order: PutWeights) -> None:
         """Give an agent these weights when the next slot begins; who is given others by then gets the latest alone."""

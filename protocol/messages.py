@@ -5,6 +5,7 @@
 A field added here is a new protocol version: raise PROTOCOL_VERSION with it.
 """
 
+import struct
 from typing import Any
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from protocol.kinds import Kind, LinkClass
 from protocol.spaces import Space
 
 PROTOCOL_VERSION = 2
+NUMBER = struct.Struct("<I")  # what the body of an acknowledged note begins with: agent_node.delivery
 
 
 class Note(Struct, frozen=True, array_like=True, gc=False):
