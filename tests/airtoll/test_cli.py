@@ -192,6 +192,9 @@ def test_runs_from_python(cell: Path, tmp_path: Path) -> None:
 
 
 WITHOUT_FORMAT = {
+    "agent": "goes on until it is told to stop; its log is for people",
+    "channel": "likewise",
+    "keys": "has commands of its own: show tells programs what there is",
     "node": "is a process of a run, and prints nothing",
     "serve": "goes on until it is told to stop; it says where it listens",
 }

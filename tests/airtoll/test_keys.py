@@ -83,5 +83,5 @@ def test_a_node_that_may_not_come_in_ends_and_says_why(tmp_path: Path, given: li
 def _running(folder: Path, endpoint: str) -> Path:
     """A run's folder that says the run goes on there."""
     path = finished(folder).path / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "running", "endpoint": endpoint}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "RUNNING", "endpoint": endpoint}))
     return path.parent

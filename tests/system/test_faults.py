@@ -344,7 +344,7 @@ def test_a_run_whose_telemetry_is_cut_off_has_failed_instead_of_going_on_with_a_
                 relay.__exit__(None, None, None)
 
     ended = run_processes(plan_for("li2020/sla", slots=10**6), sink, lambda: False, machine=_Relayed(relay))
-    assert (ended.state, ended.reason) == ("failed", "the line from the channel server broke")
+    assert (ended.state, ended.reason) == ("FAILED", "the line from the channel server broke")
 
 
 class OneGoesAstray(RunProcesses):
