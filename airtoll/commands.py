@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from airtoll import __version__, overview, tables
+from airtoll import __version__, keys, overview, tables
 from airtoll.absences import absences
 from airtoll.beside import comparison
 from airtoll.cli import INTERRUPTED
@@ -38,6 +38,7 @@ from controller.run_folder import NotARunError, RunFolder
 from controller.runs import carry_out, carry_out_beside, check_placement, checkpoint_to_resume
 from controller.schedule import played
 from protocol.air_book import Toll
+from protocol.keys import Keys, KeysError
 from protocol.plan import PastEvent
 
 _FAILED, _USAGE = 1, 2
@@ -59,7 +60,7 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
-        except (ConfigError, NotARunError) as error:
+        except (ConfigError, KeysError, NotARunError) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(_USAGE) from error
 
@@ -155,7 +156,9 @@ def replay(folder: Folder, out: Out = None) -> None:
 
 @app.command()
 def node(
-    folder: Folder, name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as pair-3.")]
+    folder: Folder,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as pair-3.")],
+    key_folder: Annotated[Path | None, typer.Option("--keys", metavar="DIR", help="Of a run that has keys.")] = None,
 ) -> None:
     """Take a place in a run that goes on: a node that was lost rejoins."""
     from agent_node.edge import run_node
@@ -165,7 +168,8 @@ def node(
         meta = RunFolder.open(folder).meta
     if meta["state"] != "running" or "endpoint" not in meta:
         raise ConfigError(f"{folder}: no node can join a run that is {meta['state']} or lives in one process")
-    raise typer.Exit(run_node(meta["endpoint"], meta["run_id"], name, policy_builder(name)))
+    own = None if key_folder is None else Keys.read(key_folder).client()
+    raise typer.Exit(run_node(meta["endpoint"], meta["run_id"], name, policy_builder(name), keys=own))
 
 
 @app.command()
@@ -278,6 +282,7 @@ def schemes(
 
 register(app)
 offer_workers(app)
+app.add_typer(keys.app, name="keys")
 
 
 def _watched(

@@ -105,8 +105,11 @@ class Keys:
         return {path.stem: _public_key(path) for path in sorted((self.folder / "allowed").glob("*.key"))}
 
     def allow(self, file: Path, name: str) -> None:
-        """Let the node come in whose public key is in `file`, under this name."""
+        """Let the node come in whose public key is in `file`, under this name: a key has one, so that it is revoked
+        with it."""
         key, path = _public_key(file), self._allowed_path(name)
+        if names := [other for other, known in self.allowed().items() if known == key and other != name]:
+            raise KeysError(f"the key of {file} is allowed already, as {names[0]!r}")
         try:
             path.parent.mkdir(exist_ok=True)
             _put(path, _certificate(key))

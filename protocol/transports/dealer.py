@@ -26,22 +26,34 @@ class Dealer:
         self._socket.setsockopt(zmq.LINGER, 2000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES + (0 if keys is None else ENCRYPTION_BYTES))
         self._socket.setsockopt(zmq.RCVTIMEO, int(1000 * patience_s))
+        self._socket.setsockopt(zmq.SNDTIMEO, int(1000 * patience_s))  # of who is refused, ZeroMQ takes nothing more
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
         if keys is not None:
             lock_client(self._socket, keys)
         self._standing = Standing(self._socket, keys, "the channel server")
         self._socket.connect(endpoint)
-        self.send = self._socket.send
+
+    def send(self, frame: bytes) -> None:
+        """Hand a frame to the transport. ChannelGone when it will take none any more."""
+        while True:
+            try:
+                self._socket.send(frame)
+                return
+            except zmq.Again:
+                self._check_standing()
 
     def receive(self) -> bytes | None:
         """The next frame, or None when nothing came for a while. ChannelGone when nothing will come any more."""
         try:
             return self._socket.recv()
         except zmq.Again:
-            if reason := self._standing.broken():
-                self._socket.setsockopt(zmq.LINGER, 0)  # nobody is there to take what was not sent
-                raise ChannelGone(reason) from None
+            self._check_standing()
             return None
+
+    def _check_standing(self) -> None:
+        if reason := self._standing.broken():
+            self._socket.setsockopt(zmq.LINGER, 0)  # nobody is there to take what was not sent
+            raise ChannelGone(reason)
 
     def __enter__(self) -> Self:
         return self

@@ -20,7 +20,13 @@ WITHOUT_A_KEY = "connection without a key"
 FOR_ANOTHER_SERVER = "connection with the key of another server"
 WITH_A_KEY = "connection with a key, where none is used"
 
-_WATCHED = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+_WATCHED = (
+    zmq.EVENT_ACCEPTED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+)
 
 Received = tuple[bytes, bytes | list[int]]
 
@@ -54,7 +60,7 @@ class Router:
         if keys is not None:
             self._doorman = self._stack.enter_context(allow_list(context, keys))
             lock_server(self.socket, keys)
-        self._failed: deque[str] = deque()  # handshakes that failed, and why
+        self._failed: list[str] = []  # why handshakes failed of late
         self._turned_away = 0
         try:
             self.socket.bind(endpoint)
@@ -122,10 +128,10 @@ class Router:
     def turned_away(self) -> list[tuple[str, str]]:
         """Connections refused since the last call: why, and of a key that is not on the list its first characters."""
         self._read_monitor()
-        away = [(NOT_ON_THE_LIST, key) for key in (self._doorman.refused() if self._doorman else [])]
-        away += [(self._failed.popleft(), "") for _ in range(len(self._failed))]
-        self._turned_away += len(away)
-        return away
+        failed, self._failed = self._failed, []
+        self._turned_away += len(failed)
+        keys = iter(self._doorman.refused() if self._doorman else ())
+        return [(reason, next(keys, "") if reason == NOT_ON_THE_LIST else "") for reason in failed]
 
     def broken(self) -> list[bytes]:
         """Peers whose connections broke since the last call."""
@@ -173,20 +179,22 @@ class Router:
             if event["event"] == zmq.EVENT_ACCEPTED:
                 self.silent += descriptor in self._closed
                 self._closed.discard(descriptor)
-            elif event["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-                self._note_failure(event["value"])
+            elif event["event"] != zmq.EVENT_DISCONNECTED:
+                self._failed += self._failures(event["event"], event["value"])
             elif (peer := self._peer_of.pop(descriptor, None)) is not None:
                 self._known.discard(peer)
                 self._part_with(peer)
             else:
                 self._closed.add(descriptor)
 
-    def _note_failure(self, error: int) -> None:
-        """Why a handshake failed; what is no failure of keys is left to `unheard`."""
-        if error == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
-            self._failed.append(WITHOUT_A_KEY if self._doorman else WITH_A_KEY)
-        elif error == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC and self._doorman:
-            self._failed.append(FOR_ANOTHER_SERVER)
+    def _failures(self, event: int, error: int) -> list[str]:
+        """Why a handshake failed. Where no keys are used, most failures are left to `unheard`."""
+        if self._doorman is None:
+            return [WITH_A_KEY] if error == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH else []
+        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            return [NOT_ON_THE_LIST]
+        wrong_server = error == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
+        return [FOR_ANOTHER_SERVER if wrong_server else WITHOUT_A_KEY]
 
     def _part_with(self, peer: bytes) -> None:
         self._broken.append(peer)

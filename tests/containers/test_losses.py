@@ -39,4 +39,4 @@ def test_a_run_whose_channel_server_is_killed_goes_on_from_its_checkpoint_at_ano
 def _plays(container: str) -> bool:
     """Whether a channel server is at work in it."""
     assert inspect(container)["State"]["Running"]
-    return "channel server" in docker("top", container, "-eo", "comm")
+    return "channel server" in docker("top", container, "-eo", "pid,comm")
