@@ -63,7 +63,7 @@ class _Runs(Collector):
         self._desk = desk
 
     def collect(self) -> list[GaugeMetricFamily]:
-        """Runs by state, slots of those at work, readers of events."""
+        """Runs by state, slots of those at work, readers of events, who was turned away at the pool."""
         states = GaugeMetricFamily("airtoll_runs", "Runs by state", labels=["state"])
         for state, count in self._desk.owner.store.counts().items():
             states.add_metric([state.value], count)
@@ -73,4 +73,8 @@ class _Runs(Collector):
         readers = GaugeMetricFamily(
             "airtoll_event_readers", "Who looks on by server-sent events", value=self._desk.watches.readers
         )
-        return [states, slots, readers]
+        away = GaugeMetricFamily("airtoll_pool_turned_away", "Refused at the pool's line", labels=["reason"])
+        if pool := self._desk.owner.pool:
+            for reason, count in pool.strangers.counts.items():
+                away.add_metric([reason], count)
+        return [states, slots, readers, away]

@@ -1,0 +1,46 @@
+"""Strangers in a container of their own: `python3 - ENDPOINT TRIES...`, given `knocking.py` before this text.
+
+Each endpoint is tried TRIES times without a key, as often with a key that is not on the list, and with one for another
+server. Then a worker with the right key comes to the first endpoint and speaks another protocol version; what it is
+answered is printed.
+"""
+
+# ruff: noqa: F821
+# mypy: disable-error-code="name-defined"
+
+import sys
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from protocol.keys import Keys
+from protocol.messages import PROTOCOL_VERSION
+from protocol.pool import Present, Refusal, decode_from_service
+from protocol.transports.curve import lock_client
+
+
+def main() -> None:
+    """All of it."""
+    keys, (tries, *endpoints) = Keys.read(Path("/keys")), sys.argv[1:]
+    for endpoint in endpoints:
+        strangers = [own for _ in range(int(tries)) for own in (None, stranger(keys), lost(keys))]
+        knock(endpoint, strangers)
+    print(_refusal(endpoints[0], keys))
+
+
+def _refusal(endpoint: str, keys: Keys) -> str:
+    """What a worker of another version is answered."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        lock_client(socket, keys.client())
+        socket.connect(endpoint)
+        present = Present(PROTOCOL_VERSION + 1, "of tomorrow", "agent", "of tomorrow", "nowhere", 1, 1, {}, {})
+        socket.send(msgspec.msgpack.encode(present))
+        assert socket.poll(20_000), "a worker of another version was not answered"
+        answer = decode_from_service(socket.recv())
+        assert isinstance(answer, Refusal)
+        return answer.reason
+
+
+if __name__ == "__main__":
+    main()
