@@ -1,5 +1,6 @@
 """The runs that the tests of this folder submit."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ LEARNING: dict[str, Any] = {key: value for key, value in EXAMPLE.items() if key 
 PLAIN: dict[str, Any] = {
     "world": {"name": "d2d_underlay", "pairs": 10},
     "scheme": "li2020/sla",
-    "slots": 3000,
+    "slots": 6000,
     "placement": "pool",
 }
+_twins: dict[str, dict[str, Any]] = {}
 
 
 def finished(client: Controller, config: dict[str, Any]) -> dict[str, Any]:
@@ -29,9 +31,12 @@ def finished(client: Controller, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_one_process(client: Controller, config: dict[str, Any]) -> dict[str, Any]:
-    """The same run in one process of the controller's container."""
-    alone = config | {"placement": "in-process", "checkpoint_every": 0}
-    return finished(client, alone)
+    """The same run in one process of the controller's container; carried out once for all tests."""
+    alone = config | {"placement": "in-process"}
+    name = json.dumps(alone, sort_keys=True)
+    if name not in _twins:
+        _twins[name] = finished(client, alone)
+    return _twins[name]
 
 
 def at_slot(client: Controller, run_id: str, slot: int) -> None:
