@@ -18,11 +18,10 @@ from protocol.wire_book import CURVE, NULL
 NOT_ON_THE_LIST = "connection with a key that is not on the list"
 WITHOUT_A_KEY = "connection without a key"
 FOR_ANOTHER_SERVER = "connection with the key of another server"
-WITH_A_KEY = "connection with a key, where none is used"
 
-_WATCHED = (
-    zmq.EVENT_ACCEPTED
-    | zmq.EVENT_DISCONNECTED
+_WATCHED = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
+_WATCHED_WHEN_LOCKED = (
+    _WATCHED
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -54,7 +53,7 @@ class Router:
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes + (0 if keys is None else ENCRYPTION_BYTES))
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
-        self.monitor = self.socket.get_monitor_socket(_WATCHED)
+        self.monitor = self.socket.get_monitor_socket(_WATCHED if keys is None else _WATCHED_WHEN_LOCKED)
         self._stack = ExitStack()
         self._doorman: Doorman | None = None
         if keys is not None:
@@ -180,21 +179,12 @@ class Router:
                 self.silent += descriptor in self._closed
                 self._closed.discard(descriptor)
             elif event["event"] != zmq.EVENT_DISCONNECTED:
-                self._failed += self._failures(event["event"], event["value"])
+                self._failed.append(_failure(event["event"], event["value"]))
             elif (peer := self._peer_of.pop(descriptor, None)) is not None:
                 self._known.discard(peer)
                 self._part_with(peer)
             else:
                 self._closed.add(descriptor)
-
-    def _failures(self, event: int, error: int) -> list[str]:
-        """Why a handshake failed. Where no keys are used, most failures are left to `unheard`."""
-        if self._doorman is None:
-            return [WITH_A_KEY] if error == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH else []
-        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-            return [NOT_ON_THE_LIST]
-        wrong_server = error == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
-        return [FOR_ANOTHER_SERVER if wrong_server else WITHOUT_A_KEY]
 
     def _part_with(self, peer: bytes) -> None:
         self._broken.append(peer)
@@ -207,3 +197,10 @@ class Router:
             part = self.socket.recv(copy=False)
             lengths.append(len(part.bytes))
         return lengths
+
+
+def _failure(event: int, error: int) -> str:
+    """Why a handshake failed. One that ended before a key was shown is without a key, whatever else was said."""
+    if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        return NOT_ON_THE_LIST
+    return FOR_ANOTHER_SERVER if error == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC else WITHOUT_A_KEY

@@ -16,7 +16,7 @@ from controller.configuration import load
 from controller.layers import parse_yaml
 from protocol.air_book import AirRow
 from protocol.fingerprint import fingerprint
-from protocol.wire_book import NULL
+from protocol.wire_book import CURVE, NULL, Framing
 from tests.docs.pages import block, page, table
 from tests.recording import Recording
 from tests.system.counting_relay import CountingRelay
@@ -142,6 +142,17 @@ def test_the_handshake_byte_by_byte(captured: tuple[Recording, CountingRelay]) -
     assert captured[0].ended is not None
     [account] = [account for account in captured[0].ended.wire if account.peer == "pair-0"]
     assert (counted.up, counted.down) == (account.up.socket_bytes, account.down.socket_bytes)
+
+
+def test_the_handshake_under_curve_adds_up() -> None:
+    assert "the handshake is 567 bytes up and 301 down" in page(PAGE)
+    sums = dict.fromkeys(("up", "down"), 0)
+    for ways, count, _ in table(PAGE, "up and down"):
+        for way in ways.split(", "):
+            sums[way] += sum(map(int, count.split(" + ")))
+    assert Framing(sums["up"], sums["down"], 8 + 8 + 16 + 1) == CURVE
+    assert "up to 222 bytes costs 35 bytes of framing, a longer one 42" in page(PAGE)
+    assert [CURVE.of(frame_bytes) for frame_bytes in (222, 223)] == [35, 42]
 
 
 def _bytes(cell: str) -> bytes:

@@ -12,7 +12,7 @@ import zmq
 from protocol.keys import ClientKeys, Keys
 from protocol.transports.curve import Standing, allow_list, lock_client, lock_server
 from protocol.transports.dealer import ChannelGone, Dealer
-from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITH_A_KEY, WITHOUT_A_KEY, Router
+from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY, Router
 from tests.knocking import knock, lost, stranger
 
 ANYWHERE = "tcp://127.0.0.1:*"
@@ -81,7 +81,9 @@ def test_who_may_not_come_in_is_told_why_and_counted(
 def test_a_node_with_keys_is_not_heard_where_none_are_used(keys: Keys) -> None:
     with zmq.Context() as context, Router(context, ANYWHERE) as router:
         assert "does it use keys" in _why_not(router, keys.client())
-        assert {reason for reason, _ in router.turned_away()} == {WITH_A_KEY}
+        assert router.receive() is None, "something came through"
+        assert router.turned_away() == []
+        assert router.unheard() > 0
 
 
 def test_the_list_may_change_while_the_socket_is_open(keys: Keys) -> None:
