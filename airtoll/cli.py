@@ -15,9 +15,11 @@ def main() -> None:
     """Run the command line. An interrupt has the same exit code wherever it comes."""
     try:
         if sys.argv[1:2] and sys.argv[1] in _WORKERS:
-            from airtoll.workers import app
-        else:
-            from airtoll.commands import app
+            from airtoll import workers
+
+            sys.exit(workers.main(sys.argv[1:]))
+        from airtoll.commands import app
+
         app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

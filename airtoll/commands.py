@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from airtoll import __version__, keys, overview, tables
+from airtoll import __version__, keys, overview, tables, workers
 from airtoll.absences import absences
 from airtoll.beside import comparison
 from airtoll.cli import INTERRUPTED
@@ -29,7 +29,6 @@ from airtoll.remote import AsFormat, Format, register, resume_run
 from airtoll.study import StudyFolder
 from airtoll.study_progress import watching as watching_cells
 from airtoll.toll import By, toll_by
-from airtoll.workers import offer_workers
 from controller import catalogue, layers
 from controller.checkpoints import Checkpoint
 from controller.configuration import RunConfig, load
@@ -42,6 +41,7 @@ from protocol.keys import Keys, KeysError
 from protocol.plan import PastEvent
 
 _FAILED, _USAGE = 1, 2
+_OWN_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}  # of the workers' commands
 _PAGE_WIDTH = 110  # of tables that go to a file or a pipe
 
 
@@ -281,8 +281,17 @@ def schemes(
 
 
 register(app)
-offer_workers(app)
 app.add_typer(keys.app, name="keys")
+
+
+@app.command(help=workers.ABOUT["agent"], context_settings=_OWN_WORDS, add_help_option=False)
+def agent(ctx: typer.Context) -> None:
+    raise typer.Exit(workers.main(["agent", *ctx.args]))
+
+
+@app.command(help=workers.ABOUT["channel"], context_settings=_OWN_WORDS, add_help_option=False)
+def channel(ctx: typer.Context) -> None:
+    raise typer.Exit(workers.main(["channel", *ctx.args]))
 
 
 def _watched(

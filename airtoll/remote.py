@@ -200,14 +200,16 @@ def _look(told: dict[str, Any]) -> None:
         mean = f", reward_total {reward[0] / reward[1]:.4g}" if reward[0] is not None and reward[1] else ""
         typer.echo(f"slots {window['first']} to {window['last']}, {window['phase']}{mean}")
     if "state" in told:
-        typer.echo(f"{told['state']}, slot {told['slot']} of {told['slots']}")
+        reason = f": {told['reason']}" if told["reason"] and told["state"] != "FAILED" else ""
+        typer.echo(f"{told['state']}, slot {told['slot']} of {told['slots']}{reason}")
 
 
 def _listed(runs: list[dict[str, Any]]) -> Table:
-    table = _table("id", "state", "slot", "created")
+    table = _table("id", "state", "slot", "created", *(["reason"] if any(run["reason"] for run in runs) else []))
     for run in runs:
         created = datetime.fromisoformat(run["created"]).astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(run["id"], run["state"], f"{run['slot']:,} of {run['slots']:,}", created)
+        cells = run["id"], run["state"], f"{run['slot']:,} of {run['slots']:,}", created, run["reason"]
+        table.add_row(*cells[: len(table.columns)])
     return table
 
 

@@ -1,67 +1,33 @@
-"""The commands of the pool's workers: what a node needs and typer, no configuration, no pictures, no torch."""
+"""The commands of the pool's workers, `airtoll agent` and `airtoll channel`.
+
+They need what a node needs and nothing else: the words are read by the standard library, because typer brings pydantic.
+"""
 
 import os
 import signal
 import socket
+import sys
 import threading
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
-
-import typer
 
 from controller.launchers.worker import Offer, Worker
 from protocol.keys import Keys, KeysError
 
+ABOUT = {
+    "agent": "Wait for runs of a controller, and be nodes of theirs.",
+    "channel": "Wait for runs of a controller, and be the channel server of one at a time.",
+}
 _REFUSED, _USAGE = 1, 2
-
-Pool = Annotated[
-    str,
-    typer.Option(
-        "--pool", metavar="tcp://HOST:PORT", envvar="AIRTOLL_POOL", help="Where the controller's pool listens."
-    ),
-]
-KeyFolder = Annotated[
-    Path | None,
-    typer.Option("--keys", metavar="DIR", envvar="AIRTOLL_KEYS", help="Of a pool that is locked: the node's keys."),
-]
-Name = Annotated[str, typer.Option(help="What it is called; by default after its host and process.")]
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+_LONGEST_NAME = 80
 
 
-def offer_workers(to: typer.Typer) -> None:
-    """Add these commands."""
-    to.command()(agent)
-    to.command()(channel)
-
-
-def agent(
-    pool: Pool,
-    places: Annotated[
-        int, typer.Option(min=1, max=1000, help="So many nodes at a time, of one run or of several.")
-    ] = 1,
-    name: Name = "",
-    keys: KeyFolder = None,
-) -> None:
-    """Wait for runs of a controller, and be nodes of theirs. SIGTERM or Ctrl-C ends it."""
-    _serve(Offer("agent", name or _called(), places=places), pool, keys)
-
-
-def channel(
-    pool: Pool,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where nodes come to; 0: any that is free.")] = 0,
-    address: Annotated[
-        str, typer.Option(metavar="HOST", help="By which nodes reach this machine; by default as the pool does.")
-    ] = "",
-    name: Name = "",
-    keys: KeyFolder = None,
-) -> None:
-    """Wait for runs of a controller, and be the channel server of one at a time. SIGTERM or Ctrl-C ends it."""
-    _serve(Offer("channel", name or _called(), port=port, address=address), pool, keys)
-
-
-def _serve(offer: Offer, pool: str, keys: Path | None) -> None:
+def main(words: Sequence[str]) -> int:
+    """`agent` or `channel` and its options; the exit code. It serves until SIGTERM or Ctrl-C."""
+    told = parser().parse_args(words)
+    offer = Offer(told.role, told.name, told.places, told.port, told.address)
     stop = threading.Event()
 
     def hear(_number: int, _frame: FrameType | None) -> None:
@@ -70,24 +36,66 @@ def _serve(offer: Offer, pool: str, keys: Path | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, hear)
     try:
-        locked = None if keys is None else Keys.read(keys).client()
+        keys = None if told.keys is None else Keys.read(Path(told.keys)).client()
     except KeysError as error:
-        typer.echo(f"--keys: {error}", err=True)
-        raise typer.Exit(_USAGE) from error
+        print(f"--keys: {error}", file=sys.stderr)
+        return _USAGE
     try:
-        worker = Worker(offer, pool, locked)
+        worker = Worker(offer, told.pool, keys)
     except ValueError as error:
-        typer.echo(f"--pool: {error}", err=True)
-        raise typer.Exit(_USAGE) from error
+        print(f"--pool: {error}", file=sys.stderr)
+        return _USAGE
     with worker:
         worker.serve(stop.is_set)
     if worker.refused:
-        typer.echo(f"the pool does not take this worker: {worker.refused}", err=True)
-        raise typer.Exit(_REFUSED)
+        print(f"the pool does not take this worker: {worker.refused}", file=sys.stderr)
+    return _REFUSED if worker.refused else 0
 
 
-def _called() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}"
+def parser() -> ArgumentParser:
+    """Of what is typed."""
+    words = ArgumentParser("airtoll")
+    roles = words.add_subparsers(dest="role", required=True)
+    agent, channel = (roles.add_parser(role, description=about, help=about) for role, about in ABOUT.items())
+    for role in (agent, channel):
+        pool = os.environ.get("AIRTOLL_POOL")
+        role.add_argument(
+            "--pool",
+            metavar="tcp://HOST:PORT",
+            default=pool,
+            required=not pool,
+            help="where the controller's pool listens; AIRTOLL_POOL without",
+        )
+        role.add_argument(
+            "--name", type=_name, default=f"{socket.gethostname()}-{os.getpid()}", help="by default of host and process"
+        )
+        role.add_argument(
+            "--keys",
+            metavar="DIR",
+            default=os.environ.get("AIRTOLL_KEYS") or None,
+            help="of a pool that is locked, the folder of the node's keys; AIRTOLL_KEYS without",
+        )
+        role.set_defaults(places=1, port=0, address="")
+    agent.add_argument(
+        "--places", type=_at_most(1000), metavar="N", help="so many nodes at a time, of one run or of several"
+    )
+    channel.add_argument("--port", type=_at_most(65535), help="where nodes come to; any that is free without")
+    channel.add_argument(
+        "--address", metavar="HOST", help="by which nodes reach this machine; without as it is on the way to the pool"
+    )
+    return words
 
 
-offer_workers(app)
+def _at_most(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= most:
+            raise ArgumentTypeError(f"{text!r} is not allowed: must be a number from 1 to {most}")
+        return int(text)
+
+    return number
+
+
+def _name(text: str) -> str:
+    if not text or len(text) > _LONGEST_NAME or not text.isprintable():
+        raise ArgumentTypeError(f"{text[:100]!r} is not allowed: must have 1 to {_LONGEST_NAME} printable characters")
+    return text

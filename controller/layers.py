@@ -11,8 +11,7 @@ import yaml
 from controller.faults import ConfigError, shown
 
 _PREFIX = "AIRTOLL_"
-# Where a controller is, the key to it, its store, its pool.
-_NOT_SETTINGS = (
+_NOT_SETTINGS = (  # where a controller is, the key to it, its store, its pool
     *("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_TOKEN_FILE", "AIRTOLL_DB"),
     *("AIRTOLL_POOL", "AIRTOLL_KEEPER_PORTS", "AIRTOLL_KEYS"),
 )

@@ -36,6 +36,7 @@ class Leasing:
         self._needs: dict[str, Wanting] = {}  # as their configurations say
         self._at_work: dict[str, tuple[Run, Wanting]] = {}
         self._said: dict[str, str] = {}
+        self._saying = asyncio.Lock()
         self._room: object = None
 
     @property
@@ -76,11 +77,10 @@ class Leasing:
             await self._say(run.id, "")
             self._changed()
 
-    def end(self, run: Run) -> None:
+    def end(self, run_id: str) -> None:
         """It needs nothing any more."""
-        self._needs.pop(run.id, None)
-        self._at_work.pop(run.id, None)
-        self._said.pop(run.id, None)
+        for known in (self._needs, self._at_work, self._said):
+            known.pop(run_id, None)
 
     async def tend(self) -> None:
         """Lease places to the runs at work as they come free, for ever."""
@@ -104,7 +104,9 @@ class Leasing:
             if standing is not None:
                 await self.heed(run, standing)
         line.lease(self._ahead)
-        await self._tell_those_at_work(line)
+        if line.settled:
+            await self._tell_those_at_work(line)
+            await self._tell_those_that_wait(line)
         room = line.room
         if room != self._room:
             self._room = room
@@ -112,8 +114,14 @@ class Leasing:
 
     async def _tell_those_at_work(self, line: PoolLine) -> None:
         for place, wanting in enumerate(ahead := self._ahead):
-            if wanting.port and line.settled:
+            if wanting.port:
                 await self._say(wanting.run_id, line.pool.shortage(wanting, ahead[:place]))
+
+    async def _tell_those_that_wait(self, line: PoolLine) -> None:
+        """Those that lacked something when they could have begun, or still wait for their turn."""
+        for run_id, wanting in list(self._needs.items()):
+            if self._said.get(run_id) and run_id not in self._at_work:
+                await self._say(run_id, line.pool.shortage(wanting, self._ahead))
 
     @property
     def _ahead(self) -> list[Wanting]:
@@ -129,9 +137,10 @@ class Leasing:
 
     async def _say(self, run_id: str, lack: str) -> None:
         """Written down when it is another than before; of a service before this one something may be left."""
-        if self._said.get(run_id) != lack:
-            self._said[run_id] = lack
-            await self._explain(run_id, lack)
+        async with self._saying:
+            if self._said.get(run_id) != lack:
+                await self._explain(run_id, lack)
+                self._said[run_id] = lack
 
 
 def _wanting(run: Run) -> Wanting:

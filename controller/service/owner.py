@@ -112,7 +112,9 @@ class Owner:
 
     async def stop(self, run_id: str) -> Run:
         """Take a run out of the queue, or have its keeper end it after this slot. WrongStateError if it has ended."""
-        if not await asyncio.to_thread(self.store.move, run_id, State.STOPPED, since=[State.PENDING]):
+        if await asyncio.to_thread(self.store.move, run_id, State.STOPPED, since=[State.PENDING]):
+            self._leasing.end(run_id)
+        else:
             await asyncio.to_thread(self.store.move, run_id, State.STOPPING)
             self._tell(await self._in_state(run_id, "stopped", State.STOPPING), signal.SIGINT)
         return await self.get(run_id)
@@ -236,7 +238,7 @@ class Owner:
                 self._keep(run)
                 return
             standing = Standing(State.FAILED, standing.slot if standing else 0, otherwise)
-        self._leasing.end(run)
+        self._leasing.end(run.id)
         results = await asyncio.to_thread(_results, run.folder, standing)
         await asyncio.to_thread(self.store.move, run.id, standing.state, results=results)
         self._changed.set()

@@ -12,7 +12,6 @@ from tests.containers.conftest import IMAGES
 from tests.containers.engine import ROOT, docker, inspect
 
 SIZES_MB = {"airtoll-agent": 200, "airtoll-controller": 1200}  # without the image that they stand on
-NOT_FOR_AGENTS = {"torch", "fastapi", "matplotlib", "sqlalchemy", "uvicorn", "yaml"}
 
 pytestmark = pytest.mark.usefixtures("stack")
 
@@ -48,15 +47,12 @@ def test_its_versions_are_the_tested_ones(image: str) -> None:
     assert {name: version.partition("+")[0] for name, version in there.items()}.items() <= tested.items()
 
 
-def test_an_agent_has_what_is_listed_and_none_of_the_rest() -> None:
+def test_an_agent_has_what_is_listed_and_nothing_else() -> None:
     there = _distributions("airtoll-agent")
     listed = subprocess.run(
         [sys.executable, "containers/requirements.py", "worker"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    assert len(listed) == 9
-    assert set(map(_plain, listed)) < there.keys()
-    code = f"import importlib.util as u; print([n for n in {sorted(NOT_FOR_AGENTS)} if u.find_spec(n)])"
-    assert _in("airtoll-agent", "python3", "-c", code).strip() == "[]"
+    assert there.keys() == {_plain(name) for name in listed} | {"airtoll"}
 
 
 def test_both_play_with_the_same_numbers() -> None:

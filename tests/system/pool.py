@@ -18,15 +18,33 @@ from tests.system.service import Service, serving
 PATIENCE_S = 60.0
 
 
+_NO_WORKER_NEEDS = (
+    *("pydantic", "yaml", "matplotlib", "typer", "rich", "fastapi", "sqlalchemy", "torch"),
+    *("controller.configuration", "controller.service"),
+)
+
+
+def bare(folder: Path) -> dict[str, str]:
+    """The environment of a process, and of all that it starts, to which nothing is installed that no node needs."""
+    (folder / "bare").mkdir(exist_ok=True)
+    (folder / "bare" / "sitecustomize.py").write_text(
+        f"import sys\nsys.modules |= dict.fromkeys({_NO_WORKER_NEEDS!r})\n", "utf-8"
+    )
+    path = os.pathsep.join([str(folder / "bare"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return os.environ | {"PYTHONPATH": path}
+
+
 class Worker:
-    """`airtoll agent` or `airtoll channel`."""
+    """`airtoll agent` or `airtoll channel`, where no more is installed than it needs."""
 
     def __init__(self, role: str, name: str, pool: str, *words: str, log: Path) -> None:
         self.name = name
         self._log = log
         with log.open("w") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "airtoll", role, "--pool", pool, "--name", name, *words], stderr=stream
+                [sys.executable, "-m", "airtoll", role, "--pool", pool, "--name", name, *words],
+                stderr=stream,
+                env=bare(log.parent),
             )
 
     @property

@@ -1,0 +1,55 @@
+"""docs/pool.md: what it says of missing workers is said, its messages and its run are there."""
+
+import re
+
+import protocol.pool
+from airtoll import workers
+from controller.configuration import load
+from controller.layers import parse_yaml
+from controller.service.pool import WORKER_SILENT_S, Pool, Wanting
+from protocol import messages
+from protocol.messages import PROTOCOL_VERSION
+from protocol.pool import Held, Present
+from tests.docs.pages import block, page
+
+PAGE = "pool.md"
+
+
+def _pool(*places: int, held: int = 0) -> Pool:
+    """With a channel worker and agents' workers."""
+    pool, offers = Pool(0.0), [("channel", 1), *(("agent", count) for count in places)]
+    for name, (role, count) in enumerate(offers):
+        leases = {str(n): Held("run") for n in range(held if role == "agent" else bool(held))}
+        told = Present(PROTOCOL_VERSION, str(name), role, "w", "h", 1, count, {}, leases)  # type: ignore[arg-type]
+        assert pool.present(b"%d" % name, told, 0.0) == ""
+    return pool
+
+
+def test_what_is_missing_is_said_as_shown() -> None:
+    config = load(parse_yaml(block(PAGE, "# pooled.yaml")))
+    wanting = Wanting("run", config.places, torch=config.agents_learn)
+    assert config.placement == "pool"
+    assert f"```text\n{_pool(2).shortage(wanting)}\n```" in page(PAGE)
+    assert _pool(2, 1).shortage(wanting) == ""
+    assert f"`{_pool(2, held=2).shortage(wanting)}`" in page(PAGE)
+    assert f"silent for {WORKER_SILENT_S:g} seconds" in page(PAGE)
+
+
+def test_agents_that_learn_need_torch_as_it_says() -> None:
+    world = {"name": "d2d_underlay"}
+    learning = {
+        name: load({"world": world, "scheme": f"li2020/{name}"}).agents_learn for name in ("dqn", "maac", "sla")
+    }
+    assert learning == {"dqn": True, "maac": False, "sla": False}
+
+
+def test_the_messages_are_there() -> None:
+    told = re.findall(r"^    (?:agent|service|keeper) +(?:<- )?(\w+)", page(PAGE), re.MULTILINE)
+    assert told == ["Present", "Lease", "Come", "StartNode", "Hello", "Release"]
+    for name in told:
+        assert hasattr(protocol.pool, name) or hasattr(messages, name)
+
+
+def test_the_commands_are_there() -> None:
+    for line in re.findall(r"^    airtoll (agent|channel) (.+)$", page(PAGE), re.MULTILINE):
+        assert workers.parser().parse_args([line[0], *line[1].split()]).role == line[0]
