@@ -39,11 +39,11 @@ class PoolLine:
 
     def __init__(self, endpoint: str, keeper_ports: str = "*", keys: Path | None = None) -> None:
         self.ports = _ports(endpoint, keeper_ports)
-        self.keys = keys
+        self.keys, locked = keys, _server_keys(keys)
         self.strangers = Strangers(_LOG.warning)
         self._context = zmq.Context()
         try:
-            self._router = Router(self._context, endpoint, keys=_server_keys(keys), most_bytes=MAX_FRAME_BYTES)
+            self._router = Router(self._context, endpoint, keys=locked, most_bytes=MAX_FRAME_BYTES)
         except zmq.ZMQError as error:
             self._context.term()
             raise ConfigError(f"--pool: {endpoint} cannot be listened on: {error}; give another address") from error
