@@ -4,7 +4,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-EXTRAS_OF_THE_CONTROLLER = ("learn", "serve")
+EXTRAS_OF_THE_CONTROLLER = ("learn", "postgres", "serve")
 
 
 def requirements(image: str) -> list[str]:
