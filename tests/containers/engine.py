@@ -63,10 +63,10 @@ class Stack:
         assert done.returncode == 0 or not check, done.stdout
         return done.stdout
 
-    def up(self, **scale: int) -> None:
-        """Start it; every container that has a check of its health is healthy."""
+    def up(self, *words: str, **scale: int) -> None:
+        """Start it; every container that has a check of its health is healthy. `words`: said before `up`."""
         scales = [word for service, number in scale.items() for word in ("--scale", f"{service}={number}")]
-        self.compose("up", "--detach", "--no-build", *scales)
+        self.compose(*words, "up", "--detach", "--no-build", *scales)
         self.healthy()
 
     def healthy(self) -> None:

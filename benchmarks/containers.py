@@ -1,0 +1,96 @@
+"""Slots per second of 20 agents in containers, as a ratio to 20 processes in the same session, step by step.
+
+    processes        the placement `processes`: loopback, no keys, every node forked by the run
+    pool             workers on loopback instead, without keys
+    locked pool      the same, with keys: what CURVE costs
+    dense            one container with 20 places, another for the channel server: what a bridge between two costs
+    containers       20 containers: what a network namespace, a cable and a scheduling group for each node cost
+
+Policy: the 40-512-128-10 actor on li2020's cell. Median over rounds, in each of which all are measured. Needs docker,
+as root, and the images of compose.yaml (`docker-compose build`).
+
+    python -m benchmarks.containers [rounds]
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from airtoll.client import Controller
+from protocol.keys import Keys
+from tests.containers.engine import Stack
+from tests.system.pool import Pool
+
+AGENTS, SLOTS, ROUNDS = 20, 1500, 3
+RUN: dict[str, Any] = {
+    "world": {"name": "d2d_underlay", "pairs": AGENTS},
+    "scheme": "li2020/untrained_actor",
+    "slots": SLOTS,
+}
+Speed = Callable[[], float]
+
+
+def speed(client: Controller, placement: str) -> float:
+    """Slots per second, from the first slot to the end of the last."""
+    run = client.wait(client.submit(RUN | {"placement": placement})["id"])
+    if run["state"] != "SUCCEEDED":
+        raise RuntimeError(run["reason"])
+    return float(json.loads(client.file(run["id"], "summary.json"))["slots_per_s"])
+
+
+@contextmanager
+def on_loopback(folder: Path, *, locked: bool) -> Iterator[Controller]:
+    """A controller and its workers on this machine."""
+    folder.mkdir()
+    words = ["--keys", str(Keys.make(folder / "keys").folder)] if locked else []
+    pool = Pool(folder)
+    try:
+        pool.start("channel", *words)
+        pool.start("agent", "--places", str(AGENTS), *words)
+        with pool.serving(*words) as service:
+            yield service.client
+    finally:
+        pool.close()
+
+
+@contextmanager
+def in_containers(project: str, *words: str, **scale: int) -> Iterator[Controller]:
+    """The services of compose.yaml."""
+    stack = Stack(project, AIRTOLL_REST="127.0.0.1:0", AIRTOLL_PLACES=str(AGENTS))
+    try:
+        stack.up(*words, **scale)
+        yield stack.client()
+    finally:
+        stack.down()
+
+
+def main() -> None:
+    """Print a row per step."""
+    rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        loopback = stack.enter_context(on_loopback(Path(name, "open"), locked=False))
+        locked = stack.enter_context(on_loopback(Path(name, "locked"), locked=True))
+        dense = stack.enter_context(in_containers("airtoll-dense", "--profile", "dense", agent=0))
+        containers = stack.enter_context(in_containers("airtoll-bench", agent=AGENTS))
+        steps: dict[str, Speed] = {
+            "processes": lambda: speed(loopback, "processes"),
+            "pool": lambda: speed(loopback, "pool"),
+            "locked pool": lambda: speed(locked, "pool"),
+            "dense": lambda: speed(dense, "pool"),
+            "containers": lambda: speed(containers, "pool"),
+        }
+        measured = [{step: measure() for step, measure in steps.items()} for _ in range(rounds)]
+    print(f"{AGENTS} agents, {SLOTS} slots, median of {rounds} rounds")
+    for step in steps:
+        ratio = statistics.median(by_step[step] / by_step["processes"] for by_step in measured)
+        slots = statistics.median(by_step[step] for by_step in measured)
+        print(f"{step:12}  {slots:7.0f} slots/s  {ratio:.2f} of processes")
+
+
+if __name__ == "__main__":
+    main()
