@@ -55,6 +55,7 @@ def serve(
     line.setsockopt(zmq.LINGER, 5000)
     if owner_keys is not None:
         lock_client(line, owner_keys)
+    line.setsockopt(zmq.RECONNECT_IVL, -1)  # what was on its way would be missing: the owner shall see that it broke
     line.connect(owner)
     with Router(context, endpoint, keys=keys) as router:
         told = f"tcp://{address}:{router.endpoint.rpartition(':')[2]}" if address else router.endpoint
@@ -84,6 +85,7 @@ class Edge:
         self._line = line
         self._encode = msgspec.msgpack.Encoder().encode
         self._abandoned = abandoned
+        self._unheard = False
         self._loss = plan.loss
         slot_ms = plan.clock.slot_ms
         self._metronome = None if slot_ms is None else Metronome(slot_ms)
@@ -181,7 +183,7 @@ class Edge:
             self._metronome.rest()
         while self._line.poll(0):
             self._send(self._granted(self._line.recv()))
-        if self._abandoned():
+        if self._unheard or self._abandoned():
             self._send(self._core.fail("the controller is gone"))
         self._watch_patience(now)
         if self._metronome is not None:
@@ -274,7 +276,10 @@ class Edge:
             self._router.send(peer, frame)
 
     def _tell(self, told: Telemetry) -> None:
-        self._line.send(self._encode(told))
+        try:
+            self._line.send(self._encode(told), zmq.NOBLOCK)
+        except zmq.Again:
+            self._unheard = True  # the line broke
 
     def _tell_all(self) -> None:
         for told in self._core.slots.recorder.drain():

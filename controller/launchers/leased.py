@@ -116,6 +116,8 @@ class LeasedWorkers:
     and who may come; none on a network of one's own. ConfigError when no port is free.
     """
 
+    has_other_places = True
+
     def __init__(self, ports: Ports, needs: Mapping[Role, int], keys: Keys | None = None) -> None:
         self.needs = needs
         self.roster = Roster(needs)
@@ -123,8 +125,13 @@ class LeasedWorkers:
         self._keys = None if keys is None else keys.server()
         self._here = LocalMachine(None if keys is None else keys.client())
         self._context = zmq.Context()
-        self._router = _listening(self._context, ports, self._keys)
+        try:
+            self._router = _listening(self._context, ports, self._keys)
+        except BaseException:
+            self._context.term()
+            raise
         self._strangers = Strangers(partial(print, file=sys.stderr, flush=True))
+        self._attended_at = 0.0
         self.port = int(self._router.endpoint.rpartition(":")[2])
 
     @contextmanager
@@ -153,7 +160,11 @@ class LeasedWorkers:
         return self._want(Wanted("agent", lambda: [StartNode(endpoint, run_id, name, key)]))
 
     def attend(self, within_s: float = 0.0) -> None:
-        """Hear what has come, or comes first within this time, and who is gone."""
+        """Hear what has come, or comes first within this time, and who is gone; not more often than makes sense."""
+        now = time.monotonic()
+        if not within_s and now - self._attended_at < _LOOK_S:
+            return
+        self._attended_at = now
         received = self._router.receive_within(within_s)
         while received is not None:
             self._take(*received)

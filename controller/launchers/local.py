@@ -55,6 +55,8 @@ class LocalMachine:
     `keys`: those of nodes here whose channel server is locked.
     """
 
+    has_other_places = False
+
     def __init__(self, keys: ClientKeys | None = None) -> None:
         self._context = preloaded()
         self._keys = keys

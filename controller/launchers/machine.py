@@ -34,8 +34,12 @@ class Process(Protocol):
 
 class Machine(Protocol):
     """Starts processes. `line`: a PAIR socket that the channel server comes to, at a port that `start_channel` is told.
-    `key`: the channel server's public one, if it is locked."""
+    `key`: the channel server's public one, if it is locked. `has_other_places`: a node that was lost may come back
+    elsewhere, though its plan does not say that it is restarted.
+    """
 
+    @property
+    def has_other_places(self) -> bool: ...
     def line(self) -> AbstractContextManager["tuple[zmq.Socket[bytes], int]"]: ...
     def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> Process: ...
     def start_node(self, name: str, endpoint: str, run_id: str, key: str = "") -> Process: ...

@@ -101,7 +101,7 @@ class LeasedPlace:
         silent_s = now - self._heard_at
         if self._line.breaks:
             self.over = self.over or "the run's keeper is gone"
-        elif not self._has_come and silent_s > _CONNECT_PATIENCE_S:
+        elif not self._has_come and (self._line.failures or silent_s > _CONNECT_PATIENCE_S):
             self.over = f"the run's keeper cannot be reached at {self._endpoint}: open its port, see --keeper-ports"
         elif silent_s > KEEPER_SILENT_S:
             self.over = f"the run's keeper has been silent for {KEEPER_SILENT_S:g} s"

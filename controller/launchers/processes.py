@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import msgspec
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from channel_server.core import Past
 from controller.launchers.building import build_world, node_names
@@ -19,6 +20,7 @@ from protocol.telemetry import CONTINUE, INTERRUPT, PAUSE, Ended, Event, Listeni
 
 GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
 _POLL_MS = 100
+_LAST_WORDS_POLLS = 20  # without telemetry, after which nothing is on its way any more from a server that left in order
 
 Route = Callable[[str], str]
 
@@ -28,7 +30,7 @@ class RunProcesses:
 
     `machine`: where they are started, by default here. `route` maps the channel server's endpoint to the one that nodes
     are told (a proxy, say). `past`: what the run goes on from; nodes that were lost then are started if the plan says
-    that they are restarted, or where another machine may have a place for them.
+    that they are restarted, or the machine has other places.
     """
 
     def __init__(
@@ -54,8 +56,16 @@ class RunProcesses:
         self._key = ""
         self._open = ExitStack()
         self._line, port = self._open.enter_context(self._machine.line())
+        self._monitor = self._line.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._descriptor: int | None = None  # of the channel server's connection; strangers come and go by others
+        self._broke = False
+        self._quiet = 0  # so often nothing has come
         self._decoder: msgspec.msgpack.Decoder[Telemetry] = msgspec.msgpack.Decoder(Telemetry)
-        self.channel = self._machine.start_channel(plan, port, past)
+        try:
+            self.channel = self._machine.start_channel(plan, port, past)
+        except BaseException:
+            self._hang_up()
+            raise
 
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens, and
@@ -63,9 +73,11 @@ class RunProcesses:
         if self._own:
             return self._own.popleft()
         if not self._line.poll(_POLL_MS):
+            self._quiet += 1
             self._look_for_the_dead()
             return None
-        telemetry = self._decoder.decode(self._line.recv())
+        self._quiet = 0
+        telemetry = self._decoder.decode(self._heard())
         match telemetry:
             case Progress(slot):
                 self._slot = slot
@@ -80,6 +92,31 @@ class RunProcesses:
             case _:
                 pass
         return telemetry
+
+    @property
+    def silenced(self) -> str:
+        """Why the channel server will tell no more; "" while it may."""
+        if not self._quiet:
+            return ""
+        exitcode, last_words = self.channel.exitcode, self._quiet > _LAST_WORDS_POLLS
+        if last_words and not exitcode and self._has_broken():
+            return "the line from the channel server broke"
+        if exitcode or (last_words and exitcode is not None):
+            return f"the channel server died ({self.channel.cause})"
+        return ""
+
+    def _heard(self) -> bytes:
+        frame = self._line.recv(copy=False)
+        if self._descriptor is None:
+            self._has_broken()  # those who left before it came
+            self._descriptor = int(frame.get(zmq.SRCFD))
+        return bytes(frame.buffer)
+
+    def _has_broken(self) -> bool:
+        """Whether the channel server's connection has."""
+        while self._monitor.poll(0):
+            self._broke |= recv_monitor_message(self._monitor)["value"] == self._descriptor
+        return self._broke
 
     def _follow(self, event: Event) -> None:
         if event.event == "lost":
@@ -96,8 +133,8 @@ class RunProcesses:
             if process.taken_away and self._begun and name not in self._missed:
                 continue  # until the channel server has noticed: the place is not free before
             if self._supervisor.may_restart(name, begun=self._begun):
-                self._replace(name)
                 self._own.append(Event("restarted", self._slot, 0, name, process.cause))
+                self._replace(name)
             elif process.taken_away and not _restarts(self.plan, name):
                 self._replace(name)
             elif not self._begun:
@@ -129,8 +166,11 @@ class RunProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        self._hang_up()
         processes = [self.channel, *self.nodes.values()]
+        for process in processes:
+            if process.waits:  # it shall not begin where another has just left
+                process.kill()
         deadline = time.monotonic() + (GRACE_S if self.channel.exitcode == 0 else 2.0)
         for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))
@@ -140,6 +180,11 @@ class RunProcesses:
                 process.join()
             process.close()
 
+    def _hang_up(self) -> None:
+        self._line.disable_monitor()
+        self._monitor.close()
+        self._open.close()
+
     def _say(self, wish: bytes) -> bool:
         try:
             self._line.send(wish, zmq.NOBLOCK)
@@ -148,7 +193,7 @@ class RunProcesses:
         return True
 
     def _comes_back(self, node: str) -> bool:
-        return _restarts(self.plan, node) or not isinstance(self._machine, LocalMachine)
+        return _restarts(self.plan, node) or self._machine.has_other_places
 
 
 def run_processes(
@@ -173,8 +218,7 @@ def run_processes(
                 slot = telemetry.slot
             if isinstance(telemetry, Ended):
                 return telemetry
-            if telemetry is None and processes.channel.exitcode is not None:
-                reason = f"the channel server died ({processes.channel.cause})"
+            if reason := processes.silenced:
                 return _broken_off(sink, slot, reason, roll_back=roll_back)
             if paused() != pausing:
                 said = processes.go_on() if pausing else processes.pause()

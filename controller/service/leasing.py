@@ -62,7 +62,11 @@ class Leasing:
         return not lack
 
     def begin(self, run: Run) -> None:
-        """It is at work from now on; its places are kept for it until its keeper can be reached."""
+        """It is at work from now on; its places are kept for it until its keeper can be reached. Where a keeper before
+        it listened is forgotten."""
+        standing = Standing.read(run.folder)
+        if standing is not None and standing.port:
+            standing._replace(port=0).write(run.folder)
         if run.id in self._needs:
             self._at_work[run.id] = run, self._needs[run.id]
 
@@ -101,7 +105,7 @@ class Leasing:
         for run, wanting in list(self._at_work.values()):
             # Asked after the workers: a keeper says that it needs none any more before it sends them back.
             standing = await asyncio.to_thread(Standing.read, run.folder) if line.pool.lacks(wanting) else None
-            if standing is not None:
+            if standing is not None and run.id in self._at_work:
                 await self.heed(run, standing)
         line.lease(self._ahead)
         if line.settled:

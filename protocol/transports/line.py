@@ -14,7 +14,7 @@ _REFUSALS: dict[int, str] = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "its key is not on the list there: add it (airtoll keys allow DIR FILE)",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "one end has keys and the other has none: give both, or none (--keys DIR)",
 }
-_WATCHED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+_WATCHED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
 for _event in _REFUSALS:
     _WATCHED |= _event
 
@@ -43,15 +43,17 @@ class Line:
             lock_client(self.socket, keys)
         self.connected = False
         self.breaks = 0  # so often the connection was lost
+        self.failures = 0  # so often nobody answered
         self.refused = ""
         self._monitor = self.socket.get_monitor_socket(_WATCHED)
         self.socket.connect(endpoint)
 
     def look(self) -> None:
-        """Bring `connected` and `breaks` up to date."""
+        """Bring `connected`, `breaks` and `failures` up to date."""
         while self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]
             self.refused = self.refused or _REFUSALS.get(event, "")
+            self.failures += event == zmq.EVENT_CONNECT_RETRIED and not self.breaks
             self.breaks += self.connected and event == zmq.EVENT_DISCONNECTED
             self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
 

@@ -13,10 +13,13 @@ import msgspec
 import pytest
 import zmq
 
+from channel_server.core import Past
+from controller.launchers.local import ForkedProcess, LocalMachine
 from controller.launchers.machine import Process
-from controller.launchers.processes import RunProcesses
+from controller.launchers.processes import RunProcesses, run_processes
 from protocol.codec import encode
 from protocol.messages import PROTOCOL_VERSION, Hello, Reply
+from protocol.plan import RunPlan
 from protocol.telemetry import Event, Listening, Progress, Telemetry
 from protocol.wire_book import totals
 from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons
@@ -315,6 +318,33 @@ def _listener(parent: int) -> int:
         if any(link == f"socket:[{inode}]" for link in links for inode in inodes):
             return pid
     raise AssertionError("no descendant listens")
+
+
+class _Relayed(LocalMachine):
+    """The channel server tells how the run goes through a relay."""
+
+    def __init__(self, relay: CountingRelay) -> None:
+        super().__init__()
+        self._relay = relay
+
+    def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> ForkedProcess:
+        endpoint = self._relay.endpoint(f"tcp://127.0.0.1:{port}")
+        return super().start_channel(plan, int(endpoint.rpartition(":")[2]), past)
+
+
+def test_a_run_whose_telemetry_is_cut_off_has_failed_instead_of_going_on_with_a_hole() -> None:
+    recording, relay = Recording(), CountingRelay()
+    slots: list[int] = []
+
+    def sink(telemetry: Telemetry) -> None:
+        recording(telemetry)
+        if isinstance(telemetry, Progress) and telemetry.slot > 50:
+            slots.append(telemetry.slot)
+            if len(slots) == 1:
+                relay.__exit__(None, None, None)
+
+    ended = run_processes(plan_for("li2020/sla", slots=10**6), sink, lambda: False, machine=_Relayed(relay))
+    assert (ended.state, ended.reason) == ("failed", "the line from the channel server broke")
 
 
 class OneGoesAstray(RunProcesses):

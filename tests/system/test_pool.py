@@ -1,5 +1,6 @@
 """Runs on a pool of workers, started by hand: the same traces, whoever dies."""
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
     _check_trace(config, run, tmp_path / "run")
 
 
-def test_who_is_where_is_told(there: tuple[Pool, Service]) -> None:
+def test_who_is_where_is_told(there: tuple[Pool, Service], monkeypatch: pytest.MonkeyPatch) -> None:
     _, service = there
     run_id = service.client.submit(LONG | POOLED)["id"]
     service.until(run_id, lambda run: run["slot"] > 0)
@@ -79,6 +80,14 @@ def test_who_is_where_is_told(there: tuple[Pool, Service]) -> None:
     assert (agent["places"], agent["idle"]) == (3, 0)
     assert {lease["node"] for lease in agent["leases"]} == {"pair-0", "pair-1", "pair-2"}
     assert agent["fingerprint"] == told["nodes"][0]["fingerprint"]
+    monkeypatch.setenv("AIRTOLL_URL", service.url)
+    result = CliRunner().invoke(app, ["nodes", run_id])
+    assert result.exit_code == 0, result.output
+    for shown in ("agent-1", "channel-0", "pair-2", "channel server"):
+        assert shown in result.stdout
+    as_json = json.loads(CliRunner().invoke(app, ["nodes", "--format", "json"]).stdout)
+    assert [node["name"] for node in as_json["nodes"]] == [node["name"] for node in told["nodes"]]
+    assert "waits for" not in CliRunner().invoke(app, ["list"]).stdout
     service.client.stop(run_id)
     assert service.client.wait(run_id)["state"] == "STOPPED"
 
