@@ -7,19 +7,25 @@
 
 ARG PYTHON=python:3.11-slim-bookworm
 
+# The lists alone decide whether what they name is installed anew.
+FROM ${PYTHON} AS lists
+WORKDIR /src
+COPY pyproject.toml containers/requirements.py ./
+RUN python3 requirements.py worker > worker.txt && python3 requirements.py controller > controller.txt
+
 # What pip needs is left behind in these stages; the images get the environment /opt/airtoll alone.
 FROM ${PYTHON} AS site
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_CONSTRAINT=/src/constraints.txt
 WORKDIR /src
-COPY pyproject.toml constraints.txt containers/requirements.py ./
+COPY constraints.txt ./
+COPY --from=lists /src/worker.txt ./
 RUN python3 -m venv --without-pip /opt/airtoll \
- && python3 requirements.py worker > worker.txt \
  && pip --python /opt/airtoll/bin/python3 install -r worker.txt
 
 FROM site AS site-controller
 ARG TORCH_INDEX=
-RUN python3 requirements.py controller > controller.txt \
- && pip --python /opt/airtoll/bin/python3 install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -r controller.txt \
+COPY --from=lists /src/controller.txt ./
+RUN pip --python /opt/airtoll/bin/python3 install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -r controller.txt \
  # What only building against torch and testing it needs.
  && rm -rf /opt/airtoll/lib/python3*/site-packages/torch/include /opt/airtoll/lib/python3*/site-packages/torch/test
 

@@ -2,11 +2,12 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 
 import msgspec
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from channel_server.core import Past
 from controller.launchers.building import build_world, node_names
@@ -66,13 +67,18 @@ class RunProcesses:
         self._slot = self._first = 0 if past is None else past.slot
         self._own: deque[Telemetry] = deque()  # what the launcher has to tell itself
         self._key = ""
+        self._open = ExitStack()
+        self._line, port = self._open.enter_context(self._machine.line())
+        self._monitor = self._line.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._descriptor: int | None = None  # of the channel server's connection; strangers come and go by others
+        self._broke = False
         self._quiet = 0  # so often nothing has come
         self._decoder: msgspec.msgpack.Decoder[Telemetry] = msgspec.msgpack.Decoder(Telemetry)
-        with ExitStack() as opened:
-            self._line, port = opened.enter_context(self._machine.line())
-            self._breaks = opened.enter_context(_breaks_of(self._line))
+        try:
             self.channel = self._machine.start_channel(plan, port, past)
-            self._open = opened.pop_all()
+        except BaseException:
+            self._hang_up()
+            raise
 
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens, and
@@ -84,7 +90,7 @@ class RunProcesses:
             self._look_for_the_dead()
             return None
         self._quiet = 0
-        telemetry = self._decoder.decode(self._line.recv())
+        telemetry = self._decoder.decode(self._heard())
         match telemetry:
             case Progress(slot):
                 self._slot = slot
@@ -106,11 +112,24 @@ class RunProcesses:
         if not self._quiet:
             return ""
         exitcode, last_words = self.channel.exitcode, self._quiet > _LAST_WORDS_POLLS
-        if last_words and not exitcode and self._breaks.poll(0):
+        if last_words and not exitcode and self._has_broken():
             return "the line from the channel server broke"
         if exitcode or (last_words and exitcode is not None):
             return f"the channel server died ({self.channel.cause})"
         return ""
+
+    def _heard(self) -> bytes:
+        frame = self._line.recv(copy=False)
+        if self._descriptor is None:
+            self._has_broken()  # those who left before it came
+            self._descriptor = int(frame.get(zmq.SRCFD))
+        return bytes(frame.buffer)
+
+    def _has_broken(self) -> bool:
+        """Whether the channel server's connection has."""
+        while self._monitor.poll(0):
+            self._broke |= recv_monitor_message(self._monitor)["value"] == self._descriptor
+        return self._broke
 
     def _follow(self, event: Event) -> None:
         if event.event == "lost":
@@ -164,7 +183,7 @@ class RunProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        self._hang_up()
         processes = [self.channel, *self.nodes.values()]
         for process in processes:
             if process.waits:  # it shall not begin where another has just left
@@ -177,6 +196,11 @@ class RunProcesses:
                 process.kill()
                 process.join()
             process.close()
+
+    def _hang_up(self) -> None:
+        self._line.disable_monitor()
+        self._monitor.close()
+        self._open.close()
 
     def _say(self, *wish: bytes) -> bool:
         try:
@@ -236,14 +260,3 @@ def _broken_off(sink: Sink, slots: int, reason: str, *, state: EndState = "FAILE
 
 def _restarts(plan: RunPlan, node: str) -> bool:
     return plan.loss.of(node) == "restart"
-
-
-@contextmanager
-def _breaks_of(line: "zmq.Socket[bytes]") -> "Iterator[zmq.Socket[bytes]]":
-    """What has something to read once the connection of a line broke."""
-    monitor = line.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-    try:
-        yield monitor
-    finally:
-        line.disable_monitor()
-        monitor.close()

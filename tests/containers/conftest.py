@@ -20,7 +20,8 @@ def stack() -> Iterator[Stack]:
         yield built
     finally:
         built.down()
-        docker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.title=airtoll")
+        for title in ("airtoll agent", "airtoll controller"):  # those before the ones that were built
+            docker("image", "prune", "--force", "--filter", f"label=org.opencontainers.image.title={title}")
 
 
 @pytest.fixture(scope="session")

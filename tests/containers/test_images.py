@@ -10,6 +10,7 @@ import pytest
 
 from tests.containers.conftest import IMAGES
 from tests.containers.engine import ROOT, docker, inspect
+from tests.docs.pages import page
 
 SIZES_MB = {"airtoll-agent": 200, "airtoll-controller": 1200}  # without the image that they stand on
 
@@ -34,8 +35,10 @@ def test_it_is_small(image: str) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     base = inspect(re.search(r"^ARG PYTHON=(\S+)", dockerfile, re.MULTILINE)[1])  # type: ignore[index]
     megabytes = (inspect(image)["Size"] - base["Size"]) / 1e6
-    print(f"{image}: {megabytes:.0f} MB")
     assert megabytes < SIZES_MB[image]
+    told = re.search(rf"`{image.removeprefix('airtoll-')}` has[^.]*?(\d+) MB", page("compose.md"))
+    assert told is not None
+    assert megabytes == pytest.approx(int(told[1]), rel=0.05)
 
 
 @pytest.mark.parametrize("image", IMAGES)

@@ -10,7 +10,7 @@ from airtoll.client import Controller
 from protocol.wire_book import Connection
 from tests.containers.capture import End
 from tests.containers.engine import Captured, Stack
-from tests.containers.runs import LEARNING, finished, in_one_process
+from tests.containers.runs import LEARNING, PLAIN, finished, in_one_process
 
 
 def test_a_run_that_learns_has_the_trace_of_one_process_and_the_bytes_of_the_capture(town: Stack) -> None:
@@ -25,6 +25,17 @@ def test_a_run_that_learns_has_the_trace_of_one_process_and_the_bytes_of_the_cap
     twin = in_one_process(client, LEARNING)
     assert run["trace_digest"] == twin["trace_digest"]
     assert run["metrics"] == twin["metrics"]
+
+
+def test_a_dense_container_takes_twenty_nodes_at_once(town: Stack) -> None:
+    """The run has twice as many as there are agents' containers."""
+    client, crowd = town.client(), PLAIN | {"world": PLAIN["world"] | {"pairs": 20}, "slots": 300}
+    town.compose("--profile", "dense", "up", "--detach", "--no-build", "--no-recreate", "--no-deps", "dense")
+    try:
+        run = finished(client, crowd)
+    finally:
+        town.compose("--profile", "dense", "rm", "--stop", "--force", "dense")
+    assert run["trace_digest"] == in_one_process(client, crowd)["trace_digest"]
 
 
 def _wire_book(client: Controller, run: dict[str, Any]) -> list[Connection]:
