@@ -270,5 +270,4 @@ class Relay:
 
 
 def _number_of(letter: Letter) -> int:
-    number: int = NUMBER.unpack_from(letter.body)[0]
-    return number
+    return int.from_bytes(letter.body[: NUMBER.size], "little")
