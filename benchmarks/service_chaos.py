@@ -1,9 +1,10 @@
-"""Kills the controller, keepers, trainers, channel servers and agents at random moments, and asks what is true then.
+"""Kills controller, keepers, trainers, channel servers, agents, pool workers at random, and asks what is true then.
 
-Short runs are kept in the queue, with checkpoints and without; a controller that was killed is started again, to let
-lost runs fail or to have them go on, by turns at random. After each kill: the index opens and has lost nothing, every
-run's state is true of its folder and its processes. When it is over: every run has come to an end that its kills
-explain, those that succeeded are whole and have the trace of the same run left alone, and no process is left.
+Short runs are kept in the queue, with checkpoints and without, here and on a pool. A controller that was killed is
+started again, to let lost runs fail or to have them go on, by turns at random; a worker that was killed is replaced.
+After each kill: the index opens and has lost nothing, every run's state is true of its folder and its processes. When
+it is over: every run has come to an end that its kills explain, those that succeeded are whole and have the trace of
+the same run left alone, and no process is left.
 
     python -m benchmarks.service_chaos --kills 50 --seed 1 [--postgres]
 """
@@ -35,6 +36,7 @@ from controller.service.keepers import KeeperProcess  # noqa: E402
 from controller.service.store import Run, Store  # noqa: E402
 from controller.standing import AT_WORK, ENDS, Standing, State  # noqa: E402
 from tests.postgres import postgres_server  # noqa: E402
+from tests.system.pool import Pool, Worker  # noqa: E402
 from tests.system.service import Service, serving  # noqa: E402
 
 LATEST_S = 0.3  # after its victim is there, a kill comes at a random moment within this time
@@ -42,6 +44,7 @@ PATIENCE_S = 3.0  # for somebody else than the controller to be there
 TRUE_WITHIN_S = 30.0  # what is untrue for a moment is not a fault; what stays so is
 ALL_END_WITHIN_S = 180.0
 WAITING = 3  # runs that have not ended, at least, before each kill
+WORKERS = ("channel",) * 2 + ("agent",) * 4  # more of each than a run takes
 _MARK = "AIRTOLL_CHAOS"  # in the environment of every process of these runs
 
 _CELL = {"name": "d2d_underlay", "pairs": 3, "rbs": 2}
@@ -50,6 +53,14 @@ RUNS: dict[str, dict[str, Any]] = {
     "one process": {"world": _CELL, "scheme": "li2020/sla", "slots": 3000, "placement": "in-process"},
     "processes": {"world": _CELL, "scheme": "li2020/sla", "slots": 1200},
     "kept": {"world": _CELL, "scheme": "li2020/sla", "slots": 1200, "checkpoint_every": 150},
+    "pooled": {
+        "world": _CELL,
+        "scheme": "li2020/sla",
+        "slots": 1200,
+        "placement": "pool",
+        "checkpoint_every": 150,
+        "on_channel_server_loss": "rollback",
+    },
     "never lost": {
         "world": _CELL,
         "scheme": {"name": "li2020/maac", "push_every_slots": 20, **_SMALL},
@@ -63,7 +74,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 
 class Victim(NamedTuple):
-    """A process that may be killed, and the run that it is of; the controller is of none."""
+    """A process that may be killed, and the run that it is of. A worker is of none; the controller has no name, too."""
 
     pid: int
     run_id: str = ""
@@ -94,18 +105,32 @@ class Scene:
         self._configs: dict[str, Any] = {}
         self._ended: dict[str, Run] = {}
         self._stack = ExitStack()
+        data.mkdir(parents=True, exist_ok=True)
+        self.pool = Pool(data, **{_MARK: self.mark})
+        for role in WORKERS if "pooled" in of else ():
+            self.pool.start(role)
 
     def start(self) -> None:
         """The controller, once more."""
         on_loss = self.rng.choice(["fail", "resume"])
         environment = {_MARK: self.mark, "AIRTOLL_DB": self._url}
-        serve = serving(self.data, "--at-once", "2", "--on-loss", on_loss, **environment)
+        words = ("--at-once", "2", "--on-loss", on_loss, "--pool", self.pool.endpoint)
+        serve = serving(self.data, *words, **environment)
         self.service = self._stack.enter_context(serve)
         self._store = self._stack.enter_context(closing(Store(self._url)))
 
     def close(self) -> None:
-        """End it, keepers included."""
+        """End it, keepers and workers included."""
         self._stack.close()
+        self.pool.close()
+
+    def replace(self, worker: Worker) -> None:
+        """Kill a worker with all that it has started; another one comes."""
+        for run in self.runs():
+            if run.state in AT_WORK and self.kinds[run.id] == "pooled":
+                self.hits[run.id].add("worker")
+        worker.kill()
+        self.pool.start(worker.role)
 
     def submit(self) -> None:
         """Runs, until enough have not ended."""
@@ -167,6 +192,14 @@ def _keepers(scene: Scene) -> list[Victim]:
     return [Victim(pid, run.id, "keeper") for run, pid in found if pid]
 
 
+def _workers(scene: Scene) -> list[Victim]:
+    return [Victim(worker.process.pid, name=worker.name) for worker in _living(scene)]
+
+
+def _living(scene: Scene) -> list[Worker]:
+    return [worker for worker in scene.pool.workers if worker.process.poll() is None]
+
+
 def _named(of_run: Callable[[str], bool]) -> Callable[[Scene], list[Victim]]:
     """Processes below the keepers by what they are called."""
 
@@ -188,6 +221,7 @@ VICTIMS: dict[str, Callable[[Scene], list[Victim]]] = {
     "trainer": _named(lambda name: name == "trainer"),
     "channel server": _named(lambda name: name == CHANNEL_SERVER),
     "agent": _named(lambda name: name.startswith("pair-")),
+    "worker": _workers,
 }
 
 
@@ -229,6 +263,7 @@ def wreak(
         faults += [f"at the end: {line}" for line in _staying(scene, TRUE_WITHIN_S, Scene.faults)]
         ends = _ends(scene)
         scene.service.kill()
+        scene.pool.close()
         faults += [f"left behind: {line}" for line in _staying(scene, TRUE_WITHIN_S, _processes)]
     return Aftermath(faults, killed, ends)
 
@@ -264,9 +299,12 @@ def _present(scene: Scene) -> list[str]:
 
 def _kill(scene: Scene, victim: Victim) -> bool:
     """False for one that was gone before."""
-    if not victim.run_id:
+    if not victim.name:
         scene.service.kill()
         scene.start()
+        return True
+    if not victim.run_id:
+        scene.replace(next(worker for worker in _living(scene) if worker.name == victim.name))
         return True
     try:
         os.kill(victim.pid, 9)

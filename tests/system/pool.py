@@ -37,14 +37,14 @@ def bare(folder: Path) -> dict[str, str]:
 class Worker:
     """`airtoll agent` or `airtoll channel`, where no more is installed than it needs."""
 
-    def __init__(self, role: str, name: str, pool: str, *words: str, log: Path) -> None:
-        self.name = name
+    def __init__(self, role: str, name: str, pool: str, *words: str, log: Path, **environment: str) -> None:
+        self.role, self.name = role, name
         self._log = log
         with log.open("w") as stream:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "airtoll", role, "--pool", pool, "--name", name, *words],
                 stderr=stream,
-                env=bare(log.parent),
+                env=bare(log.parent) | environment,
             )
 
     @property
@@ -69,17 +69,19 @@ class Worker:
 
 
 class Pool:
-    """The workers of one test; the controller may come and go."""
+    """The workers of one test; the controller may come and go. `environment`: of theirs, too."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.endpoint = f"tcp://127.0.0.1:{_free_port()}"
         self._folder = folder
+        self._environment = environment
         self.workers: list[Worker] = []
 
     def start(self, role: str, *words: str) -> Worker:
         """One more worker."""
         name = f"{role}-{len(self.workers)}"
-        worker = Worker(role, name, self.endpoint, *words, log=self._folder / f"{name}.log")
+        log = self._folder / f"{name}.log"
+        worker = Worker(role, name, self.endpoint, *words, log=log, **self._environment)
         self.workers.append(worker)
         return worker
 
