@@ -16,7 +16,7 @@ const RUN = {
   "phases.train": { ...WHOLE, default: 0, description: "slots in which those that learn do", label: "train", unit: "slots" },
   "phases.eval": { ...WHOLE, default: 1000, description: "slots that the figures are means over", label: "eval", unit: "slots" },
   seed: { ...WHOLE, default: 1, description: "the same seed gives the same places, channels and traffic" },
-  placement: { enum: ["processes", "in-process"], default: "processes", description: "processes: every node is one of its own" },
+  placement: { enum: ["processes", "in-process", "pool"], default: "processes", description: "processes: every node is one of its own; pool: at workers that report to this controller" },
   episode_slots: { type: "integer", minimum: 1, optional: true, description: "slots between two resets", label: "episode", unit: "slots" },
   train_delay_slots: { ...WHOLE, default: 0, description: "how long after they were learnt weights are told", label: "train delay", unit: "slots" },
   replicas: { type: "integer", minimum: 1, maximum: 10000, default: 1, description: "copies of the world, stepped together" },
