@@ -1,4 +1,4 @@
-"""Who may come in, and how long anybody may take: in front of all that the application does."""
+"""Who may come in: in front of all that the application does."""
 
 import hmac
 
@@ -10,7 +10,6 @@ from controller.api.problems import problem
 from controller.faults import ConfigError
 from controller.loopback import is_loopback
 
-PATIENCE_S = 30.0  # for a body to come in, and for something of an answer to be taken
 _OPEN_PATHS = ("/", "/healthz", "/readyz")  # and the files of the page, which asks for the token itself
 
 

@@ -14,8 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from controller.api.app import create_app
-from controller.api.locks import PATIENCE_S, check_lock
-from controller.api.patience import patient
+from controller.api.locks import check_lock
+from controller.api.patience import PATIENCE_S, patient
 from controller.api.tokens import token_of
 from controller.faults import ConfigError
 from controller.service.owner import Owner

@@ -200,7 +200,7 @@ class LeasedWorkers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.send([(peer, Release()) for peer in self.roster.peers])
-        self._router.__exit__(kind, error, trace)
+        self._router.close()
         self._context.term()
 
 

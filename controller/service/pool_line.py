@@ -5,8 +5,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import zmq
@@ -100,16 +99,8 @@ class PoolLine:
 
     def close(self) -> None:
         """Workers look for the next service."""
-        self._router.__exit__(None, None, None)
+        self._router.close()
         self._context.term()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _server_keys(folder: Path | None) -> ServerKeys | None:

@@ -1,8 +1,6 @@
 """A worker's end of a line: one DEALER socket that others are waited for beside, and whether it is connected."""
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
@@ -80,11 +78,3 @@ class Line:
         self.socket.disable_monitor()
         self._monitor.close()
         self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

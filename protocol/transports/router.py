@@ -64,7 +64,7 @@ class Router:
         try:
             self.socket.bind(endpoint)
         except zmq.ZMQError:
-            self.__exit__(None, None, None)
+            self.close()
             raise
         self.endpoint: str = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._descriptor = int(self.socket.getsockopt(zmq.FD))
@@ -138,16 +138,20 @@ class Router:
         broken, self._broken = self._broken, []
         return broken
 
+    def close(self) -> None:
+        """What was sent last is still delivered, if that takes no time."""
+        self.socket.disable_monitor()
+        self.monitor.close()
+        self.socket.close()
+        self._stack.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.socket.disable_monitor()
-        self.monitor.close()
-        self.socket.close()
-        self._stack.close()
+        self.close()
 
     def _meet(self, peer: bytes, frame: zmq.Frame) -> bool:
         """Remember which descriptor this peer's frames come from, before it may be used by another.

@@ -3,25 +3,20 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.configuration import load
 from controller.run_folder import RunFolder
 from controller.standing import Standing, State
+from tests.system.service import CELL
 
-CELL: dict[str, Any] = {
-    "world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2},
-    "scheme": "li2020/sla",
-    "slots": 20,
-    "placement": "in-process",
-}
+SMALL = CELL | {"slots": 20}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    return RunFolder.create(load(CELL), at=tmp_path / "run")
+    return RunFolder.create(load(SMALL), at=tmp_path / "run")
 
 
 def _keep(folder: RunFolder) -> Standing | None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from controller.api.desk import MOST_READERS
-from controller.api.locks import PATIENCE_S
+from controller.api.patience import PATIENCE_S
 from controller.service.owner import LONGEST_QUEUE
 from controller.service.watches import MOST_BEHIND
 from controller.standing import FOLLOWING, State

@@ -19,13 +19,9 @@ from controller.service.owner import Owner
 from controller.service.store import Store
 from controller.service.watches import Cursor, StreamsFullError, Watches
 from controller.standing import State
+from tests.system.service import CELL
 
-CELL: dict[str, Any] = {
-    "world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2},
-    "scheme": "li2020/sla",
-    "slots": 20,
-    "placement": "in-process",
-}
+SMALL = CELL | {"slots": 20}
 
 
 @pytest.fixture
@@ -63,7 +59,7 @@ def test_a_queue_that_is_full_takes_no_more_and_says_what_to_do(store: Store, tm
     async def ask() -> None:
         owner = Owner(tmp_path / "data", store, longest_queue=2)  # nobody serves the queue
         app = create_app(owner, "")
-        body = json.dumps(CELL).encode()
+        body = json.dumps(SMALL).encode()
         answers = [await _answer(app, "POST", "/api/v1/runs", body) for _ in range(3)]
         await owner.close()
         _, headers, document = answers[2]
@@ -81,7 +77,7 @@ def test_so_many_are_at_work_at_once_and_no_more(store: Store, tmp_path: Path) -
         owner = Owner(tmp_path, store, at_once=2)
         await owner.open()
         for seed in range(5):
-            await owner.submit(load(CELL | {"seed": seed}))
+            await owner.submit(load(SMALL | {"seed": seed}))
         most = 0
 
         async def all_ended() -> bool:
@@ -100,7 +96,7 @@ def test_so_many_are_at_work_at_once_and_no_more(store: Store, tmp_path: Path) -
 def test_one_reader_more_than_may_look_on_is_told_so(store: Store, tmp_path: Path) -> None:
     async def look() -> None:
         owner = Owner(tmp_path, store)
-        run = await owner.submit(load(CELL))
+        run = await owner.submit(load(SMALL))
         watches = Watches(owner, most_readers=2)
         readers = [await watches.look(run, Cursor()) for _ in range(2)]
         for reader in readers:
@@ -127,7 +123,7 @@ def test_a_reader_that_takes_nothing_is_cut_off_and_the_others_are_not(store: St
 
     async def look() -> None:
         owner = Owner(tmp_path, store)
-        run = await owner.submit(load(CELL))
+        run = await owner.submit(load(SMALL))
         watches = Watches(owner, most_readers=2)
         deaf, keen = [await watches.look(run, Cursor()) for _ in range(2)]
         await anext(deaf)

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,13 +16,7 @@ from controller.service.keepers import KeeperProcess
 from controller.service.owner import Owner
 from controller.service.store import Run, Store
 from controller.standing import ENDS, LOCK, Standing, State
-
-CELL: dict[str, Any] = {
-    "world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2},
-    "scheme": "li2020/sla",
-    "slots": 10**6,
-    "placement": "in-process",
-}
+from tests.system.service import LONG
 
 
 @pytest.fixture
@@ -37,7 +30,7 @@ def _found(data: Path, store: Store, *states: State, standing: Standing | None =
 
     async def look() -> Run:
         owner = Owner(data, store)
-        run = await owner.submit(load(CELL))
+        run = await owner.submit(load(LONG))
         if standing is not None:
             standing.write(run.folder)
         if late:
