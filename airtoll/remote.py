@@ -16,6 +16,7 @@ from rich.table import Table
 
 from airtoll.api import connect
 from controller import layers
+from controller.limits import GRACE_S, LONGEST_QUEUE, MOST_READERS, PATIENCE_S
 
 _FAILED, _USAGE = 1, 2
 _PORT = 8770
@@ -52,7 +53,7 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = _PORT,
     at_once: Annotated[int, typer.Option(min=1, help="So many runs at a time; the others wait.")] = 1,
-    queue: Annotated[int, typer.Option(min=1, help="So many may wait.")] = 1000,
+    queue: Annotated[int, typer.Option(min=1, help="So many may wait.")] = LONGEST_QUEUE,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where runs' folders and their index lie.")] = Path("runs"),
     on_loss: Annotated[
         OnLoss, typer.Option(help="Of a run's keeper: the run fails, or goes on from its newest checkpoint.")
@@ -73,14 +74,14 @@ def serve(
     ] = None,
     grace: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="For a stopped run's keeper, to hear it.")
-    ] = 30.0,
+    ] = GRACE_S,
     patience: Annotated[
         float,
         typer.Option(
             min=0.1, metavar="SECONDS", help="For a request to come in, and each piece of its answer to be taken."
         ),
-    ] = 30.0,
-    readers: Annotated[int, typer.Option(min=1, help="So many may look on at runs' events at a time.")] = 256,
+    ] = PATIENCE_S,
+    readers: Annotated[int, typer.Option(min=1, help="So many may look on at runs' events at a time.")] = MOST_READERS,
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
     index. With a pool, runs may be carried out by workers that `airtoll agent` and `airtoll channel` start."""

@@ -31,7 +31,7 @@ from urllib.parse import urlsplit  # noqa: E402
 import psutil  # noqa: E402
 import yaml  # noqa: E402
 
-from controller.api.patience import PATIENCE_S  # noqa: E402
+from controller.limits import PATIENCE_S  # noqa: E402
 from controller.run_folder import RunFolder  # noqa: E402
 from controller.standing import ENDS, Standing, State  # noqa: E402
 from tests.system.service import Service, serving  # noqa: E402

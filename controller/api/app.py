@@ -10,12 +10,12 @@ from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from controller.api import overviews, page, results, runs, weights
-from controller.api.desk import MOST_READERS, AtDesk, Desk
+from controller.api.desk import AtDesk, Desk
 from controller.api.gauges import Counting, Gauges
 from controller.api.locks import Locks
-from controller.api.patience import PATIENCE_S
 from controller.api.problems import Problem, problem, responses, tell_problems
 from controller.api.shapes import Health
+from controller.limits import MOST_READERS, PATIENCE_S
 from controller.service.owner import Owner
 
 PREFIX = "/api/v1"

@@ -11,8 +11,6 @@ from controller.service.teller import Teller
 from controller.service.watches import Watches
 from controller.service.weights import WeightsDesk
 
-MOST_READERS = 256
-
 
 class Desk:
     """One per service."""

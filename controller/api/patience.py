@@ -5,8 +5,6 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-PATIENCE_S = 30.0  # for a request to come in, and for something of its answer to be taken
-
 
 def patient(patience_s: float, most_connections: int) -> type[asyncio.Protocol]:
     """A protocol that hangs up on who has not told a whole request head within so many seconds, or goes on to tell a

@@ -15,9 +15,10 @@ from fastapi import FastAPI
 
 from controller.api.app import create_app
 from controller.api.locks import check_lock
-from controller.api.patience import PATIENCE_S, patient
+from controller.api.patience import patient
 from controller.api.tokens import token_of
 from controller.faults import ConfigError
+from controller.limits import PATIENCE_S
 from controller.service.owner import Owner
 from controller.service.pool_line import PoolLine
 from controller.service.store import Store

@@ -16,7 +16,6 @@ from controller.service.store import Results, Run, Store
 from controller.standing import ENDS, TAKEN, Standing, State
 
 LOOK_EVERY_S = 0.25
-GRACE_S = 30.0
 _GRACES_TO_END = 20  # what a run leaves behind is summed up when it ends
 
 

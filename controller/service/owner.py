@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from controller.configuration import RunConfig, as_mapping
+from controller.limits import GRACE_S, LONGEST_QUEUE
 from controller.run_folder import RunFolder
 from controller.service.background import Background, insist
 from controller.service.data_folder import DataFolder
-from controller.service.keeping import GRACE_S, Keeping, settle_folder
+from controller.service.keeping import Keeping, settle_folder
 from controller.service.leasing import Leasing
 from controller.service.pool_line import PoolLine
 from controller.service.store import Run, Store
 from controller.standing import AT_WORK, ENDS, Standing, State
 
-LONGEST_QUEUE = 1000
 _RUNS = "runs"
 
 

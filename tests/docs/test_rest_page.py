@@ -3,9 +3,7 @@
 import re
 from pathlib import Path
 
-from controller.api.desk import MOST_READERS
-from controller.api.patience import PATIENCE_S
-from controller.service.owner import LONGEST_QUEUE
+from controller.limits import LONGEST_QUEUE, MOST_READERS, PATIENCE_S
 from controller.service.watches import MOST_BEHIND
 from controller.standing import FOLLOWING, State
 from tests.docs.pages import page, table
