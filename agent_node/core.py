@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from agent_node.delivery import Delivery
-from protocol.chance import Chance
-from protocol.choreography import CLOSING, PHASES, TurnSpec
-from protocol.messages import Message, Note, Reply, Report, Turn, Welcome
-from protocol.spaces import Records, Space
+from protocol.determinism.rng import Chance
+from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
+from protocol.messages.node import Message, Note, Reply, Report, Turn, Welcome
+from protocol.messages.spaces import Records, Space
 from schemes.contract import Moment, NodePolicy, load
 
 BuildPolicy = Callable[[Welcome], NodePolicy]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from msgspec import structs
 from msgspec.msgpack import decode, encode
 
-from protocol.kinds import TRAINER, Kind
-from protocol.messages import NUMBER, Letter, Note
+from protocol.messages.kinds import TRAINER, Kind
+from protocol.messages.node import NUMBER, Letter, Note
 
 ACKNOWLEDGED = (Kind.HISTORY, Kind.WEIGHTS)
 WINDOW = 1 << 14  # numbers; with at most one note per slot and receiver that many slots or more

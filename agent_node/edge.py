@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from agent_node.core import BuildPolicy
 from agent_node.session import Session
-from protocol.codec import BadFrame, decode_for_node, encode
-from protocol.keys import ClientKeys
+from protocol.messages.codec import BadFrame, decode_for_node, encode
 from protocol.transports.dealer import ChannelGone, Dealer
+from protocol.transports.keys import ClientKeys
 
 WELCOME_PATIENCE = 240  # empty waits before a node that was never welcomed gives up: a minute
 

@@ -3,9 +3,9 @@
 import traceback
 
 from agent_node.core import BuildPolicy, Node
-from protocol.fingerprint import fingerprint
-from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Message, Refused, Restore, Save, Saved, Turn, Welcome
-from protocol.snapshots import pack, parts, unpack
+from protocol.determinism.fingerprint import fingerprint
+from protocol.determinism.snapshots import pack, parts, unpack
+from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello, Message, Refused, Restore, Save, Saved, Turn, Welcome
 
 
 class Session:

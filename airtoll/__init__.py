@@ -5,7 +5,7 @@ import airtoll
 summary = airtoll.run("examples/d2d-greedy.yaml", seed=2, world={"pairs": 10})
 """
 
-from protocol import threads
+from protocol.determinism import threads
 
 threads.pin()  # before anything imports numpy
 

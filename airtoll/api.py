@@ -22,10 +22,10 @@ def run(
     world={"pairs": 20}. `folder`: the run's folder itself instead of a new one under `out`.
     ConfigError when no run can be put together; a run that failed says so in the summary's `state` and `reason`.
     """
-    from controller import layers
-    from controller.configuration import load
-    from controller.run_folder import RunFolder
-    from controller.runs import carry_out, carry_out_beside, check_placement, unwatched
+    from controller.config import layers
+    from controller.config.run_config import load
+    from controller.execution.run import carry_out, carry_out_beside, check_placement, unwatched
+    from controller.run_folder.folder import RunFolder
 
     source = Path(config) if isinstance(config, str | Path) else config
     over = layers.from_mapping(overrides, Path.cwd())

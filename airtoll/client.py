@@ -45,7 +45,7 @@ class Controller:
 
     def submit(self, config: str | Path | Mapping[str, Any], **overrides: Any) -> dict[str, Any]:
         """Put a run into the queue: a YAML file or a mapping, and settings that win over it."""
-        from controller import layers
+        from controller.config import layers
 
         given = layers.from_file(Path(config)) if isinstance(config, str | Path) else layers.Layer(dict(config))
         body = given.under(layers.Layer(overrides)).data

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from airtoll.client import Controller
-from protocol.keys import Keys
+from protocol.transports.keys import Keys
 from tests.containers.engine import Stack
 from tests.system.pool import Pool
 

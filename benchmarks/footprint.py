@@ -5,7 +5,7 @@ Own memory is PSS (proportional set size): pages shared with other processes are
     python -m benchmarks.footprint [agents ...]
 """
 
-from protocol import threads
+from protocol.determinism import threads
 
 threads.pin()
 

@@ -8,7 +8,7 @@ these sizes it is bound by the same products, so its ratio can be no more than i
     python -m benchmarks.learner
 """
 
-from protocol import threads
+from protocol.determinism import threads
 
 threads.pin()
 

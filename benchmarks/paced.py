@@ -6,7 +6,7 @@ one slow     an agent that takes 40 ms for an answer misses all its turns; the o
 python -m benchmarks.paced [slots]
 """
 
-from protocol import threads
+from protocol.determinism import threads
 
 threads.pin()
 
@@ -14,9 +14,9 @@ import multiprocessing  # noqa: E402
 import sys  # noqa: E402
 
 from benchmarks.slow_node import WithSlowNode  # noqa: E402
-from controller.configuration import load  # noqa: E402
-from controller.launchers.processes import RunProcesses  # noqa: E402
-from protocol.telemetry import Ended, Paced, Spread  # noqa: E402
+from controller.config.run_config import load  # noqa: E402
+from controller.execution.processes import RunProcesses  # noqa: E402
+from protocol.messages.telemetry import Ended, Paced, Spread  # noqa: E402
 
 SLOTS = 2000
 SLOT_MS, SLOW_S = 10.0, 0.040
@@ -26,7 +26,7 @@ SLOW = "pair-7"
 
 def main() -> int:
     """Print shares of missed turns; 1 if one is over the bound, or the slow agent's misses are not its own."""
-    multiprocessing.set_forkserver_preload(["controller.launchers.preload"])
+    multiprocessing.set_forkserver_preload(["controller.execution.preload"])
     slots = int(sys.argv[1]) if len(sys.argv) > 1 else SLOTS
     config = load(
         {

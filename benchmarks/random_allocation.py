@@ -6,7 +6,7 @@ of 148 dB, and the total reading at 128.1 dB. Between drops outages vary far mor
     python -m benchmarks.random_allocation
 """
 
-from protocol import threads
+from protocol.determinism import threads
 
 threads.pin()
 

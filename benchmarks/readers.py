@@ -9,7 +9,7 @@ ask for more than their connections hold and read nothing: all must be cut off, 
     python -m benchmarks.readers [slots]
 """
 
-from protocol import threads
+from protocol.determinism import threads
 
 threads.pin()
 
@@ -31,9 +31,9 @@ from urllib.parse import urlsplit  # noqa: E402
 import psutil  # noqa: E402
 import yaml  # noqa: E402
 
-from controller.limits import PATIENCE_S  # noqa: E402
-from controller.run_folder import RunFolder  # noqa: E402
-from controller.standing import ENDS, Standing, State  # noqa: E402
+from controller.run_folder.folder import RunFolder  # noqa: E402
+from controller.run_folder.status import ENDS, Standing, State  # noqa: E402
+from controller.service.limits import PATIENCE_S  # noqa: E402
 from tests.system.service import Service, serving  # noqa: E402
 
 PAIRS, SLOTS = 5, 3000

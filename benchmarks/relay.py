@@ -7,7 +7,7 @@ short. Median of 5 pairs of runs.
     python -m benchmarks.relay [slots]
 """
 
-from protocol import threads
+from protocol.determinism import threads
 
 threads.pin()
 
@@ -16,9 +16,9 @@ import statistics  # noqa: E402
 import sys  # noqa: E402
 from typing import Any  # noqa: E402
 
-from controller.configuration import load  # noqa: E402
-from controller.launchers.processes import run_processes  # noqa: E402
-from protocol.telemetry import Telemetry  # noqa: E402
+from controller.config.run_config import load  # noqa: E402
+from controller.execution.processes import run_processes  # noqa: E402
+from protocol.messages.telemetry import Telemetry  # noqa: E402
 
 AGENTS, SLOTS, PAIRS = 20, 1000, 5
 LEAST = 0.85
@@ -47,7 +47,7 @@ def _ignore(_telemetry: Telemetry) -> None:
 
 def main() -> int:
     """Print the ratios; 1 if one of them is under its bound."""
-    multiprocessing.set_forkserver_preload(["controller.launchers.preload", "benchmarks.relay"])
+    multiprocessing.set_forkserver_preload(["controller.execution.preload", "benchmarks.relay"])
     slots = int(sys.argv[1]) if sys.argv[1:] else SLOTS
     failed = False
     for scheme in SCHEMES:

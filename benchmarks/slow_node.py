@@ -4,12 +4,12 @@ import sys
 import time
 
 from agent_node.edge import run_node
-from controller.launchers.building import policy_builder
-from controller.launchers.local import LocalMachine
-from controller.launchers.machine import Process
-from controller.launchers.processes import RunProcesses
-from protocol.messages import Welcome
-from protocol.plan import RunPlan
+from controller.execution.building import policy_builder
+from controller.execution.local_machine import LocalMachine
+from controller.execution.machine import Process
+from controller.execution.processes import RunProcesses
+from protocol.messages.node import Welcome
+from protocol.messages.plan import RunPlan
 from schemes.contract import Answer, Moment, NodePolicy
 
 

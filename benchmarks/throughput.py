@@ -8,7 +8,7 @@ Policy: the 40-512-128-10 actor on li2020's cell; books and digest trace on. Med
     python -m benchmarks.throughput [agents ...]
 """
 
-from protocol import threads
+from protocol.determinism import threads
 
 threads.pin()
 
@@ -22,12 +22,12 @@ import numpy as np  # noqa: E402
 import zmq  # noqa: E402
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay  # noqa: E402
-from controller.launchers.processes import run_processes  # noqa: E402
-from protocol.chance import Chance  # noqa: E402
-from protocol.codec import encode  # noqa: E402
-from protocol.messages import Reply, Turn  # noqa: E402
-from protocol.plan import LossPlan, PhasePlan, RecordPlan, RunPlan  # noqa: E402
-from protocol.telemetry import Telemetry  # noqa: E402
+from controller.execution.processes import run_processes  # noqa: E402
+from protocol.determinism.rng import Chance  # noqa: E402
+from protocol.messages.codec import encode  # noqa: E402
+from protocol.messages.node import Reply, Turn  # noqa: E402
+from protocol.messages.plan import LossPlan, PhasePlan, RecordPlan, RunPlan  # noqa: E402
+from protocol.messages.telemetry import Telemetry  # noqa: E402
 from schemes.contract import NoParams  # noqa: E402
 from schemes.li2020.untrained_actor import HIDDEN, choreography  # noqa: E402
 from schemes.parts.numpy_nets import Mlp, draw_mlp  # noqa: E402
@@ -165,7 +165,7 @@ def _acting_node(endpoint: str, index: int, reply: int) -> None:
 
 def main() -> int:
     """Print the ratios; 1 if one of them is under its bound."""
-    multiprocessing.set_forkserver_preload(["controller.launchers.preload", "benchmarks.throughput"])
+    multiprocessing.set_forkserver_preload(["controller.execution.preload", "benchmarks.throughput"])
     failed = False
     for agents in [int(a) for a in sys.argv[1:]] or AGENTS:
         slots = NODE_TURNS // agents

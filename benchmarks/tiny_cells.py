@@ -17,7 +17,7 @@ its target actor. In the first RANDOM_SLOTS all choices are uniform.
     python -m benchmarks.tiny_cells
 """
 
-from protocol import threads
+from protocol.determinism import threads
 
 threads.pin()
 

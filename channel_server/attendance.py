@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from protocol.plan import PastEvent
+from protocol.messages.plan import PastEvent
 
 
 class Attendance:

@@ -15,15 +15,15 @@ from channel_server.seats import Peer, Seats
 from channel_server.slots import NodeLostError, Slots
 from channel_server.welcome import names, welcome
 from channel_server.worlds.contract import World
-from protocol.choreography import Step
-from protocol.fingerprint import differences
-from protocol.kinds import TRAINER
-from protocol.messages import Bye, Hello, Message, Refused, Reply, Report, Restore, Save, Saved
-from protocol.orders import Order, PutWeights, TellWeights
-from protocol.plan import RunPlan
-from protocol.snapshots import MAX_STATE_BYTES, pack, parts, unpack
-from protocol.telemetry import Answered, Checkpoint, Ended, EndState, Event, NodeState, Paced
-from protocol.wire_book import Connection
+from protocol.accounting.wire_book import Connection
+from protocol.determinism.fingerprint import differences
+from protocol.determinism.snapshots import MAX_STATE_BYTES, pack, parts, unpack
+from protocol.messages.choreography import Step
+from protocol.messages.kinds import TRAINER
+from protocol.messages.node import Bye, Hello, Message, Refused, Reply, Report, Restore, Save, Saved
+from protocol.messages.orders import Order, PutWeights, TellWeights
+from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import Answered, Checkpoint, Ended, EndState, Event, NodeState, Paced
 
 Send = tuple[Peer, Message]
 

@@ -16,16 +16,16 @@ from channel_server.frames import Frames
 from channel_server.metronome import Metronome
 from channel_server.seats import Peer
 from channel_server.worlds.contract import World
-from protocol import telemetry
-from protocol.fingerprint import fingerprint
-from protocol.keys import ClientKeys, ServerKeys
-from protocol.kinds import TRAINER_NAME
-from protocol.orders import Order
-from protocol.plan import RunPlan
-from protocol.telemetry import TELEMETRY_EVERY_S, Event, Listening, Paced, Progress, Telemetry
+from protocol.accounting.wire_book import WireBook
+from protocol.determinism.fingerprint import fingerprint
+from protocol.messages import telemetry
+from protocol.messages.kinds import TRAINER_NAME
+from protocol.messages.orders import Order
+from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import TELEMETRY_EVERY_S, Event, Listening, Paced, Progress, Telemetry
 from protocol.transports.curve import lock_client
+from protocol.transports.keys import ClientKeys, ServerKeys
 from protocol.transports.router import Router
-from protocol.wire_book import WireBook
 
 LOOK_EVERY_S = 0.05
 SEATING_PATIENCE_S = 60.0

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from channel_server.core import ChannelServer, Send
 from channel_server.seats import Peer
-from protocol.codec import BadFrame, decode_for_server, encode, signalling
-from protocol.messages import Hello, Message
-from protocol.wire_book import WireBook
+from protocol.accounting.wire_book import WireBook
+from protocol.messages.codec import BadFrame, decode_for_server, encode, signalling
+from protocol.messages.node import Hello, Message
 
 Outgoing = Iterable[tuple[Peer, bytes]]
 

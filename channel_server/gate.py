@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec.msgpack import decode, encode
 
-from protocol.choreography import Step
-from protocol.messages import Letter, Reply
+from protocol.messages.choreography import Step
+from protocol.messages.node import Letter, Reply
 
 
 class Gate:

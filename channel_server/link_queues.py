@@ -11,10 +11,10 @@ from math import inf
 from msgspec import Struct
 from msgspec.msgpack import decode, encode
 
-from protocol.air_book import AirRow, Outcome
-from protocol.kinds import Kind, LinkClass
-from protocol.messages import NUMBER, Letter
-from protocol.signalling import SignallingPlan
+from protocol.accounting.air_book import AirRow, Outcome
+from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.node import NUMBER, Letter
+from protocol.messages.signalling import SignallingPlan
 
 Lane = tuple[int, LinkClass, int]  # a link by name: source, class, destination
 ALL = -1  # the destination of every broadcast

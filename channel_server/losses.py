@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from protocol.chance import Chance
-from protocol.kinds import Kind, LinkClass
-from protocol.signalling import SignallingPlan
+from protocol.determinism.rng import Chance
+from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.signalling import SignallingPlan
 
 
 class Losses:

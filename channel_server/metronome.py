@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from protocol.telemetry import Spread
+from protocol.messages.telemetry import Spread
 
 _PER_S = 100_000  # distributions are kept to a hundredth of a millisecond
 _MS_PER_S = 1000.0

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from channel_server.gate import Gate
-from protocol.choreography import Choreography
-from protocol.messages import Letter
-from protocol.plan import ClockPlan
-from protocol.telemetry import Paced, Spread
+from protocol.messages.choreography import Choreography
+from protocol.messages.node import Letter
+from protocol.messages.plan import ClockPlan
+from protocol.messages.telemetry import Paced, Spread
 
 
 @dataclass

@@ -7,10 +7,11 @@ import msgspec
 import numpy as np
 
 from channel_server.worlds.contract import Metric, Outcome
-from protocol.air_book import AirRow, encode_rows
-from protocol.messages import Note, Report
-from protocol.plan import RecordPlan
-from protocol.telemetry import (
+from protocol.accounting.air_book import AirRow, encode_rows
+from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
+from protocol.messages.node import Note, Report
+from protocol.messages.plan import RecordPlan
+from protocol.messages.telemetry import (
     Answered,
     Checkpoint,
     Chunk,
@@ -22,7 +23,6 @@ from protocol.telemetry import (
     Weights,
     Window,
 )
-from protocol.trace import WORLD_NODE, TraceField, TraceWriter
 
 
 class Recorder:

@@ -12,10 +12,10 @@ from msgspec.msgpack import decode, encode
 
 from channel_server.link_queues import ALL, LinkQueues, Passage, RadioBits
 from channel_server.losses import Losses
-from protocol.air_book import AirRow, Outcome
-from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
-from protocol.messages import NUMBER, Letter, Note
-from protocol.signalling import SignallingPlan
+from protocol.accounting.air_book import AirRow, Outcome
+from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
+from protocol.messages.node import NUMBER, Letter, Note
+from protocol.messages.signalling import SignallingPlan
 
 Neighbours = Callable[[], Sequence[tuple[int, ...]]]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from protocol.messages import PROTOCOL_VERSION, Hello
+from protocol.messages.node import PROTOCOL_VERSION, Hello
 
 Peer = bytes  # the transport's name of a connection
 

@@ -13,15 +13,15 @@ from channel_server.recorder import Recorder
 from channel_server.relay import Relay
 from channel_server.welcome import names
 from channel_server.worlds.contract import Radio, World
-from protocol.chance import Chance
-from protocol.choreography import CLOSING, PHASES, TurnSpec
-from protocol.kinds import LinkClass
-from protocol.messages import NUMBER, Letter, Note, Reply, Turn
-from protocol.orders import PutWeights
-from protocol.plan import OnLoss, RunPlan
-from protocol.spaces import Records
-from protocol.telemetry import Answered, Event, Picture, Weights
-from protocol.trace import TraceField
+from protocol.accounting.trace import TraceField
+from protocol.determinism.rng import Chance
+from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
+from protocol.messages.kinds import LinkClass
+from protocol.messages.node import NUMBER, Letter, Note, Reply, Turn
+from protocol.messages.orders import PutWeights
+from protocol.messages.plan import OnLoss, RunPlan
+from protocol.messages.spaces import Records
+from protocol.messages.telemetry import Answered, Event, Picture, Weights
 
 Asked = list[tuple[int, Turn]]
 _LEARN = TurnSpec(who="trainer", step="learn")

@@ -1,10 +1,10 @@
 """What a node is told of its run when it takes its place."""
 
 from channel_server.worlds.contract import World
-from protocol.kinds import TRAINER_NAME
-from protocol.messages import NodeSpaces, Welcome
-from protocol.plan import RunPlan
-from protocol.spaces import Space
+from protocol.messages.kinds import TRAINER_NAME
+from protocol.messages.node import NodeSpaces, Welcome
+from protocol.messages.plan import RunPlan
+from protocol.messages.spaces import Space
 
 
 def names(world: World) -> list[str]:

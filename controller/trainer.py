@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from protocol.kinds import Kind
-from protocol.messages import Note, Welcome
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Note, Welcome
 from schemes.contract import NOTHING, Answer, Learner, Moment, NodePolicy, Training, load
 from schemes.parts.history import Joiner
 from schemes.parts.weights import write_weights

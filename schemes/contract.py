@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from protocol.chance import Chance
-from protocol.choreography import Choreography, Step
-from protocol.kinds import NEIGHBOURS, TRAINER, Kind
-from protocol.messages import Letter, Note, Welcome
-from protocol.spaces import Records
+from protocol.determinism.rng import Chance
+from protocol.messages.choreography import Choreography, Step
+from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind
+from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.spaces import Records
 from schemes.parts.history import Joint, Layout
 from schemes.parts.weights import Precision
 

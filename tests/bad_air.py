@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from agent_node.core import Node
-from protocol.messages import Letter, Turn
+from protocol.messages.node import Letter, Turn
 
 
 class BadAir:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import zmq
 
-from protocol.keys import ClientKeys, Keys
 from protocol.transports.curve import lock_client
+from protocol.transports.keys import ClientKeys, Keys
 
 
 def stranger(keys: Keys) -> ClientKeys:

@@ -6,15 +6,26 @@ from typing import Any
 import msgpack
 
 from channel_server.core import Past
-from controller.catalogue import schemes
-from controller.configuration import load
-from controller.launchers.building import build_world
-from controller.launchers.in_process import Loopback, run_in_process
-from controller.launchers.processes import run_processes
-from protocol.air_book import AirRow, decode_rows
-from protocol.plan import PastEvent, RunPlan, past_events
-from protocol.telemetry import Answered, Checkpoint, Chunk, Ended, Event, NodeState, Scalars, Telemetry, Weights, Window
-from protocol.trace import first_parting, read_rows
+from controller.config.catalogue import schemes
+from controller.config.run_config import load
+from controller.execution.building import build_world
+from controller.execution.in_process import Loopback, run_in_process
+from controller.execution.processes import run_processes
+from protocol.accounting.air_book import AirRow, decode_rows
+from protocol.accounting.trace import first_parting, read_rows
+from protocol.messages.plan import PastEvent, RunPlan, past_events
+from protocol.messages.telemetry import (
+    Answered,
+    Checkpoint,
+    Chunk,
+    Ended,
+    Event,
+    NodeState,
+    Scalars,
+    Telemetry,
+    Weights,
+    Window,
+)
 
 CELL = {"name": "d2d_underlay", "pairs": 4, "rbs": 3}
 GRAPH = {"name": "conflict_graph"}

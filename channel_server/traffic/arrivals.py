@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from protocol.chance import Chance
+from protocol.determinism.rng import Chance
 
 
 @dataclass(frozen=True)

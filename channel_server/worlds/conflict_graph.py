@@ -26,10 +26,10 @@ from channel_server.traffic.arrivals import PoissonArrivals
 from channel_server.traffic.queues import Queues
 from channel_server.worlds.contract import Metric, Outcome, Told, WorldEntry
 from channel_server.worlds.graphs import Graph, load
-from protocol.kinds import LinkClass
+from protocol.determinism.snapshots import fields_of
+from protocol.messages.kinds import LinkClass
+from protocol.messages.spaces import Field, Records, Space
 from protocol.params import param
-from protocol.snapshots import fields_of
-from protocol.spaces import Field, Records, Space
 
 _DELAYS_SLOTS = (1, 2, 3, 5, 10, 20)  # where the distribution of delays is reported (fig. 7)
 

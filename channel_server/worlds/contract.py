@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from protocol.kinds import LinkClass
-from protocol.messages import Note
-from protocol.spaces import Records, Space
+from protocol.messages.kinds import LinkClass
+from protocol.messages.node import Note
+from protocol.messages.spaces import Records, Space
 
 
 class Metric(NamedTuple):

@@ -41,12 +41,12 @@ from channel_server.radio.sinr import (
     thermal_noise_w,
 )
 from channel_server.worlds.contract import Metric, Outcome, Told, WorldEntry
-from protocol.chance import Chance
-from protocol.kinds import TRAINER, Kind, LinkClass
-from protocol.messages import Note
+from protocol.determinism.rng import Chance
+from protocol.determinism.snapshots import fields_of
+from protocol.messages.kinds import TRAINER, Kind, LinkClass
+from protocol.messages.node import Note
+from protocol.messages.spaces import Field, Records, Space
 from protocol.params import param
-from protocol.snapshots import fields_of
-from protocol.spaces import Field, Records, Space
 
 BS = 0  # its index among the parties; CUE m is party 1 + m
 

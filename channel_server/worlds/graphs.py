@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from protocol.kinds import TRAINER_NAME
+from protocol.messages.kinds import TRAINER_NAME
 
 _KEYS = ("agents", "conflicts")
 _MOST_OWN = 127  # local indices are 8-bit integers in actions

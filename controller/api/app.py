@@ -10,13 +10,13 @@ from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from controller.api import overviews, page, results, runs, weights
-from controller.api.desk import AtDesk, Desk
-from controller.api.gauges import Counting, Gauges
-from controller.api.locks import Locks
+from controller.api.auth import Locks
+from controller.api.dependencies import AtDesk, Desk
 from controller.api.problems import Problem, problem, responses, tell_problems
-from controller.api.shapes import Health
-from controller.limits import MOST_READERS, PATIENCE_S
-from controller.service.owner import Owner
+from controller.api.prometheus import Counting, Gauges
+from controller.api.schemas import Health
+from controller.service.limits import MOST_READERS, PATIENCE_S
+from controller.service.run_manager import Owner
 
 PREFIX = "/api/v1"
 _LOG = logging.getLogger("airtoll")

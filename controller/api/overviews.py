@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.desk import AtDesk, folder_of
+from controller.api.dependencies import AtDesk, folder_of
 from controller.api.problems import UnreadableError, responses
-from controller.api.shapes import (
+from controller.api.schemas import (
     ComparedMetric,
     Comparison,
     LeaseShape,
@@ -19,12 +19,12 @@ from controller.api.shapes import (
     WorkerShape,
     WorldShape,
 )
-from controller.catalogue import params_schema, schemes, worlds
-from controller.launchers.children import CHANNEL_SERVER
-from controller.service import figures
-from controller.service.pool_line import Seen
+from controller.config.catalogue import params_schema, schemes, worlds
+from controller.execution.children import CHANNEL_SERVER
+from controller.pool.listener import Seen
+from controller.service import queries as figures
+from controller.service.event_streams import slot_of
 from controller.service.store import Run
-from controller.service.watches import slot_of
 
 router = APIRouter(tags=["overviews"])
 

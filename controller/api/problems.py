@@ -11,12 +11,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from controller.faults import ConfigError
-from controller.orders import TooManyOrdersError
-from controller.service.owner import NoSuchRunError, QueueFullError, WrongStateError
+from controller.config.errors import ConfigError
+from controller.run_folder.orders import TooManyOrdersError
+from controller.service.event_streams import StreamsFullError
+from controller.service.run_manager import NoSuchRunError, QueueFullError, WrongStateError
 from controller.service.store import StoreGoneError
 from controller.service.teller import DamagedBookError
-from controller.service.watches import StreamsFullError
 from controller.service.weights import NotTheseError, NoWeightsError, SilentError, UnreadableWeightsError
 
 MEDIA_TYPE = "application/problem+json"

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Header, Query
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
 
-from controller.api.desk import AtDesk, RunId, folder_of
+from controller.api.dependencies import AtDesk, RunId, folder_of
 from controller.api.problems import UnreadableError, responses
-from controller.api.shapes import (
+from controller.api.schemas import (
     CheckpointShape,
     CheckpointsShape,
     FileShape,
@@ -23,9 +23,9 @@ from controller.api.shapes import (
     TollsShape,
     WireShape,
 )
-from controller.service import figures
-from controller.service.figures import MOST_WINDOWS, By
-from controller.service.watches import Cursor
+from controller.service import queries as figures
+from controller.service.event_streams import Cursor
+from controller.service.queries import MOST_WINDOWS, By
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["results"])
 

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from controller.api.bodies import MOST_BYTES, configuration
-from controller.api.desk import AtDesk, RunId
+from controller.api.dependencies import AtDesk, RunId
 from controller.api.problems import responses
-from controller.api.shapes import RunBody, RunHead, RunPage
-from controller.standing import State
+from controller.api.request_body import MOST_BYTES, configuration
+from controller.api.schemas import RunBody, RunHead, RunPage
+from controller.run_folder.status import State
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 

@@ -14,13 +14,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from controller.api.app import create_app
-from controller.api.locks import check_lock
-from controller.api.patience import patient
+from controller.api.auth import check_lock
+from controller.api.timeouts import patient
 from controller.api.tokens import token_of
-from controller.faults import ConfigError
-from controller.limits import PATIENCE_S
-from controller.service.owner import Owner
-from controller.service.pool_line import PoolLine
+from controller.config.errors import ConfigError
+from controller.pool.listener import PoolLine
+from controller.service.limits import PATIENCE_S
+from controller.service.run_manager import Owner
 from controller.service.store import Store
 
 _GRACE_S = 3

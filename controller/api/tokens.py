@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from controller.faults import ConfigError
+from controller.config.errors import ConfigError
 
 _RANDOM_BYTES = 32
 _SHORTEST = 16  # characters, of a token that somebody wrote by hand

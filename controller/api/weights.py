@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 
-from controller.api.bodies import whole_body
-from controller.api.desk import AtDesk, RunId
+from controller.api.dependencies import AtDesk, RunId
 from controller.api.problems import UnreadableError, responses
-from controller.api.shapes import NodeWeightsShape, RunHead, WeightsShape
+from controller.api.request_body import whole_body
+from controller.api.schemas import NodeWeightsShape, RunHead, WeightsShape
 from controller.service.weights import MOST_BYTES
 
 router = APIRouter(prefix="/runs/{run_id}/weights", tags=["weights"])

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO
 
-from controller.faults import ConfigError
+from controller.config.errors import ConfigError
 
 _LOCK = "service.lock"
 

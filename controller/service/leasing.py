@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from controller.configuration import load
-from controller.faults import ConfigError, not_allowed
-from controller.service.pool import Wanting
-from controller.service.pool_line import PoolLine
+from controller.config.errors import ConfigError, not_allowed
+from controller.config.run_config import load
+from controller.pool.listener import PoolLine
+from controller.pool.registry import Wanting
+from controller.run_folder.status import Standing
 from controller.service.store import Run
-from controller.standing import Standing
 
 _LOOK_EVERY_S = 0.1
 _NO_POOL = "this controller has no pool: start it with `airtoll serve --pool tcp://127.0.0.1:8771`"

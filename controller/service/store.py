@@ -40,8 +40,8 @@ from sqlalchemy.exc import TimeoutError as NoneFreeError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from controller.faults import ConfigError
-from controller.standing import AT_WORK, ENDS, State, before
+from controller.config.errors import ConfigError
+from controller.run_folder.status import AT_WORK, ENDS, State, before
 
 _BUSY_S = 30.0
 _CONNECT_S = 10

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from controller.run_folder import NotARunError, RunFolder
-from controller.service.figures import By, TollAccounts
+from controller.run_folder.folder import NotARunError, RunFolder
+from controller.service.queries import By, TollAccounts
 
 Tolls = list[dict[str, Any]]
 _LONGEST_ANSWER = 1 << 28

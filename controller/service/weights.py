@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from controller.catalogue import scheme_named
-from controller.orders import Orders
-from controller.run_folder import RunFolder
-from controller.service.owner import Owner, WrongStateError
+from controller.config.catalogue import scheme_named
+from controller.run_folder.folder import RunFolder
+from controller.run_folder.orders import Orders
+from controller.run_folder.status import State
+from controller.service.run_manager import Owner, WrongStateError
 from controller.service.store import Run
-from controller.standing import State
-from protocol.orders import PutWeights, TellWeights
+from protocol.messages.orders import PutWeights, TellWeights
 from schemes.parts.weights import body_of
 
 MOST_BYTES = 16 * 2**20

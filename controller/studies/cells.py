@@ -9,11 +9,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from controller import layers
-from controller.configuration import RunConfig, as_mapping, load
-from controller.faults import ConfigError
-from controller.layers import FILE_SUFFIXES, Layer
-from controller.studies.file import Study, Sweep
+from controller.config import layers
+from controller.config.errors import ConfigError
+from controller.config.layers import FILE_SUFFIXES, Layer
+from controller.config.run_config import RunConfig, as_mapping, load
+from controller.studies.study_file import Study, Sweep
 
 _NO_PART_OF_IT = ("out", "placement", "beside")  # a run's results do not depend on them
 

@@ -16,9 +16,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from controller.faults import ConfigError
+from controller.config.errors import ConfigError
 from controller.studies.cells import Cell
-from controller.studies.figures import COLUMNS, TOLLS, WALL, figures, in_all
+from controller.studies.measures import COLUMNS, TOLLS, WALL, figures, in_all
 
 FILE = "results.csv"
 _DONE = "SUCCEEDED"

@@ -22,7 +22,7 @@ import zmq
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
-from protocol.keys import ClientKeys, ServerKeys
+from protocol.transports.keys import ClientKeys, ServerKeys
 
 ENCRYPTION_BYTES = 33  # that CURVE adds to each frame; also to the largest that a socket may take
 _ZAP = "inproc://zeromq.zap.01"

@@ -5,9 +5,9 @@ from typing import Self
 
 import zmq
 
-from protocol.codec import MAX_FRAME_BYTES
-from protocol.keys import ClientKeys
+from protocol.messages.codec import MAX_FRAME_BYTES
 from protocol.transports.curve import ENCRYPTION_BYTES, Standing, lock_client
+from protocol.transports.keys import ClientKeys
 
 
 class ChannelGone(ConnectionError):

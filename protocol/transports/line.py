@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from protocol.keys import ClientKeys
 from protocol.transports.curve import ENCRYPTION_BYTES, lock_client
+from protocol.transports.keys import ClientKeys
 
 _REFUSALS: dict[int, str] = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "its key is not on the list there: add it (airtoll keys allow DIR FILE)",

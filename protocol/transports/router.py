@@ -10,10 +10,10 @@ from typing import Self
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from protocol.codec import MAX_FRAME_BYTES
-from protocol.keys import ServerKeys
+from protocol.accounting.wire_book import CURVE, NULL
+from protocol.messages.codec import MAX_FRAME_BYTES
 from protocol.transports.curve import ENCRYPTION_BYTES, Doorman, allow_list, lock_server
-from protocol.wire_book import CURVE, NULL
+from protocol.transports.keys import ServerKeys
 
 NOT_ON_THE_LIST = "connection with a key that is not on the list"
 WITHOUT_A_KEY = "connection without a key"

@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from protocol.choreography import Choreography, agents_act
-from protocol.messages import Welcome
+from protocol.messages.choreography import Choreography, agents_act
+from protocol.messages.node import Welcome
 from protocol.params import param
 from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
 from schemes.li2020.cell import Choices, cell_of

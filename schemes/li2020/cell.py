@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from protocol.messages import Welcome
-from protocol.spaces import Records, Space
+from protocol.messages.node import Welcome
+from protocol.messages.spaces import Records, Space
 
 Floats = npt.NDArray[np.float32]
 

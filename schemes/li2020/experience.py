@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from protocol.spaces import Space
+from protocol.messages.spaces import Space
 from schemes.li2020.cell import Cell, Standardiser
 from schemes.parts.history import VALID, Joint
 from schemes.parts.replay import Stretch

@@ -25,14 +25,14 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from protocol.choreography import Choreography, agents_act, agents_exchange, network_tells, trainer_decides
-from protocol.kinds import Kind
-from protocol.messages import Note, Welcome
+from protocol.messages.choreography import Choreography, agents_act, agents_exchange, network_tells, trainer_decides
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Note, Welcome
+from protocol.messages.spaces import Records
 from protocol.params import param
-from protocol.spaces import Records
 from schemes.contract import NOTHING, Answer, Card, Moment, Scheme, to_trainer
 from schemes.li2020.cell import Cell, Choices, cell_of
-from schemes.parts.held import Held, Listener
+from schemes.parts.latest_notes import Held, Listener
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

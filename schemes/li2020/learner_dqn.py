@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from protocol.chance import Chance
+from protocol.determinism.rng import Chance
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import settle

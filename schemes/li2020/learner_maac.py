@@ -29,7 +29,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from protocol.chance import Chance
+from protocol.determinism.rng import Chance
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import settle

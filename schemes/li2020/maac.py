@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Gt, Le, Lt
 
-from protocol.choreography import Choreography, agents_act, trainer_learns
-from protocol.messages import Welcome
+from protocol.messages.choreography import Choreography, agents_act, trainer_learns
+from protocol.messages.node import Welcome
 from protocol.params import param
 from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
 from schemes.li2020.cell import Cell, cell_of

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from protocol.messages import Welcome
+from protocol.messages.node import Welcome
 from protocol.params import param
 from schemes.contract import Scheme, Training
 from schemes.li2020 import maac

@@ -16,15 +16,15 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Le
 
-from protocol.kinds import Kind
-from protocol.messages import Letter, Note, Welcome
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.spaces import Records
 from protocol.params import param
-from protocol.spaces import Records
 from schemes.contract import Answer, Learner, Moment, NodePolicy, to_trainer
 from schemes.li2020.cell import Cell, Choices, Standardiser, cell_of
 from schemes.li2020.uploads import MOST_INTERVALS, Every, Uploads, WhenGood
-from schemes.parts.held import Newest
 from schemes.parts.history import VALID, HistoryWriter, Joiner, Layout
+from schemes.parts.latest_notes import Newest
 from schemes.parts.numpy_nets import Mlp, Weights
 from schemes.parts.weights import read_weights
 

@@ -3,8 +3,8 @@
 Each pair draws, in every slot, one of its RB x power choices. It measures nothing and tells nothing.
 """
 
-from protocol.choreography import Choreography, agents_act
-from protocol.messages import Welcome
+from protocol.messages.choreography import Choreography, agents_act
+from protocol.messages.node import Welcome
 from schemes.contract import Answer, Card, Moment, NodePolicy, NoParams, Scheme
 from schemes.li2020.cell import Choices, cell_of
 

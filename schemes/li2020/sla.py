@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Gt, Le
 
-from protocol.choreography import Choreography, agents_act
-from protocol.kinds import Kind
-from protocol.messages import Letter, Note, Welcome
+from protocol.messages.choreography import Choreography, agents_act
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.spaces import Records
 from protocol.params import param
-from protocol.spaces import Records
 from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
 from schemes.li2020.cell import Choices, cell_of
 

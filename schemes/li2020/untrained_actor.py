@@ -4,9 +4,9 @@ Each pair feeds its standardised observation s_i through a network of two hidden
 takes the choice of the largest output: the same arithmetic as a trained MAAC or NAAC pair at execution.
 """
 
-from protocol.chance import Chance
-from protocol.choreography import Choreography, agents_act
-from protocol.messages import Welcome
+from protocol.determinism.rng import Chance
+from protocol.messages.choreography import Choreography, agents_act
+from protocol.messages.node import Welcome
 from schemes.contract import Answer, Card, Moment, NodePolicy, NoParams, Scheme
 from schemes.li2020.cell import Choices, Standardiser, cell_of
 from schemes.parts.numpy_nets import Mlp, draw_mlp

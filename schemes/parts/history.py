@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from protocol.spaces import Records, Space
+from protocol.messages.spaces import Records, Space
 
 VALID, TERMINATED, TRUNCATED = 1, 2, 4
 _head = Struct("<IHB")

@@ -32,13 +32,13 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from protocol.choreography import Choreography, agents_act, agents_exchange, trainer_decides
-from protocol.kinds import Kind
-from protocol.messages import Note, Welcome
+from protocol.messages.choreography import Choreography, agents_act, agents_exchange, trainer_decides
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Note, Welcome
+from protocol.messages.spaces import Space
 from protocol.params import param
-from protocol.spaces import Space
 from schemes.contract import NOTHING, Answer, Card, Moment, Scheme, to_trainer
-from schemes.parts.held import Held, Listener
+from schemes.parts.latest_notes import Held, Listener
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import WholeTopology, whole_topology
 

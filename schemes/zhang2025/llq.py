@@ -27,13 +27,13 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from protocol.choreography import Choreography, agents_act, agents_exchange
-from protocol.kinds import Kind
-from protocol.messages import Welcome
+from protocol.messages.choreography import Choreography, agents_act, agents_exchange
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Welcome
+from protocol.messages.spaces import Space
 from protocol.params import param
-from protocol.spaces import Space
 from schemes.contract import Answer, Card, Moment, Scheme, broadcast
-from schemes.parts.held import Held, Listener
+from schemes.parts.latest_notes import Held, Listener
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import LocalTopology, local_topology
 

@@ -37,11 +37,11 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Le
 
-from protocol.choreography import Choreography, agents_act, agents_exchange
-from protocol.kinds import NEIGHBOURS, Kind, LinkClass
-from protocol.messages import Letter, Note, Welcome
+from protocol.messages.choreography import Choreography, agents_act, agents_exchange
+from protocol.messages.kinds import NEIGHBOURS, Kind, LinkClass
+from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.spaces import Records, Space
 from protocol.params import param
-from protocol.spaces import Records, Space
 from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
 from schemes.zhang2025.topology import LocalTopology, local_topology
 

@@ -7,9 +7,9 @@ so it gets through on a subband with probability 1/3 * 1/3: 1/3 of a task per sl
 
 from typing import Any
 
-from protocol.choreography import Choreography, agents_act
-from protocol.messages import Welcome
-from protocol.spaces import Space
+from protocol.messages.choreography import Choreography, agents_act
+from protocol.messages.node import Welcome
+from protocol.messages.spaces import Space
 from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from protocol.messages import Welcome
+from protocol.messages.node import Welcome
 
 Ids = tuple[int, ...]
 

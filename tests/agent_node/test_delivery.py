@@ -9,10 +9,10 @@ from msgspec import structs
 from agent_node.core import Node
 from agent_node.delivery import WINDOW, Delivery, Taken
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
-from protocol.choreography import CLOSING
-from protocol.kinds import TRAINER, Kind
-from protocol.messages import Letter, Note, Reply, Turn, Welcome
-from protocol.snapshots import pack, unpack
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.choreography import CLOSING
+from protocol.messages.kinds import TRAINER, Kind
+from protocol.messages.node import Letter, Note, Reply, Turn, Welcome
 from schemes.contract import Answer, Moment, NodePolicy, to_trainer
 from schemes.li2020 import random as scheme
 from tests.schemes.direct import welcome_for

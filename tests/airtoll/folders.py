@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from controller.configuration import RunConfig, load
-from controller.run_folder import RunFolder
-from protocol.air_book import AirRow, Outcome, encode_rows
-from protocol.fingerprint import fingerprint
-from protocol.kinds import Kind, LinkClass
-from protocol.telemetry import Chunk, Ended, Event, Window
-from protocol.trace import WORLD_NODE, TraceField, TraceWriter
-from protocol.wire_book import NULL, Connection, Leg
+from controller.config.run_config import RunConfig, load
+from controller.run_folder.folder import RunFolder
+from protocol.accounting.air_book import AirRow, Outcome, encode_rows
+from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
+from protocol.accounting.wire_book import NULL, Connection, Leg
+from protocol.determinism.fingerprint import fingerprint
+from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.telemetry import Chunk, Ended, Event, Window
 
 CELL: dict[str, Any] = {
     "world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2},

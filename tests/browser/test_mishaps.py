@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.configuration import as_mapping, load
-from controller.run_folder import RunFolder
+from controller.config.run_config import as_mapping, load
+from controller.run_folder.folder import RunFolder
+from controller.run_folder.status import State
 from controller.service.store import Results, Run, Store
-from controller.standing import State
 from tests.browser.pilot import Pilot
 from tests.system.service import CELL, LONG, serving
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from protocol.air_book import AirRow, Outcome
-from protocol.chance import Chance
-from protocol.kinds import Kind, LinkClass
-from protocol.messages import Letter
-from protocol.signalling import KindRule, LinkBudget, SignallingPlan
+from protocol.accounting.air_book import AirRow, Outcome
+from protocol.determinism.rng import Chance
+from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.node import Letter
+from protocol.messages.signalling import KindRule, LinkBudget, SignallingPlan
 
 Lane = tuple[int, LinkClass, int]
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from controller.launchers.building import build_world
-from controller.launchers.in_process import Loopback
-from protocol.choreography import Choreography, TurnSpec
-from protocol.codec import decode_for_node, decode_for_server, encode
-from protocol.kinds import Kind
-from protocol.messages import PROTOCOL_VERSION, Bye, Hello, Note, Refused, Reply, Turn
-from protocol.plan import RunPlan
-from protocol.trace import TraceField
+from controller.execution.building import build_world
+from controller.execution.in_process import Loopback
+from protocol.accounting.trace import TraceField
+from protocol.messages.choreography import Choreography, TurnSpec
+from protocol.messages.codec import decode_for_node, decode_for_server, encode
+from protocol.messages.kinds import Kind
+from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello, Note, Refused, Reply, Turn
+from protocol.messages.plan import RunPlan
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS
 from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons, stepping

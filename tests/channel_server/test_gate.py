@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_server.gate import Gate
-from protocol.messages import Reply
+from protocol.messages.node import Reply
 
 SLOT, TURN = 7, 2
 

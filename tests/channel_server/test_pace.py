@@ -8,14 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_server.pace import waited_turns
-from controller.launchers.building import build_world
-from controller.launchers.in_process import Loopback
-from protocol.choreography import Choreography, TurnSpec, agents_act, network_tells, trainer_decides, trainer_learns
-from protocol.codec import decode_for_node, decode_for_server
-from protocol.messages import Reply, Turn
-from protocol.plan import RunPlan
-from protocol.telemetry import Paced, Spread
-from protocol.trace import TraceField
+from controller.execution.building import build_world
+from controller.execution.in_process import Loopback
+from protocol.accounting.trace import TraceField
+from protocol.messages.choreography import (
+    Choreography,
+    TurnSpec,
+    agents_act,
+    network_tells,
+    trainer_decides,
+    trainer_learns,
+)
+from protocol.messages.codec import decode_for_node, decode_for_server
+from protocol.messages.node import Reply, Turn
+from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import Paced, Spread
 from tests.conformance.homes import home_plan, homes
 from tests.recording import Recording, assert_same_trace, in_process, plan_for
 

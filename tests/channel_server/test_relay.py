@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_server.relay import Relay
-from protocol.air_book import Outcome
-from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
-from protocol.messages import Letter, Note
-from protocol.signalling import SignallingPlan
+from protocol.accounting.air_book import Outcome
+from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
+from protocol.messages.node import Letter, Note
+from protocol.messages.signalling import SignallingPlan
 
 AGENTS = 4
 NEIGHBOURHOODS = ((1, 2), (0,), (0, 3), ())

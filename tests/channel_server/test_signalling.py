@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from channel_server.relay import Relay
-from protocol.air_book import AirRow, Outcome
-from protocol.kinds import NEIGHBOURS, Kind, LinkClass
-from protocol.messages import Letter, Note
-from protocol.signalling import PRIORITIES, KindRule, LinkBudget, SignallingPlan
-from protocol.snapshots import pack, unpack
+from protocol.accounting.air_book import AirRow, Outcome
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.kinds import NEIGHBOURS, Kind, LinkClass
+from protocol.messages.node import Letter, Note
+from protocol.messages.signalling import PRIORITIES, KindRule, LinkBudget, SignallingPlan
 from tests.channel_server.signalling_oracle import Oracle
 
 AGENTS = 3

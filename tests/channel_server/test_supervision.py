@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from controller.launchers.building import build_world
-from controller.launchers.in_process import Loopback, run_in_process
-from protocol.codec import encode
-from protocol.messages import Save, Saved
-from protocol.plan import RunPlan
+from controller.execution.building import build_world
+from controller.execution.in_process import Loopback, run_in_process
+from protocol.messages.codec import encode
+from protocol.messages.node import Save, Saved
+from protocol.messages.plan import RunPlan
 from tests.conformance.homes import home_plan
 from tests.recording import Checkpointed, Recording, assert_same_trace, in_process, plan_for
 

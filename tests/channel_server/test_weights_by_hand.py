@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.launchers.building import build_world
-from controller.launchers.in_process import Loopback, run_in_process
-from protocol.air_book import AirRow, Outcome
-from protocol.kinds import Kind, LinkClass
-from protocol.orders import PutWeights, TellWeights
-from protocol.plan import RunPlan
-from protocol.telemetry import Answered
+from controller.execution.building import build_world
+from controller.execution.in_process import Loopback, run_in_process
+from protocol.accounting.air_book import AirRow, Outcome
+from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.orders import PutWeights, TellWeights
+from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import Answered
 from schemes.li2020.pair import Pair
 from schemes.parts.weights import read_weights, write_weights
 from tests.conformance.homes import SMALL_NETWORKS, home_plan

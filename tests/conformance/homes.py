@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller.catalogue import schemes
-from protocol.plan import RunPlan
+from controller.config.catalogue import schemes
+from protocol.messages.plan import RunPlan
 from tests.recording import CELL, GRAPH, plan_for
 
 SMALL: dict[str, dict[str, Any]] = {"d2d_underlay": CELL, "conflict_graph": GRAPH}

@@ -4,8 +4,8 @@ import pytest
 from msgspec import structs
 
 from controller.trainer import LearningTrainer
-from protocol.plan import RunPlan
-from protocol.signalling import SignallingPlan
+from protocol.messages.plan import RunPlan
+from protocol.messages.signalling import SignallingPlan
 from schemes.li2020.maac import AtTheCloud
 from schemes.li2020.pair import Pair
 from schemes.parts.history import Joint

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from channel_server.worlds.contract import World
-from controller.catalogue import worlds
-from controller.launchers.building import build_world
-from controller.launchers.in_process import Loopback
-from protocol.choreography import CLOSING
-from protocol.codec import decode_for_node
-from protocol.messages import Turn
-from protocol.plan import RunPlan
+from controller.config.catalogue import worlds
+from controller.execution.building import build_world
+from controller.execution.in_process import Loopback
+from protocol.messages.choreography import CLOSING
+from protocol.messages.codec import decode_for_node
+from protocol.messages.node import Turn
+from protocol.messages.plan import RunPlan
 from tests.conformance.homes import HOMES, home_plan, homes, small
 from tests.impairments import MODELS
 from tests.recording import Recording, plan_for, stepping

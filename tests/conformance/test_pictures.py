@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from controller.catalogue import worlds
-from controller.launchers.building import build_world
-from controller.launchers.in_process import run_in_process
-from protocol.plan import RunPlan
-from protocol.snapshots import pack
-from protocol.telemetry import Picture, Telemetry
+from controller.config.catalogue import worlds
+from controller.execution.building import build_world
+from controller.execution.in_process import run_in_process
+from protocol.determinism.snapshots import pack
+from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import Picture, Telemetry
 from tests.conformance.homes import HOMES, home_plan
 
 DRAWN = [

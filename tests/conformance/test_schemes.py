@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from controller.catalogue import schemes
-from controller.launchers.building import build_world
-from controller.launchers.in_process import run_in_process
+from controller.config.catalogue import schemes
+from controller.execution.building import build_world
+from controller.execution.in_process import run_in_process
 from schemes.contract import Scheme
 from tests.conformance.homes import home_plan, homes
 from tests.impairments import MODELS, fits

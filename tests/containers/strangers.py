@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 import zmq
 
-from protocol.keys import Keys
-from protocol.messages import PROTOCOL_VERSION
-from protocol.pool import Present, Refusal, decode_from_service
+from protocol.messages.node import PROTOCOL_VERSION
+from protocol.messages.pool import Present, Refusal, decode_from_service
 from protocol.transports.curve import lock_client
+from protocol.transports.keys import Keys
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from airtoll.client import Controller
-from protocol.wire_book import Connection
+from protocol.accounting.wire_book import Connection
 from tests.containers.capture import End
 from tests.containers.engine import Captured, Stack
 from tests.containers.runs import LEARNING, PLAIN, finished, in_one_process

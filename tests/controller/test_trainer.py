@@ -7,10 +7,10 @@ from msgspec import structs
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from controller.trainer import LearningTrainer
-from protocol.chance import Chance
-from protocol.kinds import Kind
-from protocol.messages import Letter, NodeSpaces, Welcome
-from protocol.spaces import Space
+from protocol.determinism.rng import Chance
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Letter, NodeSpaces, Welcome
+from protocol.messages.spaces import Space
 from schemes.contract import NOTHING, Answer, Moment, Training
 from schemes.li2020 import maac
 from schemes.parts.history import VALID, HistoryWriter, Joint, Layout

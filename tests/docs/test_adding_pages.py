@@ -10,10 +10,10 @@ import pytest
 import airtoll
 import channel_server.worlds
 import schemes as papers
-from controller import catalogue
-from controller.configuration import load
-from controller.faults import ConfigError
-from controller.layers import from_assignment, parse_yaml
+from controller.config import catalogue
+from controller.config.errors import ConfigError
+from controller.config.layers import from_assignment, parse_yaml
+from controller.config.run_config import load
 from tests.conformance import test_locality as locality_kit
 from tests.conformance import test_schemes as scheme_kit
 from tests.docs.pages import block, page

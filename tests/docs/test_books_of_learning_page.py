@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from airtoll.streams import read_arrays
-from controller.configuration import load
-from controller.layers import parse_yaml
-from protocol.air_book import AirRow
-from protocol.codec import decode_for_node, decode_for_server
-from protocol.kinds import Kind
-from protocol.messages import Note, Reply, Welcome
+from airtoll.analysis.streams import read_arrays
+from controller.config.layers import parse_yaml
+from controller.config.run_config import load
+from protocol.accounting.air_book import AirRow
+from protocol.messages.codec import decode_for_node, decode_for_server
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Note, Reply, Welcome
 from schemes.li2020.cell import Standardiser, cell_of
 from schemes.li2020.pair import VIEW, layout_of
 from schemes.parts.history import Chunk, Layout, read_chunk

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 import airtoll
-from airtoll.streams import read_arrays
-from controller.configuration import load
-from controller.layers import parse_yaml
-from protocol.air_book import AirRow
-from protocol.fingerprint import fingerprint
-from protocol.wire_book import CURVE, NULL, Framing
+from airtoll.analysis.streams import read_arrays
+from controller.config.layers import parse_yaml
+from controller.config.run_config import load
+from protocol.accounting.air_book import AirRow
+from protocol.accounting.wire_book import CURVE, NULL, Framing
+from protocol.determinism.fingerprint import fingerprint
 from tests.docs.pages import block, page, table
 from tests.recording import Recording
 from tests.system.counting_relay import CountingRelay

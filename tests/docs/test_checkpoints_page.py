@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import get_args
 
 import airtoll
-from controller.layers import parse_yaml
-from controller.run_folder import RunFolder
-from protocol.plan import LossPlan, OnLoss
+from controller.config.layers import parse_yaml
+from controller.run_folder.folder import RunFolder
+from protocol.messages.plan import LossPlan, OnLoss
 from tests.docs.pages import block, page, table
 
 PAGE = "checkpoints.md"

@@ -4,10 +4,10 @@ import re
 
 from msgspec import to_builtins
 
-from airtoll import tables
-from controller.configuration import load
-from controller.layers import parse_yaml
-from protocol.telemetry import Paced, Spread
+from airtoll.cli import tables
+from controller.config.layers import parse_yaml
+from controller.config.run_config import load
+from protocol.messages.telemetry import Paced, Spread
 from tests.docs.pages import DOCS, block, page, table
 
 PAGE = "clock.md"

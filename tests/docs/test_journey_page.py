@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import airtoll
-from airtoll.frames import frames_of
-from airtoll.tables import toll
-from airtoll.toll import By, toll_by
-from controller.layers import parse_yaml
-from controller.run_folder import RunFolder
-from protocol.air_book import Toll
+from airtoll.analysis.frames import frames_of
+from airtoll.analysis.toll import By, toll_by
+from airtoll.cli.tables import toll
+from controller.config.layers import parse_yaml
+from controller.run_folder.folder import RunFolder
+from protocol.accounting.air_book import Toll
 from tests.docs.pages import DOCS, block, page
 
 PAGE = "journey-of-a-slot.md"
@@ -63,7 +63,7 @@ def test_the_row_of_the_air_book(folder: Path) -> None:
 
 
 STATIONS = {
-    "controller.launchers.processes": ["RunProcesses"],
+    "controller.execution.processes": ["RunProcesses"],
     "channel_server.core": ["ChannelServer._hello", "ChannelServer._reply"],
     "channel_server.gate": ["Gate.accept", "Gate.answers"],
     "channel_server.relay": ["Relay.post"],

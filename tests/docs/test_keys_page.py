@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from airtoll.commands import app
-from protocol.keys import Keys
+from airtoll.cli.commands import app
+from protocol.transports.keys import Keys
 from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY
 from tests.docs.pages import page, table
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.configuration import load
-from controller.layers import from_assignment, parse_yaml
+from controller.config.layers import from_assignment, parse_yaml
+from controller.config.run_config import load
 from tests.docs.pages import block, page, table
 
 PAGE = "reproduction/li2020.md"

@@ -2,14 +2,14 @@
 
 import re
 
-import protocol.pool
-from airtoll import workers
-from controller.configuration import load
-from controller.layers import parse_yaml
-from controller.service.pool import WORKER_SILENT_S, Pool, Wanting
-from protocol import messages
-from protocol.messages import PROTOCOL_VERSION
-from protocol.pool import Held, Present
+import protocol.messages.pool
+from airtoll.cli import workers
+from controller.config.layers import parse_yaml
+from controller.config.run_config import load
+from controller.pool.registry import WORKER_SILENT_S, Pool, Wanting
+from protocol.messages import node as messages
+from protocol.messages.node import PROTOCOL_VERSION
+from protocol.messages.pool import Held, Present
 from tests.docs.pages import block, page
 
 PAGE = "pool.md"
@@ -47,7 +47,7 @@ def test_the_messages_are_there() -> None:
     told = re.findall(r"^    (?:agent|service|keeper) +(?:<- )?(\w+)", page(PAGE), re.MULTILINE)
     assert told == ["Present", "Lease", "Come", "StartNode", "Hello", "Release"]
     for name in told:
-        assert hasattr(protocol.pool, name) or hasattr(messages, name)
+        assert hasattr(protocol.messages.pool, name) or hasattr(messages, name)
 
 
 def test_the_commands_are_there() -> None:

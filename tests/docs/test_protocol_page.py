@@ -12,14 +12,15 @@ import pytest
 import channel_server.core
 import channel_server.edge
 import channel_server.gate
-import protocol.codec
-from controller.launchers.machine import Process
-from controller.launchers.processes import RunProcesses
-from controller.layers import parse_yaml
-from protocol.chance import Chance
-from protocol.choreography import CLOSING, Choreography, TurnSpec
-from protocol.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
-from protocol.messages import (
+import protocol.messages.codec
+from controller.config.layers import parse_yaml
+from controller.execution.machine import Process
+from controller.execution.processes import RunProcesses
+from protocol.accounting.trace import TraceField
+from protocol.determinism.rng import Chance
+from protocol.messages.choreography import CLOSING, Choreography, TurnSpec
+from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
+from protocol.messages.node import (
     Bye,
     Hello,
     Letter,
@@ -34,9 +35,8 @@ from protocol.messages import (
     Turn,
     Welcome,
 )
-from protocol.plan import RunPlan
-from protocol.spaces import Field, Space
-from protocol.trace import TraceField
+from protocol.messages.plan import RunPlan
+from protocol.messages.spaces import Field, Space
 from tests.docs.pages import block, page, table
 from tests.recording import Recording, plan_for
 
@@ -65,7 +65,9 @@ def test_numbers_mean_what_the_page_says() -> None:
     assert (CLOSING, NEIGHBOURS, TRAINER) == (255, -1, -2)
 
 
-@pytest.mark.parametrize("module", [protocol.codec, channel_server.core, channel_server.edge, channel_server.gate])
+@pytest.mark.parametrize(
+    "module", [protocol.messages.codec, channel_server.core, channel_server.edge, channel_server.gate]
+)
 def test_every_reason_to_drop_is_on_the_page(module: object) -> None:
     source = Path(str(module.__file__)).read_text("utf-8")  # type: ignore[attr-defined]
     said = set(re.findall(r'"((?:[a-z-]+ )*(?:reply|frame|Hello|state)(?: [a-z ]+)?)"', source))

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import airtoll
-from airtoll.commands import app
-from controller.catalogue import schemes, worlds
-from controller.configuration import load
-from controller.layers import parse_yaml
-from controller.run_folder import RunFolder
+from airtoll.cli.commands import app
+from controller.config.catalogue import schemes, worlds
+from controller.config.layers import parse_yaml
+from controller.config.run_config import load
+from controller.run_folder.folder import RunFolder
 from tests.docs.pages import DOCS, block, page, table
 
 PAGE = "../README.md"

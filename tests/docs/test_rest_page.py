@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from controller.limits import LONGEST_QUEUE, MOST_READERS, PATIENCE_S
-from controller.service.watches import MOST_BEHIND
-from controller.standing import FOLLOWING, State
+from controller.run_folder.status import FOLLOWING, State
+from controller.service.event_streams import MOST_BEHIND
+from controller.service.limits import LONGEST_QUEUE, MOST_READERS, PATIENCE_S
 from tests.docs.pages import page, table
 from tests.docs.rest_page import PAGE, console, played
 from tests.system.service import serving

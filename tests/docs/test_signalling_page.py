@@ -8,11 +8,11 @@ import pytest
 
 import airtoll
 from channel_server.worlds.d2d_underlay import D2DUnderlay
-from controller.configuration import load
-from controller.layers import parse_yaml
-from controller.signalling import OfLinks, Signalling
-from protocol.kinds import Kind, LinkClass
-from protocol.signalling import PRIORITIES
+from controller.config.layers import parse_yaml
+from controller.config.run_config import load
+from controller.config.signalling import OfLinks, Signalling
+from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.signalling import PRIORITIES
 from tests.docs.pages import DOCS, block, page, table
 
 PAGE = "signalling-model.md"

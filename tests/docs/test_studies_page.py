@@ -6,11 +6,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from airtoll.commands import app
-from controller.faults import ConfigError
+from airtoll.cli.commands import app
+from controller.config.errors import ConfigError
 from controller.studies.cells import Cell, cells_of
-from controller.studies.file import Study, read
 from controller.studies.results import read_rows
+from controller.studies.study_file import Study, read
 from tests.docs.pages import DOCS, block, page, table
 
 PAGE = "studies.md"

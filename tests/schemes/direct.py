@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from channel_server.worlds.contract import Told, World, WorldEntry
-from protocol.chance import Chance
-from protocol.choreography import TurnSpec
-from protocol.kinds import NEIGHBOURS, TRAINER, TRAINER_NAME, Kind
-from protocol.messages import Letter, Note, Welcome
-from protocol.spaces import Records, Space
+from protocol.determinism.rng import Chance
+from protocol.messages.choreography import TurnSpec
+from protocol.messages.kinds import NEIGHBOURS, TRAINER, TRAINER_NAME, Kind
+from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.spaces import Records, Space
 from schemes.contract import Moment, NodePolicy, Scheme
 
 _NOTHING_MEASURED = Space()

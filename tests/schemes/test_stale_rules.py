@@ -9,9 +9,9 @@ from msgspec import structs
 from channel_server.worlds import conflict_graph, d2d_underlay
 from channel_server.worlds.conflict_graph import ConflictGraphParams
 from channel_server.worlds.d2d_underlay import D2DUnderlay
-from protocol.kinds import Kind
-from protocol.messages import Letter
-from protocol.snapshots import pack
+from protocol.determinism.snapshots import pack
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Letter
 from schemes.contract import Scheme
 from schemes.li2020 import greedy_central
 from schemes.zhang2025 import gms, llq

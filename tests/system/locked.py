@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 
 from channel_server.core import Past
-from controller.launchers.children import channel_process
-from controller.launchers.local import ForkedProcess, LocalMachine
-from protocol.keys import Keys
-from protocol.plan import RunPlan
+from controller.execution.children import channel_process
+from controller.execution.local_machine import ForkedProcess, LocalMachine
+from protocol.messages.plan import RunPlan
+from protocol.transports.keys import Keys
 
 
 class LockedMachine(LocalMachine):

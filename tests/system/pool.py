@@ -20,7 +20,7 @@ PATIENCE_S = 60.0
 
 _NO_WORKER_NEEDS = (
     *("pydantic", "yaml", "matplotlib", "typer", "rich", "fastapi", "sqlalchemy", "torch"),
-    *("controller.configuration", "controller.service"),
+    *("controller.config.run_config", "controller.service"),
 )
 
 

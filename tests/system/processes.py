@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from controller.launchers.processes import Route, RunProcesses
-from protocol.plan import RunPlan
-from protocol.telemetry import Progress, Telemetry
+from controller.execution.processes import Route, RunProcesses
+from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import Progress, Telemetry
 from tests.recording import Recording
 from tests.system.locked import LockedMachine
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airtoll.client import Controller
-from controller.service.keepers import KeeperProcess
+from controller.service.run_process_handle import KeeperProcess
 from tests.system.processes import outlive
 
 CELL: dict[str, Any] = {

@@ -14,14 +14,14 @@ import pytest
 import zmq
 
 from channel_server.core import Past
-from controller.launchers.local import ForkedProcess, LocalMachine
-from controller.launchers.machine import Process
-from controller.launchers.processes import RunProcesses, run_processes
-from protocol.codec import encode
-from protocol.messages import PROTOCOL_VERSION, Hello, Reply
-from protocol.plan import RunPlan
-from protocol.telemetry import Event, Listening, Progress, Telemetry
-from protocol.wire_book import totals
+from controller.execution.local_machine import ForkedProcess, LocalMachine
+from controller.execution.machine import Process
+from controller.execution.processes import RunProcesses, run_processes
+from protocol.accounting.wire_book import totals
+from protocol.messages.codec import encode
+from protocol.messages.node import PROTOCOL_VERSION, Hello, Reply
+from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import Event, Listening, Progress, Telemetry
 from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons
 from tests.system.counting_relay import CountingRelay
 from tests.system.processes import at_slot, children_of, nothing, outlive, play

@@ -1,13 +1,13 @@
-"""Two thousand mutated frames into a live run; `python -m benchmarks.fuzz` has a hundred thousand."""
+"""Two thousand mutated frames into a live run; `python -m tests.soak.fuzz` has a hundred thousand."""
 
 import random
 
-from benchmarks.babble import babble, is_harmless
-from benchmarks.fuzz import MOST_MB, fuzz
-from benchmarks.mutation import mutated, recorded_frames
-from protocol.codec import encode
-from protocol.messages import Reply
+from protocol.messages.codec import encode
+from protocol.messages.node import Reply
 from tests.recording import plan_for
+from tests.soak.babble import babble, is_harmless
+from tests.soak.fuzz import MOST_MB, fuzz
+from tests.soak.mutation import mutated, recorded_frames
 
 
 def test_mutated_frames_are_counted_and_leave_no_mark() -> None:

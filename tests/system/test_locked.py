@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 
-from controller.launchers.processes import RunProcesses
-from protocol.keys import ClientKeys, Keys
-from protocol.telemetry import Progress, Telemetry
+from controller.execution.processes import RunProcesses
+from protocol.messages.telemetry import Progress, Telemetry
+from protocol.transports.keys import ClientKeys, Keys
 from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY
 from tests.knocking import knock, lost, stranger
 from tests.recording import assert_same_trace, in_process, plan_for, reasons

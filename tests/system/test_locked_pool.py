@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 import airtoll
-from airtoll.commands import app
-from protocol.keys import Keys
+from airtoll.cli.commands import app
+from protocol.transports.keys import Keys
 from protocol.transports.router import NOT_ON_THE_LIST
 from tests.system.pool import PATIENCE_S, Pool
 from tests.system.service import CELL, Service

@@ -1,10 +1,10 @@
 """Paced runs in real processes. What is held against what is robust on a busy machine: nodes against each other."""
 
 from benchmarks.slow_node import WithSlowNode
-from controller.launchers.building import build_world
-from controller.launchers.processes import RunProcesses
-from protocol.plan import RunPlan
-from protocol.telemetry import Event, Paced, Progress, Telemetry
+from controller.execution.building import build_world
+from controller.execution.processes import RunProcesses
+from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import Event, Paced, Progress, Telemetry
 from tests.recording import Checkpointed, Recording, plan_for
 from tests.system.processes import nothing, play
 

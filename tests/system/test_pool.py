@@ -12,11 +12,11 @@ import zmq
 from typer.testing import CliRunner
 
 import airtoll
+from airtoll.cli.commands import app
 from airtoll.client import ControllerError
-from airtoll.commands import app
-from controller.run_folder import RunFolder
-from protocol.messages import PROTOCOL_VERSION
-from protocol.pool import Present, Refusal, decode_from_service, encode
+from controller.run_folder.folder import RunFolder
+from protocol.messages.node import PROTOCOL_VERSION
+from protocol.messages.pool import Present, Refusal, decode_from_service, encode
 from tests.conformance.homes import SMALL_NETWORKS
 from tests.system.pool import Pool, pooled, until
 from tests.system.service import CELL, LONG, Service, serving

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from airtoll.cli.commands import app
 from airtoll.client import ControllerError
-from airtoll.commands import app
 from tests.postgres import PostgresServer
 from tests.system.service import CELL, LONG, serving
 

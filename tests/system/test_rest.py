@@ -16,11 +16,11 @@ import pytest
 from typer.testing import CliRunner
 
 import airtoll
+from airtoll.cli.commands import app
 from airtoll.client import ControllerError
-from airtoll.commands import app
-from benchmarks import long_book
-from controller.run_folder import RunFolder
-from controller.service.keepers import KeeperProcess
+from controller.run_folder.folder import RunFolder
+from controller.service.run_process_handle import KeeperProcess
+from tests.soak import long_book
 from tests.system.fuzz import fuzz
 from tests.system.processes import children_of, outlive
 from tests.system.service import CELL, LONG, Service, serving

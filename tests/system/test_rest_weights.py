@@ -12,9 +12,9 @@ import pytest
 from safetensors.numpy import load, save
 from typer.testing import CliRunner
 
+from airtoll.cli.commands import app
 from airtoll.client import ControllerError
-from airtoll.commands import app
-from controller.run_folder import RunFolder
+from controller.run_folder.folder import RunFolder
 from tests.system.service import CELL, Service, serving
 
 LEARNING: dict[str, Any] = {

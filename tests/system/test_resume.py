@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 import airtoll
-from benchmarks import chaos
-from controller.configuration import load
-from controller.launchers.processes import RunProcesses
-from controller.run_folder import RunFolder
-from protocol.wire_book import Connection, totals
+from controller.config.run_config import load
+from controller.execution.processes import RunProcesses
+from controller.run_folder.folder import RunFolder
+from protocol.accounting.wire_book import Connection, totals
 from tests.recording import Checkpointed, assert_same_trace, in_process, plan_for
+from tests.soak import chaos
 from tests.system.processes import at_slot, play
 
 RUN: dict[str, Any] = {

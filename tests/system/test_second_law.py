@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.catalogue import schemes
-from controller.launchers.building import build_world, node_names
-from protocol.air_book import toll_by_kind
-from protocol.wire_book import totals
+from controller.config.catalogue import schemes
+from controller.execution.building import build_world, node_names
+from protocol.accounting.air_book import toll_by_kind
+from protocol.accounting.wire_book import totals
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS, fits
 from tests.recording import Recording, assert_same_trace, in_process

@@ -1,8 +1,8 @@
-"""A few kills around a controller; the command `benchmarks.service_chaos` does many."""
+"""A few kills around a controller; the command `tests.soak.service_chaos` does many."""
 
 from pathlib import Path
 
-from benchmarks import service_chaos
+from tests.soak import service_chaos
 
 
 def test_a_few_kills_of_anybody_leave_every_run_true(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.system.pool import bare
 SERVES = ("fastapi", "starlette", "sqlalchemy", "alembic", "uvicorn", "prometheus_client", "http.client")
 
 
-@pytest.mark.parametrize("module", ["airtoll.commands", "controller.keeper", "controller.launchers.preload"])
+@pytest.mark.parametrize("module", ["airtoll.cli.commands", "controller.run_process", "controller.execution.preload"])
 def test_what_carries_out_runs_loads_nothing_that_serves(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {SERVES} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -22,7 +22,7 @@ def test_a_worker_says_what_it_takes_where_nothing_else_is_installed(role: str, 
     """What is not there cannot be loaded: the command, and what its processes are forked from."""
     code = f"""
 import sys
-import controller.launchers.preload, controller.launchers.worker
+import controller.execution.preload, controller.pool.worker
 sys.argv = ["airtoll", "{role}", "--help"]
 from airtoll.cli import main
 main()

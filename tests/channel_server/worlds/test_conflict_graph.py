@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from channel_server.worlds.conflict_graph import WORLD, ConflictGraph, ConflictGraphParams, State, build
 from channel_server.worlds.contract import Outcome
-from protocol.snapshots import pack, unpack
-from protocol.spaces import Records
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.spaces import Records
 
 UNEVEN = "agents: {a: [10, 3], b: [7], c: [1, 2, 5]}\nconflicts: {10: [3, 7], 7: [3, 1], 5: [7], 2: [5]}\n"
 

@@ -8,9 +8,9 @@ import pytest
 
 from channel_server.worlds.contract import Outcome
 from channel_server.worlds.d2d_underlay import WORLD, Cell, D2DUnderlay, State
-from protocol.kinds import TRAINER, Kind, LinkClass
-from protocol.snapshots import pack, unpack
-from protocol.spaces import Records
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.kinds import TRAINER, Kind, LinkClass
+from protocol.messages.spaces import Records
 
 VIEWS = ("observation", "receiver", "csi", "interference", "probe")
 

@@ -12,13 +12,13 @@ import pytest
 
 from controller.api import server
 from controller.api.app import create_app
-from controller.configuration import load
-from controller.faults import ConfigError
-from controller.run_folder import RunFolder
-from controller.service.owner import Owner
+from controller.config.errors import ConfigError
+from controller.config.run_config import load
+from controller.run_folder.folder import RunFolder
+from controller.run_folder.status import State
+from controller.service.event_streams import Cursor, StreamsFullError, Watches
+from controller.service.run_manager import Owner
 from controller.service.store import Store
-from controller.service.watches import Cursor, StreamsFullError, Watches
-from controller.standing import State
 from tests.system.service import CELL
 
 SMALL = CELL | {"slots": 20}

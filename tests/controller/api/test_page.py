@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from controller.standing import ENDS, State
-from protocol.kinds import Kind
+from controller.run_folder.status import ENDS, State
+from protocol.messages.kinds import Kind
 from tests.system.service import CELL, LONG, Service, serving
 
 GRAPH = CELL | {"world": "conflict_graph", "scheme": "zhang2025/llq", "slots": 40}

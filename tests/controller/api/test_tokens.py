@@ -8,7 +8,7 @@ import pytest
 
 from airtoll.client import Controller, ControllerError
 from controller.api.tokens import token_of
-from controller.faults import ConfigError
+from controller.config.errors import ConfigError
 from tests.system.service import serving
 
 GIVEN = "a-token-of-somebody's-own"

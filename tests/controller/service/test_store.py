@@ -17,11 +17,11 @@ import pytest
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import StatementError
 
-from controller.faults import ConfigError
+from controller.config.errors import ConfigError
+from controller.run_folder.status import ENDS, FOLLOWING, Standing, State, before
 from controller.service import store as store_module
-from controller.service.owner import Owner
+from controller.service.run_manager import Owner
 from controller.service.store import Results, Run, Store, StoreGoneError
-from controller.standing import ENDS, FOLLOWING, Standing, State, before
 from tests.postgres import PostgresServer
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

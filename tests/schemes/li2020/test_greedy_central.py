@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from channel_server.worlds.d2d_underlay import WORLD, Cell, D2DUnderlay, State
-from protocol.kinds import Kind
+from protocol.messages.kinds import Kind
 from schemes.li2020 import greedy_central
 from tests.schemes.direct import Stage, play, welcome_for
 

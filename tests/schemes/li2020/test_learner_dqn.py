@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from protocol.snapshots import pack, unpack
+from protocol.determinism.snapshots import pack, unpack
 from schemes.li2020.learner_dqn import DqnLearner, DqnSettings
 from schemes.parts.numpy_nets import Mlp
 from schemes.parts.replay import Stretch

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from protocol.snapshots import pack, unpack
+from protocol.determinism.snapshots import pack, unpack
 from schemes.li2020.learner_maac import CriticInputs, MaacLearner, MaacSettings, everybody, neighbours
 from schemes.parts.nn.stacked import Layer
 from schemes.parts.numpy_nets import Mlp

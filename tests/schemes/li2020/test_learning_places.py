@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from protocol.air_book import toll_by_kind
-from protocol.trace import TraceField
+from protocol.accounting.air_book import toll_by_kind
+from protocol.accounting.trace import TraceField
 from schemes.li2020.pair import Pair
 from tests.recording import Recording, plan_for, stepping
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
-from protocol.chance import Chance
-from protocol.kinds import Kind
-from protocol.messages import Letter
-from protocol.snapshots import pack, unpack
+from protocol.determinism.rng import Chance
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Letter
 from schemes.contract import Moment
 from schemes.li2020 import sla
 from schemes.li2020.sla import Automaton, Sla, reinforce

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.kinds import Kind
-from protocol.messages import Letter
-from protocol.snapshots import pack, unpack
-from schemes.parts.held import Held, Newest
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Letter
+from schemes.parts.latest_notes import Held, Newest
 
 TOLD = st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 2))
 

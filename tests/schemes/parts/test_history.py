@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.snapshots import pack, unpack
-from protocol.spaces import Field, Records, Space
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.spaces import Field, Records, Space
 from schemes.parts.history import VALID, HistoryWriter, Joiner, Joint, Layout, read_chunk
 
 STATES = Space((Field("seen", "f4", (2,)),))

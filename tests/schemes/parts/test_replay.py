@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.snapshots import pack, unpack
+from protocol.determinism.snapshots import pack, unpack
 from schemes.parts.replay import Replay, Stretch
 
 AGENTS, INPUTS, CHOICES = 2, 3, 300

@@ -5,9 +5,9 @@ from typing import Any
 
 from channel_server.worlds.conflict_graph import WORLD, ConflictGraph, ConflictGraphParams, State
 from channel_server.worlds.graphs import Graph
-from protocol.chance import Chance
-from protocol.choreography import TurnSpec
-from protocol.spaces import Space
+from protocol.determinism.rng import Chance
+from protocol.messages.choreography import TurnSpec
+from protocol.messages.spaces import Space
 from schemes.contract import Moment, Scheme
 from tests.schemes.direct import Stage, play
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from channel_server.worlds.conflict_graph import ConflictGraphParams
-from protocol.kinds import Kind
-from protocol.snapshots import pack, unpack
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.kinds import Kind
 from schemes.contract import NOTHING
 from schemes.zhang2025.gms import SCHEME, Drops, GmsParams, dropped_by, greedy_schedule
 from schemes.zhang2025.topology import WholeTopology

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protocol.kinds import Kind
-from protocol.snapshots import pack, unpack
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.kinds import Kind
 from schemes.zhang2025.llq import SCHEME, longest_queues
 from tests.schemes.zhang2025.stages import delay_slots, graph_of, stage_of, state_of, uneven
 

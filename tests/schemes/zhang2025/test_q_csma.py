@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from channel_server.worlds.conflict_graph import ConflictGraphParams
-from protocol.kinds import Kind, LinkClass
-from protocol.messages import Letter
-from protocol.snapshots import pack, unpack
+from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.node import Letter
 from schemes.zhang2025.q_csma import SCHEME, QCsmaParams
 from tests.schemes.direct import Stage
 from tests.schemes.zhang2025.stages import delay_slots, graph_of, moment_of, stage_of, state_of, uneven

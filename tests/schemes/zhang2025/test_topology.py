@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from channel_server.worlds.conflict_graph import ConflictGraphParams, build
-from protocol.messages import Welcome
+from protocol.messages.node import Welcome
 from schemes.zhang2025.llq import SCHEME
 from schemes.zhang2025.topology import local_topology, whole_topology
 from tests.schemes.direct import welcome_for

@@ -1,0 +1,119 @@
+"""Are two runs the same, bit for bit, and if not, where do they part?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from airtoll.analysis.streams import read_arrays
+from controller.run_folder.folder import RunFolder
+from protocol.accounting.trace import WORLD_NODE, TraceField, first_parting
+from protocol.determinism.fingerprint import differences
+
+_VALUES = "values.msgpack"
+_SHOWN_BYTES = 32
+_NOWHERE: tuple[Any, ...] = (None,) * 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether two traces are equal, and what there is to say."""
+
+    equal: bool
+    lines: tuple[str, ...]
+
+
+def compare(a: RunFolder, b: RunFolder) -> Verdict:
+    """Fingerprints, then traces, then full values where both runs kept them. ValueError for damaged files."""
+    said = [f"fingerprints differ, so traces may: {line}" for line in _fingerprints(a, b)]
+    rows_a, rows_b = _rows(a), _rows(b)
+    parted = [*_trace_lines(a, b, rows_a, rows_b), *_value_lines(a, b)]
+    verdict = parted or [f"equal: {len(rows_a)} rows of trace"]
+    return Verdict(not parted, (*said, *verdict))
+
+
+def _fingerprints(a: RunFolder, b: RunFolder) -> list[str]:
+    return differences(a.meta.get("fingerprint", {}), b.meta.get("fingerprint", {}))
+
+
+def _rows(folder: RunFolder) -> npt.NDArray[Any]:
+    """The rows of a trace that has some, all of known fields."""
+    rows = folder.trace_rows()
+    if not len(rows):
+        raise ValueError(f"{folder.path} has no trace: the run stopped before its first slot, or trace.bin is gone")
+    strange = np.flatnonzero(rows["field"] > max(TraceField))
+    if strange.size:
+        raise ValueError(f"{folder.path / 'trace.bin'} is damaged: row {strange[0]} is of no known field")
+    return rows
+
+
+def _trace_lines(a: RunFolder, b: RunFolder, rows_a: npt.NDArray[Any], rows_b: npt.NDArray[Any]) -> Iterator[str]:
+    parting = first_parting(rows_a, rows_b)
+    if parting is not None:
+        place = _place(a, parting.slot, parting.turn, parting.node, parting.field)
+        yield f"traces part at row {parting.row}: {place}: {parting.reason}"
+        yield from (f"  {f.path / 'trace.bin'} was changed after its run" for f in (a, b) if _was_changed(f))
+
+
+def _was_changed(folder: RunFolder) -> bool:
+    """Whether the trace is another than when its run ended; not known of a run that was cut off."""
+    told = folder.meta.get("trace_digest")
+    return told is not None and told != folder.trace_digest()
+
+
+def _value_lines(a: RunFolder, b: RunFolder) -> Iterator[str]:
+    """The first values that differ, in bytes."""
+    if not all((folder.path / _VALUES).exists() for folder in (a, b)):
+        return
+    kept_a, kept_b = (read_arrays(folder.path / _VALUES, 5) for folder in (a, b))
+    pairs = enumerate(zip_longest(kept_a, kept_b))
+    parted = next(((row, pair) for row, pair in pairs if pair[0] != pair[1]), None)
+    if parted is not None:
+        row, (ours, theirs) = parted
+        yield f"values part at row {row}: {_entry_place(a, ours or theirs or _NOWHERE)}"
+        yield from (f"  {folder.path}: {_shown(value)}" for folder, value in ((a, ours), (b, theirs)))
+        yield from _first_byte(ours, theirs)
+    elif a.read(_VALUES) != b.read(_VALUES):
+        yield f"{_VALUES}: the same values, but written differently: one of the files is damaged"
+
+
+def _place(folder: RunFolder, slot: int, turn: int, node: int, field: int) -> str:
+    known = [f.name.lower() for f in TraceField]
+    what = known[field] if field in range(len(known)) else f"field {field}"
+    return f"slot {slot}, turn {turn}, {_name(folder.names, node)}, {what}"
+
+
+def _entry_place(folder: RunFolder, entry: tuple[Any, ...]) -> str:
+    """An entry's place; as it stands in the file if damage left no numbers there."""
+    slot, turn, node, field = entry[:4]
+    if all(type(number) is int for number in (slot, turn, node, field)):
+        return _place(folder, slot, turn, node, field)
+    return f"{entry[:4]} (damaged)"
+
+
+def _name(names: list[str], node: int) -> str:
+    if node == WORLD_NODE:
+        return "the world"
+    return f"node {names[node]}" if 0 <= node < len(names) else f"node number {node}"
+
+
+def _shown(entry: tuple[Any, ...] | None) -> str:
+    if entry is None:
+        return "ends before"
+    value = entry[4]
+    if not isinstance(value, bytes):
+        return f"{entry!r} (damaged)"
+    more = "..." if len(value) > _SHOWN_BYTES else ""
+    return f"{len(value)} bytes {value[:_SHOWN_BYTES].hex(' ')}{more}"
+
+
+def _first_byte(ours: tuple[Any, ...] | None, theirs: tuple[Any, ...] | None) -> Iterator[str]:
+    """The first byte in which two values of the same length differ."""
+    a, b = (entry[4] if entry else b"" for entry in (ours, theirs))
+    if isinstance(a, bytes) and isinstance(b, bytes):
+        differing = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+        if differing is not None:
+            yield f"  first at byte {differing}: 0x{a[differing]:02x} against 0x{b[differing]:02x}"

@@ -1,0 +1,93 @@
+"""Recorded frames in words, decoded with the plain msgpack package: a witness that shares no code with the nodes.
+
+The field names below are written down a second time on purpose; they also tell the writer of a node in another
+language what stands where.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgpack
+
+from airtoll.analysis.streams import read_arrays
+
+FILE = "frames.msgpack"
+
+MESSAGES: dict[int, tuple[str, ...]] = {
+    1: ("Hello", "protocol", "run_id", "name", "fingerprint"),
+    2: (
+        *("Welcome", "run_id", "index", "names", "agents", "scheme", "params", "seed", "replicas"),
+        *("choreography", "views", "action", "facts", "everyone", "resend_after_slots"),
+    ),
+    3: ("Refused", "reason"),
+    4: ("Turn", "slot", "turn", "spec", "phase", "episode", "measurement", "inbox"),
+    5: ("Reply", "slot", "turn", "action", "outbox"),
+    6: ("Bye", "reason", "error"),
+    7: ("Report", "slot", "scalars"),
+    8: ("Save", "slot"),
+    9: ("Saved", "slot", "data", "more"),
+    10: ("Restore", "data", "more"),
+}
+NESTED: dict[str, tuple[str, ...]] = {
+    "inbox": ("Letter", "source", "kind", "slot", "turn", "body"),
+    "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt"),
+}
+_SHOWN_BYTES = 16
+
+
+class Frame(NamedTuple):
+    """A frame that crossed, `way` up or down: as bytes, and in words."""
+
+    way: str
+    peer: str
+    data: Any
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.way:4} {self.peer}: {self.message}"
+
+
+def frames_of(folder: Path) -> Iterator[Frame]:
+    """The recorded frames, in their order. ValueError when none were kept, or for a damaged file."""
+    if not (folder / FILE).exists():
+        raise ValueError(f"{folder} has no {FILE}: no frames were kept; run with record.frames_slots of at least 1")
+    for way, peer, frame in read_arrays(folder / FILE, 3):
+        yield Frame(way, peer, frame, describe(frame))
+
+
+def describe(frame: Any) -> str:
+    """One frame with its message's name and fields."""
+    try:
+        message = msgpack.unpackb(frame, strict_map_key=False)
+    except (TypeError, ValueError, msgpack.UnpackException) as error:
+        return f"not MessagePack ({error}): {_shown(frame)}"
+    if not (isinstance(message, list) and message and message[0] in MESSAGES):
+        return f"no message of ours: {_shown(message)}"
+    return _named(MESSAGES[message[0]], message[1:])
+
+
+def _named(names: tuple[str, ...], values: list[Any]) -> str:
+    pairs = zip(names[1:], values, strict=False)
+    surplus = [_shown(value) for value in values[len(names) - 1 :]]
+    return f"{names[0]}({', '.join([*(f'{name}={_field(name, value)}' for name, value in pairs), *surplus])})"
+
+
+def _field(name: str, value: Any) -> str:
+    if name in NESTED and isinstance(value, list):
+        return f"[{', '.join(_named(NESTED[name], v) if isinstance(v, list) else _shown(v) for v in value)}]"
+    return _shown(value)
+
+
+def _shown(value: Any) -> str:
+    """A value, byte strings as hex and cut when long."""
+    match value:
+        case bytes():
+            more = "..." if len(value) > _SHOWN_BYTES else ""
+            return f"<{len(value)} bytes {value[:_SHOWN_BYTES].hex()}{more}>"
+        case list():
+            return f"[{', '.join(map(_shown, value))}]"
+        case dict():
+            return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
+        case _:
+            return repr(value)

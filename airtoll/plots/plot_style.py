@@ -1,0 +1,63 @@
+"""The paper plots are drawn on: 1200 px wide, titled with its run, in colours that the colour-blind can tell apart.
+
+matplotlib is imported where something is drawn and nowhere else: it takes longer to load than a short run.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from controller.config.run_config import RunConfig
+from controller.config.schedule import spans
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito, Color Universal Design, 2008; yellow is left out: it is hard to see on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5D3A9B")
+# Petroff, Accessible color sequences for data visualization, 2021: for what comes in tens, such as resource blocks.
+TEN_COLOURS = (
+    *("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6"),
+    *("#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD"),
+)
+GREY = "#8C8C8C"
+_DPI = 100
+_SHADES = {"warmup": "#EDEDED", "train": "#E3EEF6", "eval": "#FFFFFF"}
+
+
+def sheet(config: RunConfig, height_px: int, *, subject: str = "") -> "Figure":
+    """An empty figure for a run."""
+    return titled(f"{config.world.name}, {config.scheme.name}, seed {config.seed}{subject}", height_px)
+
+
+def titled(title: str, height_px: int) -> "Figure":
+    """An empty figure that keeps legends beside the axes on the paper."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1200 / _DPI, height_px / _DPI), dpi=_DPI, layout="constrained")
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
+def legend_beside(axes: "Axes", **settings: Any) -> None:
+    """The legend to the right of the axes."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, **settings)
+
+
+def shade_phases(axes: "Axes", config: RunConfig, *, named: bool) -> None:
+    """Each phase in a shade of its own, `named` above the axes, unless there is one phase only."""
+    over = spans(config.schedule)
+    axes.set_xlim(0, over[-1].after)
+    if len(over) == 1:
+        return
+    for span in over:
+        axes.axvspan(span.first, span.after, color=_SHADES[span.phase], zorder=0, linewidth=0)
+        if named:
+            middle, above = (span.first + span.after) / 2, axes.get_xaxis_transform()
+            axes.text(middle, 1.02, span.phase, transform=above, ha="center", va="bottom", color="#555555")
+
+
+def quieten(axes: "Axes") -> None:
+    """A light grid, no frame on the right and above."""
+    axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,226 @@
+"""A study as pictures: means over seeds against an axis, with the band in which the true mean lies.
+
+matplotlib is imported where something is drawn and nowhere else: it takes longer to load than a short run.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from airtoll.analysis.confidence import LEVEL, Mean, mean_of
+from airtoll.plots.plot_style import COLOURS, legend_beside, quieten, titled
+from controller.config.catalogue import scheme_named, world_named
+from controller.config.errors import ConfigError
+from controller.config.run_config import RunConfig
+from controller.studies.cells import Cell
+from controller.studies.measures import TOLLS, WALL, units_of
+from controller.studies.study_file import Plot, Study, Sweep, numbers_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Row = Mapping[str, str]
+Marks = Literal["band", "dots", "path"]  # of numbers that were chosen, of categories, of figures that came about
+
+_PANELS_BESIDE, _ROW_PX, _REST_PX = 3, 460, 110
+_MARKERS = "osD^vP"
+_STYLES = ("-", "--", "-.", ":")  # two equal lines are both seen
+_BAND = 0.18  # of opacity
+_SPREAD = 0.5  # of the room of a category that its lines share
+
+
+class Point(NamedTuple):
+    """`x`: a number, or the place of a category."""
+
+    x: float
+    y: Mean
+
+
+def save(study: Study, cells: Sequence[Cell], rows: Sequence[Row], out: Path) -> Iterator[Path]:
+    """Draw every plot of the study that there are rows for, and tell where. ConfigError when one cannot be written."""
+    units = units_of(cells)
+    for sweep in study.sweeps:
+        own = [row for row in rows if row["sweep"] == sweep.name and row["state"] == "SUCCEEDED"]
+        config = next(cell.config for cell in cells if cell.sweep == sweep.name)
+        for plot in sweep.plots:
+            path = out / sweep.file_of(plot)
+            if figure := draw(study, sweep, plot, own, label=Labels(config, units)):
+                _write(figure, path)
+                yield path
+
+
+class Labels:
+    """What axes of pictures are called, units included."""
+
+    def __init__(self, config: RunConfig, units: Mapping[str, str]) -> None:
+        world, scheme = world_named(config.world.name), scheme_named(config.scheme.name)
+        self._units = dict(units) | {WALL: "s"}
+        for where, params in (("world", world.params), ("scheme", scheme.params)):
+            self._units |= {f"{where}.{f.name}": str(f.metadata.get("unit") or "1") for f in fields(params)}
+
+    def __call__(self, name: str) -> str:
+        """`delay_slots [slots]`, `told in eval, all kinds [bits/slot/node]`."""
+        if name in TOLLS:
+            part, kind, unit, *_ = name.split("_")
+            return f"told in {part}, {'all kinds' if kind == 'all' else kind} [{unit}/slot/node]"
+        unit = self._units.get(name, "1")
+        return name if unit == "1" else f"{name} [{unit}]"
+
+
+def draw(study: Study, sweep: Sweep, plot: Plot, rows: Sequence[Row], *, label: Labels) -> "Figure | None":
+    """One plot of the sweep's rows; None when there are none that it shows."""
+    shown = relative(sweep, plot, [row for row in rows if row.get(plot.y) and _has(row, plot.held)])
+    if not shown:
+        return None
+    panels = _labels(sweep, plot.panels, shown)
+    beside = min(len(panels), _PANELS_BESIDE)
+    x_label, y_label = plot.x_label or label(plot.x), plot.y_label or _y_label(plot, label)
+    figure = titled(
+        plot.title or f"{study.name}: {' '.join(y_label.split())} against {x_label}",
+        _REST_PX + _ROW_PX * -(-len(panels) // beside),
+    )
+    grid = list(figure.subplots(-(-len(panels) // beside), beside, sharex=True, sharey=True, squeeze=False).flat)
+    counts: set[int] = set()
+    for axes, panel in zip(grid, panels, strict=False):
+        counts |= _draw_panel(axes, sweep, plot, _with(shown, plot.panels, panel))
+        if plot.panels:
+            axes.set_title(f"{plot.panels} = {panel}", fontsize=11)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    for axes in grid[::beside]:
+        axes.set_ylabel(y_label)
+    if plot.lines:
+        legend_beside(grid[beside - 1], title=plot.lines, alignment="left")
+    held = [_named(plot.held)] if plot.held else []
+    figure.supxlabel("\n".join([x_label, "; ".join([*held, _explained(counts, _marks(sweep, plot))])]), fontsize=10)
+    return figure
+
+
+def points(sweep: Sweep, plot: Plot, rows: Iterable[Row]) -> list[Point]:
+    """One point per value of the axis `x`; where `x` is a figure, one per combination of the axes, by their x."""
+    across = sweep.axis(plot.x)
+    by = [plot.x] if across else [axis.name for axis in sweep.axes]
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[axis] for axis in by), []).append(row)
+    places = _places(list(across.values)) if across else {}
+    found = [
+        Point(
+            places[labels[0]] if across else mean_of([float(row.get(plot.x) or 0) for row in group]).value,
+            mean_of([float(row[plot.y]) for row in group]),
+        )
+        for labels, group in groups.items()
+    ]
+    return sorted(found)
+
+
+def relative(sweep: Sweep, plot: Plot, rows: Sequence[Row]) -> list[Row]:
+    """The rows with y over the reference's y of the same seed, so that a band is not of what the seeds share. Rows
+    without a reference are left out."""
+    if not plot.reference:
+        return list(rows)
+    alike = ["seed", *(axis.name for axis in sweep.axes if axis.name not in plot.reference)]
+
+    def key(row: Row) -> tuple[str, ...]:
+        return tuple(row[column] for column in alike)
+
+    references = {key(row): float(row[plot.y]) for row in rows if _has(row, plot.reference)}
+    found = [row for row in rows if references.get(key(row))]
+    return [{**row, plot.y: repr(float(row[plot.y]) / references[key(row)])} for row in found]
+
+
+def _y_label(plot: Plot, label: Labels) -> str:
+    return f"{plot.y}, relative to\n{_named(plot.reference)}" if plot.reference else label(plot.y)
+
+
+def _has(row: Row, labels: Mapping[str, str]) -> bool:
+    return all(row[axis] == label for axis, label in labels.items())
+
+
+def _named(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{axis} = {label}" for axis, label in labels.items())
+
+
+def _draw_panel(axes: "Axes", sweep: Sweep, plot: Plot, rows: Sequence[Row]) -> set[int]:
+    """How many seeds the points have."""
+    marks, lines = _marks(sweep, plot), _labels(sweep, plot.lines, rows)
+    _scale(axes, sweep, plot)
+    counts: set[int] = set()
+    for number, line in enumerate(lines):
+        drawn = points(sweep, plot, _with(rows, plot.lines, line))
+        shift = _SPREAD * ((number + 0.5) / len(lines) - 0.5) if marks == "dots" else 0.0
+        _draw_line(axes, [point._replace(x=point.x + shift) for point in drawn], number, line, marks)
+        counts |= {point.y.seeds for point in drawn}
+    quieten(axes)
+    return counts
+
+
+def _marks(sweep: Sweep, plot: Plot) -> Marks:
+    """A band needs numbers that were chosen; between categories there is nothing."""
+    across = sweep.axis(plot.x)
+    if across is None:
+        return "path"
+    return "dots" if numbers_of(list(across.values)) is None else "band"
+
+
+def _scale(axes: "Axes", sweep: Sweep, plot: Plot) -> None:
+    from matplotlib.ticker import LogFormatter, NullLocator
+
+    across = sweep.axis(plot.x)
+    if "y" in (plot.log or ""):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+        axes.grid(axis="y", which="minor", color="#EEEEEE", linewidth=0.6)
+    if "x" in (plot.log or ""):
+        axes.set_xscale("log")
+    if across and (plot.log in ("x", "xy") or _marks(sweep, plot) == "dots"):
+        axes.set_xticks(list(_places(list(across.values)).values()), list(across.values))
+        axes.xaxis.set_minor_locator(NullLocator())
+    if across and _marks(sweep, plot) == "dots":
+        axes.set_xlim(-0.5, len(across.values) - 0.5)
+
+
+def _draw_line(axes: "Axes", drawn: Sequence[Point], number: int, label: str, marks: Marks) -> None:
+    colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
+    style = _STYLES[number % len(_STYLES)]
+    xs, ys, half = [p.x for p in drawn], [p.y.value for p in drawn], [p.y.half for p in drawn]
+    if marks == "band":
+        low, high = ([y + sign * h for y, h in zip(ys, half, strict=True)] for sign in (-1, 1))
+        axes.fill_between(xs, low, high, color=colour, alpha=_BAND, linewidth=0)
+        axes.plot(xs, ys, color=colour, marker=marker, linestyle=style, linewidth=2, label=label)
+    else:
+        line = "none" if marks == "dots" else style
+        axes.errorbar(xs, ys, yerr=half, color=colour, marker=marker, linestyle=line, capsize=4, label=label)
+
+
+def _explained(counts: set[int], marks: Marks) -> str:
+    """What is drawn, in words."""
+    if max(counts) == 1:
+        return "one seed, so nothing is known of the spread"
+    seeds = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
+    shown = "band" if marks == "band" else "bars"
+    return f"mean over {seeds} seeds; {shown}: {LEVEL:.0%} confidence interval of the mean (Student t)"
+
+
+def _labels(sweep: Sweep, axis: str | None, rows: Sequence[Row]) -> list[str]:
+    """The axis's labels that rows have, in its order; one of no meaning without an axis."""
+    found = sweep.axis(axis) if axis else None
+    return [label for label in found.values if any(row[found.name] == label for row in rows)] if found else [""]
+
+
+def _with(rows: Iterable[Row], axis: str | None, label: str) -> list[Row]:
+    return [row for row in rows if axis is None or row[axis] == label]
+
+
+def _places(labels: list[str]) -> dict[str, float]:
+    return dict(zip(labels, numbers_of(labels) or map(float, range(len(labels))), strict=True))
+
+
+def _write(figure: "Figure", path: Path) -> None:
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise ConfigError(f"--out: {path} cannot be written: {error.strerror}; give another folder") from error

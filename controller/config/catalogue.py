@@ -1,0 +1,104 @@
+"""The worlds and schemes that are there, found by themselves, and the typed form of their parameters.
+
+A world is a module in channel_server.worlds that offers `WORLD`; a scheme a module in schemes.<paper> that offers
+`SCHEME`. There is no list to keep.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+import channel_server.worlds
+import schemes as scheme_papers
+from channel_server.worlds.contract import WorldEntry
+from controller.config.errors import ConfigError, unknown
+from schemes.contract import Scheme
+
+Entry = WorldEntry | Scheme
+
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Choice(BaseModel):
+    """A world or scheme by name, its parameters beside the name. `choice_model` makes the subclass of an entry."""
+
+    model_config = STRICT
+
+    name: str
+
+
+@cache
+def worlds() -> dict[str, WorldEntry]:
+    """All worlds by name, sorted."""
+    return {m.WORLD.name: m.WORLD for m in _modules(channel_server.worlds) if hasattr(m, "WORLD")}
+
+
+@cache
+def schemes() -> dict[str, Scheme]:
+    """All schemes by name (paper/module), sorted."""
+    papers = [p for p in _modules(scheme_papers) if hasattr(p, "__path__") and not p.__name__.endswith(".parts")]
+    modules = [m for paper in papers for m in _modules(paper)]
+    return {m.SCHEME.card.name: m.SCHEME for m in modules if hasattr(m, "SCHEME")}
+
+
+def world_named(name: str) -> WorldEntry:
+    """ConfigError names the worlds that are there."""
+    if name not in worlds():
+        raise ConfigError(unknown("world", name, worlds()))
+    return worlds()[name]
+
+
+def scheme_named(name: str) -> Scheme:
+    """ConfigError names the schemes that are there."""
+    if name not in schemes():
+        raise ConfigError(unknown("scheme", name, schemes()))
+    return schemes()[name]
+
+
+def name_of(entry: Entry) -> str:
+    """What a configuration calls it."""
+    return entry.name if isinstance(entry, WorldEntry) else entry.card.name
+
+
+@cache
+def choice_model(entry: Entry) -> type[Choice]:
+    """The entry's name and parameters as a pydantic model: bounds checked, unknown keys refused.
+
+    A plain dataclass cannot forbid unknown keys by itself, and keeps its meaning, unit and source in field metadata
+    that pydantic does not read; so its fields are carried over one by one.
+    """
+    hints = get_type_hints(entry.params, include_extras=True)
+    fields: dict[str, Any] = {f.name: (hints[f.name], _described(f)) for f in dataclasses.fields(entry.params)}
+    return create_model(entry.params.__name__, __base__=Choice, **{"name": (Literal[name_of(entry)], ...), **fields})
+
+
+def params_of(entry: Entry, choice: Choice) -> Any:
+    """The entry's own dataclass from a checked choice."""
+    return entry.params(**{f.name: getattr(choice, f.name) for f in dataclasses.fields(entry.params)})
+
+
+def params_schema(entry: Entry) -> dict[str, Any]:
+    """JSON schema of name and parameters, with default, description, unit, source and bounds."""
+    return choice_model(entry).model_json_schema()
+
+
+def _described(field: "dataclasses.Field[Any]") -> Any:
+    about = {key: field.metadata[key] for key in ("unit", "source") if field.metadata.get(key)}
+    doc = field.metadata.get("doc")
+    if field.default_factory is not dataclasses.MISSING:
+        return Field(default_factory=field.default_factory, description=doc, json_schema_extra=about)
+    default = ... if field.default is dataclasses.MISSING else field.default
+    return Field(default=default, description=doc, json_schema_extra=about)
+
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    """The package's modules by name, but for learners: those load torch, and offer nothing to choose."""
+    for found in sorted(iter_modules(package.__path__), key=lambda m: m.name):
+        if not found.name.startswith("learner"):
+            yield import_module(f"{package.__name__}.{found.name}")

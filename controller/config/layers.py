@@ -1,0 +1,148 @@
+"""Where a run's settings come from: command line over environment over file, each a mapping of nested keys."""
+
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from controller.config.errors import ConfigError, shown
+
+_PREFIX = "AIRTOLL_"
+_NOT_SETTINGS = (  # where a controller is, the key to it, its store, its pool
+    *("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_TOKEN_FILE", "AIRTOLL_DB"),
+    *("AIRTOLL_POOL", "AIRTOLL_KEEPER_PORTS", "AIRTOLL_KEYS"),
+)
+_CHOICES = ("world", "scheme")
+FILE_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one source. `givers`: who gave a dotted key, where that is not plain from the key."""
+
+    data: dict[str, Any]
+    givers: dict[str, str] = field(default_factory=dict)
+
+    def under(self, other: "Layer") -> "Layer":
+        """Both, where `other` wins."""
+        data = _merged(_expanded(self.data), other.data)
+        return Layer(_expanded(data), self.givers | other.givers)
+
+    def giver(self, key: str) -> str:
+        """Who gave a key, or something around or inside it; empty when it was the file."""
+        near = (g for k, g in self.givers.items() if f"{k}.".startswith(f"{key}.") or f"{key}.".startswith(f"{k}."))
+        return next(near, "")
+
+
+def from_mapping(data: Mapping[str, Any], base: Path) -> Layer:
+    """Settings as they are; relative files among the parameters of world and scheme start at `base`."""
+    return Layer(_anchored(dict(data), base))
+
+
+def from_file(path: Path) -> Layer:
+    """A YAML file's settings. ConfigError for one that cannot be read, with the line where that is known."""
+    try:
+        data = parse_yaml(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; give the path of a YAML file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file ({error}); give the path of a YAML file") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}{_line(error)}; correct the YAML there") from error
+    if not isinstance(data, dict | None):
+        raise ConfigError(f"{path}: {shown(data)} is not allowed: write keys with values, such as world: d2d_underlay")
+    return from_mapping(data or {}, path.absolute().parent)
+
+
+def from_environment(environment: Mapping[str, str]) -> Layer:
+    """AIRTOLL_WORLD__PAIRS=20 is world.pairs: 20. Unknown names are found out like any other unknown key."""
+    names = [n for n in sorted(environment) if n.startswith(_PREFIX) and n not in _NOT_SETTINGS]
+    layer = Layer({})
+    for name in names:
+        key = name.removeprefix(_PREFIX).lower().replace("__", ".")
+        layer = layer.under(_single(key, environment[name], giver=name))
+    return layer
+
+
+def from_assignment(text: str) -> Layer:
+    """One `key=value` of the command line; ConfigError without a `=`."""
+    key, equals, value = text.partition("=")
+    if not (equals and key):
+        raise ConfigError(f"--set {text!r} is not allowed: write key=value, such as --set world.pairs=20")
+    return _single(key.strip(), value, giver="--set")
+
+
+def from_setting(key: str, value: Any, *, base: Path, giver: str) -> Layer:
+    """One setting by its dotted key, such as world.pairs."""
+    data = value
+    for part in reversed(key.split(".")):
+        data = {part: data}
+    return Layer(_anchored(data, base), {key: giver})
+
+
+def parse_yaml(text: str) -> Any:
+    """YAML with 1e-3 as a number and no key twice. yaml.YAMLError for anything else."""
+    try:
+        return yaml.load(text, _Loader)
+    except RecursionError as error:
+        raise yaml.YAMLError("nested too deeply") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Where the plain loader keeps the last of two equal keys in silence, this one refuses them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                problem = f"key {key.value!r} is written twice"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return super().construct_mapping(node, deep=deep)
+
+
+# YAML 1.1 takes 1e-3 for text for want of a dot.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _single(key: str, text: str, *, giver: str) -> Layer:
+    try:
+        data = parse_yaml(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{giver}: {key}: {shown(text)} is not allowed: not YAML{_line(error)}") from error
+    return from_setting(key, data, base=Path.cwd(), giver=giver)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _expanded(data: dict[str, Any]) -> dict[str, Any]:
+    """`world: d2d_underlay` is short for `world: {name: d2d_underlay}`."""
+    return data | {key: {"name": data[key]} for key in _CHOICES if isinstance(data.get(key), str)}
+
+
+def _anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Parameters that name a YAML file, from `base`: a run's folder must still find them."""
+    chosen = {key: data[key] for key in _CHOICES if isinstance(data.get(key), dict)}
+    return data | {key: {k: _path(v, base) for k, v in params.items()} for key, params in chosen.items()}
+
+
+def _path(value: Any, base: Path) -> Any:
+    return str(base / value) if isinstance(value, str) and value.endswith(FILE_SUFFIXES) else value
+
+
+def _line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f", line {mark.line + 1}" if mark else ""
+    problem = str(getattr(error, "problem", None) or error)
+    return f"{where}: {' '.join(problem.split())}"

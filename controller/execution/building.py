@@ -1,0 +1,27 @@
+"""From a plan to its world: the place where a run is put together, the same for every launcher."""
+
+from importlib import import_module
+
+import msgspec
+
+from agent_node.core import BuildPolicy, agent_policy
+from channel_server.worlds.contract import World, WorldEntry
+from controller.trainer import trainer_policy
+from protocol.messages.kinds import TRAINER_NAME
+from protocol.messages.plan import RunPlan
+
+
+def build_world(plan: RunPlan) -> World:
+    """The plan's world, built."""
+    entry: WorldEntry = import_module(f"channel_server.worlds.{plan.world}").WORLD
+    return entry.build(msgspec.convert(plan.world_params, entry.params), seed=plan.seed, replicas=plan.replicas)
+
+
+def policy_builder(name: str) -> BuildPolicy:
+    """Who builds the policy of the node of this name."""
+    return trainer_policy if name == TRAINER_NAME else agent_policy
+
+
+def node_names(plan: RunPlan, world: World) -> list[str]:
+    """Who has to sit before the run begins: the agents, and the trainer if the scheme has one."""
+    return [*world.agents, *([TRAINER_NAME] if plan.choreography.has_trainer else [])]

@@ -1,0 +1,214 @@
+"""Checkpoints of a run, in its folder: DIR/checkpoints/SLOT holds all that is needed to go on before that slot.
+
+manifest.json      the slot, the nodes, length and BLAKE2b digest of each state, lengths of the run's files at that slot
+channel_server     the state of the channel server, packed by protocol.determinism.snapshots, with the wire's accounts
+node-INDEX         the state of each node that was there
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import blake2b, file_digest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_DIGEST_BYTES = 16
+_FOLDER, _MANIFEST, _CHANNEL_SERVER = "checkpoints", "manifest.json", "channel_server"
+
+
+class DamagedError(ValueError):
+    """A checkpoint that nothing can go on from; says why."""
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint whose checksums are right. `lengths`: of the run's files, by name."""
+
+    slot: int
+    channel_server: bytes
+    nodes: dict[int, bytes]
+    lengths: dict[str, int]
+
+
+class Found(NamedTuple):
+    """A checkpoint as it lies there. `damage`: why nothing can go on from it; empty for one that is whole."""
+
+    slot: int
+    bytes: int
+    written: datetime
+    damage: str
+
+
+class Checkpoints:
+    """The checkpoints of the run in `folder`, of which the newest `keep` stay."""
+
+    def __init__(self, folder: Path, *, keep: int) -> None:
+        self._run = folder
+        self._folder = folder / _FOLDER
+        self._draft = self._folder / ".draft"
+        self._keep = keep
+
+    @property
+    def slots(self) -> list[int]:
+        """Where there are checkpoints, the newest first."""
+        if not self._folder.is_dir():
+            return []
+        return sorted((int(path.name) for path in self._folder.iterdir() if path.name.isdigit()), reverse=True)
+
+    def add(self, node: int, offset: int, part: bytes) -> None:
+        """A part of a node's state, for the checkpoint that is written next; a node that starts anew begins at 0."""
+        self._draft.mkdir(parents=True, exist_ok=True)
+        with (self._draft / _file(node)).open("ab" if offset else "wb") as stream:
+            stream.write(part)
+
+    def write(self, slot: int, *, channel_server: bytes, nodes: list[int], files: Sequence[str]) -> None:
+        """Write the checkpoint before `slot`, whole or not at all; `files` of the run are as long as they shall be."""
+        self._draft.mkdir(parents=True, exist_ok=True)
+        (self._draft / _CHANNEL_SERVER).write_bytes(channel_server)
+        states = [_CHANNEL_SERVER, *map(_file, nodes)]
+        for path in self._draft.iterdir():
+            if path.name not in states:  # of a node that died while it told its state
+                path.unlink()
+        lengths = {name: _synced_length(self._run / name) for name in files}
+        told = {name: _told(self._draft / name) for name in states}
+        _write_manifest(self._draft / _MANIFEST, slot, nodes, told, lengths)
+        _sync(self._draft)
+        shutil.rmtree(self._folder / str(slot), ignore_errors=True)
+        self._draft.rename(self._folder / str(slot))
+        _sync(self._folder)
+        for old in self.slots[self._keep :]:
+            shutil.rmtree(self._folder / str(old))
+
+    def forget_draft(self) -> None:
+        """Drop what was told of a checkpoint that never became one."""
+        shutil.rmtree(self._draft, ignore_errors=True)
+
+    def forget_after(self, slot: int) -> None:
+        """Drop the checkpoints after `slot`: the run goes on before them, and writes them again."""
+        self.forget_draft()
+        for later in self.slots:
+            if later > slot:
+                shutil.rmtree(self._folder / str(later))
+
+    def found(self) -> Iterator[Found]:
+        """All there are, the newest first, with their checksums verified; not one that is dropped meanwhile."""
+        for slot in self.slots:
+            with suppress(FileNotFoundError):
+                at = self._folder / str(slot)
+                size = sum(path.stat().st_size for path in at.iterdir())
+                yield Found(slot, size, datetime.fromtimestamp(at.stat().st_mtime, UTC), self._damage(slot))
+
+    def _damage(self, slot: int) -> str:
+        """Its states may be large: none is held in memory."""
+        at = self._folder / str(slot)
+        try:
+            manifest = _read_manifest(at / _MANIFEST)
+            for name, known in manifest["states"].items():
+                _check_state(at / name, known)
+            self._check_lengths(manifest)
+        except DamagedError as damage:
+            if not at.exists():
+                raise FileNotFoundError from damage
+            return str(damage)
+        return ""
+
+    def read(self, slot: int) -> Checkpoint:
+        """The checkpoint before `slot`. DamagedError when it, or a file of the run, is not what it was."""
+        at = self._folder / str(slot)
+        manifest = _read_manifest(at / _MANIFEST)
+        states = dict(_read_states(at, manifest["states"]))
+        self._check_lengths(manifest)
+        nodes = {node: states[_file(node)] for node in manifest["nodes"]}
+        return Checkpoint(manifest["slot"], states[_CHANNEL_SERVER], nodes, manifest["lengths"])
+
+    def _check_lengths(self, manifest: Mapping[str, Any]) -> None:
+        for name, length in manifest["lengths"].items():
+            if _length(self._run / name) < length:
+                raise DamagedError(f"{self._run / name} is shorter than it was at slot {manifest['slot']}")
+
+
+def _write_manifest(
+    path: Path, slot: int, nodes: list[int], states: Mapping[str, Mapping[str, Any]], lengths: Mapping[str, int]
+) -> None:
+    manifest = {"slot": slot, "nodes": nodes, "states": states, "lengths": lengths}
+    path.write_text(json.dumps(manifest | {"blake2b": _digest(_as_bytes(manifest))}, indent=2) + "\n", "utf-8")
+    _sync(path)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        told = manifest.pop("blake2b")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise DamagedError(f"{path} cannot be read: {error}") from error
+    if told != _digest(_as_bytes(manifest)):
+        raise DamagedError(f"{path} is not what was written: its checksum differs")
+    return manifest
+
+
+def _read_states(at: Path, told: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    for name, known in told.items():
+        try:
+            data = (at / name).read_bytes()
+        except OSError as error:
+            raise DamagedError(f"{at / name} cannot be read: {error.strerror}") from error
+        _check(at / name, known, len(data), _digest(data))
+        yield name, data
+
+
+def _check_state(path: Path, known: Mapping[str, Any]) -> None:
+    """As `_read_states`, a piece at a time."""
+    try:
+        with path.open("rb") as stream:
+            digest = file_digest(stream, partial(blake2b, digest_size=_DIGEST_BYTES)).hexdigest()
+            size = stream.tell()
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read: {error.strerror}") from error
+    _check(path, known, size, digest)
+
+
+def _check(path: Path, known: Mapping[str, Any], size: int, digest: str) -> None:
+    if size != known["bytes"]:
+        raise DamagedError(f"{path} has {size} bytes, not the {known['bytes']} that were written")
+    if digest != known["blake2b"]:
+        raise DamagedError(f"{path} is not what was written: its checksum differs")
+
+
+def _told(path: Path) -> dict[str, Any]:
+    _sync(path)
+    data = path.read_bytes()
+    return {"bytes": len(data), "blake2b": _digest(data)}
+
+
+def _synced_length(path: Path) -> int:
+    if path.exists():
+        _sync(path)
+    return _length(path)
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _sync(path: Path) -> None:
+    """To the disk, so that what is renamed later stands on it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _file(node: int) -> str:
+    return f"node-{node}"
+
+
+def _as_bytes(manifest: Mapping[str, Any]) -> bytes:
+    return json.dumps(manifest, sort_keys=True).encode()
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()

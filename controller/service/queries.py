@@ -1,0 +1,265 @@
+"""What a run's folder says in numbers, while its keeper still writes or later: metrics, toll, nodes, wires, log."""
+
+import csv
+import json
+import socket
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgpack
+import msgspec
+
+from controller.run_folder.folder import RunFolder, Scalar
+from protocol.accounting.air_book import AirRow, Toll
+from protocol.accounting.wire_book import Connection, totals
+from protocol.messages.kinds import Kind, LinkClass
+
+By = Literal["kind", "node", "link"]
+MOST_WINDOWS = 1000
+_PIECE_BYTES = 1 << 20
+_MOST_ACCOUNTS = 16
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric over windows: sums, counts, and means where anything was counted."""
+
+    unit: str
+    sum: list[float]
+    count: list[float]
+    mean: list[float | None]
+
+
+class Span(NamedTuple):
+    """The slots `first` to `last`, inclusive, all of one phase."""
+
+    phase: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics asked for over the same windows; what nodes reported of themselves, each at its slot."""
+
+    windows: list[Span]
+    series: dict[str, Series]
+    scalars: list[Scalar]
+
+
+def metrics(
+    folder: RunFolder, *, names: list[str], first: int = 0, last: int | None = None, windows: int = MOST_WINDOWS
+) -> Metrics:
+    """Metrics by name (all, if none is named) over at most so many windows (more only where phases change).
+
+    KeyError for a metric that the world does not have.
+    """
+    units = folder.config.units
+    if unknown := [name for name in names if name not in units]:
+        raise KeyError(unknown[0])
+    wanted = names or list(units)
+    rows = [row for row in _whole_rows(folder.path / "metrics.csv") if _within(row, first, last)]
+    groups = list(_grouped(rows, -(-len(rows) // windows) if rows else 1))
+    return Metrics(
+        windows=[Span(group[0]["phase"], int(group[0]["first"]), int(group[-1]["last"])) for group in groups],
+        series={name: _series(groups, name, units[name]) for name in wanted},
+        scalars=[told for told in _scalars(folder) if first <= told.slot and (last is None or told.slot <= last)],
+    )
+
+
+def log_lines(folder: RunFolder, *, after: int, limit: int) -> tuple[list[str], int]:
+    """Whole lines of log.txt from the byte `after` on, at most so many; the byte that the next ones begin at."""
+    data = folder.read("log.txt")[after:]
+    lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)[:limit]
+    return [line.decode(errors="replace").rstrip("\n") for line in lines], after + sum(map(len, lines))
+
+
+def wire(folder: RunFolder) -> dict[str, Any]:
+    """Every connection's account, and their sums; empty before the run's end, and for runs in one process."""
+    connections = msgspec.json.decode(folder.read("wire_book.json") or b"[]", type=list[Connection])
+    return {"connections": msgspec.to_builtins(connections), "totals": msgspec.to_builtins(totals(connections))}
+
+
+class TollAccounts:
+    """The toll of the runs that were asked for last, kept as far as their air books have been read."""
+
+    def __init__(self) -> None:
+        self._accounts: OrderedDict[Path, TollAccount] = OrderedDict()
+
+    def toll(self, folder: RunFolder, *, by: By, windows: int = 1) -> list[dict[str, Any]]:
+        """The toll per kind, node or link in at most so many windows of equal length.
+
+        ValueError for a damaged air book.
+        """
+        account = self._accounts.pop(folder.path, None) or TollAccount(folder)
+        told = account.toll(by, windows)
+        self._accounts[folder.path] = account
+        if len(self._accounts) > _MOST_ACCOUNTS:
+            self._accounts.popitem(last=False)
+        return told
+
+
+@dataclass
+class TollAccount:
+    """The toll of one run in MOST_WINDOWS parts at most; each row of the air book is read once."""
+
+    folder: RunFolder
+    _names: list[str] = field(init=False)
+    _slots: int = field(init=False)
+    _width: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._names = self.folder.names
+        self._slots = sum(phase.slots for phase in self.folder.config.schedule)
+        self._width = -(-self._slots // MOST_WINDOWS)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._read = 0
+        self._unpacker = msgpack.Unpacker(max_buffer_size=0, use_list=False)
+        self._parts: dict[By, dict[int, dict[str, Toll]]] = {
+            by: defaultdict(lambda: defaultdict(Toll)) for by in ("kind", "node", "link")
+        }
+
+    def toll(self, by: By, windows: int) -> list[dict[str, Any]]:
+        """What has been told by now; windows in which nothing was told are left out."""
+        self._catch_up()
+        return list(self._merged(by, windows))
+
+    def _merged(self, by: By, windows: int) -> Iterator[dict[str, Any]]:
+        parts = -(-self._slots // self._width)
+        step = -(-parts // windows)
+        merged: dict[int, dict[str, Toll]] = defaultdict(lambda: defaultdict(Toll))
+        for part, tolls in self._parts[by].items():
+            for name, toll in tolls.items():
+                _add(merged[part // step][name], toll)
+        for window, tolls in sorted(merged.items()):
+            first = window * step * self._width
+            last = min(self._slots, first + step * self._width) - 1
+            told = {name: msgspec.structs.asdict(tolls[name]) for name in self._order(by) if name in tolls}
+            yield {"first": first, "last": last, "tolls": told}
+
+    def _order(self, by: By) -> list[str]:
+        match by:
+            case "kind":
+                return [kind.name.lower() for kind in Kind]
+            case "link":
+                return [link.name.lower() for link in LinkClass]
+            case "node":
+                return self._names
+
+    def _catch_up(self) -> None:
+        path = self.folder.path / "air_book.msgpack"
+        if not path.exists():
+            return
+        if path.stat().st_size < self._read:  # the run was taken back to a checkpoint
+            self._begin()
+        with path.open("rb") as book:
+            book.seek(self._read)
+            while piece := book.read(_PIECE_BYTES):
+                self._read += len(piece)
+                self._unpacker.feed(piece)
+                for row in self._unpacker:
+                    self._book(row)
+
+    def _book(self, told: Any) -> None:
+        try:
+            row = msgspec.convert(told, AirRow)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{self.folder.path / 'air_book.msgpack'} is damaged: {error}") from error
+        part = min(row.slot, self._slots - 1) // self._width  # the closing turn belongs to the last slot
+        self._parts["kind"][part][row.kind.name.lower()].add(row)
+        self._parts["node"][part][self._names[row.source]].add(row)
+        self._parts["link"][part][LinkClass(row.link).name.lower()].add(row)
+
+
+def nodes(folder: RunFolder, slot: int) -> list[dict[str, Any]]:
+    """Who takes part in a run that has come to `slot`: role, place, presence, slots missed, version of the weights.
+
+    What is not at a worker is where the controller is, `host` and `fingerprint`.
+    """
+    config, meta = folder.config, folder.meta
+    lost, missed = _absences(folder, slot)
+    versions = {told.node: int(told.value) for told in _scalars(folder) if told.name == "version"}
+    has_trainer = config.plan(meta["run_id"]).choreography.has_trainer
+    at_trainer = "processes" if config.placement == "pool" else config.placement
+    roles = ["agent"] * config.agents + ["trainer"] + ["network"] * (len(folder.names) - config.agents - 1)
+    here = {"host": socket.gethostname(), "fingerprint": meta.get("fingerprint")}
+    nowhere = {"host": None, "fingerprint": None}
+    return [
+        {
+            **(nowhere if config.placement == "pool" and role != "trainer" else here),
+            "name": name,
+            "run": meta["run_id"],
+            "role": role,
+            "place": {"network": "channel server", "trainer": at_trainer}.get(role, config.placement),
+            "present": name not in lost,
+            "slots_missed": meta.get("missed", missed).get(name, 0),
+            "weights_version": versions.get(name),
+        }
+        for name, role in zip(folder.names, roles, strict=True)
+        if role != "trainer" or has_trainer
+    ]
+
+
+def _absences(folder: RunFolder, slot: int) -> tuple[set[str], dict[str, int]]:
+    """Who is lost at a slot, and how many slots each has missed by then."""
+    since: dict[str, int] = {}
+    missed: dict[str, int] = defaultdict(int)
+    for row in _whole_lines(folder.path / "events.jsonl"):
+        event = json.loads(row)
+        if event["event"] == "lost":
+            since[event["node"]] = event["slot"]
+        elif event["event"] == "rejoined":
+            missed[event["node"]] += event["slot"] - since.pop(event["node"], event["slot"])
+    for name, first in since.items():
+        missed[name] += max(0, slot - first)
+    return set(since), dict(missed)
+
+
+def _add(to: Toll, toll: Toll) -> None:
+    for name in Toll.__struct_fields__:
+        setattr(to, name, getattr(to, name) + getattr(toll, name))
+
+
+def _series(groups: list[list[dict[str, str]]], name: str, unit: str) -> Series:
+    sums = [sum(float(row[f"{name}_sum"]) for row in group) for group in groups]
+    counts = [sum(float(row[f"{name}_count"]) for row in group) for group in groups]
+    means = [total / count if count else None for total, count in zip(sums, counts, strict=True)]
+    return Series(unit, sums, counts, means)
+
+
+def _grouped(rows: list[dict[str, str]], size: int) -> Iterator[list[dict[str, str]]]:
+    """Neighbouring windows of one phase, `size` at a time."""
+    group: list[dict[str, str]] = []
+    for row in rows:
+        if group and (len(group) == size or group[0]["phase"] != row["phase"]):
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+def _within(row: dict[str, str], first: int, last: int | None) -> bool:
+    return int(row["last"]) >= first and (last is None or int(row["first"]) <= last)
+
+
+def _scalars(folder: RunFolder) -> list[Scalar]:
+    rows = csv.DictReader(_whole_lines(folder.path / "scalars.csv"))
+    return [Scalar(int(row["slot"]), row["node"], row["name"], float(row["value"])) for row in rows]
+
+
+def _whole_rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(_whole_lines(path)))
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines of a file that may be growing; none if it is not there yet."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    return data[: data.rfind(b"\n") + 1].decode().splitlines()

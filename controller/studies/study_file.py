@@ -1,0 +1,273 @@
+"""A study's file: a run, the seeds it is repeated with, and the axes along which it is changed.
+
+run: {world: {name: conflict_graph}, slots: 4000}     # as in examples/; or `file: other.yaml`, and changes to it
+seeds: [0, 1, 2, 3, 4]
+grid:                                                 # every combination of every axis
+  scheme: {llq: zhang2025/llq, gms: zhang2025/gms}    # label: value of the key `scheme`
+  world.load: [0.3, 0.4]                              # values that are their own labels
+metrics: [delay_slots]                                # of the run's metrics, what goes to results.csv; all unless said
+plots: [{x: world.load, y: delay_slots, lines: scheme}]
+
+Several grids are `sweeps: {name: {grid: ..., plots: ...}}`; the axes of a `grid` beside them belong to every sweep. An
+axis whose name is no key of a run's configuration has a mapping of dotted keys for each label.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from annotated_types import Ge, Le, MinLen
+from pydantic import BaseModel, ValidationError
+
+from controller.config import layers
+from controller.config.catalogue import STRICT
+from controller.config.errors import ConfigError, in_words, not_allowed, unknown
+from controller.config.layers import Layer
+from controller.config.run_config import RunConfig
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+_GIVEN_ELSEWHERE = {
+    "seed": "write seeds: [...] beside the grid",
+    "placement": "a study's runs each live in one process",
+    "beside": "make an axis of the schemes",
+    "out": "say it to the command: --out DIR",
+}
+
+
+class Plot(BaseModel):
+    """One picture. `x`: an axis, or a figure of the results; `y`: a figure; `lines`, `panels`: axes.
+
+    `where`: the label of an axis that is held. `relative_to`: y is divided by that of the cell with these labels and
+    else the same, seed included. `name`: the picture's file, without .png.
+    """
+
+    model_config = STRICT
+
+    x: str
+    y: str
+    lines: str | None = None
+    panels: str | None = None
+    where: dict[str, Any] = {}
+    relative_to: dict[str, Any] = {}
+    log: Literal["x", "y", "xy"] | None = None
+    title: str | None = None
+    x_label: str | None = None
+    y_label: str | None = None
+    name: str | None = None
+
+    @property
+    def held(self) -> dict[str, str]:
+        """`where`, by the labels that the axes have."""
+        return _by_label(self.where)
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """`relative_to`, by the labels that the axes have."""
+        return _by_label(self.relative_to)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is changed: the settings of each label, in order."""
+
+    name: str
+    values: dict[str, Layer]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One grid: every combination of its axes."""
+
+    name: str
+    axes: tuple[Axis, ...]
+    plots: tuple[Plot, ...]
+
+    def axis(self, name: str) -> Axis | None:
+        """The axis of this name, if there is one."""
+        return next((axis for axis in self.axes if axis.name == name), None)
+
+    def file_of(self, plot: Plot) -> str:
+        """The name of a plot's picture."""
+        return f"{plot.name or f'{self.name}-{plot.y}'}.png"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's file, read. `run`: the settings that all runs share; `metrics` None: all."""
+
+    name: str
+    run: Layer
+    seeds: tuple[int, ...]
+    metrics: tuple[str, ...] | None
+    sweeps: tuple[Sweep, ...]
+
+    @property
+    def axes(self) -> list[str]:
+        """The names of all axes of all sweeps, in order."""
+        return list(dict.fromkeys(axis.name for sweep in self.sweeps for axis in sweep.axes))
+
+
+class _File(BaseModel):
+    model_config = STRICT
+
+    run: dict[str, Any]
+    seeds: Annotated[tuple[Annotated[int, Ge(0), Le(2**63 - 1)], ...], MinLen(1)] = (1,)
+    metrics: tuple[str, ...] | None = None
+    grid: dict[str, Any] = {}
+    plots: tuple[Any, ...] = ()
+    sweeps: dict[str, Any] = {}
+
+
+class _Sweep(BaseModel):
+    model_config = STRICT
+
+    grid: dict[str, Any] = {}
+    plots: tuple[Any, ...] = ()
+
+
+def read(path: Path) -> Study:
+    """The study a file describes. ConfigError says all that is wrong with it, one line per fault; whether its runs can
+    be put together is asked in `cells`."""
+    faults: list[str] = []
+    file = _parsed(_File, layers.from_file(path).data, "", faults)
+    if file is None:
+        raise ConfigError("\n".join(faults))
+    base = path.absolute().parent
+    given = _sweeps_of(file, path.stem, faults)
+    sweeps = [_sweep(name, file.grid, part, key, base, faults) for key, name, part in given]
+    if len(set(file.seeds)) < len(file.seeds):
+        faults.append(not_allowed("seeds", file.seeds, "the same seed twice gives the same run: drop one"))
+    run = _run(file.run, base, faults)
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return Study(path.stem, run, file.seeds, file.metrics, tuple(sweeps))
+
+
+def label_of(value: Any) -> str:
+    """How a value is written in results.csv and in a legend."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _by_label(values: Mapping[str, Any]) -> dict[str, str]:
+    return {axis: label_of(value) for axis, value in values.items()}
+
+
+def numbers_of(labels: list[str]) -> list[float] | None:
+    """The labels as numbers, if all of them are."""
+    try:
+        return [float(label) for label in labels]
+    except ValueError:
+        return None
+
+
+def _parsed(model: type[Parsed], data: Any, key: str, faults: list[str]) -> Parsed | None:
+    try:
+        return model.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        lines = in_words(error, model)
+    except ValueError as error:  # a YAML alias that contains itself
+        lines = [f"{error}; write it without"]
+    faults += [f"{key}{line}" if not line.startswith(":") else f"{key.rstrip('.')}{line}" for line in lines]
+    return None
+
+
+def _sweeps_of(file: _File, stem: str, faults: list[str]) -> list[tuple[str, str, _Sweep]]:
+    """Key, name and content of each sweep; a file without `sweeps` is one, named after the file."""
+    if not file.sweeps:
+        if not file.grid:
+            faults.append("grid: is missing; give it axes, such as world.load: [0.3, 0.4], or give sweeps")
+        return [("", stem, _Sweep(plots=file.plots))]
+    if file.plots:
+        faults.append("plots: beside sweeps they are not allowed: write them into a sweep")
+    parts = [(f"sweeps.{name}.", name, data) for name, data in file.sweeps.items()]
+    parsed = [(key, name, _parsed(_Sweep, data, key, faults)) for key, name, data in parts]
+    return [(key, name, part) for key, name, part in parsed if part is not None]
+
+
+def _run(data: dict[str, Any], base: Path, faults: list[str]) -> Layer:
+    """The run's own settings over those of the `file` it names."""
+    own = layers.from_mapping({key: value for key, value in data.items() if key != "file"}, base)
+    if "file" not in data:
+        return own
+    if not isinstance(data["file"], str):
+        faults.append(not_allowed("run.file", data["file"], "must be the path of a run's YAML file"))
+        return own
+    try:
+        return layers.from_file(base / data["file"]).under(own)
+    except ConfigError as error:
+        faults.append(f"run.file: {error}")
+        return own
+
+
+def _sweep(name: str, shared: Mapping[str, Any], part: _Sweep, key: str, base: Path, faults: list[str]) -> Sweep:
+    twice = [axis for axis in part.grid if axis in shared]
+    faults += [f"{key}grid.{axis}: stands in the grid of all sweeps, too: keep one of them" for axis in twice]
+    keys = [("grid.", shared), (f"{key}grid.", part.grid)]
+    axes = [_axis(prefix, axis, values, base, faults) for prefix, grid in keys for axis, values in grid.items()]
+    parsed = [_parsed(Plot, data, f"{key}plots.{number}.", faults) for number, data in enumerate(part.plots)]
+    plots = tuple(plot for plot in parsed if plot is not None)
+    sweep = Sweep(name, tuple(axis for axis in axes if axis is not None), plots)
+    if len(sweep.axes) == len(axes):
+        faults += [f"{key}plots: {fault}" for plot in plots for fault in _plot_faults(sweep, plot)]
+    names = [sweep.file_of(plot) for plot in plots]
+    faults += [f"{key}plots: two are {file}: give one a name" for file in sorted(set(names)) if names.count(file) > 1]
+    return sweep
+
+
+def _axis(prefix: str, name: str, given: Any, base: Path, faults: list[str]) -> Axis | None:
+    labelled = _labelled(given)
+    cure = "must be a list of different values, or label: value" if labelled is None else _GIVEN_ELSEWHERE.get(name)
+    is_key = name.partition(".")[0] in RunConfig.model_fields
+    if labelled and not is_key and not all(isinstance(value, dict) for value in labelled.values()):
+        known = unknown("key", name.partition(".")[0], RunConfig.model_fields)
+        cure = f"{known}; an axis of another name has a mapping of keys for each label"
+    if labelled is None or cure:
+        faults.append(not_allowed(f"{prefix}{name}", given, str(cure)))
+        return None
+    settings = {label: {name: value} if is_key else value for label, value in labelled.items()}
+    return Axis(name, {label: _layer(keys, base) for label, keys in settings.items()})
+
+
+def _labelled(given: Any) -> dict[str, Any] | None:
+    """Values by label; None for what cannot be an axis."""
+    if not isinstance(given, dict | list) or not given:
+        return None
+    if isinstance(given, dict):
+        return given
+    labelled = {label_of(value): value for value in given}
+    return None if len(labelled) < len(given) or any(isinstance(value, dict) for value in given) else labelled
+
+
+def _layer(settings: Mapping[str, Any], base: Path) -> Layer:
+    layer = Layer({})
+    for key, value in settings.items():
+        layer = layer.under(layers.from_setting(key, value, base=base, giver="the grid"))
+    return layer
+
+
+def _plot_faults(sweep: Sweep, plot: Plot) -> list[str]:
+    """Axes that are not there, and axes that are left over: a mean over those would be of different runs."""
+    names = [axis.name for axis in sweep.axes]
+    used = [name for name in (plot.lines, plot.panels, *plot.where) if name is not None]
+    faults = [unknown("axis", name, names) for name in (*used, *plot.relative_to) if name not in names]
+    for key, labels in (("where", plot.held), ("relative_to", plot.reference)):
+        for name, label in labels.items():
+            axis = sweep.axis(name)
+            if axis is not None and label not in axis.values:
+                faults.append(f"{key}: {unknown(f'value of {name}', label, axis.values)}")
+    across = sweep.axis(plot.x)
+    if across is not None:
+        left = [name for name in names if name not in (plot.x, *used)]
+        faults += [f"{name} is an axis, too: make it lines or panels, or hold it: where: {{...}}" for name in left]
+        faults += _scale_faults(plot, across)
+    return faults
+
+
+def _scale_faults(plot: Plot, across: Axis) -> list[str]:
+    numbers = numbers_of(list(across.values))
+    if "x" in (plot.log or "") and (numbers is None or min(numbers) <= 0):
+        return [f"log: x needs values above 0, {across.name} has {', '.join(across.values)}: drop it"]
+    return []

@@ -1,0 +1,82 @@
+"""Messages to frames and back. A frame is checked once, here; inside nobody checks again."""
+
+import msgspec
+
+from protocol.messages.node import (
+    PROTOCOL_VERSION,
+    Bye,
+    Hello,
+    Message,
+    Refused,
+    Reply,
+    Report,
+    Restore,
+    Save,
+    Saved,
+    Turn,
+    Welcome,
+)
+
+MAX_FRAME_BYTES = 64 * 2**20
+
+_to_server: msgspec.msgpack.Decoder[Hello | Reply | Report | Saved | Bye] = msgspec.msgpack.Decoder(
+    Hello | Reply | Report | Saved | Bye
+)
+_to_node: msgspec.msgpack.Decoder[Welcome | Refused | Restore | Turn | Save | Bye] = msgspec.msgpack.Decoder(
+    Welcome | Refused | Restore | Turn | Save | Bye
+)
+_anything = msgspec.msgpack.Decoder()
+
+encode = msgspec.msgpack.Encoder().encode
+
+
+class BadFrame(ValueError):
+    """A frame that is no message for its reader; the text is a short reason that can be counted."""
+
+
+def decode_for_server(frame: bytes) -> Message:
+    """Hello, Reply, Report, Saved or Bye. BadFrame for anything else."""
+    if len(frame) > MAX_FRAME_BYTES:
+        raise BadFrame("oversized frame")
+    try:
+        return _to_server.decode(frame)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        return _foreign_hello(frame, error)
+
+
+def decode_for_node(frame: bytes) -> Message:
+    """Welcome, Refused, Restore, Turn, Save or Bye. BadFrame for anything else."""
+    try:
+        return _to_node.decode(frame)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BadFrame(f"the channel server sent a frame that cannot be read: {error}") from error
+
+
+def signalling(message: Message) -> tuple[int, int]:
+    """How many notes a message carries, and the bytes of their bodies; all else in its frame is envelope."""
+    if type(message) is Reply:
+        notes = message.outbox
+        return (len(notes), sum([len(note.body) for note in notes])) if notes else (0, 0)
+    if type(message) is Turn:
+        letters = message.inbox
+        return (len(letters), sum([len(letter.body) for letter in letters])) if letters else (0, 0)
+    return 0, 0
+
+
+def _foreign_hello(frame: bytes, error: Exception) -> Hello:
+    """A Hello of another version may have other fields: read its version alone, so that it can be refused by name."""
+    try:
+        match _anything.decode(frame):
+            case [1, int(version), *_] if version != PROTOCOL_VERSION:
+                return Hello(version, "", "?", {})
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        pass
+    raise BadFrame(_reason(frame, error)) from error
+
+
+def _reason(frame: bytes, error: Exception) -> str:
+    if not frame:
+        return "empty frame"
+    if "truncated" in str(error):
+        return "truncated frame"
+    return "frame of the wrong shape" if isinstance(error, msgspec.ValidationError) else "garbage frame"

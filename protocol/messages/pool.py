@@ -1,0 +1,178 @@
+"""The messages by which workers of a pool are leased to runs, as MessagePack arrays with an integer tag.
+
+    worker   Present ->                 Come ->                            Died, Alive ->
+    service            <- Lease | Refusal
+    keeper                                      <- Part*, StartChannel | StartNode | Kill | Release | Refusal, Alive
+
+A worker has one line to the service, and one per lease to the keeper of its run. A field added here is a new protocol
+version: raise PROTOCOL_VERSION with it.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from protocol.messages.codec import BadFrame
+from protocol.messages.node import PROTOCOL_VERSION
+from protocol.messages.plan import RunPlan
+
+Role = Literal["agent", "channel"]
+ROLES: tuple[Role, ...] = ("agent", "channel")
+MAX_FRAME_BYTES = 2**20  # on the service's line, and from a worker to a keeper
+SIGN_OF_LIFE_S = 1.0
+
+_Name = Annotated[str, Meta(max_length=200)]
+_Port = Annotated[int, Meta(ge=1, le=65535)]
+_Key = Annotated[str, Meta(max_length=40)]
+_Fingerprint = Annotated[dict[_Name, Annotated[str, Meta(max_length=2000)]], Meta(max_length=40)]
+
+
+class Held(Struct, frozen=True, array_like=True):
+    """What a worker does with one of its places. `node`: "" until it is told."""
+
+    run_id: _Name
+    node: _Name = ""
+
+
+class Present(Struct, frozen=True, array_like=True, tag=1):
+    """A worker's whole state, told every second and when it changes; `leases` by their names."""
+
+    protocol: int
+    worker: _Name
+    role: Role
+    name: _Name
+    host: _Name
+    pid: int
+    places: Annotated[int, Meta(ge=1, le=1000)]
+    fingerprint: _Fingerprint
+    leases: Annotated[dict[_Name, Held], Meta(max_length=1000)]
+
+
+class Lease(Struct, frozen=True, array_like=True, tag=2):
+    """One of the worker's places is a run's, whose keeper listens at `port` of the service's host."""
+
+    lease: _Name
+    run_id: _Name
+    port: _Port
+
+
+class Come(Struct, frozen=True, array_like=True, tag=3):
+    """A worker has come to a keeper, with one place."""
+
+    protocol: int
+    lease: _Name
+    role: Role
+    name: _Name
+    host: _Name
+    fingerprint: _Fingerprint
+
+
+class Died(Struct, frozen=True, array_like=True, tag=4):
+    """What was started has ended; a negative `exitcode` is a signal's."""
+
+    exitcode: int
+
+
+class Alive(Struct, frozen=True, array_like=True, tag=5):
+    """A sign of life, answered by another."""
+
+
+class Part(Struct, frozen=True, array_like=True, tag=6):
+    """A part of the state that the run continues from, in order, before StartChannel (`determinism.snapshots.parts`)."""
+
+    data: bytes
+    more: bool
+
+
+class StartChannel(Struct, frozen=True, array_like=True, tag=7):
+    """Be the channel server; tell how the run goes to `port` of the keeper's host. A worker that has keys makes the
+    server's for this run, and lets in the nodes whose public keys are `allowed`."""
+
+    plan: RunPlan
+    port: _Port
+    allowed: Annotated[list[_Key], Meta(max_length=10_000)] = []
+
+
+class StartNode(Struct, frozen=True, array_like=True, tag=8):
+    """Be the node of this name. `key`: the channel server's public one, if it is locked."""
+
+    endpoint: _Name
+    run_id: _Name
+    name: _Name
+    key: _Key = ""
+
+
+class Kill(Struct, frozen=True, array_like=True, tag=9):
+    """End what was started."""
+
+
+class Release(Struct, frozen=True, array_like=True, tag=10):
+    """The place is the worker's own again."""
+
+
+class Refusal(Struct, frozen=True, array_like=True, tag=11):
+    """The worker cannot be taken; `reason` says why and what would help."""
+
+    reason: Annotated[str, Meta(max_length=2000)]
+
+
+ToService = Present
+FromService = Lease | Refusal
+ToKeeper = Come | Died | Alive
+FromKeeper = Part | StartChannel | StartNode | Kill | Release | Refusal | Alive
+
+encode = msgspec.msgpack.Encoder().encode
+_to_service: msgspec.msgpack.Decoder[ToService] = msgspec.msgpack.Decoder(Present)
+_from_service: msgspec.msgpack.Decoder[FromService] = msgspec.msgpack.Decoder(FromService)
+_to_keeper: msgspec.msgpack.Decoder[ToKeeper] = msgspec.msgpack.Decoder(ToKeeper)
+_from_keeper: msgspec.msgpack.Decoder[FromKeeper] = msgspec.msgpack.Decoder(FromKeeper)
+_Told = TypeVar("_Told")
+_anything = msgspec.msgpack.Decoder()
+
+
+class ForeignVersion(BadFrame):
+    """The first words of another version of this protocol; the text is the reason to refuse it."""
+
+
+def decode_for_service(frame: bytes) -> ToService:
+    """Present. BadFrame for anything else, ForeignVersion for that of another version."""
+    return _checked(_to_service, frame)
+
+
+def decode_from_service(frame: bytes) -> FromService:
+    """Lease or Refusal. BadFrame for anything else."""
+    return _checked(_from_service, frame)
+
+
+def decode_for_keeper(frame: bytes) -> ToKeeper:
+    """Come, Died or Alive. BadFrame for anything else, ForeignVersion for the Come of another version."""
+    return _checked(_to_keeper, frame)
+
+
+def decode_from_keeper(frame: bytes) -> FromKeeper:
+    """What a keeper says. BadFrame for anything else."""
+    return _checked(_from_keeper, frame)
+
+
+def _checked(decoder: msgspec.msgpack.Decoder[_Told], frame: bytes) -> _Told:
+    try:
+        told = decoder.decode(frame)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        _check_version(frame)
+        raise BadFrame(f"a frame that cannot be read: {error}") from error
+    if isinstance(told, Present | Come) and told.protocol != PROTOCOL_VERSION:
+        _check_version(frame)
+    return told
+
+
+def _check_version(frame: bytes) -> None:
+    """Another version may have other fields: its number is read alone, so that it can be refused by name."""
+    try:
+        told = _anything.decode(frame)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return
+    match told:
+        case [1 | 3, int(version), *_] if version != PROTOCOL_VERSION:
+            cure = "run the worker and the controller from the same airtoll"
+            raise ForeignVersion(f"protocol version {version} is not spoken here, only {PROTOCOL_VERSION}: {cure}")

@@ -1,0 +1,55 @@
+"""Runs beside others."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import airtoll
+from airtoll.analysis.baselines import comparison, eval_bytes, gap_share
+from controller.config.errors import ConfigError
+from controller.config.run_config import load
+
+CONFIG: dict[str, Any] = {
+    "world": {"name": "d2d_underlay", "pairs": 4, "rbs": 4},
+    "scheme": {"name": "li2020/best_own_rb", "form": "own_gain"},
+    "slots": 60,
+    "placement": "in-process",
+    "beside": ["li2020/random", "li2020/best_own_rb", {"name": "li2020/greedy_central"}],
+}
+
+
+def test_others_meet_the_same_channels_and_are_told_beside(tmp_path: Path) -> None:
+    summary = airtoll.run(CONFIG, folder=tmp_path / "run")
+    others = summary["beside"]
+    assert list(others) == ["li2020/random", "li2020/best_own_rb", "li2020/greedy_central"]
+    alone = airtoll.run(CONFIG | {"scheme": "li2020/random", "beside": []}, folder=tmp_path / "alone")
+    assert others["li2020/random"]["trace_digest"] == alone["trace_digest"]
+    console = Console(width=200, record=True)
+    console.print(comparison(summary, others, node_slots=4 * 60))
+    assert "100.0%" in console.export_text()
+
+
+def test_one_scheme_may_stand_beside_itself_in_other_forms_but_not_twice(tmp_path: Path) -> None:
+    forms = [{"name": "li2020/best_own_rb", "form": form} for form in ("own_gain", "gain_over_bs")]
+    summary = airtoll.run(CONFIG | {"beside": [*forms, "li2020/random"]}, folder=tmp_path / "run")
+    assert list(summary["beside"])[:2] == ["li2020/best_own_rb form=own_gain", "li2020/best_own_rb form=gain_over_bs"]
+    assert len(list((tmp_path / "run" / "beside").iterdir())) == 3
+    with pytest.raises(ConfigError, match="beside: li2020/random stands there twice"):
+        load(CONFIG | {"beside": ["li2020/random", "li2020/random"]})
+
+
+def test_a_share_of_the_gap_is_0_at_the_floor_and_1_at_the_ceiling() -> None:
+    assert [gap_share(value, 2.0, 4.0) for value in (2.0, 3.0, 4.0)] == [0.0, 0.5, 1.0]
+    assert gap_share(1.0, 1.0, 1.0) != gap_share(1.0, 1.0, 1.0)  # not a number
+
+
+def test_the_last_of_training_is_not_charged_to_execution() -> None:
+    told = {"csi": {"note_bytes": 5}, "weights": {"note_bytes": 100}, "ack": {"note_bytes": 4}}
+    assert eval_bytes({"toll_by_phase": {"eval": told}}) == 5
+
+
+def test_an_unknown_other_is_told_before_anything_starts() -> None:
+    with pytest.raises(ConfigError, match=r"beside: .*li2020/randm"):
+        load(CONFIG | {"beside": ["li2020/randm"]})

@@ -1,0 +1,251 @@
+"""The command line: what it prints, and how it exits."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from typer.core import TyperGroup
+from typer.testing import CliRunner, Result
+
+import airtoll
+from airtoll.cli.commands import app
+from controller.config import catalogue
+from protocol.accounting.trace import ROW
+from tests.airtoll.folders import CELL, finished, make, traced
+
+
+def _call(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Path:
+    path = tmp_path / "cell.yaml"
+    path.write_text(yaml.safe_dump(CELL | {"out": str(tmp_path / "runs")}))
+    return path
+
+
+def test_a_run_prints_radio_toll_and_folder(cell: Path, tmp_path: Path) -> None:
+    result = _call("run", cell, "--out", tmp_path / "a")
+    assert result.exit_code == 0, result.output
+    assert "d2d_sum_rate_bps_hz" in result.stdout
+    assert "payload bits" in result.stdout
+    assert result.stdout.splitlines()[-1] == str(tmp_path / "a")
+    assert "slot 4 of 4" in result.stderr
+
+
+def test_a_run_as_json_prints_the_summary_alone(cell: Path, tmp_path: Path) -> None:
+    result = _call("run", cell, "--format", "json", "--set", "seed=9")
+    summary = json.loads(result.stdout)
+    assert (summary["state"], summary["slots"], summary["seed"]) == ("SUCCEEDED", 4, 9)
+    assert summary == json.loads((tmp_path / "runs" / summary["run_id"] / "summary.json").read_text())
+
+
+def test_two_runs_of_a_seed_are_equal_and_of_two_seeds_are_not(cell: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert _call("run", cell, "--set", f"seed={seed}", "--out", tmp_path / name).exit_code == 0
+    same, other = _call("diff", tmp_path / "a", tmp_path / "b"), _call("diff", tmp_path / "a", tmp_path / "c")
+    assert (same.exit_code, same.stdout[:6]) == (0, "equal:")
+    assert (other.exit_code, other.stdout[:19]) == (1, "traces part at row ")
+
+
+def test_a_replay_is_equal(cell: Path, tmp_path: Path) -> None:
+    _call("run", cell, "--out", tmp_path / "a")
+    result = _call("replay", tmp_path / "a")
+    assert result.exit_code == 0, result.output
+    assert f"replayed in {tmp_path / 'a' / 'replay'}" in result.stdout
+    again = _call("replay", tmp_path / "a")
+    assert (again.exit_code, "replay-2" in again.stdout) == (0, True)
+
+
+def test_a_paced_run_tells_who_missed_what_and_cannot_be_replayed(cell: Path, tmp_path: Path) -> None:
+    result = _call("run", cell, "--placement", "processes", "--set", "clock.slot_ms=20", "--out", tmp_path / "a")
+    assert result.exit_code == 0, result.output
+    assert "slots of 20 ms lasted" in result.stdout
+    assert "missed turns" in result.stdout
+    replay = _call("replay", tmp_path / "a")
+    assert (replay.exit_code, "is a paced run" in replay.stderr) == (2, True)
+    cure = replay.stderr.split("airtoll run ")[1].split()
+    assert _call("run", *cure, "--placement", "in-process", "--out", tmp_path / "b").exit_code == 0
+
+
+def test_a_replay_of_a_trace_that_was_changed_differs(cell: Path, tmp_path: Path) -> None:
+    _call("run", cell, "--out", tmp_path / "a")
+    trace = bytearray((tmp_path / "a" / "trace.bin").read_bytes())
+    trace[-1] ^= 1
+    (tmp_path / "a" / "trace.bin").write_bytes(trace)
+    result = _call("replay", tmp_path / "a", "--out", tmp_path / "again")
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'a' / 'trace.bin'} was changed after its run" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--set", "world.rbs=0"], "world.rbs: 0 is not allowed: must be at least 1 (given by --set)\n"),
+        (["--set", "world.rbs"], "--set 'world.rbs' is not allowed: write key=value, such as --set world.pairs=20\n"),
+        (["--set", "world=d2d_underley"], "did you mean 'd2d_underlay'?"),
+        (["--placement", "cloud"], "'processes', 'in-process'"),
+        (["--colour", "red"], "No such option"),
+    ],
+)
+def test_bad_usage_exits_2_with_one_message(cell: Path, words: list[str], told: str) -> None:
+    result = _call("run", cell, *words)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_bad_variable_exits_2(cell: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRTOLL_SED", "3")
+    result = _call("run", cell)
+    assert result.exit_code == 2
+    assert "did you mean 'seed'? (given by AIRTOLL_SED)" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["toll"], ["frames"], ["replay"], ["diff", "."]])
+def test_a_folder_that_is_no_run_exits_2(tmp_path: Path, words: list[str]) -> None:
+    command, *others = words
+    result = _call(command, *(tmp_path for _ in others), tmp_path)
+    assert result.exit_code == 2
+    assert result.stderr == f"{tmp_path} is not a run's folder: no config.yaml\n"
+
+
+def test_a_damaged_trace_exits_1_with_its_place(tmp_path: Path) -> None:
+    a, b = finished(tmp_path / "a"), finished(tmp_path / "b")
+    (b.path / "trace.bin").write_bytes(b.read("trace.bin")[: ROW.itemsize + 3])
+    result = _call("diff", a.path, b.path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{b.path / 'trace.bin'}: the trace's length 20 is not a multiple")
+
+
+def test_the_toll_of_a_run_that_was_cut_off_is_there(tmp_path: Path) -> None:
+    folder = make(tmp_path / "a", traced())
+    assert _call("toll", folder.path).exit_code == 0
+
+
+def test_the_toll_as_json(tmp_path: Path) -> None:
+    result = _call("toll", finished(tmp_path / "a").path, "--by", "node", "--format", "json")
+    tolls = json.loads(result.stdout)
+    assert list(tolls) == ["pair-0", "pair-2"]
+    assert tolls["pair-0"] == {"notes": 1, "payload_bits": 36, "note_bytes": 5, "copies": 2, "copy_bytes": 10}
+
+
+def test_a_damaged_air_book_exits_1(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "a")
+    (folder.path / "air_book.msgpack").write_bytes(b"\x93\x01\x02\x03")
+    result = _call("toll", folder.path)
+    assert result.exit_code == 1
+    assert "row 0 of the air book is damaged" in result.stderr
+
+
+def test_frames_are_limited(cell: Path, tmp_path: Path) -> None:
+    _call("run", cell, "--out", tmp_path / "a")
+    result = _call("frames", tmp_path / "a", "--limit", 2)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("up   pair-0: Hello(protocol=")
+
+
+def test_no_frames_exits_1(tmp_path: Path) -> None:
+    result = _call("frames", finished(tmp_path / "a").path)
+    assert (result.exit_code, "no frames were kept" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", catalogue.worlds())
+def test_a_world_shows_all_its_parameters(name: str) -> None:
+    shown, data = _call("worlds", name), _call("worlds", name, "--format", "json")
+    parameters = json.loads(data.stdout)[name]["parameters"]
+    assert parameters
+    assert [p for p in parameters if p not in shown.stdout] == []
+
+
+@pytest.mark.parametrize("name", catalogue.schemes())
+def test_a_scheme_shows_its_card(name: str) -> None:
+    shown, data = _call("schemes", name), _call("schemes", name, "--format", "json")
+    assert shown.exit_code == 0
+    assert json.loads(data.stdout)[name]["citation"] == catalogue.scheme_named(name).card.citation
+
+
+def test_all_worlds_and_schemes_are_listed() -> None:
+    assert list(json.loads(_call("worlds", "--format", "json").stdout)) == list(catalogue.worlds())
+    assert [n for n in catalogue.schemes() if n not in _call("schemes").stdout] == []
+
+
+def test_an_unknown_scheme_exits_2() -> None:
+    result = _call("schemes", "li2020/slaa")
+    assert (result.exit_code, "did you mean 'li2020/sla'?" in result.stderr) == (2, True)
+
+
+def test_runs_from_python(cell: Path, tmp_path: Path) -> None:
+    summary = airtoll.run(cell, seed=3, world={"pairs": 2}, folder=tmp_path / "a")
+    assert (summary["state"], summary["seed"]) == ("SUCCEEDED", 3)
+    assert json.loads((tmp_path / "a" / "meta.json").read_text())["agents"] == 2
+    assert airtoll.run(CELL | {"out": str(tmp_path)}, seed=3)["slots"] == 4
+
+
+WITHOUT_FORMAT = {
+    "agent": "goes on until it is told to stop; its log is for people",
+    "channel": "likewise",
+    "keys": "has commands of its own: show tells programs what there is",
+    "node": "is a process of a run, and prints nothing",
+    "serve": "goes on until it is told to stop; it says where it listens",
+}
+
+
+def test_every_command_tells_programs_as_well() -> None:
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, TyperGroup)
+    formats = {
+        name: [option for option in command.params if "--format" in option.opts]
+        for name, command in commands.commands.items()
+    }
+    assert {name for name, options in formats.items() if not options} == set(WITHOUT_FORMAT)
+    assert len(formats) > 15
+
+
+def test_what_is_compared_drawn_and_recorded_as_json(cell: Path, tmp_path: Path) -> None:
+    _call("run", cell, "--out", tmp_path / "a")
+
+    def told(*words: object) -> Any:
+        result = _call(*words, "--format", "json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    replayed = told("replay", tmp_path / "a", "--out", tmp_path / "b")
+    assert (replayed["equal"], replayed["replayed_in"]) == (True, str(tmp_path / "b"))
+    assert told("diff", tmp_path / "a", tmp_path / "b")["lines"][0].startswith("equal: ")
+    frames = told("frames", tmp_path / "a", "--limit", "3")
+    assert [frame["way"] for frame in frames] == ["up", "down", "up"]
+    assert frames[0]["message"].startswith("Hello(") and bytes.fromhex(frames[0]["hex"])[1] == 1  # noqa: PT018
+    assert told("plot", tmp_path / "a", "--curves") == {"files": [str(tmp_path / "a" / "plots" / "curves.png")]}
+
+
+def test_the_front_door_loads_little_and_pins_threads() -> None:
+    code = "import sys, airtoll.cli; import os; print(os.environ['OMP_NUM_THREADS'], 'numpy' in sys.modules or "
+    code += "'pydantic' in sys.modules or 'typer' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "1 False\n"
+
+
+def test_the_version_is_told() -> None:
+    assert _call("--version").stdout == f"airtoll {airtoll.__version__}\n"
+
+
+def test_a_run_keeps_the_graph_it_was_played_on(tmp_path: Path) -> None:
+    """The file may change or go; the folder replays all the same."""
+    graph, config = tmp_path / "mine.yaml", tmp_path / "run.yaml"
+    graph.write_text("agents: {a: [1], b: [2]}\nconflicts: {1: [2], 2: [1]}\n")
+    config.write_text("world: {name: conflict_graph, graph: mine.yaml}\nscheme: zhang2025/llq\nslots: 20\n")
+    made = _call("run", config, "--placement", "in-process", "--out", tmp_path / "a")
+    assert made.exit_code == 0, made.output
+    graph.unlink()
+    again = _call("replay", tmp_path / "a")
+    assert again.exit_code == 0, again.output

@@ -1,0 +1,119 @@
+"""The key `signalling`: what wins over what, what it resolves to, and what is said of what cannot be."""
+
+from typing import Any
+
+import pytest
+
+from controller.config.errors import ConfigError
+from controller.config.layers import from_assignment, parse_yaml
+from controller.config.run_config import as_mapping, dump_yaml, load
+from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.signalling import KindRule, LinkBudget, SignallingPlan
+
+CELL: dict[str, Any] = {"world": "d2d_underlay", "scheme": "li2020/random"}
+UP, DOWN = LinkClass.UPLINK, LinkClass.DOWNLINK
+
+
+def _plan(signalling: Any, *sets: str, **settings: Any) -> SignallingPlan:
+    config = load(CELL | {"signalling": signalling} | settings, overrides=map(from_assignment, sets))
+    return config.plan("test").signalling
+
+
+def _rules(plan: SignallingPlan) -> dict[tuple[LinkClass, Kind], KindRule]:
+    return {(rule.link, rule.kind): rule for rule in plan.rules}
+
+
+@pytest.mark.parametrize("signalling", ["ideal", {}, {"uplink": {"loss": 0}}, {"all": {"history": {}}}])
+def test_what_changes_nothing_is_ideal(signalling: Any) -> None:
+    assert _plan(signalling) == SignallingPlan()
+
+
+def test_a_kind_wins_over_a_class_and_that_over_all() -> None:
+    said = {
+        "all": {"loss": 0.1, "delay_slots": 1, "csi": {"loss": 0.3}},
+        "uplink": {"loss": 0.2, "history": {"loss": 0.0, "bits_per_slot": 9}},
+    }
+    rules = _rules(_plan(said))
+    assert len(rules) == len(LinkClass) * len(Kind)
+    assert rules[DOWN, Kind.HISTORY] == KindRule(DOWN, Kind.HISTORY, 1, 0.1)
+    assert rules[UP, Kind.ACK] == KindRule(UP, Kind.ACK, 1, 0.2)
+    assert rules[UP, Kind.CSI] == KindRule(UP, Kind.CSI, 1, 0.3)
+    assert rules[UP, Kind.HISTORY] == KindRule(UP, Kind.HISTORY, 1, 0.0, 9)
+
+
+def test_budgets_are_of_a_class_of_links() -> None:
+    said = {
+        "all": {"bits_per_slot": "radio", "share": 0.5},
+        "uplink": {"bits_per_slot": 70},
+        "downlink": {"share": 0.1},
+    }
+    assert _plan(said).budgets == (
+        LinkBudget(LinkClass.SIDELINK, None, 0.5),
+        LinkBudget(UP, 70),
+        LinkBudget(DOWN, None, 0.1),
+    )
+
+
+def test_named_kinds_are_served_first() -> None:
+    priorities = _plan({"priorities": ["history", "csi"]}).priorities
+    assert [kind.name for kind in priorities[:4]] == ["HISTORY", "CSI", "ACK", "CONTROL"]
+    assert sorted(priorities) == sorted(Kind)
+
+
+@pytest.mark.parametrize(
+    ("signalling", "slots"),
+    [
+        ({"uplink": {"delay_slots": 2}, "downlink": {"delay_slots": 3}}, 4 + 5 + 10),
+        ({"downlink": {"ack": {"loss": 0.1}}}, 4 + 10),
+        ({"uplink": {"history": {"bits_per_slot": 5}}}, 4 + 10),
+        ({"downlink": {"bits_per_slot": 5}}, 4 + 10),
+        ({"sidelink": {"loss": 0.5}, "uplink": {"csi": {"loss": 0.5}}}, 0),
+        ({"uplink": {"loss": 0.5}, "resend_after_slots": 0}, 0),
+        ({"resend_after_slots": 7}, 7),
+    ],
+)
+def test_the_patience_of_resends(signalling: Any, slots: int) -> None:
+    assert _plan(signalling, train_delay_slots=4).resend_after_slots == slots
+
+
+def test_it_can_be_set_on_the_command_line_and_is_read_back_as_it_was_resolved() -> None:
+    said = {"uplink": {"bits_per_slot": "radio"}, "priorities": ["weights"]}
+    config = load(CELL | {"signalling": said}, overrides=[from_assignment("signalling.uplink.history.loss=0.2")])
+    whole = {"uplink": {"bits_per_slot": "radio", "history": {"loss": 0.2}}, "priorities": ["weights"]}
+    assert as_mapping(config)["signalling"] == whole
+    assert load(parse_yaml(dump_yaml(config))) == config
+    assert as_mapping(load(CELL))["signalling"] == "ideal"
+
+
+@pytest.mark.parametrize(
+    ("signalling", "told"),
+    [
+        ({"uplnk": {}}, "did you mean 'uplink'?"),
+        ({"uplink": {"histroy": {}}}, "signalling.uplink.histroy: {} is not allowed: no such key;"),
+        ({"uplink": {"loss": 2}}, "signalling.uplink.loss: 2 is not allowed: must be at most 1"),
+        ({"uplink": {"history": 3}}, "signalling.uplink.history: 3 is not allowed: must be keys with values"),
+        ({"uplink": {"bits_per_slot": "x"}}, "uplink.bits_per_slot: 'x' is not allowed: must be a whole number of at"),
+        ({"uplink": {"bits_per_slot": True}}, "signalling.uplink.bits_per_slot: true is not allowed: must be a whole"),
+        ({"uplink": {"ack": {"bits_per_slot": "radio"}}}, "ack.bits_per_slot: 'radio' is not allowed: must be a whole"),
+        ({"uplink": {"share": 0.5}}, "signalling.uplink.share: 0.5 is not allowed: there is a share of a radio only"),
+        ({"priorities": ["ack", "ack"]}, "signalling.priorities: ack stands there twice: name it once"),
+        ({"priorities": ["acks"]}, "signalling.priorities.0: 'acks' is not allowed: must be 'neighbour', 'csi'"),
+        ({"backhaul": {"bits_per_slot": "radio"}}, "a backhaul has no radio; give bits, such as bits_per_slot: 500"),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_cure(signalling: Any, told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(CELL | {"signalling": signalling})
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_world_without_radio_refuses_it() -> None:
+    graph = {
+        "world": "conflict_graph",
+        "scheme": "zhang2025/random",
+        "signalling": {"uplink": {"bits_per_slot": "radio"}},
+    }
+    told = "signalling.uplink.bits_per_slot: 'radio' is not allowed: the world conflict_graph has no radio; give bits"
+    with pytest.raises(ConfigError, match=told):
+        load(graph)

@@ -1,0 +1,32 @@
+"""Who is started again, and how often."""
+
+from controller.execution.restarts import Supervisor
+from protocol.messages.plan import LossPlan, OnLoss
+from protocol.messages.telemetry import Event
+
+
+def _supervisor(on_loss: OnLoss, trainer: OnLoss | None = None) -> Supervisor:
+    return Supervisor(LossPlan(on_loss, "hold", 10.0, 600.0, trainer, most_restarts=2))
+
+
+def test_a_node_is_started_again_so_often_and_no_more() -> None:
+    supervisor = _supervisor("restart")
+    assert [supervisor.may_restart("pair-0", begun=True) for _ in range(3)] == [True, True, False]
+    assert supervisor.may_restart("pair-1", begun=True)
+
+
+def test_what_is_rolled_back_is_started_again_only_before_the_first_slot() -> None:
+    supervisor = _supervisor("fallback", trainer="rollback")
+    assert [supervisor.may_restart("trainer", begun=begun) for begun in (True, False)] == [False, True]
+    assert not supervisor.may_restart("pair-0", begun=False)
+
+
+def test_a_node_given_up_is_told_from_what_its_predecessor_owed() -> None:
+    supervisor = _supervisor("restart")
+    assert supervisor.is_given_up(Event("lost", 5, 0, "trainer", "silent for 10 s"))
+    assert supervisor.may_restart("trainer", begun=True)
+    assert not supervisor.is_given_up(Event("lost", 6, 0, "trainer", "not back yet"))
+    assert not supervisor.is_given_up(Event("rejoined", 9, 0, "trainer", ""))
+    assert not supervisor.is_given_up(Event("lost", 7, 0, "trainer", "owed since slot 7"))
+    assert supervisor.is_given_up(Event("lost", 9, 1, "trainer", "its connection broke"))
+    assert not _supervisor("fallback").is_given_up(Event("lost", 5, 0, "pair-0", "silent for 10 s"))

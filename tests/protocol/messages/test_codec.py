@@ -1,0 +1,106 @@
+"""Frames: round trips, the plain msgpack package as a witness, and every way a frame can be no message."""
+
+import msgpack
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.messages.codec import BadFrame, decode_for_node, decode_for_server, encode, signalling
+from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello, Letter, Note, Refused, Reply, Turn
+
+notes = st.builds(
+    Note,
+    to=st.lists(st.integers(-2, 300), max_size=4).map(tuple),
+    kind=st.sampled_from(Kind),
+    body=st.binary(max_size=300),
+    payload_bits=st.none() | st.integers(0, 10_000),
+    link=st.none() | st.sampled_from(LinkClass),
+)
+letters = st.builds(
+    Letter,
+    source=st.integers(0, 300),
+    kind=st.sampled_from(Kind),
+    slot=st.integers(0, 2**40),
+    turn=st.integers(0, 999),
+    body=st.binary(max_size=300),
+)
+replies = st.builds(
+    Reply,
+    slot=st.integers(0, 2**40),
+    turn=st.integers(0, 999),
+    action=st.binary(max_size=8),
+    outbox=st.lists(notes, max_size=4),
+)
+turns = st.builds(
+    Turn,
+    slot=st.integers(0, 2**40),
+    turn=st.integers(0, 999),
+    spec=st.integers(0, 255),
+    phase=st.integers(0, 2),
+    episode=st.integers(0, 99),
+    measurement=st.binary(max_size=300),
+    inbox=st.lists(letters, max_size=4),
+)
+
+
+@given(replies)
+def test_replies_survive_the_wire(reply: Reply) -> None:
+    assert decode_for_server(encode(reply)) == reply
+
+
+@given(turns)
+def test_turns_survive_the_wire(turn: Turn) -> None:
+    assert decode_for_node(encode(turn)) == turn
+
+
+@given(turns)
+def test_the_plain_msgpack_package_reads_the_same(turn: Turn) -> None:
+    tag, slot, number, *_, measurement, inbox = msgpack.unpackb(encode(turn))
+    assert (tag, slot, number, measurement) == (4, turn.slot, turn.turn, turn.measurement)
+    assert [letter[-1] for letter in inbox] == [letter.body for letter in turn.inbox]
+
+
+@given(turns)
+def test_signalling_is_the_bodies_and_nothing_else(turn: Turn) -> None:
+    bodies = [letter.body for letter in turn.inbox]
+    assert signalling(turn) == (len(bodies), sum(map(len, bodies)))
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (b"", "empty frame"),
+        (b"\xc1", "garbage frame"),
+        (b"hello", "frame of the wrong shape"),
+        (encode(Reply(1, 0, b"ab", []))[:-1], "truncated frame"),
+        (encode(Reply(1, 0, b"ab", [])) + b"\0", "garbage frame"),
+        (b"\xdd\xff\xff\xff\xff", "truncated frame"),
+        (msgspec.msgpack.encode([5, 1, 0, b"", [[[0], 99, b""]]]), "frame of the wrong shape"),
+        (encode(Refused("no")), "frame of the wrong shape"),
+        (b"\x91" * 5000, "frame of the wrong shape"),
+    ],
+)
+def test_what_is_no_message_is_told_apart(frame: bytes, reason: str) -> None:
+    with pytest.raises(BadFrame, match=reason):
+        decode_for_server(frame)
+
+
+def test_an_oversized_frame_is_not_even_decoded() -> None:
+    with pytest.raises(BadFrame, match="oversized"):
+        decode_for_server(bytes(64 * 2**20 + 1))
+
+
+def test_a_hello_of_another_version_keeps_its_version() -> None:
+    foreign = msgspec.msgpack.encode([1, PROTOCOL_VERSION + 1, {"a": "layout of tomorrow"}])
+    assert decode_for_server(foreign) == Hello(PROTOCOL_VERSION + 1, "", "?", {})
+
+
+@given(st.binary(max_size=60))
+def test_no_frame_raises_anything_else(frame: bytes) -> None:
+    for decode in (decode_for_server, decode_for_node):
+        try:
+            assert isinstance(decode(frame), Hello | Reply | Bye | Turn | Refused)
+        except BadFrame as bad:
+            assert str(bad)  # noqa: PT017
