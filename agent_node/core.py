@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from agent_node.delivery import Delivery
-from protocol.determinism.rng import Chance
+from agent_node.delivery import AckedDelivery
+from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
 from protocol.messages.node import Message, Note, Reply, Report, Turn, Welcome
 from protocol.messages.spaces import Records, Space
-from schemes.contract import Moment, NodePolicy, load
+from schemes.contract import NodePolicy, TurnContext, load
 
 BuildPolicy = Callable[[Welcome], NodePolicy]
 
@@ -29,8 +29,8 @@ class Node:
         self._specs = {index: _decoder(spec, welcome) for index, spec in enumerate(welcome.choreography.turns)}
         self._specs[CLOSING] = _decoder(_closing(welcome), welcome)
         self._action_fits = welcome.action.checker(welcome.replicas)
-        self._chance = Chance(welcome.seed, "node", welcome.index)
-        self._delivery = Delivery(trainer=welcome.agents, resend_after_slots=welcome.resend_after_slots)
+        self._chance = CounterRng(welcome.seed, "node", welcome.index)
+        self._delivery = AckedDelivery(trainer=welcome.agents, resend_after_slots=welcome.resend_after_slots)
         self._episode = -1
         self._slot = -1
 
@@ -38,10 +38,10 @@ class Node:
         """The answer to a turn, and what there is to report. ValueError if an action lies outside its space."""
         if turn.episode != self._episode:
             self._episode = turn.episode
-            self.policy.begin_episode(turn.episode)
+            self.policy.on_episode(turn.episode)
         spec, decode = self._specs[turn.spec]
         inbox, acks = self._delivery.receive(turn.inbox) if turn.inbox else (turn.inbox, [])
-        moment = Moment(
+        moment = TurnContext(
             turn.slot,
             turn.turn,
             spec.step,
@@ -53,7 +53,7 @@ class Node:
         )
         if spec.step == "close":
             return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self.policy.close(moment), turn.slot))]
-        answer = self.policy.answer(moment)
+        answer = self.policy.on_turn(moment)
         action = b"" if answer.action is None else answer.action.tobytes()
         if action and not self._action_fits(action):
             raise ValueError(f"the policy's action {answer.action} lies outside its space")

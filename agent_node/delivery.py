@@ -14,20 +14,20 @@ from msgspec import structs
 from msgspec.msgpack import decode, encode
 
 from protocol.messages.kinds import TRAINER, Kind
-from protocol.messages.node import NUMBER, Letter, Note
+from protocol.messages.node import NUMBER, Note, ReceivedNote
 
 ACKNOWLEDGED = (Kind.HISTORY, Kind.WEIGHTS)
 WINDOW = 1 << 14  # numbers; with at most one note per slot and receiver that many slots or more
 
 
-class Told(NamedTuple):
+class Unacked(NamedTuple):
     """A numbered note without an acknowledgement, and the slot in which it was last told."""
 
     note: Note
     slot: int
 
 
-class Taken:
+class ReceiveWindow:
     """Which of a source's numbers were taken: bit k of `bits` stands for `highest` - k, and all below count as taken.
 
     The sliding window of RFC 4303, sec. 3.4.3.
@@ -48,7 +48,7 @@ class Taken:
         return True
 
 
-class Delivery:
+class AckedDelivery:
     """One node's numbered notes: those it told and has no word of yet, and those it has taken.
 
     `trainer`: its index, by which it answers what agents tell to TRAINER. `resend_after_slots` 0: nothing is ever
@@ -59,8 +59,8 @@ class Delivery:
         self._trainer = trainer
         self._resend_after = resend_after_slots
         self._last: dict[int, int] = {}  # by receiver: the last number told
-        self.unacknowledged: dict[tuple[int, int], Told] = {}  # by receiver and number, in the order first told
-        self._taken: dict[int, Taken] = {}  # by source: histories
+        self.unacknowledged: dict[tuple[int, int], Unacked] = {}  # by receiver and number, in the order first told
+        self._taken: dict[int, ReceiveWindow] = {}  # by source: histories
         self._newest: dict[int, int] = {}  # by source: the number of the newest weights
 
     def send(self, notes: Sequence[Note], slot: int) -> list[Note]:
@@ -71,22 +71,22 @@ class Delivery:
         """What has waited too long for its acknowledgement, as a further attempt. The clock is that of its teller."""
         return list(self._due(slot)) if self._resend_after and self.unacknowledged else []
 
-    def receive(self, letters: Sequence[Letter]) -> tuple[list[Letter], list[Note]]:
-        """The letters for the policy, numbers taken off; the acknowledgements to tell.
+    def receive(self, received_notes: Sequence[ReceivedNote]) -> tuple[list[ReceivedNote], list[Note]]:
+        """The notes for the policy, numbers taken off; the acknowledgements to tell.
 
         Histories come in any order, each once; weights only if they are newer than all that came before.
         """
-        fresh: list[Letter] = []
+        fresh: list[ReceivedNote] = []
         acks: list[Note] = []
-        for letter in letters:
-            if letter.kind == Kind.ACK:
-                self.unacknowledged.pop((letter.source, NUMBER.unpack(letter.body)[0]), None)
-            elif letter.kind in ACKNOWLEDGED:
-                acks.append(Note((letter.source,), Kind.ACK, letter.body[: NUMBER.size]))
-                if self._takes(letter):
-                    fresh.append(structs.replace(letter, body=letter.body[NUMBER.size :]))
+        for received in received_notes:
+            if received.kind == Kind.ACK:
+                self.unacknowledged.pop((received.source, NUMBER.unpack(received.body)[0]), None)
+            elif received.kind in ACKNOWLEDGED:
+                acks.append(Note((received.source,), Kind.ACK, received.body[: NUMBER.size]))
+                if self._takes(received):
+                    fresh.append(structs.replace(received, body=received.body[NUMBER.size :]))
             else:
-                fresh.append(letter)
+                fresh.append(received)
         return fresh, acks
 
     def snapshot(self) -> dict[str, Any]:
@@ -100,10 +100,11 @@ class Delivery:
         """The inverse of `snapshot`."""
         self._last, self._newest = dict(data["last"]), dict(data["newest"])
         self._taken = {
-            source: Taken(highest, int.from_bytes(bits, "little")) for source, highest, bits in data["taken"]
+            source: ReceiveWindow(highest, int.from_bytes(bits, "little")) for source, highest, bits in data["taken"]
         }
         self.unacknowledged = {
-            (receiver, number): Told(decode(note, type=Note), slot) for receiver, number, note, slot in data["waiting"]
+            (receiver, number): Unacked(decode(note, type=Note), slot)
+            for receiver, number, note, slot in data["waiting"]
         }
 
     def _numbered(self, note: Note, slot: int) -> Note:
@@ -111,12 +112,12 @@ class Delivery:
         receiver = self._trainer if to == TRAINER else to
         number = max(self._last.get(receiver, 0) + 1, slot + 1)
         self._last[receiver] = number
-        self._give_up(receiver, number, note.kind)
+        self._on_timeout(receiver, number, note.kind)
         numbered = structs.replace(note, body=NUMBER.pack(number) + note.body)
-        self.unacknowledged[receiver, number] = Told(numbered, slot)
+        self.unacknowledged[receiver, number] = Unacked(numbered, slot)
         return numbered
 
-    def _give_up(self, receiver: int, number: int, kind: Kind) -> None:
+    def _on_timeout(self, receiver: int, number: int, kind: Kind) -> None:
         """Forget what need not be told again when a note of this number and kind is."""
         for key, told in list(self.unacknowledged.items()):
             replaced = kind == told.note.kind == Kind.WEIGHTS
@@ -127,15 +128,15 @@ class Delivery:
         for key, told in self.unacknowledged.items():
             if slot - told.slot >= self._resend_after:
                 again = structs.replace(told.note, attempt=told.note.attempt + 1)
-                self.unacknowledged[key] = Told(again, slot)
+                self.unacknowledged[key] = Unacked(again, slot)
                 yield again
 
-    def _takes(self, letter: Letter) -> bool:
-        """Whether the policy is given the letter. A node that starts anew takes everything."""
-        number: int = NUMBER.unpack_from(letter.body)[0]
-        if letter.kind == Kind.HISTORY:
-            return self._taken.setdefault(letter.source, Taken()).take(number)
-        is_newer = number > self._newest.get(letter.source, 0)
+    def _takes(self, received: ReceivedNote) -> bool:
+        """Whether the policy is given the note. A node that starts anew takes everything."""
+        number: int = NUMBER.unpack_from(received.body)[0]
+        if received.kind == Kind.HISTORY:
+            return self._taken.setdefault(received.source, ReceiveWindow()).take(number)
+        is_newer = number > self._newest.get(received.source, 0)
         if is_newer:
-            self._newest[letter.source] = number
+            self._newest[received.source] = number
         return is_newer

@@ -9,7 +9,7 @@ from protocol.messages.codec import BadFrame, decode_for_node, encode
 from protocol.transports.dealer import ChannelGone, Dealer
 from protocol.transports.keys import ClientKeys
 
-WELCOME_PATIENCE = 240  # empty waits before a node that was never welcomed gives up: a minute
+WELCOME_TIMEOUT = 240  # empty waits before a node that was never welcomed gives up: a minute
 
 
 def run_node(
@@ -18,7 +18,7 @@ def run_node(
     name: str,
     build: BuildPolicy,
     *,
-    abandoned: Callable[[], bool] = lambda: False,
+    controller_gone: Callable[[], bool] = lambda: False,
     keys: ClientKeys | None = None,
 ) -> int:
     """Take the place `name` in a run and play it to the end; the process's exit code.
@@ -30,7 +30,7 @@ def run_node(
     try:
         with Dealer(endpoint, keys=keys) as dealer:
             dealer.send(encode(session.hello()))
-            _converse(dealer, session, abandoned)
+            _converse(dealer, session, controller_gone)
     except (ChannelGone, BadFrame) as error:
         session.failure = str(error)
     if session.failure:
@@ -38,7 +38,7 @@ def run_node(
     return 1 if session.failure else 0
 
 
-def _converse(dealer: Dealer, session: Session, abandoned: Callable[[], bool]) -> None:
+def _converse(dealer: Dealer, session: Session, controller_gone: Callable[[], bool]) -> None:
     waits = 0
     while not session.over:
         frame = dealer.receive()
@@ -47,7 +47,7 @@ def _converse(dealer: Dealer, session: Session, abandoned: Callable[[], bool]) -
                 dealer.send(encode(answer))
             continue
         waits += 1
-        if abandoned():
+        if controller_gone():
             raise ChannelGone("the process that started this node is gone")
-        if session.node is None and waits > WELCOME_PATIENCE:
+        if session.node is None and waits > WELCOME_TIMEOUT:
             raise ChannelGone("no channel server answered: check that the run is up and the endpoint is right")

@@ -24,7 +24,8 @@ def run(
     """
     from controller.config import layers
     from controller.config.run_config import load
-    from controller.execution.run import carry_out, carry_out_beside, check_placement, unwatched
+    from controller.execution.run import check_placement, ignore_telemetry, run_baselines
+    from controller.execution.run import run as execute
     from controller.run_folder.folder import RunFolder
 
     source = Path(config) if isinstance(config, str | Path) else config
@@ -33,8 +34,8 @@ def run(
     check_placement(resolved)
     at = None if folder is None else Path(folder)
     made = RunFolder.create(resolved, at=at)
-    summary = carry_out(resolved, made, unwatched)
-    return summary | {"beside": carry_out_beside(resolved, made)} if resolved.beside else summary
+    summary = execute(resolved, made, ignore_telemetry)
+    return summary | {"baselines": run_baselines(resolved, made)} if resolved.baselines else summary
 
 
 def connect(url: str | None = None, token: str | None = None) -> "Controller":

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 DEFAULT_URL = "http://127.0.0.1:8770"
 _PREFIX = "/api/v1"
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 _ENDS = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -156,7 +156,7 @@ class Controller:
         url = f"{self.url}{_PREFIX}{path}" + (f"?{urlencode(asked, doseq=True)}" if asked else "")
         request = urllib.request.Request(url, body, self._headers | dict(headers or {}), method=method)
         try:
-            answer: HTTPResponse = urllib.request.urlopen(request, timeout=_PATIENCE_S)
+            answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
         except urllib.error.HTTPError as error:
             with error:
                 raise ControllerError(error.code, _detail(error)) from error

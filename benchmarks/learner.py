@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from schemes.li2020.learner_maac import MaacLearner, MaacSettings, everybody, neighbours  # noqa: E402
-from schemes.parts.replay import Stretch  # noqa: E402
+from schemes.parts.replay import JointTrajectory  # noqa: E402
 from tests.schemes.li2020.plain_maac import PlainMaac  # noqa: E402
 
 PAIRS, LIMIT = 5, 1.35  # times the floor
@@ -41,7 +41,7 @@ def filled(settings: MaacSettings) -> MaacLearner:
     rng, across = np.random.default_rng(1), (HISTORY, 1, settings.agents)
     states = rng.standard_normal((HISTORY + 1, 1, settings.agents, INPUTS), dtype=np.float32)
     learner = MaacLearner(settings, seed=1)
-    learner.absorb(Stretch(states, rng.integers(CHOICES, size=across), rng.random(across, dtype=np.float32)))
+    learner.add(JointTrajectory(states, rng.integers(CHOICES, size=across), rng.random(across, dtype=np.float32)))
     learner.learn(2)
     return learner
 
@@ -69,10 +69,10 @@ def floor_s(settings: MaacSettings) -> float:
     """The multiplications of one update at the speed of a large product."""
     n, b, m = settings.agents, settings.batch, settings.known
     first, second, third = settings.critic_hidden
-    states, join, head = m * settings.inputs * first, (first + m * settings.choices) * second, second * third
+    states, join, head = m * settings.inputs * first, (first + m * settings.n_actions) * second, second * third
     back = first * second
     a, c = settings.actor_hidden
-    actor = settings.inputs * a + a * c + c * settings.choices
+    actor = settings.inputs * a + a * c + c * settings.n_actions
     # critic: two passes forward, weights' gradients; head also back, and there and back for the actors; actors alike
     products = 3 * states + 3 * join + back + 6 * head + 4 * actor
     return 2 * n * b * products / product_flops()

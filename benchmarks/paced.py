@@ -1,6 +1,6 @@
 """Slots of 10 ms, 20 agents with the 512-128 actor: the share of turns that are missed, and what a slow agent misses.
 
-all prompt   at most MOST_MISSED of all turns on two idle cores
+all prompt   at most MAX_MISSED of all turns on two idle cores
 one slow     an agent that takes 40 ms for an answer misses all its turns; the others no more than before
 
 python -m benchmarks.paced [slots]
@@ -15,12 +15,12 @@ import sys  # noqa: E402
 
 from benchmarks.slow_node import WithSlowNode  # noqa: E402
 from controller.config.run_config import load  # noqa: E402
-from controller.execution.processes import RunProcesses  # noqa: E402
+from controller.execution.processes import NodeProcesses  # noqa: E402
 from protocol.messages.telemetry import Ended, Paced, Spread  # noqa: E402
 
 SLOTS = 2000
 SLOT_MS, SLOW_S = 10.0, 0.040
-MOST_MISSED = 0.01
+MAX_MISSED = 0.01
 SLOW = "pair-7"
 
 
@@ -37,18 +37,18 @@ def main() -> int:
         }
     )
     plan = config.plan("paced")
-    prompt = _played(RunProcesses(plan))
+    prompt = _played(NodeProcesses(plan))
     missed = _share(prompt, set(prompt.turns))
-    print(f"all prompt: {missed:.3%} of turns missed (at most {MOST_MISSED:.0%})")
+    print(f"all prompt: {missed:.3%} of turns missed (at most {MAX_MISSED:.0%})")
     _print_times(prompt)
     slowed = _played(WithSlowNode(plan, SLOW, SLOW_S))
     own, others = _share(slowed, {SLOW}), _share(slowed, set(slowed.turns) - {SLOW})
-    print(f"{SLOW} slow: it missed {own:.1%} of its turns, the others {others:.3%} (at most {MOST_MISSED:.0%})")
+    print(f"{SLOW} slow: it missed {own:.1%} of its turns, the others {others:.3%} (at most {MAX_MISSED:.0%})")
     _print_times(slowed)
-    return int(missed > MOST_MISSED or others > MOST_MISSED or own < 1)
+    return int(missed > MAX_MISSED or others > MAX_MISSED or own < 1)
 
 
-def _played(processes: RunProcesses) -> Paced:
+def _played(processes: NodeProcesses) -> Paced:
     with processes:
         while not isinstance(telemetry := processes.receive(), Ended):
             pass

@@ -32,14 +32,14 @@ import psutil  # noqa: E402
 import yaml  # noqa: E402
 
 from controller.run_folder.folder import RunFolder  # noqa: E402
-from controller.run_folder.status import ENDS, Standing, State  # noqa: E402
-from controller.service.limits import PATIENCE_S  # noqa: E402
+from controller.run_folder.status import ENDS, RunStatus, State  # noqa: E402
+from controller.service.limits import REQUEST_TIMEOUT_S  # noqa: E402
 from tests.system.service import Service, serving  # noqa: E402
 
 PAIRS, SLOTS = 5, 3000
-READERS, DEAF = 100, 40
+READERS, UNRESPONSIVE = 100, 40
 LEAST_CROWDED, LEAST_WATCHED = 0.85, 0.9
-MOST_KEPT_MB = 20.0
+MAX_KEPT_MB = 20.0
 _LOG_BYTES = 8 << 20  # more than a connection and its socket's buffers hold
 
 
@@ -68,8 +68,8 @@ def main() -> int:
         print(f"{name:8} {rate:7,.0f} slots/s, {start:.2f} s besides the slots, the service {share:.1%} of a core")
     print(f"{READERS} readers and one that never reads: {crowded:.3f} of nobody's (at least {LEAST_CROWDED})")
     print(f"watched, by the service: {watched:.3f} of `airtoll run` (at least {LEAST_WATCHED})")
-    print(f"{DEAF} that read nothing: cut off, {kept:+.1f} MB kept (at most {MOST_KEPT_MB:.0f})")
-    return int(crowded < LEAST_CROWDED or watched < LEAST_WATCHED or kept > MOST_KEPT_MB)
+    print(f"{UNRESPONSIVE} that read nothing: cut off, {kept:+.1f} MB kept (at most {MAX_KEPT_MB:.0f})")
+    return int(crowded < LEAST_CROWDED or watched < LEAST_WATCHED or kept > MAX_KEPT_MB)
 
 
 def _round(service: Service, config: dict[str, Any], folder: Path, number: int) -> dict[str, Played]:
@@ -77,7 +77,7 @@ def _round(service: Service, config: dict[str, Any], folder: Path, number: int) 
     kinds = {
         "nobody": lambda: _served(service, config, readers=0, deaf=0),
         "crowd": lambda: _served(service, config, readers=READERS, deaf=1),
-        "by hand": lambda: _by_hand(config, folder / f"run-{number}"),
+        "by hand": lambda: _uploaded(config, folder / f"run-{number}"),
         "watched": lambda: _served(service, config, readers=1, deaf=0),
     }
     order = list(kinds) if number % 2 == 0 else list(reversed(kinds))
@@ -85,7 +85,7 @@ def _round(service: Service, config: dict[str, Any], folder: Path, number: int) 
     return {name: played[name] for name in kinds}
 
 
-def _by_hand(config: dict[str, Any], folder: Path) -> Played:
+def _uploaded(config: dict[str, Any], folder: Path) -> Played:
     file = folder.with_suffix(".yaml")
     file.write_text(yaml.safe_dump(config), "utf-8")
     began = time.monotonic()
@@ -99,7 +99,7 @@ def _served(service: Service, config: dict[str, Any], *, readers: int, deaf: int
     run = service.client.submit(config)
     folder = Path(run["folder"])
     with _looking_on(service, run["id"], readers), _not_reading(service, run["id"], deaf):
-        while (standing := Standing.read(folder)) is None or standing.state not in ENDS:
+        while (standing := RunStatus.read(folder)) is None or standing.state not in ENDS:
             time.sleep(0.05)
         took_s = time.monotonic() - began
     if standing.state is not State.SUCCEEDED:
@@ -186,12 +186,12 @@ def _deaf(service: Service) -> float:
         time.sleep(1)
     process = psutil.Process(service.process.pid)
     before, files = process.memory_info().rss, process.num_fds()
-    with _not_reading(service, run["id"], DEAF):
-        deadline = time.monotonic() + 2 * PATIENCE_S + 10
+    with _not_reading(service, run["id"], UNRESPONSIVE):
+        deadline = time.monotonic() + 2 * REQUEST_TIMEOUT_S + 10
         time.sleep(1)
         while (left := process.num_fds() - files) > 0:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"of {DEAF} connections that read nothing, {left} are not cut off")
+                raise RuntimeError(f"of {UNRESPONSIVE} connections that read nothing, {left} are not cut off")
             time.sleep(0.5)
     return (process.memory_info().rss - before) / 2**20
 

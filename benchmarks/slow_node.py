@@ -7,10 +7,10 @@ from agent_node.edge import run_node
 from controller.execution.building import policy_builder
 from controller.execution.local_machine import LocalMachine
 from controller.execution.machine import Process
-from controller.execution.processes import RunProcesses
+from controller.execution.processes import NodeProcesses
 from protocol.messages.node import Welcome
 from protocol.messages.plan import RunPlan
-from schemes.contract import Answer, Moment, NodePolicy
+from schemes.contract import NodePolicy, TurnContext, TurnOutput
 
 
 class Slowed(NodePolicy):
@@ -20,15 +20,15 @@ class Slowed(NodePolicy):
         self._policy = policy
         self._seconds = seconds
 
-    def begin_episode(self, episode: int) -> None:
-        self._policy.begin_episode(episode)
+    def on_episode(self, episode: int) -> None:
+        self._policy.on_episode(episode)
 
-    def answer(self, now: Moment) -> Answer:
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
         time.sleep(self._seconds)
-        return self._policy.answer(now)
+        return self._policy.on_turn(turn)
 
 
-class WithSlowNode(RunProcesses):
+class WithSlowNode(NodeProcesses):
     """The node of this name sleeps for so long before each of its answers."""
 
     def __init__(self, plan: RunPlan, name: str, seconds: float) -> None:

@@ -23,7 +23,7 @@ import zmq  # noqa: E402
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay  # noqa: E402
 from controller.execution.processes import run_processes  # noqa: E402
-from protocol.determinism.rng import Chance  # noqa: E402
+from protocol.determinism.rng import CounterRng  # noqa: E402
 from protocol.messages.codec import encode  # noqa: E402
 from protocol.messages.node import Reply, Turn  # noqa: E402
 from protocol.messages.plan import LossPlan, PhasePlan, RecordPlan, RunPlan  # noqa: E402
@@ -150,7 +150,7 @@ def _echo_node(endpoint: str, _index: int, reply: int) -> None:
 
 def _acting_node(endpoint: str, index: int, reply: int) -> None:
     space = WORLD.build(D2DUnderlay(), seed=1, replicas=1).views["observation"][0]
-    net = Mlp(draw_mlp(Chance(1, "actor", index).at(0, 0), (40, *HIDDEN, 10)))
+    net = Mlp(draw_mlp(CounterRng(1, "actor", index).at(0, 0), (40, *HIDDEN, 10)))
     rbs = np.arange(10)
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.connect(endpoint)

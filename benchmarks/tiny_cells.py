@@ -35,7 +35,7 @@ from channel_server.worlds.d2d_underlay import WORLD, Cell, D2DUnderlay, State  
 from schemes.li2020 import cell  # noqa: E402
 from schemes.li2020.learner_maac import MaacLearner, MaacSettings, everybody  # noqa: E402
 from schemes.parts.numpy_nets import Mlp  # noqa: E402
-from schemes.parts.replay import Floats, Stretch  # noqa: E402
+from schemes.parts.replay import Floats, JointTrajectory  # noqa: E402
 
 PAIRS = RBS = 3
 SLOTS, RANDOM_SLOTS, STRETCH, EVAL_SLOTS = 6000, 500, 10, 200
@@ -88,7 +88,9 @@ class Game:
     def __init__(self, drops: Sequence[Drop], rng: np.random.Generator) -> None:
         self.drops, self._rng = drops, rng
         world = drops[0].world
-        self._standardise = cell.Standardiser(msgspec.convert(world.facts(0), cell.Cell), world.views["observation"][0])
+        self._standardise = cell.Standardiser(
+            msgspec.convert(world.static_info(0), cell.Cell), world.views["observation"][0]
+        )
         self.inputs = self._standardise.inputs
         self._last = drops[0].state.last
         self._turn()
@@ -144,13 +146,13 @@ def train(drops: Sequence[Drop], seed: int) -> list[Mlp]:
     )
     learner, actors = MaacLearner(settings, seed=seed), list[Mlp]()
     for first in range(0, SLOTS, STRETCH):
-        learner.absorb(gather(game, actors if first >= RANDOM_SLOTS else [], first, rng))
+        learner.add(gather(game, actors if first >= RANDOM_SLOTS else [], first, rng))
         learner.learn(STRETCH)
         actors = [Mlp(learner.weights(node)) for node in range(PAIRS)]
     return actors
 
 
-def gather(game: Game, actors: Sequence[Mlp], first: int, rng: np.random.Generator) -> Stretch:
+def gather(game: Game, actors: Sequence[Mlp], first: int, rng: np.random.Generator) -> JointTrajectory:
     """STRETCH slots of history; random ones without actors."""
     states, actions, rewards = [game.see()], [], []
     for _ in range(STRETCH):
@@ -158,7 +160,7 @@ def gather(game: Game, actors: Sequence[Mlp], first: int, rng: np.random.Generat
         rewards.append(game.play(choice).astype(np.float32))
         actions.append(choice)
         states.append(game.see())
-    return Stretch(np.array(states)[:, None], np.array(actions)[:, None], np.array(rewards)[:, None], 0, first)
+    return JointTrajectory(np.array(states)[:, None], np.array(actions)[:, None], np.array(rewards)[:, None], 0, first)
 
 
 def score(drops: Sequence[Drop], actors: Sequence[Mlp]) -> float:

@@ -1,7 +1,7 @@
 """The channel server without its socket: peers' messages in, messages to peers out; no clock, no I/O.
 
-`arrived`, `gone`, `garbled`, `give_up`, `interrupt`, `pause`, `go_on`, `fail`, `checkpoint`, `begin_slot`, `deadline`
-say what happened and return what to send. `take_order` sends nothing: its answer is telemetry.
+`arrived`, `gone`, `reject_frame`, `on_timeout`, `interrupt`, `pause`, `resume`, `fail`, `checkpoint`, `begin_slot`,
+`deadline` say what happened and return what to send. `take_order` sends nothing: its answer is telemetry.
 """
 
 from collections import Counter
@@ -21,13 +21,13 @@ from protocol.determinism.snapshots import MAX_STATE_BYTES, pack, parts, unpack
 from protocol.messages.choreography import Step
 from protocol.messages.kinds import TRAINER
 from protocol.messages.node import Bye, Hello, Message, Refused, Reply, Report, Restore, Save, Saved
-from protocol.messages.orders import Order, PutWeights, TellWeights
+from protocol.messages.orders import Order, PutWeights, ReportWeights
 from protocol.messages.plan import RunPlan
-from protocol.messages.telemetry import Answered, Checkpoint, Ended, EndState, Event, NodeState, Paced
+from protocol.messages.telemetry import Checkpoint, Ended, EndState, Event, NodeState, OrderDone, Paced
 
 Send = tuple[Peer, Message]
 
-_LONGEST_NAME = 80
+_MAX_NAME_CHARS = 80
 _LOGGED_PER_REASON = 20  # a flood of bad frames is counted in full, but logged only so often
 
 
@@ -78,22 +78,22 @@ class ChannelServer:
             return self._bye(peer, message)
         if type(message) is Report:
             if not self.is_seated(peer):
-                return self.garbled(peer, "report from a stranger")
+                return self.reject_frame(peer, "report from a stranger")
             self.slots.recorder.scalars(message, self.peer_name(peer))
             return []
         if type(message) is Saved:
             return self._take_state(peer, message)
-        return self.garbled(peer, f"{type(message).__name__} from a node")
+        return self.reject_frame(peer, f"{type(message).__name__} from a node")
 
-    def garbled(self, peer: Peer, reason: str) -> list[Send]:
+    def reject_frame(self, peer: Peer, reason: str) -> list[Send]:
         """A frame that is not taken: counted, and logged unless there have been too many."""
         self.dropped[reason] += 1
         if self.dropped[reason] <= _LOGGED_PER_REASON:
             self._log("dropped", self.peer_name(peer), reason)
         return []
 
-    def turned_away(self, reason: str, key: str) -> None:
-        """A connection that was refused: as `garbled`. `key`: the first characters of the one it came with, or none."""
+    def rejected(self, reason: str, key: str) -> None:
+        """A refused connection, counted as `reject_frame` does. `key`: the first characters of its key, or none."""
         self.dropped[reason] += 1
         if self.dropped[reason] <= _LOGGED_PER_REASON:
             self._log("dropped", "stranger", f"{reason}: {key}..." if key else reason)
@@ -112,7 +112,7 @@ class ChannelServer:
             self.stage = "ended"
         return []
 
-    def give_up(self, reason: str) -> list[Send]:
+    def on_timeout(self, reason: str) -> list[Send]:
         """Who is awaited has been waited for long enough."""
         match self.stage:
             case "seating":
@@ -121,7 +121,7 @@ class ChannelServer:
                 return self._finish("FAILED", f"{', '.join(self.awaited)} did not come back: {reason}")
             case "running":
                 gate = self.slots.gate
-                return self.give_up_on(list(self._saving) if gate is None else gate.missing, reason)
+                return self.on_timeout_of(list(self._saving) if gate is None else gate.missing, reason)
             case _:
                 self.stage = "ended"
                 return []
@@ -129,7 +129,7 @@ class ChannelServer:
     def interrupt(self) -> list[Send]:
         """Stop after this slot; what is there so far is kept."""
         waits = self.rests or self.waits_for_lost
-        self.slots.go_on()
+        self.slots.resume()
         self.slots.stop_before = min(self.slots.stop_before, self.slots.slot + (not waits))
         if self.stage == "seating":
             return self._finish("STOPPED", "before the first slot")
@@ -143,10 +143,10 @@ class ChannelServer:
             self._log("paused", "", "")
         return []
 
-    def go_on(self) -> list[Send]:
+    def resume(self) -> list[Send]:
         """End a pause; or have none, if it has not come to it."""
         rests = self.rests
-        self.slots.go_on()
+        self.slots.resume()
         if not rests:
             return []
         self._log("continued", "", "")
@@ -155,11 +155,11 @@ class ChannelServer:
     def take_order(self, order: Order) -> None:
         """What the owner asks for while the run goes on."""
         match order:
-            case TellWeights(number):
-                self.slots.tell_weights()
-                self.slots.recorder.answered(Answered(number))
+            case ReportWeights(number):
+                self.slots.report_weights()
+                self.slots.recorder.answered(OrderDone(number))
             case PutWeights(number) if self.stage in ("ending", "ended"):
-                self.slots.recorder.answered(Answered(number, "the run has ended"))
+                self.slots.recorder.answered(OrderDone(number, "the run has ended"))
             case PutWeights():
                 self.slots.put_weights(order)
             case _:
@@ -194,7 +194,7 @@ class ChannelServer:
         node = self._seats.node(peer)
         return node is not None and self.slots.pace.owes(node, message.slot, message.turn)
 
-    def give_up_on(self, nodes: Collection[int], reason: str) -> list[Send]:
+    def on_timeout_of(self, nodes: Collection[int], reason: str) -> list[Send]:
         """These nodes have been silent for too long."""
         sends: list[Send] = []
         for peer in [self._seats.peer(node) for node in nodes]:
@@ -234,7 +234,7 @@ class ChannelServer:
         if not any(self._plan.loss.of(name) in ("rollback", "fail") for name in self._seats.empty):
             own = {"slots": self.slots.snapshot(), "dropped": dict(self.dropped)}
             state = pack(own | {"wall_s": wall_s, "wire": to_builtins(wire)})
-            self.slots.tell_weights()
+            self.slots.report_weights()
             self.slots.recorder.checkpoint(Checkpoint(self.slots.slot, sorted(self._saved), state))
         self.slots.release()
         return self._advance()
@@ -293,12 +293,12 @@ class ChannelServer:
 
     def _hello(self, peer: Peer, hello: Hello) -> list[Send]:
         if self._seats.node(peer) is not None:
-            return self.garbled(peer, "duplicate Hello")
+            return self.reject_frame(peer, "duplicate Hello")
         over = "the run has ended" if self.stage in ("ending", "ended") else ""
         if reason := self._seats.refusal(hello) or over:
             self.dropped["refused Hello"] += 1
             if self.dropped["refused Hello"] <= _LOGGED_PER_REASON:
-                self._log("refused", hello.name[:_LONGEST_NAME], reason)
+                self._log("refused", hello.name[:_MAX_NAME_CHARS], reason)
             return [(peer, Refused(reason))]
         if lines := differences(self._fingerprint, hello.fingerprint):
             self._log("warning", hello.name, f"its fingerprint differs, so traces may: {'; '.join(lines)}")
@@ -343,16 +343,16 @@ class ChannelServer:
         node = self._seats.node(peer)
         gate = self.slots.gate_of(reply)
         if node is None:
-            return self.garbled(peer, "reply from a stranger")
+            return self.reject_frame(peer, "reply from a stranger")
         if self.stage != "running":
             return []  # the run was stopped while this reply was on its way
         if self.slots.pace.owes(node, reply.slot, reply.turn):
             self.slots.pace.paid(node)
             return []
         if gate is None:
-            return self.garbled(peer, "reply nobody asked for")
+            return self.reject_frame(peer, "reply nobody asked for")
         if reason := self._fault(node, reply, gate.step) or gate.accept(node, reply):
-            return self.garbled(peer, reason)
+            return self.reject_frame(peer, reason)
         return self._advance() if gate is self.slots.gate and gate.closed else []
 
     def _fault(self, node: int, reply: Reply, step: Step) -> str:
@@ -390,10 +390,10 @@ class ChannelServer:
         """A part of a node's state is handed on as it comes."""
         node = self._seats.node(peer)
         if node not in self._saving or not self.held or part.slot != self.slots.slot:
-            return self.garbled(peer, "state nobody asked for")
+            return self.reject_frame(peer, "state nobody asked for")
         offset = self._saving[node]
         if offset + len(part.data) > MAX_STATE_BYTES:
-            return self.garbled(peer, "state without an end")
+            return self.reject_frame(peer, "state without an end")
         self.slots.recorder.state(NodeState(node, offset, part.data))
         self._saving[node] += len(part.data)
         if not part.more:
@@ -416,8 +416,8 @@ class ChannelServer:
 
     def _finish(self, state: EndState, reason: str) -> list[Send]:
         self.end = (state, reason)
-        self.slots.tell_weights()
-        self.slots.forget_orders("the run has ended")
+        self.slots.report_weights()
+        self.slots.reject_orders("the run has ended")
         self.stage = "ending" if self._seats.taken else "ended"
         return [(peer, Bye(reason or "the run is over")) for _, peer in self._seats.taken]
 

@@ -1,4 +1,4 @@
-"""The channel server as a process: a core driven by a ROUTER socket, a clock for patience, and a line to its owner.
+"""The channel server as a process: a core driven by a ROUTER socket, a clock for timeout, and a line to its owner.
 
 The owner (the controller) hears telemetry on a PAIR socket; it may say INTERRUPT, PAUSE, CONTINUE, ORDER with an order,
 or why the run cannot go on.
@@ -27,9 +27,9 @@ from protocol.transports.curve import lock_client
 from protocol.transports.keys import ClientKeys, ServerKeys
 from protocol.transports.router import Router
 
-LOOK_EVERY_S = 0.05
-SEATING_PATIENCE_S = 60.0
-GOODBYE_PATIENCE_S = 3.0
+POLL_INTERVAL_S = 0.05
+SEATING_TIMEOUT_S = 60.0
+GOODBYE_TIMEOUT_S = 3.0
 
 
 def serve(
@@ -37,11 +37,11 @@ def serve(
     world: World,
     *,
     endpoint: str,
-    owner: str,
-    abandoned: Callable[[], bool],
+    launcher: str,
+    controller_gone: Callable[[], bool],
     past: Past | None = None,
     keys: ServerKeys | None = None,
-    owner_keys: ClientKeys | None = None,
+    launcher_keys: ClientKeys | None = None,
     address: str = "",
 ) -> None:
     """Play one run for the nodes that come to `endpoint`, and tell `owner` how it goes, to the end.
@@ -54,14 +54,14 @@ def serve(
     line = context.socket(zmq.PAIR)
     line.setsockopt(zmq.SNDHWM, 0)
     line.setsockopt(zmq.LINGER, 5000)
-    if owner_keys is not None:
-        lock_client(line, owner_keys)
+    if launcher_keys is not None:
+        lock_client(line, launcher_keys)
     line.setsockopt(zmq.RECONNECT_IVL, -1)  # what was on its way would be missing: the owner shall see that it broke
-    line.connect(owner)
+    line.connect(launcher)
     with Router(context, endpoint, keys=keys) as router:
         told = f"tcp://{address}:{router.endpoint.rpartition(':')[2]}" if address else router.endpoint
         listening = Listening(told, "" if keys is None else keys.public.decode())
-        Edge(plan, world, router, line, abandoned, past).run(listening)
+        Edge(plan, world, router, line, controller_gone, past).run(listening)
     line.close()
     context.term()
 
@@ -75,7 +75,7 @@ class Edge:
         world: World,
         router: Router,
         line: zmq.Socket[bytes],
-        abandoned: Callable[[], bool],
+        controller_gone: Callable[[], bool],
         past: Past | None = None,
     ) -> None:
         self._core = ChannelServer(plan, world, fingerprint())
@@ -85,8 +85,8 @@ class Edge:
         self._router = router
         self._line = line
         self._encode = msgspec.msgpack.Encoder().encode
-        self._abandoned = abandoned
-        self._unheard = False
+        self._controller_gone = controller_gone
+        self._unread = False
         self._loss = plan.loss
         slot_ms = plan.clock.slot_ms
         self._metronome = None if slot_ms is None else Metronome(slot_ms)
@@ -108,8 +108,8 @@ class Edge:
                 if self._core.saved:
                     self._send(self._core.checkpoint(wall_s=self._so_far_s(), wire=self._wire.connections))
                 now = time.monotonic()
-                if now - self._looked_at > LOOK_EVERY_S:
-                    self._look_around(now)
+                if now - self._looked_at > POLL_INTERVAL_S:
+                    self._poll_all(now)
             except Exception as error:  # the world or a scheme's data is at fault: the run ends, and says why
                 self._log_traceback(error)
                 self._send(self._core.fail(f"{type(error).__name__}: {error}"))
@@ -133,36 +133,36 @@ class Edge:
                 self._listen(left_s)
             else:
                 metronome.begin(core.slots.slot, now)
-                self._go_on(core.begin_slot)
+                self._advance_clock(core.begin_slot)
         elif (part := core.slots.deadline) is None:
-            self._listen(LOOK_EVERY_S)
+            self._listen(POLL_INTERVAL_S)
         else:
             left_s = metronome.deadline(part) - now
             heard = left_s > -metronome.overtime_s and self._listen(left_s)
             if not heard and time.monotonic() - now >= left_s:
-                self._go_on(core.deadline)
+                self._advance_clock(core.deadline)
 
     def _listen(self, seconds: float) -> bool:
         """Handle the next frame, if one comes within this time; whether one came."""
-        received = self._router.receive_within(min(seconds, LOOK_EVERY_S))
+        received = self._router.receive_within(min(seconds, POLL_INTERVAL_S))
         if received is None:
             return False
         self._take(*received)
         return True
 
-    def _go_on(self, on: Callable[[], list[Send]]) -> None:
+    def _advance_clock(self, on: Callable[[], list[Send]]) -> None:
         """The clock moves the run."""
         before = self._core.stage
         self._send(on())
         if self._core.stage != before:
             self._note_stage(before)
-        self._core.slots.meanwhile()
+        self._core.slots.idle_work()
 
     def _take(self, peer: Peer, frame: bytes | list[int]) -> None:
         if isinstance(frame, list):
             for length in frame:
                 self._wire.up(peer, length, 0, 0)
-            self._core.garbled(peer, "frame in several parts")
+            self._core.reject_frame(peer, "frame in several parts")
             return
         if not self._core.is_seated(peer):  # it may have come for a seat whose node has just died
             self._see_off_the_broken()
@@ -173,10 +173,10 @@ class Edge:
         if outgoing:
             for to, answer in outgoing:
                 self._router.send(to, answer)
-            self._core.slots.meanwhile()
+            self._core.slots.idle_work()
 
-    def _look_around(self, now: float) -> None:
-        """Broken connections, the owner's wishes, patience, telemetry."""
+    def _poll_all(self, now: float) -> None:
+        """Broken connections, the owner's wishes, timeout, telemetry."""
         self._looked_at = now
         self._see_off_the_broken()
         self._count_the_refused()
@@ -184,9 +184,9 @@ class Edge:
             self._metronome.rest()
         while self._line.poll(0):
             self._send(self._granted(*self._line.recv_multipart()))
-        if self._unheard or self._abandoned():
+        if self._unread or self._controller_gone():
             self._send(self._core.fail("the controller is gone"))
-        self._watch_patience(now)
+        self._check_timeouts(now)
         if self._metronome is not None:
             self._watch_debtors(now)
         if now - self._told_at >= TELEMETRY_EVERY_S:
@@ -204,8 +204,8 @@ class Edge:
             self._send(self._core.gone(peer, "its connection broke"))
 
     def _count_the_refused(self) -> None:
-        for reason, key in self._router.turned_away():
-            self._core.turned_away(reason, key)
+        for reason, key in self._router.rejected():
+            self._core.rejected(reason, key)
 
     def _granted(self, wish: bytes, order: bytes = b"") -> list[Send]:
         """What the owner's wish leads to."""
@@ -218,28 +218,28 @@ class Edge:
             case telemetry.PAUSE:
                 return self._core.pause()
             case telemetry.CONTINUE:
-                return self._core.go_on()
+                return self._core.resume()
             case reason:
                 return self._core.fail(reason.decode())
 
-    def _watch_patience(self, now: float) -> None:
+    def _check_timeouts(self, now: float) -> None:
         slots = self._core.slots
         awaiting = (self._core.stage, slots.slot, slots.turn)
         if awaiting != self._awaiting or self._core.rests:
             self._awaiting, self._since = awaiting, now
-        patience_s = self._patience_s()
-        if now - self._since > patience_s:
+        timeout_s = self._timeout_s()
+        if now - self._since > timeout_s:
             self._since = now
-            self._dismiss(self._core.give_up(f"silent for {patience_s:g} s"))
+            self._dismiss(self._core.on_timeout(f"silent for {timeout_s:g} s"))
 
     def _watch_debtors(self, now: float) -> None:
         """Who owes an answer in a paced run is not awaited, yet lost when it is silent for too long."""
-        known = {} if self._core.rests else self._owed  # no patience runs out in the owner's pause
+        known = {} if self._core.rests else self._owed  # no timeout runs out in the owner's pause
         self._owed = {owed: known.get(owed, now) for owed in self._core.slots.owed}
         for (node, _, _), since in self._owed.items():
-            patience_s = self._patience_with(self._core.names[node])
-            if now - since > patience_s:
-                self._dismiss(self._core.give_up_on([node], f"silent for {patience_s:g} s"))
+            timeout_s = self._timeout_with(self._core.names[node])
+            if now - since > timeout_s:
+                self._dismiss(self._core.on_timeout_of([node], f"silent for {timeout_s:g} s"))
 
     def _dismiss(self, sends: list[Send]) -> None:
         """Say goodbye to nodes that are given up."""
@@ -247,21 +247,21 @@ class Edge:
             self._wire.broke(peer)
         self._send(sends)
 
-    def _patience_s(self) -> float:
+    def _timeout_s(self) -> float:
         match self._core.stage:
             case "seating":
-                return SEATING_PATIENCE_S
+                return SEATING_TIMEOUT_S
             case "ending":
-                return GOODBYE_PATIENCE_S
+                return GOODBYE_TIMEOUT_S
             case "running" if self._core.waits_for_lost:
                 return self._loss.pause_s
             case _:
                 awaited = self._core.awaited
-                patience_s = self._patience_with(awaited[0] if len(awaited) == 1 else "")
+                timeout_s = self._timeout_with(awaited[0] if len(awaited) == 1 else "")
                 begins = self._core.slots.slot == self._first_slot  # nodes may still be loading what they learn with
-                return max(patience_s, SEATING_PATIENCE_S) if begins else patience_s
+                return max(timeout_s, SEATING_TIMEOUT_S) if begins else timeout_s
 
-    def _patience_with(self, node: str) -> float:
+    def _timeout_with(self, node: str) -> float:
         return self._loss.trainer_lost_after_s if node == TRAINER_NAME else self._loss.lost_after_s
 
     def _note_stage(self, before: str) -> None:
@@ -283,19 +283,19 @@ class Edge:
         try:
             self._line.send(self._encode(told), zmq.NOBLOCK)
         except zmq.Again:
-            self._unheard = True  # the line broke
+            self._unread = True  # the line broke
 
     def _tell_all(self) -> None:
         for told in self._core.slots.recorder.drain():
             self._tell(told)
-        if picture := self._core.slots.picture():
-            self._tell(picture)
+        if update := self._core.slots.map_update():
+            self._tell(update)
         self._tell(Progress(self._core.slots.slot))
 
     def _report_end(self) -> None:
         self._count_the_refused()
-        if unheard := self._router.unheard():
-            self._core.dropped["connection without a frame that can be read"] = unheard
+        if unread_connections := self._router.unread_connections():
+            self._core.dropped["connection without a frame that can be read"] = unread_connections
         self._tell_all()
         self._tell(self._core.ended(wall_s=self._wall_s, wire=self._wire.connections, paced=self._paced()))
 

@@ -30,7 +30,7 @@ class Frames:
         except BadFrame as bad:
             if self._wire is not None:
                 self._wire.up(peer, len(frame), 0, 0)
-            return self.encoded(self._core.garbled(peer, str(bad)))
+            return self.encoded(self._core.reject_frame(peer, str(bad)))
         if self._wire is not None:
             notes = (0, 0) if self._core.is_late(peer, message) else signalling(message)
             self._wire.up(peer, len(frame), *notes)

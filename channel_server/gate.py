@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.msgpack import decode, encode
 
 from protocol.messages.choreography import Step
-from protocol.messages.node import Letter, Reply
+from protocol.messages.node import ReceivedNote, Reply
 
 
 class Gate:
@@ -21,13 +21,13 @@ class Gate:
         self.step = step
         self.asked = sorted(asked)
         self.missed: list[int] = []
-        self.handed: dict[int, list[Letter]] = {}  # the inboxes that went out with the turns
+        self.handed: dict[int, list[ReceivedNote]] = {}  # the inboxes that went out with the turns
         self._replies: dict[int, Reply | None] = {}
 
     def snapshot(self) -> dict[str, Any]:
         """The gate and what has come."""
         replies = {str(node): None if reply is None else encode(reply) for node, reply in self._replies.items()}
-        handed = {str(node): encode(letters) for node, letters in self.handed.items()}
+        handed = {str(node): encode(received_notes) for node, received_notes in self.handed.items()}
         head = {"slot": self.slot, "turn": self.turn, "step": self.step, "asked": self.asked}
         return head | {"replies": replies, "handed": handed}
 
@@ -35,7 +35,7 @@ class Gate:
     def restored(cls, data: dict[str, Any]) -> "Gate":
         """The inverse of `snapshot`."""
         gate = cls(data["slot"], data["turn"], data["step"], data["asked"])
-        gate.handed = {int(node): decode(raw, type=list[Letter]) for node, raw in data["handed"].items()}
+        gate.handed = {int(node): decode(raw, type=list[ReceivedNote]) for node, raw in data["handed"].items()}
         for node, reply in data["replies"].items():
             gate._replies[int(node)] = None if reply is None else decode(reply, type=Reply)
         return gate

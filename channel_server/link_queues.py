@@ -13,25 +13,25 @@ from msgspec.msgpack import decode, encode
 
 from protocol.accounting.air_book import AirRow, Outcome
 from protocol.messages.kinds import Kind, LinkClass
-from protocol.messages.node import NUMBER, Letter
+from protocol.messages.node import NUMBER, ReceivedNote
 from protocol.messages.signalling import SignallingPlan
 
-Lane = tuple[int, LinkClass, int]  # a link by name: source, class, destination
+LinkId = tuple[int, LinkClass, int]  # a link by name: source, class, destination
 ALL = -1  # the destination of every broadcast
 RadioBits = Callable[
     [int, tuple[int, ...], LinkClass], float
 ]  # source, receivers, class: what one slot of radio carries
 
 
-class Passage(Struct, array_like=True):
+class Transmission(Struct, array_like=True):
     """One attempt on its way. `order`: counts what was told; `reaches`: who does not lose the copy; `sent`: bits that
     have left so far, of `bits`."""
 
     order: int
-    letter: Letter
+    received: ReceivedNote
     to: tuple[int, ...]
     destination: int  # one of `to`, or ALL
-    reaches: tuple[int, ...]
+    receivers_reached: tuple[int, ...]
     link: LinkClass
     attempt: int
     bits: int
@@ -39,29 +39,29 @@ class Passage(Struct, array_like=True):
     sent: int = 0
 
     @property
-    def lane(self) -> Lane:
-        return (self.letter.source, self.link, self.destination)
+    def link_id(self) -> LinkId:
+        return (self.received.source, self.link, self.destination)
 
-    def repeats(self, other: "Passage") -> bool:
+    def repeats(self, other: "Transmission") -> bool:
         """Whether both are attempts of one acknowledged note: its number is what the body begins with."""
-        number, their_number = self.letter.body[: NUMBER.size], other.letter.body[: NUMBER.size]
-        same_kind = self.letter.kind == other.letter.kind
-        return same_kind and number == their_number and self.lane == other.lane
+        number, their_number = self.received.body[: NUMBER.size], other.received.body[: NUMBER.size]
+        same_kind = self.received.kind == other.received.kind
+        return same_kind and number == their_number and self.link_id == other.link_id
 
     def row(self, outcome: Outcome, copies: int, until: int) -> AirRow:
         """What the air book says of it: charged are the bits that have left."""
-        letter = self.letter
+        received = self.received
         return AirRow(
-            letter.slot,
-            letter.turn,
-            letter.source,
+            received.slot,
+            received.turn,
+            received.source,
             self.to,
             self.link,
-            letter.kind,
+            received.kind,
             self.attempt,
             outcome,
             self.sent,
-            len(letter.body),
+            len(received.body),
             copies,
             until,
             self.repeated,
@@ -80,62 +80,62 @@ class LinkQueues:
                 self._caps.setdefault(rule.link, {})[rule.kind] = rule.bits_per_slot
         self._rationed = self._budgets.keys() | self._caps.keys()
         self._radio_bits = radio_bits
-        self._links: dict[Lane, _Link] = {}
+        self._links: dict[LinkId, _Link] = {}
 
-    def open(self) -> list[Passage]:
+    def open(self) -> list[Transmission]:
         """A new slot: every link has its budget anew. Those whose last bit leaves now."""
         links, self._links = self._links, {}
-        left: list[Passage] = []
-        for lane, link in links.items():
+        left: list[Transmission] = []
+        for link_id, link in links.items():
             if oldest := link.oldest:
-                self._links[lane] = link
+                self._links[link_id] = link
                 link.renew(self._budget(oldest), self._caps.get(oldest.link, {}))
                 left += link.serve()
         return left
 
-    def send(self, passage: Passage) -> list[Passage]:
+    def send(self, transmission: Transmission) -> list[Transmission]:
         """Queue behind what waits; those whose last bit leaves now. A note to nobody loads no link."""
-        if passage.link not in self._rationed or not passage.to:
-            passage.sent = passage.bits
-            return [passage]
-        lane = passage.lane
-        link = self._links.get(lane)
+        if transmission.link not in self._rationed or not transmission.to:
+            transmission.sent = transmission.bits
+            return [transmission]
+        link_id = transmission.link_id
+        link = self._links.get(link_id)
         if link is None:
-            link = self._links[lane] = _Link(self._rank)
-            link.renew(self._budget(passage), self._caps.get(passage.link, {}))
-        link.queue(passage)
+            link = self._links[link_id] = _Link(self._rank)
+            link.renew(self._budget(transmission), self._caps.get(transmission.link, {}))
+        link.queue(transmission)
         return link.serve()
 
-    def withdraw(self, lane: Lane, kind: Kind) -> list[Passage]:
+    def withdraw(self, link_id: LinkId, kind: Kind) -> list[Transmission]:
         """What waits of a kind on a link, taken off its queue."""
-        return self._links[lane].withdraw(kind) if lane in self._links else []
+        return self._links[link_id].withdraw(kind) if link_id in self._links else []
 
-    def waits(self, attempt: Passage) -> bool:
+    def waits(self, attempt: Transmission) -> bool:
         """Whether another attempt of the same note does."""
-        return attempt.lane in self._links and any(map(attempt.repeats, self._links[attempt.lane].waiting))
+        return attempt.link_id in self._links and any(map(attempt.repeats, self._links[attempt.link_id].waiting))
 
     @property
-    def waiting(self) -> list[Passage]:
+    def waiting(self) -> list[Transmission]:
         """What has not left in full, in the order in which it was told."""
-        return sorted((passage for link in self._links.values() for passage in link.waiting), key=_order)
+        return sorted((transmission for link in self._links.values() for transmission in link.waiting), key=_order)
 
     def snapshot(self) -> list[bytes]:
         """What waits between two slots; with the next slot come new budgets."""
-        return [encode(passage) for passage in self.waiting]
+        return [encode(transmission) for transmission in self.waiting]
 
     def restore(self, data: Iterable[bytes]) -> None:
         """The inverse of `snapshot`, before `open`."""
         self._links = {}
-        for passage in (decode(raw, type=Passage) for raw in data):
-            self._links.setdefault(passage.lane, _Link(self._rank)).queue(passage)
+        for transmission in (decode(raw, type=Transmission) for raw in data):
+            self._links.setdefault(transmission.link_id, _Link(self._rank)).queue(transmission)
 
-    def _budget(self, oldest: Passage) -> float:
+    def _budget(self, oldest: Transmission) -> float:
         """Bits of this slot; over radio what the oldest note's receivers can take."""
         budget = self._budgets.get(oldest.link)
         if budget is None:
             return inf
         if budget.radio_share is not None:
-            return int(budget.radio_share * self._radio_bits(oldest.letter.source, oldest.to, oldest.link))
+            return int(budget.radio_share * self._radio_bits(oldest.received.source, oldest.to, oldest.link))
         return inf if budget.bits_per_slot is None else budget.bits_per_slot
 
 
@@ -146,31 +146,31 @@ class _Link:
         self._rank = rank
         self._left = 0.0
         self._left_of: dict[Kind, float] = {}
-        self._queues: dict[Kind, deque[Passage]] = {}  # in the order of priority
+        self._queues: dict[Kind, deque[Transmission]] = {}  # in the order of priority
 
     def renew(self, budget: float, caps: Mapping[Kind, int]) -> None:
         self._left, self._left_of = budget, dict(caps)
 
     @property
-    def oldest(self) -> Passage | None:
+    def oldest(self) -> Transmission | None:
         return min((queue[0] for queue in self._queues.values() if queue), key=_order, default=None)
 
     @property
-    def waiting(self) -> list[Passage]:
-        return [passage for queue in self._queues.values() for passage in queue]
+    def waiting(self) -> list[Transmission]:
+        return [transmission for queue in self._queues.values() for transmission in queue]
 
-    def queue(self, passage: Passage) -> None:
-        kind = passage.letter.kind
+    def queue(self, transmission: Transmission) -> None:
+        kind = transmission.received.kind
         if kind not in self._queues:
             self._queues[kind] = deque()
             if len(self._queues) > 1:
                 self._queues = dict(sorted(self._queues.items(), key=lambda item: self._rank[item[0]]))
-        self._queues[kind].append(passage)
+        self._queues[kind].append(transmission)
 
-    def withdraw(self, kind: Kind) -> list[Passage]:
+    def withdraw(self, kind: Kind) -> list[Transmission]:
         return list(self._queues.pop(kind, ()))
 
-    def serve(self) -> list[Passage]:
+    def serve(self) -> list[Transmission]:
         """Bits to the kinds in their order, and within a kind to who came first; those whose last bit leaves."""
         left = []
         for queue in self._queues.values():
@@ -181,14 +181,14 @@ class _Link:
                 left.append(queue.popleft())
         return left
 
-    def _spend(self, passage: Passage) -> None:
-        kind = passage.letter.kind
+    def _spend(self, transmission: Transmission) -> None:
+        kind = transmission.received.kind
         cap = self._left_of.get(kind, inf)
-        bits = min(passage.bits - passage.sent, self._left, cap)
-        passage.sent += int(bits)
+        bits = min(transmission.bits - transmission.sent, self._left, cap)
+        transmission.sent += int(bits)
         self._left -= bits
         self._left_of[kind] = cap - bits
 
 
-def _order(passage: Passage) -> int:
-    return passage.order
+def _order(transmission: Transmission) -> int:
+    return transmission.order

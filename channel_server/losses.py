@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.signalling import SignallingPlan
 
@@ -22,12 +22,12 @@ class Losses:
         """Those of `to` who do not lose their copy."""
         return self._drawn(self._at(slot, turn, source), link, kind, to) if self._loss else to
 
-    def survivors_of_retelling(self, slot: int, link: LinkClass, node: int) -> tuple[int, ...]:
+    def survivors_of_resending(self, slot: int, link: LinkClass, node: int) -> tuple[int, ...]:
         """The same of weights that are told again to a node that came back: a chance of its own, so that a rejoin
         shifts nobody else's."""
         if not self._loss:
             return (node,)
-        return self._drawn(Chance(self._seed, "retelling", node).at(0, slot), link, Kind.WEIGHTS, (node,))
+        return self._drawn(CounterRng(self._seed, "retelling", node).at(0, slot), link, Kind.WEIGHTS, (node,))
 
     def _drawn(self, rng: np.random.Generator, link: LinkClass, kind: Kind, to: tuple[int, ...]) -> tuple[int, ...]:
         loss = self._loss.get((link, kind), 0.0)
@@ -36,14 +36,14 @@ class Losses:
     def _at(self, slot: int, turn: int, source: int) -> np.random.Generator:
         """One generator for all that a source tells in a turn."""
         if source not in self._sources:
-            self._sources[source] = _Source(Chance(self._seed, "signalling", source))
+            self._sources[source] = _Source(CounterRng(self._seed, "signalling", source))
         return self._sources[source].at(slot, turn)
 
 
 class _Source:
     """A source's chance, at the moment at which it last told something."""
 
-    def __init__(self, chance: Chance) -> None:
+    def __init__(self, chance: CounterRng) -> None:
         self._chance = chance
         self._generator = chance.at(0, 0)
         self._moment = (-1, -1)

@@ -7,18 +7,18 @@ from typing import Any
 
 from channel_server.gate import Gate
 from protocol.messages.choreography import Choreography
-from protocol.messages.node import Letter
+from protocol.messages.node import ReceivedNote
 from protocol.messages.plan import ClockPlan
 from protocol.messages.telemetry import Paced, Spread
 
 
 @dataclass
 class Debt:
-    """A turn that a node missed, with the letters it was handed; `answered` once the late answer has come."""
+    """A turn that a node missed, with the notes it was handed; `answered` once the late answer has come."""
 
     slot: int
     turn: int
-    letters: list[Letter]
+    received_notes: list[ReceivedNote]
     acts: bool
     answered: bool = False
 
@@ -78,10 +78,10 @@ class Pace:
         self.debts[node].answered = True
         self._late[self._names[node]] += 1
 
-    def forget(self, node: int) -> list[Letter]:
-        """The node is lost; the letters that it was handed and will not answer."""
+    def forget(self, node: int) -> list[ReceivedNote]:
+        """The node is lost; the notes that it was handed and will not answer."""
         debt = self.debts.pop(node, None)
-        return [] if debt is None or debt.answered else debt.letters
+        return [] if debt is None or debt.answered else debt.received_notes
 
     def count(self, gate: Gate) -> None:
         """A turn that was waited for has closed."""

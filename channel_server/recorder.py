@@ -12,12 +12,12 @@ from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
 from protocol.messages.node import Note, Report
 from protocol.messages.plan import RecordPlan
 from protocol.messages.telemetry import (
-    Answered,
     Checkpoint,
     Chunk,
     ChunkFile,
     Event,
     NodeState,
+    OrderDone,
     Scalars,
     Telemetry,
     Weights,
@@ -79,7 +79,7 @@ class Recorder:
         """What a node acts by."""
         self._ready.append(weights)
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: OrderDone) -> None:
         """An order is carried out, or cannot be."""
         self._ready.append(answered)
 

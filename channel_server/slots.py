@@ -14,14 +14,14 @@ from channel_server.relay import Relay
 from channel_server.welcome import names
 from channel_server.worlds.contract import Radio, World
 from protocol.accounting.trace import TraceField
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
 from protocol.messages.kinds import LinkClass
-from protocol.messages.node import NUMBER, Letter, Note, Reply, Turn
+from protocol.messages.node import NUMBER, Note, ReceivedNote, Reply, Turn
 from protocol.messages.orders import PutWeights
 from protocol.messages.plan import OnLoss, RunPlan
 from protocol.messages.spaces import Records
-from protocol.messages.telemetry import Answered, Event, Picture, Weights
+from protocol.messages.telemetry import Event, MapUpdate, OrderDone, Weights
 
 Asked = list[tuple[int, Turn]]
 _LEARN = TurnSpec(who="trainer", step="learn")
@@ -35,7 +35,7 @@ class NodeLostError(Exception):
         self.roll_back = roll_back
 
 
-class Due(NamedTuple):
+class PendingLearnTurn(NamedTuple):
     """A learn turn on its way: its answer is waited for at the end of `slot`."""
 
     slot: int
@@ -69,12 +69,12 @@ class Slots:
         self.slot = 0
         self.turn = 0
         self.probes = 0
-        self._foresee = getattr(world, "foresee", None)
-        self._draw = getattr(world, "picture", None)
+        self._prefetch = getattr(world, "prefetch", None)
+        self._draw = getattr(world, "render", None)
         self._seen: tuple[int, Any] | None = None  # the last slot that was transmitted, and the state it left
-        self._foreseen = 0  # the slot whose chance has been drawn ahead
+        self._prefetched = 0  # the slot whose chance has been drawn ahead
         self.returned: list[int] = []  # who rejoined at this slot
-        self.due: list[Due] = []  # in the order in which they fall due
+        self.due: list[PendingLearnTurn] = []  # in the order in which they fall due
         self._unsent: Asked = []  # rides with the next turn that somebody is waited for
         self.stop_before = next((e.slot for e in plan.replay or () if e.event == "interrupted"), plan.slots)
         self.deserted = False  # no agent is left
@@ -85,10 +85,10 @@ class Slots:
         for event in plan.replay or ():
             if event.event == "put":
                 self._past_puts.setdefault(event.slot, []).append((self._names.index(event.node), event.body))
-        self._told_weights: dict[int, Letter] = {}  # to the owner
+        self._reported_weights: dict[int, ReceivedNote] = {}  # to the owner
         self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
-        self._order = Chance(plan.seed, "order")
-        self._fallback_chances = [Chance(plan.seed, "fallback", node) for node in self._agents]
+        self._order = CounterRng(plan.seed, "order")
+        self._fallback_chances = [CounterRng(plan.seed, "fallback", node) for node in self._agents]
         self.state: Any = world.reset(0)
         self._actions = self._silence()
         self._probed = self._silence()
@@ -186,50 +186,50 @@ class Slots:
         if not self.rests:
             self.pause_at = self.slot + (self.gate is not None or self.between)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """No more rest, or none at all."""
         self.pause_at = None
 
-    def tell_weights(self) -> None:
+    def report_weights(self) -> None:
         """Tell the owner the weights that nodes were given last, unless it knows them."""
-        for node, letter in self.relay.given.items():
-            if self._told_weights.get(node) is not letter:
-                self._told_weights[node] = letter
-                self.recorder.weights(Weights(node, letter.slot, letter.body[NUMBER.size :]))
+        for node, received in self.relay.given.items():
+            if self._reported_weights.get(node) is not received:
+                self._reported_weights[node] = received
+                self.recorder.weights(Weights(node, received.slot, received.body[NUMBER.size :]))
 
     def put_weights(self, order: PutWeights) -> None:
         """Give an agent these weights when the next slot begins; who is given others by then gets the latest alone."""
         if order.node not in self._world.agents:
-            self.recorder.answered(Answered(order.id, f"no agent is named {order.node!r}"))
+            self.recorder.answered(OrderDone(order.id, f"no agent is named {order.node!r}"))
             return
         node = self._names.index(order.node)
         if earlier := self._puts.pop(node, None):
-            self.recorder.answered(Answered(earlier.id, "other weights came for the same slot"))
+            self.recorder.answered(OrderDone(earlier.id, "other weights came for the same slot"))
         self._puts[node] = order
 
-    def forget_orders(self, reason: str) -> None:
+    def reject_orders(self, reason: str) -> None:
         """What waits for the next slot, when there is none."""
         for order in self._puts.values():
-            self.recorder.answered(Answered(order.id, reason))
+            self.recorder.answered(OrderDone(order.id, reason))
         self._puts.clear()
 
     def _next_checkpoint(self) -> int | None:
         every = self._plan.record.checkpoint_every
         return (self.slot // every + 1) * every if every else None
 
-    def meanwhile(self) -> None:
+    def idle_work(self) -> None:
         """What can be done while the nodes are at work: digests, and the next slot's chance."""
         self.recorder.trace.settle()
-        if self._foresee is not None and self._foreseen <= self.slot:
-            self._foreseen = self.slot + 1
-            self._foresee(self._episode_of(self._foreseen), self._foreseen)
+        if self._prefetch is not None and self._prefetched <= self.slot:
+            self._prefetched = self.slot + 1
+            self._prefetch(self._episode_of(self._prefetched), self._prefetched)
 
-    def picture(self) -> Picture | None:
+    def map_update(self) -> MapUpdate | None:
         """What the world shows of the last slot; None if it shows nothing, or nothing new since it was asked last."""
         if self._draw is None or self._seen is None:
             return None
         (slot, state), self._seen = self._seen, None
-        return Picture(slot, self._draw(state))
+        return MapUpdate(slot, self._draw(state))
 
     def gate_of(self, reply: Reply) -> Gate | None:
         """The gate that a reply is meant for; the one that is waited for if it fits none."""
@@ -260,7 +260,7 @@ class Slots:
         self.recorder.restore(data["recorder"])
         self._attendance.restore(data["attendance"])
         self._actions = [space.decode(raw) for space, raw in zip(self._world.actions, data["actions"], strict=True)]
-        self.due = [Due(slot, Gate.restored(gate)) for slot, gate in data["due"]]
+        self.due = [PendingLearnTurn(slot, Gate.restored(gate)) for slot, gate in data["due"]]
         self.pace.restore(data["pace"])
         self.hold_at = self._next_checkpoint()
 
@@ -291,11 +291,11 @@ class Slots:
             self._actions = self._silence()
         self.state = self._world.begin(self.state, self._episode, self.slot)
         self.relay.open(self.slot, gone=self._attendance.lost)
-        for node in [*self.returned, *self._without_word()]:
-            self.relay.retell_weights(self.slot, node)
+        for node in [*self.returned, *self._unacknowledged_uploads()]:
+            self.relay.resend_weights(self.slot, node)
         self._put()
 
-    def _without_word(self) -> list[int]:
+    def _unacknowledged_uploads(self) -> list[int]:
         """Who has not acknowledged weights that were put by hand, and is to be told them again."""
         after = self._plan.signalling.resend_after_slots
         away = self._attendance.lost.union(self.returned)
@@ -306,11 +306,11 @@ class Slots:
         past = self._past_puts.get(self.slot, [])
         for node, body in sorted([*past, *((node, order.body) for node, order in self._puts.items())]):
             self.recorder.trace.add(self.slot, self.turn, node, TraceField.WEIGHTS, body)
-            self.recorder.weights(Weights(node, self.slot, body, by_hand=True))
+            self.recorder.weights(Weights(node, self.slot, body, uploaded=True))
             self._log("put", self._names[node], f"weights of {len(body)} bytes by hand")
             self.relay.put_weights(self.slot, node, body, gone=self._attendance.lost)
         for order in self._puts.values():
-            self.recorder.answered(Answered(order.id))
+            self.recorder.answered(OrderDone(order.id))
         self._puts.clear()
 
     def _welcome_back(self) -> None:
@@ -408,7 +408,7 @@ class Slots:
         if (self.relay.waiting(trainer) or self._resends()) and not self._busy([trainer]):
             asked, gate = self._open(index, _LEARN, [trainer], self._measure(""))
             self._unsent += asked
-            self.due.append(Due(self.slot + self._plan.train_delay_slots, gate))
+            self.due.append(PendingLearnTurn(self.slot + self._plan.train_delay_slots, gate))
         yield from self._collect(self.slot)
 
     def _collect(self, slot: int) -> Iterator[Asked]:
@@ -423,7 +423,7 @@ class Slots:
 
     def _resends(self) -> bool:
         every = self._plan.signalling.resend_after_slots
-        return every > 0 and self.slot % every == 0 and self.relay.awaits_acknowledgements
+        return every > 0 and self.slot % every == 0 and self.relay.awaits_acks
 
     def _measure(self, view: str) -> list[bytes]:
         """What each node measures, encoded; the trainer measures nothing."""

@@ -9,7 +9,7 @@ from protocol.messages.spaces import Space
 
 def names(world: World) -> list[str]:
     """All names by node index: agents, the trainer, the network's parties."""
-    return [*world.agents, TRAINER_NAME, *world.parties]
+    return [*world.agents, TRAINER_NAME, *world.infrastructure]
 
 
 def welcome(plan: RunPlan, world: World, node: int) -> Welcome:
@@ -29,7 +29,7 @@ def welcome(plan: RunPlan, world: World, node: int) -> Welcome:
         choreography=plan.choreography,
         views=own.views,
         action=own.action,
-        facts=world.facts(node),
+        static_info=world.static_info(node),
         everyone=[] if is_agent else everyone,
         resend_after_slots=plan.signalling.resend_after_slots,
     )

@@ -6,7 +6,7 @@ import msgspec
 
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Welcome
-from schemes.contract import NOTHING, Answer, Learner, Moment, NodePolicy, Training, load
+from schemes.contract import NO_OUTPUT, Learner, NodePolicy, Training, TurnContext, TurnOutput, load
 from schemes.parts.history import Joiner
 from schemes.parts.weights import write_weights
 
@@ -22,7 +22,7 @@ def trainer_policy(welcome: Welcome) -> NodePolicy:
     return scheme.cloud(welcome, params)
 
 
-_PATIENCE = 10  # tellings of a history, after which its slots are learnt without
+_MAX_RESENDS = 10  # tellings of a history, after which its slots are learnt without
 _WAITING_SLOTS = 1000  # how long rows wait at least for an agent of which nothing is heard
 
 
@@ -30,7 +30,7 @@ class LearningTrainer(NodePolicy):
     """Joins histories by slot, has its learner learn, tells each agent its weights.
 
     Stale rule: a slot is learnt from when everybody's row of it has come, also after later ones. What is missing is
-    waited for as long as it takes to tell it `_PATIENCE` times, then its slot is forgotten. Asked without news, so that
+    waited for as long as it takes to tell it `_MAX_RESENDS` times, then its slot is forgotten. Asked without news, so that
     it can tell again what was not acknowledged, the trainer does nothing.
     """
 
@@ -38,28 +38,28 @@ class LearningTrainer(NodePolicy):
         self._agents = range(welcome.agents)
         self._training = training
         self._learner: Learner = training.learner()
-        patience = _PATIENCE * welcome.resend_after_slots
-        most = _WAITING_SLOTS + patience + training.most_slots_untold
-        self._joiner = Joiner(training.layouts, patience_slots=patience, most_slots=most)
+        timeout = _MAX_RESENDS * welcome.resend_after_slots
+        most = _WAITING_SLOTS + timeout + training.max_slots_unsent
+        self._joiner = Joiner(training.layouts, timeout_slots=timeout, max_slots=most)
         self._updates = 0
         self._version = 0
         self._told_at = -training.push_every_slots  # the slot at which weights were last told
         self._behind = False  # has learnt since
 
-    def answer(self, now: Moment) -> Answer:
-        if not now.inbox:
-            return NOTHING
-        news = self._absorb(now)
-        scalars = self._learn() if news and now.phase == "train" else {}
-        due = now.slot >= self._told_at + self._training.push_every_slots or now.phase == "eval"
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        if not turn.inbox:
+            return NO_OUTPUT
+        news = self._add(turn)
+        scalars = self._learn() if news and turn.phase == "train" else {}
+        due = turn.slot >= self._told_at + self._training.push_every_slots or turn.phase == "eval"
         if not (due and self._behind):
-            return Answer(scalars=scalars) if scalars else NOTHING
-        self._told_at, self._behind = now.slot, False
+            return TurnOutput(scalars=scalars) if scalars else NO_OUTPUT
+        self._told_at, self._behind = turn.slot, False
         self._version += 1
-        return Answer(notes=tuple(map(self._weights, self._agents)), scalars=scalars | {"version": self._version})
+        return TurnOutput(notes=tuple(map(self._weights, self._agents)), scalars=scalars | {"version": self._version})
 
-    def close(self, now: Moment) -> tuple[Note, ...]:
-        self._absorb(now)
+    def close(self, turn: TurnContext) -> tuple[Note, ...]:
+        self._add(turn)
         return ()
 
     def snapshot(self) -> dict[str, Any]:
@@ -74,15 +74,15 @@ class LearningTrainer(NodePolicy):
         self._joiner.restore(data["joiner"])
         self._updates, self._version, self._told_at, self._behind = data["counts"]
 
-    def _absorb(self, now: Moment) -> bool:
+    def _add(self, turn: TurnContext) -> bool:
         """Whether a slot is complete that was not."""
-        for letter in now.inbox:
-            if letter.kind == Kind.HISTORY:
-                self._joiner.add(letter.source, letter.body)
-        joints = list(self._joiner.take())
-        for joint in joints:
-            self._learner.absorb(joint)
-        return bool(joints)
+        for received in turn.inbox:
+            if received.kind == Kind.HISTORY:
+                self._joiner.add(received.source, received.body)
+        histories = list(self._joiner.take())
+        for joint in histories:
+            self._learner.add(joint)
+        return bool(histories)
 
     def _learn(self) -> dict[str, float]:
         """A fixed number of updates per turn, so that a trace does not depend on how fast they are."""

@@ -12,16 +12,16 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import Choreography, Step
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind
-from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
-from schemes.parts.history import Joint, Layout
+from schemes.parts.history import JointHistory, Layout
 from schemes.parts.weights import Precision
 
 
-class Moment(NamedTuple):
+class TurnContext(NamedTuple):
     """A node's turn, decoded: its own measurement and inbox, nothing else.
 
     `measurement`: records [E] of the turn's view. `chance.at(episode, slot, turn)`: this node's own randomness.
@@ -33,15 +33,15 @@ class Moment(NamedTuple):
     phase: str
     episode: int
     measurement: Records
-    inbox: list[Letter]
-    chance: Chance
+    inbox: list[ReceivedNote]
+    chance: CounterRng
 
     def rng(self) -> np.random.Generator:
         """A generator at this position; the same each time it is asked for within a turn."""
         return self.chance.at(self.episode, self.slot, self.turn)
 
 
-class Answer(NamedTuple):
+class TurnOutput(NamedTuple):
     """What a node does with its turn. `action`: records [E], or None to keep the last one.
 
     `scalars`: figures for people, such as losses; telemetry, not signalling.
@@ -52,21 +52,21 @@ class Answer(NamedTuple):
     scalars: Mapping[str, float] = MappingProxyType({})
 
 
-NOTHING = Answer()
+NO_OUTPUT = TurnOutput()
 
 
 class NodePolicy:
     """The deciding part of a node. Subclasses are plain objects: no socket, no clock, no global randomness."""
 
-    def answer(self, now: Moment) -> Answer:
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
         """One answer per turn."""
         raise NotImplementedError
 
-    def close(self, now: Moment) -> tuple[Note, ...]:
+    def close(self, turn: TurnContext) -> tuple[Note, ...]:
         """The closing turn: the last measurement and feedback; an agent may tell the trainer its last history."""
         return ()
 
-    def begin_episode(self, episode: int) -> None:
+    def on_episode(self, episode: int) -> None:
         """Called before the first turn of every episode."""
 
     def snapshot(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Learner(Protocol):
     `weights`: what a node of this index acts by. `save` and `load`: all state, so that learning goes on bit for bit.
     """
 
-    def absorb(self, joint: Joint, /) -> None: ...
+    def add(self, joint: JointHistory, /) -> None: ...
     def learn(self, updates: int, /) -> dict[str, float]: ...
     def weights(self, node: int, /) -> dict[str, npt.NDArray[np.float32]]: ...
     def save(self) -> dict[str, Any]: ...
@@ -93,14 +93,14 @@ class Learner(Protocol):
 
 class Training(NamedTuple):
     """How a scheme learns. `learner` builds it, torch and all; `layouts`: what each agent's histories are made of;
-    `most_slots_untold`: of how many slots an agent tells nothing at most, between two histories."""
+    `max_slots_unsent`: of how many slots an agent tells nothing at most, between two histories."""
 
     learner: Callable[[], Learner]
     layouts: list[Layout]
     updates_per_turn: int
     push_every_slots: int
     precision: Precision
-    most_slots_untold: int
+    max_slots_unsent: int
 
 
 @dataclass(frozen=True)

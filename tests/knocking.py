@@ -1,4 +1,4 @@
-"""Strangers who try to come in, each once."""
+"""RejectedConnections who try to come in, each once."""
 
 from collections.abc import Sequence
 

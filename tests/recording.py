@@ -12,15 +12,15 @@ from controller.execution.building import build_world
 from controller.execution.in_process import Loopback, run_in_process
 from controller.execution.processes import run_processes
 from protocol.accounting.air_book import AirRow, decode_rows
-from protocol.accounting.trace import first_parting, read_rows
+from protocol.accounting.trace import first_divergence, read_rows
 from protocol.messages.plan import PastEvent, RunPlan, past_events
 from protocol.messages.telemetry import (
-    Answered,
     Checkpoint,
     Chunk,
     Ended,
     Event,
     NodeState,
+    OrderDone,
     Scalars,
     Telemetry,
     Weights,
@@ -40,7 +40,7 @@ class Recording:
         self.windows: list[Window] = []
         self.scalars: list[Scalars] = []
         self.weights: list[Weights] = []
-        self.answers: list[Answered] = []
+        self.answers: list[OrderDone] = []
         self.ended: Ended | None = None
 
     def __call__(self, telemetry: Telemetry) -> None:
@@ -55,7 +55,7 @@ class Recording:
                 self.scalars.append(telemetry)
             case Weights():
                 self.weights.append(telemetry)
-            case Answered():
+            case OrderDone():
                 self.answers.append(telemetry)
             case Ended():
                 self.ended = telemetry
@@ -88,7 +88,7 @@ class Recording:
     def past(self) -> tuple[PastEvent, ...]:
         """What a replay repeats."""
         puts = [event for event in self.events if event.event == "put"]
-        bodies = [weights.body for weights in self.weights if weights.by_hand]
+        bodies = [weights.body for weights in self.weights if weights.uploaded]
         put = {(event.node, event.slot): body for event, body in zip(puts, bodies, strict=True)}
         return past_events(self.events, lambda node, slot: put[node, slot])
 
@@ -153,7 +153,7 @@ def stepping(plan: RunPlan) -> tuple[Loopback, Iterator[None], Recording]:
 def assert_same_trace(a: Recording, b: Recording) -> None:
     """Both traces are there and equal."""
     assert a.trace, "no trace was recorded"
-    assert first_parting(read_rows(a.trace), read_rows(b.trace)) is None
+    assert first_divergence(read_rows(a.trace), read_rows(b.trace)) is None
 
 
 def reasons(events: Sequence[Event], kind: str) -> list[str]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from airtoll.analysis.streams import read_arrays
 from controller.run_folder.folder import RunFolder
-from protocol.accounting.trace import WORLD_NODE, TraceField, first_parting
+from protocol.accounting.trace import WORLD_NODE, TraceField, first_divergence
 from protocol.determinism.fingerprint import differences
 
 _VALUES = "values.msgpack"
@@ -51,7 +51,7 @@ def _rows(folder: RunFolder) -> npt.NDArray[Any]:
 
 
 def _trace_lines(a: RunFolder, b: RunFolder, rows_a: npt.NDArray[Any], rows_b: npt.NDArray[Any]) -> Iterator[str]:
-    parting = first_parting(rows_a, rows_b)
+    parting = first_divergence(rows_a, rows_b)
     if parting is not None:
         place = _place(a, parting.slot, parting.turn, parting.node, parting.field)
         yield f"traces part at row {parting.row}: {place}: {parting.reason}"

@@ -30,7 +30,7 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     10: ("Restore", "data", "more"),
 }
 NESTED: dict[str, tuple[str, ...]] = {
-    "inbox": ("Letter", "source", "kind", "slot", "turn", "body"),
+    "inbox": ("ReceivedNote", "source", "kind", "slot", "turn", "body"),
     "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt"),
 }
 _SHOWN_BYTES = 16

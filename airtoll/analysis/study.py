@@ -12,13 +12,13 @@ from airtoll.cli.study_progress import Watch
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
 from controller.studies.cells import Cell, cells_of
-from controller.studies.executor import Carried, carry_out_cells
+from controller.studies.executor import Carried, run_cells
 from controller.studies.measures import metrics_of
 from controller.studies.results import FILE, Results, read_rows
 from controller.studies.study_file import read
 
 _RUNS = "runs"  # folders of the cells' runs, inside the study's
-_LONGEST_NAME = 120
+_MAX_NAME_CHARS = 120
 
 
 class StudyFolder:
@@ -44,7 +44,7 @@ class StudyFolder:
         said += [f"{self.results.dropped} rows of other cells dropped"] if self.results.dropped else []
         return ", ".join([*said, f"{len(self.missing)} to carry out"])
 
-    def carry_out(self, watch: Watch, *, workers: int, keep_runs: bool) -> list[str]:
+    def run(self, watch: Watch, *, workers: int, keep_runs: bool) -> list[str]:
         """Carry out what is missing; the titles of cells that failed. Each result is on the disk when it is told.
 
         KeyboardInterrupt after Ctrl-C, once every process has stopped.
@@ -52,7 +52,7 @@ class StudyFolder:
         failed: list[str] = []
         with _locked(self.out):
             self.results.write()
-            told = carry_out_cells(self.missing, self._run_of, workers=workers)
+            told = run_cells(self.missing, self._run_of, workers=workers)
             try:
                 with closing(told):
                     for carried in told:
@@ -84,7 +84,7 @@ class StudyFolder:
         return [cell.title] if reason else []
 
     def _run_of(self, cell: Cell) -> Path:
-        name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_LONGEST_NAME]
+        name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_MAX_NAME_CHARS]
         return self.out / _RUNS / f"{name}-{cell.digest}"
 
 

@@ -33,7 +33,8 @@ from controller.config import catalogue, layers
 from controller.config.errors import ConfigError
 from controller.config.run_config import RunConfig, load
 from controller.config.schedule import played
-from controller.execution.run import carry_out, carry_out_beside, check_placement, checkpoint_to_resume
+from controller.execution.run import check_placement, checkpoint_to_resume, run_baselines
+from controller.execution.run import run as execute
 from controller.run_folder.checkpoints import Checkpoint
 from controller.run_folder.folder import NotARunError, RunFolder
 from protocol.accounting.air_book import Toll
@@ -71,7 +72,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder itself: new or empty.")]
 
 
-def _tell_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"airtoll {__version__}")
         raise typer.Exit()
@@ -79,7 +80,7 @@ def _tell_version(asked: bool) -> None:
 
 @app.callback()
 def airtoll(
-    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
 ) -> None:
     """An emulated radio network whose nodes learn, with every byte they tell each other measured."""
 
@@ -119,8 +120,8 @@ def resume(
         typer.echo(f"no folder {folder} here: asking the controller for the run of this id", err=True)
         resume_run(str(folder), as_format)
         return
-    with _damage_told():
-        past = RunFolder.take_up(folder)
+    with _damage_reported():
+        past = RunFolder.reopen(folder)
         check_placement(past.config)
         checkpoint = checkpoint_to_resume(past, at=slot, told=partial(typer.echo, err=True))
     typer.echo(f"resuming at slot {checkpoint.slot}", err=True)
@@ -131,7 +132,7 @@ def _finish(config: RunConfig, folder: RunFolder, summary: dict[str, Any], as_fo
     """What `run` and `resume` do when the run itself is over."""
     others = _beside(config, folder) if summary["state"] == "SUCCEEDED" else {}
     if as_format is Format.JSON:
-        _print_json(summary | ({"beside": others} if others else {}))
+        _print_json(summary | ({"baselines": others} if others else {}))
     else:
         _print_results(folder, summary, others)
     _exit_with(summary)
@@ -148,7 +149,7 @@ def replay(folder: Folder, out: Out = None, as_format: AsFormat = Format.TEXT) -
         )
     alone = [layers.from_assignment(text) for text in ("placement=in-process", "checkpoint_every=0")]
     config = load(folder / "config.yaml", overrides=alone)
-    with _damage_told():
+    with _damage_reported():
         events = past.past()
     again = RunFolder.create(config, at=out or _next_free(folder / "replay"), command=sys.argv)
     _exit_with_unless_same(past, again, _watched(config, again, replay=events), as_format)
@@ -164,7 +165,7 @@ def node(
     from agent_node.edge import run_node
     from controller.execution.building import policy_builder
 
-    with _damage_told():
+    with _damage_reported():
         meta = RunFolder.open(folder).meta
     if meta["state"] not in ("RUNNING", "PAUSED") or "endpoint" not in meta:
         raise ConfigError(f"{folder}: no node can join a run that is {meta['state']} or lives in one process")
@@ -192,7 +193,7 @@ def toll(
 ) -> None:
     """What the nodes told each other, and what it cost."""
     past = RunFolder.open(folder)
-    with _damage_told():
+    with _damage_reported():
         tolls = _as_data(toll_by(past, by))
         by_phase = {phase: _as_data(told) for phase, told in past.toll_by_phase().items()}
         fates = past.fates() if by is By.KIND else {}
@@ -215,7 +216,7 @@ def plot(
 ) -> None:
     """Draw the run: one PNG per plot in DIR/plots; without a flag all that make sense."""
     past, flags = RunFolder.open(folder), {Plot.CURVES: curves, Plot.MAP: as_map, Plot.TOLL: toll_chart}
-    with _damage_told():
+    with _damage_reported():
         paths = save(past, [name for name, asked in flags.items() if asked] or sensible(past), out)
         _print_paths(map(str, paths), as_format)
 
@@ -250,7 +251,7 @@ def frames(
 ) -> None:
     """The recorded frames, decoded and named."""
     RunFolder.open(folder)
-    with _damage_told():
+    with _damage_reported():
         kept = list(frames_of(folder))[:limit]
     if as_format is Format.JSON:
         _print_json([{"way": f.way, "peer": f.peer, "hex": _hex(f.data), "message": f.message} for f in kept])
@@ -311,7 +312,7 @@ def _watched(
     """Carry the run out with its progress on stderr."""
     try:
         with watching(Console(stderr=True), config.schedule) as watch:
-            return carry_out(config, folder, watch, replay=replay, checkpoint=checkpoint)
+            return execute(config, folder, watch, replay=replay, checkpoint=checkpoint)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what there is lies in {folder.path}", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -322,7 +323,7 @@ def _carried_out(folder: StudyFolder, workers: int, *, keep_runs: bool) -> list[
     typer.echo(f"{folder.told}, {workers} at a time", err=True)
     try:
         with watching_cells(Console(stderr=True), len(folder.missing)) as watch:
-            return folder.carry_out(watch, workers=workers, keep_runs=keep_runs)
+            return folder.run(watch, workers=workers, keep_runs=keep_runs)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {folder.results.path} has what was done: the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -350,7 +351,7 @@ def _exit_with_unless_same(past: RunFolder, again: RunFolder, summary: dict[str,
 def _print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in: Path | None = None) -> None:
     if replayed_in is not None and as_format is Format.TEXT:
         typer.echo(f"replayed in {replayed_in}")
-    with _damage_told():
+    with _damage_reported():
         verdict = compare(a, b)
     if as_format is Format.JSON:
         replayed = {} if replayed_in is None else {"replayed_in": str(replayed_in)}
@@ -364,11 +365,11 @@ def _print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in
 
 def _beside(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
     """The runs to compare with, carried out."""
-    if not config.beside:
+    if not config.baselines:
         return {}
     typer.echo(f"beside: {', '.join(config.others)}", err=True)
     try:
-        return carry_out_beside(config, folder)
+        return run_baselines(config, folder)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; the run itself is whole, in {folder.path}", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -414,7 +415,7 @@ def _as_data(tolls: Mapping[str, Toll]) -> dict[str, dict[str, int]]:
 
 
 @contextmanager
-def _damage_told() -> Iterator[None]:
+def _damage_reported() -> Iterator[None]:
     """A file that cannot be read is told, not traced back."""
     try:
         yield

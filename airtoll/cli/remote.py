@@ -16,7 +16,7 @@ from rich.table import Table
 
 from airtoll.api import connect
 from controller.config import layers
-from controller.service.limits import GRACE_S, LONGEST_QUEUE, MOST_READERS, PATIENCE_S
+from controller.service.limits import MAX_QUEUED, MAX_READERS, REQUEST_TIMEOUT_S, STOP_TIMEOUT_S
 
 _FAILED, _USAGE = 1, 2
 _PORT = 8770
@@ -31,7 +31,7 @@ class Format(Enum):
 
 
 class OnLoss(Enum):
-    """What becomes of a run whose keeper was lost."""
+    """What becomes of a run whose run process was lost."""
 
     FAIL = "fail"
     RESUME = "resume"
@@ -53,10 +53,10 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = _PORT,
     at_once: Annotated[int, typer.Option(min=1, help="So many runs at a time; the others wait.")] = 1,
-    queue: Annotated[int, typer.Option(min=1, help="So many may wait.")] = LONGEST_QUEUE,
+    queue: Annotated[int, typer.Option(min=1, help="So many may wait.")] = MAX_QUEUED,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where runs' folders and their index lie.")] = Path("runs"),
     on_loss: Annotated[
-        OnLoss, typer.Option(help="Of a run's keeper: the run fails, or goes on from its newest checkpoint.")
+        OnLoss, typer.Option(help="Of a run's run process: the run fails, or goes on from its newest checkpoint.")
     ] = OnLoss.FAIL,
     token_file: Annotated[
         Path | None,
@@ -65,23 +65,24 @@ def serve(
     pool: Annotated[
         str, typer.Option(metavar="tcp://HOST:PORT", envvar="AIRTOLL_POOL", help="Where workers report; none without.")
     ] = "",
-    keeper_ports: Annotated[
-        str, typer.Option(metavar="FIRST-LAST", envvar="AIRTOLL_KEEPER_PORTS", help="Where leased workers come to.")
+    run_process_ports: Annotated[
+        str,
+        typer.Option(metavar="FIRST-LAST", envvar="AIRTOLL_RUN_PROCESS_PORTS", help="Where leased workers come to."),
     ] = "*",
     keys: Annotated[
         Path | None,
         typer.Option(metavar="DIR", envvar="AIRTOLL_KEYS", help="What the pool is locked with, and who may come."),
     ] = None,
     grace: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="For a stopped run's keeper, to hear it.")
-    ] = GRACE_S,
-    patience: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="For a stopped run's run process, to hear it.")
+    ] = STOP_TIMEOUT_S,
+    timeout: Annotated[
         float,
         typer.Option(
             min=0.1, metavar="SECONDS", help="For a request to come in, and each piece of its answer to be taken."
         ),
-    ] = PATIENCE_S,
-    readers: Annotated[int, typer.Option(min=1, help="So many may look on at runs' events at a time.")] = MOST_READERS,
+    ] = REQUEST_TIMEOUT_S,
+    readers: Annotated[int, typer.Option(min=1, help="So many may look on at runs' events at a time.")] = MAX_READERS,
 ) -> None:
     """Be the controller: take runs by REST, queue them, carry them out. AIRTOLL_TOKEN locks it, AIRTOLL_DB moves its
     index. With a pool, runs may be carried out by workers that `airtoll agent` and `airtoll channel` start."""
@@ -94,15 +95,15 @@ def serve(
         host=host,
         port=port,
         at_once=at_once,
-        longest_queue=queue,
+        max_queued=queue,
         data=data,
         resume_lost=on_loss is OnLoss.RESUME,
         token_file=token_file,
         token_made=lambda token: typer.echo(f"made the token {token}; it is kept in {token_file}", err=True),
-        pool=(pool, keeper_ports, keys) if pool else None,
-        grace_s=grace,
-        patience_s=patience,
-        most_readers=readers,
+        pool=(pool, run_process_ports, keys) if pool else None,
+        stop_timeout_s=grace,
+        timeout_s=timeout,
+        max_readers=readers,
         ready=_listening,
     )
 
@@ -280,10 +281,10 @@ def _workers(workers: list[dict[str, Any]]) -> Table:
     table = _table("worker", "role", "host", "places", "idle", "leased to", "torch", "last seen")
     for worker in workers:
         leases = "\n".join(f"{lease['run']} {lease['node']}" for lease in worker["leases"])
-        places = str(worker["places"]), str(worker["idle"])
+        capacity = str(worker["places"]), str(worker["idle"])
         torch = worker["fingerprint"].get("torch", "none")
         table.add_row(
-            worker["name"], worker["role"], worker["host"], *places, leases, torch, _time(worker["last_seen"])
+            worker["name"], worker["role"], worker["host"], *capacity, leases, torch, _time(worker["last_seen"])
         )
     return table
 

@@ -21,13 +21,13 @@ ABOUT = {
     "channel": "Wait for runs of a controller, and be the channel server of one at a time.",
 }
 _REFUSED, _USAGE = 1, 2
-_LONGEST_NAME = 80
+_MAX_NAME_CHARS = 80
 
 
 def main(words: Sequence[str]) -> int:
     """`agent` or `channel` and its options; the exit code. It serves until SIGTERM or Ctrl-C."""
     told = parser().parse_args(words)
-    offer = Offer(told.role, told.name, told.places, told.port, told.address)
+    offer = Offer(told.role, told.name, told.capacity, told.port, told.address)
     stop = threading.Event()
 
     def hear(_number: int, _frame: FrameType | None) -> None:
@@ -75,7 +75,7 @@ def parser() -> ArgumentParser:
             default=os.environ.get("AIRTOLL_KEYS") or None,
             help="of a pool that is locked, the folder of the node's keys; AIRTOLL_KEYS without",
         )
-        role.set_defaults(places=1, port=0, address="")
+        role.set_defaults(capacity=1, port=0, address="")
     agent.add_argument(
         "--places", type=_at_most(1000), metavar="N", help="so many nodes at a time, of one run or of several"
     )
@@ -96,6 +96,6 @@ def _at_most(most: int) -> Callable[[str], int]:
 
 
 def _name(text: str) -> str:
-    if not text or len(text) > _LONGEST_NAME or not text.isprintable():
-        raise ArgumentTypeError(f"{text[:100]!r} is not allowed: must have 1 to {_LONGEST_NAME} printable characters")
+    if not text or len(text) > _MAX_NAME_CHARS or not text.isprintable():
+        raise ArgumentTypeError(f"{text[:100]!r} is not allowed: must have 1 to {_MAX_NAME_CHARS} printable characters")
     return text

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 _PANELS = ("reward_total", "*outage", "delay_slots", "*_rate_bps_hz", "queue_tasks")  # metrics of a panel, if there are
-_MOST_METRIC_PANELS, _MOST_SCALAR_PANELS = 3, 4
+_MAX_METRIC_PANELS, _MAX_SCALAR_PANELS = 3, 4
 _NOT_DRAWN = ("updates", "version")  # they count, they do not tell how it goes
 _PANEL_PX, _REST_PX = 190, 110
 _FAINT = 0.35
@@ -120,7 +120,7 @@ def _metric_panels(folder: RunFolder) -> list[Panel]:
     config, series = folder.config, metric_series(folder)
     chosen = [[name for name in series if fnmatch(name, pattern)] for pattern in _PANELS]
     groups = [group for group in chosen if group] or [[name] for name in series]
-    panels = [_panel(group, series, config.units) for group in groups[:_MOST_METRIC_PANELS]]
+    panels = [_panel(group, series, config.units) for group in groups[:_MAX_METRIC_PANELS]]
     return _said_once(panels, f"windows of {config.record.window_slots} slots")
 
 
@@ -128,7 +128,7 @@ def _scalar_panels(folder: RunFolder) -> list[Panel]:
     """A panel for each: losses have scales of their own."""
     series = scalar_series(folder)
     names = [name for name in series if name not in _NOT_DRAWN]
-    return _said_once([_panel([name], series, {}) for name in names[:_MOST_SCALAR_PANELS]], "reports of learning")
+    return _said_once([_panel([name], series, {}) for name in names[:_MAX_SCALAR_PANELS]], "reports of learning")
 
 
 def _panel(names: Sequence[str], series: dict[str, Series], units: dict[str, str]) -> Panel:

@@ -20,10 +20,10 @@ Points = npt.NDArray[np.float64]  # [n, 2]
 
 _HEIGHT_PX = 900
 _MARKERS = "osDv^Ph<"  # resource k has colour k of ten, and the next marker where they begin anew
-_MOST_LISTED = 24  # resources in a legend
-_LINE = 24  # letters
+_MAX_LISTED = 24  # resources in a legend
+_LINE = 24  # notes
 _NO_QUEUES = "the devices' mean queues are not known: run with record: {values: true}"
-_NO_PICTURE = "what was done in the last slot is not known: no picture.json; play the run again"
+_NO_PICTURE = "what was done in the last slot is not known: no map.json; play the run again"
 
 
 class Known(NamedTuple):
@@ -42,8 +42,8 @@ def map_of(folder: RunFolder) -> "Figure":
             f"no map is drawn of the world {config.world.name!r}; there are maps of {', '.join(_DRAWINGS)}"
         )
     world: Any = build_world(config.plan("map"))
-    picture = folder.picture
-    slot, shown = picture["slot"], picture["shown"]
+    found = folder.map
+    slot, shown = found["slot"], found["map"]
     figure = sheet(config, _HEIGHT_PX, subject="" if slot is None else f", slot {slot}")
     axes = figure.subplots()
     axes.set_aspect("equal")
@@ -119,7 +119,7 @@ def _cell_legend(axes: "Axes", count: int, rbs: list[int] | None) -> None:
     axes.plot(empty, empty, "-o", color="black", markersize=7, label="pair: transmitter ...")
     axes.scatter(empty, empty, s=26, marker="o", facecolor="white", edgecolor="black", label="... and receiver")
     axes.plot(empty, empty, ":", color="black", label="reuses the CUE's RB")
-    if rbs is not None and count <= _MOST_LISTED:
+    if rbs is not None and count <= _MAX_LISTED:
         for rb in range(count):
             label = f"RB {rb}: {_users(rbs, rb)}"
             axes.scatter(empty, empty, s=48, marker=_marker(rb), color=_colour(rb), label=label)

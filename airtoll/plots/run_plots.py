@@ -5,7 +5,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from controller.config.errors import ConfigError, not_allowed
+from controller.config.errors import ConfigError, invalid
 from controller.run_folder.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def draw(folder: RunFolder, plot: Plot) -> "Figure":
 def _write(figure: "Figure", path: Path) -> None:
     known = figure.canvas.get_supported_filetypes()
     if path.suffix[1:] not in known:
-        raise ConfigError(not_allowed("--out", str(path), f"must end in one of .{', .'.join(sorted(known))}"))
+        raise ConfigError(invalid("--out", str(path), f"must end in one of .{', .'.join(sorted(known))}"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)

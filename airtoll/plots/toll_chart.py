@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-_MOST_BINS = 80
-_MOST_NAMES = 40  # more nodes are told by every so many names
+_MAX_BINS = 80
+_MAX_NAMES = 40  # more nodes are told by every so many names
 _KIND_COLOURS = {kind.name.lower(): colour for kind, colour in zip(Kind, (*COLOURS, GREY), strict=True)}
 
 
@@ -52,7 +52,7 @@ def toll_chart(folder: RunFolder) -> "Figure":
 def told_bytes(folder: RunFolder) -> Told:
     """Bytes as encoded once, resends included, from the air book; the closing turn counts as part of the last slot."""
     slots, nodes = _played(folder), len(folder.names)
-    width = -(-slots // _MOST_BINS)
+    width = -(-slots // _MAX_BINS)
     edges = np.append(np.arange(0, slots, width), slots)
     over_time: dict[str, Floats] = defaultdict(lambda: np.zeros(len(edges) - 1))
     by_node: dict[str, Floats] = defaultdict(lambda: np.zeros(nodes))
@@ -100,7 +100,7 @@ def _draw_by_node(axes: "Axes", told: Told, names: list[str]) -> None:
     for kind, per_slot in told.by_node.items():
         axes.bar(places, per_slot[speakers], bottom=below, width=0.8, color=_KIND_COLOURS[kind], label=kind)
         below = below + per_slot[speakers]
-    every = -(-len(speakers) // _MOST_NAMES)
+    every = -(-len(speakers) // _MAX_NAMES)
     labels = [names[node] for node in speakers[::every]]
     axes.set_xticks(places[::every], labels, rotation=90 if len(labels) > 12 else 0)
     axes.set_xlim(-0.6, len(speakers) - 0.4)

@@ -17,7 +17,7 @@ RAYLEIGH_STD_DB = 10 * pi / (sqrt(6) * log(10))
 def draw_power(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """|h|^2 of Rayleigh fading without memory: exponential of mean 1, half the draws of a complex h.
 
-    Drawn in float32, which takes two thirds of the time and is far finer than the fading it stands for; its exact
+    Renderable in float32, which takes two thirds of the time and is far finer than the fading it stands for; its exact
     zeros, one in ten million, become the smallest number there is, so that every gain has a logarithm.
     """
     draws = rng.standard_exponential(shape, np.float32)

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 
 
 @dataclass(frozen=True)
@@ -28,5 +28,5 @@ class PoissonArrivals:
         return rng.poisson(self.load, (self.replicas, self.queues)).astype(np.int64, copy=False)
 
     @cached_property
-    def _chance(self) -> Chance:
-        return Chance(self.seed, "arrivals")
+    def _chance(self) -> CounterRng:
+        return CounterRng(self.seed, "arrivals")

@@ -67,7 +67,7 @@ class State:
 class ConflictGraph:
     """The world `conflict_graph`; see the module for its equations."""
 
-    parties: Sequence[str] = ()
+    infrastructure: Sequence[str] = ()
     agent_link = LinkClass.BACKHAUL
     metrics: Sequence[Metric] = (
         Metric("delay_slots", "slots", "mean delay of a served task; 1 when served in the slot of its arrival"),
@@ -142,7 +142,7 @@ class ConflictGraph:
         tally = self._tally(by_delay, queues.lengths, arrived, active, succeeded, rewards)
         return State(queues, queues.lengths, active, succeeded), Outcome(rewards, *tally)
 
-    def picture(self, state: State) -> dict[str, Any]:
+    def render(self, state: State) -> dict[str, Any]:
         """The graph, by device id; of the last slot each device's queue at its end, and the subbands on which it was
         scheduled and got through."""
         graph = self.graph
@@ -156,7 +156,7 @@ class ConflictGraph:
             "succeeded": [np.flatnonzero(on).tolist() for on in state.succeeded[0]],
         }
 
-    def facts(self, node: int) -> dict[str, Any]:
+    def static_info(self, node: int) -> dict[str, Any]:
         """An agent's local topology; the whole graph for the BS/cloud."""
         if node == len(self.agents):
             return self._whole_topology()
@@ -173,7 +173,7 @@ class ConflictGraph:
         action["device"] = rng.integers(1, len(self.graph.serves[node]), shape, endpoint=True)
         return action
 
-    def unseen(self, state: State, view: str, node: int, rng: np.random.Generator) -> State:
+    def resample_unobserved(self, state: State, view: str, node: int, rng: np.random.Generator) -> State:
         """Redraw all that `node` cannot measure: others' queues, own tasks' ages, the air out of its earshot."""
         own = self.graph.own[node]
         seen = np.zeros(len(self.graph.devices), bool)
@@ -297,7 +297,7 @@ def _redraw(flags: npt.NDArray[np.bool_], keep: npt.NDArray[np.bool_], rng: np.r
 
 
 def _redraw_ages(by_age: Any, seen: npt.NDArray[np.bool_], rng: np.random.Generator) -> Any:
-    """New tasks for the unseen; the seen keep their number of tasks, but not their ages."""
+    """New tasks for the resample_unobserved; the seen keep their number of tasks, but not their ages."""
     return np.where(seen[:, None], rng.permuted(by_age, axis=-1), rng.integers(0, 3, by_age.shape))
 
 

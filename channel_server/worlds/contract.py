@@ -47,13 +47,13 @@ class World(Protocol):
 
     One slot:  begin -> measure, report, probe (advance nothing) -> transmit -> report (feedback) -> begin ...
 
-    A world whose draws take long may also offer `foresee(episode, slot)`: called while the nodes are at work, it draws
+    A world whose draws take long may also offer `prefetch(episode, slot)`: called while the nodes are at work, it draws
     ahead what `begin` will need there, and changes nothing that can be seen. One that knows the radio of signalling
-    links offers what `Radio` says, one that can be drawn what `Drawn` says.
+    links offers what `Radio` says, one that can be drawn what `Renderable` says.
     """
 
     agents: Sequence[str]  # names, by node index
-    parties: Sequence[str]  # who else is in the air and may tell notes: the BS, cellular users
+    infrastructure: Sequence[str]  # who else is in the air and may tell notes: the BS, cellular users
     views: Mapping[str, Sequence[Space]]  # measurement spaces, by view and node
     actions: Sequence[Space]  # action spaces, by node
     metrics: Sequence[Metric]
@@ -87,7 +87,7 @@ class World(Protocol):
         """Radiate: SINR, rates, queues, rewards."""
         ...
 
-    def facts(self, node: int) -> dict[str, Any]:
+    def static_info(self, node: int) -> dict[str, Any]:
         """Static knowledge of an agent, or of the BS/cloud for node == len(agents). MessagePack types only."""
         ...
 
@@ -99,7 +99,7 @@ class World(Protocol):
         """A uniformly drawn action that radiates (the `random` fallback), [E]."""
         ...
 
-    def unseen(self, state: Any, view: str, node: int, rng: np.random.Generator) -> Any:
+    def resample_unobserved(self, state: Any, view: str, node: int, rng: np.random.Generator) -> Any:
         """The state with everything redrawn that `node` cannot measure in `view` (for the locality test)."""
         ...
 
@@ -127,10 +127,10 @@ class Radio(Protocol):
         ...
 
 
-class Drawn(Protocol):
+class Renderable(Protocol):
     """What a world offers beside, if people can look at it."""
 
-    def picture(self, state: Any) -> dict[str, Any]:
+    def render(self, state: Any) -> dict[str, Any]:
         """Who is where, and what the last transmission did there, in replica 0: finite numbers and lists of them, by
         name, units in the names. Asked for a few times a second, and by no node."""
         ...

@@ -41,7 +41,7 @@ from channel_server.radio.sinr import (
     thermal_noise_w,
 )
 from channel_server.worlds.contract import Metric, Outcome, Told, WorldEntry
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import fields_of
 from protocol.messages.kinds import TRAINER, Kind, LinkClass
 from protocol.messages.node import Note
@@ -160,14 +160,14 @@ class Cell:
         self.params, self.replicas = params, replicas
         n, k = params.pairs, params.rbs
         self.agents: Sequence[str] = tuple(f"pair-{i}" for i in range(n))
-        self.parties: Sequence[str] = ("bs", *(f"cue-{m}" for m in range(k)))
+        self.infrastructure: Sequence[str] = ("bs", *(f"cue-{m}" for m in range(k)))
         self.views: Mapping[str, Sequence[Space]] = {view: (space,) * n for view, space in _spaces(params).items()}
         self.actions: Sequence[Space] = (_action_space(params),) * n
         self.signalling_band_hz, self.slot_s = k * params.rb_width_hz, params.slot_s
-        self._fading = Chance(seed, "fading")
+        self._fading = CounterRng(seed, "fading")
         self._budget = _LinkBudget.of(params)
-        self._foreseen: tuple[int, int, Floats] | None = None
-        self._place(Chance(seed, "drop"))
+        self._prefetched: tuple[int, int, Floats] | None = None
+        self._place(CounterRng(seed, "drop"))
         self._nothing = self._nothing_radiated()
         self._silent = self.actions[0].empty(replicas)
         self._silent["rb"] = -1
@@ -200,14 +200,14 @@ class Cell:
         gain = self._mean_gain * fading.power(coefficients)
         return State(gain, coefficients, state.last, self._nothing)
 
-    def foresee(self, episode: int, slot: int) -> None:
+    def prefetch(self, episode: int, slot: int) -> None:
         """Fading without memory depends on the position alone."""
         if self.params.fading == "rayleigh" and self.params.fading_correlation == 0:
-            self._foreseen = (episode, slot, self._gain_at(episode, slot))
+            self._prefetched = (episode, slot, self._gain_at(episode, slot))
 
     def _gain_at(self, episode: int, slot: int) -> Floats:
-        if self._foreseen is not None and self._foreseen[:2] == (episode, slot):
-            return self._foreseen[2]
+        if self._prefetched is not None and self._prefetched[:2] == (episode, slot):
+            return self._prefetched[2]
         return self._faded(self._fading.at(episode, slot))
 
     def transmit(self, state: State, actions: Sequence[Records]) -> tuple[State, Outcome]:
@@ -258,7 +258,7 @@ class Cell:
             case _:
                 raise ValueError(f"a {link.name.lower()} is no radio: give it bits_per_slot")
 
-    def picture(self, state: State) -> dict[str, Any]:
+    def render(self, state: State) -> dict[str, Any]:
         """Places in m from the BS, [x, y]; of the last transmission each pair's RB (-1 for silence) and rate, and which
         CUEs and pairs are below their threshold."""
         last = state.last
@@ -274,7 +274,7 @@ class Cell:
             "cue_outage": (last.cue_sinr[0] < self._budget.cue_threshold).tolist(),
         }
 
-    def facts(self, node: int) -> dict[str, Any]:
+    def static_info(self, node: int) -> dict[str, Any]:
         """Static knowledge: numbers of the standard, nothing of the drop; the BS/cloud also knows who is near whom.
 
         `typical_db`: mean and standard deviation over drops of what the views show, to standardise observations with.
@@ -308,7 +308,7 @@ class Cell:
 
     # -------------------------------------------------------------------------------- for the harness
 
-    def unseen(self, state: State, view: str, node: int, rng: np.random.Generator) -> State:
+    def resample_unobserved(self, state: State, view: str, node: int, rng: np.random.Generator) -> State:
         """Another world that looks the same to `node` in `view`: its own column of what the view shows is kept."""
         strange = self._strange(rng)
         seen = self._seen_links(view, node)  # [links]
@@ -333,7 +333,7 @@ class Cell:
 
     # -------------------------------------------------------------------------------- places
 
-    def _place(self, chance: Chance) -> None:
+    def _place(self, chance: CounterRng) -> None:
         """Drop everybody, replica by replica from one draw, and settle the mean gains."""
         params, n, k = self.params, self.params.pairs, self.params.rbs
         uniform = chance.at(0, 0).random((self.replicas, k + 2 * n, 2))

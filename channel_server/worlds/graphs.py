@@ -23,7 +23,7 @@ import yaml
 from protocol.messages.kinds import TRAINER_NAME
 
 _KEYS = ("agents", "conflicts")
-_MOST_OWN = 127  # local indices are 8-bit integers in actions
+_MAX_OWN = 127  # local indices are 8-bit integers in actions
 _LARGEST_ID = 65_535  # ids are 16-bit integers in notes
 
 
@@ -106,15 +106,15 @@ def _agents(data: Any, source: str) -> dict[str, tuple[int, ...]]:
         _refuse(source, "agents", data, "write one line per agent, such as 'ap1: [1, 2]'")
     for name in data:
         if not isinstance(name, str) or not name.replace("-", "_").isidentifier() or name == TRAINER_NAME:
-            _refuse(source, "agents", name, "name an agent by letters, digits and '-', such as 'ap1'")
+            _refuse(source, "agents", name, "name an agent by notes, digits and '-', such as 'ap1'")
     return {name: _own(own, f"agents.{name}", source) for name, own in data.items()}
 
 
 def _own(data: Any, key: str, source: str) -> tuple[int, ...]:
     """The devices of one agent."""
     own = _ids(data, key, source)
-    if not 0 < len(own) <= _MOST_OWN:
-        _refuse(source, key, data, f"an agent serves 1 to {_MOST_OWN} devices: move some, or leave the agent out")
+    if not 0 < len(own) <= _MAX_OWN:
+        _refuse(source, key, data, f"an agent serves 1 to {_MAX_OWN} devices: move some, or leave the agent out")
     return own
 
 

@@ -11,34 +11,34 @@ from starlette.middleware import Middleware
 
 from controller.api import overviews, page, results, runs, weights
 from controller.api.auth import Locks
-from controller.api.dependencies import AtDesk, Desk
-from controller.api.problems import Problem, problem, responses, tell_problems
+from controller.api.dependencies import Services, ServicesDep
+from controller.api.problems import Problem, install_problem_handlers, problem, responses
 from controller.api.prometheus import Counting, Gauges
 from controller.api.schemas import Health
-from controller.service.limits import MOST_READERS, PATIENCE_S
-from controller.service.run_manager import Owner
+from controller.service.limits import MAX_READERS, REQUEST_TIMEOUT_S
+from controller.service.run_manager import RunManager
 
 PREFIX = "/api/v1"
 _LOG = logging.getLogger("airtoll")
 
 
 def create_app(
-    owner: Owner, token: str, *, most_readers: int = MOST_READERS, patience_s: float = PATIENCE_S
+    manager: RunManager, token: str, *, max_readers: int = MAX_READERS, timeout_s: float = REQUEST_TIMEOUT_S
 ) -> FastAPI:
-    """The application for the runs of an owner, which is opened and closed with it. `patience_s`: for a body to
+    """The application for the runs of an owner, which is opened and closed with it. `timeout_s`: for a body to
     come."""
-    desk = Desk(owner, most_readers=most_readers, patience_s=patience_s)
-    gauges = Gauges(desk)
+    services = Services(manager, max_readers=max_readers, timeout_s=timeout_s)
+    gauges = Gauges(services)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await owner.open()
+        await manager.open()
         try:
             yield
         finally:
-            desk.watches.close()
-            await desk.tolls.close()
-            await owner.close()
+            services.watches.close()
+            await services.tolls.close()
+            await manager.close()
 
     app = FastAPI(
         title="airtoll controller",
@@ -53,12 +53,12 @@ def create_app(
         responses=responses(401, 403, 503),
         redirect_slashes=False,
     )
-    app.state.desk = desk
+    app.state.services = services
     for routes in (runs.router, results.router, weights.router, overviews.router):
         app.include_router(routes, prefix=PREFIX)
     app.include_router(_about_itself(gauges))
     app.include_router(page.router)
-    tell_problems(app)
+    install_problem_handlers(app)
     _describe_problems(app)
     return app
 
@@ -72,10 +72,10 @@ def _about_itself(gauges: Gauges) -> APIRouter:
         return Health(status="ok")
 
     @router.get("/readyz", response_model=Health)
-    def readyz(desk: AtDesk) -> Health | Response:
+    def readyz(services: ServicesDep) -> Health | Response:
         """The service can be used: its store answers."""
         try:
-            desk.owner.store.ping()
+            services.manager.store.ping()
         except Exception as error:
             _LOG.warning("the store does not answer", exc_info=error)
             return problem(503, f"the store does not answer: {type(error).__name__}", headers={"Retry-After": "10"})

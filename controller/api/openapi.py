@@ -12,16 +12,16 @@ from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
 
 from controller.api.app import create_app  # noqa: E402
-from controller.service.run_manager import Owner  # noqa: E402
+from controller.service.run_manager import RunManager  # noqa: E402
 from controller.service.store import Store  # noqa: E402
 
 
 def document() -> str:
     """As it is committed."""
     with TemporaryDirectory() as data, closing(Store("sqlite://")) as store:
-        owner = Owner(Path(data), store)
-        told = create_app(owner, token="").openapi()
-        asyncio.run(owner.close())
+        manager = RunManager(Path(data), store)
+        told = create_app(manager, token="").openapi()
+        asyncio.run(manager.close())
         return json.dumps(told, indent=1) + "\n"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.dependencies import AtDesk, folder_of
+from controller.api.dependencies import ServicesDep, folder_of
 from controller.api.problems import UnreadableError, responses
 from controller.api.schemas import (
     ComparedMetric,
@@ -28,20 +28,20 @@ from controller.service.store import Run
 
 router = APIRouter(tags=["overviews"])
 
-_MOST_COMPARED = 16
+_MAX_COMPARED = 16
 
 
 @router.get("/compare", responses=responses(404, 422))
 async def compare(
-    desk: AtDesk, runs: Annotated[str, Query(max_length=4000, description="Ids, with commas between them.")]
+    services: ServicesDep, runs: Annotated[str, Query(max_length=4000, description="Ids, with commas between them.")]
 ) -> Comparison:
     """Runs side by side: means over the eval phase, and the toll by kind."""
     ids = list(dict.fromkeys(part for part in runs.split(",") if part))
-    if not 2 <= len(ids) <= _MOST_COMPARED:
-        raise UnreadableError(422, f"runs: {runs[:80]!r} is not allowed: name 2 to {_MOST_COMPARED} runs, as in a,b")
-    chosen = [await desk.owner.get(run_id) for run_id in ids]
+    if not 2 <= len(ids) <= _MAX_COMPARED:
+        raise UnreadableError(422, f"runs: {runs[:80]!r} is not allowed: name 2 to {_MAX_COMPARED} runs, as in a,b")
+    chosen = [await services.manager.get(run_id) for run_id in ids]
     units = {name: unit for run in chosen for name, unit in (await run_in_threadpool(_units, run)).items()}
-    tolls: Any = {run.id: await _toll(desk, run) for run in chosen}
+    tolls: Any = {run.id: await _toll(services, run) for run in chosen}
     return Comparison(
         runs=[await run_in_threadpool(RunHead.of, run) for run in chosen],
         same_channels=all(_channels(run) == _channels(chosen[0]) for run in chosen),
@@ -55,11 +55,11 @@ async def compare(
 
 
 @router.get("/nodes", responses=responses(404, 422))
-def nodes(desk: AtDesk, run: Annotated[str | None, Query(max_length=200)] = None) -> NodesShape:
+def nodes(services: ServicesDep, run: Annotated[str | None, Query(max_length=200)] = None) -> NodesShape:
     """The nodes of a run, or of all that are at work; the pool's workers."""
-    chosen = [desk.run(run)] if run is not None else desk.owner.store.at_work()
+    chosen = [services.run(run)] if run is not None else services.manager.store.at_work()
     told: list[Any] = [node for one in chosen for node in figures.nodes(folder_of(one), slot_of(one))]
-    workers = [_worker(seen) for seen in (desk.owner.pool.seen if desk.owner.pool else ())]
+    workers = [_worker(seen) for seen in (services.manager.pool.seen if services.manager.pool else ())]
     held = {(lease.run, lease.node): worker for worker in workers for lease in worker.leases}
     return NodesShape(
         nodes=[NodeShape(**_placed(node, held.get(_place(node)))) for node in told],
@@ -112,8 +112,8 @@ def _units(run: Run) -> dict[str, str]:
     return folder_of(run).config.units
 
 
-async def _toll(desk: AtDesk, run: Run) -> Any:
-    [told] = await desk.tolls.toll(run.folder, by="kind") or [{"tolls": {}}]
+async def _toll(services: ServicesDep, run: Run) -> Any:
+    [told] = await services.tolls.toll(run.folder, by="kind") or [{"tolls": {}}]
     return told["tolls"]
 
 

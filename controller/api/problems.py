@@ -21,7 +21,7 @@ from controller.service.weights import NotTheseError, NoWeightsError, SilentErro
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger("airtoll")
-_LONGEST_DETAIL = 2000
+_MAX_DETAIL = 2000
 
 
 class Fault(BaseModel):
@@ -54,11 +54,11 @@ def problem(
 ) -> JSONResponse:
     """The answer that tells a problem."""
     title = HTTPStatus(status).phrase
-    told = Problem(title=title, status=status, detail=detail[:_LONGEST_DETAIL], faults=faults or [])
+    told = Problem(title=title, status=status, detail=detail[:_MAX_DETAIL], faults=faults or [])
     return JSONResponse(told.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def tell_problems(app: FastAPI) -> None:
+def install_problem_handlers(app: FastAPI) -> None:
     """Every error of the application becomes a problem document."""
     for kind, status in _STATUSES.items():
         app.add_exception_handler(kind, _told_as(status))

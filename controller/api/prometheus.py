@@ -7,14 +7,14 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.dependencies import Desk
+from controller.api.dependencies import Services
 from controller.service.event_streams import slot_of
 
 
 class Gauges:
     """Requests as they were served, and runs as they are just now."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, services: Services) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "airtoll_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
@@ -22,7 +22,7 @@ class Gauges:
         self.seconds = Histogram(
             "airtoll_request_seconds", "Time to the end of the answer", ["route"], registry=self.registry
         )
-        self.registry.register(_Runs(desk))
+        self.registry.register(_Runs(services))
 
     def text(self) -> bytes:
         """In Prometheus's text format."""
@@ -59,22 +59,22 @@ class Counting:
 
 
 class _Runs(Collector):
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     def collect(self) -> list[GaugeMetricFamily]:
         """Runs by state, slots of those at work, readers of events, who was turned away at the pool."""
         states = GaugeMetricFamily("airtoll_runs", "Runs by state", labels=["state"])
-        for state, count in self._desk.owner.store.counts().items():
+        for state, count in self._services.manager.store.counts().items():
             states.add_metric([state.value], count)
         slots = GaugeMetricFamily("airtoll_run_slots", "Slots done, of runs at work", labels=["run"])
-        for run in self._desk.owner.store.at_work():
+        for run in self._services.manager.store.at_work():
             slots.add_metric([run.id], slot_of(run))
         readers = GaugeMetricFamily(
-            "airtoll_event_readers", "Who looks on by server-sent events", value=self._desk.watches.readers
+            "airtoll_event_readers", "Who looks on by server-sent events", value=self._services.watches.readers
         )
         away = GaugeMetricFamily("airtoll_pool_turned_away", "Refused at the pool's line", labels=["reason"])
-        if pool := self._desk.owner.pool:
+        if pool := self._services.manager.pool:
             for reason, count in pool.strangers.counts.items():
                 away.add_metric([reason], count)
         return [states, slots, readers, away]

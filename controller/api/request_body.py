@@ -12,44 +12,44 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from controller.api.problems import UnreadableError
-from controller.config.errors import ConfigError, not_allowed, shown
+from controller.config.errors import ConfigError, invalid, shown
 from controller.config.layers import FILE_SUFFIXES, parse_yaml
 from controller.config.run_config import RunConfig, load
 
-MOST_BYTES = 1_000_000
-_MOST_YAML_BYTES = 100_000  # its parser takes a hundred times as long
-_DEEPEST = 32
+MAX_BYTES = 1_000_000
+_MAX_YAML_BYTES = 100_000  # its parser takes a hundred times as long
+_MAX_DEPTH = 32
 _JSON, _YAML = "application/json", "application/yaml"
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
-async def configuration(request: Request, *, patience_s: float) -> RunConfig:
+async def configuration(request: Request, *, timeout_s: float) -> RunConfig:
     """The run that a request describes. UnreadableError, ConfigError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (_JSON, _YAML):
         raise UnreadableError(415, f"content type {kind[:80]!r}: send the configuration as {_JSON} or {_YAML}")
-    body = await whole_body(request, most_bytes=MOST_BYTES, patience_s=patience_s)
+    body = await whole_body(request, max_bytes=MAX_BYTES, timeout_s=timeout_s)
     return await run_in_threadpool(_configured, body, kind)
 
 
-async def whole_body(request: Request, *, most_bytes: int, patience_s: float) -> bytes:
+async def whole_body(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
     """A request's body, cut short where it is too long or too slow. UnreadableError."""
     try:
-        async with asyncio.timeout(patience_s):
-            return await _read(request, most_bytes)
+        async with asyncio.timeout(timeout_s):
+            return await _read(request, max_bytes)
     except TimeoutError as error:
-        raise UnreadableError(408, f"the body did not come within {patience_s:g} s") from error
+        raise UnreadableError(408, f"the body did not come within {timeout_s:g} s") from error
     except ClientDisconnect as error:
         raise UnreadableError(400, "the body did not come whole") from error
 
 
-async def _read(request: Request, most_bytes: int) -> bytes:
+async def _read(request: Request, max_bytes: int) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > most_bytes:
-            raise UnreadableError(413, f"the body is longer than {most_bytes} bytes")
+        if len(body) > max_bytes:
+            raise UnreadableError(413, f"the body is longer than {max_bytes} bytes")
     return bytes(body)
 
 
@@ -68,8 +68,8 @@ def _configured(body: bytes, kind: str) -> RunConfig:
 
 def _from_json(text: str) -> Any:
     steps = (1 if bracket.group() in "[{" else -1 for bracket in _BRACKET.finditer(_STRING.sub("", text)))
-    if max(accumulate(steps), default=0) > _DEEPEST:
-        raise UnreadableError(400, f"the body is nested deeper than {_DEEPEST} levels")
+    if max(accumulate(steps), default=0) > _MAX_DEPTH:
+        raise UnreadableError(400, f"the body is nested deeper than {_MAX_DEPTH} levels")
     try:
         return json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
     except ValueError as error:
@@ -77,8 +77,8 @@ def _from_json(text: str) -> Any:
 
 
 def _from_yaml(text: str) -> Any:
-    if len(text) > _MOST_YAML_BYTES:
-        raise UnreadableError(413, f"YAML may have {_MOST_YAML_BYTES} bytes here; send it as {_JSON}")
+    if len(text) > _MAX_YAML_BYTES:
+        raise UnreadableError(413, f"YAML may have {_MAX_YAML_BYTES} bytes here; send it as {_JSON}")
     try:
         _check_yaml(text)
         return parse_yaml(text)
@@ -91,20 +91,18 @@ def _check_yaml(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            raise UnreadableError(400, f"the body is nested deeper than {_DEEPEST} levels")
+        if depth > _MAX_DEPTH:
+            raise UnreadableError(400, f"the body is nested deeper than {_MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             raise UnreadableError(400, f"the alias *{event.anchor} is not allowed: write out what it stands for")
 
 
 def _not_by_rest(data: dict[str, Any]) -> list[str]:
     """What is a matter of the machine that the controller is on."""
-    faults = (
-        [not_allowed("out", data["out"], "leave it out: the controller has its own folder")] if "out" in data else []
-    )
+    faults = [invalid("out", data["out"], "leave it out: the controller has its own folder")] if "out" in data else []
     named = ((key, data[key]) for key in ("world", "scheme") if isinstance(data.get(key), dict))
     return faults + [
-        not_allowed(f"{key}.{name}", value, "a run by REST cannot name files of the controller's machine")
+        invalid(f"{key}.{name}", value, "a run by REST cannot name files of the controller's machine")
         for key, parameters in named
         for name, value in parameters.items()
         if isinstance(value, str) and value.endswith(FILE_SUFFIXES)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
 
-from controller.api.dependencies import AtDesk, RunId, folder_of
+from controller.api.dependencies import RunId, ServicesDep, folder_of
 from controller.api.problems import UnreadableError, responses
 from controller.api.schemas import (
     CheckpointShape,
@@ -25,27 +25,27 @@ from controller.api.schemas import (
 )
 from controller.service import queries as figures
 from controller.service.event_streams import Cursor
-from controller.service.queries import MOST_WINDOWS, By
+from controller.service.queries import MAX_WINDOWS, By
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["results"])
 
-_MOST_SLOTS = 10**12
+_MAX_SLOTS = 10**12
 _PIECE_BYTES = 1 << 16
-Slot = Annotated[int | None, Query(ge=0, le=_MOST_SLOTS)]
+Slot = Annotated[int | None, Query(ge=0, le=_MAX_SLOTS)]
 FileName = Annotated[str, PathParameter(max_length=300, examples=["summary.json"])]
 
 
 @router.get("/metrics", responses=responses(404, 422))
 def metrics(
     run_id: RunId,
-    desk: AtDesk,
+    services: ServicesDep,
     name: Annotated[list[str] | None, Query(max_length=50)] = None,
     first: Slot = None,
     last: Slot = None,
-    windows: Annotated[int, Query(ge=1, le=MOST_WINDOWS)] = 200,
+    windows: Annotated[int, Query(ge=1, le=MAX_WINDOWS)] = 200,
 ) -> MetricsShape:
     """Metrics by `name` (all, if none is given) over windows that touch the slots `first` to `last`."""
-    folder = folder_of(desk.run(run_id))
+    folder = folder_of(services.run(run_id))
     try:
         told = figures.metrics(folder, names=name or [], first=first or 0, last=last, windows=windows)
     except KeyError as error:
@@ -56,54 +56,54 @@ def metrics(
 @router.get("/toll", responses=responses(404, 422))
 async def toll(
     run_id: RunId,
-    desk: AtDesk,
+    services: ServicesDep,
     by: By = "kind",
-    windows: Annotated[int, Query(ge=1, le=MOST_WINDOWS)] = 1,
+    windows: Annotated[int, Query(ge=1, le=MAX_WINDOWS)] = 1,
 ) -> TollsShape:
     """The toll by kind, node or link in at most so many windows of equal length."""
-    told: Any = await desk.tolls.toll((await desk.owner.get(run_id)).folder, by=by, windows=windows)
+    told: Any = await services.tolls.toll((await services.manager.get(run_id)).folder, by=by, windows=windows)
     return TollsShape(by=by, windows=told)
 
 
 @router.get("/map", responses=responses(404, 422))
-def run_map(run_id: RunId, desk: AtDesk) -> MapShape:
+def run_map(run_id: RunId, services: ServicesDep) -> MapShape:
     """Who is where, and what was done in the last slot, a few times a second: what the world shows of its replica 0.
 
     Before the first slot, and for a world that shows nothing, `slot` is null and `shown` is empty.
     """
-    run = desk.run(run_id)
-    return MapShape(world=run.world, **folder_of(run).picture)
+    run = services.run(run_id)
+    return MapShape(world=run.world, **folder_of(run).map)
 
 
 @router.get("/wire", responses=responses(404, 422))
-def wire(run_id: RunId, desk: AtDesk) -> WireShape:
+def wire(run_id: RunId, services: ServicesDep) -> WireShape:
     """The wire book; empty before the run's end, and for runs in one process."""
-    return WireShape(**figures.wire(folder_of(desk.run(run_id))))
+    return WireShape(**figures.wire(folder_of(services.run(run_id))))
 
 
 @router.get("/log", responses=responses(404, 422))
 def log(
     run_id: RunId,
-    desk: AtDesk,
-    after: Annotated[int, Query(ge=0, le=_MOST_SLOTS, description="In bytes: `next` of the lines before.")] = 0,
+    services: ServicesDep,
+    after: Annotated[int, Query(ge=0, le=_MAX_SLOTS, description="In bytes: `next` of the lines before.")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> LogShape:
     """Lines of the log."""
-    lines, following = figures.log_lines(folder_of(desk.run(run_id)), after=after, limit=limit)
+    lines, following = figures.log_lines(folder_of(services.run(run_id)), after=after, limit=limit)
     return LogShape(lines=lines, next=following)
 
 
 @router.get("/checkpoints", responses=responses(404, 422))
-def checkpoints(run_id: RunId, desk: AtDesk) -> CheckpointsShape:
+def checkpoints(run_id: RunId, services: ServicesDep) -> CheckpointsShape:
     """The checkpoints that are kept, the newest first; their checksums are verified."""
-    found = folder_of(desk.run(run_id)).checkpoints.found()
+    found = folder_of(services.run(run_id)).checkpoints.found()
     return CheckpointsShape(checkpoints=[CheckpointShape.model_validate(one, from_attributes=True) for one in found])
 
 
 @router.get("/files", responses=responses(404, 422))
-def files(run_id: RunId, desk: AtDesk) -> FilesShape:
+def files(run_id: RunId, services: ServicesDep) -> FilesShape:
     """The files of the run's folder."""
-    folder = desk.run(run_id).folder
+    folder = services.run(run_id).folder
     return FilesShape(files=[_about(folder, path) for path in sorted(_files(folder))])
 
 
@@ -112,9 +112,9 @@ def files(run_id: RunId, desk: AtDesk) -> FilesShape:
     response_class=StreamingResponse,
     responses={200: {"content": {"application/octet-stream": {}}}, **responses(404, 422)},
 )
-def file(run_id: RunId, name: FileName, desk: AtDesk) -> StreamingResponse:
+def file(run_id: RunId, name: FileName, services: ServicesDep) -> StreamingResponse:
     """One file of the run's folder, as long as it is just now."""
-    folder = desk.run(run_id).folder
+    folder = services.run(run_id).folder
     known = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     if name not in known:
         raise UnreadableError(404, f"the run has no file {name!r}; GET /api/v1/runs/{run_id}/files lists them")
@@ -130,15 +130,15 @@ def file(run_id: RunId, name: FileName, desk: AtDesk) -> StreamingResponse:
     responses={200: {"content": {"text/event-stream": {}}}, **responses(404, 422)},
 )
 async def events(
-    run_id: RunId, desk: AtDesk, last_event_id: Annotated[str | None, Header(max_length=100)] = None
+    run_id: RunId, services: ServicesDep, last_event_id: Annotated[str | None, Header(max_length=100)] = None
 ) -> StreamingResponse:
     """What comes as it goes, as server-sent events: `figures` with what is new, at most twice a second; `end` once.
 
     An event's id as Last-Event-ID goes on from there; without it everything is told from the run's beginning.
     """
-    run = await desk.owner.get(run_id)
+    run = await services.manager.get(run_id)
     try:
-        told: AsyncIterator[bytes] = await desk.watches.look(run, Cursor.parse(last_event_id or "0-0-0"))
+        told: AsyncIterator[bytes] = await services.watches.look(run, Cursor.parse(last_event_id or "0-0-0"))
     except ValueError as error:
         raise UnreadableError(422, str(error)) from error
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

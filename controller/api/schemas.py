@@ -29,7 +29,7 @@ class RunHead(BaseModel):
 
     @classmethod
     def of(cls, run: Run) -> "RunHead":
-        """As the index and the run's keeper say."""
+        """As the index and the run's run process say."""
         return cls(**_told(run))
 
 
@@ -41,7 +41,7 @@ class RunBody(RunHead):
 
     @classmethod
     def of(cls, run: Run) -> "RunBody":
-        """As the index and the run's keeper say."""
+        """As the index and the run's run process say."""
         return cls(**_told(run), config=run.config, folder=str(run.folder))
 
 
@@ -116,7 +116,7 @@ class MapShape(BaseModel):
 
     world: str
     slot: int | None
-    shown: dict[str, Any]
+    map: dict[str, Any]
 
 
 class WireShape(BaseModel):

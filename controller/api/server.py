@@ -19,14 +19,16 @@ from controller.api.timeouts import patient
 from controller.api.tokens import token_of
 from controller.config.errors import ConfigError
 from controller.pool.listener import PoolLine
-from controller.service.limits import PATIENCE_S
-from controller.service.run_manager import Owner
+from controller.service.limits import REQUEST_TIMEOUT_S
+from controller.service.run_manager import RunManager
 from controller.service.store import Store
 
 _GRACE_S = 3
 _WAITING_BYTES = 1 << 18  # in the kernel, for one connection
 _OTHER_CONNECTIONS = 256  # than readers'
-_OTHER_FILES = _OTHER_CONNECTIONS + 256  # than readers' connections: requests, the database, keepers, what is read
+_OTHER_FILES = (
+    _OTHER_CONNECTIONS + 256
+)  # than readers' connections: requests, the database, run processes, what is read
 
 
 def serve(
@@ -34,19 +36,19 @@ def serve(
     host: str,
     port: int,
     at_once: int,
-    longest_queue: int,
+    max_queued: int,
     data: Path,
     resume_lost: bool,
-    grace_s: float,
-    patience_s: float,
-    most_readers: int,
+    stop_timeout_s: float,
+    timeout_s: float,
+    max_readers: int,
     token_file: Path | None,
     token_made: Callable[[str], None],
     ready: Callable[[str], None],
     pool: tuple[str, str, Path | None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is told the URL. Runs that are at work go on without the service. `pool`:
-    where workers report, the ports of keepers' lines and the folder of keys, if workers may come at all.
+    where workers report, the ports of run processes' lines and the folder of keys, if workers may come at all.
 
     From the environment: AIRTOLL_TOKEN, who may come in (it wins over `token_file`, which is made if it is missing, and
     then `token_made` is told); AIRTOLL_DB, the store's URL, by default SQLite in `data`.
@@ -55,24 +57,24 @@ def serve(
     """
     token = token_of(token_file, os.environ.get("AIRTOLL_TOKEN", ""), token_made)
     check_lock(host, token)
-    _make_room(most_readers)
+    _make_room(max_readers)
     data.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{data.absolute()}/airtoll.db"
-    with closing(listen(host, port, patience_s=patience_s)) as listening, closing(Store(url)) as store:
-        owner = Owner(
+    with closing(listen(host, port, timeout_s=timeout_s)) as listening, closing(Store(url)) as store:
+        manager = RunManager(
             data,
             store,
             at_once=at_once,
-            longest_queue=longest_queue,
+            max_queued=max_queued,
             resume_lost=resume_lost,
-            grace_s=grace_s,
+            stop_timeout_s=stop_timeout_s,
             pool=PoolLine(*pool) if pool is not None else None,
         )
-        app = create_app(owner, token, most_readers=most_readers, patience_s=patience_s)
+        app = create_app(manager, token, max_readers=max_readers, timeout_s=timeout_s)
         config = uvicorn.Config(
             app,
-            http=patient(patience_s, most_readers + _OTHER_CONNECTIONS),
+            http=patient(timeout_s, max_readers + _OTHER_CONNECTIONS),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_GRACE_S,
@@ -98,10 +100,10 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
-        self._loop.call_soon_threadsafe(self._fastapi.state.desk.watches.close)
+        self._loop.call_soon_threadsafe(self._fastapi.state.services.watches.close)
 
 
-def listen(host: str, port: int, *, patience_s: float = PATIENCE_S) -> socket.socket:
+def listen(host: str, port: int, *, timeout_s: float = REQUEST_TIMEOUT_S) -> socket.socket:
     """A socket whose connections are cut off, and what waits for them forgotten, when their other end takes nothing for
     so long. ConfigError for an address that cannot be listened on."""
     try:
@@ -109,7 +111,7 @@ def listen(host: str, port: int, *, patience_s: float = PATIENCE_S) -> socket.so
     except OSError as error:
         cure = "give another --host or --port"
         raise ConfigError(f"--port: {host}:{port} cannot be listened on: {error.strerror}; {cure}") from error
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * patience_s))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * timeout_s))
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING_BYTES)
     return listening
 

@@ -6,7 +6,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-def patient(patience_s: float, most_connections: int) -> type[asyncio.Protocol]:
+def patient(timeout_s: float, max_connections: int) -> type[asyncio.Protocol]:
     """A protocol that hangs up on who has not told a whole request head within so many seconds, or goes on to tell a
     body that nobody reads any more. How long the application takes for its answer is its own affair."""
 
@@ -15,8 +15,8 @@ def patient(patience_s: float, most_connections: int) -> type[asyncio.Protocol]:
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._hang_up = self.loop.call_later(patience_s, self._no_more)
-            if len(self.connections) > most_connections:
+            self._hang_up = self.loop.call_later(timeout_s, self._no_more)
+            if len(self.connections) > max_connections:
                 transport.close()
 
         def data_received(self, data: bytes) -> None:
@@ -36,11 +36,11 @@ def patient(patience_s: float, most_connections: int) -> type[asyncio.Protocol]:
             return self.cycle is not None and not self.cycle.response_complete
 
         def _wait(self) -> None:
-            """No patience runs out while a request is answered; it begins anew after the answer."""
+            """No timeout runs out while a request is answered; it begins anew after the answer."""
             if self._answers:
                 self._hang_up.cancel()
             elif self._hang_up.cancelled():
-                self._hang_up = self.loop.call_later(patience_s, self._no_more)
+                self._hang_up = self.loop.call_later(timeout_s, self._no_more)
 
         def _no_more(self) -> None:
             if not self._answers:

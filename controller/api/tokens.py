@@ -9,7 +9,7 @@ from pathlib import Path
 from controller.config.errors import ConfigError
 
 _RANDOM_BYTES = 32
-_SHORTEST = 16  # characters, of a token that somebody wrote by hand
+_MIN_CHARS = 16  # characters, of a token that somebody wrote by hand
 
 
 def token_of(file: Path | None, given: str, made: Callable[[str], None]) -> str:
@@ -57,7 +57,7 @@ def _read(file: Path) -> str:
         raise ConfigError(f"--token-file: {file} cannot be read: {error}; delete it, and another is made") from error
     if mode & 0o077:
         raise ConfigError(f"--token-file: others can read {file}: chmod 600 {file}")
-    if len(token) < _SHORTEST or not token.isascii() or not token.isprintable():
+    if len(token) < _MIN_CHARS or not token.isascii() or not token.isprintable():
         cure = "delete it, and one is made"
-        raise ConfigError(f"--token-file: {file} has no token of {_SHORTEST} or more plain characters; {cure}")
+        raise ConfigError(f"--token-file: {file} has no token of {_MIN_CHARS} or more plain characters; {cure}")
     return token

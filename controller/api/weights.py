@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 
-from controller.api.dependencies import AtDesk, RunId
+from controller.api.dependencies import RunId, ServicesDep
 from controller.api.problems import UnreadableError, responses
 from controller.api.request_body import whole_body
 from controller.api.schemas import NodeWeightsShape, RunHead, WeightsShape
-from controller.service.weights import MOST_BYTES
+from controller.service.weights import MAX_BYTES
 
 router = APIRouter(prefix="/runs/{run_id}/weights", tags=["weights"])
 
@@ -18,16 +18,16 @@ Node = Annotated[str, PathParameter(max_length=200, examples=["pair-0"])]
 _SAFETENSORS: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": f"safetensors with the names, shapes and dtypes of the node's own; at most {MOST_BYTES} bytes.",
+        "description": f"safetensors with the names, shapes and dtypes of the node's own; at most {MAX_BYTES} bytes.",
         "content": {_BYTES: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 
 
 @router.get("", responses=responses(404, 422, 503))
-async def weights(run_id: RunId, desk: AtDesk) -> WeightsShape:
+async def weights(run_id: RunId, services: ServicesDep) -> WeightsShape:
     """Which weights are kept, by node, the newest first; a run that goes on is asked for its newest."""
-    told = await desk.weights.versions(run_id)
+    told = await services.weights.versions(run_id)
     return WeightsShape(weights=[NodeWeightsShape.model_validate(one, from_attributes=True) for one in told])
 
 
@@ -39,11 +39,11 @@ async def weights(run_id: RunId, desk: AtDesk) -> WeightsShape:
 async def node_weights(
     run_id: RunId,
     node: Node,
-    desk: AtDesk,
+    services: ServicesDep,
     version: Annotated[int | None, Query(ge=0, le=10**12, description="The newest unless given.")] = None,
 ) -> Response:
     """A node's weights, as safetensors in the numbers in which they were told to it."""
-    found, data = await desk.weights.read(run_id, node, version)
+    found, data = await services.weights.read(run_id, node, version)
     headers = {"X-Weights-Version": str(found), "X-Content-Type-Options": "nosniff"}
     return Response(data, media_type=_BYTES, headers=headers)
 
@@ -54,7 +54,7 @@ async def node_weights(
     responses=responses(400, 404, 408, 409, 413, 415, 422, 503),
     openapi_extra=_SAFETENSORS,
 )
-async def put_weights(run_id: RunId, node: Node, request: Request, desk: AtDesk) -> RunHead:
+async def put_weights(run_id: RunId, node: Node, request: Request, services: ServicesDep) -> RunHead:
     """Have a run give a node these weights: over the air, in turn 0 of its next slot, which its event `put` names.
 
     The next ones that the trainer tells replace them.
@@ -62,5 +62,5 @@ async def put_weights(run_id: RunId, node: Node, request: Request, desk: AtDesk)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _BYTES:
         raise UnreadableError(415, f"content type {kind[:80]!r}: send safetensors as {_BYTES}")
-    data = await whole_body(request, most_bytes=MOST_BYTES, patience_s=desk.patience_s)
-    return RunHead.of(await desk.weights.put(run_id, node, data))
+    data = await whole_body(request, max_bytes=MAX_BYTES, timeout_s=services.timeout_s)
+    return RunHead.of(await services.weights.put(run_id, node, data))

@@ -8,11 +8,11 @@ from channel_server.welcome import welcome
 from channel_server.worlds.contract import World as World
 from channel_server.worlds.contract import WorldEntry
 from controller.config.catalogue import schemes
-from controller.config.errors import ConfigError, not_allowed
+from controller.config.errors import ConfigError, invalid
 from protocol.messages.plan import RunPlan
 from schemes.contract import Scheme
 
-MOST_AGENTS = 1000
+MAX_AGENTS = 1000
 
 
 def build(entry: WorldEntry, params: Any, *, seed: int, replicas: int) -> World:
@@ -21,8 +21,8 @@ def build(entry: WorldEntry, params: Any, *, seed: int, replicas: int) -> World:
         world = entry.build(params, seed=seed, replicas=replicas)
     except (ValueError, MemoryError) as error:
         raise ConfigError(f"world: {error}") from error
-    if len(world.agents) > MOST_AGENTS:
-        raise ConfigError(f"world: {len(world.agents)} agents are not allowed: must be at most {MOST_AGENTS}")
+    if len(world.agents) > MAX_AGENTS:
+        raise ConfigError(f"world: {len(world.agents)} agents are not allowed: must be at most {MAX_AGENTS}")
     return world
 
 
@@ -32,7 +32,7 @@ def check_home(scheme: Scheme, world_name: str) -> None:
     if world_name not in homes:
         others = ", ".join(n for n, s in schemes().items() if world_name in s.card.worlds) or "none"
         cure = f"it runs in {', '.join(homes)}, not in {world_name}; schemes for {world_name}: {others}"
-        raise ConfigError(not_allowed("scheme.name", name, cure))
+        raise ConfigError(invalid("scheme.name", name, cure))
 
 
 def check(world: World, scheme: Scheme, params: Any, plan: RunPlan) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-_LONGEST_VALUE = 60
+_MAX_VALUE = 60
 
 _CURES = {
     "greater_than_equal": "must be at least {ge}",
@@ -37,12 +37,12 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f"no {what} named {name!r}; {_choices(name, sorted(known))}"
 
 
-def not_allowed(key: str, value: Any, cure: str) -> str:
+def invalid(key: str, value: Any, cure: str) -> str:
     """One fault: `world.rbs: 0 is not allowed: must be at least 1`."""
     return f"{key}: {shown(value)} is not allowed: {cure}"
 
 
-def in_words(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def format_validation_error(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """The faults pydantic found in data for `model`, one line each."""
     return [_line(fault, model) for fault in error.errors(include_url=False)]
 
@@ -50,7 +50,7 @@ def in_words(error: ValidationError, model: type[BaseModel]) -> list[str]:
 def shown(value: Any) -> str:
     """A value as its writer knows it from YAML, cut when long."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
+    return text if len(text) <= _MAX_VALUE else text[:_MAX_VALUE] + "..."
 
 
 def _line(fault: ErrorDetails, model: type[BaseModel]) -> str:
@@ -60,9 +60,9 @@ def _line(fault: ErrorDetails, model: type[BaseModel]) -> str:
             return f"{key}: is missing; give it a value"
         case "extra_forbidden":
             known = sorted(_model_at(model, fault["loc"][:-1]).model_fields)
-            return not_allowed(key, fault["input"], f"no such key; {_choices(str(fault['loc'][-1]), known)}")
+            return invalid(key, fault["input"], f"no such key; {_choices(str(fault['loc'][-1]), known)}")
         case _:
-            return not_allowed(key, fault["input"], _cure(fault))
+            return invalid(key, fault["input"], _cure(fault))
 
 
 def _cure(fault: ErrorDetails) -> str:

@@ -13,7 +13,7 @@ from controller.config.errors import ConfigError, shown
 _PREFIX = "AIRTOLL_"
 _NOT_SETTINGS = (  # where a controller is, the key to it, its store, its pool
     *("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_TOKEN_FILE", "AIRTOLL_DB"),
-    *("AIRTOLL_POOL", "AIRTOLL_KEEPER_PORTS", "AIRTOLL_KEYS"),
+    *("AIRTOLL_POOL", "AIRTOLL_RUN_PROCESS_PORTS", "AIRTOLL_KEYS"),
 )
 _CHOICES = ("world", "scheme")
 FILE_SUFFIXES = (".yaml", ".yml")

@@ -28,7 +28,7 @@ from controller.config.catalogue import (
     world_named,
     worlds,
 )
-from controller.config.errors import ConfigError, in_words, not_allowed, unknown
+from controller.config.errors import ConfigError, format_validation_error, invalid, unknown
 from controller.config.layers import Layer
 from controller.config.signalling import Signalling
 from protocol.messages.choreography import PHASES
@@ -37,9 +37,9 @@ from protocol.messages.pool import Role
 
 Placement = Literal["processes", "in-process", "pool"]
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
-_MOST_SLOTS = 10**9
+_MAX_SLOTS = 10**9
 
-_Slots = Annotated[int, Ge(0), Le(_MOST_SLOTS)]
+_Slots = Annotated[int, Ge(0), Le(_MAX_SLOTS)]
 
 
 class Phases(BaseModel):
@@ -56,7 +56,7 @@ class OnNodeLoss(BaseModel):
     """What happens when an agent is lost: protocol.messages.plan.LossPlan has the words.
 
     `trainer`: when the trainer is; null is `policy`. `fallback` acts for an agent that is lost; null takes the one on
-    the scheme's card. `most_restarts`: of each node, and of rollbacks.
+    the scheme's card. `max_restarts`: of each node, and of rollbacks.
     """
 
     model_config = STRICT
@@ -66,7 +66,7 @@ class OnNodeLoss(BaseModel):
     fallback: Fallback | None = None
     lost_after_s: Annotated[float, Gt(0)] = 10.0
     trainer_lost_after_s: Annotated[float, Gt(0)] = 600.0
-    most_restarts: Annotated[int, Ge(0)] = 3
+    max_restarts: Annotated[int, Ge(0)] = 3
     pause_s: Annotated[float, Gt(0)] = 60.0
 
 
@@ -95,7 +95,7 @@ class Record(BaseModel):
 class RunConfig(BaseModel):
     """One run, resolved. `slots` is short for `phases: {eval: ...}`; one of the two is None.
 
-    `beside`: schemes to compare with, the first as the floor, the last as the ceiling.
+    `baselines`: schemes to compare with, the first as the floor, the last as the ceiling.
     `out`: the folder that runs' folders are made in, relative to where the command is given.
     `checkpoint_every`: slots between two checkpoints, 0 for none; the newest `keep` are kept.
     """
@@ -106,7 +106,7 @@ class RunConfig(BaseModel):
     scheme: Choice
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 1
     replicas: Annotated[int, Ge(1), Le(10_000)] = 1
-    slots: Annotated[int, Ge(1), Le(_MOST_SLOTS)] | None = None
+    slots: Annotated[int, Ge(1), Le(_MAX_SLOTS)] | None = None
     phases: Phases | None = None
     episode_slots: Annotated[int, Ge(1)] | None = None
     train_delay_slots: Annotated[int, Ge(0)] = 0
@@ -115,19 +115,19 @@ class RunConfig(BaseModel):
     on_node_loss: OnNodeLoss = OnNodeLoss()
     clock: Clock = Clock()
     on_channel_server_loss: Literal["rollback", "fail"] = "fail"
-    checkpoint_every: Annotated[int, Ge(0), Le(_MOST_SLOTS)] = 0
+    checkpoint_every: Annotated[int, Ge(0), Le(_MAX_SLOTS)] = 0
     keep: Annotated[int, Ge(1)] = 2
     record: Record = Record()
-    beside: tuple[str | dict[str, Any], ...] = ()
+    baselines: tuple[str | dict[str, Any], ...] = ()
     out: str = "runs"
 
     @property
     def others(self) -> "dict[str, RunConfig]":
-        """The runs to compare with, by name and given parameters: the schemes of `beside`, on the same channels, in
+        """The runs to compare with, by name and given parameters: the schemes of `baselines`, on the same channels, in
         one process, in lockstep. ConfigError for the same one twice."""
-        alike = as_mapping(self) | {"beside": [], "placement": "in-process", "clock": {}, "checkpoint_every": 0}
+        alike = as_mapping(self) | {"baselines": [], "placement": "in-process", "clock": {}, "checkpoint_every": 0}
         found: dict[str, RunConfig] = {}
-        for scheme in self.beside:
+        for scheme in self.baselines:
             given = {"name": scheme} if isinstance(scheme, str) else scheme
             label = " ".join([given.get("name", ""), *(f"{k}={v}" for k, v in given.items() if k != "name")])
             if label in found:
@@ -158,7 +158,7 @@ class RunConfig(BaseModel):
         return len(self._world().agents)
 
     @property
-    def places(self) -> dict[Role, int]:
+    def capacity(self) -> dict[Role, int]:
         """The places of a pool's workers that the run takes, by role."""
         return {"agent": self.agents, "channel": 1}
 
@@ -191,7 +191,7 @@ class RunConfig(BaseModel):
                 on_loss.trainer_lost_after_s,
                 on_loss.trainer,
                 self.on_channel_server_loss,
-                on_loss.most_restarts,
+                on_loss.max_restarts,
                 on_loss.pause_s,
             ),
             record=RecordPlan(record.values, record.frames_slots, record.window_slots, self.checkpoint_every),
@@ -208,14 +208,14 @@ class RunConfig(BaseModel):
             raise ConfigError("phases: no slots at all; give at least one phase some, such as eval: 1000")
         if self.clock.slot_ms is not None and self.placement == "in-process":
             cure = "nodes of one process are never late; give placement: processes, or leave out clock.slot_ms"
-            raise ConfigError(not_allowed("placement", self.placement, cure))
+            raise ConfigError(invalid("placement", self.placement, cure))
         world = self._world()
         self.signalling.check(self.world.name, has_radio=hasattr(world, "signalling_bps_hz"))
         fit.check(world, scheme, params_of(scheme, self.scheme), self.plan("check"))
         try:
             _ = self.others
         except ConfigError as error:
-            raise ConfigError(f"beside: {error}") from error
+            raise ConfigError(f"baselines: {error}") from error
 
     def _world(self) -> fit.World:
         entry = world_named(self.world.name)
@@ -259,7 +259,7 @@ def _checked(layer: Layer) -> RunConfig:
         # As JSON, for its strictness: a list may be a tuple, a whole number a float, but nothing else is converted.
         config = model.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
-        faults += [_attributed(line, layer) for line in in_words(error, model)]
+        faults += [_attributed(line, layer) for line in format_validation_error(error, model)]
     except ValueError as error:  # a YAML alias that contains itself
         faults.append(f"{error}; write the settings without it")
     if faults:
@@ -279,7 +279,7 @@ def _name_faults(data: dict[str, Any], key: str, known: Mapping[str, Any]) -> li
     """What is wrong with the name of the world or scheme; nothing is said here of its parameters."""
     name = _name_in(data, key)
     if name is None and key in data and not _lacks_name(data[key]):
-        return [not_allowed(key, data[key], f"must be one of {', '.join(known)}, or name and parameters")]
+        return [invalid(key, data[key], f"must be one of {', '.join(known)}, or name and parameters")]
     if name is None:
         return [f"{key}.name: is missing; known: {', '.join(known)}"]
     return [] if name in known else [f"{key}.name: {unknown(key, name, known)}"]

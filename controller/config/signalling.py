@@ -14,11 +14,11 @@ from pydantic import BaseModel, BeforeValidator, Field, SerializerFunctionWrapHa
 from pydantic_core import PydanticCustomError
 
 from controller.config.catalogue import STRICT
-from controller.config.errors import ConfigError, not_allowed
+from controller.config.errors import ConfigError, invalid
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.signalling import PRIORITIES, KindRule, LinkBudget, SignallingPlan
 
-_PATIENCE_SLOTS = 10  # beyond the delays that are known, until an answer is given up
+_TIMEOUT_SLOTS = 10  # beyond the delays that are known, until an answer is given up
 _ANSWERED = (  # each with its acknowledgement
     ((LinkClass.UPLINK, Kind.HISTORY), (LinkClass.DOWNLINK, Kind.ACK)),
     ((LinkClass.DOWNLINK, Kind.WEIGHTS), (LinkClass.UPLINK, Kind.ACK)),
@@ -128,11 +128,11 @@ class Signalling(BaseModel):
         for name, of in self._links().items():
             if of.share is not None and _first([of.bits_per_slot, self.all.bits_per_slot]) != "radio":
                 cure = "there is a share of a radio only; say bits_per_slot: radio, too, or leave the share out"
-                raise ConfigError(not_allowed(f"signalling.{name}.share", of.share, cure))
+                raise ConfigError(invalid(f"signalling.{name}.share", of.share, cure))
             if of.bits_per_slot == "radio" and (name == "backhaul" or not has_radio):
                 who = "a backhaul" if name == "backhaul" else f"the world {world}"
                 cure = f"{who} has no radio; give bits, such as bits_per_slot: 500"
-                raise ConfigError(not_allowed(f"signalling.{name}.bits_per_slot", "radio", cure))
+                raise ConfigError(invalid(f"signalling.{name}.bits_per_slot", "radio", cure))
 
     def _links(self) -> dict[str, OfLinks]:
         return {"all": self.all, **{link.name.lower(): self._of(link) for link in LinkClass}}
@@ -170,7 +170,7 @@ def _answer_slots(rules: Sequence[KindRule], budgets: Sequence[LinkBudget], trai
     rationed = {budget.link for budget in budgets}
     if not any(leg in late or leg[0] in rationed for legs in _ANSWERED for leg in legs):
         return 0
-    return train_delay_slots + max(sum(late.get(leg, 0) for leg in legs) for legs in _ANSWERED) + _PATIENCE_SLOTS
+    return train_delay_slots + max(sum(late.get(leg, 0) for leg in legs) for legs in _ANSWERED) + _TIMEOUT_SLOTS
 
 
 def _without_nothing(said: dict[str, Any]) -> dict[str, Any]:

@@ -20,12 +20,12 @@ CHANNEL_SERVER = "channel server"
 
 def channel_process(
     plan: bytes,
-    owner: str,
+    launcher: str,
     past: Past | None,
     endpoint: str = "tcp://127.0.0.1:*",
     address: str = "",
     keys: ServerKeys | None = None,
-    owner_keys: ClientKeys | None = None,
+    launcher_keys: ClientKeys | None = None,
 ) -> None:
     """The channel server's process. `address`: the host that nodes are told, if it is not the endpoint's. `keys`: what
     the endpoint is locked with, `owner_keys`: what the line to the owner is."""
@@ -39,11 +39,11 @@ def channel_process(
         world,
         endpoint=endpoint,
         address=address,
-        owner=owner,
-        abandoned=_orphaned(),
+        launcher=launcher,
+        controller_gone=_orphaned(),
         past=past,
         keys=keys,
-        owner_keys=owner_keys,
+        launcher_keys=launcher_keys,
     )
 
 
@@ -54,7 +54,7 @@ def node_process(endpoint: str, run_id: str, name: str, keys: ClientKeys | None 
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     from agent_node.edge import run_node
 
-    sys.exit(run_node(endpoint, run_id, name, policy_builder(name), abandoned=_orphaned(), keys=keys))
+    sys.exit(run_node(endpoint, run_id, name, policy_builder(name), controller_gone=_orphaned(), keys=keys))
 
 
 def bound(target: Callable[..., None], *arguments: object) -> None:

@@ -15,7 +15,7 @@ from protocol.messages.orders import Order
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import TELEMETRY_EVERY_S, Ended, Progress, Sink
 
-_LOOK_EVERY_S = 0.05  # while paused
+_POLL_INTERVAL_S = 0.05  # while paused
 
 
 class Loopback:
@@ -97,9 +97,9 @@ def run_in_process(
             if paused() != pausing:
                 _take(core, orders())  # what was asked for before
                 pausing = not pausing
-                loopback.send(core.pause() if pausing else core.go_on())
+                loopback.send(core.pause() if pausing else core.resume())
             if core.rests:
-                time.sleep(_LOOK_EVERY_S)
+                time.sleep(_POLL_INTERVAL_S)
             elif not loopback.step():
                 raise RuntimeError(f"nothing is on its way, yet {', '.join(core.awaited)} did not answer")
         except Exception as error:  # the world or a scheme's data is at fault: the run ends, and says why
@@ -126,6 +126,6 @@ def _take(core: ChannelServer, orders: Iterable[Order]) -> None:
 def _tell(core: ChannelServer, sink: Sink) -> None:
     for telemetry in core.slots.recorder.drain():
         sink(telemetry)
-    if picture := core.slots.picture():
-        sink(picture)
+    if update := core.slots.map_update():
+        sink(update)
     sink(Progress(core.slots.slot))

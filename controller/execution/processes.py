@@ -31,14 +31,14 @@ from protocol.messages.telemetry import (
     Telemetry,
 )
 
-GRACE_S = 10.0  # after an interrupt, and for the last processes to leave
+EXIT_TIMEOUT_S = 10.0  # after an interrupt, and for the last processes to leave
 _POLL_MS = 100
 _LAST_WORDS_POLLS = 20  # without telemetry, after which nothing is on its way any more from a server that left in order
 
 Route = Callable[[str], str]
 
 
-class RunProcesses:
+class NodeProcesses:
     """The processes of one run. Use as a context manager: on leaving, none of them is left.
 
     `machine`: where they are started, by default here. `route` maps the channel server's endpoint to the one that nodes
@@ -171,7 +171,7 @@ class RunProcesses:
         """Ask the channel server to hold between two slots; False while there is none."""
         return self._say(PAUSE)
 
-    def go_on(self) -> bool:
+    def resume(self) -> bool:
         """Ask the channel server to go on; False while there is none."""
         return self._say(CONTINUE)
 
@@ -179,7 +179,7 @@ class RunProcesses:
         """Ask the channel server for something that it answers by telemetry; False while there is none."""
         return self._say(ORDER, msgspec.msgpack.encode(order))
 
-    def __enter__(self) -> "RunProcesses":
+    def __enter__(self) -> "NodeProcesses":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -188,7 +188,7 @@ class RunProcesses:
         for process in processes:
             if process.waits:  # it shall not begin where another has just left
                 process.kill()
-        deadline = time.monotonic() + (GRACE_S if self.channel.exitcode == 0 else 2.0)
+        deadline = time.monotonic() + (EXIT_TIMEOUT_S if self.channel.exitcode == 0 else 2.0)
         for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))
         for process in processes:
@@ -226,7 +226,7 @@ def run_processes(
     """Play a run to its end, from the beginning or from its `past`; `interrupted` and `paused` are asked about ten
     times a second, and so is for `orders`."""
     roll_back = plan.loss.channel_server == "rollback"
-    with RunProcesses(plan, past=past, machine=machine) as processes:
+    with NodeProcesses(plan, past=past, machine=machine) as processes:
         asked_at, heard, slot, pausing = 0.0, False, 0 if past is None else past.slot, False
         while True:
             telemetry = processes.receive()
@@ -242,12 +242,12 @@ def run_processes(
                 if not processes.order(order):
                     break  # one that is not taken is offered again
             if paused() != pausing:
-                said = processes.go_on() if pausing else processes.pause()
+                said = processes.resume() if pausing else processes.pause()
                 pausing = pausing != said
             if interrupted() and not heard:
                 asked_at = asked_at or time.monotonic()
                 heard = processes.interrupt()
-            if asked_at and (time.monotonic() - asked_at > GRACE_S or processes.channel.waits):
+            if asked_at and (time.monotonic() - asked_at > EXIT_TIMEOUT_S or processes.channel.waits):
                 return _broken_off(sink, slot, "the channel server did not stop in time", state="STOPPED")
 
 

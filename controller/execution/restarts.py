@@ -22,7 +22,7 @@ class Supervisor:
         """
         on_loss = self._plan.of(node)
         wanted = on_loss == "restart" or (on_loss == "rollback" and not begun)
-        if not wanted or self._restarts[node] >= self._plan.most_restarts:
+        if not wanted or self._restarts[node] >= self._plan.max_restarts:
             return False
         self._restarts[node] += 1
         self._coming.add(node)

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, NamedTuple, assert_never
 
 from channel_server.core import Past
-from controller.config.errors import ConfigError, not_allowed
+from controller.config.errors import ConfigError, invalid
 from controller.config.run_config import Placement, RunConfig
 from controller.execution.in_process import run_in_process
 from controller.execution.machine import Machine
@@ -21,7 +21,7 @@ from protocol.messages.orders import Order
 from protocol.messages.plan import PastEvent, RunPlan
 from protocol.messages.telemetry import Ended, Event, Sink, Telemetry
 
-_BY_HAND = not_allowed(
+_BY_HAND = invalid(
     "placement",
     "pool",
     "a controller leases the pool's workers: `airtoll submit FILE` puts the run into its queue; here give processes",
@@ -29,7 +29,7 @@ _BY_HAND = not_allowed(
 HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-class Wishes(NamedTuple):
+class RunControls(NamedTuple):
     """What the run's owner wishes just now."""
 
     interrupted: Callable[[], bool]
@@ -37,14 +37,14 @@ class Wishes(NamedTuple):
     orders: Callable[[], Iterable[Order]] = tuple
 
 
-def carry_out(
+def run(
     config: RunConfig,
     folder: RunFolder,
     watch: Sink,
     *,
     replay: tuple[PastEvent, ...] | None = None,
     checkpoint: Checkpoint | None = None,
-    wishes: Wishes | None = None,
+    controls: RunControls | None = None,
     machine: Machine | None = None,
 ) -> dict[str, Any]:
     """Execute the run into its folder, from the beginning or from a checkpoint of it; the summary.
@@ -55,23 +55,23 @@ def carry_out(
     plan = config.plan(folder.meta["run_id"], replay=replay)
     with folder.at_work():
         try:
-            execute(plan, config.placement, folder, watch, checkpoint=checkpoint, wishes=wishes, machine=machine)
+            execute(plan, config.placement, folder, watch, checkpoint=checkpoint, controls=controls, machine=machine)
         except KeyboardInterrupt:
             folder.summarise()
             raise
         return folder.summarise()
 
 
-def carry_out_beside(config: RunConfig, folder: RunFolder, *, wishes: Wishes | None = None) -> dict[str, Any]:
+def run_baselines(config: RunConfig, folder: RunFolder, *, controls: RunControls | None = None) -> dict[str, Any]:
     """Execute the runs to compare with, each in a folder inside; their summaries by name."""
     summaries: dict[str, Any] = {}
     for name, other in config.others.items():
-        inside = RunFolder.create(other, at=folder.path / "beside" / re.sub(r"[^\w.=-]", "_", name))
-        summaries[name] = carry_out(other, inside, unwatched, wishes=wishes)
+        inside = RunFolder.create(other, at=folder.path / "baselines" / re.sub(r"[^\w.=-]", "_", name))
+        summaries[name] = run(other, inside, ignore_telemetry, controls=controls)
     return summaries
 
 
-def unwatched(telemetry: Telemetry, /) -> None:
+def ignore_telemetry(telemetry: Telemetry, /) -> None:
     """Nobody looks on."""
 
 
@@ -82,7 +82,7 @@ def execute(
     watch: Sink,
     *,
     checkpoint: Checkpoint | None = None,
-    wishes: Wishes | None = None,
+    controls: RunControls | None = None,
     machine: Machine | None = None,
 ) -> Ended:
     """Play a run to its end, from the beginning or from a checkpoint; telemetry goes to `folder`, then to `watch`.
@@ -91,9 +91,9 @@ def execute(
     KeyboardInterrupt after Ctrl-C, SIGTERM or SIGHUP, once every process has stopped and the folder holds what there
     is.
     """
-    if wishes is None:
-        with wishes_by_signal() as heard:
-            return execute(plan, placement, folder, watch, checkpoint=checkpoint, wishes=heard, machine=machine)
+    if controls is None:
+        with controls_by_signal() as heard:
+            return execute(plan, placement, folder, watch, checkpoint=checkpoint, controls=heard, machine=machine)
 
     def sink(telemetry: Telemetry) -> None:
         folder(telemetry)
@@ -101,13 +101,13 @@ def execute(
 
     if checkpoint is not None:
         _resume(folder, sink, checkpoint)
-    ended = _play(plan, placement, sink, wishes, checkpoint, machine)
-    for _ in range(plan.loss.most_restarts):
-        if not ended.roll_back or wishes.interrupted():
+    ended = _play(plan, placement, sink, controls, checkpoint, machine)
+    for _ in range(plan.loss.max_restarts):
+        if not ended.roll_back or controls.interrupted():
             break
         checkpoint = _roll_back(folder, sink, ended)
-        ended = _play(plan, placement, sink, wishes, checkpoint, machine)
-    if wishes.interrupted():
+        ended = _play(plan, placement, sink, controls, checkpoint, machine)
+    if controls.interrupted():
         raise KeyboardInterrupt
     return ended
 
@@ -144,20 +144,20 @@ def _play(
     plan: RunPlan,
     placement: Placement,
     sink: Sink,
-    wishes: Wishes,
+    controls: RunControls,
     checkpoint: Checkpoint | None,
     machine: Machine | None,
 ) -> Ended:
     past = None if checkpoint is None else Past(checkpoint.slot, checkpoint.channel_server, checkpoint.nodes)
     match placement:
         case "in-process":
-            return run_in_process(plan, sink, *wishes, past=past)
+            return run_in_process(plan, sink, *controls, past=past)
         case "processes":
-            return run_processes(plan, sink, *wishes, past=past)
+            return run_processes(plan, sink, *controls, past=past)
         case "pool":
             if machine is None:
                 raise ConfigError(_BY_HAND)
-            return run_processes(plan, sink, *wishes, past=past, machine=machine)
+            return run_processes(plan, sink, *controls, past=past, machine=machine)
         case _:
             assert_never(placement)
 
@@ -183,11 +183,11 @@ def _roll_back(folder: RunFolder, sink: Sink, ended: Ended) -> Checkpoint | None
 
 
 @contextmanager
-def wishes_by_signal() -> Iterator[Wishes]:
+def controls_by_signal() -> Iterator[RunControls]:
     """SIGINT, SIGTERM and SIGHUP interrupt, SIGUSR1 pauses, SIGUSR2 goes on; elsewhere than in the main thread nobody
     can be told anything."""
     if threading.current_thread() is not threading.main_thread():
-        yield Wishes(lambda: False, lambda: False)
+        yield RunControls(lambda: False, lambda: False)
         return
     interrupted, paused = threading.Event(), threading.Event()
 
@@ -202,7 +202,7 @@ def wishes_by_signal() -> Iterator[Wishes]:
 
     before = {number: signal.signal(number, hear) for number in HEARD}
     try:
-        yield Wishes(interrupted.is_set, paused.is_set)
+        yield RunControls(interrupted.is_set, paused.is_set)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

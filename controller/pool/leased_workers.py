@@ -1,4 +1,4 @@
-"""The processes of a run at leased workers: the keeper's end of their lines. The trainer stays with the keeper."""
+"""The processes of a run at leased workers: the run process's end of their lines. The trainer stays with the keeper."""
 
 import sys
 import time
@@ -15,8 +15,8 @@ from channel_server.core import Past
 from controller.config.errors import ConfigError
 from controller.execution.local_machine import LocalMachine, pair
 from controller.execution.machine import Process
-from controller.pool.rejected import Strangers
-from controller.pool.roster import Roster, Sends, Wanted
+from controller.pool.rejected import RejectedConnections
+from controller.pool.roster import ProcessRequest, Roster, Sends
 from protocol.determinism.snapshots import parts
 from protocol.messages.codec import BadFrame
 from protocol.messages.kinds import TRAINER_NAME
@@ -24,26 +24,26 @@ from protocol.messages.plan import RunPlan
 from protocol.messages.pool import (
     MAX_FRAME_BYTES,
     ForeignVersion,
-    FromKeeper,
-    Part,
+    FromRunProcess,
     Refusal,
     Release,
     Role,
     StartChannel,
     StartNode,
-    decode_for_keeper,
+    StateChunk,
+    decode_for_run_process,
     encode,
 )
 from protocol.transports.curve import lock_server
 from protocol.transports.keys import Keys, ServerKeys
 from protocol.transports.router import Router
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _Bound = TypeVar("_Bound")
 
 
 class Ports(NamedTuple):
-    """Where a keeper listens: an interface's address, and its ports from first to last, any if they are 0."""
+    """Where a run process listens: an interface's address, and its ports from first to last, any if they are 0."""
 
     host: str = "127.0.0.1"
     first: int = 0
@@ -76,7 +76,7 @@ class LeasedProcess:
 
     pid = None  # it is another machine's
 
-    def __init__(self, workers: "LeasedWorkers", wanted: Wanted) -> None:
+    def __init__(self, workers: "LeasedWorkers", wanted: ProcessRequest) -> None:
         self._workers = workers
         self._wanted = wanted
 
@@ -103,7 +103,7 @@ class LeasedProcess:
     def join(self, timeout: float | None = None) -> None:
         until = None if timeout is None else time.monotonic() + timeout
         while self.exitcode is None and not self.waits and (until is None or time.monotonic() < until):
-            self._workers.attend(within_s=_LOOK_S)
+            self._workers.attend(within_s=_POLL_S)
 
     def close(self) -> None:
         """The place is free for another as soon as it has ended."""
@@ -130,7 +130,7 @@ class LeasedWorkers:
         except BaseException:
             self._context.term()
             raise
-        self._strangers = Strangers(partial(print, file=sys.stderr, flush=True))
+        self._strangers = RejectedConnections(partial(print, file=sys.stderr, flush=True))
         self._attended_at = 0.0
         self.port = int(self._router.endpoint.rpartition(":")[2])
 
@@ -146,23 +146,23 @@ class LeasedWorkers:
     def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> LeasedProcess:
         """The channel server, at a worker that has the role."""
 
-        def begin() -> Iterator[FromKeeper]:
+        def begin() -> Iterator[FromRunProcess]:
             if past is not None:
-                yield from (Part(data, more) for data, more in parts(msgspec.msgpack.encode(past)))
+                yield from (StateChunk(data, more) for data, more in parts(msgspec.msgpack.encode(past)))
             yield StartChannel(plan, port, sorted(key.decode() for key in self._keys.allowed) if self._keys else [])
 
-        return self._want(Wanted("channel", begin))
+        return self._want(ProcessRequest("channel", begin))
 
     def start_node(self, name: str, endpoint: str, run_id: str, key: str = "") -> Process:
         """One node, at a worker; the trainer here."""
         if name == TRAINER_NAME:
             return self._here.start_node(name, endpoint, run_id, key)
-        return self._want(Wanted("agent", lambda: [StartNode(endpoint, run_id, name, key)]))
+        return self._want(ProcessRequest("agent", lambda: [StartNode(endpoint, run_id, name, key)]))
 
     def attend(self, within_s: float = 0.0) -> None:
         """Hear what has come, or comes first within this time, and who is gone; not more often than makes sense."""
         now = time.monotonic()
-        if not within_s and now - self._attended_at < _LOOK_S:
+        if not within_s and now - self._attended_at < _POLL_S:
             return
         self._attended_at = now
         received = self._router.receive_within(within_s)
@@ -171,7 +171,7 @@ class LeasedWorkers:
             received = self._router.receive_within(0)
         for peer in self._router.broken():
             self.roster.gone(peer, "its connection broke")
-        self._strangers.turned_away(self._router.turned_away())
+        self._strangers.rejected(self._router.rejected())
         self.send(self.roster.look(time.monotonic()))
 
     def send(self, sends: Sends) -> None:
@@ -179,7 +179,7 @@ class LeasedWorkers:
         for peer, message in sends:
             self._router.send(peer, encode(message))
 
-    def _want(self, wanted: Wanted) -> LeasedProcess:
+    def _want(self, wanted: ProcessRequest) -> LeasedProcess:
         self.send(self.roster.want(wanted))
         return LeasedProcess(self, wanted)
 
@@ -187,7 +187,7 @@ class LeasedWorkers:
         if isinstance(frame, list) or len(frame) > MAX_FRAME_BYTES:
             return
         try:
-            self.send(self.roster.hear(peer, decode_for_keeper(frame), time.monotonic()))
+            self.send(self.roster.hear(peer, decode_for_run_process(frame), time.monotonic()))
         except ForeignVersion as foreign:
             self.send([(peer, Refusal(str(foreign)))])
         except BadFrame:
@@ -205,7 +205,7 @@ class LeasedWorkers:
 
 
 def _listening(context: "zmq.Context[zmq.Socket[bytes]]", ports: Ports, keys: ServerKeys | None) -> Router:
-    return _first_free(ports, lambda endpoint: Router(context, endpoint, keys=keys, most_bytes=MAX_FRAME_BYTES))
+    return _first_free(ports, lambda endpoint: Router(context, endpoint, keys=keys, max_bytes=MAX_FRAME_BYTES))
 
 
 def _first_free(ports: Ports, bind: Callable[[str], _Bound]) -> _Bound:
@@ -216,4 +216,4 @@ def _first_free(ports: Ports, bind: Callable[[str], _Bound]) -> _Bound:
         except zmq.ZMQError as error:
             if error.errno != zmq.EADDRINUSE:
                 raise ConfigError(f"--pool: {endpoint} cannot be listened on: {error}; give another address") from error
-    raise ConfigError(f"--keeper-ports: all of {ports} are taken, and a run on the pool needs two; give more")
+    raise ConfigError(f"--run-process-ports: all of {ports} are taken, and a run on the pool needs two; give more")

@@ -10,18 +10,18 @@ from urllib.parse import urlsplit
 
 import zmq
 
-from controller.config.errors import ConfigError, not_allowed
+from controller.config.errors import ConfigError, invalid
 from controller.config.hosts import is_loopback
 from controller.pool.leased_workers import Ports
-from controller.pool.registry import Pool, Wanting, Worker
-from controller.pool.rejected import Strangers
+from controller.pool.registry import Demand, Pool, Worker
+from controller.pool.rejected import RejectedConnections
 from protocol.messages.codec import BadFrame
 from protocol.messages.pool import MAX_FRAME_BYTES, ForeignVersion, Refusal, decode_for_service, encode
 from protocol.transports.keys import Keys, KeysError, ServerKeys
 from protocol.transports.router import Router
 
 _LOG = logging.getLogger("airtoll")
-_MOST_FRAMES = 10_000  # at a time
+_MAX_FRAMES = 10_000  # at a time
 
 
 class Seen(NamedTuple):
@@ -32,24 +32,24 @@ class Seen(NamedTuple):
 
 
 class PoolLine:
-    """Listens at `endpoint`, tcp://HOST:PORT. Keepers listen at the same host, at `keeper_ports` (FIRST-LAST) or any.
+    """Listens at `endpoint`, tcp://HOST:PORT. Run processes listen at the same host, at `run_process_ports` (FIRST-LAST) or any.
 
     `keys`: the folder of what both are locked with. ConfigError when it cannot be listened on, not with these keys, or
     elsewhere than on this machine's loopback without any.
     """
 
-    def __init__(self, endpoint: str, keeper_ports: str = "*", keys: Path | None = None) -> None:
-        self.ports = _ports(endpoint, keeper_ports)
+    def __init__(self, endpoint: str, run_process_ports: str = "*", keys: Path | None = None) -> None:
+        self.ports = _ports(endpoint, run_process_ports)
         if keys is None and not is_loopback(self.ports.host):
             cure = (
                 "without keys only this machine's workers may come: give --keys DIR, or listen at tcp://127.0.0.1:8771"
             )
-            raise ConfigError(not_allowed("--pool", endpoint, cure))
+            raise ConfigError(invalid("--pool", endpoint, cure))
         self.keys, locked = keys, _server_keys(keys)
-        self.strangers = Strangers(_LOG.warning)
+        self.strangers = RejectedConnections(_LOG.warning)
         self._context = zmq.Context()
         try:
-            self._router = Router(self._context, endpoint, keys=locked, most_bytes=MAX_FRAME_BYTES)
+            self._router = Router(self._context, endpoint, keys=locked, max_bytes=MAX_FRAME_BYTES)
         except zmq.ZMQError as error:
             self._context.term()
             raise ConfigError(f"--pool: {endpoint} cannot be listened on: {error}; give another address") from error
@@ -74,15 +74,15 @@ class PoolLine:
 
     def look(self) -> None:
         """Hear all that has come, and see who is gone."""
-        for _, (peer, frame) in zip(range(_MOST_FRAMES), self._router.pending(), strict=False):
+        for _, (peer, frame) in zip(range(_MAX_FRAMES), self._router.pending(), strict=False):
             if isinstance(frame, bytes):
                 self._take(peer, frame)
         for peer in self._router.broken():
             self.pool.gone(peer)
-        self.strangers.turned_away(self._router.turned_away())
+        self.strangers.rejected(self._router.rejected())
         self.pool.look(time.monotonic())
 
-    def lease(self, at_work: Iterable[Wanting]) -> None:
+    def lease(self, at_work: Iterable[Demand]) -> None:
         """Give idle places to the runs that lack some."""
         for peer, lease in self.pool.lease(at_work, time.monotonic()):
             self._router.send(peer, encode(lease))
@@ -110,11 +110,11 @@ def _server_keys(folder: Path | None) -> ServerKeys | None:
         raise ConfigError(f"--keys: {error}") from error
 
 
-def _ports(endpoint: str, keeper_ports: str) -> Ports:
+def _ports(endpoint: str, run_process_ports: str) -> Ports:
     host, port = urlsplit(endpoint).netloc.rpartition(":")[::2]
     if not endpoint.startswith("tcp://") or not host or not (port.isdigit() or port == "*"):
-        raise ConfigError(not_allowed("--pool", endpoint, "write it as tcp://127.0.0.1:8771"))
+        raise ConfigError(invalid("--pool", endpoint, "write it as tcp://127.0.0.1:8771"))
     try:
-        return Ports.parse(f"{host}:{keeper_ports}")
+        return Ports.parse(f"{host}:{run_process_ports}")
     except ValueError as error:
-        raise ConfigError(not_allowed("--keeper-ports", keeper_ports, "write them as 8772-8799")) from error
+        raise ConfigError(invalid("--run-process-ports", run_process_ports, "write them as 8772-8799")) from error

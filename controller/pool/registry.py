@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import NamedTuple
 
-from protocol.messages.pool import Lease, Present, Role
+from protocol.messages.pool import Heartbeat, Lease, Role
 
 WORKER_SILENT_S = 5.0
 SETTLE_S = 1.5  # after the start, for all workers to say what they do
-_LEASE_PATIENCE_S = 5.0  # for a worker to say that it has a lease
-_MOST_WORKERS = 10_000
+_LEASE_TIMEOUT_S = 5.0  # for a worker to say that it has a lease
+_MAX_WORKERS = 10_000
 
 
-class Wanting(NamedTuple):
-    """A run's needs: places of each role; `torch`: at its agents. `port`: of its keeper's line, 0 while it has none."""
+class Demand(NamedTuple):
+    """A run's needs: places of each role; `torch`: at its agents. `port`: of its run process's line, 0 while it has none."""
 
     run_id: str
     needs: Mapping[Role, int]
@@ -31,15 +31,15 @@ class Worker:
     """A worker as it said last. `leased`: given since, with the times; it has not said yet that it has them."""
 
     peer: bytes
-    told: Present
+    told: Heartbeat
     seen_at: float
     leased: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     @property
     def idle(self) -> int:
-        return self.told.places - len(self.told.leases) - len(self.leased)
+        return self.told.capacity - len(self.told.leases) - len(self.leased)
 
-    def suits(self, role: Role, wanting: Wanting) -> bool:
+    def suits(self, role: Role, wanting: Demand) -> bool:
         """Whether it can do this for a run."""
         return self.told.role == role and (not wanting.torch or role != "agent" or self.has_torch)
 
@@ -68,27 +68,27 @@ class Pool:
     @property
     def idle(self) -> Counter[tuple[Role, bool]]:
         """Idle places by role, and whether torch is there."""
-        places: Counter[tuple[Role, bool]] = Counter()
+        capacity: Counter[tuple[Role, bool]] = Counter()
         for worker in self.workers:
-            places[worker.told.role, worker.has_torch] += worker.idle
-        return places
+            capacity[worker.told.role, worker.has_torch] += worker.idle
+        return capacity
 
     def settled(self, now: float) -> bool:
         """Whether those that were at work before the service have had time to say so."""
         return now - self._began_at >= SETTLE_S
 
-    def present(self, peer: bytes, told: Present, now: float) -> str:
+    def present(self, peer: bytes, told: Heartbeat, now: float) -> str:
         """A worker says what it does; why it cannot be taken, or ""."""
         worker = self._workers.get(told.worker)
         if worker is None:
-            if len(self._workers) >= _MOST_WORKERS:
-                return f"the pool has {_MOST_WORKERS} workers already"
+            if len(self._workers) >= _MAX_WORKERS:
+                return f"the pool has {_MAX_WORKERS} workers already"
             worker = self._workers[told.worker] = Worker(peer, told, now)
         worker.peer, worker.told, worker.seen_at = peer, told, now
         worker.leased = {
             lease: (run, at)
             for lease, (run, at) in worker.leased.items()
-            if lease not in told.leases and now - at < _LEASE_PATIENCE_S
+            if lease not in told.leases and now - at < _LEASE_TIMEOUT_S
         }
         return ""
 
@@ -101,7 +101,7 @@ class Pool:
         alive = {key: w for key, w in self._workers.items() if now - w.seen_at <= WORKER_SILENT_S}
         self._workers = alive
 
-    def lease(self, at_work: Iterable[Wanting], now: float) -> list[tuple[bytes, Lease]]:
+    def lease(self, at_work: Iterable[Demand], now: float) -> list[tuple[bytes, Lease]]:
         """Idle places for the runs that lack some, in their order; to whom to say so."""
         given: list[tuple[bytes, Lease]] = []
         idle = _Idle(self.workers)
@@ -113,11 +113,11 @@ class Pool:
                     given.append((worker.peer, lease))
         return given
 
-    def lacks(self, wanting: Wanting) -> bool:
+    def lacks(self, wanting: Demand) -> bool:
         """Whether it has fewer places than it needs."""
         return any(_lacks(self.workers, wanting).values())
 
-    def shortage(self, wanting: Wanting, ahead: Iterable[Wanting] = ()) -> str:
+    def shortage(self, wanting: Demand, ahead: Iterable[Demand] = ()) -> str:
         """What a run waits for when those ahead of it have what they lack; "" for nothing."""
         idle = _Idle(self.workers)
         for other in ahead:
@@ -140,12 +140,12 @@ class _Idle:
         self._workers = workers
         self._left = [worker.idle for worker in workers]
 
-    def count(self, role: Role, wanting: Wanting) -> int:
+    def count(self, role: Role, wanting: Demand) -> int:
         """How many there are that suit."""
         pairs = zip(self._workers, self._left, strict=True)
         return sum(max(0, left) for worker, left in pairs if worker.suits(role, wanting))
 
-    def take(self, wanting: Wanting) -> list[Worker]:
+    def take(self, wanting: Demand) -> list[Worker]:
         """A worker for each place that the run lacks, as far as there are; those without torch first."""
         return [
             self._workers[at]
@@ -153,7 +153,7 @@ class _Idle:
             for at in self._some(role, wanting, lack)
         ]
 
-    def _some(self, role: Role, wanting: Wanting, lack: int) -> Iterator[int]:
+    def _some(self, role: Role, wanting: Demand, lack: int) -> Iterator[int]:
         suited = [at for at, worker in enumerate(self._workers) if worker.suits(role, wanting)]
         for at in sorted(suited, key=lambda at: self._workers[at].has_torch):
             while lack > 0 and self._left[at] > 0:
@@ -162,7 +162,7 @@ class _Idle:
                 yield at
 
 
-def _lacks(workers: list[Worker], wanting: Wanting) -> dict[Role, int]:
+def _lacks(workers: list[Worker], wanting: Demand) -> dict[Role, int]:
     """Places that the run has not got, by role."""
     got: Counter[Role] = Counter()
     for worker in workers:
@@ -170,7 +170,7 @@ def _lacks(workers: list[Worker], wanting: Wanting) -> dict[Role, int]:
     return {role: max(0, needed - got[role]) for role, needed in wanting.needs.items()}
 
 
-def _lack(role: Role, wanting: Wanting, lack: int, *, idle: int) -> str:
+def _lack(role: Role, wanting: Demand, lack: int, *, idle: int) -> str:
     """4 more agents with torch (10 asked for, 6 idle)"""
     needed = wanting.needs[role]
     name = f"{role}{'' if lack == 1 else 's'}{' with torch' if wanting.torch and role == 'agent' else ''}"

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 _TOLD_PER_REASON = 20
 
 
-class Strangers:
+class RejectedConnections:
     """`tell` is told a line of text each."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.counts: Counter[str] = Counter()
         self._tell = tell
 
-    def turned_away(self, refused: Iterable[tuple[str, str]]) -> None:
+    def rejected(self, refused: Iterable[tuple[str, str]]) -> None:
         """Why, and the first characters of the key that is not on the list, of each that was."""
         for reason, key in refused:
             self.counts[reason] += 1

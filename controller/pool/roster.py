@@ -1,21 +1,21 @@
-"""Which leased place runs what, as a run's keeper sees it: no sockets, no clock. Events in, messages to workers out."""
+"""Which leased place runs what, as a run's run process sees it: no sockets, no clock. Events in, messages to workers out."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from controller.execution.local_machine import cause
-from protocol.messages.pool import Alive, Come, FromKeeper, Kill, Refusal, Release, Role, ToKeeper
+from protocol.messages.pool import Alive, Attach, FromRunProcess, Kill, Refusal, Release, Role, ToRunProcess
 
 WORKER_SILENT_S = 10.0
 _GONE = 1  # the exit code of what is gone with its worker
 
-Sends = Iterable[tuple[bytes, FromKeeper]]
+Sends = Iterable[tuple[bytes, FromRunProcess]]
 
 
-class Wanted:
+class ProcessRequest:
     """A process that is wanted of a worker. `begin`: the messages that start it; `peer`: who has it."""
 
-    def __init__(self, role: Role, begin: Callable[[], Iterable[FromKeeper]]) -> None:
+    def __init__(self, role: Role, begin: Callable[[], Iterable[FromRunProcess]]) -> None:
         self.role = role
         self.begin = begin
         self.peer: bytes | None = None
@@ -26,9 +26,9 @@ class Wanted:
 
 @dataclass
 class _Place:
-    worker: Come
+    worker: Attach
     heard_at: float
-    wanted: Wanted | None = None
+    wanted: ProcessRequest | None = None
 
 
 class Roster:
@@ -37,29 +37,29 @@ class Roster:
     def __init__(self, needs: Mapping[Role, int]) -> None:
         self._needs = needs
         self._places: dict[bytes, _Place] = {}
-        self._waiting: list[Wanted] = []
+        self._waiting: list[ProcessRequest] = []
 
     @property
     def peers(self) -> list[bytes]:
         """Who has come and not gone."""
         return list(self._places)
 
-    def want(self, wanted: Wanted) -> Sends:
+    def want(self, wanted: ProcessRequest) -> Sends:
         """Start it at the first place of its role that is free, now or later."""
         self._waiting.append(wanted)
         return self._assigned()
 
-    def waits(self, wanted: Wanted) -> bool:
+    def waits(self, wanted: ProcessRequest) -> bool:
         """Whether it is still to be started."""
         return wanted in self._waiting
 
-    def hear(self, peer: bytes, told: ToKeeper, now: float) -> Sends:
+    def hear(self, peer: bytes, told: ToRunProcess, now: float) -> Sends:
         """A worker says something."""
-        if isinstance(told, Come):
+        if isinstance(told, Attach):
             return self._come(peer, told, now)
         place = self._places.get(peer)
         if place is None:
-            return [(peer, Refusal("say Come first"))]
+            return [(peer, Refusal("say Attach first"))]
         place.heard_at = now
         if isinstance(told, Alive):
             return [(peer, Alive())]
@@ -81,7 +81,7 @@ class Roster:
             self.gone(peer, f"silent for {WORKER_SILENT_S:g} s")
         return [(peer, Release()) for peer in silent]
 
-    def kill(self, wanted: Wanted) -> Sends:
+    def kill(self, wanted: ProcessRequest) -> Sends:
         """End a process; one that has not begun never does."""
         if wanted in self._waiting:
             self._waiting.remove(wanted)
@@ -90,7 +90,7 @@ class Roster:
             return []
         return [(wanted.peer, Kill())]
 
-    def _come(self, peer: bytes, worker: Come, now: float) -> Sends:
+    def _come(self, peer: bytes, worker: Attach, now: float) -> Sends:
         here = sum(place.worker.role == worker.role for place in self._places.values())
         if peer in self._places or here >= self._needs.get(worker.role, 0):
             return [(peer, Release())]
@@ -99,7 +99,7 @@ class Roster:
 
     def _assigned(self) -> Sends:
         """What waits, in this order, for the places that are free, in theirs."""
-        sends: list[tuple[bytes, FromKeeper]] = []
+        sends: list[tuple[bytes, FromRunProcess]] = []
         for peer, place in self._places.items():
             wanted = next((w for w in self._waiting if w.role == place.worker.role), None)
             if place.wanted is None and wanted is not None:

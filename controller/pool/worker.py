@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 import zmq
 
 from controller.execution.local_machine import LocalMachine
-from controller.pool.worker_lease import Air, LeasedPlace
+from controller.pool.worker_lease import Air, WorkerLease
 from protocol.determinism.fingerprint import fingerprint
 from protocol.messages.codec import BadFrame
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import (
     MAX_FRAME_BYTES,
     SIGN_OF_LIFE_S,
-    Come,
+    Attach,
+    Heartbeat,
     Lease,
-    Present,
     Refusal,
     Role,
     decode_from_service,
@@ -32,7 +32,7 @@ from protocol.messages.pool import (
 from protocol.transports.keys import ClientKeys
 from protocol.transports.line import Line
 
-_LOOK_MS = 100
+_POLL_MS = 100
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Offer:
 
     role: Role
     name: str
-    places: int = 1
+    capacity: int = 1
     port: int = 0
     address: str = ""
 
@@ -62,11 +62,11 @@ class Worker:
         self._machine = LocalMachine()
         self._context = zmq.Context()
         self._keys = keys
-        self._line = Line(self._context, pool, keys=keys, most_bytes=MAX_FRAME_BYTES)
+        self._line = Line(self._context, pool, keys=keys, max_bytes=MAX_FRAME_BYTES)
         self._poller = zmq.Poller()
         self._poller.register(self._line.socket, zmq.POLLIN)
-        self._places: dict[str, LeasedPlace] = {}
-        self._told: Present | None = None
+        self._places: dict[str, WorkerLease] = {}
+        self._told: Heartbeat | None = None
         self._told_at = 0.0
         self._connected = False
         self.refused = ""  # why the service does not take it
@@ -75,7 +75,7 @@ class Worker:
         """Until it is to stop, or is refused."""
         _log(f"{self._offer.role} {self._offer.name} looks for the pool at {self._pool}")
         while not stop() and not self.refused:
-            self._poller.poll(_LOOK_MS)
+            self._poller.poll(_POLL_MS)
             self._hear()
             for lease, place in list(self._places.items()):
                 place.attend(time.monotonic())
@@ -103,11 +103,11 @@ class Worker:
                     self._lease(message)
 
     def _lease(self, lease: Lease) -> None:
-        if lease.lease in self._places or len(self._places) >= self._offer.places:
+        if lease.lease in self._places or len(self._places) >= self._offer.capacity:
             return  # the next Present says so
         offer = self._offer
-        come = Come(PROTOCOL_VERSION, lease.lease, offer.role, offer.name, socket.gethostname(), fingerprint())
-        place = LeasedPlace(
+        come = Attach(PROTOCOL_VERSION, lease.lease, offer.role, offer.name, socket.gethostname(), fingerprint())
+        place = WorkerLease(
             self._context, self._host, lease, come, self._machine, self._air, self._keys, now=time.monotonic()
         )
         self._places[lease.lease] = place
@@ -123,14 +123,14 @@ class Worker:
     def _tell(self) -> None:
         """The whole state, when it has changed or a second has passed."""
         offer, now = self._offer, time.monotonic()
-        present = Present(
+        present = Heartbeat(
             PROTOCOL_VERSION,
             self._id,
             offer.role,
             offer.name,
             socket.gethostname(),
             os.getpid(),
-            offer.places,
+            offer.capacity,
             fingerprint(),
             {lease: place.held for lease, place in self._places.items()},
         )

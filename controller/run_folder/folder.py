@@ -9,7 +9,7 @@ trace.bin          digests, protocol.accounting.trace.ROW        values.msgpack 
 air_book.msgpack   one row per transmission attempt   wire_book.json   one account per connection
 frames.msgpack     the first slots' frames            summary.json     the run in one page
 log.txt            what a person wants to read first
-picture.json       what the world shows of the last slot, replaced as a whole
+map.json       what the world shows of the last slot, replaced as a whole
 tensorboard/       metrics and scalars once more, if asked for
 checkpoints/       what the run can be resumed from, if asked for: controller.run_folder.checkpoints
 weights/           weights as nodes were given them, and those put by hand: controller.run_folder.weights
@@ -44,21 +44,21 @@ from controller.run_folder.status import State
 from controller.run_folder.tensorboard import EventFiles
 from controller.run_folder.weights import KeptWeights
 from protocol.accounting import trace
-from protocol.accounting.air_book import AirRow, Toll, decode_rows, fates_by_kind, toll_by_kind
+from protocol.accounting.air_book import AirRow, Toll, decode_rows, delivery_stats_by_kind, toll_by_kind
 from protocol.accounting.wire_book import Connection, totals
 from protocol.determinism.fingerprint import fingerprint
 from protocol.messages.kinds import Kind
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.plan import PastEvent, past_events
 from protocol.messages.telemetry import (
-    Answered,
     Checkpoint,
     Chunk,
     Ended,
     Event,
     Listening,
+    MapUpdate,
     NodeState,
-    Picture,
+    OrderDone,
     Progress,
     Scalars,
     Telemetry,
@@ -66,7 +66,7 @@ from protocol.messages.telemetry import (
     Window,
 )
 
-FATES = ("attempts", "lost", "mean_age_slots", "largest_age_slots")  # what it has of a signalling model's work
+DELIVERY_STATS = ("attempts", "lost", "mean_age_slots", "largest_age_slots")  # what it has of a signalling model's work
 TOLD = ("notes", "payload_bits", "note_bytes")  # what the summary has of a toll
 GROWING = (
     *("trace.bin", "values.msgpack", "air_book.msgpack", "frames.msgpack"),
@@ -123,7 +123,7 @@ class RunFolder:
         return cls(path)
 
     @classmethod
-    def take_up(cls, path: Path) -> "RunFolder":
+    def reopen(cls, path: Path) -> "RunFolder":
         """The folder of a run that shall go on. ConfigError for one that is done."""
         folder = cls.open(path)
         if folder.meta["state"] == State.SUCCEEDED.value:
@@ -175,11 +175,11 @@ class RunFolder:
                 self.log(f"listening at {endpoint}")
             case Ended():
                 self._ended(telemetry)
-            case Answered(_, problem):
+            case OrderDone(_, problem):
                 if problem:
                     self.log(f"an order is not carried out: {problem}")
-            case Picture():
-                self._write("picture.json", json.dumps(msgspec.structs.asdict(telemetry), allow_nan=False) + "\n")
+            case MapUpdate():
+                self._write("map.json", json.dumps(msgspec.structs.asdict(telemetry), allow_nan=False) + "\n")
             case Progress():
                 pass
 
@@ -195,7 +195,7 @@ class RunFolder:
         self.weights.forget_after(to.slot if to else 0)
         (self.path / "summary.json").unlink(missing_ok=True)
         (self.path / "wire_book.json").unlink(missing_ok=True)
-        (self.path / "picture.json").unlink(missing_ok=True)
+        (self.path / "map.json").unlink(missing_ok=True)
         gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest")
         left = {key: value for key, value in self.meta.items() if key not in gone}
         self._write_json("meta.json", left | {"state": State.RUNNING.value, "reason": ""})
@@ -244,12 +244,12 @@ class RunFolder:
         return names
 
     @property
-    def picture(self) -> dict[str, Any]:
-        """What the world showed last: `slot`, or None before the first, and what is `shown`. ValueError for a damaged
+    def map(self) -> dict[str, Any]:
+        """What the world showed last: `slot`, or None before the first, and the `map`. ValueError for a damaged
         file."""
-        if not (self.path / "picture.json").exists():
-            return {"slot": None, "shown": {}}
-        return self._read_json("picture.json")
+        if not (self.path / "map.json").exists():
+            return {"slot": None, "map": {}}
+        return self._read_json("map.json")
 
     def air_rows(self) -> Iterator[AirRow]:
         """The air book. ValueError where it is damaged."""
@@ -300,8 +300,8 @@ class RunFolder:
         damaged air book."""
         if self.config.signalling.ideal:
             return {}
-        fates = fates_by_kind(self.air_rows())
-        return {kind: {key: getattr(of_kind, key) for key in FATES} for kind, of_kind in fates.items()}
+        fates = delivery_stats_by_kind(self.air_rows())
+        return {kind: {key: getattr(of_kind, key) for key in DELIVERY_STATS} for kind, of_kind in fates.items()}
 
     def read(self, file: str) -> bytes:
         """A file's bytes; none for one that was never written, as there was nothing to write."""

@@ -1,4 +1,4 @@
-"""Orders for a run that goes on, as files of its folder: whoever wants something writes one, its keeper takes them up.
+"""Orders for a run that goes on, as files of its folder: whoever wants something writes one, its run process takes them up.
 
 orders/ID.order   one protocol.messages.orders.Order; there until it is answered
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 
 from protocol.messages.orders import Order
-from protocol.messages.telemetry import Answered
+from protocol.messages.telemetry import OrderDone
 
-MOST_WAITING = 16
+MAX_WAITING = 16
 _ORDER = ".order"
 
 
@@ -41,8 +41,8 @@ class Orders:
     def give(self, order: Order) -> None:
         """Leave an order for the keeper. TooManyOrdersError."""
         self._folder.mkdir(exist_ok=True)
-        if len(self._ids) >= MOST_WAITING:
-            raise TooManyOrdersError(f"{MOST_WAITING} orders wait for this run already; come again later")
+        if len(self._ids) >= MAX_WAITING:
+            raise TooManyOrdersError(f"{MAX_WAITING} orders wait for this run already; come again later")
         draft = self._folder / f".{order.id}.tmp"
         draft.write_bytes(msgspec.msgpack.encode(order))
         draft.replace(self._path(order.id))
@@ -55,7 +55,7 @@ class Orders:
         """Whether an order has not been answered."""
         return self._path(order_id).exists()
 
-    # the keeper
+    # the run process
 
     def taken_up(self) -> Iterator[Order]:
         """The orders that have come since the last call, in the order in which they came."""
@@ -65,11 +65,11 @@ class Orders:
                     yield msgspec.msgpack.decode(self._path(order_id).read_bytes(), type=Order)
                 self._taken.add(order_id)
 
-    def answered(self, answer: Answered) -> None:
+    def answered(self, answer: OrderDone) -> None:
         """An order is carried out, or cannot be."""
         self._path(answer.order).unlink(missing_ok=True)
 
-    def take_up_again(self) -> None:
+    def take_again(self) -> None:
         """The channel server that had them is gone: what is not answered is taken up again."""
         self._taken.clear()
 

@@ -1,17 +1,17 @@
-"""How far a kept run is: its states, which of them may follow which, and the file in which its keeper says so."""
+"""How far a kept run is: its states, which of them may follow which, and the file in which its run process says so."""
 
 import json
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-LOCK = "keeper.lock"
-TAKEN = 3  # the exit code of a keeper that finds another at work
-_FILE = "keeper.json"
+LOCK = "run_process.lock"
+TAKEN = 3  # the exit code of a run process that finds another at work
+_FILE = "status.json"
 
 
 class State(Enum):
-    """PENDING waits for its keeper; STOPPING has been asked to stop; the last three are ends."""
+    """PENDING waits for its run process; STOPPING has been asked to stop; the last three are ends."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -23,9 +23,9 @@ class State(Enum):
 
 
 ENDS = frozenset({State.SUCCEEDED, State.FAILED, State.STOPPED})
-AT_WORK = frozenset(State) - ENDS - {State.PENDING}  # has a keeper, or should
+AT_WORK = frozenset(State) - ENDS - {State.PENDING}  # has a run process, or should
 
-# A run may end in any way from wherever its keeper is at work: a signal may come from elsewhere than the service.
+# A run may end in any way from wherever its run process is at work: a signal may come from elsewhere than the service.
 FOLLOWING: dict[State, frozenset[State]] = {
     State.PENDING: frozenset({State.RUNNING, State.STOPPED, State.FAILED}),
     State.RUNNING: frozenset({State.PAUSED, State.STOPPING}) | ENDS,
@@ -40,7 +40,7 @@ def before(state: State) -> frozenset[State]:
     return frozenset(earlier for earlier, later in FOLLOWING.items() if state in later)
 
 
-class Standing(NamedTuple):
+class RunStatus(NamedTuple):
     """How far a run is: its state, the slots that are done, and why it failed. `port`: where workers of the pool that
     are leased to it shall come to, while it needs any."""
 
@@ -50,8 +50,8 @@ class Standing(NamedTuple):
     port: int = 0
 
     @classmethod
-    def read(cls, folder: Path) -> "Standing | None":
-        """What the keeper of a folder said last; None if there has been none."""
+    def read(cls, folder: Path) -> "RunStatus | None":
+        """What the run process of a folder said last; None if there has been none."""
         try:
             told = json.loads((folder / _FILE).read_bytes())
         except FileNotFoundError:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from protocol.messages.telemetry import Weights
 from schemes.parts.weights import body_of, safetensors_in
 
-MOST_KEPT = 8  # of each node, beside those that were put by hand
+MAX_KEPT = 8  # of each node, beside those that were put by hand
 _GIVEN, _PUT = ".safetensors", ".put"
 
 
@@ -22,7 +22,7 @@ class Version(NamedTuple):
     node: int
     version: int
     bytes: int
-    by_hand: bool
+    uploaded: bool
 
 
 class KeptWeights:
@@ -34,11 +34,11 @@ class KeptWeights:
     def add(self, told: Weights) -> None:
         """Keep what was told, and forget what is too old."""
         self._of(told.node).mkdir(parents=True, exist_ok=True)
-        path = self._of(told.node) / f"{told.slot}{_PUT if told.by_hand else _GIVEN}"
+        path = self._of(told.node) / f"{told.slot}{_PUT if told.uploaded else _GIVEN}"
         draft = path.with_name(f".{path.name}.tmp")
         draft.write_bytes(safetensors_in(told.body))
         draft.replace(path)
-        for old in self._slots(told.node)[MOST_KEPT:]:
+        for old in self._slots(told.node)[MAX_KEPT:]:
             (self._of(told.node) / f"{old}{_GIVEN}").unlink()
 
     def versions(self, node: int) -> list[Version]:
@@ -75,4 +75,4 @@ class KeptWeights:
         for slot in self._slots(node):
             given = self._of(node) / f"{slot}{_GIVEN}"
             with suppress(FileNotFoundError):  # the run goes on, and has dropped it
-                yield Version(node, slot, given.stat().st_size, by_hand=given.with_suffix(_PUT).exists())
+                yield Version(node, slot, given.stat().st_size, uploaded=given.with_suffix(_PUT).exists())

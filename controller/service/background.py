@@ -1,4 +1,4 @@
-"""What the service does by itself, in the background: tasks that end with it, and patience with an absent store."""
+"""What the service does by itself, in the background: tasks that end with it, and timeout with an absent store."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ class Background:
             _LOG.error("the controller's service", exc_info=error)
 
 
-async def insist(ask: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+async def retry_while_unavailable(ask: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Ask the store, in a thread, until it answers."""
     while True:
         try:

@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.run_folder.status import ENDS, Standing, State
-from controller.service.run_manager import NoSuchRunError, Owner
+from controller.run_folder.status import ENDS, RunStatus, State
+from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run, StoreGoneError
 
 EVERY_S = 0.5
 PING_EVERY_S = 15.0
 _PING = b": ping\n\n"
-MOST_BEHIND = 20  # events that wait for a reader before it is cut off
+MAX_BEHIND = 20  # events that wait for a reader before it is cut off
 _PIECE_BYTES = 1 << 16
 _FILES = ("metrics.csv", "scalars.csv", "log.txt")
 
@@ -53,21 +53,21 @@ class Cursor(NamedTuple):
         return "-".join(map(str, self))
 
 
-class Watches:
+class EventStreams:
     """All runs that somebody looks at."""
 
-    def __init__(self, owner: Owner, *, most_readers: int) -> None:
-        self._owner = owner
-        self._most_readers = most_readers
-        self._watches: dict[str, _Watch] = {}
+    def __init__(self, manager: RunManager, *, max_readers: int) -> None:
+        self._manager = manager
+        self._max_readers = max_readers
+        self._watches: dict[str, _RunEventStream] = {}
         self.readers = 0
 
     async def look(self, run: Run, since: Cursor) -> AsyncIterator[bytes]:
         """Events from a cursor on, until the run's end. StreamsFullError before the first;
         ValueError for a cursor that is none of this run's."""
-        if self.readers >= self._most_readers:
+        if self.readers >= self._max_readers:
             cure = "come again later, or give `airtoll serve` more --readers"
-            raise StreamsFullError(f"{self._most_readers} readers look on already; {cure}")
+            raise StreamsFullError(f"{self._max_readers} readers look on already; {cure}")
         seat = _Seat(self)
         try:
             await asyncio.to_thread(_check, run.folder, since)
@@ -86,7 +86,7 @@ class Watches:
     async def _events(self, run: Run, since: Cursor, begun: Cursor, seat: "_Seat") -> AsyncIterator[bytes]:
         watch = self._watches.get(run.id)
         if watch is None:
-            watch = self._watches[run.id] = _Watch(self._owner, run, begun)
+            watch = self._watches[run.id] = _RunEventStream(self._manager, run, begun)
         reader = watch.join()
         joined = watch.cursor
         since = since.at_most(joined)
@@ -106,8 +106,8 @@ class Watches:
 class _Seat:
     """Counts as one of those who look on, until it is left."""
 
-    def __init__(self, watches: Watches) -> None:
-        self._watches: Watches | None = watches
+    def __init__(self, watches: EventStreams) -> None:
+        self._watches: EventStreams | None = watches
         watches.readers += 1
 
     def leave(self) -> None:
@@ -127,7 +127,7 @@ class _Reader:
 
     def put(self, event: bytes) -> None:
         """One more event; a reader that is far behind is cut off, and may come again where it was."""
-        if len(self._waiting) < MOST_BEHIND:
+        if len(self._waiting) < MAX_BEHIND:
             self._waiting.append(event)
         else:
             self._over = True
@@ -153,12 +153,12 @@ class _Reader:
                 yield _PING
 
 
-class _Watch:
+class _RunEventStream:
     """The task that reads one run's files."""
 
-    def __init__(self, owner: Owner, run: Run, begun: Cursor) -> None:
+    def __init__(self, manager: RunManager, run: Run, begun: Cursor) -> None:
         self.cursor = begun
-        self._owner = owner
+        self._manager = manager
         self._run = run
         self._readers: set[_Reader] = set()
         self._told: dict[str, Any] = {}
@@ -200,7 +200,7 @@ class _Watch:
 
     async def _tell_once(self) -> bool:
         """Tell what is new; whether that was the last."""
-        run = await self._owner.get(self._run.id)
+        run = await self._manager.get(self._run.id)
         about = await asyncio.to_thread(_about, run)
         extent = await asyncio.to_thread(_extent, run.folder)
         since = self.cursor.at_most(extent)  # files are shorter when the run was taken back to a checkpoint
@@ -232,8 +232,8 @@ def slot_of(run: Run) -> int:
     """The slots that are done by now."""
     if run.state in ENDS or run.state is State.PENDING:
         return run.slot
-    standing = Standing.read(run.folder)
-    return standing.slot if standing else 0
+    status = RunStatus.read(run.folder)
+    return status.slot if status else 0
 
 
 def _encoded(event: str, data: dict[str, Any], event_id: str) -> bytes:

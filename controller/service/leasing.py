@@ -4,14 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from controller.config.errors import ConfigError, not_allowed
+from controller.config.errors import ConfigError, invalid
 from controller.config.run_config import load
 from controller.pool.listener import PoolLine
-from controller.pool.registry import Wanting
-from controller.run_folder.status import Standing
+from controller.pool.registry import Demand
+from controller.run_folder.status import RunStatus
 from controller.service.store import Run
 
-_LOOK_EVERY_S = 0.1
+_POLL_INTERVAL_S = 0.1
 _NO_POOL = "this controller has no pool: start it with `airtoll serve --pool tcp://127.0.0.1:8771`"
 _LOG = logging.getLogger("airtoll")
 _SETTLING = "waits for the pool's workers to report"
@@ -33,15 +33,15 @@ class Leasing:
         self.line = line
         self._explain = explain
         self._changed = changed
-        self._needs: dict[str, Wanting] = {}  # as their configurations say
-        self._at_work: dict[str, tuple[Run, Wanting]] = {}
+        self._needs: dict[str, Demand] = {}  # as their configurations say
+        self._at_work: dict[str, tuple[Run, Demand]] = {}
         self._said: dict[str, str] = {}
         self._saying = asyncio.Lock()
         self._room: object = None
 
     @property
     def words(self) -> list[str]:
-        """What a keeper is told of where to listen."""
+        """What a run process is told of where to listen."""
         if self.line is None:
             return []
         return [str(self.line.ports), *([str(self.line.keys)] if self.line.keys else [])]
@@ -49,33 +49,33 @@ class Leasing:
     def check(self, placement: str) -> None:
         """ConfigError for a run that would wait for ever."""
         if placement == "pool" and self.line is None:
-            raise ConfigError(not_allowed("placement", placement, _NO_POOL))
+            raise ConfigError(invalid("placement", placement, _NO_POOL))
 
     async def has_room(self, run: Run) -> bool:
         """Whether a run that waits can begin; if not, what it lacks is written down. One that can has its places."""
         if run.config["placement"] != "pool":
             return True
         if run.id not in self._needs:
-            self._needs[run.id] = await asyncio.to_thread(_wanting, run)
+            self._needs[run.id] = await asyncio.to_thread(_demand, run)
         lack = self._lack(self._needs[run.id])
         await self._say(run.id, lack)
         return not lack
 
     def begin(self, run: Run) -> None:
-        """It is at work from now on; its places are kept for it until its keeper can be reached. Where a keeper before
+        """It is at work from now on; its places are kept for it until its run process can be reached. Where a run process before
         it listened is forgotten."""
-        standing = Standing.read(run.folder)
-        if standing is not None and standing.port:
-            standing._replace(port=0).write(run.folder)
+        status = RunStatus.read(run.folder)
+        if status is not None and status.port:
+            status._replace(port=0).write(run.folder)
         if run.id in self._needs:
             self._at_work[run.id] = run, self._needs[run.id]
 
-    async def heed(self, run: Run, standing: Standing) -> None:
-        """A run's keeper says where it listens, or that it needs nobody any more."""
-        if standing.port:
+    async def update_demand(self, run: Run, status: RunStatus) -> None:
+        """A run's run process says where it listens, or that it needs nobody any more."""
+        if status.port:
             if run.id not in self._needs:
-                self._needs[run.id] = await asyncio.to_thread(_wanting, run)
-            self._at_work[run.id] = run, self._needs[run.id]._replace(port=standing.port)
+                self._needs[run.id] = await asyncio.to_thread(_demand, run)
+            self._at_work[run.id] = run, self._needs[run.id]._replace(port=status.port)
         elif run.id in self._at_work and self._at_work[run.id][1].port:
             del self._at_work[run.id]
             await self._say(run.id, "")
@@ -93,7 +93,7 @@ class Leasing:
                 await self._tend(self.line)
             except Exception as error:  # the store may be away for a while
                 _LOG.error("the pool", exc_info=error)
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_POLL_INTERVAL_S)
 
     def close(self) -> None:
         """Let go of the workers; those that are leased go on."""
@@ -103,10 +103,10 @@ class Leasing:
     async def _tend(self, line: PoolLine) -> None:
         line.look()
         for run, wanting in list(self._at_work.values()):
-            # Asked after the workers: a keeper says that it needs none any more before it sends them back.
-            standing = await asyncio.to_thread(Standing.read, run.folder) if line.pool.lacks(wanting) else None
-            if standing is not None and run.id in self._at_work:
-                await self.heed(run, standing)
+            # Asked after the workers: a run process says that it needs none any more before it sends them back.
+            status = await asyncio.to_thread(RunStatus.read, run.folder) if line.pool.lacks(wanting) else None
+            if status is not None and run.id in self._at_work:
+                await self.update_demand(run, status)
         line.lease(self._ahead)
         if line.settled:
             await self._tell_those_at_work(line)
@@ -128,11 +128,11 @@ class Leasing:
                 await self._say(run_id, line.pool.shortage(wanting, self._ahead))
 
     @property
-    def _ahead(self) -> list[Wanting]:
+    def _ahead(self) -> list[Demand]:
         """The runs at work; what they lack comes first."""
         return [wanting for _, wanting in self._at_work.values()]
 
-    def _lack(self, wanting: Wanting) -> str:
+    def _lack(self, wanting: Demand) -> str:
         if self.line is None:
             return _NO_POOL
         if not self.line.settled:
@@ -147,6 +147,6 @@ class Leasing:
                 self._said[run_id] = lack
 
 
-def _wanting(run: Run) -> Wanting:
+def _demand(run: Run) -> Demand:
     config = load(run.config)
-    return Wanting(run.id, config.places, torch=config.agents_learn)
+    return Demand(run.id, config.capacity, torch=config.agents_learn)

@@ -1,4 +1,4 @@
-"""What a run's folder says in numbers, while its keeper still writes or later: metrics, toll, nodes, wires, log."""
+"""What a run's folder says in numbers, while its run process still writes or later: metrics, toll, nodes, wires, log."""
 
 import csv
 import json
@@ -18,9 +18,9 @@ from protocol.accounting.wire_book import Connection, totals
 from protocol.messages.kinds import Kind, LinkClass
 
 By = Literal["kind", "node", "link"]
-MOST_WINDOWS = 1000
+MAX_WINDOWS = 1000
 _PIECE_BYTES = 1 << 20
-_MOST_ACCOUNTS = 16
+_MAX_ACCOUNTS = 16
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Metrics:
 
 
 def metrics(
-    folder: RunFolder, *, names: list[str], first: int = 0, last: int | None = None, windows: int = MOST_WINDOWS
+    folder: RunFolder, *, names: list[str], first: int = 0, last: int | None = None, windows: int = MAX_WINDOWS
 ) -> Metrics:
     """Metrics by name (all, if none is named) over at most so many windows (more only where phases change).
 
@@ -97,14 +97,14 @@ class TollAccounts:
         account = self._accounts.pop(folder.path, None) or TollAccount(folder)
         told = account.toll(by, windows)
         self._accounts[folder.path] = account
-        if len(self._accounts) > _MOST_ACCOUNTS:
+        if len(self._accounts) > _MAX_ACCOUNTS:
             self._accounts.popitem(last=False)
         return told
 
 
 @dataclass
 class TollAccount:
-    """The toll of one run in MOST_WINDOWS parts at most; each row of the air book is read once."""
+    """The toll of one run in MAX_WINDOWS parts at most; each row of the air book is read once."""
 
     folder: RunFolder
     _names: list[str] = field(init=False)
@@ -114,7 +114,7 @@ class TollAccount:
     def __post_init__(self) -> None:
         self._names = self.folder.names
         self._slots = sum(phase.slots for phase in self.folder.config.schedule)
-        self._width = -(-self._slots // MOST_WINDOWS)
+        self._width = -(-self._slots // MAX_WINDOWS)
         self._begin()
 
     def _begin(self) -> None:

@@ -1,6 +1,6 @@
-"""Keepers' processes, seen from the service: started, found again, told, waited for.
+"""Run processes' processes, seen from the service: started, found again, told, waited for.
 
-A keeper is held by a pidfd, which never comes to mean another process.
+A run process is held by a pidfd, which never comes to mean another process.
 """
 
 import asyncio
@@ -14,21 +14,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from controller.execution.run import HEARD
-from controller.run_folder.status import LOCK, Standing
+from controller.run_folder.status import LOCK, RunStatus
 
 _FLOCK = "hhqqi"  # struct flock of 64-bit Linux: type, whence, start, length, pid
 
 
-class KeeperProcess:
-    """A keeper that was alive a moment ago."""
+class RunProcessHandle:
+    """A run process that was alive a moment ago."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._pidfd = os.pidfd_open(pid)
 
     @classmethod
-    def start(cls, folder: Path, *words: str) -> "KeeperProcess":
-        """A new keeper for the run of a folder, in a session of its own. OSError if the machine has no room for it.
+    def start(cls, folder: Path, *words: str) -> "RunProcessHandle":
+        """A new run process for the run of a folder, in a session of its own. OSError if the machine has no room for it.
 
         What it is told before it can hear waits until it does.
         """
@@ -39,7 +39,7 @@ class KeeperProcess:
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, str(folder / "keeper.log"), log, 0o644),
+                (os.POSIX_SPAWN_OPEN, 1, str(folder / "run_process.log"), log, 0o644),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
             ],
             setsid=True,
@@ -48,8 +48,8 @@ class KeeperProcess:
         return cls(pid)
 
     @classmethod
-    def find(cls, folder: Path) -> "KeeperProcess | None":
-        """The keeper at work in a folder; None if there is none."""
+    def find(cls, folder: Path) -> "RunProcessHandle | None":
+        """The run process at work in a folder; None if there is none."""
         pid = _holder(folder / LOCK)
         if pid is None:
             return None
@@ -63,8 +63,8 @@ class KeeperProcess:
         return None
 
     @staticmethod
-    def stand_in(folder: Path, end: Standing) -> bool:
-        """Say in place of a keeper that is gone how its run ended: none that comes later will begin. False while there
+    def stand_in(folder: Path, end: RunStatus) -> bool:
+        """Say in place of a run process that is gone how its run ended: none that comes later will begin. False while there
         is a keeper."""
         with (folder / LOCK).open("a+b") as lock:
             try:
@@ -109,7 +109,7 @@ class KeeperProcess:
         return True
 
     def exit_code(self) -> int | None:
-        """Of a keeper that has ended; negative for a signal, None for one that this process has not started."""
+        """Of a run process that has ended; negative for a signal, None for one that this process has not started."""
         try:
             told = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         except ChildProcessError:

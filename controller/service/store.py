@@ -182,10 +182,10 @@ class Store:
         with suppress(IntegrityError), self._session() as session:
             session.execute(insert(_Folder).values(number=1, id=folder_id, path=str(path)))
         with self._session() as session:
-            owner = session.scalars(select(_Folder)).one()
-            if owner.id != folder_id:
+            registered = session.scalars(select(_Folder)).one()
+            if registered.id != folder_id:
                 cure = "give each data folder a database of its own"
-                raise ConfigError(f"AIRTOLL_DB: the database is the index of the runs in {owner.path}; {cure}")
+                raise ConfigError(f"AIRTOLL_DB: the database is the index of the runs in {registered.path}; {cure}")
 
     def add(self, run: Run) -> None:
         """A new run."""
@@ -233,7 +233,7 @@ class Store:
             session.execute(update(_Row).where(_Row.id == run_id, _Row.state.in_(living)).values(reason=reason))
 
     def at_work(self) -> list[Run]:
-        """The runs that have, or should have, a keeper; the oldest first."""
+        """The runs that have, or should have, a run process; the oldest first."""
         wanted = [state.value for state in AT_WORK]
         with self._session() as session:
             rows = session.scalars(select(_Row).where(_Row.state.in_(wanted)).order_by(_Row.number))

@@ -17,7 +17,7 @@ from controller.run_folder.folder import NotARunError, RunFolder
 from controller.service.queries import By, TollAccounts
 
 Tolls = list[dict[str, Any]]
-_LONGEST_ANSWER = 1 << 28
+_MAX_ANSWER = 1 << 28
 
 
 class DamagedBookError(ValueError):
@@ -78,7 +78,7 @@ class Teller:
                 *("-m", "controller.service.teller"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                limit=_LONGEST_ANSWER,
+                limit=_MAX_ANSWER,
                 start_new_session=True,  # Ctrl-C is the service's
             )
         return self._process

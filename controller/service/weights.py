@@ -11,14 +11,14 @@ from controller.config.catalogue import scheme_named
 from controller.run_folder.folder import RunFolder
 from controller.run_folder.orders import Orders
 from controller.run_folder.status import State
-from controller.service.run_manager import Owner, WrongStateError
+from controller.service.run_manager import RunManager, WrongStateError
 from controller.service.store import Run
-from protocol.messages.orders import PutWeights, TellWeights
+from protocol.messages.orders import PutWeights, ReportWeights
 from schemes.parts.weights import body_of
 
-MOST_BYTES = 16 * 2**20
-PATIENCE_S = 30.0  # a process that loads what it learns with is silent meanwhile
-_LOOK_EVERY_S = 0.1
+MAX_BYTES = 16 * 2**20
+WEIGHTS_TIMEOUT_S = 30.0  # a process that loads what it learns with is silent meanwhile
+_POLL_INTERVAL_S = 0.1
 _GOES_ON = (State.RUNNING, State.PAUSED)
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
@@ -49,11 +49,11 @@ class NodeWeights:
     by: str
 
 
-class WeightsDesk:
+class WeightsService:
     """Looks at the weights of an owner's runs, and passes on those that are brought."""
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+    def __init__(self, manager: RunManager) -> None:
+        self._manager = manager
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def versions(self, run_id: str) -> list[NodeWeights]:
@@ -70,7 +70,7 @@ class WeightsDesk:
         WrongStateError if it does not go on, or tells no weights; NoWeightsError for a node that is none of its agents;
         NotTheseError, UnreadableWeightsError; TooManyOrdersError.
         """
-        run = await self._owner.get(run_id)
+        run = await self._manager.get(run_id)
         if run.state not in _GOES_ON:
             raise WrongStateError(
                 f"a run that is {run.state.value} cannot be given weights: it must be RUNNING, PAUSED"
@@ -86,7 +86,7 @@ class WeightsDesk:
         try:
             return await self.read(run_id, node, None)
         except NoWeightsError as error:
-            if node not in await asyncio.to_thread(_agents, RunFolder.open((await self._owner.get(run_id)).folder)):
+            if node not in await asyncio.to_thread(_agents, RunFolder.open((await self._manager.get(run_id)).folder)):
                 raise
             raise WrongStateError(
                 f"{error}: wait until the trainer has told it some, that yours are held against"
@@ -94,7 +94,7 @@ class WeightsDesk:
 
     async def _up_to_date(self, run_id: str) -> RunFolder:
         """The run's folder, once it has the newest weights. Who asks meanwhile shares the answer."""
-        run = await self._owner.get(run_id)
+        run = await self._manager.get(run_id)
         if run.state in _GOES_ON:
             asking = self._asking.get(run_id)
             if asking is None:
@@ -104,19 +104,21 @@ class WeightsDesk:
         return RunFolder.open(run.folder)
 
     async def _ask(self, run: Run) -> None:
-        orders, order = Orders(run.folder), TellWeights(Orders.new_id())
+        orders, order = Orders(run.folder), ReportWeights(Orders.new_id())
         await asyncio.to_thread(orders.give, order)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(WEIGHTS_TIMEOUT_S):
                 while await asyncio.to_thread(orders.waits, order.id) and await self._goes_on(run.id):
-                    await asyncio.sleep(_LOOK_EVERY_S)
+                    await asyncio.sleep(_POLL_INTERVAL_S)
         except TimeoutError as error:
-            raise SilentError(f"the run did not tell its weights within {PATIENCE_S:g} s; come again later") from error
+            raise SilentError(
+                f"the run did not tell its weights within {WEIGHTS_TIMEOUT_S:g} s; come again later"
+            ) from error
         finally:
             orders.take_back(order.id)
 
     async def _goes_on(self, run_id: str) -> bool:
-        return (await self._owner.get(run_id)).state in _GOES_ON
+        return (await self._manager.get(run_id)).state in _GOES_ON
 
 
 def check_like(data: bytes, known: bytes) -> None:
@@ -158,7 +160,7 @@ def _agents(folder: RunFolder) -> list[str]:
 
 def _versions(folder: RunFolder) -> list[NodeWeights]:
     return [
-        NodeWeights(name, kept.version, kept.bytes, "hand" if kept.by_hand else "trainer")
+        NodeWeights(name, kept.version, kept.bytes, "hand" if kept.uploaded else "trainer")
         for index, name in enumerate(_agents(folder))
         for kept in folder.weights.versions(index)
     ]

@@ -15,7 +15,7 @@ from controller.config.layers import FILE_SUFFIXES, Layer
 from controller.config.run_config import RunConfig, as_mapping, load
 from controller.studies.study_file import Study, Sweep
 
-_NO_PART_OF_IT = ("out", "placement", "beside")  # a run's results do not depend on them
+_NO_PART_OF_IT = ("out", "placement", "baselines")  # a run's results do not depend on them
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def cells_of(study: Study, environment: Mapping[str, str]) -> list[Cell]:
     for sweep in study.sweeps:
         for labels, overrides in _combinations(sweep):
             for seed in study.seeds:
-                always = layers.from_mapping({"seed": seed, "placement": "in-process", "beside": []}, Path.cwd())
+                always = layers.from_mapping({"seed": seed, "placement": "in-process", "baselines": []}, Path.cwd())
                 try:
                     config = load(study.run.data, environment=environment, overrides=[*overrides, always])
                 except ConfigError as error:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from controller.config.run_config import as_mapping, load
 from controller.execution.children import leave_with_parent
 from controller.execution.local_machine import start_process
-from controller.execution.run import execute, unwatched
+from controller.execution.run import execute, ignore_telemetry
 from controller.run_folder.folder import RunFolder
 from controller.studies.cells import Cell
 
@@ -35,7 +35,7 @@ class _Worker(NamedTuple):
     process: ForkServerProcess
 
 
-def carry_out_cells(
+def run_cells(
     cells: Sequence[Cell], folder_of: Callable[[Cell], Path], *, workers: int
 ) -> Generator[Carried, None, None]:
     """Carry out each cell in a process and a run's folder of its own, and tell of each as it is done.
@@ -71,7 +71,7 @@ def play_cell(config: str, folder: str) -> None:
     """A cell's process: an ordinary run, in one process."""
     leave_with_parent()
     run = RunFolder.create(load(json.loads(config)), at=Path(folder))
-    execute(run.config.plan(run.meta["run_id"]), "in-process", run, unwatched)
+    execute(run.config.plan(run.meta["run_id"]), "in-process", run, ignore_telemetry)
     run.summarise()
 
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from controller.config import layers
 from controller.config.catalogue import STRICT
-from controller.config.errors import ConfigError, in_words, not_allowed, unknown
+from controller.config.errors import ConfigError, format_validation_error, invalid, unknown
 from controller.config.layers import Layer
 from controller.config.run_config import RunConfig
 
@@ -32,7 +32,7 @@ Parsed = TypeVar("Parsed", bound=BaseModel)
 _GIVEN_ELSEWHERE = {
     "seed": "write seeds: [...] beside the grid",
     "placement": "a study's runs each live in one process",
-    "beside": "make an axis of the schemes",
+    "baselines": "make an axis of the schemes",
     "out": "say it to the command: --out DIR",
 }
 
@@ -139,7 +139,7 @@ def read(path: Path) -> Study:
     given = _sweeps_of(file, path.stem, faults)
     sweeps = [_sweep(name, file.grid, part, key, base, faults) for key, name, part in given]
     if len(set(file.seeds)) < len(file.seeds):
-        faults.append(not_allowed("seeds", file.seeds, "the same seed twice gives the same run: drop one"))
+        faults.append(invalid("seeds", file.seeds, "the same seed twice gives the same run: drop one"))
     run = _run(file.run, base, faults)
     if faults:
         raise ConfigError("\n".join(faults))
@@ -167,7 +167,7 @@ def _parsed(model: type[Parsed], data: Any, key: str, faults: list[str]) -> Pars
     try:
         return model.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
-        lines = in_words(error, model)
+        lines = format_validation_error(error, model)
     except ValueError as error:  # a YAML alias that contains itself
         lines = [f"{error}; write it without"]
     faults += [f"{key}{line}" if not line.startswith(":") else f"{key.rstrip('.')}{line}" for line in lines]
@@ -193,7 +193,7 @@ def _run(data: dict[str, Any], base: Path, faults: list[str]) -> Layer:
     if "file" not in data:
         return own
     if not isinstance(data["file"], str):
-        faults.append(not_allowed("run.file", data["file"], "must be the path of a run's YAML file"))
+        faults.append(invalid("run.file", data["file"], "must be the path of a run's YAML file"))
         return own
     try:
         return layers.from_file(base / data["file"]).under(own)
@@ -225,7 +225,7 @@ def _axis(prefix: str, name: str, given: Any, base: Path, faults: list[str]) -> 
         known = unknown("key", name.partition(".")[0], RunConfig.model_fields)
         cure = f"{known}; an axis of another name has a mapping of keys for each label"
     if labelled is None or cure:
-        faults.append(not_allowed(f"{prefix}{name}", given, str(cure)))
+        faults.append(invalid(f"{prefix}{name}", given, str(cure)))
         return None
     settings = {label: {name: value} if is_key else value for label, value in labelled.items()}
     return Axis(name, {label: _layer(keys, base) for label, keys in settings.items()})

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from protocol.messages.kinds import Kind, LinkClass
 
-_MOST_RECEIVERS = 1 << 16
+_MAX_RECEIVERS = 1 << 16
 
 
 class Outcome(IntEnum):
@@ -66,7 +66,7 @@ class Toll(Struct):
         self.copy_bytes += row.copies * row.note_bytes
 
 
-class Fates(Struct):
+class DeliveryStats(Struct):
     """What became of notes under a signalling model: attempts to tell them, attempts of which a copy was lost, and how
     old those were that arrived, in slots between telling and reading."""
 
@@ -92,7 +92,7 @@ class Fates(Struct):
         return self.age_slots / self.arrived if self.arrived else None
 
 
-_Account = TypeVar("_Account", Toll, Fates)
+_Account = TypeVar("_Account", Toll, DeliveryStats)
 
 
 def encode_rows(rows: Iterable[AirRow]) -> bytes:
@@ -104,7 +104,7 @@ def decode_rows(data: bytes) -> Iterator[AirRow]:
     """The rows of air_book.msgpack. ValueError for a file that is cut or not an air book."""
     import msgpack  # only readers of a finished run need it; nodes do not load it
 
-    unpacker = msgpack.Unpacker(max_buffer_size=0, use_list=False, max_array_len=_MOST_RECEIVERS)
+    unpacker = msgpack.Unpacker(max_buffer_size=0, use_list=False, max_array_len=_MAX_RECEIVERS)
     unpacker.feed(data)
     number = -1
     for number, row in enumerate(unpacker):
@@ -125,9 +125,9 @@ def toll_by_kind(rows: Iterable[AirRow]) -> dict[str, Toll]:
     return _by_kind(rows, Toll)
 
 
-def fates_by_kind(rows: Iterable[AirRow]) -> dict[str, Fates]:
+def delivery_stats_by_kind(rows: Iterable[AirRow]) -> dict[str, DeliveryStats]:
     """What became of the notes of each kind, likewise."""
-    return _by_kind(rows, Fates)
+    return _by_kind(rows, DeliveryStats)
 
 
 def _by_kind(rows: Iterable[AirRow], account: type[_Account]) -> dict[str, _Account]:

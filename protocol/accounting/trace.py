@@ -61,7 +61,7 @@ class TraceWriter:
         return rows, values
 
 
-class Parting(NamedTuple):
+class Divergence(NamedTuple):
     """Where two traces part: the first row in which they differ."""
 
     row: int
@@ -79,7 +79,7 @@ def read_rows(data: bytes) -> npt.NDArray[Any]:
     return np.frombuffer(data, ROW)
 
 
-def first_parting(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Parting | None:
+def first_divergence(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Divergence | None:
     """The first row in which two traces differ, or None."""
     shared = min(len(a), len(b))
     different = np.flatnonzero(a[:shared] != b[:shared])
@@ -91,14 +91,16 @@ def first_parting(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Parting | None:
     return _named(shared, longer[shared], f"one trace ends here ({len(a)} rows against {len(b)})")
 
 
-def _parting(index: int, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Parting:
+def _parting(index: int, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Divergence:
     same_place = all(a[index][key] == b[index][key] for key in ("slot", "turn", "node", "field"))
     reason = "the values differ" if same_place else f"the other run has {_place(b[index])} here"
     return _named(index, a[index], reason)
 
 
-def _named(index: int, row: Any, reason: str) -> Parting:
-    return Parting(index, int(row["slot"]), int(row["turn"]), int(row["node"]), TraceField(int(row["field"])), reason)
+def _named(index: int, row: Any, reason: str) -> Divergence:
+    return Divergence(
+        index, int(row["slot"]), int(row["turn"]), int(row["node"]), TraceField(int(row["field"])), reason
+    )
 
 
 def _place(row: Any) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 _UNUSED = np.random.Philox(0).state  # nothing has been drawn yet
 
 
-class Chance:
-    """One key of the run's randomness: `Chance(seed, "fading").at(episode, slot)` is a generator at that position."""
+class CounterRng:
+    """One key of the run's randomness: `CounterRng(seed, "fading").at(episode, slot)` is a generator there."""
 
     def __init__(self, seed: int, purpose: str, node: int = 0) -> None:
         self._key = np.array([seed, crc32(purpose.encode()) << 32 | node], np.uint64)

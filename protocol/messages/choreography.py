@@ -68,6 +68,6 @@ def trainer_learns() -> TurnSpec:
     return TurnSpec(who="trainer", step="learn")
 
 
-def network_tells(report: str) -> TurnSpec:
+def network_sends(report: str) -> TurnSpec:
     """The network's parties tell what the world's report says, before the world transmits."""
     return TurnSpec(who="network", step="exchange", view=report)

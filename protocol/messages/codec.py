@@ -58,8 +58,12 @@ def signalling(message: Message) -> tuple[int, int]:
         notes = message.outbox
         return (len(notes), sum([len(note.body) for note in notes])) if notes else (0, 0)
     if type(message) is Turn:
-        letters = message.inbox
-        return (len(letters), sum([len(letter.body) for letter in letters])) if letters else (0, 0)
+        received_notes = message.inbox
+        return (
+            (len(received_notes), sum([len(received.body) for received in received_notes]))
+            if received_notes
+            else (0, 0)
+        )
     return 0, 0
 
 

@@ -35,7 +35,7 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
     attempt: int = 1
 
 
-class Letter(Struct, frozen=True, array_like=True, gc=False):
+class ReceivedNote(Struct, frozen=True, array_like=True, gc=False):
     """A note as its receiver finds it: who said it, what for, and in which slot and turn it was said."""
 
     source: int
@@ -80,7 +80,7 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     choreography: Choreography
     views: dict[str, Space]
     action: Space
-    facts: dict[str, Any]
+    static_info: dict[str, Any]
     everyone: list[NodeSpaces] = []
     resend_after_slots: int = 0
 
@@ -107,7 +107,7 @@ class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
     phase: int
     episode: int
     measurement: bytes
-    inbox: list[Letter]
+    inbox: list[ReceivedNote]
 
 
 class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):

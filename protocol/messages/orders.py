@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class TellWeights(Struct, frozen=True, tag=True):
+class ReportWeights(Struct, frozen=True, tag=True):
     """Tell the weights that each node was given last."""
 
     id: str
@@ -18,4 +18,4 @@ class PutWeights(Struct, frozen=True, tag=True):
     body: bytes
 
 
-Order = TellWeights | PutWeights
+Order = ReportWeights | PutWeights

@@ -26,7 +26,7 @@ class LossPlan(Struct, frozen=True):
     fallback: the run goes on, and `fallback` acts for a lost agent. restart: so it does, and the launcher starts the
     node again. pause: the run is held before the next slot until the node is back, and fails after `pause_s`.
     rollback: everything is started again from the last checkpoint. fail: the run ends.
-    `most_restarts`: of each node, and of rollbacks. A trainer may be silent for longer than an agent: it learns
+    `max_restarts`: of each node, and of rollbacks. A trainer may be silent for longer than an agent: it learns
     meanwhile.
     """
 
@@ -36,7 +36,7 @@ class LossPlan(Struct, frozen=True):
     trainer_lost_after_s: float
     trainer: OnLoss | None = None
     channel_server: Literal["rollback", "fail"] = "fail"
-    most_restarts: int = 3
+    max_restarts: int = 3
     pause_s: float = 60.0
 
     def of(self, node: str) -> OnLoss:

@@ -1,10 +1,10 @@
 """The messages by which workers of a pool are leased to runs, as MessagePack arrays with an integer tag.
 
-    worker   Present ->                 Come ->                            Died, Alive ->
+    worker   Present ->                 Attach ->                            Exited, Alive ->
     service            <- Lease | Refusal
-    keeper                                      <- Part*, StartChannel | StartNode | Kill | Release | Refusal, Alive
+    run process                                      <- Part*, StartChannel | StartNode | Kill | Release | Refusal, Alive
 
-A worker has one line to the service, and one per lease to the keeper of its run. A field added here is a new protocol
+A worker has one line to the service, and one per lease to the run process of its run. A field added here is a new protocol
 version: raise PROTOCOL_VERSION with it.
 """
 
@@ -19,7 +19,7 @@ from protocol.messages.plan import RunPlan
 
 Role = Literal["agent", "channel"]
 ROLES: tuple[Role, ...] = ("agent", "channel")
-MAX_FRAME_BYTES = 2**20  # on the service's line, and from a worker to a keeper
+MAX_FRAME_BYTES = 2**20  # on the service's line, and from a worker to a run process
 SIGN_OF_LIFE_S = 1.0
 
 _Name = Annotated[str, Meta(max_length=200)]
@@ -28,14 +28,14 @@ _Key = Annotated[str, Meta(max_length=40)]
 _Fingerprint = Annotated[dict[_Name, Annotated[str, Meta(max_length=2000)]], Meta(max_length=40)]
 
 
-class Held(Struct, frozen=True, array_like=True):
+class Assignment(Struct, frozen=True, array_like=True):
     """What a worker does with one of its places. `node`: "" until it is told."""
 
     run_id: _Name
     node: _Name = ""
 
 
-class Present(Struct, frozen=True, array_like=True, tag=1):
+class Heartbeat(Struct, frozen=True, array_like=True, tag=1):
     """A worker's whole state, told every second and when it changes; `leases` by their names."""
 
     protocol: int
@@ -44,21 +44,21 @@ class Present(Struct, frozen=True, array_like=True, tag=1):
     name: _Name
     host: _Name
     pid: int
-    places: Annotated[int, Meta(ge=1, le=1000)]
+    capacity: Annotated[int, Meta(ge=1, le=1000)]
     fingerprint: _Fingerprint
-    leases: Annotated[dict[_Name, Held], Meta(max_length=1000)]
+    leases: Annotated[dict[_Name, Assignment], Meta(max_length=1000)]
 
 
 class Lease(Struct, frozen=True, array_like=True, tag=2):
-    """One of the worker's places is a run's, whose keeper listens at `port` of the service's host."""
+    """One of the worker's places is a run's, whose run process listens at `port` of the service's host."""
 
     lease: _Name
     run_id: _Name
     port: _Port
 
 
-class Come(Struct, frozen=True, array_like=True, tag=3):
-    """A worker has come to a keeper, with one place."""
+class Attach(Struct, frozen=True, array_like=True, tag=3):
+    """A worker has come to a run process, with one place."""
 
     protocol: int
     lease: _Name
@@ -68,7 +68,7 @@ class Come(Struct, frozen=True, array_like=True, tag=3):
     fingerprint: _Fingerprint
 
 
-class Died(Struct, frozen=True, array_like=True, tag=4):
+class Exited(Struct, frozen=True, array_like=True, tag=4):
     """What was started has ended; a negative `exitcode` is a signal's."""
 
     exitcode: int
@@ -78,15 +78,15 @@ class Alive(Struct, frozen=True, array_like=True, tag=5):
     """A sign of life, answered by another."""
 
 
-class Part(Struct, frozen=True, array_like=True, tag=6):
-    """A part of the state that the run continues from, in order, before StartChannel (`determinism.snapshots.parts`)."""
+class StateChunk(Struct, frozen=True, array_like=True, tag=6):
+    """A part of the state that the run continues from, in order, before StartChannel."""
 
     data: bytes
     more: bool
 
 
 class StartChannel(Struct, frozen=True, array_like=True, tag=7):
-    """Be the channel server; tell how the run goes to `port` of the keeper's host. A worker that has keys makes the
+    """Be the channel server; tell how the run goes to `port` of the run process's host. A worker that has keys makes the
     server's for this run, and lets in the nodes whose public keys are `allowed`."""
 
     plan: RunPlan
@@ -117,16 +117,16 @@ class Refusal(Struct, frozen=True, array_like=True, tag=11):
     reason: Annotated[str, Meta(max_length=2000)]
 
 
-ToService = Present
+ToService = Heartbeat
 FromService = Lease | Refusal
-ToKeeper = Come | Died | Alive
-FromKeeper = Part | StartChannel | StartNode | Kill | Release | Refusal | Alive
+ToRunProcess = Attach | Exited | Alive
+FromRunProcess = StateChunk | StartChannel | StartNode | Kill | Release | Refusal | Alive
 
 encode = msgspec.msgpack.Encoder().encode
-_to_service: msgspec.msgpack.Decoder[ToService] = msgspec.msgpack.Decoder(Present)
+_to_service: msgspec.msgpack.Decoder[ToService] = msgspec.msgpack.Decoder(Heartbeat)
 _from_service: msgspec.msgpack.Decoder[FromService] = msgspec.msgpack.Decoder(FromService)
-_to_keeper: msgspec.msgpack.Decoder[ToKeeper] = msgspec.msgpack.Decoder(ToKeeper)
-_from_keeper: msgspec.msgpack.Decoder[FromKeeper] = msgspec.msgpack.Decoder(FromKeeper)
+_to_run_process: msgspec.msgpack.Decoder[ToRunProcess] = msgspec.msgpack.Decoder(ToRunProcess)
+_from_run_process: msgspec.msgpack.Decoder[FromRunProcess] = msgspec.msgpack.Decoder(FromRunProcess)
 _Told = TypeVar("_Told")
 _anything = msgspec.msgpack.Decoder()
 
@@ -145,14 +145,14 @@ def decode_from_service(frame: bytes) -> FromService:
     return _checked(_from_service, frame)
 
 
-def decode_for_keeper(frame: bytes) -> ToKeeper:
-    """Come, Died or Alive. BadFrame for anything else, ForeignVersion for the Come of another version."""
-    return _checked(_to_keeper, frame)
+def decode_for_run_process(frame: bytes) -> ToRunProcess:
+    """Attach, Exited or Alive. BadFrame for anything else, ForeignVersion for the Attach of another version."""
+    return _checked(_to_run_process, frame)
 
 
-def decode_from_keeper(frame: bytes) -> FromKeeper:
-    """What a keeper says. BadFrame for anything else."""
-    return _checked(_from_keeper, frame)
+def decode_from_run_process(frame: bytes) -> FromRunProcess:
+    """What a run process says. BadFrame for anything else."""
+    return _checked(_from_run_process, frame)
 
 
 def _checked(decoder: msgspec.msgpack.Decoder[_Told], frame: bytes) -> _Told:
@@ -161,7 +161,7 @@ def _checked(decoder: msgspec.msgpack.Decoder[_Told], frame: bytes) -> _Told:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         _check_version(frame)
         raise BadFrame(f"a frame that cannot be read: {error}") from error
-    if isinstance(told, Present | Come) and told.protocol != PROTOCOL_VERSION:
+    if isinstance(told, Heartbeat | Attach) and told.protocol != PROTOCOL_VERSION:
         _check_version(frame)
     return told
 

@@ -98,10 +98,10 @@ class Weights(Struct, frozen=True, tag=True):
     node: int
     slot: int
     body: bytes
-    by_hand: bool = False
+    uploaded: bool = False
 
 
-class Answered(Struct, frozen=True, tag=True):
+class OrderDone(Struct, frozen=True, tag=True):
     """An order of the owner's is carried out; `problem`: or why it is not."""
 
     order: str
@@ -114,11 +114,11 @@ class Progress(Struct, frozen=True, tag=True):
     slot: int
 
 
-class Picture(Struct, frozen=True, tag=True):
+class MapUpdate(Struct, frozen=True, tag=True):
     """What the world shows of its replica 0 after `slot`, for people to look at: numbers and lists of them, by name."""
 
     slot: int
-    shown: dict[str, Any]
+    map: dict[str, Any]
 
 
 class Spread(Struct, frozen=True):
@@ -171,9 +171,9 @@ Telemetry = (
     | NodeState
     | Checkpoint
     | Weights
-    | Answered
+    | OrderDone
     | Progress
-    | Picture
+    | MapUpdate
     | Ended
 )
 

@@ -2,12 +2,12 @@
 
 A server's owner, whatever its socket (ROUTER, PAIR):
 
-    with allow_list(context, keys) as doorman:      # one per context, before any of its sockets is bound
+    with allow_list(context, keys) as authenticator:      # one per context, before any of its sockets is bound
         lock_server(socket, keys)                   # before bind
         socket.bind(endpoint)
         ...
-        doorman.refused()                           # now and then: the keys that were turned away
-        doorman.allowed = Keys.read(folder).server().allowed  # when the list has changed; who is in stays in
+        authenticator.refused()                           # now and then: the keys that were turned away
+        authenticator.allowed = Keys.read(folder).server().allowed  # when the list has changed; who is in stays in
 
 A client (DEALER, PAIR): `lock_client(socket, keys)` before connect; `Standing` tells from the socket's monitor why
 nothing will come any more. Where `keys` is None, none of these is called and nothing costs anything.
@@ -52,7 +52,7 @@ def lock_client(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
     socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server)
 
 
-class Doorman:
+class ZapAuthenticator:
     """Answers ZeroMQ's questions who may come in (ZAP, https://rfc.zeromq.org/spec/27/), in a thread of its own.
 
     `allowed`: public keys, Z85; may be replaced at any time, and counts from the next handshake on.
@@ -83,7 +83,7 @@ class Doorman:
 
 
 @contextmanager
-def allow_list(context: zmq.Context[zmq.Socket[bytes]], keys: ServerKeys) -> Iterator[Doorman]:
+def allow_list(context: zmq.Context[zmq.Socket[bytes]], keys: ServerKeys) -> Iterator[ZapAuthenticator]:
     """Let in who is on the list of `keys`, at every locked socket of this context, until the end of the block.
 
     One per context. A handshake that waits for its answer holds up nobody else: the questions come from ZeroMQ's own
@@ -92,11 +92,11 @@ def allow_list(context: zmq.Context[zmq.Socket[bytes]], keys: ServerKeys) -> Ite
     with context.socket(zmq.REP) as socket:
         socket.setsockopt(zmq.LINGER, 0)
         socket.bind(_ZAP)
-        doorman = Doorman(socket, keys.allowed)
-        thread = Thread(target=doorman.answer, name="doorman", daemon=True)
+        authenticator = ZapAuthenticator(socket, keys.allowed)
+        thread = Thread(target=authenticator.answer, name="authenticator", daemon=True)
         thread.start()
         try:
-            yield doorman
+            yield authenticator
         finally:
             _dismiss(context)
             thread.join()
@@ -109,7 +109,7 @@ def _dismiss(context: zmq.Context[zmq.Socket[bytes]]) -> None:
         socket.send(b"")
 
 
-class Standing:
+class ConnectionMonitor:
     """Whether a client's connection stands, from its socket's monitor. Made before the socket connects.
 
     `server`: what it is connected to, in words.

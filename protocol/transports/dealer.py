@@ -6,7 +6,7 @@ from typing import Self
 import zmq
 
 from protocol.messages.codec import MAX_FRAME_BYTES
-from protocol.transports.curve import ENCRYPTION_BYTES, Standing, lock_client
+from protocol.transports.curve import ENCRYPTION_BYTES, ConnectionMonitor, lock_client
 from protocol.transports.keys import ClientKeys
 
 
@@ -20,17 +20,17 @@ class Dealer:
     `keys`: what it is locked with; None on a machine's own loopback.
     """
 
-    def __init__(self, endpoint: str, *, keys: ClientKeys | None = None, patience_s: float = 0.25) -> None:
+    def __init__(self, endpoint: str, *, keys: ClientKeys | None = None, timeout_s: float = 0.25) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 2000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES + (0 if keys is None else ENCRYPTION_BYTES))
-        self._socket.setsockopt(zmq.RCVTIMEO, int(1000 * patience_s))
-        self._socket.setsockopt(zmq.SNDTIMEO, int(1000 * patience_s))  # of who is refused, ZeroMQ takes nothing more
+        self._socket.setsockopt(zmq.RCVTIMEO, int(1000 * timeout_s))
+        self._socket.setsockopt(zmq.SNDTIMEO, int(1000 * timeout_s))  # of who is refused, ZeroMQ takes nothing more
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
         if keys is not None:
             lock_client(self._socket, keys)
-        self._standing = Standing(self._socket, keys, "the channel server")
+        self._standing = ConnectionMonitor(self._socket, keys, "the channel server")
         self._socket.connect(endpoint)
 
     def send(self, frame: bytes) -> None:

@@ -168,7 +168,7 @@ class Keys:
 
     def _allowed_path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
-            raise KeysError(f"{name!r} is no name for a key: take letters, digits, '-', '_' and '.'")
+            raise KeysError(f"{name!r} is no name for a key: take notes, digits, '-', '_' and '.'")
         return self.folder / "allowed" / f"{name}.key"
 
 

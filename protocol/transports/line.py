@@ -18,7 +18,7 @@ for _event in _REFUSALS:
 
 
 class Line:
-    """A connection to `endpoint` that is made again when it breaks. Frames of more than `most_bytes` break it.
+    """A connection to `endpoint` that is made again when it breaks. Frames of more than `max_bytes` break it.
 
     What is said while there is no connection is forgotten. `keys`: what it is locked with, if the other end is.
     `refused`: why it will never stand, the other end does not take the key.
@@ -29,14 +29,14 @@ class Line:
         context: "zmq.Context[zmq.Socket[bytes]]",
         endpoint: str,
         *,
-        most_bytes: int,
+        max_bytes: int,
         keys: ClientKeys | None = None,
     ) -> None:
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 500)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 200)
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes + (0 if keys is None else ENCRYPTION_BYTES))
+        self.socket.setsockopt(zmq.MAXMSGSIZE, max_bytes + (0 if keys is None else ENCRYPTION_BYTES))
         if keys is not None:
             lock_client(self.socket, keys)
         self.connected = False

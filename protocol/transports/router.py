@@ -12,7 +12,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from protocol.accounting.wire_book import CURVE, NULL
 from protocol.messages.codec import MAX_FRAME_BYTES
-from protocol.transports.curve import ENCRYPTION_BYTES, Doorman, allow_list, lock_server
+from protocol.transports.curve import ENCRYPTION_BYTES, ZapAuthenticator, allow_list, lock_server
 from protocol.transports.keys import ServerKeys
 
 NOT_ON_THE_LIST = "connection with a key that is not on the list"
@@ -42,25 +42,25 @@ class Router:
         endpoint: str,
         *,
         keys: ServerKeys | None = None,
-        patience_s: float = 0.05,
-        most_bytes: int = MAX_FRAME_BYTES,
+        timeout_s: float = 0.05,
+        max_bytes: int = MAX_FRAME_BYTES,
     ) -> None:
         self.framing = NULL if keys is None else CURVE
         self.socket = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 500)
         self.socket.setsockopt(zmq.SNDHWM, 0)
-        self.socket.setsockopt(zmq.RCVTIMEO, int(1000 * patience_s))
+        self.socket.setsockopt(zmq.RCVTIMEO, int(1000 * timeout_s))
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, most_bytes + (0 if keys is None else ENCRYPTION_BYTES))
+        self.socket.setsockopt(zmq.MAXMSGSIZE, max_bytes + (0 if keys is None else ENCRYPTION_BYTES))
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
         self.monitor = self.socket.get_monitor_socket(_WATCHED if keys is None else _WATCHED_WHEN_LOCKED)
         self._stack = ExitStack()
-        self._doorman: Doorman | None = None
+        self._authenticator: ZapAuthenticator | None = None
         if keys is not None:
-            self._doorman = self._stack.enter_context(allow_list(context, keys))
+            self._authenticator = self._stack.enter_context(allow_list(context, keys))
             lock_server(self.socket, keys)
         self._failed: list[str] = []  # why handshakes failed of late
-        self._turned_away = 0
+        self._rejected = 0
         try:
             self.socket.bind(endpoint)
         except zmq.ZMQError:
@@ -116,20 +116,20 @@ class Router:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
 
-    def unheard(self) -> int:
+    def unread_connections(self) -> int:
         """Connections that closed without a frame that could be read: no ZeroMQ, or a frame larger than any may be.
 
-        Those that `turned_away` has told are not among them.
+        Those that `rejected` has told are not among them.
         """
         self._read_monitor()
-        return max(0, self.silent + len(self._closed) - self._turned_away)
+        return max(0, self.silent + len(self._closed) - self._rejected)
 
-    def turned_away(self) -> list[tuple[str, str]]:
+    def rejected(self) -> list[tuple[str, str]]:
         """Connections refused since the last call: why, and of a key that is not on the list its first characters."""
         self._read_monitor()
         failed, self._failed = self._failed, []
-        self._turned_away += len(failed)
-        keys = iter(self._doorman.refused() if self._doorman else ())
+        self._rejected += len(failed)
+        keys = iter(self._authenticator.refused() if self._authenticator else ())
         return [(reason, next(keys, "") if reason == NOT_ON_THE_LIST else "") for reason in failed]
 
     def broken(self) -> list[bytes]:

@@ -17,7 +17,7 @@ import numpy as np
 from protocol.messages.choreography import Choreography, agents_act
 from protocol.messages.node import Welcome
 from protocol.params import param
-from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
+from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
 from schemes.li2020.cell import Choices, cell_of
 
 CARD = Card(
@@ -50,11 +50,11 @@ class Selfish(NodePolicy):
     def __init__(self, welcome: Welcome, params: BestOwnRb) -> None:
         self._choose, self._form = Choices(cell_of(welcome), welcome.action), params.form
 
-    def answer(self, now: Moment) -> Answer:
-        worth_db = now.measurement["own_gain_db"]  # [E, K]
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        worth_db = turn.measurement["own_gain_db"]  # [E, K]
         if self._form == "gain_over_bs":
-            worth_db = worth_db - now.measurement["bs_gain_db"]
-        return Answer(self._choose(np.argmax(worth_db, axis=1)))
+            worth_db = worth_db - turn.measurement["bs_gain_db"]
+        return TurnOutput(self._choose(np.argmax(worth_db, axis=1)))
 
 
 def choreography(_params: BestOwnRb) -> Choreography:

@@ -27,7 +27,7 @@ class Cell(msgspec.Struct, frozen=True):
     typical_db: dict[str, tuple[float, float]]
 
     @property
-    def choices(self) -> int:
+    def n_actions(self) -> int:
         """RBs times power levels: alpha x beta in sec. III-A."""
         return self.rbs * len(self.d2d_powers_w)
 
@@ -35,7 +35,7 @@ class Cell(msgspec.Struct, frozen=True):
 def cell_of(welcome: Welcome) -> Cell:
     """The cell a node is welcomed to; ValueError when the world is another one."""
     try:
-        return msgspec.convert(welcome.facts, Cell)
+        return msgspec.convert(welcome.static_info, Cell)
     except msgspec.ValidationError as error:
         raise ValueError(f"{welcome.scheme} needs a D2D cell ({error}); choose the world d2d_underlay") from error
 
@@ -44,8 +44,8 @@ class Choices:
     """The actions of a cell, laid out once: `choices(c)` are the records of choice [E] = level * rbs + rb."""
 
     def __init__(self, cell: Cell, space: Space) -> None:
-        choice = np.arange(cell.choices)
-        self._table = space.empty(cell.choices + 1)
+        choice = np.arange(cell.n_actions)
+        self._table = space.empty(cell.n_actions + 1)
         self._table["rb"][:-1] = choice % cell.rbs
         self._table["rb"][-1] = -1  # choice -1: silence
         if any(field.name == "power" for field in space.fields):

@@ -20,8 +20,8 @@ from protocol.params import param
 from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
 from schemes.li2020.cell import Cell, cell_of
 from schemes.li2020.experience import Experience
-from schemes.li2020.pair import VIEW, Exploration, Histories, OwnTrainer, Pair, layout_of
-from schemes.parts.history import Joint
+from schemes.li2020.pair import VIEW, Exploration, Histories, LocalTrainer, Pair, layout_of
+from schemes.parts.history import JointHistory
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -71,10 +71,10 @@ class Independent:
         self._inners = inners
         self._experience = experience
 
-    def absorb(self, joint: Joint) -> None:
+    def add(self, joint: JointHistory) -> None:
         """Each learner is given its own agent's part."""
         for agent, inner in enumerate(self._inners):
-            inner.absorb(self._experience.stretch(joint, [agent]))
+            inner.add(self._experience.trajectory(joint, [agent]))
 
     def learn(self, updates: int) -> dict[str, float]:
         """Means over the agents; nothing while there is too little to learn from."""
@@ -100,7 +100,7 @@ def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
         return Pair(welcome, exploration, params)
     experience = Experience(cell_of(welcome), welcome.views[VIEW])
     learner = _learner(params, cell_of(welcome), experience, welcome.seed, [welcome.index])
-    own = OwnTrainer(learner, layout_of(welcome), params.updates_per_upload)
+    own = LocalTrainer(learner, layout_of(welcome), params.updates_per_upload)
     return Pair(welcome, exploration, params, own)
 
 
@@ -113,7 +113,7 @@ def training(welcome: Welcome, params: Dqn) -> Training:
         updates_per_turn=params.updates_per_upload,
         push_every_slots=params.push_every_slots,
         precision=params.weights,
-        most_slots_untold=params.most_slots_untold,
+        max_slots_unsent=params.max_slots_unsent,
     )
 
 
@@ -122,7 +122,7 @@ def _learner(params: Dqn, cell: Cell, experience: Experience, seed: int, nodes: 
 
     settings = DqnSettings(
         inputs=experience.inputs,
-        choices=cell.choices,
+        n_actions=cell.n_actions,
         hidden=params.hidden,
         rate=params.rate,
         discount=params.discount,

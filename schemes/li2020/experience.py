@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from protocol.messages.spaces import Space
 from schemes.li2020.cell import Cell, Standardiser
-from schemes.parts.history import VALID, Joint
-from schemes.parts.replay import Stretch
+from schemes.parts.history import VALID, JointHistory
+from schemes.parts.replay import JointTrajectory
 
 
 class Experience:
@@ -19,13 +19,13 @@ class Experience:
         self._standardise = Standardiser(cell, view)
         self.inputs = self._standardise.inputs
 
-    def stretch(self, joint: Joint, agents: list[int]) -> Stretch:
+    def trajectory(self, joint: JointHistory, agents: list[int]) -> JointTrajectory:
         """These agents' part of a joint history; a slot is valid if it is so for all of them."""
         states = np.stack([self._states(joint.states[agent]) for agent in agents], axis=2)  # [T + 1, E, n, S]
         actions = np.stack([choice_of(joint.actions[agent], self._cell.rbs) for agent in agents], axis=2)  # [T, E, n]
         all_valid = np.all(joint.flags[:, agents] & VALID, axis=1)  # [T]
         valid = np.broadcast_to(all_valid[:, None], actions.shape[:2])
-        return Stretch(states, actions, joint.rewards[:, :, agents], 0, joint.first_slot, valid)
+        return JointTrajectory(states, actions, joint.rewards[:, :, agents], 0, joint.first_slot, valid)
 
     def _states(self, records: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """[T + 1, E] records to [T + 1, E, S]."""

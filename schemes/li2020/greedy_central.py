@@ -1,7 +1,7 @@
 """Full knowledge at the BS: what a simple central scheduler gets out of the cell, and what its knowledge costs.
 
 One slot:
-    1. every receiver tells the BS/cloud the gains it measures now: from all N transmitters and the BS, on all K RBs
+    1. every receiver tells the BS/cloud the gains it measures turn: from all N transmitters and the BS, on all K RBs
     2. every CUE tells it the gains on its own RB
     3. the BS/cloud places the pairs and tells each its RB
     4. the pairs transmit
@@ -25,14 +25,14 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from protocol.messages.choreography import Choreography, agents_act, agents_exchange, network_tells, trainer_decides
+from protocol.messages.choreography import Choreography, agents_act, agents_exchange, network_sends, trainer_decides
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Welcome
 from protocol.messages.spaces import Records
 from protocol.params import param
-from schemes.contract import NOTHING, Answer, Card, Moment, Scheme, to_trainer
+from schemes.contract import NO_OUTPUT, Card, Scheme, TurnContext, TurnOutput, to_trainer
 from schemes.li2020.cell import Cell, Choices, cell_of
-from schemes.parts.latest_notes import Held, Listener
+from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -59,46 +59,46 @@ class GreedyCentral:
     )
 
 
-class Teller(Listener):
+class Teller(LatestNotesPolicy):
     """A pair: tells what its receiver measures, does what it is told."""
 
     def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
         cell = cell_of(welcome)
         self._rbs, self._choose = cell.rbs, Choices(cell, welcome.action)
-        super().__init__(Held(Kind.DECISION))
+        super().__init__(LatestNotes(Kind.DECISION))
 
-    def answer(self, now: Moment) -> Answer:
-        self._told.hear(now.inbox)  # what comes late comes before the exchange
-        if now.step == "exchange":
-            return Answer(notes=(to_trainer(Kind.CSI, _linear_gains(now.measurement)),))
-        decisions = self._told.at(now.slot)
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        self._told.hear(turn.inbox)  # what comes late comes before the exchange
+        if turn.step == "exchange":
+            return TurnOutput(notes=(to_trainer(Kind.CSI, _linear_gains(turn.measurement)),))
+        decisions = self._told.at(turn.slot)
         if not decisions:
-            return NOTHING
+            return NO_OUTPUT
         rb = np.frombuffer(decisions[0].body, _rb_dtype(self._rbs)).astype(np.int64)
-        return Answer(self._choose(rb))
+        return TurnOutput(self._choose(rb))
 
 
-class Placer(Listener):
+class Placer(LatestNotesPolicy):
     """The BS/cloud: holds the newest gains each receiver told."""
 
     def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
         self._cell, self._replicas = cell_of(welcome), welcome.replicas
         self._first_cue = welcome.names.index("cue-0")
-        super().__init__(Held(Kind.CSI, params.oldest_slots))
+        super().__init__(LatestNotes(Kind.CSI, params.oldest_slots))
 
-    def answer(self, now: Moment) -> Answer:
-        self._told.hear(now.inbox)
-        return Answer(notes=self._decisions(place(self._gains(now.slot))))
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        self._told.hear(turn.inbox)
+        return TurnOutput(notes=self._decisions(place(self._gains(turn.slot))))
 
     def _gains(self, slot: int) -> "Gains":
         """As they are known, linear; zero for who was never heard."""
         n, k = self._cell.pairs, self._cell.rbs
         at_pairs = np.zeros((n, self._replicas, n + 1, k))  # [rx, E, tx and last the BS, RB]
         at_cues = np.zeros((k, self._replicas, n + 1))  # [CUE, E, tx and last the BS]
-        for letter in self._told.at(slot):
-            by_pair = letter.source < n
-            heard = at_pairs[letter.source] if by_pair else at_cues[letter.source - self._first_cue]
-            heard[...] = np.frombuffer(letter.body, "<f4").reshape(heard.shape)
+        for received in self._told.at(slot):
+            by_pair = received.source < n
+            heard = at_pairs[received.source] if by_pair else at_cues[received.source - self._first_cue]
+            heard[...] = np.frombuffer(received.body, "<f4").reshape(heard.shape)
         return Gains.of(self._cell, at_pairs, at_cues)
 
     def _decisions(self, rb: Indices) -> tuple[Note, ...]:
@@ -196,7 +196,7 @@ def _rb_dtype(rbs: int) -> str:
 
 
 def choreography(_params: GreedyCentral) -> Choreography:
-    return Choreography((agents_exchange(view="csi"), network_tells("cue_csi"), trainer_decides(), agents_act()))
+    return Choreography((agents_exchange(view="csi"), network_sends("cue_csi"), trainer_decides(), agents_act()))
 
 
 SCHEME = Scheme(CARD, choreography, Teller, Placer, GreedyCentral)

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import settle
 from schemes.parts.nn.stacked import StackedMlp
-from schemes.parts.replay import Floats, Minibatch, Replay, Stretch
+from schemes.parts.replay import Floats, JointTrajectory, Minibatch, Replay
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DqnSettings:
     """Hidden layers are those of li2020's actors."""
 
     inputs: int  # S, of one agent's state
-    choices: int  # A
+    n_actions: int  # A
     agents: int = 1
     hidden: tuple[int, ...] = (512, 128)
     rate: float = 1e-3
@@ -41,29 +41,29 @@ class DqnSettings:
 class DqnLearner:
     """Absorbs what its agents went through, learns, gives the weights they act with.
 
-    Chance is a position, keyed by `node` as well, so that the learners of several nodes differ: update u draws its
+    CounterRng is a position, keyed by `node` as well, so that the learners of several nodes differ: update u draws its
     minibatch at u, agent i its first weights at node + i.
     """
 
     def __init__(self, settings: DqnSettings, *, seed: int, node: int = 0) -> None:
         settle()
         self.settings, self.updates = settings, 0
-        rngs = [Chance(seed, "learner", node + i).at(0, 0) for i in range(settings.agents)]
-        self.net = StackedMlp.draw(rngs, (settings.inputs, *settings.hidden, settings.choices))
+        rngs = [CounterRng(seed, "learner", node + i).at(0, 0) for i in range(settings.agents)]
+        self.net = StackedMlp.draw(rngs, (settings.inputs, *settings.hidden, settings.n_actions))
         self.target = self.net.copy()
         self._adam = Adam(self.net.tensors, settings.rate)
-        self._chance = Chance(seed, "updates", node)
+        self._chance = CounterRng(seed, "updates", node)
         self.replay = Replay(
             settings.replay_capacity,
             agents=settings.agents,
             inputs=settings.inputs,
-            choices=settings.choices,
+            n_actions=settings.n_actions,
             centred=settings.centre_rewards,
         )
 
-    def absorb(self, stretch: Stretch) -> None:
+    def add(self, trajectory: JointTrajectory) -> None:
         """Remember what happened to the agents."""
-        self.replay.absorb(stretch)
+        self.replay.add(trajectory)
 
     def learn(self, updates: int) -> dict[str, float]:
         """That many updates, or none before the replay holds a minibatch; means over them and the agents."""
@@ -115,7 +115,7 @@ class DqnLearner:
     def _targets(self, minibatch: Minibatch) -> Tensor:
         """y [N, B, 1]"""
         best = self.target(_by_agent(minibatch.next_states)).amax(dim=2)  # [N, B]
-        ahead = self.settings.discount * torch.tensor(minibatch.goes_on) * best
+        ahead = self.settings.discount * torch.tensor(minibatch.not_terminal) * best
         return (torch.tensor(minibatch.rewards).T + ahead)[:, :, None]
 
 

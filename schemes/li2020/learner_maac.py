@@ -29,12 +29,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import settle
 from schemes.parts.nn.stacked import Layer, StackedMlp
-from schemes.parts.replay import Floats, Minibatch, Replay, Stretch
+from schemes.parts.replay import Floats, JointTrajectory, Minibatch, Replay
 
 CriticInputs = tuple[tuple[int, ...], ...]
 
@@ -57,7 +57,7 @@ class MaacSettings:
     """
 
     inputs: int  # S, of one agent's state
-    choices: int  # A
+    n_actions: int  # A
     critic_inputs: CriticInputs
     actor_hidden: tuple[int, ...] = (512, 128)
     critic_hidden: tuple[int, ...] = (1024, 512, 256)
@@ -95,24 +95,24 @@ class JointCritic:
     `second` and the layers after it are `tail`; its inputs are [states' layer, own action, the others' actions].
     """
 
-    def __init__(self, states: Layer, tail: StackedMlp, *, choices: int) -> None:
+    def __init__(self, states: Layer, tail: StackedMlp, *, n_actions: int) -> None:
         self.states, self.tail = states, tail
         self._width = states.weight.shape[2]
-        self._own = slice(self._width, self._width + choices)
+        self._own = slice(self._width, self._width + n_actions)
 
     @classmethod
     def draw(cls, rngs: Sequence[np.random.Generator], settings: MaacSettings) -> "JointCritic":
         first, *rest = settings.critic_hidden
         states = Layer.draw(rngs, settings.known * settings.inputs, first)
-        sizes = (first + settings.known * settings.choices, *rest, 1)
-        return cls(states, StackedMlp.draw(rngs, sizes), choices=settings.choices)
+        sizes = (first + settings.known * settings.n_actions, *rest, 1)
+        return cls(states, StackedMlp.draw(rngs, sizes), n_actions=settings.n_actions)
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         return *self.states.tensors, *self.tail.tensors
 
     def copy(self) -> "JointCritic":
-        return JointCritic(self.states.copy(), self.tail.copy(), choices=self._own.stop - self._own.start)
+        return JointCritic(self.states.copy(), self.tail.copy(), n_actions=self._own.stop - self._own.start)
 
     def join(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """The tail's inputs, and what its first layer makes of them. states [N, B, M S], actions [N, B, M A]"""
@@ -146,31 +146,31 @@ class JointCritic:
 class MaacLearner:
     """Absorbs what the pairs went through, learns, gives the weights of their target actors.
 
-    Chance is a position: update u draws its minibatch and noise at u, agent i its first weights at i.
+    CounterRng is a position: update u draws its minibatch and noise at u, agent i its first weights at i.
     """
 
     def __init__(self, settings: MaacSettings, *, seed: int) -> None:
         settle()
         self.settings, self.updates = settings, 0
-        rngs = [Chance(seed, "learner", i).at(0, 0) for i in range(settings.agents)]
-        self.actor = StackedMlp.draw(rngs, (settings.inputs, *settings.actor_hidden, settings.choices))
+        rngs = [CounterRng(seed, "learner", i).at(0, 0) for i in range(settings.agents)]
+        self.actor = StackedMlp.draw(rngs, (settings.inputs, *settings.actor_hidden, settings.n_actions))
         self.critic = JointCritic.draw(rngs, settings)
         self.target_actor, self.target_critic = self.actor.copy(), self.critic.copy()
         self._actor_adam = Adam(self.actor.tensors, settings.actor_rate)
         self._critic_adam = Adam(self.critic.tensors, settings.critic_rate)
         self._known = torch.tensor(settings.critic_inputs)  # [N, M]
-        self._chance = Chance(seed, "updates")
+        self._chance = CounterRng(seed, "updates")
         self.replay = Replay(
             settings.replay_capacity,
             agents=settings.agents,
             inputs=settings.inputs,
-            choices=settings.choices,
+            n_actions=settings.n_actions,
             centred=settings.centre_rewards,
         )
 
-    def absorb(self, stretch: Stretch) -> None:
+    def add(self, trajectory: JointTrajectory) -> None:
         """Remember what happened to all pairs."""
-        self.replay.absorb(stretch)
+        self.replay.add(trajectory)
 
     def learn(self, updates: int) -> dict[str, float]:
         """That many updates, or none before the replay holds a minibatch; means over them and the pairs."""
@@ -181,7 +181,7 @@ class MaacLearner:
         for _ in range(updates):
             rng = self._chance.at(0, self.updates)
             minibatch = self.replay.sample(rng, settings.batch)
-            told.append(self.update(minibatch, rng.gumbel(size=(settings.agents, settings.batch, settings.choices))))
+            told.append(self.update(minibatch, rng.gumbel(size=(settings.agents, settings.batch, settings.n_actions))))
         means = torch.stack(told).mean(0).tolist()
         return {"updates": float(updates), **dict(zip(_TOLD, means, strict=True))}
 
@@ -230,8 +230,8 @@ class MaacLearner:
         own = _by_agent(minibatch.next_states)
         best = self._one_hot(self.target_actor(own).argmax(dim=2))  # deviation 1
         ahead = self.target_critic(self._gather(own), self._gather(best))
-        goes_on = torch.tensor(minibatch.goes_on)[:, None]  # [B, 1]
-        return torch.tensor(minibatch.rewards).T[:, :, None] + self.settings.discount * goes_on * ahead
+        not_terminal = torch.tensor(minibatch.not_terminal)[:, None]  # [B, 1]
+        return torch.tensor(minibatch.rewards).T[:, :, None] + self.settings.discount * not_terminal * ahead
 
     def _critic_gradients(
         self, states: Tensor, joined: Tensor, second: Tensor, targets: Tensor
@@ -263,7 +263,7 @@ class MaacLearner:
 
     def _one_hot(self, choice: Tensor) -> Tensor:
         """[N, B] to [N, B, A]"""
-        return (choice[:, :, None] == torch.arange(self.settings.choices)).float()
+        return (choice[:, :, None] == torch.arange(self.settings.n_actions)).float()
 
     @property
     def _networks(self) -> dict[str, tuple[Tensor, ...]]:

@@ -23,7 +23,7 @@ from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
 from schemes.li2020.cell import Cell, cell_of
 from schemes.li2020.experience import Experience
 from schemes.li2020.pair import VIEW, Exploration, Histories, Pair, layout_of
-from schemes.parts.history import Joint
+from schemes.parts.history import JointHistory
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -88,9 +88,9 @@ class AtTheCloud:
         self._inner = inner
         self._experience = experience
 
-    def absorb(self, joint: Joint) -> None:
+    def add(self, joint: JointHistory) -> None:
         """Everybody's history at once."""
-        self._inner.absorb(self._experience.stretch(joint, list(range(len(joint.states)))))
+        self._inner.add(self._experience.trajectory(joint, list(range(len(joint.states)))))
 
     def learn(self, updates: int) -> dict[str, float]:
         """Figures of the updates; nothing while there is too little to learn from."""
@@ -137,7 +137,7 @@ def training_with(welcome: Welcome, params: Maac, others: Callable[[int], list[l
         updates_per_turn=params.updates_per_upload,
         push_every_slots=params.push_every_slots,
         precision=params.weights,
-        most_slots_untold=params.most_slots_untold,
+        max_slots_unsent=params.max_slots_unsent,
     )
 
 
@@ -146,7 +146,7 @@ def _settings(params: Maac, cell: Cell, inputs: int, known: tuple[tuple[int, ...
 
     return MaacSettings(
         inputs=inputs,
-        choices=cell.choices,
+        n_actions=cell.n_actions,
         critic_inputs=known,
         actor_hidden=params.actor_hidden,
         critic_hidden=params.critic_hidden,

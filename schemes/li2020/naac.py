@@ -42,7 +42,7 @@ def training(welcome: Welcome, params: Naac) -> Training:
             f"neighbours {params.neighbours} needs at least {params.neighbours + 1} pairs, not {welcome.agents}: "
             "lower neighbours or raise world.pairs"
         )
-    nearest: list[list[int]] = welcome.facts["nearest"]
+    nearest: list[list[int]] = welcome.static_info["nearest"]
     return maac.training_with(welcome, params, lambda _: [others[: params.neighbours] for others in nearest])
 
 

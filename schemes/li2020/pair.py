@@ -3,7 +3,7 @@
 In warmup it draws RBs uniformly; in training it explores; in evaluation it takes the best choice and tells nothing.
 The reward is the pair's own to compute: from the SINR its receiver measured and the BS's outage bit (eq. 5-7).
 
-Stale rules. What came of a slot waits for its bit, which may come up to `feedback_patience_slots` late; without one the
+Stale rules. What came of a slot waits for its bit, which may come up to `feedback_timeout_slots` late; without one the
 row is told, but not valid. Evaluation and the end of the run wait for nothing. Weights are held: a pair acts by those
 told last, whatever comes in which order.
 """
@@ -17,14 +17,14 @@ import numpy.typing as npt
 from annotated_types import Ge, Le
 
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
 from protocol.params import param
-from schemes.contract import Answer, Learner, Moment, NodePolicy, to_trainer
+from schemes.contract import Learner, NodePolicy, TurnContext, TurnOutput, to_trainer
 from schemes.li2020.cell import Cell, Choices, Standardiser, cell_of
-from schemes.li2020.uploads import MOST_INTERVALS, Every, Uploads, WhenGood
+from schemes.li2020.uploads import MAX_INTERVALS, Every, Uploads, WhenGood
 from schemes.parts.history import VALID, HistoryWriter, Joiner, Layout
-from schemes.parts.latest_notes import Newest
+from schemes.parts.latest_notes import NewestFilter
 from schemes.parts.numpy_nets import Mlp, Weights
 from schemes.parts.weights import read_weights
 
@@ -46,14 +46,14 @@ class Histories:
     upload_quantile: Annotated[float, Ge(0), Le(1)] = param(
         0.7, "the gain is good from this quantile of the last 100 slots on", source="ours"
     )
-    feedback_patience_slots: Annotated[int, Ge(0), Le(1000)] = param(
+    feedback_timeout_slots: Annotated[int, Ge(0), Le(1000)] = param(
         0, "how much later than the next slot an outage bit may come", unit="slots", source="ours"
     )
 
     @property
-    def most_slots_untold(self) -> int:
+    def max_slots_unsent(self) -> int:
         """Of how many slots a pair tells nothing at most, between two histories."""
-        return self.feedback_patience_slots + self.upload_every_slots * (MOST_INTERVALS if self.upload == "good" else 1)
+        return self.feedback_timeout_slots + self.upload_every_slots * (MAX_INTERVALS if self.upload == "good" else 1)
 
     def uploads(self) -> Uploads:
         """The rule by which a pair tells its rows, at its beginning."""
@@ -94,7 +94,7 @@ class Open(NamedTuple):
     state: Records
 
 
-class OwnTrainer:
+class LocalTrainer:
     """The trainer's part, played by a node for itself: the same history, joined and learnt from without being told."""
 
     def __init__(self, learner: Learner, layout: Layout, updates: int) -> None:
@@ -102,11 +102,11 @@ class OwnTrainer:
         self._joiner = Joiner([layout])
         self._updates, self._done = updates, 0
 
-    def absorb(self, body: bytes) -> None:
+    def add(self, body: bytes) -> None:
         """A history."""
         self._joiner.add(0, body)
         for joint in self._joiner.take():
-            self._learner.absorb(joint)
+            self._learner.add(joint)
 
     def learn(self) -> tuple[Mapping[str, float], Weights | None]:
         """Figures of the updates, with the sum of them all, and the weights to act by from the next slot on; nothing
@@ -136,7 +136,7 @@ class Pair(NodePolicy):
     """
 
     def __init__(
-        self, welcome: Welcome, exploration: Exploration, histories: Histories, own: OwnTrainer | None = None
+        self, welcome: Welcome, exploration: Exploration, histories: Histories, own: LocalTrainer | None = None
     ) -> None:
         self._own = own
         self._cell: Cell = cell_of(welcome)
@@ -144,29 +144,29 @@ class Pair(NodePolicy):
         self._standardise = Standardiser(self._cell, welcome.views[VIEW])
         self._replicas = welcome.replicas
         self._exploration = exploration
-        self._uploads, self._patience = histories.uploads(), histories.feedback_patience_slots
+        self._uploads, self._timeout = histories.uploads(), histories.feedback_timeout_slots
         self._history = HistoryWriter(layout_of(welcome))
         self._acted: tuple[int, Records, int] | None = None
         self._open: list[Open] = []
         self._bits: dict[int, bytes] = {}
-        self._weights = Newest(Kind.WEIGHTS)
+        self._weights = NewestFilter(Kind.WEIGHTS)
         self._report_at = 0  # slot
         self.version = 0
         self.net: Mlp | None = None
 
-    def answer(self, now: Moment) -> Answer:
-        before = self._settle(now)
-        self._take_weights(now)
-        action = self._choose(self._choice(now))
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        before = self._settle(turn)
+        self._take_weights(turn)
+        action = self._choose(self._choice(turn))
         version = self.version
-        notes, scalars = self._tell(now)
-        self._acted = None if now.phase == "eval" else (now.slot, action, version)
-        return Answer(action, before + notes, scalars)
+        notes, scalars = self._tell(turn)
+        self._acted = None if turn.phase == "eval" else (turn.slot, action, version)
+        return TurnOutput(action, before + notes, scalars)
 
-    def close(self, now: Moment) -> tuple[Note, ...]:
-        return self._settle(now) + self._upload()
+    def close(self, turn: TurnContext) -> tuple[Note, ...]:
+        return self._settle(turn) + self._upload()
 
-    def begin_episode(self, episode: int) -> None:
+    def on_episode(self, episode: int) -> None:
         self._acted = None
 
     def snapshot(self) -> dict[str, Any]:
@@ -196,23 +196,23 @@ class Pair(NodePolicy):
         """Act by these weights from now on."""
         self.net, self.version = Mlp(weights), version
 
-    def _settle(self, now: Moment) -> tuple[Note, ...]:
+    def _settle(self, turn: TurnContext) -> tuple[Note, ...]:
         """Complete the rows whose bits have come or will not, or begin a history after telling the one before; in
         evaluation nothing is kept."""
-        acted, keeps = self._acted, now.step == "act" and now.phase != "eval"
-        goes_on = acted is not None and acted[0] == now.slot - 1
-        if acted is not None and goes_on:
-            rate = np.log2(1 + now.measurement["sinr"])
-            self._open.append(Open(*acted, rate, now.measurement))
-        self._hear(now.inbox)
-        self._write(now.slot - 1 - self._patience if goes_on and keeps else now.slot)
-        if goes_on or not keeps:
+        acted, keeps = self._acted, turn.step == "act" and turn.phase != "eval"
+        not_terminal = acted is not None and acted[0] == turn.slot - 1
+        if acted is not None and not_terminal:
+            rate = np.log2(1 + turn.measurement["sinr"])
+            self._open.append(Open(*acted, rate, turn.measurement))
+        self._hear(turn.inbox)
+        self._write(turn.slot - 1 - self._timeout if not_terminal and keeps else turn.slot)
+        if not_terminal or not keeps:
             return ()
         before = self._upload()
-        self._history.start(now.slot, now.measurement)
+        self._history.start(turn.slot, turn.measurement)
         return before
 
-    def _hear(self, inbox: list[Letter]) -> None:
+    def _hear(self, inbox: list[ReceivedNote]) -> None:
         """Bits of slots that wait for one."""
         awaited = {row.slot for row in self._open}
         self._bits |= {x.slot: x.body for x in inbox if x.kind == Kind.FEEDBACK and x.slot in awaited}
@@ -234,31 +234,31 @@ class Pair(NodePolicy):
         on_air = bool((row.state["last_rb"] == row.action["rb"]).all())
         return np.where(outage, np.float32(self._cell.negative_reward), row.rate), VALID if on_air else 0
 
-    def _take_weights(self, now: Moment) -> None:
-        for letter in self._weights.take(now.inbox):
-            version, weights = read_weights(letter.body)
+    def _take_weights(self, turn: TurnContext) -> None:
+        for received in self._weights.take(turn.inbox):
+            version, weights = read_weights(received.body)
             self.load(weights, version)
 
-    def _choice(self, now: Moment) -> npt.NDArray[np.int64]:
-        if self.net is None or now.phase == "warmup":
-            return now.rng().integers(0, self._cell.choices, self._replicas)
-        outputs = self.net(self._standardise(now.measurement))  # [E, choices]
-        if now.phase == "eval":
+    def _choice(self, turn: TurnContext) -> npt.NDArray[np.int64]:
+        if self.net is None or turn.phase == "warmup":
+            return turn.rng().integers(0, self._cell.n_actions, self._replicas)
+        outputs = self.net(self._standardise(turn.measurement))  # [E, choices]
+        if turn.phase == "eval":
             return np.asarray(outputs.argmax(axis=1))
-        return self._exploration.choose(outputs, now.rng())
+        return self._exploration.choose(outputs, turn.rng())
 
-    def _tell(self, now: Moment) -> tuple[tuple[Note, ...], Mapping[str, float]]:
+    def _tell(self, turn: TurnContext) -> tuple[tuple[Note, ...], Mapping[str, float]]:
         """The history when it is due. One's own then learns, in training, and says what of it at times."""
-        due = self._uploads.due(now, self._history.rows) or now.phase == "eval"
+        due = self._uploads.due(turn, self._history.rows) or turn.phase == "eval"
         if not (due and self._history.rows):
             return (), {}
         notes = self._upload()
-        if self._own is None or now.phase != "train":
+        if self._own is None or turn.phase != "train":
             return notes, {}
         scalars, weights = self._own.learn()
         if weights is not None:
             self.load(weights, self.version + 1)
-        return notes, self._reported(now.slot, scalars)
+        return notes, self._reported(turn.slot, scalars)
 
     def _upload(self) -> tuple[Note, ...]:
         """What has not been told: a note to the trainer, or nothing that travels."""
@@ -267,7 +267,7 @@ class Pair(NodePolicy):
         body = self._history.take()
         if self._own is None:
             return (to_trainer(Kind.HISTORY, body),)
-        self._own.absorb(body)
+        self._own.add(body)
         return ()
 
     def _reported(self, slot: int, scalars: Mapping[str, float]) -> Mapping[str, float]:

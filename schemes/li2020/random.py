@@ -5,7 +5,7 @@ Each pair draws, in every slot, one of its RB x power choices. It measures nothi
 
 from protocol.messages.choreography import Choreography, agents_act
 from protocol.messages.node import Welcome
-from schemes.contract import Answer, Card, Moment, NodePolicy, NoParams, Scheme
+from schemes.contract import Card, NodePolicy, NoParams, Scheme, TurnContext, TurnOutput
 from schemes.li2020.cell import Choices, cell_of
 
 CARD = Card(
@@ -29,9 +29,9 @@ class Random(NodePolicy):
         self._cell, self._replicas = cell_of(welcome), welcome.replicas
         self._choose = Choices(self._cell, welcome.action)
 
-    def answer(self, now: Moment) -> Answer:
-        choice = now.rng().integers(0, self._cell.choices, self._replicas)
-        return Answer(self._choose(choice))
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        choice = turn.rng().integers(0, self._cell.n_actions, self._replicas)
+        return TurnOutput(self._choose(choice))
 
 
 def choreography(_params: NoParams) -> Choreography:

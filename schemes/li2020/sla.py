@@ -21,10 +21,10 @@ from annotated_types import Gt, Le
 
 from protocol.messages.choreography import Choreography, agents_act
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
 from protocol.params import param
-from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
+from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
 from schemes.li2020.cell import Choices, cell_of
 
 CARD = Card(
@@ -65,15 +65,15 @@ class Automaton(NodePolicy):
         self.probability = np.full((welcome.replicas, cell.rbs), 1.0 / cell.rbs)
         self._awaited: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]] = {}
 
-    def answer(self, now: Moment) -> Answer:
-        self._learn(now)
-        return Answer(self._choose(self._draw(now.rng())))
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        self._learn(turn)
+        return TurnOutput(self._choose(self._draw(turn.rng())))
 
-    def close(self, now: Moment) -> tuple[Note, ...]:
-        self._learn(now)
+    def close(self, turn: TurnContext) -> tuple[Note, ...]:
+        self._learn(turn)
         return ()
 
-    def begin_episode(self, episode: int) -> None:
+    def on_episode(self, episode: int) -> None:
         self._awaited.clear()
 
     def snapshot(self) -> dict[str, Any]:
@@ -84,11 +84,11 @@ class Automaton(NodePolicy):
         self.probability = data["probability"]
         self._awaited = {int(slot): (rb, utility) for slot, (rb, utility) in data["awaited"].items()}
 
-    def _learn(self, now: Moment) -> None:
-        self._remember(now.slot - 1, now.measurement)
-        for letter in now.inbox:
-            if letter.kind == Kind.FEEDBACK:
-                self._reward(letter)
+    def _learn(self, turn: TurnContext) -> None:
+        self._remember(turn.slot - 1, turn.measurement)
+        for received in turn.inbox:
+            if received.kind == Kind.FEEDBACK:
+                self._reward(received)
 
     def _remember(self, slot: int, measured: Records) -> None:
         over_noise_db = 10 * np.log10(np.maximum(measured["interference_over_noise"], 1e-30))
@@ -96,11 +96,11 @@ class Automaton(NodePolicy):
         self._awaited[slot] = (measured["last_rb"].astype(np.int64), utility.astype(np.float64))
         self._awaited.pop(slot - _AWAITED_SLOTS, None)
 
-    def _reward(self, letter: Letter) -> None:
-        if letter.slot not in self._awaited:
+    def _reward(self, received: ReceivedNote) -> None:
+        if received.slot not in self._awaited:
             return
-        rb, utility = self._awaited.pop(letter.slot)
-        outage = np.frombuffer(letter.body, np.uint8)
+        rb, utility = self._awaited.pop(received.slot)
+        outage = np.frombuffer(received.body, np.uint8)
         self.probability = reinforce(self.probability, rb, self._params.step * utility * (outage == 0))
 
     def _draw(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -4,10 +4,10 @@ Each pair feeds its standardised observation s_i through a network of two hidden
 takes the choice of the largest output: the same arithmetic as a trained MAAC or NAAC pair at execution.
 """
 
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import Choreography, agents_act
 from protocol.messages.node import Welcome
-from schemes.contract import Answer, Card, Moment, NodePolicy, NoParams, Scheme
+from schemes.contract import Card, NodePolicy, NoParams, Scheme, TurnContext, TurnOutput
 from schemes.li2020.cell import Choices, Standardiser, cell_of
 from schemes.parts.numpy_nets import Mlp, draw_mlp
 
@@ -35,12 +35,12 @@ class Actor(NodePolicy):
             Standardiser(cell, welcome.views["observation"]),
             Choices(cell, welcome.action),
         )
-        rng = Chance(welcome.seed, "actor", welcome.index).at(0, 0)
-        self._net = Mlp(draw_mlp(rng, (self._standardise.inputs, *HIDDEN, cell.choices)))
+        rng = CounterRng(welcome.seed, "actor", welcome.index).at(0, 0)
+        self._net = Mlp(draw_mlp(rng, (self._standardise.inputs, *HIDDEN, cell.n_actions)))
 
-    def answer(self, now: Moment) -> Answer:
-        scores = self._net(self._standardise(now.measurement))  # [E, K L]
-        return Answer(self._choose(scores.argmax(axis=1)))
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        scores = self._net(self._standardise(turn.measurement))  # [E, K L]
+        return TurnOutput(self._choose(scores.argmax(axis=1)))
 
 
 def choreography(_params: NoParams) -> Choreography:

@@ -5,16 +5,16 @@ from typing import Protocol
 
 import numpy as np
 
-from schemes.contract import Moment
+from schemes.contract import TurnContext
 
 _REMEMBERED_SLOTS = 100
-MOST_INTERVALS = 4
+MAX_INTERVALS = 4
 
 
 class Uploads(Protocol):
     """`due`: whether to tell the `rows` that have not been told; asked once per slot."""
 
-    def due(self, now: Moment, rows: int) -> bool: ...
+    def due(self, turn: TurnContext, rows: int) -> bool: ...
     def snapshot(self) -> list[float]: ...
     def restore(self, data: list[float]) -> None: ...
 
@@ -25,8 +25,8 @@ class Every:
     def __init__(self, slots: int) -> None:
         self._slots = slots
 
-    def due(self, now: Moment, rows: int) -> bool:
-        return now.slot % self._slots == 0
+    def due(self, turn: TurnContext, rows: int) -> bool:
+        return turn.slot % self._slots == 0
 
     def snapshot(self) -> list[float]:
         return []
@@ -42,12 +42,12 @@ class WhenGood:
         self._slots, self._quantile = slots, quantile
         self._gains_db: deque[float] = deque(maxlen=_REMEMBERED_SLOTS)
 
-    def due(self, now: Moment, rows: int) -> bool:
-        gain_db = float(now.measurement["bs_gain_db"].mean(dtype=np.float64))
+    def due(self, turn: TurnContext, rows: int) -> bool:
+        gain_db = float(turn.measurement["bs_gain_db"].mean(dtype=np.float64))
         self._gains_db.append(gain_db)
         if rows < self._slots:
             return False
-        return rows >= MOST_INTERVALS * self._slots or gain_db >= float(np.quantile(self._gains_db, self._quantile))
+        return rows >= MAX_INTERVALS * self._slots or gain_db >= float(np.quantile(self._gains_db, self._quantile))
 
     def snapshot(self) -> list[float]:
         return list(self._gains_db)

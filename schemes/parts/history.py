@@ -17,7 +17,7 @@ from protocol.messages.spaces import Records, Space
 
 VALID, TERMINATED, TRUNCATED = 1, 2, 4
 _head = Struct("<IHB")
-_MOST_ROWS = 0xFFFF
+_MAX_ROWS = 0xFFFF
 
 
 class Layout:
@@ -72,7 +72,7 @@ class HistoryWriter:
 
     def take(self) -> bytes:
         """The body of a note with all rows not told yet."""
-        rows, self._rows = self._rows[:_MOST_ROWS], self._rows[_MOST_ROWS:]
+        rows, self._rows = self._rows[:_MAX_ROWS], self._rows[_MAX_ROWS:]
         body = _head.pack(self._first_slot, len(rows), bool(self._first_state)) + self._first_state + b"".join(rows)
         self._first_slot, self._first_state = self._first_slot + len(rows), b""
         return body
@@ -96,7 +96,7 @@ def read_chunk(body: bytes, layout: Layout) -> Chunk:
     return Chunk(first_slot, first_state, np.frombuffer(body, layout.row, rows, states_from + state_bytes))
 
 
-class Joint(NamedTuple):
+class JointHistory(NamedTuple):
     """Contiguous histories of all agents: T + 1 states, T actions, T rewards.
 
     `states`, `actions`: per agent, records [T + 1, E] and [T, E]; `rewards` [T, E, N]; `flags` [T, N].
@@ -113,13 +113,13 @@ class Joiner:
     """Joins the agents' histories by slot: what all have told of is handed out once, in the order of slots.
 
     A slot that is complete late is handed out late, after later ones. What is not complete is forgotten, and what comes
-    of it then is ignored, when it lies `patience_slots` behind the newest slot that was complete (0: at once), or
-    `most_slots` behind the newest of which anybody told: so that little is kept while nobody hears of some agent.
+    of it then is ignored, when it lies `timeout_slots` behind the newest slot that was complete (0: at once), or
+    `max_slots` behind the newest of which anybody told: so that little is kept while nobody hears of some agent.
     """
 
-    def __init__(self, layouts: list[Layout], *, patience_slots: int = 0, most_slots: int = _MOST_ROWS) -> None:
+    def __init__(self, layouts: list[Layout], *, timeout_slots: int = 0, max_slots: int = _MAX_ROWS) -> None:
         self._layouts = layouts
-        self._patience, self._most = patience_slots, most_slots
+        self._timeout, self._most = timeout_slots, max_slots
         self._states: list[dict[int, Records]] = [{} for _ in layouts]
         self._rows: list[dict[int, npt.NDArray[Any]]] = [{} for _ in layouts]
         self._newest = self._forgotten = -1  # slots: the newest that anybody told of, and all up to which is forgotten
@@ -140,8 +140,8 @@ class Joiner:
         self._newest = max(self._newest, chunk.first_slot + len(chunk.rows) - 1)
         self._forget(agent)
 
-    def take(self) -> Iterator[Joint]:
-        """All runs of slots that every agent has told of by now."""
+    def take(self) -> Iterator[JointHistory]:
+        """All runs of slots that every agent has told of by turn."""
         complete = sorted(slot for slot in self._rows[0] if self._is_complete(slot))
         for first, last in _runs(complete):
             yield self._joined(first, last)
@@ -149,7 +149,7 @@ class Joiner:
             for slot in complete:
                 del rows[slot]
         newest_complete = complete[-1] if complete else -1
-        self._forgotten = max(self._forgotten, newest_complete - self._patience, self._newest - self._most)
+        self._forgotten = max(self._forgotten, newest_complete - self._timeout, self._newest - self._most)
         for agent in range(len(self._layouts)):
             self._forget(agent)
 
@@ -169,10 +169,10 @@ class Joiner:
     def _is_complete(self, slot: int) -> bool:
         return all(slot in rows and slot in states for rows, states in zip(self._rows, self._states, strict=True))
 
-    def _joined(self, first: int, last: int) -> Joint:
+    def _joined(self, first: int, last: int) -> JointHistory:
         slots, with_states = range(first, last + 1), range(first, last + 2)
         rows = [np.stack([agent_rows[slot] for slot in slots]) for agent_rows in self._rows]  # N of [T]
-        return Joint(
+        return JointHistory(
             first_slot=first,
             states=[np.stack([states[slot] for slot in with_states]) for states in self._states],
             actions=[agent_rows["action"] for agent_rows in rows],

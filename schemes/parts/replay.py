@@ -18,7 +18,7 @@ _FIRST_ROWS = 64
 
 
 @dataclass(frozen=True)
-class Stretch:
+class JointTrajectory:
     """T slots without a gap, within one episode; what follows the last of them comes with it.
 
     A stretch that goes on from the one absorbed before (same episode, `first_slot` its first + T) is joined to it:
@@ -43,12 +43,12 @@ class Stretch:
                 f"{len(self.states)} states, {slots} actions, {len(self.rewards)} rewards: expected T + 1, T and T"
             )
 
-    def last(self, slots: int) -> "Stretch":
+    def last(self, slots: int) -> "JointTrajectory":
         """Its last `slots` slots."""
         skip = len(self.actions) - slots
         if skip <= 0:
             return self
-        return Stretch(
+        return JointTrajectory(
             self.states[skip:],
             self.actions[skip:],
             self.rewards[skip:],
@@ -67,7 +67,7 @@ class Minibatch:
     actions: npt.NDArray[np.int64]  # [B, N]
     rewards: Floats  # [B, N], less each agent's mean where the replay is centred
     next_states: Floats  # [B, N, S]
-    goes_on: Floats  # [B], 0 where the episode terminated, else 1
+    not_terminal: Floats  # [B], 0 where the episode terminated, else 1
 
 
 class Replay:
@@ -78,10 +78,10 @@ class Replay:
     al., "Reward centering", RLC 2024.
     """
 
-    def __init__(self, capacity: int, *, agents: int, inputs: int, choices: int, centred: bool = False) -> None:
+    def __init__(self, capacity: int, *, agents: int, inputs: int, n_actions: int, centred: bool = False) -> None:
         if capacity < 1:
             raise ValueError(f"a replay of {capacity} transitions holds nothing: give it at least 1")
-        self._capacity, self._shape, self._choices = capacity, (agents, inputs), choices
+        self._capacity, self._shape, self._choices = capacity, (agents, inputs), n_actions
         self._centred, self._earned, self._counted = centred, np.zeros(agents), 0
         self._written, self._tail = 0, -1  # how many rows hold something; the last one in use
         self._awaits: tuple[int, int] | None = None  # episode and slot that would go on from the tail
@@ -97,19 +97,19 @@ class Replay:
         """Memory taken by the rows."""
         return sum(array.nbytes for array in self._columns.values())
 
-    def absorb(self, stretch: Stretch) -> None:
+    def add(self, trajectory: JointTrajectory) -> None:
         """Append; ValueError if the number of replicas is not that of what is held."""
-        self._fit(replicas=stretch.states.shape[1])
-        self._count(stretch)
-        stretch = stretch.last(self._most_rows - 1)
-        slots, first = len(stretch.actions), self._next_row(stretch)
+        self._fit(replicas=trajectory.states.shape[1])
+        self._count(trajectory)
+        trajectory = trajectory.last(self._max_rows - 1)
+        slots, first = len(trajectory.actions), self._next_row(trajectory)
         self._grow(first + slots + 1)
-        rows = (first + np.arange(slots + 1)) % self._most_rows
-        self._write(rows, stretch)
-        self._written = max(self._written, min(first + slots + 1, self._most_rows))
+        rows = (first + np.arange(slots + 1)) % self._max_rows
+        self._write(rows, trajectory)
+        self._written = max(self._written, min(first + slots + 1, self._max_rows))
         # the successor of what terminated is never looked at: its row is free again
-        self._tail = int(rows[-1] - stretch.terminated) % self._most_rows
-        self._awaits = None if stretch.terminated else (stretch.episode, stretch.first_slot + slots)
+        self._tail = int(rows[-1] - trajectory.terminated) % self._max_rows
+        self._awaits = None if trajectory.terminated else (trajectory.episode, trajectory.first_slot + slots)
 
     def sample(self, rng: np.random.Generator, size: int) -> Minibatch:
         """Uniform over the transitions held; ValueError when there are none."""
@@ -122,8 +122,8 @@ class Replay:
             states=states[row, replica],
             actions=held["actions"][row, replica].astype(np.int64),
             rewards=held["rewards"][row, replica] - self._mean(),
-            next_states=states[(row + 1) % self._most_rows, replica],
-            goes_on=np.where(held["terminated"][row], np.float32(0), np.float32(1)),
+            next_states=states[(row + 1) % self._max_rows, replica],
+            not_terminal=np.where(held["terminated"][row], np.float32(0), np.float32(1)),
         )
 
     def snapshot(self) -> dict[str, Any]:
@@ -145,9 +145,9 @@ class Replay:
         self._awaits = None if data["awaits"] is None else (data["awaits"][0], data["awaits"][1])
         self._earned, self._counted = data["earned"].copy(), data["counted"]
 
-    def _count(self, stretch: Stretch) -> None:
-        valid = np.ones(stretch.rewards.shape[:2], bool) if stretch.valid is None else stretch.valid
-        self._earned += stretch.rewards[valid].sum(axis=0, dtype=np.float64)
+    def _count(self, trajectory: JointTrajectory) -> None:
+        valid = np.ones(trajectory.rewards.shape[:2], bool) if trajectory.valid is None else trajectory.valid
+        self._earned += trajectory.rewards[valid].sum(axis=0, dtype=np.float64)
         self._counted += int(np.count_nonzero(valid))
 
     def _mean(self) -> Floats:
@@ -159,8 +159,8 @@ class Replay:
 
     def _begin(self, replicas: int) -> None:
         self._replicas = replicas
-        self._most_rows = max(1, self._capacity // replicas) + 1  # the last one for the successors
-        self._columns = self._empty(min(_FIRST_ROWS, self._most_rows))
+        self._max_rows = max(1, self._capacity // replicas) + 1  # the last one for the successors
+        self._columns = self._empty(min(_FIRST_ROWS, self._max_rows))
         self._found = None
 
     def _fit(self, replicas: int) -> None:
@@ -179,29 +179,29 @@ class Replay:
             "terminated": np.zeros(rows, np.bool_),
         }
 
-    def _next_row(self, stretch: Stretch) -> int:
+    def _next_row(self, trajectory: JointTrajectory) -> int:
         """The tail if the stretch goes on from it, else the row behind."""
-        goes_on = self._awaits == (stretch.episode, stretch.first_slot)
-        return self._tail if goes_on else (self._tail + 1) % self._most_rows
+        not_terminal = self._awaits == (trajectory.episode, trajectory.first_slot)
+        return self._tail if not_terminal else (self._tail + 1) % self._max_rows
 
     def _grow(self, rows: int) -> None:
         """Room for `rows`, before the ring has ever closed."""
         room = len(self._columns["terminated"])
-        if min(rows, self._most_rows) <= room:
+        if min(rows, self._max_rows) <= room:
             return
-        larger = self._empty(min(max(rows, 2 * room), self._most_rows))
+        larger = self._empty(min(max(rows, 2 * room), self._max_rows))
         for name, column in self._columns.items():
             larger[name][:room] = column
         self._columns = larger
 
-    def _write(self, rows: npt.NDArray[np.int64], stretch: Stretch) -> None:
+    def _write(self, rows: npt.NDArray[np.int64], trajectory: JointTrajectory) -> None:
         columns, used, tail = self._columns, rows[:-1], rows[-1]
-        columns["states"][rows] = stretch.states
-        columns["actions"][used], columns["rewards"][used] = stretch.actions, stretch.rewards
-        columns["drawable"][used] = True if stretch.valid is None else stretch.valid
+        columns["states"][rows] = trajectory.states
+        columns["actions"][used], columns["rewards"][used] = trajectory.actions, trajectory.rewards
+        columns["drawable"][used] = True if trajectory.valid is None else trajectory.valid
         columns["drawable"][tail] = False
         columns["terminated"][used] = False
-        columns["terminated"][used[-1:]] = stretch.terminated
+        columns["terminated"][used[-1:]] = trajectory.terminated
         self._found = None
 
     def _drawable(self) -> npt.NDArray[np.int64]:

@@ -37,8 +37,8 @@ from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Welcome
 from protocol.messages.spaces import Space
 from protocol.params import param
-from schemes.contract import NOTHING, Answer, Card, Moment, Scheme, to_trainer
-from schemes.parts.latest_notes import Held, Listener
+from schemes.contract import NO_OUTPUT, Card, Scheme, TurnContext, TurnOutput, to_trainer
+from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import WholeTopology, whole_topology
 
@@ -61,19 +61,19 @@ class GmsParams:
     )  # fmt: skip
 
 
-class GmsAgent(Listener):
+class GmsAgent(LatestNotesPolicy):
     """Tells its queues, does what it is told."""
 
     def __init__(self, action: Space, replicas: int) -> None:
         self._silence = action.empty(replicas)
-        super().__init__(Held(Kind.DECISION))
+        super().__init__(LatestNotes(Kind.DECISION))
 
-    def answer(self, now: Moment) -> Answer:
-        self._told.hear(now.inbox)  # what comes late comes before the exchange
-        if now.step == "exchange":
-            return Answer(notes=(to_trainer(Kind.CSI, encode_queues(now.measurement["tasks"])),))
-        decisions = self._told.at(now.slot)
-        return Answer(self._on_all_subbands(decisions[0].body)) if decisions else NOTHING
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        self._told.hear(turn.inbox)  # what comes late comes before the exchange
+        if turn.step == "exchange":
+            return TurnOutput(notes=(to_trainer(Kind.CSI, encode_queues(turn.measurement["tasks"])),))
+        decisions = self._told.at(turn.slot)
+        return TurnOutput(self._on_all_subbands(decisions[0].body)) if decisions else NO_OUTPUT
 
     def _on_all_subbands(self, body: bytes) -> npt.NDArray[Any]:
         action = self._silence.copy()
@@ -81,24 +81,24 @@ class GmsAgent(Listener):
         return action
 
 
-class GmsCloud(Listener):
+class GmsCloud(LatestNotesPolicy):
     """Knows the graph and all queues, and schedules."""
 
     def __init__(self, topology: WholeTopology, params: GmsParams, replicas: int) -> None:
         self._topology, self._replicas = topology, replicas
         self._dropped = dropped_by(topology, params.drops)
-        super().__init__(Held(Kind.CSI, params.oldest_slots))
+        super().__init__(LatestNotes(Kind.CSI, params.oldest_slots))
 
-    def answer(self, now: Moment) -> Answer:
-        self._told.hear(now.inbox)
-        scheduled = greedy_schedule(self._tasks(now.slot), self._dropped, now.rng())
-        return Answer(notes=tuple(self._decisions(scheduled)))
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        self._told.hear(turn.inbox)
+        scheduled = greedy_schedule(self._tasks(turn.slot), self._dropped, turn.rng())
+        return TurnOutput(notes=tuple(self._decisions(scheduled)))
 
     def _tasks(self, slot: int) -> npt.NDArray[np.int64]:
         """All queues as they are known, [E, N]."""
         tasks = np.zeros((self._replicas, len(self._topology.owner)), np.int64)
-        for letter in self._told.at(slot):
-            tasks[:, self._topology.owner == letter.source] = decode_queues(letter.body, self._replicas)
+        for received in self._told.at(slot):
+            tasks[:, self._topology.owner == received.source] = decode_queues(received.body, self._replicas)
         return tasks
 
     def _decisions(self, scheduled: Flags) -> Iterator[Note]:

@@ -32,8 +32,8 @@ from protocol.messages.kinds import Kind
 from protocol.messages.node import Welcome
 from protocol.messages.spaces import Space
 from protocol.params import param
-from schemes.contract import Answer, Card, Moment, Scheme, broadcast
-from schemes.parts.latest_notes import Held, Listener
+from schemes.contract import Card, Scheme, TurnContext, TurnOutput, broadcast
+from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import LocalTopology, local_topology
 
@@ -47,27 +47,27 @@ class Llq:
     )
 
 
-class LlqAgent(Listener):
+class LlqAgent(LatestNotesPolicy):
     """Tells its queues, compares them with those around."""
 
     def __init__(self, topology: LocalTopology, action: Space, replicas: int, oldest_slots: int | None) -> None:
         self._topology, self._replicas = topology, replicas
         self._silence = action.empty(replicas)
-        super().__init__(Held(Kind.NEIGHBOUR, oldest_slots))
+        super().__init__(LatestNotes(Kind.NEIGHBOUR, oldest_slots))
 
-    def answer(self, now: Moment) -> Answer:
-        self._told.hear(now.inbox)  # what comes late comes before the exchange
-        if now.step == "exchange":
-            return Answer(notes=(broadcast(Kind.NEIGHBOUR, encode_queues(now.measurement["tasks"])),))
-        up = longest_queues(self._around(now), self._topology.rivals, now.rng())
-        return Answer(self._on_all_subbands(up))
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        self._told.hear(turn.inbox)  # what comes late comes before the exchange
+        if turn.step == "exchange":
+            return TurnOutput(notes=(broadcast(Kind.NEIGHBOUR, encode_queues(turn.measurement["tasks"])),))
+        up = longest_queues(self._around(turn), self._topology.rivals, turn.rng())
+        return TurnOutput(self._on_all_subbands(up))
 
-    def _around(self, now: Moment) -> Tasks:
+    def _around(self, turn: TurnContext) -> Tasks:
         """[E, n_around]: own queues as they are, the neighbours' as they are known."""
         tasks = np.zeros((self._replicas, len(self._topology.around)), np.int64)
-        tasks[:, : len(self._topology.devices)] = now.measurement["tasks"]
-        for letter in self._told.at(now.slot):
-            tasks[:, self._topology.columns[letter.source]] = decode_queues(letter.body, self._replicas)
+        tasks[:, : len(self._topology.devices)] = turn.measurement["tasks"]
+        for received in self._told.at(turn.slot):
+            tasks[:, self._topology.columns[received.source]] = decode_queues(received.body, self._replicas)
         return tasks
 
     def _on_all_subbands(self, up: npt.NDArray[np.int64]) -> npt.NDArray[Any]:

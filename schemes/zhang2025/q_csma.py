@@ -10,7 +10,7 @@ direction and its agent's other devices:
    w = log(10 q_i), else 0; if one was active, x_i(t) = 0.
 
 If all INTENTs are heard, x is an independent set in every slot: no transmission fails. Each mini-slot is a turn, each
-INTENT a note of its own that is readable in the next turn; an equal turn on the letter is a collision. What an agent's
+INTENT a note of its own that is readable in the next turn; an equal turn on the note is a collision. What an agent's
 own devices do needs no note inside the agent.
 
 Stale rule: none is held. An INTENT counts in its slot alone; one that is lost or comes in a later slot was not heard,
@@ -39,10 +39,10 @@ from annotated_types import Ge, Le
 
 from protocol.messages.choreography import Choreography, agents_act, agents_exchange
 from protocol.messages.kinds import NEIGHBOURS, Kind, LinkClass
-from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records, Space
 from protocol.params import param
-from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
+from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
 from schemes.zhang2025.topology import LocalTopology, local_topology
 
 _INTENT = Struct("<HB")  # device id, subband; then, for E > 1, a bit per replica
@@ -74,18 +74,18 @@ class QCsmaAgent(NodePolicy):
         self._silence = action.empty(replicas)
         self._rivals = _rivals_of_own(topology)
         self._intent_bits = (topology.n_devices - 1).bit_length() + (topology.subbands - 1).bit_length()
-        self.begin_episode(0)
+        self.on_episode(0)
 
-    def begin_episode(self, episode: int) -> None:
+    def on_episode(self, episode: int) -> None:
         self._begin_slot(-1)
 
-    def answer(self, now: Moment) -> Answer:
-        if now.slot != self._slot:
-            self._begin_slot(now.slot)
-        if now.step == "exchange":
-            return Answer(notes=tuple(self._contend(now)))
-        self._hear(now)
-        return Answer(self._decide(now.measurement, now.rng()))
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        if turn.slot != self._slot:
+            self._begin_slot(turn.slot)
+        if turn.step == "exchange":
+            return TurnOutput(notes=tuple(self._contend(turn)))
+        self._hear(turn)
+        return TurnOutput(self._decide(turn.measurement, turn.rng()))
 
     def snapshot(self) -> dict[str, Any]:
         return {"slot": self._slot, "backoff": self._backoff.copy(), "earliest": self._earliest.copy()}
@@ -99,27 +99,27 @@ class QCsmaAgent(NodePolicy):
         self._slot = slot
         self._backoff, self._earliest = (np.full(shape, self._window, np.int16) for _ in range(2))
 
-    def _contend(self, now: Moment) -> Iterator[Note]:
+    def _contend(self, turn: TurnContext) -> Iterator[Note]:
         """One mini-slot: its INTENTs."""
-        if now.turn == 0:
-            self._draw_backoffs(now)
-        self._hear(now)
-        sending = (self._backoff == now.turn) & (self._earliest >= now.turn)  # [E, n_own, H]
+        if turn.turn == 0:
+            self._draw_backoffs(turn)
+        self._hear(turn)
+        sending = (self._backoff == turn.turn) & (self._earliest >= turn.turn)  # [E, n_own, H]
         for i, subband in np.argwhere(sending.any(0)).tolist():
             mask = sending[:, i, subband]
-            self._mark(self._topology.devices[i], subband, now.turn, mask)
+            self._mark(self._topology.devices[i], subband, turn.turn, mask)
             yield self._intent(self._topology.devices[i], subband, mask)
 
-    def _draw_backoffs(self, now: Moment) -> None:
+    def _draw_backoffs(self, turn: TurnContext) -> None:
         """Devices with tasks draw; the others do not contend."""
-        drawn = now.rng().integers(0, self._window, self._backoff.shape, np.int16)
-        self._backoff = np.where(now.measurement["tasks"][:, :, None] > 0, drawn, np.int16(self._window))
+        drawn = turn.rng().integers(0, self._window, self._backoff.shape, np.int16)
+        self._backoff = np.where(turn.measurement["tasks"][:, :, None] > 0, drawn, np.int16(self._window))
 
-    def _hear(self, now: Moment) -> None:
-        for letter in now.inbox:
-            if letter.kind == Kind.CONTROL and letter.slot == now.slot:
-                device, subband = _INTENT.unpack_from(letter.body)
-                self._mark(device, subband, letter.turn, self._mask(letter))
+    def _hear(self, turn: TurnContext) -> None:
+        for received in turn.inbox:
+            if received.kind == Kind.CONTROL and received.slot == turn.slot:
+                device, subband = _INTENT.unpack_from(received.body)
+                self._mark(device, subband, received.turn, self._mask(received))
 
     def _mark(self, device: int, subband: int, turn: int, mask: Flags) -> None:
         """An INTENT of `device` in mini-slot `turn`, in the replicas of `mask` [E]."""
@@ -136,11 +136,11 @@ class QCsmaAgent(NodePolicy):
         bits = self._intent_bits * int(mask.sum())
         return Note((NEIGHBOURS,), Kind.CONTROL, body, bits, LinkClass.SIDELINK)
 
-    def _mask(self, letter: Letter) -> Flags:
+    def _mask(self, received: ReceivedNote) -> Flags:
         """In which replicas the INTENT was sent, [E]."""
         if self._replicas == 1:
             return np.ones(1, bool)
-        bits = np.frombuffer(letter.body, np.uint8, offset=_INTENT.size)
+        bits = np.frombuffer(received.body, np.uint8, offset=_INTENT.size)
         return np.unpackbits(bits, count=self._replicas).astype(bool)
 
     def _decide(self, seen: Records, rng: np.random.Generator) -> Records:

@@ -3,12 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-_LONGEST = 65_535
+_MAX_CHARS = 65_535
 
 
 def encode_queues(tasks: npt.NDArray[np.integer]) -> bytes:
     """Queue lengths [E, n], little-endian 16 bits each; a queue of more than 65535 tasks says 65535."""
-    body: bytes = np.minimum(tasks, _LONGEST).astype("<u2").tobytes()
+    body: bytes = np.minimum(tasks, _MAX_CHARS).astype("<u2").tobytes()
     return body
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from protocol.messages.choreography import Choreography, agents_act
 from protocol.messages.node import Welcome
 from protocol.messages.spaces import Space
-from schemes.contract import Answer, Card, Moment, NodePolicy, Scheme
+from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
 
 
 class RandomAgent(NodePolicy):
@@ -20,10 +20,10 @@ class RandomAgent(NodePolicy):
         self._silence = action.empty(replicas)
         self._n_own = action.fields[0].high
 
-    def answer(self, now: Moment) -> Answer:
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
         action = self._silence.copy()
-        action["device"] = now.rng().integers(0, self._n_own, action["device"].shape, endpoint=True)  # [E, H]
-        return Answer(action)
+        action["device"] = turn.rng().integers(0, self._n_own, action["device"].shape, endpoint=True)  # [E, H]
+        return TurnOutput(action)
 
 
 def choreography(_: Any) -> Choreography:

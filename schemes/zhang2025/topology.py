@@ -83,7 +83,7 @@ _T = TypeVar("_T", LocalTopology, WholeTopology)
 
 def _parse(welcome: Welcome, kind: type[_T]) -> _T:
     try:
-        return msgspec.convert(welcome.facts, kind)
+        return msgspec.convert(welcome.static_info, kind)
     except msgspec.ValidationError as error:
         cure = "run it in the world 'conflict_graph'"
         raise ValueError(f"{welcome.scheme} needs the facts of a conflict graph ({error}); {cure}") from None

@@ -7,57 +7,59 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from agent_node.core import Node
-from agent_node.delivery import WINDOW, Delivery, Taken
+from agent_node.delivery import WINDOW, AckedDelivery, ReceiveWindow
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.choreography import CLOSING
 from protocol.messages.kinds import TRAINER, Kind
-from protocol.messages.node import Letter, Note, Reply, Turn, Welcome
-from schemes.contract import Answer, Moment, NodePolicy, to_trainer
+from protocol.messages.node import Note, ReceivedNote, Reply, Turn, Welcome
+from schemes.contract import NodePolicy, TurnContext, TurnOutput, to_trainer
 from schemes.li2020 import random as scheme
 from tests.schemes.direct import welcome_for
 
 AT = 9  # the trainer's index
 
 
-def _delivery(resend_after_slots: int = 0) -> Delivery:
-    return Delivery(trainer=AT, resend_after_slots=resend_after_slots)
+def _delivery(resend_after_slots: int = 0) -> AckedDelivery:
+    return AckedDelivery(trainer=AT, resend_after_slots=resend_after_slots)
 
 
-def _restored(delivery: Delivery, resend_after_slots: int = 0) -> Delivery:
+def _restored(delivery: AckedDelivery, resend_after_slots: int = 0) -> AckedDelivery:
     again = _delivery(resend_after_slots)
     again.restore(unpack(pack(delivery.snapshot())))
     return again
 
 
-def _letter(note: Note, source: int = 0) -> Letter:
-    return Letter(source, note.kind, 0, 0, note.body)
+def _received_note(note: Note, source: int = 0) -> ReceivedNote:
+    return ReceivedNote(source, note.kind, 0, 0, note.body)
 
 
 @given(st.lists(st.tuples(st.sampled_from([Kind.HISTORY, Kind.WEIGHTS, Kind.CSI]), st.binary(max_size=5))))
 def test_notes_arrive_as_they_were_told_and_are_acknowledged(told: list[tuple[Kind, bytes]]) -> None:
     sender, receiver = _delivery(), _delivery()
     notes = sender.send([Note((1,), kind, body) for kind, body in told], 7)
-    letters, acks = receiver.receive([_letter(note) for note in notes])
-    assert [(letter.kind, letter.body) for letter in letters] == told
+    received_notes, acks = receiver.receive([_received_note(note) for note in notes])
+    assert [(received.kind, received.body) for received in received_notes] == told
     assert len(acks) == sum(kind != Kind.CSI for kind, _ in told)
-    assert sender.receive([_letter(ack, 1) for ack in acks]) == ([], [])
+    assert sender.receive([_received_note(ack, 1) for ack in acks]) == ([], [])
     assert not sender.unacknowledged
 
 
 def test_a_repetition_is_acknowledged_again_but_not_taken_again() -> None:
     sender, receiver = _delivery(), _delivery()
     [note] = sender.send([Note((1,), Kind.HISTORY, b"rows")], 0)
-    first, acks = receiver.receive([_letter(note)])
-    again, acks_again = receiver.receive([_letter(note)])
-    assert [letter.body for letter in first] == [b"rows"]
+    first, acks = receiver.receive([_received_note(note)])
+    again, acks_again = receiver.receive([_received_note(note)])
+    assert [received.body for received in first] == [b"rows"]
     assert (again, acks_again) == ([], acks)
 
 
 def test_numbers_are_counted_per_source() -> None:
     receiver = _delivery()
-    letters = [_letter(_delivery().send([Note((9,), Kind.WEIGHTS, b"w")], 0)[0], source) for source in (3, 4)]
-    assert [letter.source for letter in receiver.receive(letters)[0]] == [3, 4]
+    received_notes = [
+        _received_note(_delivery().send([Note((9,), Kind.WEIGHTS, b"w")], 0)[0], source) for source in (3, 4)
+    ]
+    assert [received.source for received in receiver.receive(received_notes)[0]] == [3, 4]
 
 
 def test_what_is_not_acknowledged_survives_a_snapshot() -> None:
@@ -72,7 +74,7 @@ def test_a_node_that_starts_anew_is_taken_from_its_first_note_on() -> None:
     receiver = _delivery()
     for slot in range(20):
         [note] = _delivery().send([Note((9,), Kind.HISTORY, b"a")], slot)  # as if it had restarted before every slot
-        assert [letter.body for letter in receiver.receive([_letter(note)])[0]] == [b"a"]
+        assert [received.body for received in receiver.receive([_received_note(note)])[0]] == [b"a"]
 
 
 def test_of_weights_only_the_newest_wait_for_their_acknowledgement() -> None:
@@ -92,9 +94,9 @@ def test_what_is_not_acknowledged_is_told_again_with_number_and_body() -> None:
     assert sender.resend(15) == []  # the clock is that of the last telling
     [third] = sender.resend(17)
     assert third.attempt == 3
-    letters, acks = receiver.receive([_letter(note, 0) for note in (second, third)])
-    assert ([letter.body for letter in letters], len(acks)) == ([b"rows"], 2)
-    sender.receive([_letter(acks[0], AT)])
+    received_notes, acks = receiver.receive([_received_note(note, 0) for note in (second, third)])
+    assert ([received.body for received in received_notes], len(acks)) == ([b"rows"], 2)
+    sender.receive([_received_note(acks[0], AT)])
     assert sender.resend(99) == []
 
 
@@ -108,20 +110,20 @@ def test_an_acknowledgement_is_of_who_took_the_note() -> None:
     sender = _delivery(1)
     own, other = sender.send([to_trainer(Kind.HISTORY, b"up"), Note((2,), Kind.WEIGHTS, b"w")], 0)
     assert own.body[:4] == other.body[:4]  # numbers are counted by receiver
-    sender.receive([Letter(2, Kind.ACK, 0, 0, other.body[:4])])
+    sender.receive([ReceivedNote(2, Kind.ACK, 0, 0, other.body[:4])])
     assert sender.resend(1) == [Note((TRAINER,), Kind.HISTORY, own.body, attempt=2)]
 
 
 def test_older_weights_are_acknowledged_but_not_given() -> None:
     sender, receiver = _delivery(), _delivery()
     old, new = (sender.send([Note((1,), Kind.WEIGHTS, bytes([slot]))], slot)[0] for slot in (0, 5))
-    assert [letter.body for letter in receiver.receive([_letter(new)])[0]] == [b"\5"]
-    assert receiver.receive([_letter(old)]) == ([], [Note((0,), Kind.ACK, old.body[:4])])
+    assert [received.body for received in receiver.receive([_received_note(new)])[0]] == [b"\5"]
+    assert receiver.receive([_received_note(old)]) == ([], [Note((0,), Kind.ACK, old.body[:4])])
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=60))
 def test_a_window_of_numbers_is_as_good_as_all_of_them(steps: list[tuple[int, bool]]) -> None:
-    taken, exact, told = Taken(), set[int](), [0]
+    taken, exact, told = ReceiveWindow(), set[int](), [0]
     for step, again in steps:
         number = told[-min(step, len(told))] if again and len(told) > 1 else told[-1] + step
         told.append(max(told[-1], number))
@@ -134,13 +136,15 @@ def test_memory_is_bounded_and_what_falls_out_of_it_is_given_up_by_its_teller() 
     sender, receiver = _delivery(1), _delivery()
     [lost] = sender.send([to_trainer(Kind.HISTORY, b"lost")], 0)
     for slot in (1, WINDOW - 1):
-        receiver.receive([_letter(note) for note in sender.send([to_trainer(Kind.HISTORY, b"")], slot)])
+        receiver.receive([_received_note(note) for note in sender.send([to_trainer(Kind.HISTORY, b"")], slot)])
     assert lost.body in [note.body for note in sender.resend(WINDOW)]
-    assert [letter.body for letter in receiver.receive([_letter(lost)])[0]] == [b"lost"]
+    assert [received.body for received in receiver.receive([_received_note(lost)])[0]] == [b"lost"]
     sender.send([to_trainer(Kind.HISTORY, b"")], WINDOW)
     assert lost.body not in [note.body for note in sender.resend(2 * WINDOW)]
     small = len(pack(receiver.snapshot()))
-    receiver.receive([_letter(sender.send([to_trainer(Kind.HISTORY, b"")], 2**32 - 2)[0])])  # any leap of numbers
+    receiver.receive(
+        [_received_note(sender.send([to_trainer(Kind.HISTORY, b"")], 2**32 - 2)[0])]
+    )  # any leap of numbers
     assert len(pack(receiver.snapshot())) < small + 10
 
 
@@ -155,15 +159,15 @@ def test_over_a_bad_link_every_history_arrives_once(seed: int) -> None:
     def post(link: list[tuple[int, Note]], notes: list[Note], slot: int) -> None:
         link += [(slot + chance.randrange(8), note) for note in notes if chance.random() > 0.4]
 
-    def arriving(link: list[tuple[int, Note]], source: int, slot: int) -> list[Letter]:
-        there = [_letter(note, source) for due, note in link if due <= slot]
+    def arriving(link: list[tuple[int, Note]], source: int, slot: int) -> list[ReceivedNote]:
+        there = [_received_note(note, source) for due, note in link if due <= slot]
         link[:] = [(due, note) for due, note in link if due > slot]
         chance.shuffle(there)
         return there
 
     for slot in range(200):
-        letters, acks = receiver.receive(arriving(up, 0, slot))
-        taken += [letter.body for letter in letters]
+        received_notes, acks = receiver.receive(arriving(up, 0, slot))
+        taken += [received.body for received in received_notes]
         post(down, acks, slot)
         sender.receive(arriving(down, AT, slot))
         again = sender.resend(slot)
@@ -179,12 +183,12 @@ class _Chatty(NodePolicy):
 
     def __init__(self, _: Welcome) -> None: ...
 
-    def answer(self, now: Moment) -> Answer:
-        history = [to_trainer(Kind.HISTORY, b"rows")] if (now.slot, now.turn) == (0, 1) else []
-        return Answer(notes=(*history, Note((1,), Kind.CSI, b"news")))
+    def on_turn(self, turn: TurnContext) -> TurnOutput:
+        history = [to_trainer(Kind.HISTORY, b"rows")] if (turn.slot, turn.turn) == (0, 1) else []
+        return TurnOutput(notes=(*history, Note((1,), Kind.CSI, b"news")))
 
 
-def _outbox(node: Node, slot: int, turn: int, inbox: list[Letter]) -> list[tuple[Kind, int]]:
+def _outbox(node: Node, slot: int, turn: int, inbox: list[ReceivedNote]) -> list[tuple[Kind, int]]:
     [reply] = node.turn(Turn(slot, turn, 0, 0, 0, b"", inbox))
     assert isinstance(reply, Reply)
     return [(note.kind, note.attempt) for note in reply.outbox]
@@ -200,7 +204,7 @@ def test_a_node_tells_again_in_its_first_turn_of_a_slot_after_acknowledgements_b
     news, again = (Kind.CSI, 1), (Kind.HISTORY, 2)
     assert _outbox(node, 0, 1, []) == [(Kind.HISTORY, 1), news]
     assert _outbox(node, 1, 0, []) == [news]
-    weights = Letter(2, Kind.WEIGHTS, 2, 0, b"\1\0\0\0w")
+    weights = ReceivedNote(2, Kind.WEIGHTS, 2, 0, b"\1\0\0\0w")
     assert _outbox(node, 2, 0, [weights]) == [(Kind.ACK, 1), again, news]
     assert _outbox(node, 2, 1, []) == [news]
     copy = _chatty()
@@ -209,4 +213,4 @@ def test_a_node_tells_again_in_its_first_turn_of_a_slot_after_acknowledgements_b
     assert _outbox(copy, 4, 2, []) == [news]
     [closing] = copy.turn(Turn(9, 0, CLOSING, 2, 0, b"", []))
     assert closing == Reply(9, 0, b"", [])  # nobody would act upon it
-    assert _outbox(copy, 10, 0, [Letter(2, Kind.ACK, 9, 0, b"\1\0\0\0")]) == [news]
+    assert _outbox(copy, 10, 0, [ReceivedNote(2, Kind.ACK, 9, 0, b"\1\0\0\0")]) == [news]

@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 WITHIN_S = 60.0
-_MOST_TABS = 150
+_MAX_TABS = 150
 _GRAVE = ("serious", "critical")
 _ABOUT_FOCUS = """
     const e = document.activeElement;
@@ -117,7 +117,7 @@ class Pilot:
     def tab_to(self, words: str) -> None:
         """Tab until the focus is on what bears these words."""
         seen: list[str] = []
-        for _ in range(_MOST_TABS):
+        for _ in range(_MAX_TABS):
             if words in self.focus():
                 return
             seen.append(self.focus())

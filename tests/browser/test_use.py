@@ -185,7 +185,7 @@ def test_a_run_that_waits_says_so_and_can_be_filtered_for(pilot: Pilot, service:
     service.until_state(ids[1], "RUNNING")
     pilot.open(f"#/runs/{ids[2]}")
     pilot.sees("It waits until others have made room for it.")
-    pilot.sees("Drawn as soon as a slot is done.")
+    pilot.sees("Renderable as soon as a slot is done.")
     pilot.open()
     pilot.sees(ids[0].rpartition("-")[2], ".list")
     pilot.click("◷ pending", ".choice")

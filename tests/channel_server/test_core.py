@@ -112,7 +112,7 @@ def test_losses_and_rejoins_replay_to_the_same_trace(
             _rejoin(loopback, back.pop(moment), moment)
     assert recording.ended is not None
     if recording.ended.state == "SUCCEEDED":
-        assert sum(row.copies for row in recording.air) == answered.letters
+        assert sum(row.copies for row in recording.air) == answered.received_notes
     replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
     assert_same_trace(recording, replayed)
     assert replayed.past == recording.past
@@ -122,12 +122,12 @@ def test_losses_and_rejoins_replay_to_the_same_trace(
 
 
 class _Answered:
-    """Counts the letters in turns that nodes lived to answer: what the air book's copies must be."""
+    """Counts the notes in turns that nodes lived to answer: what the air book's copies must be."""
 
     def __init__(self, loopback: Loopback) -> None:
         self._loopback = loopback
         self._open: dict[tuple[bytes, int, int], int] = {}
-        self.letters = 0
+        self.received_notes = 0
 
     def watch(self) -> None:
         """After each step: turns on their way, and those that have left the queue with their node still there."""
@@ -138,8 +138,8 @@ class _Answered:
                 waiting.add((peer, message.slot, message.turn))
                 self._open[peer, message.slot, message.turn] = len(message.inbox)
         for key in self._open.keys() - waiting:
-            letters = self._open.pop(key)
-            self.letters += letters if key[0] in self._loopback.sessions else 0
+            received_notes = self._open.pop(key)
+            self.received_notes += received_notes if key[0] in self._loopback.sessions else 0
 
 
 def _kill(loopback: Loopback, name: str) -> None:
@@ -210,7 +210,7 @@ def test_a_silent_node_is_given_up() -> None:
     loopback, steps, _ = stepping(plan_for("li2020/random", slots=3))
     next(steps)
     assert loopback.core.awaited == ["pair-0", "pair-1", "pair-2", "pair-3"]
-    sends = loopback.core.give_up("silent for 10 s")
+    sends = loopback.core.on_timeout("silent for 10 s")
     assert [peer for peer, message in sends if isinstance(message, Bye)] == [b"pair-0", b"pair-1", b"pair-2", b"pair-3"]
 
 
@@ -319,7 +319,7 @@ def test_a_pause_holds_between_two_slots_and_leaves_no_mark_on_the_trace(asked_a
         if core.slots.slot == asked_at and not core.rests:
             core.pause()
     assert (core.rests, core.slots.slot) == (True, asked_at + (asked_at > 0))
-    loopback.send(core.go_on())
+    loopback.send(core.resume())
     while loopback.step():
         pass
     for telemetry in core.slots.recorder.drain():
@@ -333,7 +333,7 @@ def test_a_pause_taken_back_in_time_holds_nothing() -> None:
     loopback, steps, recording = stepping(plan_for("li2020/sla", slots=5))
     next(steps)
     loopback.core.pause()
-    assert loopback.core.go_on() == []
+    assert loopback.core.resume() == []
     assert list(steps)
     assert (loopback.core.end, recording.events) == (("SUCCEEDED", ""), [])
 

@@ -15,7 +15,7 @@ from protocol.messages.choreography import (
     Choreography,
     TurnSpec,
     agents_act,
-    network_tells,
+    network_sends,
     trainer_decides,
     trainer_learns,
 )
@@ -38,7 +38,7 @@ class PacedHome(Loopback):
         super().__init__(plan, build_world(plan))
         self.asked: list[tuple[str, Turn]] = []
         self.told = 0  # notes in answers that came in time
-        self.taken = 0  # letters in turns
+        self.taken = 0  # notes in turns
         self._holds_back = holds_back
         self._late: list[tuple[int, bytes, bytes]] = []
         self._ticks = 0
@@ -180,7 +180,7 @@ def test_the_inbox_of_a_node_that_is_behind_keeps_its_letters() -> None:
     turns = [turn for asked, turn in home.asked if asked == name]
     assert [(turn.slot, turn.turn) for turn in turns if turn.slot in (3, 4)] == [(3, 0), (4, 0), (4, 1)]
     [back] = [turn for turn in turns if (turn.slot, turn.turn) == (4, 0)]
-    assert {letter.slot for letter in back.inbox} == {3}
+    assert {received.slot for received in back.inbox} == {3}
 
 
 def test_what_a_late_answer_tells_is_told_to_nobody() -> None:
@@ -208,12 +208,12 @@ def test_a_node_that_never_answers_is_lost_with_what_it_was_handed() -> None:
     home = PacedHome(plan, lambda peer, reply: 10**6 if peer == name and reply.slot >= 3 else 0)
     home.come_to(8)
     assert home.core.slots.owed == [(0, 3, 0)]
-    home.send(home.core.give_up_on([0], "silent for 10 s"))
+    home.send(home.core.on_timeout_of([0], "silent for 10 s"))
     assert home.core.slots.owed == []
     recording = home.play()
     [lost] = [event for event in recording.events if event.event == "lost"]
     assert (lost.node, lost.slot, lost.reason) == (name, 8, "silent for 10 s")
-    never_read = [letter for asked, turn in home.asked if asked == name and turn.slot >= 3 for letter in turn.inbox]
+    never_read = [received for asked, turn in home.asked if asked == name and turn.slot >= 3 for received in turn.inbox]
     assert home.taken - len(never_read) == sum(row.copies for row in recording.air)
 
 
@@ -221,7 +221,7 @@ def test_a_node_that_never_answers_is_lost_with_what_it_was_handed() -> None:
     ("turns", "number"),
     [
         ([agents_act()], 1),
-        ([network_tells("csi"), trainer_decides(), agents_act(), trainer_learns()], 2),
+        ([network_sends("csi"), trainer_decides(), agents_act(), trainer_learns()], 2),
         ([TurnSpec(who="agents", step="probe", repeat=3), agents_act()], 4),
         ([TurnSpec(who="agents", step="act", order="random")], 7),
         ([TurnSpec(who="agents", step="exchange", order="one by one", repeat=2), agents_act()], 15),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from channel_server.relay import Relay
 from protocol.accounting.air_book import Outcome
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
-from protocol.messages.node import Letter, Note
+from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import SignallingPlan
 
 AGENTS = 4
@@ -31,7 +31,7 @@ def _resolved(to: tuple[int, ...], source: int) -> tuple[int, ...]:
 @given(st.lists(told | collected, max_size=40), st.sets(st.sampled_from(ALL)))
 def test_it_equals_a_list_of_letters(happened: list, gone: set[int]) -> None:  # type: ignore[type-arg]
     relay = _relay(LinkClass.BACKHAUL, has_trainer=True)
-    pending: dict[int, list[Letter]] = {node: [] for node in ALL}
+    pending: dict[int, list[ReceivedNote]] = {node: [] for node in ALL}
     attempts = []
     for turn, happening in enumerate(happened):
         if isinstance(happening, int):
@@ -43,7 +43,7 @@ def test_it_equals_a_list_of_letters(happened: list, gone: set[int]) -> None:  #
         receivers = _resolved(to, source)
         for node in receivers:
             if node not in gone:
-                pending[node].append(Letter(source, kind, 0, turn, body))
+                pending[node].append(ReceivedNote(source, kind, 0, turn, body))
         attempts.append((turn, source, receivers, len(body), len([n for n in receivers if n not in gone])))
     rows = relay.drain_rows()
     assert [(r.turn, r.source, r.to, r.note_bytes, r.copies) for r in rows] == attempts
@@ -88,5 +88,5 @@ def test_letters_in_flight_survive_a_snapshot() -> None:
     relay, other = (_relay(LinkClass.SIDELINK, has_trainer=False) for _ in range(2))
     relay.post(3, 1, 0, [Note((1, 2), Kind.CSI, b"abc")], gone=(), neighbours=lambda: ())
     other.restore(relay.snapshot())
-    assert other.collect(1) == [Letter(0, Kind.CSI, 3, 1, b"abc")]
+    assert other.collect(1) == [ReceivedNote(0, Kind.CSI, 3, 1, b"abc")]
     assert other.collect(2) == relay.collect(2)

@@ -10,7 +10,7 @@ from channel_server.relay import Relay
 from protocol.accounting.air_book import AirRow, Outcome
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import NEIGHBOURS, Kind, LinkClass
-from protocol.messages.node import Letter, Note
+from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import PRIORITIES, KindRule, LinkBudget, SignallingPlan
 from tests.channel_server.signalling_oracle import Oracle
 
@@ -46,7 +46,7 @@ def _radio(slot: int, source: int) -> float:
 
 
 class _Relayed:
-    """A relay and its oracle side by side: after every step both have put the same rows and letters out."""
+    """A relay and its oracle side by side: after every step both have put the same rows and notes out."""
 
     def __init__(self, plan: SignallingPlan) -> None:
         self.plan, self.slot, self.seen = plan, -1, 0
@@ -68,7 +68,7 @@ class _Relayed:
         self.oracle.open(self.slot, gone)
         for node in [0, 1] if returning else []:
             if node not in gone:
-                self.relay.retell_weights(self.slot, node)
+                self.relay.resend_weights(self.slot, node)
                 self.oracle.retell(node)
         self.compare()
 
@@ -77,18 +77,18 @@ class _Relayed:
         self.relay.post(self.slot, turn, source, [note], gone=gone, neighbours=lambda: NEIGHBOURHOODS)
         destination = note.to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else -1
         bits = 8 * len(note.body) if note.payload_bits is None else note.payload_bits
-        letter = Letter(source, note.kind, self.slot, turn, note.body)
-        self.oracle.post(letter, destination, to, bits, note.attempt, gone)
+        received = ReceivedNote(source, note.kind, self.slot, turn, note.body)
+        self.oracle.post(received, destination, to, bits, note.attempt, gone)
         self.compare()
 
     def compare(self) -> None:
         rows, self.oracle.rows, expected = self.relay.drain_rows(), [], self.oracle.rows
         assert rows == expected
         self.rows += rows
-        letters, self.oracle.arrived = self.oracle.arrived, []
+        received_notes, self.oracle.arrived = self.oracle.arrived, []
         for node in NODES:
-            assert self.relay.collect(node) == [letter for reader, letter in letters if reader == node]
-        assert self.relay.awaits_acknowledgements == bool(self.oracle.unacknowledged)
+            assert self.relay.collect(node) == [received for reader, received in received_notes if reader == node]
+        assert self.relay.awaits_acks == bool(self.oracle.unacknowledged)
 
     def end(self) -> None:
         self.relay.cut(self.slot)
@@ -177,7 +177,7 @@ def test_strict_priority_takes_the_next_bits_from_a_note_that_has_begun() -> Non
     arrived = []
     for slot in range(1, 5):
         relay.open(slot, gone=())
-        arrived += [(letter.body, slot) for letter in relay.collect(TRAINER)]
+        arrived += [(received.body, slot) for received in relay.collect(TRAINER)]
     assert arrived == [(b"soon", 2), (b"long", 3)]
 
 
@@ -220,8 +220,8 @@ def test_the_newest_weights_are_awaited_until_their_acknowledgement_has_arrived(
     _post(relay, 0, 1, Note((TRAINER,), Kind.ACK, NUMBERS[0]), turn=1)
     _post(relay, 0, TRAINER, Note((1,), Kind.WEIGHTS, NUMBERS[1]), turn=2)
     relay.open(1, gone=())
-    assert relay.awaits_acknowledgements
+    assert relay.awaits_acks
     _post(relay, 1, 1, Note((TRAINER,), Kind.ACK, NUMBERS[1]))
-    assert relay.awaits_acknowledgements
+    assert relay.awaits_acks
     relay.open(2, gone=())
-    assert not relay.awaits_acknowledgements
+    assert not relay.awaits_acks

@@ -81,7 +81,7 @@ def test_a_run_waits_for_who_comes_back(policy: str, lost: list[str]) -> None:
 def test_a_pause_ends_when_nobody_comes() -> None:
     loopback = _started(plan_for("li2020/sla", slots=10, on_node_loss={"policy": "pause"}))
     _lose_at(loopback, 4, "pair-2")
-    loopback.core.give_up("silent for 60 s")
+    loopback.core.on_timeout("silent for 60 s")
     assert loopback.core.end == ("FAILED", "pair-2 did not come back: silent for 60 s")
 
 
@@ -172,7 +172,7 @@ def test_there_is_no_checkpoint_of_a_run_that_is_about_to_fail() -> None:
 def test_a_node_that_keeps_its_state_to_itself_is_given_up() -> None:
     loopback = _held(plan_for("li2020/sla", slots=10, checkpoint_every=5))
     assert loopback.core.awaited == [f"pair-{n}" for n in range(4)]
-    loopback.core.give_up("silent for 10 s")
+    loopback.core.on_timeout("silent for 10 s")
     assert loopback.core.saved
 
 
@@ -194,7 +194,7 @@ def test_a_pause_and_a_checkpoint_do_not_disturb_each_other(asked_at: int, rests
         if core.slots.slot == asked_at and core.slots.pause_at is None:
             core.pause()
     assert (core.rests, core.held, core.saved, core.slots.slot) == (True, False, False, rests_at)
-    loopback.send(core.go_on())
+    loopback.send(core.resume())
     recording = _played_on(loopback)
     assert [past.slot for past, _ in recording.pasts] == [5, 10]
     assert [event.event for event in recording.events] == ["paused", "continued"]
@@ -204,7 +204,7 @@ def test_a_pause_and_a_checkpoint_do_not_disturb_each_other(asked_at: int, rests
 def test_a_pause_that_is_asked_for_and_taken_back_while_the_run_is_held_is_none() -> None:
     loopback = _held(plan_for("li2020/sla", slots=10, checkpoint_every=5))
     loopback.core.pause()
-    assert (loopback.core.held, loopback.core.rests, loopback.core.go_on()) == (True, False, [])
+    assert (loopback.core.held, loopback.core.rests, loopback.core.resume()) == (True, False, [])
     recording = _played_on(loopback)
     assert (loopback.core.end, recording.events, len(recording.pasts)) == (("SUCCEEDED", ""), [], 1)
 
@@ -219,14 +219,14 @@ def test_a_node_that_is_lost_in_a_pause_may_come_back_in_it_or_be_waited_for() -
     loopback.leave(b"pair-2", "killed")
     loopback.leave(b"pair-3", "killed")
     loopback.join(b"again", "pair-3")
-    loopback.send(core.go_on())
+    loopback.send(core.resume())
     for _ in _played(loopback):
         pass
     assert (core.waits_for_lost, core.slots.slot, core.awaited) == (True, 6, ["pair-2"])
     assert (core.pause(), core.rests) == ([], True)  # what is waited for in vain has no end in a pause
     loopback.join(b"once more", "pair-2")
     assert core.rests
-    loopback.send(core.go_on())
+    loopback.send(core.resume())
     recording = _played_on(loopback)
     assert core.end == ("SUCCEEDED", "")
     _check_replay(plan, recording)

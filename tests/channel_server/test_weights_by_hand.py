@@ -14,9 +14,9 @@ from controller.execution.building import build_world
 from controller.execution.in_process import Loopback, run_in_process
 from protocol.accounting.air_book import AirRow, Outcome
 from protocol.messages.kinds import Kind, LinkClass
-from protocol.messages.orders import PutWeights, TellWeights
+from protocol.messages.orders import PutWeights, ReportWeights
 from protocol.messages.plan import RunPlan
-from protocol.messages.telemetry import Answered
+from protocol.messages.telemetry import OrderDone
 from schemes.li2020.pair import Pair
 from schemes.parts.weights import read_weights, write_weights
 from tests.conformance.homes import SMALL_NETWORKS, home_plan
@@ -77,7 +77,7 @@ def test_they_are_told_in_the_next_slot_booked_and_acted_by(other: bytes) -> Non
     assert (row.slot, row.turn, row.to, row.link) == (21, 0, (0,), LinkClass.DOWNLINK)
     assert (row.outcome, row.until, row.payload_bits) == (Outcome.DELIVERED, 21, 8 * (len(other) + 4))
     assert [(e.event, e.node, e.slot) for e in recording.events] == [("put", "pair-0", 21)]
-    assert recording.answers == [Answered("a")]
+    assert recording.answers == [OrderDone("a")]
     assert recording.trace != in_process(plan).trace
     _assert_replays(plan, recording)
 
@@ -148,11 +148,11 @@ def test_of_several_for_one_slot_the_latest_counts(other: bytes) -> None:
         loopback.core.take_order(PutWeights(number, "pair-0", body))
     loopback.core.take_order(PutWeights("c", "pair-9", other))
     _rest(steps)
-    assert [(weights.slot, weights.body) for weights in recording.weights if weights.by_hand] == [(21, other)]
+    assert [(weights.slot, weights.body) for weights in recording.weights if weights.uploaded] == [(21, other)]
     assert recording.answers == [
-        Answered("a", "other weights came for the same slot"),
-        Answered("c", "no agent is named 'pair-9'"),
-        Answered("b"),
+        OrderDone("a", "other weights came for the same slot"),
+        OrderDone("c", "no agent is named 'pair-9'"),
+        OrderDone("b"),
     ]
 
 
@@ -164,7 +164,7 @@ def test_what_comes_too_late_is_answered(other: bytes) -> None:
     _rest(steps)
     loopback.core.take_order(PutWeights("b", "pair-0", other))
     told = recording.answers + loopback.core.slots.recorder.drain()
-    assert told == [Answered("a", "the run has ended"), Answered("b", "the run has ended")]
+    assert told == [OrderDone("a", "the run has ended"), OrderDone("b", "the run has ended")]
 
 
 def test_a_run_resumed_after_them_has_the_trace_of_the_whole_one(other: bytes) -> None:
@@ -194,10 +194,10 @@ def test_what_nodes_were_given_is_told_when_asked_and_at_the_end() -> None:
     loopback, steps, recording = stepping(_plan())
     _at_slot(steps, loopback, 40)
     for number in ("a", "b"):
-        loopback.core.take_order(TellWeights(number))
+        loopback.core.take_order(ReportWeights(number))
     for told in loopback.core.slots.recorder.drain():
         recording(told)
-    assert recording.answers == [Answered("a"), Answered("b")]
+    assert recording.answers == [OrderDone("a"), OrderDone("b")]
     assert [weights.node for weights in recording.weights] == [0, 1, 2, 3]
     first = recording.weights[0]
     rows = [row for row in recording.air if (row.kind, row.to) == (Kind.WEIGHTS, (0,))]

@@ -8,7 +8,7 @@ from protocol.messages.plan import RunPlan
 from protocol.messages.signalling import SignallingPlan
 from schemes.li2020.maac import AtTheCloud
 from schemes.li2020.pair import Pair
-from schemes.parts.history import Joint
+from schemes.parts.history import JointHistory
 from tests.bad_air import BadAir
 from tests.conformance.homes import home_plan, homes
 from tests.recording import in_process, stepping
@@ -39,16 +39,16 @@ def test_nor_over_episodes_with_replicas(scheme: str, world: str, monkeypatch: p
 
 
 def test_what_is_told_again_completes_every_slot_of_training_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    slots, absorb = list[int](), AtTheCloud.absorb
+    slots, add = list[int](), AtTheCloud.add
 
-    def counted(learner: AtTheCloud, joint: Joint) -> None:
+    def counted(learner: AtTheCloud, joint: JointHistory) -> None:
         slots.extend(range(joint.first_slot, joint.first_slot + len(joint.rewards)))
-        absorb(learner, joint)
+        add(learner, joint)
 
     monkeypatch.setattr(AtTheCloud, "absorb", counted)
     air = BadAir(3, loss=0.3).impair(monkeypatch)
     plan = _resending(home_plan("li2020/maac", "d2d_underlay", slots=200), 6)
-    patient = plan.scheme_params | {"feedback_patience_slots": 10}
+    patient = plan.scheme_params | {"feedback_timeout_slots": 10}
     loopback, steps, _ = stepping(structs.replace(plan, scheme_params=patient))
     for _ in steps:
         pass

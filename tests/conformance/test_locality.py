@@ -31,7 +31,7 @@ def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, repli
     for turn, node in _turns(loopback, steps):
         if turn.measurement and turn.spec != CLOSING:
             view = plan.choreography.turns[turn.spec].view
-            elsewhere = built.unseen(loopback.core.slots.state, view, node, rng)
+            elsewhere = built.resample_unobserved(loopback.core.slots.state, view, node, rng)
             assert built.measure(elsewhere, view)[node].tobytes() == turn.measurement
             checked += 1
     assert bool(checked) == _measures_anything(plan)
@@ -40,23 +40,23 @@ def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, repli
 @pytest.mark.parametrize("signalling", ["ideal", MODELS["all of it"]], ids=["ideal", "impaired"])
 @homes
 def test_what_a_node_reads_was_told_to_it(scheme: str, world: str, signalling: Any) -> None:
-    """Each letter stands in the air book, with its reader among the destinations."""
+    """Each note stands in the air book, with its reader among the destinations."""
     plan = home_plan(scheme, world, slots=12, signalling=signalling)
     loopback, steps, recording = stepping(plan)
-    read = [(node, letter) for turn, node in _turns(loopback, steps) for letter in turn.inbox]
+    read = [(node, received) for turn, node in _turns(loopback, steps) for received in turn.inbox]
     booked = _receivers(recording)
-    assert all(node in booked[letter.source, letter.slot, letter.turn, letter.kind] for node, letter in read)
+    assert all(node in booked[received.source, received.slot, received.turn, received.kind] for node, received in read)
     assert bool(read) == bool(recording.air)
 
 
 @pytest.mark.parametrize("world", worlds())
 def test_the_scrambled_world_is_really_another(world: str) -> None:
-    """What `unseen` keeps is little: everybody else measures something else."""
+    """What `resample_unobserved` keeps is little: everybody else measures something else."""
     built = build_world(plan_for(_tenant(world), small(world)))
     rng = np.random.default_rng(2)
     state = _lived_in(built, rng)
     for view in built.views:
-        mine = built.measure(built.unseen(state, view, 0, rng), view)
+        mine = built.measure(built.resample_unobserved(state, view, 0, rng), view)
         others = [a.tobytes() != b.tobytes() for a, b in zip(mine, built.measure(state, view), strict=True)]
         assert not others[0]
         assert any(others[1:])

@@ -10,12 +10,10 @@ from controller.execution.building import build_world
 from controller.execution.in_process import run_in_process
 from protocol.determinism.snapshots import pack
 from protocol.messages.plan import RunPlan
-from protocol.messages.telemetry import Picture, Telemetry
+from protocol.messages.telemetry import MapUpdate, Telemetry
 from tests.conformance.homes import HOMES, home_plan
 
-DRAWN = [
-    name for name, world in worlds().items() if hasattr(world.build(world.params(), seed=1, replicas=1), "picture")
-]
+DRAWN = [name for name, world in worlds().items() if hasattr(world.build(world.params(), seed=1, replicas=1), "render")]
 
 
 def _plan(world: str, **settings: Any) -> RunPlan:
@@ -29,7 +27,7 @@ def test_a_picture_is_finite_and_changes_nothing(name: str) -> None:
     state = world.begin(world.reset(0), 0, 0)
     state, _ = world.transmit(state, [world.silent(node) for node in range(len(world.agents))])
     before = pack(world.snapshot(state))
-    shown = world.picture(state)
+    shown = world.render(state)
     assert json.loads(json.dumps(shown, allow_nan=False)) == shown
     assert pack(world.snapshot(state)) == before
 
@@ -38,6 +36,6 @@ def test_a_picture_is_finite_and_changes_nothing(name: str) -> None:
 def test_the_last_picture_of_a_run_is_of_its_last_slot_and_none_is_told_twice(name: str) -> None:
     told: list[Telemetry] = []
     run_in_process(_plan(name, slots=30), told.append, lambda: False)
-    slots = [picture.slot for picture in told if isinstance(picture, Picture)]
+    slots = [picture.slot for picture in told if isinstance(picture, MapUpdate)]
     assert slots[-1] == 29
     assert slots == sorted(set(slots))

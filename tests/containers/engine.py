@@ -15,8 +15,8 @@ from airtoll.client import Controller
 from tests.containers import capture
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 120.0
-_LOOK_EVERY_S = 0.1
+TIMEOUT_S = 120.0
+_POLL_INTERVAL_S = 0.1
 
 
 def docker(*words: str, check: bool = True) -> str:
@@ -34,10 +34,10 @@ def inspect(thing: str) -> dict[str, Any]:
 
 def until(reached: Callable[[], object], what: str) -> None:
     """Wait until it is so."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not reached():
-        assert time.monotonic() < deadline, f"in vain for {PATIENCE_S:g} s: {what}"
-        time.sleep(_LOOK_EVERY_S)  # nobody tells when a container is healthy
+        assert time.monotonic() < deadline, f"in vain for {TIMEOUT_S:g} s: {what}"
+        time.sleep(_POLL_INTERVAL_S)  # nobody tells when a container is healthy
 
 
 class Stack:
@@ -124,7 +124,7 @@ class Captured:
 
     def connections(self) -> list[tuple[capture.End, capture.End, int, int]]:
         """All that were opened since: client, server, bytes up, bytes down."""
-        told, _ = self._process.communicate(timeout=PATIENCE_S)
+        told, _ = self._process.communicate(timeout=TIMEOUT_S)
         return [(tuple(client), tuple(server), up, down) for client, server, up, down in json.loads(told)]
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ from tests.containers.engine import ROOT, until
 
 EXAMPLE = parse_yaml(Path(ROOT, "examples", "d2d-maac.yaml").read_text("utf-8"))
 # The example, shorter, and without the schemes that it is compared with.
-LEARNING: dict[str, Any] = {key: value for key, value in EXAMPLE.items() if key != "beside"} | {
+LEARNING: dict[str, Any] = {key: value for key, value in EXAMPLE.items() if key != "baselines"} | {
     "phases": {"warmup": 300, "train": 1500, "eval": 200},
     "placement": "pool",
 }

@@ -1,4 +1,4 @@
-"""Strangers in a container of their own: `python3 - ENDPOINT TRIES...`, given `knocking.py` before this text.
+"""RejectedConnections in a container of their own: `python3 - ENDPOINT TRIES...`, given `knocking.py` before this text.
 
 Each endpoint is tried TRIES times without a key, as often with a key that is not on the list, and with one for another
 server. Then a worker with the right key comes to the first endpoint and speaks another protocol version; what it is
@@ -15,7 +15,7 @@ import msgspec
 import zmq
 
 from protocol.messages.node import PROTOCOL_VERSION
-from protocol.messages.pool import Present, Refusal, decode_from_service
+from protocol.messages.pool import Heartbeat, Refusal, decode_from_service
 from protocol.transports.curve import lock_client
 from protocol.transports.keys import Keys
 
@@ -34,7 +34,7 @@ def _refusal(endpoint: str, keys: Keys) -> str:
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         lock_client(socket, keys.client())
         socket.connect(endpoint)
-        present = Present(PROTOCOL_VERSION + 1, "of tomorrow", "agent", "of tomorrow", "nowhere", 1, 1, {}, {})
+        present = Heartbeat(PROTOCOL_VERSION + 1, "of tomorrow", "agent", "of tomorrow", "nowhere", 1, 1, {}, {})
         socket.send(msgspec.msgpack.encode(present))
         assert socket.poll(20_000), "a worker of another version was not answered"
         answer = decode_from_service(socket.recv())

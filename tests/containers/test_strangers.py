@@ -29,7 +29,7 @@ def _knock(town: Stack, *endpoints: str) -> str:
     return done.stdout
 
 
-def _turned_away(town: Stack) -> dict[str, int]:
+def _rejected(town: Stack) -> dict[str, int]:
     """By the pool, as Prometheus reads it."""
     request = urllib.request.Request(f"{town.url}/metrics", headers={"Authorization": f"Bearer {town.token()}"})
     with urllib.request.urlopen(request, timeout=30) as answer:
@@ -38,7 +38,7 @@ def _turned_away(town: Stack) -> dict[str, int]:
 
 
 def test_a_thousand_strangers_at_every_door_change_nothing(town: Stack) -> None:
-    client, before = town.client(), _turned_away(town)
+    client, before = town.client(), _rejected(town)
     run_id = client.submit(PLAIN)["id"]
     at_slot(client, run_id, 200)
     [door] = re.findall(r"listening at (tcp://\S+)", client.file(run_id, "log.txt").decode())
@@ -53,14 +53,14 @@ def test_a_thousand_strangers_at_every_door_change_nothing(town: Stack) -> None:
 
 
 def _check_counted(town: Stack, run_id: str, before: dict[str, int]) -> None:
-    """At the pool's line, the keeper's line and the channel server; the first of each kind in their logs."""
-    after = _turned_away(town)
+    """At the pool's line, the run process's line and the channel server; the first of each kind in their logs."""
+    after = _rejected(town)
     assert {kind: after[kind] - before.get(kind, 0) for kind in KINDS} == dict.fromkeys(KINDS, TRIES)
     client = town.client()
     dropped = json.loads(client.file(run_id, "summary.json"))["dropped"]
     # The channel server's key is its own and of this run: nobody has a right one.
     assert dropped == {WITHOUT_A_KEY: TRIES, FOR_ANOTHER_SERVER: 2 * TRIES}
-    logs = town.compose("logs", "--no-color", "controller"), client.file(run_id, "keeper.log").decode()
+    logs = town.compose("logs", "--no-color", "controller"), client.file(run_id, "run_process.log").decode()
     for log in logs:
         assert all(f"turned away a {kind}" in log for kind in KINDS)
         assert len(re.findall("turned away a", log)) == 20 * len(KINDS)

@@ -7,13 +7,13 @@ from msgspec import structs
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from controller.trainer import LearningTrainer
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Letter, NodeSpaces, Welcome
+from protocol.messages.node import NodeSpaces, ReceivedNote, Welcome
 from protocol.messages.spaces import Space
-from schemes.contract import NOTHING, Answer, Moment, Training
+from schemes.contract import NO_OUTPUT, Training, TurnContext, TurnOutput
 from schemes.li2020 import maac
-from schemes.parts.history import VALID, HistoryWriter, Joint, Layout
+from schemes.parts.history import VALID, HistoryWriter, JointHistory, Layout
 from tests.schemes.direct import welcome_for
 
 PAIRS = 2
@@ -26,7 +26,7 @@ class Counting:
         self.slots: list[int] = []
         self.turns = 0
 
-    def absorb(self, joint: Joint) -> None:
+    def add(self, joint: JointHistory) -> None:
         self.slots += range(joint.first_slot, joint.first_slot + len(joint.rewards))
 
     def learn(self, updates: int) -> dict[str, float]:
@@ -49,25 +49,27 @@ def _welcome(resend_after_slots: int) -> Welcome:
     return structs.replace(welcome, everyone=everyone, resend_after_slots=resend_after_slots)
 
 
-def _trainer(resend_after_slots: int = 0, most_slots_untold: int = 0) -> tuple[LearningTrainer, Counting, list[Layout]]:
+def _trainer(resend_after_slots: int = 0, max_slots_unsent: int = 0) -> tuple[LearningTrainer, Counting, list[Layout]]:
     welcome, learner = _welcome(resend_after_slots), Counting()
     layouts = [Layout(e.views["experience"], e.action, 1) for e in welcome.everyone]
-    training = Training(lambda: learner, layouts, 3, 1, "float32", most_slots_untold)
+    training = Training(lambda: learner, layouts, 3, 1, "float32", max_slots_unsent)
     return LearningTrainer(welcome, training), learner, layouts
 
 
-def _row(layout: Layout, agent: int, slot: int) -> Letter:
+def _row(layout: Layout, agent: int, slot: int) -> ReceivedNote:
     """A history of one slot."""
     writer, state = HistoryWriter(layout), np.zeros(1, layout.state)
     writer.start(slot, state)
     action = np.zeros(1, layout.row["action"].base)
     writer.add(action=action, reward=np.zeros(1), version=0, flags=VALID, state=state)
-    return Letter(agent, Kind.HISTORY, slot + 1, 0, writer.take())
+    return ReceivedNote(agent, Kind.HISTORY, slot + 1, 0, writer.take())
 
 
-def _ask(trainer: LearningTrainer, slot: int, *inbox: Letter) -> Answer:
+def _ask(trainer: LearningTrainer, slot: int, *inbox: ReceivedNote) -> TurnOutput:
     nothing = Space().empty(1)
-    return trainer.answer(Moment(slot, 1, "learn", "train", 0, nothing, list(inbox), Chance(1, "node", PAIRS)))
+    return trainer.on_turn(
+        TurnContext(slot, 1, "learn", "train", 0, nothing, list(inbox), CounterRng(1, "node", PAIRS))
+    )
 
 
 def test_asked_without_news_it_does_nothing() -> None:
@@ -75,7 +77,7 @@ def test_asked_without_news_it_does_nothing() -> None:
     told = _ask(trainer, 1, *(_row(layouts[agent], agent, 0) for agent in range(PAIRS)))
     assert ([note.to for note in told.notes], told.scalars["updates"]) == ([(0,), (1,)], 3)
     for slot in range(2, 30):
-        assert _ask(trainer, slot) == NOTHING
+        assert _ask(trainer, slot) == NO_OUTPUT
     assert (learner.turns, learner.slots) == (1, [0])
 
 
@@ -97,7 +99,7 @@ def test_what_is_late_is_learnt_from_within_ten_tellings() -> None:
 
 
 def test_while_a_pair_is_lost_little_is_kept_of_the_other() -> None:
-    trainer, learner, layouts = _trainer(most_slots_untold=40)
+    trainer, learner, layouts = _trainer(max_slots_unsent=40)
     for slot in range(1500):
         _ask(trainer, slot + 1, _row(layouts[0], 0, slot))
     [kept, _] = trainer.snapshot()["joiner"]["rows"]

@@ -9,7 +9,7 @@ from tests.docs.pages import DOCS, block, page
 from tests.system.service import Service, serving
 
 PAGE = "rest.md"
-_LONGEST = 220
+_MAX_CHARS = 220
 _CONSOLE = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -46,7 +46,7 @@ def _mark(number: int) -> str:
 
 
 def _cut(answer: str) -> str:
-    lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in answer.splitlines() if line]
+    lines = [line if len(line) <= _MAX_CHARS else f"{line[:_MAX_CHARS]}..." for line in answer.splitlines() if line]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -163,7 +163,7 @@ def test_the_papers_sizes(layout: str, tmp_path: Path) -> None:
     rows, inputs = layout_of(welcome), Standardiser(cell_of(welcome), welcome.views[VIEW]).inputs
     note = _history_at(20, recording.air)
     assert note == 10 * rows.row.itemsize + NUMBER.size + 7
-    actor = draw_mlp(np.random.default_rng(0), (inputs, 512, 128, cell_of(welcome).choices))
+    actor = draw_mlp(np.random.default_rng(0), (inputs, 512, 128, cell_of(welcome).n_actions))
     weights = [NUMBER.size + len(write_weights(actor, 1, precision)) for precision in PRECISIONS]
     sizes = [inputs, rows.state.itemsize, rows.row.itemsize, note, note / 10, *weights, 0]
     assert [float(cell.replace(",", "")) for cell in printed] == sizes

@@ -26,5 +26,5 @@ def test_the_run_leaves_the_files_that_the_page_lists(tmp_path: Path) -> None:
 def test_the_table_has_all_that_can_be_done_about_a_loss() -> None:
     assert [row[0] for row in table(PAGE, "`on_node_loss.policy`")] == list(get_args(OnLoss))
     plan = LossPlan("fail", "hold", 10.0, 600.0)
-    assert f"`most_restarts` times at most ({plan.most_restarts})" in page(PAGE)
+    assert f"`max_restarts` times at most ({plan.max_restarts})" in page(PAGE)
     assert f"`pause_s` ({plan.pause_s:g})" in page(PAGE)

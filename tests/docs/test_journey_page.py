@@ -63,7 +63,7 @@ def test_the_row_of_the_air_book(folder: Path) -> None:
 
 
 STATIONS = {
-    "controller.execution.processes": ["RunProcesses"],
+    "controller.execution.processes": ["NodeProcesses"],
     "channel_server.core": ["ChannelServer._hello", "ChannelServer._reply"],
     "channel_server.gate": ["Gate.accept", "Gate.answers"],
     "channel_server.relay": ["Relay.post"],

@@ -6,10 +6,10 @@ import protocol.messages.pool
 from airtoll.cli import workers
 from controller.config.layers import parse_yaml
 from controller.config.run_config import load
-from controller.pool.registry import WORKER_SILENT_S, Pool, Wanting
+from controller.pool.registry import WORKER_SILENT_S, Demand, Pool
 from protocol.messages import node as messages
 from protocol.messages.node import PROTOCOL_VERSION
-from protocol.messages.pool import Held, Present
+from protocol.messages.pool import Assignment, Heartbeat
 from tests.docs.pages import block, page
 
 PAGE = "pool.md"
@@ -19,15 +19,15 @@ def _pool(*places: int, held: int = 0) -> Pool:
     """With a channel worker and agents' workers."""
     pool, offers = Pool(0.0), [("channel", 1), *(("agent", count) for count in places)]
     for name, (role, count) in enumerate(offers):
-        leases = {str(n): Held("run") for n in range(held if role == "agent" else bool(held))}
-        told = Present(PROTOCOL_VERSION, str(name), role, "w", "h", 1, count, {}, leases)  # type: ignore[arg-type]
+        leases = {str(n): Assignment("run") for n in range(held if role == "agent" else bool(held))}
+        told = Heartbeat(PROTOCOL_VERSION, str(name), role, "w", "h", 1, count, {}, leases)  # type: ignore[arg-type]
         assert pool.present(b"%d" % name, told, 0.0) == ""
     return pool
 
 
 def test_what_is_missing_is_said_as_shown() -> None:
     config = load(parse_yaml(block(PAGE, "# pooled.yaml")))
-    wanting = Wanting("run", config.places, torch=config.agents_learn)
+    wanting = Demand("run", config.capacity, torch=config.agents_learn)
     assert config.placement == "pool"
     assert f"```text\n{_pool(2).shortage(wanting)}\n```" in page(PAGE)
     assert _pool(2, 1).shortage(wanting) == ""
@@ -44,8 +44,8 @@ def test_agents_that_learn_need_torch_as_it_says() -> None:
 
 
 def test_the_messages_are_there() -> None:
-    told = re.findall(r"^    (?:agent|service|keeper) +(?:<- )?(\w+)", page(PAGE), re.MULTILINE)
-    assert told == ["Present", "Lease", "Come", "StartNode", "Hello", "Release"]
+    told = re.findall(r"^    (?:agent|service|run process) +(?:<- )?(\w+)", page(PAGE), re.MULTILINE)
+    assert told == ["Present", "Lease", "Attach", "StartNode", "Hello", "Release"]
     for name in told:
         assert hasattr(protocol.messages.pool, name) or hasattr(messages, name)
 

@@ -15,17 +15,17 @@ import channel_server.gate
 import protocol.messages.codec
 from controller.config.layers import parse_yaml
 from controller.execution.machine import Process
-from controller.execution.processes import RunProcesses
+from controller.execution.processes import NodeProcesses
 from protocol.accounting.trace import TraceField
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, Choreography, TurnSpec
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages.node import (
     Bye,
     Hello,
-    Letter,
     NodeSpaces,
     Note,
+    ReceivedNote,
     Refused,
     Reply,
     Report,
@@ -49,7 +49,7 @@ def test_fields_stand_in_their_places() -> None:
     for message in (Hello, Welcome, Refused, Turn, Reply, Bye, Report, Save, Saved, Restore):
         assert tags[message.__name__] == message.__struct_config__.tag
         assert _told_fields(message.__name__) == list(message.__struct_fields__)
-    for part in (Letter, Note, Choreography, TurnSpec, NodeSpaces, Space, Field):
+    for part in (ReceivedNote, Note, Choreography, TurnSpec, NodeSpaces, Space, Field):
         assert _told_fields(part.__name__) == list(part.__struct_fields__)
 
 
@@ -84,10 +84,10 @@ def test_a_position_of_chance(place: tuple[int, str, int, int, int, int]) -> Non
     assert callable(uniform)
     drawn = [uniform(word) for number in range(2) for word in words(*place, number)]
     seed, purpose, node, episode, slot, turn = place
-    assert drawn == Chance(seed, purpose, node).at(episode, slot, turn).random(8).tolist()
+    assert drawn == CounterRng(seed, purpose, node).at(episode, slot, turn).random(8).tolist()
 
 
-class _Guested(RunProcesses):
+class _Guested(NodeProcesses):
     """A live run in which pair-1 is played by the page's node."""
 
     guest: subprocess.Popen[bytes] | None = None

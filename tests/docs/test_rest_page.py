@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from controller.run_folder.status import FOLLOWING, State
-from controller.service.event_streams import MOST_BEHIND
-from controller.service.limits import LONGEST_QUEUE, MOST_READERS, PATIENCE_S
+from controller.service.event_streams import MAX_BEHIND
+from controller.service.limits import MAX_QUEUED, MAX_READERS, REQUEST_TIMEOUT_S
 from tests.docs.pages import page, table
 from tests.docs.rest_page import PAGE, console, played
 from tests.system.service import serving
@@ -33,7 +33,7 @@ def test_the_states_shown_are_those_there_are() -> None:
 
 def test_the_limits_shown_are_those_there_are() -> None:
     shown = {row[0]: row[1] for row in table(PAGE, "limit")}
-    assert shown["runs that wait"] == f"--queue, {LONGEST_QUEUE}"
-    assert shown["readers of events"] == f"--readers, {MOST_READERS}"
-    assert shown["events that a reader leaves lying"] == str(MOST_BEHIND)
-    assert shown["an answer of which nothing is taken"] == f"--patience, {PATIENCE_S:g} s"
+    assert shown["runs that wait"] == f"--queue, {MAX_QUEUED}"
+    assert shown["readers of events"] == f"--readers, {MAX_READERS}"
+    assert shown["events that a reader leaves lying"] == str(MAX_BEHIND)
+    assert shown["an answer of which nothing is taken"] == f"--timeout, {REQUEST_TIMEOUT_S:g} s"

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from channel_server.worlds.contract import Told, World, WorldEntry
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import TurnSpec
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, TRAINER_NAME, Kind
-from protocol.messages.node import Letter, Note, Welcome
+from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records, Space
-from schemes.contract import Moment, NodePolicy, Scheme
+from schemes.contract import NodePolicy, Scheme, TurnContext
 
 _NOTHING_MEASURED = Space()
 
@@ -31,7 +31,7 @@ def welcome_for(
     return Welcome(
         run_id="direct",
         index=index,
-        names=[*world.agents, TRAINER_NAME, *world.parties],
+        names=[*world.agents, TRAINER_NAME, *world.infrastructure],
         agents=agents,
         scheme=scheme.card.name,
         params=asdict(params) if is_dataclass(params) and not isinstance(params, type) else {},
@@ -40,7 +40,7 @@ def welcome_for(
         choreography=scheme.choreography(params),
         views={view: spaces[index] for view, spaces in world.views.items()} if is_agent else {},
         action=world.actions[index] if is_agent else _NOTHING_MEASURED,
-        facts=world.facts(index),
+        static_info=world.static_info(index),
     )
 
 
@@ -59,7 +59,7 @@ def play(
     world = entry.build(world_params, seed=seed, replicas=replicas)
     stage = Stage(world, scheme, scheme_params, seed=seed, replicas=replicas)
     for episode in range(episodes):
-        stage.begin_episode(episode)
+        stage.on_episode(episode)
         for _ in range(slots):
             stage.play_slot()
         stage.close()
@@ -85,13 +85,13 @@ class Stage:
         self.sums = np.zeros(len(world.metrics))
         self.counts = np.zeros(len(world.metrics))
 
-    def begin_episode(self, episode: int) -> None:
+    def on_episode(self, episode: int) -> None:
         self.episode, self.slot = episode, 0
         self.state = self.world.reset(episode)
         self.actions = [self.world.silent(i) for i in range(self.n_agents)]
-        self.inboxes: defaultdict[int, list[Letter]] = defaultdict(list)
+        self.inboxes: defaultdict[int, list[ReceivedNote]] = defaultdict(list)
         for policy in self.policies:
-            policy.begin_episode(episode)
+            policy.on_episode(episode)
 
     def play_slot(self) -> None:
         self.state = self.world.begin(self.state, self.episode, self.slot)
@@ -132,14 +132,14 @@ class Stage:
         elif spec.order == "all":
             yield list(range(self.n_agents))
         else:
-            rng = Chance(self.seed, "order").at(self.episode, self.slot, self.turn)
+            rng = CounterRng(self.seed, "order").at(self.episode, self.slot, self.turn)
             one_by_one = spec.order == "one by one"
             order = range(self.n_agents) if one_by_one else rng.permutation(self.n_agents).tolist()
             yield from ([node] for node in order)
 
     def _ask(self, nodes: list[int], spec: TurnSpec) -> None:
         moments = self._moments(nodes, spec)
-        answers = [self.policies[node].answer(moment) for node, moment in zip(nodes, moments, strict=True)]
+        answers = [self.policies[node].on_turn(moment) for node, moment in zip(nodes, moments, strict=True)]
         for node, answer in zip(nodes, answers, strict=True):
             if answer.action is not None:
                 self.actions[node] = answer.action
@@ -148,11 +148,13 @@ class Stage:
         if spec.step == "probe":
             self.state = self.world.probe(self.state, self.actions)
 
-    def _moments(self, nodes: list[int], spec: TurnSpec) -> list[Moment]:
+    def _moments(self, nodes: list[int], spec: TurnSpec) -> list[TurnContext]:
         measured = self._measured(nodes, spec)
         inboxes = [self.inboxes.pop(node, []) for node in nodes]
         return [
-            Moment(self.slot, self.turn, spec.step, "eval", self.episode, seen, inbox, Chance(self.seed, "node", node))
+            TurnContext(
+                self.slot, self.turn, spec.step, "eval", self.episode, seen, inbox, CounterRng(self.seed, "node", node)
+            )
             for node, seen, inbox in zip(nodes, measured, inboxes, strict=True)
         ]
 
@@ -170,7 +172,7 @@ class Stage:
         self.note_bytes[note.kind] += len(note.body)
         self.payload_bits[note.kind] += 8 * len(note.body) if note.payload_bits is None else note.payload_bits
         for node in self._receivers(source, note):
-            self.inboxes[node].append(Letter(source, note.kind, self.slot, self.turn, note.body))
+            self.inboxes[node].append(ReceivedNote(source, note.kind, self.slot, self.turn, note.body))
 
     def _receivers(self, source: int, note: Note) -> Iterator[int]:
         for to in note.to:

@@ -11,25 +11,25 @@ from channel_server.worlds.conflict_graph import ConflictGraphParams
 from channel_server.worlds.d2d_underlay import D2DUnderlay
 from protocol.determinism.snapshots import pack
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Letter
+from protocol.messages.node import ReceivedNote
 from schemes.contract import Scheme
 from schemes.li2020 import greedy_central
 from schemes.zhang2025 import gms, llq
 from tests.schemes.direct import Stage
 
-Fate = Callable[[Letter], Iterable[int]]  # how many slots late each copy of a letter comes
+Fate = Callable[[ReceivedNote], Iterable[int]]  # how many slots late each copy of a note comes
 
 
 class BadStage(Stage):
-    """Each letter is given its fate; what is late comes in turn 0 of its slot, older letters last."""
+    """Each note is given its fate; what is late comes in turn 0 of its slot, older notes last."""
 
     fate: Fate = staticmethod(lambda _: [0])
 
     def play_slot(self) -> None:
         self._late = getattr(self, "_late", [])
-        for due, node, letter in sorted(self._late, key=lambda late: -late[2].slot):
+        for due, node, received in sorted(self._late, key=lambda late: -late[2].slot):
             if due <= self.slot:
-                self.inboxes[node].append(letter)
+                self.inboxes[node].append(received)
         self._late = [late for late in self._late if late[0] > self.slot]
         super().play_slot()
 
@@ -39,12 +39,12 @@ class BadStage(Stage):
         for node, inbox in self.inboxes.items():
             fresh = inbox[before.get(node, 0) :]
             del inbox[before.get(node, 0) :]
-            for letter in fresh:
-                for slots in self.fate(letter):
+            for received in fresh:
+                for slots in self.fate(received):
                     if slots:
-                        self._late.append((self.slot + slots, node, letter))
+                        self._late.append((self.slot + slots, node, received))
                     else:
-                        inbox.append(letter)
+                        inbox.append(received)
 
 
 def _stage(scheme: Scheme, fate: Fate | None = None, **params: Any) -> BadStage:
@@ -52,7 +52,7 @@ def _stage(scheme: Scheme, fate: Fate | None = None, **params: Any) -> BadStage:
     graph = conflict_graph.WORLD.build(ConflictGraphParams(load=0.5), seed=1, replicas=1)
     world = cell if "d2d_underlay" in scheme.card.worlds else graph
     stage = BadStage(world, scheme, scheme.params(**params))
-    stage.begin_episode(0)
+    stage.on_episode(0)
     if fate is not None:
         stage.fate = fate
     return stage
@@ -73,7 +73,7 @@ def test_without_a_decision_the_last_one_is_kept(scheme: Scheme) -> None:
     for _ in range(5):
         stage.play_slot()
     kept = _actions(stage)
-    stage.fate = lambda letter: [] if letter.kind == Kind.DECISION else [0]
+    stage.fate = lambda received: [] if received.kind == Kind.DECISION else [0]
     for _ in range(5):
         stage.play_slot()
         assert _actions(stage) == kept
@@ -81,7 +81,7 @@ def test_without_a_decision_the_last_one_is_kept(scheme: Scheme) -> None:
 
 @central
 def test_a_late_decision_is_done_when_it_comes(scheme: Scheme) -> None:
-    late = _stage(scheme, lambda letter: [3] if letter.kind == Kind.DECISION else [0])
+    late = _stage(scheme, lambda received: [3] if received.kind == Kind.DECISION else [0])
     in_time, told_at = _stage(scheme), list[list[bytes]]()
     for slot in range(12):
         in_time.play_slot()
@@ -118,7 +118,7 @@ def test_the_cloud_places_by_what_it_holds() -> None:
     stage = _stage(greedy_central.SCHEME)
     stage.play_slot()
     first = _actions(stage)
-    stage.fate = lambda letter: [] if letter.kind == Kind.CSI else [0]
+    stage.fate = lambda received: [] if received.kind == Kind.CSI else [0]
     for _ in range(5):
         stage.play_slot()
         assert _actions(stage) == first
@@ -129,7 +129,7 @@ def test_the_cloud_forgets_what_is_too_old(scheme: Scheme) -> None:
     stage = _stage(scheme, oldest_slots=2)
     for _ in range(30):
         stage.play_slot()
-    stage.fate = lambda letter: [] if letter.kind == Kind.CSI else [0]
+    stage.fate = lambda received: [] if received.kind == Kind.CSI else [0]
     silent = [stage.world.silent(node).tobytes() for node in range(stage.n_agents)]
     for age in (1, 2):
         stage.play_slot()
@@ -144,8 +144,8 @@ def test_an_old_queue_of_a_neighbour_counts_as_empty() -> None:
     for oldest_slots in (None, 2):
         stage = _stage(llq.SCHEME, lambda _: [], oldest_slots=oldest_slots)
         for other in stage.world.neighbours(stage.state)[0]:
-            letter = Letter(other, Kind.NEIGHBOUR, 0, 0, b"\xff\xff" * 2)
-            stage.inboxes[0] += [letter, structs.replace(letter, slot=-1, body=b"\0\0" * 2)]
+            received = ReceivedNote(other, Kind.NEIGHBOUR, 0, 0, b"\xff\xff" * 2)
+            stage.inboxes[0] += [received, structs.replace(received, slot=-1, body=b"\0\0" * 2)]
         on_air = []
         for _ in range(40):
             stage.play_slot()

@@ -14,7 +14,7 @@ from agent_node.session import Session
 from controller.execution.building import policy_builder
 from controller.execution.local_machine import LocalMachine
 from controller.execution.machine import Process
-from controller.execution.processes import RunProcesses
+from controller.execution.processes import NodeProcesses
 from protocol.messages.codec import BadFrame, decode_for_node, decode_for_server, encode
 from protocol.messages.node import Bye, Message, Reply, Turn
 from protocol.messages.plan import RunPlan
@@ -24,7 +24,7 @@ FIRST_SLOT = 10  # they begin after the slots of which frames are recorded
 PER_ANSWER = 5
 
 
-class Babbled(RunProcesses):
+class Babbled(NodeProcesses):
     """The agents of `seeds` say `share` mutations of `frames` each."""
 
     def __init__(self, plan: RunPlan, frames: list[bytes], seeds: Mapping[str, int], share: int) -> None:

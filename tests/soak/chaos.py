@@ -43,7 +43,7 @@ from schemes.parts.history import VALID, Joiner, Layout  # noqa: E402
 
 SLOTS_PER_KILL = 100
 SPARED_SLOTS = 500
-LOOK_EVERY_S = 0.02
+POLL_INTERVAL_S = 0.02
 LATEST_S = 0.25  # after its mark, a kill comes at a random moment within this time
 OUTLIVE_S = 5.0  # within which the last helpers of a command notice its end
 VICTIMS = (CHANNEL_SERVER, "trainer")  # and the pairs
@@ -85,7 +85,7 @@ def settings(kills: int, seed: int, *, slots_per_kill: int = SLOTS_PER_KILL) -> 
         "phases": {"warmup": slots // 10, "train": slots - slots // 10, "eval": slots // 10},
         "train_delay_slots": 3,
         "checkpoint_every": max(1, slots_per_kill // 2),
-        "on_node_loss": {"policy": "restart", "trainer": "rollback", "most_restarts": 10 * kills},
+        "on_node_loss": {"policy": "restart", "trainer": "rollback", "max_restarts": 10 * kills},
         "on_channel_server_loss": "rollback",
         "record": {"values": True},
     }
@@ -121,7 +121,7 @@ def _marks(described: dict[str, Any], kills: int, rng: random.Random) -> list[in
 def _kills(run: subprocess.Popen[bytes], folder: Path, marks: list[int], rng: random.Random) -> Iterator[str]:
     """Kill somebody whenever the run has passed a mark; whom."""
     while marks and run.poll() is None:
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
         if _slot(folder) >= marks[0]:
             time.sleep(rng.uniform(0.0, LATEST_S))
             if killed := _kill_one(run.pid, rng):

@@ -14,11 +14,11 @@ import sys  # noqa: E402
 import psutil  # noqa: E402
 
 from controller.config.run_config import load  # noqa: E402
-from controller.execution.processes import RunProcesses  # noqa: E402
+from controller.execution.processes import NodeProcesses  # noqa: E402
 from protocol.messages.telemetry import Ended, Progress  # noqa: E402
 
 SLOTS, WARM, LATE = 20_000, 5_000, 19_000
-MOST_MB = 4.0
+MAX_MB = 4.0
 SCHEME = {
     "name": "li2020/maac",
     "actor_hidden": [32, 16],
@@ -30,7 +30,7 @@ SCHEME = {
 
 
 def main() -> int:
-    """Print growth by process; 1 if one has grown by more than MOST_MB."""
+    """Print growth by process; 1 if one has grown by more than MAX_MB."""
     config = load(
         {
             "world": {"name": "d2d_underlay", "pairs": 4, "rbs": 3},
@@ -39,16 +39,14 @@ def main() -> int:
             "train_delay_slots": 5,
         }
     )
-    before, after = _sampled(RunProcesses(config.plan("endurance")))
+    before, after = _sampled(NodeProcesses(config.plan("endurance")))
     growth_mb = {name: after[name] - before[name] for name in before}
     for name, grown in growth_mb.items():
-        print(
-            f"{name:9} {before[name]:7.1f} MB at slot {WARM:,}, {grown:+.1f} MB by slot {LATE:,} (at most +{MOST_MB})"
-        )
-    return int(max(growth_mb.values()) > MOST_MB)
+        print(f"{name:9} {before[name]:7.1f} MB at slot {WARM:,}, {grown:+.1f} MB by slot {LATE:,} (at most +{MAX_MB})")
+    return int(max(growth_mb.values()) > MAX_MB)
 
 
-def _sampled(processes: RunProcesses) -> tuple[dict[str, float], dict[str, float]]:
+def _sampled(processes: NodeProcesses) -> tuple[dict[str, float], dict[str, float]]:
     """USS in MB by process, early and late in the run."""
     samples: list[dict[str, float]] = []
     marks = [WARM, LATE]
@@ -62,7 +60,7 @@ def _sampled(processes: RunProcesses) -> tuple[dict[str, float], dict[str, float
     return samples[0], samples[1]
 
 
-def _uss_mb(processes: RunProcesses) -> dict[str, float]:
+def _uss_mb(processes: NodeProcesses) -> dict[str, float]:
     alive = {"channel": processes.channel.pid, **{name: node.pid for name, node in processes.nodes.items()}}
     return {name: psutil.Process(pid).memory_full_info().uss / 1e6 for name, pid in alive.items()}
 

@@ -21,8 +21,8 @@ import zmq  # noqa: E402
 from msgspec.structs import replace  # noqa: E402
 
 from controller.config.run_config import load  # noqa: E402
-from controller.execution.processes import RunProcesses  # noqa: E402
-from protocol.accounting.trace import first_parting, read_rows  # noqa: E402
+from controller.execution.processes import NodeProcesses  # noqa: E402
+from protocol.accounting.trace import first_divergence, read_rows  # noqa: E402
 from protocol.messages.codec import encode  # noqa: E402
 from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello, Report  # noqa: E402
 from protocol.messages.telemetry import Progress  # noqa: E402
@@ -31,7 +31,7 @@ from tests.soak.babble import FIRST_SLOT, PER_ANSWER, Babbled, babble, read  # n
 from tests.soak.mutation import RECORDED_SLOTS, Parts, mutated, recorded_frames  # noqa: E402
 
 FRAMES = 100_000
-MOST_MB = 8.0
+MAX_MB = 8.0
 BABBLERS = {"pair-0": 1, "pair-3": 2}
 UNHEARD = "connection without a frame that can be read"
 _PER_CONNECTION = 500
@@ -76,7 +76,7 @@ def fuzz(count: int) -> Fuzzed:
     for seed in BABBLERS.values():
         counted += sum(is_counted(parts, seated=True) for parts in babble(frames, seed, share))
     undisturbed = in_process(replace(plan, replay=recording.past))
-    parting = first_parting(read_rows(recording.trace), read_rows(undisturbed.trace))
+    parting = first_divergence(read_rows(recording.trace), read_rows(undisturbed.trace))
     end = recording.ended
     return Fuzzed(
         state=f"{end.state} {end.reason}".strip(),
@@ -125,7 +125,7 @@ def _say_raw(endpoint: str, parts: Parts) -> None:
         plain.sendall(b"".join(parts))
 
 
-def _own_mb(processes: RunProcesses) -> float:
+def _own_mb(processes: NodeProcesses) -> float:
     return float(psutil.Process(processes.channel.pid).memory_full_info().uss / 1e6)
 
 
@@ -136,10 +136,10 @@ def main() -> int:
     result = fuzz(count)
     print(f"{count:,} frames; the run was {result.state}")
     print(f"  dropped and counted  {result.dropped:,} of {result.counted:,}")
-    print(f"  channel server       {result.growth_mb:+.1f} MB (at most +{MOST_MB})")
+    print(f"  channel server       {result.growth_mb:+.1f} MB (at most +{MAX_MB})")
     print(f"  trace                {result.parting or 'as in the undisturbed run'}")
     whole = not result.parting and result.dropped == result.counted and result.state == "STOPPED"
-    return int(not whole or result.growth_mb > MOST_MB)
+    return int(not whole or result.growth_mb > MAX_MB)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Kills controller, keepers, trainers, channel servers, agents, pool workers at random, and asks what is true then.
+"""Kills controller, run processes, trainers, channel servers, agents, pool workers at random, and asks what is true then.
 
 Short runs are kept in the queue, with checkpoints and without, here and on a pool. A controller that was killed is
 started again, to let lost runs fail or to have them go on, by turns at random; a worker that was killed is replaced.
@@ -32,15 +32,15 @@ import psutil  # noqa: E402
 import airtoll  # noqa: E402
 from controller.execution.processes import CHANNEL_SERVER  # noqa: E402
 from controller.run_folder.folder import RunFolder  # noqa: E402
-from controller.run_folder.status import AT_WORK, ENDS, Standing, State  # noqa: E402
-from controller.service.run_process_handle import KeeperProcess  # noqa: E402
+from controller.run_folder.status import AT_WORK, ENDS, RunStatus, State  # noqa: E402
+from controller.service.run_process_handle import RunProcessHandle  # noqa: E402
 from controller.service.store import Run, Store  # noqa: E402
 from tests.postgres import postgres_server  # noqa: E402
 from tests.system.pool import Pool, Worker  # noqa: E402
 from tests.system.service import Service, serving  # noqa: E402
 
 LATEST_S = 0.3  # after its victim is there, a kill comes at a random moment within this time
-PATIENCE_S = 3.0  # for somebody else than the controller to be there
+TIMEOUT_S = 3.0  # for somebody else than the controller to be there
 TRUE_WITHIN_S = 30.0  # what is untrue for a moment is not a fault; what stays so is
 ALL_END_WITHIN_S = 180.0
 WAITING = 3  # runs that have not ended, at least, before each kill
@@ -67,7 +67,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "phases": {"warmup": 50, "train": 350, "eval": 100},
         "train_delay_slots": 3,
         "checkpoint_every": 100,
-        "on_node_loss": {"policy": "rollback", "most_restarts": 100},
+        "on_node_loss": {"policy": "rollback", "max_restarts": 100},
         "on_channel_server_loss": "rollback",
     },
 }
@@ -120,7 +120,7 @@ class Scene:
         self._store = self._stack.enter_context(closing(Store(self._url)))
 
     def close(self) -> None:
-        """End it, keepers and workers included."""
+        """End it, run processes and workers included."""
         self._stack.close()
         self.pool.close()
 
@@ -163,15 +163,15 @@ class Scene:
 
     def _untrue(self, run: Run) -> Iterator[str]:
         """What the index says of a run, and its folder or its processes do not."""
-        keeper = keeper_of(run)
-        standing = Standing.read(run.folder)
-        if run.state is State.PENDING and (keeper or standing):
-            yield f"{run.id} is PENDING, its keeper {keeper}, its folder {standing}"
-        if run.state in AT_WORK and not keeper:
-            yield f"{run.id} is {run.state.value} without a keeper"
+        process = run_process_of(run)
+        status = RunStatus.read(run.folder)
+        if run.state is State.PENDING and (process or status):
+            yield f"{run.id} is PENDING, its process {process}, its folder {status}"
+        if run.state in AT_WORK and not process:
+            yield f"{run.id} is {run.state.value} without a run process"
         if run.state in ENDS:
-            if keeper or standing is None or (standing.state, standing.slot) != (run.state, run.slot):
-                yield f"{run.id} is {run.state.value} at slot {run.slot}, its keeper {keeper}, its folder {standing}"
+            if process or status is None or (status.state, status.slot) != (run.state, run.slot):
+                yield f"{run.id} is {run.state.value} at slot {run.slot}, its process {process}, its folder {status}"
             if run.id not in self._ended:
                 yield from self._unexplained(run)
 
@@ -187,9 +187,9 @@ def _controller(scene: Scene) -> list[Victim]:
     return [Victim(scene.service.process.pid)]
 
 
-def _keepers(scene: Scene) -> list[Victim]:
-    found = [(run, keeper_of(run)) for run in scene.runs() if run.state in AT_WORK]
-    return [Victim(pid, run.id, "keeper") for run, pid in found if pid]
+def _run_processes(scene: Scene) -> list[Victim]:
+    found = [(run, run_process_of(run)) for run in scene.runs() if run.state in AT_WORK]
+    return [Victim(pid, run.id, "run process") for run, pid in found if pid]
 
 
 def _workers(scene: Scene) -> list[Victim]:
@@ -201,13 +201,13 @@ def _living(scene: Scene) -> list[Worker]:
 
 
 def _named(of_run: Callable[[str], bool]) -> Callable[[Scene], list[Victim]]:
-    """Processes below the keepers by what they are called."""
+    """Processes below the run processes by what they are called."""
 
     def find(scene: Scene) -> list[Victim]:
         return [
-            Victim(process.pid, keeper.run_id, name)
-            for keeper in _keepers(scene)
-            for name, process in _below(keeper.pid)
+            Victim(process.pid, run_process.run_id, name)
+            for run_process in _run_processes(scene)
+            for name, process in _below(run_process.pid)
             if of_run(name)
         ]
 
@@ -217,7 +217,7 @@ def _named(of_run: Callable[[str], bool]) -> Callable[[Scene], list[Victim]]:
 # Who may be killed.
 VICTIMS: dict[str, Callable[[Scene], list[Victim]]] = {
     "controller": _controller,
-    "keeper": _keepers,
+    "run process": _run_processes,
     "trainer": _named(lambda name: name == "trainer"),
     "channel server": _named(lambda name: name == CHANNEL_SERVER),
     "agent": _named(lambda name: name.startswith("pair-")),
@@ -268,13 +268,13 @@ def wreak(
     return Aftermath(faults, killed, ends)
 
 
-def keeper_of(run: Run) -> int:
+def run_process_of(run: Run) -> int:
     """The process that keeps a run; 0 if there is none."""
-    keeper = KeeperProcess.find(run.folder)
-    if keeper is None:
+    process = RunProcessHandle.find(run.folder)
+    if process is None:
         return 0
-    keeper.close()
-    return keeper.pid
+    process.close()
+    return process.pid
 
 
 def _kill_one(scene: Scene) -> str:
@@ -289,7 +289,7 @@ def _kill_one(scene: Scene) -> str:
 
 def _present(scene: Scene) -> list[str]:
     """The kinds of which somebody is there; a run that is about to begin is waited for."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         found = [kind for kind, victims in VICTIMS.items() if victims(scene)]
         if len(found) > 1 or time.monotonic() > deadline:

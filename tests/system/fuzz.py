@@ -33,7 +33,7 @@ def fuzz_sequences(service: Service, *, examples: int, steps: int) -> None:
     machine: Any = schema.as_state_machine()
     wanted = checks.CHECKS.get_by_names((*_CHECKS, "use_after_free"))
 
-    class Held(machine):  # type: ignore[misc]
+    class Assignment(machine):  # type: ignore[misc]
         """Answers are held to the same as those of single requests."""
 
         def validate_response(self, response: Any, case: Any, **_: Any) -> None:
@@ -46,7 +46,7 @@ def fuzz_sequences(service: Service, *, examples: int, steps: int) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    Held.run(settings=with_limits)
+    Assignment.run(settings=with_limits)
 
 
 def _fuzz_operation(operation: Any, run_id: str, examples: int) -> None:

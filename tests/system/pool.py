@@ -15,7 +15,7 @@ from typing import Any
 from tests.system.processes import children_of, outlive
 from tests.system.service import Service, serving
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
 _NO_WORKER_NEEDS = (
@@ -63,7 +63,7 @@ class Worker:
         """As asked to; its exit code. Nothing of it is left."""
         family = children_of(self.process.pid)
         self.process.send_signal(number)
-        code = self.process.wait(timeout=PATIENCE_S)
+        code = self.process.wait(timeout=TIMEOUT_S)
         assert outlive(family) == []
         return code
 
@@ -114,7 +114,7 @@ def pooled(folder: Path, *words: str, agents: int, channels: int = 1) -> Iterato
 
 def until(reached: Callable[[], Any]) -> Any:
     """What is there as soon as it is."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not (found := reached()):
         assert time.monotonic() < deadline, "it never came so far"
         os.sched_yield()

@@ -5,45 +5,45 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from controller.execution.processes import Route, RunProcesses
+from controller.execution.processes import NodeProcesses, Route
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import Progress, Telemetry
 from tests.recording import Recording
 from tests.system.locked import LockedMachine
 
-Meanwhile = Callable[[RunProcesses, Telemetry], None]
+Meanwhile = Callable[[NodeProcesses, Telemetry], None]
 
 
 def play(
-    plan: RunPlan, meanwhile: Meanwhile, *, route: Route = lambda endpoint: endpoint, keys: Path | None = None
+    plan: RunPlan, idle_work: Meanwhile, *, route: Route = lambda endpoint: endpoint, keys: Path | None = None
 ) -> Recording:
     """A run in processes; `meanwhile` is told each telemetry and may do harm. `keys`: the folder it is locked with."""
     recording = Recording()
     machine = None if keys is None else LockedMachine(keys)
-    with RunProcesses(plan, route=route, machine=machine) as processes:
+    with NodeProcesses(plan, route=route, machine=machine) as processes:
         while recording.ended is None:
             telemetry = processes.receive()
             if telemetry is not None:
                 recording(telemetry)
-                meanwhile(processes, telemetry)
+                idle_work(processes, telemetry)
             elif processes.channel.exitcode is not None:
                 raise AssertionError(f"the channel server died: {processes.channel.exitcode}")
     return recording
 
 
-def at_slot(slot: int, act: Callable[[RunProcesses], None]) -> Meanwhile:
+def at_slot(slot: int, act: Callable[[NodeProcesses], None]) -> Meanwhile:
     """Do something once, when the run has come so far."""
     done: list[bool] = []
 
-    def meanwhile(processes: RunProcesses, telemetry: Telemetry) -> None:
+    def idle_work(processes: NodeProcesses, telemetry: Telemetry) -> None:
         if isinstance(telemetry, Progress) and telemetry.slot >= slot and not done:
             done.append(True)
             act(processes)
 
-    return meanwhile
+    return idle_work
 
 
-def nothing(_processes: RunProcesses, _telemetry: Telemetry) -> None:
+def nothing(_processes: NodeProcesses, _telemetry: Telemetry) -> None:
     """Let it run."""
 
 

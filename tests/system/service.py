@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airtoll.client import Controller
-from controller.service.run_process_handle import KeeperProcess
+from controller.service.run_process_handle import RunProcessHandle
 from tests.system.processes import outlive
 
 CELL: dict[str, Any] = {
@@ -52,7 +52,7 @@ class Service:
 
 @contextmanager
 def serving(data: Path, *words: str, **environment: str) -> Iterator[Service]:
-    """A controller whose runs lie in `data`; at the end neither it nor any keeper is left."""
+    """A controller whose runs lie in `data`; at the end neither it nor any run process is left."""
     process = subprocess.Popen(
         [sys.executable, "-m", "airtoll", "serve", "--port", "0", "--data", str(data), *words],
         env=os.environ | environment,
@@ -64,13 +64,13 @@ def serving(data: Path, *words: str, **environment: str) -> Iterator[Service]:
     finally:
         process.kill()
         process.communicate()
-        end_keepers(data)
+        end_run_processes(data)
 
 
-def end_keepers(data: Path) -> None:
+def end_run_processes(data: Path) -> None:
     """Kill what is still at work in a folder."""
     for folder in (data / "runs").glob("*"):
-        if keeper := KeeperProcess.find(folder):
-            keeper.tell(signal.SIGKILL)
-            keeper.close()
-            assert outlive({keeper.pid}) == []
+        if process := RunProcessHandle.find(folder):
+            process.tell(signal.SIGKILL)
+            process.close()
+            assert outlive({process.pid}) == []

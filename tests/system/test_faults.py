@@ -16,7 +16,7 @@ import zmq
 from channel_server.core import Past
 from controller.execution.local_machine import ForkedProcess, LocalMachine
 from controller.execution.machine import Process
-from controller.execution.processes import RunProcesses, run_processes
+from controller.execution.processes import NodeProcesses, run_processes
 from protocol.accounting.wire_book import totals
 from protocol.messages.codec import encode
 from protocol.messages.node import PROTOCOL_VERSION, Hello, Reply
@@ -30,8 +30,8 @@ SLOTS = {"li2020/sla": 2500, "li2020/greedy_central": 1200, "zhang2025/llq": 200
 schemes = pytest.mark.parametrize("scheme", SLOTS)
 
 
-def _kill(name: str) -> Callable[[RunProcesses], None]:
-    def kill(processes: RunProcesses) -> None:
+def _kill(name: str) -> Callable[[NodeProcesses], None]:
+    def kill(processes: NodeProcesses) -> None:
         pid = processes.nodes[name].pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
@@ -64,7 +64,7 @@ def test_a_new_process_of_a_killed_node_rejoins_and_the_run_replays(scheme: str)
     name = _first(scheme)
     killed: list[int] = []
 
-    def kill_then_restart(processes: RunProcesses, telemetry: Telemetry) -> None:
+    def kill_then_restart(processes: NodeProcesses, telemetry: Telemetry) -> None:
         if not isinstance(telemetry, Progress):
             return
         if not killed and telemetry.slot >= 50:
@@ -96,7 +96,7 @@ def test_a_frozen_agent_is_given_up_and_what_it_says_later_is_dropped() -> None:
     plan = plan_for("li2020/sla", slots=2500, on_node_loss={"lost_after_s": 0.3})
     frozen: list[int] = []
 
-    def freeze_then_thaw(processes: RunProcesses, telemetry: Telemetry) -> None:
+    def freeze_then_thaw(processes: NodeProcesses, telemetry: Telemetry) -> None:
         if isinstance(telemetry, Progress) and telemetry.slot >= 50 and not frozen:
             frozen.append(processes.nodes["pair-1"].pid or 0)
             os.kill(frozen[0], signal.SIGSTOP)
@@ -347,7 +347,7 @@ def test_a_run_whose_telemetry_is_cut_off_has_failed_instead_of_going_on_with_a_
     assert (ended.state, ended.reason) == ("FAILED", "the line from the channel server broke")
 
 
-class OneGoesAstray(RunProcesses):
+class OneGoesAstray(NodeProcesses):
     """The last node is sent to an endpoint where nobody is."""
 
     def start_node(self, name: str) -> Process:

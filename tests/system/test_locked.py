@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 
-from controller.execution.processes import RunProcesses
+from controller.execution.processes import NodeProcesses
 from protocol.messages.telemetry import Progress, Telemetry
 from protocol.transports.keys import ClientKeys, Keys
 from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY
@@ -35,7 +35,7 @@ def _while_they_knock(tries: Sequence[ClientKeys | None]) -> Meanwhile:
     """From slot 100 on; a run that would end before they are done is held for them."""
     knocking: list[Thread] = []
 
-    def meanwhile(run: RunProcesses, telemetry: Telemetry) -> None:
+    def idle_work(run: NodeProcesses, telemetry: Telemetry) -> None:
         if not isinstance(telemetry, Progress):
             return
         if not knocking and telemetry.slot >= 100:
@@ -44,6 +44,6 @@ def _while_they_knock(tries: Sequence[ClientKeys | None]) -> Meanwhile:
         elif knocking and knocking[0].is_alive():
             run.pause()
             knocking[0].join()
-            run.go_on()
+            run.resume()
 
-    return meanwhile
+    return idle_work

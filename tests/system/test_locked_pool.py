@@ -14,7 +14,7 @@ import airtoll
 from airtoll.cli.commands import app
 from protocol.transports.keys import Keys
 from protocol.transports.router import NOT_ON_THE_LIST
-from tests.system.pool import PATIENCE_S, Pool
+from tests.system.pool import TIMEOUT_S, Pool
 from tests.system.service import CELL, Service
 
 NODES_FILES = ("node.key", "node.key_secret", "server.key")
@@ -69,22 +69,22 @@ def _check_sealed(folder: Path) -> None:
 def test_who_is_not_on_the_list_ends_and_is_counted(there: There, tmp_path: Path) -> None:
     shutil.copy(there.folder / "house" / "server.key", tmp_path)
     other = there.pool.start("agent", "--keys", str(Keys.make(tmp_path).folder))
-    assert other.process.wait(timeout=PATIENCE_S) == 1
+    assert other.process.wait(timeout=TIMEOUT_S) == 1
     assert "does not take this worker: its key is not on the list there" in other.log
-    with urllib.request.urlopen(f"{there.service.url}/metrics", timeout=PATIENCE_S) as answer:
+    with urllib.request.urlopen(f"{there.service.url}/metrics", timeout=TIMEOUT_S) as answer:
         assert f'airtoll_pool_turned_away{{reason="{NOT_ON_THE_LIST}"}} 1.0' in answer.read().decode()
 
 
 def test_who_has_no_keys_ends_and_says_so(there: There) -> None:
     bare = there.pool.start("agent")
-    assert bare.process.wait(timeout=PATIENCE_S) == 1
+    assert bare.process.wait(timeout=TIMEOUT_S) == 1
     assert "one end has keys and the other has none: give both, or none" in bare.log
 
 
 @pytest.mark.parametrize("words", [("agent",), ("channel",)])
 def test_keys_that_are_not_there_are_named(there: There, tmp_path: Path, words: tuple[str, ...]) -> None:
     worker = there.pool.start(*words, "--keys", str(tmp_path / "none"))
-    assert worker.process.wait(timeout=PATIENCE_S) == 2
+    assert worker.process.wait(timeout=TIMEOUT_S) == 2
     assert "--keys: " in worker.log
     assert "has no server.key: make keys" in worker.log
 

@@ -2,7 +2,7 @@
 
 from benchmarks.slow_node import WithSlowNode
 from controller.execution.building import build_world
-from controller.execution.processes import RunProcesses
+from controller.execution.processes import NodeProcesses
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import Event, Paced, Progress, Telemetry
 from tests.recording import Checkpointed, Recording, plan_for
@@ -40,14 +40,14 @@ def test_a_pause_is_no_lateness() -> None:
     """The clock stands while the owner has the run hold; slots after it last as long as those before."""
     asked: list[str] = []
 
-    def pause_and_go_on(processes: RunProcesses, telemetry: Telemetry) -> None:
+    def pause_and_go_on(processes: NodeProcesses, telemetry: Telemetry) -> None:
         match telemetry:
             case Progress(slot) if slot >= 20 and not asked:
                 asked.append("pause")
                 processes.pause()
             case Progress() if asked == ["pause", "paused", "seen"]:
                 asked.append("go on")
-                processes.go_on()
+                processes.resume()
             case Progress() if asked == ["pause", "paused"]:
                 asked.append("seen")  # a quarter of a second, which is many slots, has passed
             case Event("paused"):
@@ -69,13 +69,13 @@ def test_a_pause_is_no_lateness() -> None:
 def test_a_paced_run_is_resumed_from_its_checkpoint() -> None:
     plan = plan_for("li2020/random", slots=60, clock={"slot_ms": SLOT_MS}, checkpoint_every=40)
     kept = Checkpointed()
-    with RunProcesses(plan) as processes:
+    with NodeProcesses(plan) as processes:
         while kept.ended is None:
             if (telemetry := processes.receive()) is not None:
                 kept(telemetry)
     [(past, resumed)] = kept.pasts
     assert past.slot == 40
-    with RunProcesses(plan, past=past) as processes:
+    with NodeProcesses(plan, past=past) as processes:
         while resumed.ended is None:
             if (telemetry := processes.receive()) is not None:
                 resumed(telemetry)

@@ -16,7 +16,7 @@ from airtoll.cli.commands import app
 from airtoll.client import ControllerError
 from controller.run_folder.folder import RunFolder
 from protocol.messages.node import PROTOCOL_VERSION
-from protocol.messages.pool import Present, Refusal, decode_from_service, encode
+from protocol.messages.pool import Heartbeat, Refusal, decode_from_service, encode
 from tests.conformance.homes import SMALL_NETWORKS
 from tests.system.pool import Pool, pooled, until
 from tests.system.service import CELL, LONG, Service, serving
@@ -113,7 +113,7 @@ def _if_said(run: dict[str, Any]) -> dict[str, Any] | None:
 
 def test_another_version_is_refused_by_name(there: tuple[Pool, Service]) -> None:
     pool, service = there
-    told = Present(PROTOCOL_VERSION + 1, "w", "agent", "stranger", "nowhere", 1, 1, {}, {})
+    told = Heartbeat(PROTOCOL_VERSION + 1, "w", "agent", "stranger", "nowhere", 1, 1, {}, {})
     foreign = msgspec.msgpack.encode([*msgspec.msgpack.decode(encode(told)), "a field of tomorrow"])
     with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
         stranger.setsockopt(zmq.LINGER, 0)

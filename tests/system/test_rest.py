@@ -19,7 +19,7 @@ import airtoll
 from airtoll.cli.commands import app
 from airtoll.client import ControllerError
 from controller.run_folder.folder import RunFolder
-from controller.service.run_process_handle import KeeperProcess
+from controller.service.run_process_handle import RunProcessHandle
 from tests.soak import long_book
 from tests.system.fuzz import fuzz
 from tests.system.processes import children_of, outlive
@@ -55,13 +55,13 @@ def _answer(
 
 @pytest.mark.parametrize("placement", ["in-process", "processes"])
 def test_first_law_a_run_by_rest_has_the_trace_of_one_by_hand(service: Service, tmp_path: Path, placement: str) -> None:
-    config = CELL | {"placement": placement, "beside": ["li2020/random", "li2020/greedy_central"]}
+    config = CELL | {"placement": placement, "baselines": ["li2020/random", "li2020/greedy_central"]}
     run = service.client.wait(service.client.submit(config)["id"])
-    by_hand = airtoll.run(CELL, folder=tmp_path / "run")
+    uploaded = airtoll.run(CELL, folder=tmp_path / "run")
     assert (run["state"], run["slot"], run["reason"]) == ("SUCCEEDED", 300, "")
-    assert run["trace_digest"] == by_hand["trace_digest"]
-    assert run["metrics"] == by_hand["metrics"]
-    assert {path.name for path in (Path(run["folder"]) / "beside").iterdir()} == set(map(_flat, config["beside"]))
+    assert run["trace_digest"] == uploaded["trace_digest"]
+    assert run["metrics"] == uploaded["metrics"]
+    assert {path.name for path in (Path(run["folder"]) / "baselines").iterdir()} == set(map(_flat, config["baselines"]))
 
 
 def _flat(scheme: str) -> str:
@@ -137,7 +137,7 @@ def test_a_run_whose_keeper_is_killed_may_go_on_from_its_checkpoint(tmp_path: Pa
         folder = Path(served.until(run_id, lambda run: run["slot"] > 600)["folder"])
         served.client.pause(run_id)
         served.until_state(run_id, "PAUSED")
-        first = KeeperProcess.find(folder)
+        first = RunProcessHandle.find(folder)
         assert first is not None
         first.tell(signal.SIGKILL)
         first.close()
@@ -155,42 +155,42 @@ def test_a_run_whose_keeper_is_killed_may_go_on_from_its_checkpoint(tmp_path: Pa
 def test_a_run_whose_keeper_is_killed_has_failed(service: Service) -> None:
     run_id = service.client.submit(LONG)["id"]
     run = service.until(run_id, lambda run: run["slot"] > 0)
-    keeper = KeeperProcess.find(Path(run["folder"]))
-    assert keeper is not None
-    keeper.tell(signal.SIGKILL)
-    keeper.close()
+    process = RunProcessHandle.find(Path(run["folder"]))
+    assert process is not None
+    process.tell(signal.SIGKILL)
+    process.close()
     run = service.until_state(run_id, "FAILED")
     assert _state_in_folder(run) == "FAILED"
-    assert run["reason"] == "its keeper ended without a word (signal 9); see keeper.log"
+    assert run["reason"] == "its run process ended without a word (signal 9); see run_process.log"
 
 
 def test_a_keeper_that_is_deaf_is_killed_with_all_it_started(tmp_path: Path) -> None:
-    with serving(tmp_path, "--grace", "1") as served:
+    with serving(tmp_path, "--stop-timeout", "1") as served:
         run_id = served.client.submit(LONG | {"placement": "processes"})["id"]
         run = served.until(run_id, lambda run: run["slot"] > 0)
-        keeper = KeeperProcess.find(Path(run["folder"]))
-        assert keeper is not None
-        everybody = {keeper.pid} | children_of(keeper.pid)
+        process = RunProcessHandle.find(Path(run["folder"]))
+        assert process is not None
+        everybody = {process.pid} | children_of(process.pid)
         for pid in everybody:
             os.kill(pid, signal.SIGSTOP)
         assert served.client.stop(run_id)["state"] == "STOPPING"
         run = served.client.wait(run_id)
     assert (run["state"], _state_in_folder(run)) == ("STOPPED", "STOPPED")
-    assert run["reason"] == "its keeper did not end it in time, and was killed: there is no summary"
+    assert run["reason"] == "its run process did not end it in time, and was killed: there is no summary"
     assert run["slot"] > 0
     assert len(everybody) > 4
     assert outlive(everybody) == []
-    keeper.close()
+    process.close()
 
 
 def test_a_run_that_fails_says_why(service: Service) -> None:
     config = CELL | {"placement": "processes", "slots": 10**5, "on_node_loss": {"policy": "fail"}}
     run_id = service.client.submit(config)["id"]
     run = service.until(run_id, lambda run: run["slot"] > 0)
-    keeper = KeeperProcess.find(Path(run["folder"]))
-    assert keeper is not None
-    victim = max(children_of(keeper.pid))  # the node that was started last
-    keeper.close()
+    process = RunProcessHandle.find(Path(run["folder"]))
+    assert process is not None
+    victim = max(children_of(process.pid))  # the node that was started last
+    process.close()
     os.kill(victim, signal.SIGKILL)
     run = service.client.wait(run_id)
     assert (run["state"], "is lost" in run["reason"]) == ("FAILED", True)
@@ -214,18 +214,18 @@ def test_what_became_of_a_run_while_no_service_was_there_is_written_down_later(t
     with serving(tmp_path, "--at-once", "2") as served:
         ids = [served.client.submit(LONG | {"slots": slots})["id"] for slots in (4000, 10**6)]
         runs = [served.until(run_id, lambda run: run["slot"] > 0) for run_id in ids]
-        keepers = [KeeperProcess.find(Path(run["folder"])) for run in runs]
+        processes = [RunProcessHandle.find(Path(run["folder"])) for run in runs]
         served.kill()
-        alive = [keeper for keeper in keepers if keeper is not None]
+        alive = [process for process in processes if process is not None]
         alive[-1].tell(signal.SIGKILL)
-        assert outlive({keeper.pid for keeper in alive}, within_s=30.0) == []
-        for keeper in alive:
-            keeper.close()
+        assert outlive({process.pid for process in alive}, within_s=30.0) == []
+        for process in alive:
+            process.close()
         with serving(tmp_path) as again:
             run = again.until_state(ids[0], "SUCCEEDED")
             assert (run["slot"], bool(run["trace_digest"])) == (4000, True)
             run = again.until_state(ids[1], "FAILED")
-            assert run["reason"] == "its keeper ended without a word while no service was there"
+            assert run["reason"] == "its run process ended without a word while no service was there"
 
 
 def test_a_stop_that_comes_with_the_start_is_heard(service: Service) -> None:
@@ -405,7 +405,7 @@ def test_yaml_is_taken(service: Service) -> None:
     assert service.client.wait(run["id"])["slot"] == 5
 
 
-@pytest.mark.parametrize("name", ["..%2F..%2Fairtoll.db", "../../airtoll.db", "%2Fetc%2Fpasswd", ".keeper.json.tmp"])
+@pytest.mark.parametrize("name", ["..%2F..%2Fairtoll.db", "../../airtoll.db", "%2Fetc%2Fpasswd", ".status.json.tmp"])
 def test_no_file_outside_the_folder_is_told(service: Service, ended: dict[str, Any], name: str) -> None:
     assert _answer(service, "GET", f"/api/v1/runs/{ended['id']}/files/{name}")[0] == 404
 

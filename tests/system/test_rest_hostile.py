@@ -19,14 +19,14 @@ import airtoll
 from airtoll.client import ControllerError
 from tests.system.service import CELL, LONG, Service, serving
 
-PATIENCE_S = 1.0
-BUSY = CELL | {"slots": 10**6, "beside": []}
+TIMEOUT_S = 1.0
+BUSY = CELL | {"slots": 10**6, "baselines": []}
 _JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    options = ("--patience", str(PATIENCE_S), "--queue", "3", "--readers", "64")
+    options = ("--timeout", str(TIMEOUT_S), "--queue", "3", "--readers", "64")
     with serving(tmp_path_factory.mktemp("controller"), *options) as served:
         yield served
 

@@ -41,7 +41,7 @@ def _by_curl(url: str) -> Callable[..., bytes]:
     return ask
 
 
-def _by_hand(ask: Callable[..., bytes]) -> Answers:
+def _uploaded(ask: Callable[..., bytes]) -> Answers:
     """All that is asked, by whoever asks bytes for bytes."""
     ids = [json.loads(ask("POST", "/runs", json.dumps(CELL | {"seed": seed}).encode()))["id"] for seed in (1, 2)]
     watched = [ask("GET", f"/runs/{run_id}/events").decode() for run_id in ids]
@@ -91,7 +91,7 @@ def _normal(answers: Answers) -> Answers:
 
 
 def test_urllib_curl_and_the_client_are_told_the_same(service: Service) -> None:
-    by_urllib, by_curl = (_by_hand(ask) for ask in (_by_urllib(service.url), _by_curl(service.url)))
+    by_urllib, by_curl = (_uploaded(ask) for ask in (_by_urllib(service.url), _by_curl(service.url)))
     wanted = _normal(by_urllib)
     assert wanted["run"]["state"] == "SUCCEEDED"
     assert wanted["windows"]

@@ -15,7 +15,7 @@ import yaml
 
 import airtoll
 from controller.config.run_config import load
-from controller.execution.processes import RunProcesses
+from controller.execution.processes import NodeProcesses
 from controller.run_folder.folder import RunFolder
 from protocol.accounting.wire_book import Connection, totals
 from tests.recording import Checkpointed, assert_same_trace, in_process, plan_for
@@ -100,13 +100,13 @@ def test_a_run_that_goes_on_is_not_resumed_and_one_without_checkpoints_cannot_be
 def test_checkpoints_leave_no_mark_on_a_run_in_processes(scheme: str) -> None:
     plan = plan_for(scheme, slots=60, checkpoint_every=20)
     kept = Checkpointed()
-    with RunProcesses(plan) as processes:
+    with NodeProcesses(plan) as processes:
         while kept.ended is None:
             if (telemetry := processes.receive()) is not None:
                 kept(telemetry)
     assert_same_trace(kept, in_process(plan_for(scheme, slots=60)))
     past, after = kept.pasts[-1]
-    with RunProcesses(plan, past=past) as processes:
+    with NodeProcesses(plan, past=past) as processes:
         while after.ended is None:
             if (telemetry := processes.receive()) is not None:
                 after(telemetry)
@@ -114,8 +114,8 @@ def test_checkpoints_leave_no_mark_on_a_run_in_processes(scheme: str) -> None:
     assert len(after.ended.wire) == 2 * len(kept.ended.wire)
 
 
-def _stop(name: str) -> Callable[[RunProcesses], None]:
-    def stop(processes: RunProcesses) -> None:
+def _stop(name: str) -> Callable[[NodeProcesses], None]:
+    def stop(processes: NodeProcesses) -> None:
         os.kill(processes.nodes[name].pid or 0, signal.SIGSTOP)
 
     return stop

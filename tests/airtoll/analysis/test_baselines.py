@@ -16,15 +16,15 @@ CONFIG: dict[str, Any] = {
     "scheme": {"name": "li2020/best_own_rb", "form": "own_gain"},
     "slots": 60,
     "placement": "in-process",
-    "beside": ["li2020/random", "li2020/best_own_rb", {"name": "li2020/greedy_central"}],
+    "baselines": ["li2020/random", "li2020/best_own_rb", {"name": "li2020/greedy_central"}],
 }
 
 
 def test_others_meet_the_same_channels_and_are_told_beside(tmp_path: Path) -> None:
     summary = airtoll.run(CONFIG, folder=tmp_path / "run")
-    others = summary["beside"]
+    others = summary["baselines"]
     assert list(others) == ["li2020/random", "li2020/best_own_rb", "li2020/greedy_central"]
-    alone = airtoll.run(CONFIG | {"scheme": "li2020/random", "beside": []}, folder=tmp_path / "alone")
+    alone = airtoll.run(CONFIG | {"scheme": "li2020/random", "baselines": []}, folder=tmp_path / "alone")
     assert others["li2020/random"]["trace_digest"] == alone["trace_digest"]
     console = Console(width=200, record=True)
     console.print(comparison(summary, others, node_slots=4 * 60))
@@ -33,11 +33,14 @@ def test_others_meet_the_same_channels_and_are_told_beside(tmp_path: Path) -> No
 
 def test_one_scheme_may_stand_beside_itself_in_other_forms_but_not_twice(tmp_path: Path) -> None:
     forms = [{"name": "li2020/best_own_rb", "form": form} for form in ("own_gain", "gain_over_bs")]
-    summary = airtoll.run(CONFIG | {"beside": [*forms, "li2020/random"]}, folder=tmp_path / "run")
-    assert list(summary["beside"])[:2] == ["li2020/best_own_rb form=own_gain", "li2020/best_own_rb form=gain_over_bs"]
-    assert len(list((tmp_path / "run" / "beside").iterdir())) == 3
+    summary = airtoll.run(CONFIG | {"baselines": [*forms, "li2020/random"]}, folder=tmp_path / "run")
+    assert list(summary["baselines"])[:2] == [
+        "li2020/best_own_rb form=own_gain",
+        "li2020/best_own_rb form=gain_over_bs",
+    ]
+    assert len(list((tmp_path / "run" / "baselines").iterdir())) == 3
     with pytest.raises(ConfigError, match="beside: li2020/random stands there twice"):
-        load(CONFIG | {"beside": ["li2020/random", "li2020/random"]})
+        load(CONFIG | {"baselines": ["li2020/random", "li2020/random"]})
 
 
 def test_a_share_of_the_gap_is_0_at_the_floor_and_1_at_the_ceiling() -> None:
@@ -52,4 +55,4 @@ def test_the_last_of_training_is_not_charged_to_execution() -> None:
 
 def test_an_unknown_other_is_told_before_anything_starts() -> None:
     with pytest.raises(ConfigError, match=r"beside: .*li2020/randm"):
-        load(CONFIG | {"beside": ["li2020/randm"]})
+        load(CONFIG | {"baselines": ["li2020/randm"]})

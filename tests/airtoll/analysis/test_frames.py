@@ -8,7 +8,7 @@ import pytest
 from airtoll.analysis.frames import FILE, MESSAGES, NESTED, describe, frames_of
 from protocol.messages.codec import encode
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Bye, Hello, Letter, Note, Refused, Reply, Report, Turn, Welcome
+from protocol.messages.node import Bye, Hello, Note, ReceivedNote, Refused, Reply, Report, Turn, Welcome
 
 
 @pytest.mark.parametrize("message", [Hello, Welcome, Refused, Turn, Reply, Report, Bye], ids=lambda m: m.__name__)
@@ -18,7 +18,7 @@ def test_names_and_fields_are_the_structs(message: type) -> None:
 
 
 def test_nested_fields_are_the_structs() -> None:
-    assert NESTED["inbox"] == ("Letter", *Letter.__struct_fields__)
+    assert NESTED["inbox"] == ("ReceivedNote", *ReceivedNote.__struct_fields__)
     assert NESTED["outbox"] == ("Note", *Note.__struct_fields__)
 
 
@@ -28,9 +28,9 @@ def test_nested_fields_are_the_structs() -> None:
         (Hello(1, "r", "pair-0", {"cpu": "x"}), "Hello(protocol=1, run_id='r', name='pair-0', fingerprint={cpu: 'x'})"),
         (Refused("no"), "Refused(reason='no')"),
         (
-            Turn(3, 1, 0, 2, 0, b"\x01\x02", [Letter(4, Kind.CSI, 2, 0, b"\xff")]),
+            Turn(3, 1, 0, 2, 0, b"\x01\x02", [ReceivedNote(4, Kind.CSI, 2, 0, b"\xff")]),
             "Turn(slot=3, turn=1, spec=0, phase=2, episode=0, measurement=<2 bytes 0102>, "
-            "inbox=[Letter(source=4, kind=1, slot=2, turn=0, body=<1 bytes ff>)])",
+            "inbox=[ReceivedNote(source=4, kind=1, slot=2, turn=0, body=<1 bytes ff>)])",
         ),
         (
             Reply(3, 1, b"", [Note((-1,), Kind.CSI, bytes(20), 36)]),

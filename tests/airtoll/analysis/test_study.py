@@ -23,7 +23,7 @@ from airtoll.cli.study_progress import readable, watching
 from airtoll.plots.study_plots import Labels, draw, points, relative
 from controller.config.errors import ConfigError
 from controller.studies.cells import Cell, cells_of
-from controller.studies.executor import carry_out_cells
+from controller.studies.executor import run_cells
 from controller.studies.results import Results, read_rows
 from controller.studies.study_file import Plot, read
 
@@ -81,8 +81,8 @@ def out(finished: Path, tmp_path: Path) -> Path:
 
 def test_every_cell_is_the_single_run_it_stands_for(finished: Path, tmp_path: Path) -> None:
     rows = _rows(finished)
-    places = [(row["sweep"], row["scheme"], row["world.load"], row["seed"]) for row in rows]
-    assert places == [("small", *map(str, place)) for place in product(SCHEMES, (0.2, 0.4), (1, 2))]
+    capacity = [(row["sweep"], row["scheme"], row["world.load"], row["seed"]) for row in rows]
+    assert capacity == [("small", *map(str, place)) for place in product(SCHEMES, (0.2, 0.4), (1, 2))]
     for number, row in enumerate(rows):
         changes: dict[str, Any] = {"scheme": SCHEMES[row["scheme"]], "seed": int(row["seed"])}
         single = airtoll.run(
@@ -186,13 +186,13 @@ def test_a_cell_whose_process_dies_is_tried_once_more(tmp_path: Path) -> None:
     cells = cells_of(read(_write(tmp_path / "small.yaml", seeds=[1])), {})[::2]
     blocked = tmp_path / "a file"
     blocked.touch()
-    places = {"random": [blocked / "a", tmp_path / "a"], "llq": [blocked / "b", blocked / "b"]}
+    capacity = {"random": [blocked / "a", tmp_path / "a"], "llq": [blocked / "b", blocked / "b"]}
 
     def place(cell: Cell) -> Path:
-        return places[cell.labels["scheme"]].pop(0)
+        return capacity[cell.labels["scheme"]].pop(0)
 
-    told: dict[str, list[tuple[bool, str, bool]]] = {scheme: [] for scheme in places}
-    for cell, summary, reason, last in carry_out_cells(cells, place, workers=2):
+    told: dict[str, list[tuple[bool, str, bool]]] = {scheme: [] for scheme in capacity}
+    for cell, summary, reason, last in run_cells(cells, place, workers=2):
         told[cell.labels["scheme"]].append((summary is not None, reason, last))
     died = "its process died (exit code 1)"
     assert told == {
@@ -231,7 +231,7 @@ class _InterruptAfterOne:
 def test_an_interrupt_keeps_what_was_done(tmp_path: Path) -> None:
     folder, watch = StudyFolder(_write(tmp_path / "small.yaml"), tmp_path / "out", {}), _InterruptAfterOne()
     with pytest.raises(KeyboardInterrupt):
-        folder.carry_out(watch, workers=1, keep_runs=False)
+        folder.run(watch, workers=1, keep_runs=False)
     assert watch.told == [folder.cells[0].title]
     assert [row["cell"] for row in _rows(tmp_path / "out")] == [folder.cells[0].digest]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.csv"]
@@ -244,7 +244,7 @@ class _SecondStudy:
         self._folder = folder
 
     def done(self, cell: str) -> None:
-        self._folder.carry_out(self, workers=1, keep_runs=False)
+        self._folder.run(self, workers=1, keep_runs=False)
 
     def warn(self, line: str) -> None:
         raise AssertionError(line)
@@ -253,7 +253,7 @@ class _SecondStudy:
 def test_a_second_study_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     folder = StudyFolder(_write(tmp_path / "small.yaml"), tmp_path / "out", {})
     with pytest.raises(ConfigError, match="another study is at work in"):
-        folder.carry_out(_SecondStudy(folder), workers=1, keep_runs=False)
+        folder.run(_SecondStudy(folder), workers=1, keep_runs=False)
 
 
 def test_progress_off_a_terminal_is_a_line_per_cell(capsys: pytest.CaptureFixture[str]) -> None:

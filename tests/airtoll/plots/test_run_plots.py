@@ -161,11 +161,11 @@ def test_the_cell_is_drawn_with_what_everybody_did_last(tmp_path: Path) -> None:
     world: Any = build_world(folder.config.plan("map"))
     values = [entry for entry in read_arrays(folder.path / "values.msgpack", 5) if entry[3] == TraceField.ACTION][-3:]
     rbs = [int(world.actions[node].decode(value)["rb"][0]) for _, _, node, _, value in values]
-    assert folder.picture["shown"]["rb"] == rbs
+    assert folder.map["map"]["rb"] == rbs
     (axes,) = map_of(folder).axes
-    places = np.concatenate([dots.get_offsets() for dots in axes.collections])
+    capacity = np.concatenate([dots.get_offsets() for dots in axes.collections])
     for point in (*world.cue_m[0], *world.tx_m[0], *world.rx_m[0]):
-        assert np.isclose(places, point).all(axis=1).any()
+        assert np.isclose(capacity, point).all(axis=1).any()
     told = [
         f"RB {rb}: " + (", ".join(str(i) for i, used in enumerate(rbs) if used == rb) or "no pair") for rb in (0, 1)
     ]
@@ -179,7 +179,7 @@ def test_of_several_replicas_the_first_is_drawn(tmp_path: Path) -> None:
 
 def test_a_run_without_a_picture_is_drawn_without_what_was_done(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", CELL)
-    (folder.path / "picture.json").unlink()
+    (folder.path / "map.json").unlink()
     (axes,) = map_of(folder).axes
     assert [text.get_text() for text in axes.texts if "play the run again" in text.get_text()]
     assert _labels(axes)[-1] == "RB not known"

@@ -188,7 +188,7 @@ def test_what_a_node_cannot_measure_does_not_show(view: str) -> None:
     world = build(ConflictGraphParams(load=0.8), seed=1, replicas=3)
     state, _ = play(world, 8)
     for node in range(4):
-        redrawn = world.unseen(state, view, node, np.random.default_rng(node))
+        redrawn = world.resample_unobserved(state, view, node, np.random.default_rng(node))
         before, after = world.measure(state, view), world.measure(redrawn, view)
         assert before[node].tobytes() == after[node].tobytes()
         assert all(before[k].tobytes() != after[k].tobytes() for k in range(4) if k != node)
@@ -205,7 +205,7 @@ def test_a_snapshot_goes_on_where_it_was_taken() -> None:
 
 def test_facts_are_local_for_an_agent_and_whole_for_the_cloud() -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=1)
-    assert world.facts(0) == {
+    assert world.static_info(0) == {
         "subbands": 3,
         "n_devices": 8,
         "devices": [1, 2],
@@ -213,8 +213,8 @@ def test_facts_are_local_for_an_agent_and_whole_for_the_cloud() -> None:
         "spoiled_by": [[2, 7, 8], [1, 3, 4]],
         "neighbours": [{"agent": 1, "devices": [3, 4]}, {"agent": 3, "devices": [7, 8]}],
     }
-    assert world.facts(4)["agents"] == [[1, 2], [3, 4], [5, 6], [7, 8]]
-    assert len(world.facts(4)["conflicts"]) == 24
+    assert world.static_info(4)["agents"] == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    assert len(world.static_info(4)["conflicts"]) == 24
 
 
 def test_silence_and_the_random_fallback_fit_the_action_space(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_the_picture_shows_queues_and_who_got_through() -> None:
     world = build(ConflictGraphParams(load=2.0), seed=1, replicas=1)
     state = world.begin(world.reset(0), 0, 0)
     state, _ = world.transmit(state, actions_of(world, [[1, 0, 2], [1, 0, 0], [0] * 3, [0] * 3]))
-    shown = world.picture(state)
+    shown = world.render(state)
     assert shown["active"][:4] == [[0], [2], [0], []]
     assert shown["succeeded"][:4] == [[0], [2], [], []]  # 1 -> 3
     assert shown["queue_tasks"] == state.left[0].tolist()

@@ -257,12 +257,12 @@ def test_before_the_first_slot_a_pair_reads_noise() -> None:
 
 def test_a_pair_can_compute_its_last_sinr_from_its_own_observations() -> None:
     world = cell(D2DUnderlay(pairs=5, rbs=2))
-    state, noise_w = opened(world), world.facts(0)["noise_w"]
+    state, noise_w = opened(world), world.static_info(0)["noise_w"]
     before = world.measure(state, "observation")
     state, _ = world.transmit(state, on_rbs(world, [0, 0, 1, 1, 1]))
     after, measured = world.measure(state, "observation"), world.measure(state, "interference")
     for n, rb in enumerate([0, 0, 1, 1, 1]):
-        signal_w = 10 ** (float(before[n]["own_gain_db"][0, rb]) / 10) * world.facts(n)["d2d_powers_w"][0]
+        signal_w = 10 ** (float(before[n]["own_gain_db"][0, rb]) / 10) * world.static_info(n)["d2d_powers_w"][0]
         heard_w = 10 ** (float(after[n]["interference_dbm"][0, rb]) / 10 - 3)
         assert float(measured[n]["sinr"][0]) == pytest.approx(signal_w / (heard_w + noise_w), rel=1e-4)
         assert float(measured[n]["interference_over_noise"][0]) == pytest.approx(heard_w / noise_w, rel=1e-4)
@@ -311,7 +311,7 @@ def test_outage_bits_follow_the_penalties() -> None:
     bits = np.array([np.frombuffer(t.note.body, np.uint8) for t in told])
     np.testing.assert_array_equal(bits == 1, outcome.rewards == -1.0)
     assert 0 < bits.sum() < bits.size
-    assert {world.parties[t.party] for t in told} == {"bs"}
+    assert {world.infrastructure[t.party] for t in told} == {"bs"}
     assert [t.note.to for t in told] == [(n,) for n in range(40)]
     assert told[0].note.kind is Kind.FEEDBACK
     alone = cell(D2DUnderlay())
@@ -323,7 +323,7 @@ def test_cellular_users_tell_the_trainer_the_gains_on_their_rb() -> None:
     world = cell(D2DUnderlay(pairs=4, rbs=3), replicas=2)
     state = opened(world)
     told = world.report(state, "cue_csi")
-    assert [world.parties[t.party] for t in told] == ["cue-0", "cue-1", "cue-2"]
+    assert [world.infrastructure[t.party] for t in told] == ["cue-0", "cue-1", "cue-2"]
     for m, (_, note) in enumerate(told):
         gains = np.frombuffer(note.body, "<f4").reshape(2, 5)
         np.testing.assert_allclose(gains[:, :4], world.links.group(state.gain, "cue")[:, :, m], rtol=1e-6)
@@ -344,13 +344,13 @@ def test_neighbours_are_the_nearest_and_never_oneself() -> None:
 
 def test_facts_are_plain_and_typical_decibels_are_those_of_drops() -> None:
     world = cell(D2DUnderlay(pairs=5, min_bs_distance_m=1e-3, min_d2d_distance_m=1e-3), replicas=3000)
-    facts = msgspec.msgpack.decode(msgspec.msgpack.encode(world.facts(5)))
-    nearest = facts.pop("nearest")  # the BS/cloud alone knows who is near whom
+    static_info = msgspec.msgpack.decode(msgspec.msgpack.encode(world.static_info(5)))
+    nearest = static_info.pop("nearest")  # the BS/cloud alone knows who is near whom
     assert [sorted([n, *others]) for n, others in enumerate(nearest)] == [[0, 1, 2, 3, 4]] * 5
-    assert facts == world.facts(0)
+    assert static_info == world.static_info(0)
     for name in ("own_gain_db", "bs_gain_db"):
         seen = np.array([records[name] for records in world.measure(opened(world), "observation")])
-        assert facts["typical_db"][name] == pytest.approx((seen.mean(), seen.std()), abs=0.4)
+        assert static_info["typical_db"][name] == pytest.approx((seen.mean(), seen.std()), abs=0.4)
 
 
 def test_actions_of_the_world_lie_in_their_spaces() -> None:
@@ -374,7 +374,7 @@ def test_what_a_pair_cannot_measure_may_change_unnoticed(view: str, rho: float) 
     world = cell(D2DUnderlay(pairs=5, rbs=3, fading_correlation=rho), replicas=2)
     state, _ = world.transmit(opened(world), some_actions(world, 1))
     state = world.probe(world.begin(state, 0, 1), some_actions(world, 2))
-    strange = world.unseen(state, view, 2, np.random.default_rng(5))
+    strange = world.resample_unobserved(state, view, 2, np.random.default_rng(5))
     assert (strange.gain != state.gain).mean() > 0.5
     assert strange.last.rb.tolist() != state.last.rb.tolist()
     if not view:
@@ -491,7 +491,7 @@ def test_the_picture_shows_the_last_transmission_of_the_first_replica() -> None:
     world = cell(D2DUnderlay(pairs=6, rbs=3), replicas=2)
     actions = on_rbs(world, [0, 0, 1, 2, -1, 1])
     state, outcome = world.transmit(opened(world), actions)
-    shown = world.picture(state)
+    shown = world.render(state)
     assert shown["rb"] == [0, 0, 1, 2, -1, 1]
     assert shown["rate_bps_hz"][4] == 0
     blocked = [rb >= 0 and shown["cue_outage"][rb] for rb in shown["rb"]]

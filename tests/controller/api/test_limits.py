@@ -16,8 +16,8 @@ from controller.config.errors import ConfigError
 from controller.config.run_config import load
 from controller.run_folder.folder import RunFolder
 from controller.run_folder.status import State
-from controller.service.event_streams import Cursor, StreamsFullError, Watches
-from controller.service.run_manager import Owner
+from controller.service.event_streams import Cursor, EventStreams, StreamsFullError
+from controller.service.run_manager import RunManager
 from controller.service.store import Store
 from tests.system.service import CELL
 
@@ -57,11 +57,11 @@ async def _until(reached: Callable[[], Awaitable[bool]]) -> None:
 
 def test_a_queue_that_is_full_takes_no_more_and_says_what_to_do(store: Store, tmp_path: Path) -> None:
     async def ask() -> None:
-        owner = Owner(tmp_path / "data", store, longest_queue=2)  # nobody serves the queue
-        app = create_app(owner, "")
+        manager = RunManager(tmp_path / "data", store, max_queued=2)  # nobody serves the queue
+        app = create_app(manager, "")
         body = json.dumps(SMALL).encode()
         answers = [await _answer(app, "POST", "/api/v1/runs", body) for _ in range(3)]
-        await owner.close()
+        await manager.close()
         _, headers, document = answers[2]
         assert [answer[0] for answer in answers] == [202, 202, 503]
         assert headers["content-type"] == "application/problem+json"
@@ -74,10 +74,10 @@ def test_a_queue_that_is_full_takes_no_more_and_says_what_to_do(store: Store, tm
 
 def test_so_many_are_at_work_at_once_and_no_more(store: Store, tmp_path: Path) -> None:
     async def look() -> None:
-        owner = Owner(tmp_path, store, at_once=2)
-        await owner.open()
+        manager = RunManager(tmp_path, store, at_once=2)
+        await manager.open()
         for seed in range(5):
-            await owner.submit(load(SMALL | {"seed": seed}))
+            await manager.submit(load(SMALL | {"seed": seed}))
         most = 0
 
         async def all_ended() -> bool:
@@ -87,7 +87,7 @@ def test_so_many_are_at_work_at_once_and_no_more(store: Store, tmp_path: Path) -
             return counts[State.SUCCEEDED] == 5
 
         await _until(all_ended)
-        await owner.close()
+        await manager.close()
         assert most == 2
 
     asyncio.run(look())
@@ -95,9 +95,9 @@ def test_so_many_are_at_work_at_once_and_no_more(store: Store, tmp_path: Path) -
 
 def test_one_reader_more_than_may_look_on_is_told_so(store: Store, tmp_path: Path) -> None:
     async def look() -> None:
-        owner = Owner(tmp_path, store)
-        run = await owner.submit(load(SMALL))
-        watches = Watches(owner, most_readers=2)
+        manager = RunManager(tmp_path, store)
+        run = await manager.submit(load(SMALL))
+        watches = EventStreams(manager, max_readers=2)
         readers = [await watches.look(run, Cursor()) for _ in range(2)]
         for reader in readers:
             assert await anext(reader)
@@ -109,11 +109,11 @@ def test_one_reader_more_than_may_look_on_is_told_so(store: Store, tmp_path: Pat
         for reader in (readers[1], again):
             await reader.aclose()  # type: ignore[attr-defined]
         assert watches.readers == 0
-        app = create_app(owner, "", most_readers=0)
+        app = create_app(manager, "", max_readers=0)
         status, headers, document = await _answer(app, "GET", f"/api/v1/runs/{run.id}/events")
         assert (status, headers["retry-after"]) == (503, "10")
         assert document["detail"].endswith("or give `airtoll serve` more --readers")
-        await owner.close()
+        await manager.close()
 
     asyncio.run(look())
 
@@ -122,9 +122,9 @@ def test_a_reader_that_takes_nothing_is_cut_off_and_the_others_are_not(store: St
     """It may come again where it was."""
 
     async def look() -> None:
-        owner = Owner(tmp_path, store)
-        run = await owner.submit(load(SMALL))
-        watches = Watches(owner, most_readers=2)
+        manager = RunManager(tmp_path, store)
+        run = await manager.submit(load(SMALL))
+        watches = EventStreams(manager, max_readers=2)
         deaf, keen = [await watches.look(run, Cursor()) for _ in range(2)]
         await anext(deaf)
         await anext(keen)
@@ -138,14 +138,14 @@ def test_a_reader_that_takes_nothing_is_cut_off_and_the_others_are_not(store: St
         told = [event async for event in deaf]
         assert len(told) == 20
         await keen.aclose()  # type: ignore[attr-defined]
-        await owner.close()
+        await manager.close()
 
     asyncio.run(look())
 
 
 def test_a_connection_that_takes_nothing_is_cut_off_and_what_waits_is_forgotten() -> None:
     with (
-        closing(server.listen("127.0.0.1", 0, patience_s=0.2)) as listening,
+        closing(server.listen("127.0.0.1", 0, timeout_s=0.2)) as listening,
         socket.create_connection(listening.getsockname()),
         listening.accept()[0] as told,
     ):

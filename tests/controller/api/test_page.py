@@ -113,7 +113,7 @@ def test_the_page_is_open_and_data_is_not(service: Service) -> None:
 def test_a_cell_is_told_for_its_map(service: Service, placement: str) -> None:
     config = CELL | {"slots": 60, "placement": placement}
     told = service.client._object("GET", f"/runs/{_done(service, config)}/map")
-    shown = told["shown"]
+    shown = told["map"]
     assert (told["world"], told["slot"]) == ("d2d_underlay", 59)
     assert [len(shown[name]) for name in ("tx_m", "rx_m", "rb", "rate_bps_hz", "outage")] == [3] * 5
     assert [len(shown[name]) for name in ("cue_m", "cue_rate_bps_hz", "cue_outage")] == [2] * 3
@@ -125,7 +125,7 @@ def test_a_cell_is_told_for_its_map(service: Service, placement: str) -> None:
 
 def test_a_graph_is_told_for_its_map(service: Service) -> None:
     told = service.client._object("GET", f"/runs/{_done(service, GRAPH)}/map")
-    shown = told["shown"]
+    shown = told["map"]
     assert (told["world"], told["slot"], shown["agents"]) == ("conflict_graph", 39, ["ap1", "ap2", "ap3", "ap4"])
     assert shown["devices"] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert list(chain(*shown["serves"])) == shown["devices"]
@@ -138,7 +138,7 @@ def test_before_the_first_slot_there_is_no_map(service: Service) -> None:
     told = service.client._object("GET", f"/runs/{waits}/map")
     service.client.stop(waits)
     service.client.stop(long)
-    assert told == {"world": "d2d_underlay", "slot": None, "shown": {}}
+    assert told == {"world": "d2d_underlay", "slot": None, "map": {}}
     assert service.client.wait(long)["state"] == "STOPPED"
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from channel_server.worlds.contract import World, WorldEntry
 from controller.config import catalogue
 from controller.config.catalogue import choice_model, params_of, params_schema, scheme_named, world_named
-from controller.config.errors import ConfigError, in_words
+from controller.config.errors import ConfigError, format_validation_error
 from protocol.params import param
 
 
@@ -83,7 +83,7 @@ def test_a_bad_parameter_is_told_with_key_value_and_cure(given: str, told: str) 
     model = choice_model(ROOM)
     with pytest.raises(ValidationError) as error:
         model.model_validate_json('{"name": "room", ' + given + "}")
-    assert in_words(error.value, model) == [told]
+    assert format_validation_error(error.value, model) == [told]
 
 
 def test_the_schema_carries_default_unit_meaning_source_and_bounds() -> None:

@@ -70,7 +70,7 @@ def test_the_card_gives_the_fallback_unless_the_configuration_does() -> None:
 
 def test_the_clock_is_lockstep_unless_a_slots_length_is_given() -> None:
     assert load(CELL).plan("r").clock == ClockPlan(None)
-    paced = load(CELL | {"clock": {"slot_ms": 10}, "beside": ["li2020/sla"]})
+    paced = load(CELL | {"clock": {"slot_ms": 10}, "baselines": ["li2020/sla"]})
     assert paced.plan("r").clock == ClockPlan(10.0)
     assert [other.plan("r").clock for other in paced.others.values()] == [ClockPlan(None)]
 

@@ -6,7 +6,7 @@ from protocol.messages.telemetry import Event
 
 
 def _supervisor(on_loss: OnLoss, trainer: OnLoss | None = None) -> Supervisor:
-    return Supervisor(LossPlan(on_loss, "hold", 10.0, 600.0, trainer, most_restarts=2))
+    return Supervisor(LossPlan(on_loss, "hold", 10.0, 600.0, trainer, max_restarts=2))
 
 
 def test_a_node_is_started_again_so_often_and_no_more() -> None:

@@ -1,4 +1,4 @@
-"""Where a keeper listens."""
+"""Where a run process listens."""
 
 import socket
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def test_ports_are_read_and_written() -> None:
 
 
 def test_the_first_port_that_is_free_is_taken_and_when_there_is_none_the_cure_is_named(taken: int) -> None:
-    with pytest.raises(ConfigError, match=f"--keeper-ports: all of 127.0.0.1:{taken}-{taken} are taken"):
+    with pytest.raises(ConfigError, match=f"--run-process-ports: all of 127.0.0.1:{taken}-{taken} are taken"):
         LeasedWorkers(Ports("127.0.0.1", taken, taken), {})
     with pytest.raises(ConfigError, match=r"--pool: tcp://240\.0\.0\.1:"):
         LeasedWorkers(Ports("240.0.0.1", 9999, 9999), {})

@@ -4,24 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from controller.run_folder.weights import MOST_KEPT, KeptWeights, Version
+from controller.run_folder.weights import MAX_KEPT, KeptWeights, Version
 from protocol.messages.telemetry import Weights
 from schemes.parts.weights import body_of
 
 
-def _given(slot: int, *, node: int = 0, by_hand: bool = False) -> Weights:
-    return Weights(node, slot, body_of(b"%d" % slot), by_hand)
+def _given(slot: int, *, node: int = 0, uploaded: bool = False) -> Weights:
+    return Weights(node, slot, body_of(b"%d" % slot), uploaded)
 
 
 def test_the_newest_are_kept_and_what_was_put_stays(tmp_path: Path) -> None:
     kept = KeptWeights(tmp_path)
     assert kept.versions(0) == []
-    kept.add(_given(2, by_hand=True))
+    kept.add(_given(2, uploaded=True))
     for slot in range(20):
         kept.add(_given(slot))
-    kept.add(_given(15, by_hand=True))
-    assert [version.version for version in kept.versions(0)] == list(range(19, 19 - MOST_KEPT, -1))
-    assert [version for version in kept.versions(0) if version.by_hand] == [Version(0, 15, 2, by_hand=True)]
+    kept.add(_given(15, uploaded=True))
+    assert [version.version for version in kept.versions(0)] == list(range(19, 19 - MAX_KEPT, -1))
+    assert [version for version in kept.versions(0) if version.uploaded] == [Version(0, 15, 2, uploaded=True)]
     assert (kept.read(0, 19), kept.put(0, 2)) == (b"19", body_of(b"2"))
     assert kept.versions(1) == []
 
@@ -30,7 +30,7 @@ def test_what_a_run_goes_back_behind_is_dropped(tmp_path: Path) -> None:
     kept = KeptWeights(tmp_path)
     for slot in (9, 10, 11):
         kept.add(_given(slot))
-        kept.add(_given(slot, node=1, by_hand=True))
+        kept.add(_given(slot, node=1, uploaded=True))
     kept.forget_after(10)
     assert [version.version for version in kept.versions(0)] == [9]
     assert kept.put(1, 9) == body_of(b"9")

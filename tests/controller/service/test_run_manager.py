@@ -11,10 +11,10 @@ import pytest
 
 from controller.config.errors import ConfigError
 from controller.config.run_config import load
-from controller.run_folder.status import ENDS, LOCK, Standing, State
+from controller.run_folder.status import ENDS, LOCK, RunStatus, State
 from controller.service.data_folder import DataFolder
-from controller.service.run_manager import Owner
-from controller.service.run_process_handle import KeeperProcess
+from controller.service.run_manager import RunManager
+from controller.service.run_process_handle import RunProcessHandle
 from controller.service.store import Run, Store
 from tests.system.service import LONG
 
@@ -25,62 +25,62 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def _found(data: Path, store: Store, *states: State, standing: Standing | None = None, late: bool = False) -> Run:
+def _found(data: Path, store: Store, *states: State, status: RunStatus | None = None, late: bool = False) -> Run:
     """What an owner makes of a run that was left in the last of these states; `late`: said when it has looked."""
 
     async def look() -> Run:
-        owner = Owner(data, store)
-        run = await owner.submit(load(LONG))
-        if standing is not None:
-            standing.write(run.folder)
+        manager = RunManager(data, store)
+        run = await manager.submit(load(LONG))
+        if status is not None:
+            status.write(run.folder)
         if late:
-            await owner.open()
+            await manager.open()
         for state in states:
             assert store.move(run.id, state)
         if not late:
-            await owner.open()
+            await manager.open()
         async with asyncio.timeout(60):
-            while (run := await owner.get(run.id)).state not in ENDS:
+            while (run := await manager.get(run.id)).state not in ENDS:
                 await asyncio.sleep(0)
-        await owner.close()
+        await manager.close()
         return run
 
     return asyncio.run(look())
 
 
 def test_a_run_that_was_to_stop_before_its_keeper_had_begun_is_stopped(store: Store, tmp_path: Path) -> None:
-    """A keeper is started to say so: the one before may still come."""
+    """A run process is started to say so: the one before may still come."""
     run = _found(tmp_path, store, State.RUNNING, State.STOPPING)
     assert (run.state, run.reason) == (State.STOPPED, "")
-    standing = Standing.read(run.folder)
-    assert standing is not None
-    assert standing.state is State.STOPPED
+    status = RunStatus.read(run.folder)
+    assert status is not None
+    assert status.state is State.STOPPED
 
 
 def test_the_end_of_a_run_whose_keeper_was_lost_is_said_in_its_folder_too(store: Store, tmp_path: Path) -> None:
-    run = _found(tmp_path, store, State.RUNNING, standing=Standing(State.RUNNING, 7))
+    run = _found(tmp_path, store, State.RUNNING, status=RunStatus(State.RUNNING, 7))
     assert (run.state, run.slot) == (State.FAILED, 7)
-    assert run.reason == "its keeper ended without a word while no service was there"
-    assert Standing.read(run.folder) == Standing(State.FAILED, 7, run.reason)
+    assert run.reason == "its run process ended without a word while no service was there"
+    assert RunStatus.read(run.folder) == RunStatus(State.FAILED, 7, run.reason)
 
 
 def test_what_the_service_before_said_late_is_found_too(store: Store, tmp_path: Path) -> None:
-    run = _found(tmp_path, store, State.RUNNING, standing=Standing(State.RUNNING, 7), late=True)
+    run = _found(tmp_path, store, State.RUNNING, status=RunStatus(State.RUNNING, 7), late=True)
     assert (run.state, run.slot) == (State.FAILED, 7)
 
 
 def test_nobody_stands_in_for_a_keeper_that_is_there(tmp_path: Path) -> None:
-    end = Standing(State.FAILED, 7, "it rained")
+    end = RunStatus(State.FAILED, 7, "it rained")
     locked = f"f = open({str(tmp_path / LOCK)!r}, 'a+b'); fcntl.lockf(f, fcntl.LOCK_EX)"
     hold = f"import fcntl, sys; {locked}; print(flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as keeper:
-        assert keeper.stdout is not None
-        keeper.stdout.readline()
-        assert not KeeperProcess.stand_in(tmp_path, end)
-        assert Standing.read(tmp_path) is None
-        keeper.communicate()
-    assert KeeperProcess.stand_in(tmp_path, end)
-    assert Standing.read(tmp_path) == end
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert not RunProcessHandle.stand_in(tmp_path, end)
+        assert RunStatus.read(tmp_path) is None
+        process.communicate()
+    assert RunProcessHandle.stand_in(tmp_path, end)
+    assert RunStatus.read(tmp_path) == end
 
 
 def test_a_data_folder_has_one_service_and_one_number(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import StatementError
 
 from controller.config.errors import ConfigError
-from controller.run_folder.status import ENDS, FOLLOWING, Standing, State, before
+from controller.run_folder.status import ENDS, FOLLOWING, RunStatus, State, before
 from controller.service import store as store_module
-from controller.service.run_manager import Owner
+from controller.service.run_manager import RunManager
 from controller.service.store import Results, Run, Store, StoreGoneError
 from tests.postgres import PostgresServer
 
@@ -178,10 +178,10 @@ def test_an_index_belongs_to_one_data_folder(store: Store) -> None:
 
 def test_two_services_with_one_database_are_refused(database: str, tmp_path: Path) -> None:
     with closing(Store(database)) as first, closing(Store(database)) as second:
-        Owner(tmp_path / "one", first)._folder.close()
+        RunManager(tmp_path / "one", first)._folder.close()
         with pytest.raises(ConfigError, match="AIRTOLL_DB: "):
-            Owner(tmp_path / "two", second)
-        Owner(tmp_path / "one", second)._folder.close()  # the first is gone
+            RunManager(tmp_path / "two", second)
+        RunManager(tmp_path / "one", second)._folder.close()  # the first is gone
 
 
 def test_any_words_can_be_a_reason(store: Store) -> None:
@@ -233,6 +233,6 @@ def test_a_database_that_a_later_airtoll_has_used_is_refused(database: str) -> N
 
 
 def test_a_standing_comes_back_as_it_was(tmp_path: Path) -> None:
-    assert Standing.read(tmp_path) is None
-    Standing(State.FAILED, 7, "it rained").write(tmp_path)
-    assert Standing.read(tmp_path) == Standing(State.FAILED, 7, "it rained")
+    assert RunStatus.read(tmp_path) is None
+    RunStatus(State.FAILED, 7, "it rained").write(tmp_path)
+    assert RunStatus.read(tmp_path) == RunStatus(State.FAILED, 7, "it rained")

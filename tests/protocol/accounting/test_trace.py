@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.accounting.trace import ROW, TraceField, TraceWriter, first_parting, read_rows
+from protocol.accounting.trace import ROW, TraceField, TraceWriter, first_divergence, read_rows
 
 
 def _trace(values: list[bytes]) -> bytes:
@@ -22,17 +22,17 @@ def test_one_flipped_bit_is_found_where_it_is(values: list[bytes], data: st.Data
     bit = data.draw(st.integers(0, 63))
     flipped = bytearray(whole)
     flipped[row * ROW.itemsize + 9 + bit // 8] ^= 1 << bit % 8
-    parting = first_parting(read_rows(whole), read_rows(bytes(flipped)))
+    parting = first_divergence(read_rows(whole), read_rows(bytes(flipped)))
     assert parting is not None
     assert (parting.slot, parting.node, parting.field) == (row, 3, TraceField.ACTION)
 
 
 def test_equal_traces_do_not_part() -> None:
-    assert first_parting(read_rows(_trace([b"a", b"b"])), read_rows(_trace([b"a", b"b"]))) is None
+    assert first_divergence(read_rows(_trace([b"a", b"b"])), read_rows(_trace([b"a", b"b"]))) is None
 
 
 def test_a_shorter_trace_parts_where_it_ends() -> None:
-    parting = first_parting(read_rows(_trace([b"a"])), read_rows(_trace([b"a", b"b"])))
+    parting = first_divergence(read_rows(_trace([b"a"])), read_rows(_trace([b"a", b"b"])))
     assert parting is not None
     assert (parting.slot, parting.reason) == (1, "one trace ends here (1 rows against 2)")
 

@@ -4,11 +4,11 @@ from itertools import product
 
 import numpy as np
 
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 
 
 def test_a_position_gives_the_same_numbers_whenever_it_is_asked() -> None:
-    chance = Chance(7, "fading", 3)
+    chance = CounterRng(7, "fading", 3)
     first = chance.at(1, 20, 2).random(5)
     chance.at(1, 19).random(1000)
     assert (chance.at(1, 20, 2).random(5) == first).all()
@@ -16,7 +16,7 @@ def test_a_position_gives_the_same_numbers_whenever_it_is_asked() -> None:
 
 def test_positions_keys_and_purposes_do_not_share_numbers() -> None:
     draws = [
-        Chance(seed, purpose, node).at(episode, slot, turn).integers(2**63)
+        CounterRng(seed, purpose, node).at(episode, slot, turn).integers(2**63)
         for seed, purpose, node, episode, slot, turn in product(
             (0, 1), ("fading", "drop"), (0, 1), (0, 1), (0, 1), (0, 1)
         )
@@ -25,13 +25,13 @@ def test_positions_keys_and_purposes_do_not_share_numbers() -> None:
 
 
 def test_a_long_draw_does_not_run_into_the_next_turn() -> None:
-    chance = Chance(1, "fading")
+    chance = CounterRng(1, "fading")
     long = set(chance.at(0, 0, 0).integers(2**63, size=100_000).tolist())
     assert not long & set(chance.at(0, 0, 1).integers(2**63, size=1000).tolist())
 
 
 def test_a_moved_generator_draws_what_a_fresh_one_draws() -> None:
-    chance = Chance(3, "signalling", 5)
+    chance = CounterRng(3, "signalling", 5)
     moved = chance.at(0, 0)
     moved.integers(0, 100, 3, np.uint32)
     for position in [(0, 7, 2), (0, 2**40, 0), (1, 0, 0)]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from protocol.messages.codec import BadFrame, decode_for_node, decode_for_server, encode, signalling
 from protocol.messages.kinds import Kind, LinkClass
-from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello, Letter, Note, Refused, Reply, Turn
+from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello, Note, ReceivedNote, Refused, Reply, Turn
 
 notes = st.builds(
     Note,
@@ -18,8 +18,8 @@ notes = st.builds(
     payload_bits=st.none() | st.integers(0, 10_000),
     link=st.none() | st.sampled_from(LinkClass),
 )
-letters = st.builds(
-    Letter,
+received_notes = st.builds(
+    ReceivedNote,
     source=st.integers(0, 300),
     kind=st.sampled_from(Kind),
     slot=st.integers(0, 2**40),
@@ -41,7 +41,7 @@ turns = st.builds(
     phase=st.integers(0, 2),
     episode=st.integers(0, 99),
     measurement=st.binary(max_size=300),
-    inbox=st.lists(letters, max_size=4),
+    inbox=st.lists(received_notes, max_size=4),
 )
 
 
@@ -59,12 +59,12 @@ def test_turns_survive_the_wire(turn: Turn) -> None:
 def test_the_plain_msgpack_package_reads_the_same(turn: Turn) -> None:
     tag, slot, number, *_, measurement, inbox = msgpack.unpackb(encode(turn))
     assert (tag, slot, number, measurement) == (4, turn.slot, turn.turn, turn.measurement)
-    assert [letter[-1] for letter in inbox] == [letter.body for letter in turn.inbox]
+    assert [received[-1] for received in inbox] == [received.body for received in turn.inbox]
 
 
 @given(turns)
 def test_signalling_is_the_bodies_and_nothing_else(turn: Turn) -> None:
-    bodies = [letter.body for letter in turn.inbox]
+    bodies = [received.body for received in turn.inbox]
     assert signalling(turn) == (len(bodies), sum(map(len, bodies)))
 
 

@@ -9,34 +9,36 @@ from protocol.messages.codec import BadFrame
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import (
     Alive,
-    Come,
-    Died,
+    Assignment,
+    Attach,
+    Exited,
     ForeignVersion,
-    Held,
+    Heartbeat,
     Lease,
-    Present,
     Refusal,
     Release,
     StartNode,
-    decode_for_keeper,
+    decode_for_run_process,
     decode_for_service,
-    decode_from_keeper,
+    decode_from_run_process,
     decode_from_service,
     encode,
 )
 
-PRESENT = Present(PROTOCOL_VERSION, "w", "agent", "n", "h", 1, 2, {"torch": "none"}, {"l": Held("run", "pair-0")})
-COME = Come(PROTOCOL_VERSION, "l", "channel", "n", "h", {})
+PRESENT = Heartbeat(
+    PROTOCOL_VERSION, "w", "agent", "n", "h", 1, 2, {"torch": "none"}, {"l": Assignment("run", "pair-0")}
+)
+COME = Attach(PROTOCOL_VERSION, "l", "channel", "n", "h", {})
 
 
 def test_round_trips() -> None:
     assert decode_for_service(encode(PRESENT)) == PRESENT
     for told in (Lease("l", "run", 8772), Refusal("why")):
         assert decode_from_service(encode(told)) == told
-    for said in (COME, Died(-9), Alive()):
-        assert decode_for_keeper(encode(said)) == said
+    for said in (COME, Exited(-9), Alive()):
+        assert decode_for_run_process(encode(said)) == said
     for wish in (StartNode("tcp://a:1", "run", "pair-0"), Release(), Alive()):
-        assert decode_from_keeper(encode(wish)) == wish
+        assert decode_from_run_process(encode(wish)) == wish
 
 
 def _changed(told: Any, place: int, value: Any) -> bytes:
@@ -56,7 +58,7 @@ def test_what_is_out_of_bounds_is_bad(place: int, value: Any) -> None:
 
 @pytest.mark.parametrize("frame", [b"", b"\xc1", b"\x91", encode([99]), encode(Lease("l", "run", 1)), b"\x91" * 10**5])
 def test_what_is_no_message_is_bad(frame: bytes) -> None:
-    for decode in (decode_for_service, decode_for_keeper):
+    for decode in (decode_for_service, decode_for_run_process):
         with pytest.raises(BadFrame):
             decode(frame)
 
@@ -73,4 +75,4 @@ def test_another_version_is_told_by_its_number_whatever_its_fields_are() -> None
         with pytest.raises(ForeignVersion, match=f"is not spoken here, only {PROTOCOL_VERSION}: run the worker"):
             decode_for_service(frame)
     with pytest.raises(ForeignVersion):
-        decode_for_keeper(_changed(COME, 1, 99))
+        decode_for_run_process(_changed(COME, 1, 99))

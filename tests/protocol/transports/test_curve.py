@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import zmq
 
-from protocol.transports.curve import Standing, allow_list, lock_client, lock_server
+from protocol.transports.curve import ConnectionMonitor, allow_list, lock_client, lock_server
 from protocol.transports.dealer import ChannelGone, Dealer
 from protocol.transports.keys import ClientKeys, Keys
 from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY, Router
@@ -55,7 +55,7 @@ def test_who_is_on_the_list_is_heard_and_answered(router: Router, keys: Keys) ->
         for frame in (b"Hello", b"", bytes(300)):
             dealer.send(frame)
             assert _heard(router) == frame
-    assert router.turned_away() == []
+    assert router.rejected() == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_who_may_not_come_in_is_told_why_and_counted(
 ) -> None:
     own = who(keys)
     assert re.search(told, _why_not(router, own))
-    away = router.turned_away()
+    away = router.rejected()
     assert {reason for reason, _ in away} == {counted}
     first = own.public[:8].decode() if own and counted == NOT_ON_THE_LIST else ""
     assert {key for _, key in away} == {first}
@@ -82,22 +82,26 @@ def test_a_node_with_keys_is_not_heard_where_none_are_used(keys: Keys) -> None:
     with zmq.Context() as context, Router(context, ANYWHERE) as router:
         assert "does it use keys" in _why_not(router, keys.client())
         assert router.receive() is None, "something came through"
-        assert router.turned_away() == []
-        assert router.unheard() > 0
+        assert router.rejected() == []
+        assert router.unread_connections() > 0
 
 
 def test_the_list_may_change_while_the_socket_is_open(keys: Keys) -> None:
-    with zmq.Context() as context, allow_list(context, keys.server()) as doorman, context.socket(zmq.ROUTER) as server:
+    with (
+        zmq.Context() as context,
+        allow_list(context, keys.server()) as authenticator,
+        context.socket(zmq.ROUTER) as server,
+    ):
         lock_server(server, keys.server())
         server.bind(ANYWHERE)
         endpoint = server.getsockopt_string(zmq.LAST_ENDPOINT)
         with Dealer(endpoint, keys=keys.client()) as inside:
             inside.send(b"one")
             assert server.recv_multipart()[1] == b"one"
-            doorman.allowed = frozenset()
+            authenticator.allowed = frozenset()
             with context.socket(zmq.DEALER) as late:
                 assert "is not on the list of the pool" in _standing(late, endpoint, keys.client())
-            assert doorman.refused() == [keys.client().public[:8].decode()]
+            assert authenticator.refused() == [keys.client().public[:8].decode()]
             inside.send(b"two")
             assert server.recv_multipart()[1] == b"two"
 
@@ -105,24 +109,24 @@ def test_the_list_may_change_while_the_socket_is_open(keys: Keys) -> None:
 def _standing(client: zmq.Socket[bytes], endpoint: str, keys: ClientKeys) -> str:
     lock_client(client, keys)
     client.setsockopt(zmq.LINGER, 0)
-    standing = Standing(client, keys, "the pool")
+    status = ConnectionMonitor(client, keys, "the pool")
     client.connect(endpoint)
     deadline = time.monotonic() + 20
-    while not (reason := standing.broken()) and time.monotonic() < deadline:
+    while not (reason := status.broken()) and time.monotonic() < deadline:
         client.poll(10)
-    standing.close()
+    status.close()
     return reason
 
 
 def test_a_pair_can_be_locked_too(keys: Keys) -> None:
-    with zmq.Context() as context, allow_list(context, keys.server()), context.socket(zmq.PAIR) as owner:
-        lock_server(owner, keys.server())
-        port = owner.bind_to_random_port("tcp://127.0.0.1")
+    with zmq.Context() as context, allow_list(context, keys.server()), context.socket(zmq.PAIR) as launcher:
+        lock_server(launcher, keys.server())
+        port = launcher.bind_to_random_port("tcp://127.0.0.1")
         with zmq.Context() as elsewhere, elsewhere.socket(zmq.PAIR) as line:
             lock_client(line, keys.client())
             line.connect(f"tcp://127.0.0.1:{port}")
             line.send(b"telemetry")
-            assert owner.recv() == b"telemetry"
+            assert launcher.recv() == b"telemetry"
 
 
 def test_without_anybody_who_reads_the_list_nobody_comes_in(keys: Keys) -> None:
@@ -148,8 +152,8 @@ def test_each_connection_is_counted_once(router: Router, keys: Keys) -> None:
     knock(router.endpoint, [stranger(keys), None, None])
     away = Counter[str]()
     deadline = time.monotonic() + 20
-    while (away.total(), router.unheard()) != (3, 1) and time.monotonic() < deadline:
+    while (away.total(), router.unread_connections()) != (3, 1) and time.monotonic() < deadline:
         assert router.receive() is None
-        away.update(reason for reason, _ in router.turned_away())
+        away.update(reason for reason, _ in router.rejected())
     assert away == {NOT_ON_THE_LIST: 1, WITHOUT_A_KEY: 2}
-    assert router.unheard() == 1
+    assert router.unread_connections() == 1

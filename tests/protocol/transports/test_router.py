@@ -11,7 +11,7 @@ from protocol.transports.router import Router
 @pytest.mark.parametrize("said", [b"\x01\x00\x05\x00junk", b"\x02\x00x\x04\x01one\x04\x00two"], ids=["one part", "two"])
 def test_bytes_that_read_like_an_old_zmtp_are_not_heard(said: bytes) -> None:
     """An anonymous greeting of ZMTP 1.0, then a frame: nothing tells which connection such a frame came from."""
-    with zmq.Context() as context, Router(context, "tcp://127.0.0.1:*", patience_s=0.3) as router:
+    with zmq.Context() as context, Router(context, "tcp://127.0.0.1:*", timeout_s=0.3) as router:
         host, port = router.endpoint.removeprefix("tcp://").split(":")
         with socket.create_connection((host, int(port))) as plain:
             plain.sendall(said)

@@ -60,11 +60,11 @@ class PlainMaac:
     def update(self, minibatch: Minibatch, noise: npt.NDArray[np.float64]) -> None:
         states = [torch.tensor(minibatch.states[:, j]) for j in range(len(self.agents))]
         following = [torch.tensor(minibatch.next_states[:, j]) for j in range(len(self.agents))]
-        choices = self.settings.choices
-        actions = [functional.one_hot(a, choices).float() for a in torch.tensor(minibatch.actions).T]
+        n_actions = self.settings.n_actions
+        actions = [functional.one_hot(a, n_actions).float() for a in torch.tensor(minibatch.actions).T]
         with torch.no_grad():
             best = [
-                functional.one_hot(agent.target_actor(s).argmax(dim=1), choices).float()
+                functional.one_hot(agent.target_actor(s).argmax(dim=1), n_actions).float()
                 for agent, s in zip(self.agents, following, strict=True)
             ]
         for i, agent in enumerate(self.agents):
@@ -89,7 +89,7 @@ class PlainMaac:
         with torch.no_grad():
             ahead = agent.target_critic([following[j] for j in known], [best[j] for j in known])[:, 0]
         y = torch.tensor(minibatch.rewards[:, i])
-        y = y + self.settings.discount * torch.tensor(minibatch.goes_on) * ahead
+        y = y + self.settings.discount * torch.tensor(minibatch.not_terminal) * ahead
         q = agent.critic([states[j] for j in known], [actions[j] for j in known])[:, 0]
         agent.critic_adam.zero_grad()
         functional.mse_loss(q, y).backward()  # type: ignore[no-untyped-call]
@@ -98,7 +98,7 @@ class PlainMaac:
         known, temperature = self.settings.critic_inputs[i], self.settings.temperature
         logits = agent.actor(states[i])
         soft = torch.softmax((logits + noise) / temperature, dim=1)
-        hard = functional.one_hot(soft.argmax(dim=1), self.settings.choices).float()
+        hard = functional.one_hot(soft.argmax(dim=1), self.settings.n_actions).float()
         own = hard - soft.detach() + soft  # straight-through
         q = agent.critic([states[j] for j in known], [own if j == i else actions[j] for j in known])
         loss = self.settings.logit_penalty * logits.square().mean() - q.mean()

@@ -12,7 +12,7 @@ from tests.schemes.direct import welcome_for
 
 def test_another_world_is_refused_with_the_cure() -> None:
     world = WORLD.build(D2DUnderlay(), seed=1, replicas=1)
-    stranger = replace(welcome_for(world, random.SCHEME, 0), facts={"queues": 3})
+    stranger = replace(welcome_for(world, random.SCHEME, 0), static_info={"queues": 3})
     with pytest.raises(ValueError, match="choose the world d2d_underlay"):
         cell_of(stranger)
 
@@ -21,7 +21,7 @@ def test_agents_and_cloud_read_the_same_facts() -> None:
     world = WORLD.build(D2DUnderlay(pairs=4, power_levels=2), seed=1, replicas=1)
     cell = cell_of(welcome_for(world, random.SCHEME, 0))
     assert cell == cell_of(welcome_for(world, random.SCHEME, 4))
-    assert cell.choices == 20
+    assert cell.n_actions == 20
     assert cell.d2d_powers_w[1] == pytest.approx(cell.d2d_powers_w[0] / 10**0.6)
 
 

@@ -21,7 +21,7 @@ def on_stage(params: D2DUnderlay, *, seed: int = 1, replicas: int = 1) -> tuple[
     world = WORLD.build(params, seed=seed, replicas=replicas)
     assert isinstance(world, Cell)
     stage = Stage(world, greedy_central.SCHEME, seed=seed, replicas=replicas)
-    stage.begin_episode(0)
+    stage.on_episode(0)
     return world, stage
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from protocol.determinism.snapshots import pack, unpack
 from schemes.li2020.learner_dqn import DqnLearner, DqnSettings
 from schemes.parts.numpy_nets import Mlp
-from schemes.parts.replay import Stretch
+from schemes.parts.replay import JointTrajectory
 
 INPUTS, CHOICES = 4, 3
 
@@ -19,17 +19,17 @@ def learner(*, seed: int = 1, node: int = 0, **changed: Any) -> DqnLearner:
     return DqnLearner(DqnSettings(INPUTS, CHOICES, **settings), seed=seed, node=node)
 
 
-def history(slots: int, *, agents: int = 1, seed: int = 1, first_slot: int = 0, **how: Any) -> Stretch:
+def history(slots: int, *, agents: int = 1, seed: int = 1, first_slot: int = 0, **how: Any) -> JointTrajectory:
     rng = np.random.default_rng(seed)
     states = rng.standard_normal((slots + 1, 1, agents, INPUTS), dtype=np.float32)
     actions = rng.integers(CHOICES, size=(slots, 1, agents))
     rewards = 3 * rng.standard_normal((slots, 1, agents), dtype=np.float32)  # some errors beyond Huber's 1
-    return Stretch(states, actions, rewards, 0, first_slot, **how)
+    return JointTrajectory(states, actions, rewards, 0, first_slot, **how)
 
 
 def trained(updates: int = 10, **changed: Any) -> DqnLearner:
     it = learner(**changed)
-    it.absorb(history(40, agents=it.settings.agents))
+    it.add(history(40, agents=it.settings.agents))
     it.learn(updates)
     return it
 
@@ -44,7 +44,7 @@ def test_the_stacked_learner_equals_a_loop_with_autograd() -> None:
     it = learner(agents=3, tau=0.1)
     nets, targets = ([module(it, i) for i in range(3)] for _ in range(2))
     adams = [torch.optim.Adam(net.parameters(), lr=it.settings.rate) for net in nets]
-    it.absorb(history(30, agents=3, terminated=True))
+    it.add(history(30, agents=3, terminated=True))
     rng = np.random.default_rng(2)
     for _ in range(10):
         minibatch = it.replay.sample(rng, 16)
@@ -52,7 +52,7 @@ def test_the_stacked_learner_equals_a_loop_with_autograd() -> None:
         for i, (net, target, adam) in enumerate(zip(nets, targets, adams, strict=True)):
             with torch.no_grad():
                 best = target(torch.tensor(minibatch.next_states[:, i])).amax(1)
-                y = torch.tensor(minibatch.rewards[:, i]) + 0.95 * torch.tensor(minibatch.goes_on) * best
+                y = torch.tensor(minibatch.rewards[:, i]) + 0.95 * torch.tensor(minibatch.not_terminal) * best
             q = net(torch.tensor(minibatch.states[:, i]))[torch.arange(16), torch.tensor(minibatch.actions[:, i])]
             adam.zero_grad()
             functional.huber_loss(q, y).backward()  # type: ignore[no-untyped-call]
@@ -75,7 +75,7 @@ def test_a_loaded_learner_goes_on_bit_by_bit(before: int) -> None:
     whole, loaded = trained(before), learner()
     loaded.load(unpack(pack(whole.save())))
     for each in (whole, loaded):
-        each.absorb(history(20, seed=3, first_slot=40))
+        each.add(history(20, seed=3, first_slot=40))
         each.learn(6)
     assert whole.updates == loaded.updates == before + 6
     assert pack(whole.save()) == pack(loaded.save())
@@ -83,9 +83,9 @@ def test_a_loaded_learner_goes_on_bit_by_bit(before: int) -> None:
 
 def test_nothing_is_learnt_before_a_minibatch_is_there() -> None:
     it = learner()
-    it.absorb(history(15))
+    it.add(history(15))
     assert it.learn(3) == {"updates": 0.0}
-    it.absorb(history(1, first_slot=15))
+    it.add(history(1, first_slot=15))
     assert it.learn(3)["updates"] == 3
 
 
@@ -102,7 +102,7 @@ def test_values_of_a_bandit_are_found() -> None:
     states = np.sign(rng.standard_normal((501, 1, 1, INPUTS), dtype=np.float32))
     actions = rng.integers(CHOICES, size=(500, 1, 1))
     rewards = np.where(states[:500, ..., 0] > 0, actions, 2 - actions).astype(np.float32)
-    it.absorb(Stretch(states, actions, rewards))
+    it.add(JointTrajectory(states, actions, rewards))
     it.learn(1000)
     seen = np.ones((2, INPUTS), np.float32) * np.array([[1], [-1]], np.float32)
     values = Mlp(it.weights())(seen) + rewards.mean()  # learnt from centred rewards

@@ -11,7 +11,7 @@ from protocol.determinism.snapshots import pack, unpack
 from schemes.li2020.learner_maac import CriticInputs, MaacLearner, MaacSettings, everybody, neighbours
 from schemes.parts.nn.stacked import Layer
 from schemes.parts.numpy_nets import Mlp
-from schemes.parts.replay import Floats, Stretch
+from schemes.parts.replay import Floats, JointTrajectory
 from tests.schemes.li2020.plain_maac import PlainMaac
 
 AGENTS, INPUTS, CHOICES = 5, 6, 4
@@ -23,16 +23,16 @@ def learner(known: CriticInputs, *, seed: int = 1, **changed: Any) -> MaacLearne
     return MaacLearner(MaacSettings(INPUTS, CHOICES, known, **(SMALL | changed)), seed=seed)
 
 
-def history(slots: int, *, agents: int = AGENTS, seed: int = 1, first_slot: int = 0, **how: Any) -> Stretch:
+def history(slots: int, *, agents: int = AGENTS, seed: int = 1, first_slot: int = 0, **how: Any) -> JointTrajectory:
     rng = np.random.default_rng(seed)
     states = rng.standard_normal((slots + 1, 1, agents, INPUTS), dtype=np.float32)
     actions = rng.integers(CHOICES, size=(slots, 1, agents))
-    return Stretch(states, actions, rng.random((slots, 1, agents), dtype=np.float32), 0, first_slot, **how)
+    return JointTrajectory(states, actions, rng.random((slots, 1, agents), dtype=np.float32), 0, first_slot, **how)
 
 
 def trained(known: CriticInputs, updates: int = 10, **changed: Any) -> MaacLearner:
     it = learner(known, **changed)
-    it.absorb(history(40))
+    it.add(history(40))
     it.learn(updates)
     return it
 
@@ -45,7 +45,7 @@ def same(a: MaacLearner, b: MaacLearner) -> bool:
 def test_the_stacked_learner_equals_a_loop_over_agents(known: CriticInputs) -> None:
     stacked = learner(known, actor_rate=1e-3, tau=0.1)
     plain = PlainMaac(stacked)
-    stacked.absorb(history(30, terminated=True))
+    stacked.add(history(30, terminated=True))
     rng = np.random.default_rng(2)
     for _ in range(10):
         minibatch = stacked.replay.sample(rng, 16)
@@ -80,7 +80,7 @@ def test_naac_that_knows_everybody_is_maac_up_to_the_order_of_inputs() -> None:
         mine.tail.layers[0].weight[:, 24:] = _reordered(theirs.tail.layers[0].weight[:, 24:], order, CHOICES)
         mine.tail.layers[0].weight[:, :24] = theirs.tail.layers[0].weight[:, :24]
     for each in (maac, naac):
-        each.absorb(history(40))
+        each.add(history(40))
     told = maac.learn(10), naac.learn(10)
     assert told[0] == pytest.approx(told[1], rel=1e-4)
     torch.testing.assert_close(maac.actor.layers[0].weight, naac.actor.layers[0].weight, rtol=1e-3, atol=1e-5)
@@ -107,7 +107,7 @@ def test_a_loaded_learner_goes_on_bit_by_bit(before: int) -> None:
     loaded = learner(everybody(AGENTS))
     loaded.load(unpack(pack(whole.save())))
     for each in (whole, loaded):
-        each.absorb(history(20, seed=3, first_slot=40))
+        each.add(history(20, seed=3, first_slot=40))
         each.learn(6)
     assert whole.updates == loaded.updates == before + 6
     assert same(whole, loaded)
@@ -115,17 +115,17 @@ def test_a_loaded_learner_goes_on_bit_by_bit(before: int) -> None:
 
 def test_nothing_is_learnt_before_a_minibatch_is_there() -> None:
     it = learner(everybody(AGENTS))
-    it.absorb(history(15))
+    it.add(history(15))
     before = it.save()["networks"]
     assert it.learn(3) == {"updates": 0.0}
     assert pack(it.save()["networks"]) == pack(before)
-    it.absorb(history(1, first_slot=15))
+    it.add(history(1, first_slot=15))
     assert it.learn(3)["updates"] == 3
 
 
 def test_what_is_told_is_finite_and_the_entropy_that_of_some_choice() -> None:
     it = learner(everybody(AGENTS))
-    it.absorb(history(40))
+    it.add(history(40))
     told = it.learn(5)
     assert list(told) == ["updates", "critic_loss", "mean_q", "actor_loss", "entropy"]
     assert np.isfinite(list(told.values())).all()
@@ -179,14 +179,14 @@ def test_pairs_learn_to_take_different_rbs_as_their_observation_asks() -> None:
     it = MaacLearner(replace(settings, actor_rate=1e-3), seed=1)
     rng = np.random.default_rng(1)
     for first in range(0, 1500, 10):
-        it.absorb(_matching(it, rng, first))
+        it.add(_matching(it, rng, first))
         it.learn(10)
     for bit in (0, 1):
         seen = np.full((1, 1), 2 * bit - 1, np.float32)
         assert [int(Mlp(it.weights(n))(seen).argmax()) for n in (0, 1)] == [bit, 1 - bit]
 
 
-def _matching(it: MaacLearner, rng: np.random.Generator, first: int) -> Stretch:
+def _matching(it: MaacLearner, rng: np.random.Generator, first: int) -> JointTrajectory:
     bits = rng.integers(2, size=11)
     states: Floats = np.repeat(2 * bits - 1, 2).reshape(11, 1, 2, 1).astype(np.float32)
     nets = [Mlp(it.weights(n)) for n in (0, 1)]
@@ -195,4 +195,4 @@ def _matching(it: MaacLearner, rng: np.random.Generator, first: int) -> Stretch:
     actions = np.where(rng.random(actions.shape) < 0.2, rng.integers(2, size=actions.shape), actions)
     apart, told = actions[:, 0] != actions[:, 1], actions[:, 0] == bits[:10]
     reward = np.where(apart, np.where(told, 1.0, 0.3), 0.0).astype(np.float32)
-    return Stretch(states, actions[:, None], np.repeat(reward, 2).reshape(10, 1, 2), 0, first)
+    return JointTrajectory(states, actions[:, None], np.repeat(reward, 2).reshape(10, 1, 2), 0, first)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Letter, Note
-from schemes.contract import Moment
+from protocol.messages.node import Note, ReceivedNote
+from schemes.contract import TurnContext
 from schemes.li2020 import maac
 from schemes.li2020.maac import Maac
 from schemes.li2020.pair import Pair, layout_of
@@ -32,18 +32,23 @@ class Life:
         self._last: Any = None
 
     def slot(
-        self, slot: int, *letters: Letter, phase: str = "train", gain_db: float = -100.0, jammed: bool = False
+        self,
+        slot: int,
+        *received_notes: ReceivedNote,
+        phase: str = "train",
+        gain_db: float = -100.0,
+        jammed: bool = False,
     ) -> list[Chunk]:
         """The histories told in a slot. `jammed`: what it did in the slot before came too late."""
-        moment = self._moment(slot, "act", list(letters), phase, gain_db)
+        moment = self._moment(slot, "act", list(received_notes), phase, gain_db)
         if jammed:
             moment.measurement["last_rb"] = (moment.measurement["last_rb"] + 1) % 3
-        answer = self.pair.answer(moment)
+        answer = self.pair.on_turn(moment)
         self._last = answer.action
         return _read(answer.notes)
 
-    def close(self, slot: int, *letters: Letter, phase: str = "train") -> list[Chunk]:
-        return _read(self.pair.close(self._moment(slot, "close", list(letters), phase, -100.0)))
+    def close(self, slot: int, *received_notes: ReceivedNote, phase: str = "train") -> list[Chunk]:
+        return _read(self.pair.close(self._moment(slot, "close", list(received_notes), phase, -100.0)))
 
     def restart(self) -> None:
         """From a snapshot."""
@@ -56,11 +61,11 @@ class Life:
         assert isinstance(pair, Pair)
         return pair
 
-    def _moment(self, slot: int, step: Any, inbox: list[Letter], phase: str, gain_db: float) -> Moment:
+    def _moment(self, slot: int, step: Any, inbox: list[ReceivedNote], phase: str, gain_db: float) -> TurnContext:
         seen = WELCOME.views["experience"].empty(1)
         seen["sinr"], seen["bs_gain_db"], seen["own_gain_db"] = slot, gain_db, slot
         seen["last_rb"] = -1 if self._last is None else self._last["rb"]
-        return Moment(slot, 0, step, phase, 0, seen, inbox, Chance(1, "node"))
+        return TurnContext(slot, 0, step, phase, 0, seen, inbox, CounterRng(1, "node"))
 
 
 def _read(notes: tuple[Note, ...]) -> list[Chunk]:
@@ -68,8 +73,8 @@ def _read(notes: tuple[Note, ...]) -> list[Chunk]:
     return [read_chunk(note.body, layout_of(WELCOME)) for note in notes]
 
 
-def _bit(slot: int, outage: int = 0) -> Letter:
-    return Letter(BS, Kind.FEEDBACK, slot, 1, bytes([outage]))
+def _bit(slot: int, outage: int = 0) -> ReceivedNote:
+    return ReceivedNote(BS, Kind.FEEDBACK, slot, 1, bytes([outage]))
 
 
 def _flags(chunks: list[Chunk]) -> dict[int, int]:
@@ -84,7 +89,7 @@ def test_without_patience_a_bit_is_there_in_the_next_slot_or_the_row_is_not_vali
 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_rows_wait_for_late_bits_and_are_told_in_the_order_of_slots(restarted: bool) -> None:
-    life, told = Life(upload_every_slots=1, feedback_patience_slots=3), list[Chunk]()
+    life, told = Life(upload_every_slots=1, feedback_timeout_slots=3), list[Chunk]()
     bits = {2: [_bit(1)], 3: [_bit(0, outage=1), _bit(0)], 5: [_bit(1), _bit(4)], 9: [_bit(2)], 10: [_bit(9)]}
     first: dict[int, int] = {}
     for slot in range(11):
@@ -101,7 +106,7 @@ def test_rows_wait_for_late_bits_and_are_told_in_the_order_of_slots(restarted: b
 
 
 def test_evaluation_waits_for_no_bit() -> None:
-    life = Life(upload_every_slots=100, feedback_patience_slots=50)
+    life = Life(upload_every_slots=100, feedback_timeout_slots=50)
     told = [chunk for slot in range(4) for chunk in life.slot(slot)]
     assert told == []
     assert _flags(life.slot(4, _bit(3), phase="eval")) == {0: 0, 1: 0, 2: 0, 3: VALID}
@@ -110,7 +115,7 @@ def test_evaluation_waits_for_no_bit() -> None:
 
 
 def test_a_pair_that_missed_a_slot_tells_what_it_has_and_begins_anew() -> None:
-    life = Life(upload_every_slots=100, feedback_patience_slots=5)
+    life = Life(upload_every_slots=100, feedback_timeout_slots=5)
     for slot in range(3):
         life.slot(slot)
     [before] = life.slot(5, _bit(1))
@@ -126,10 +131,10 @@ def test_a_row_of_what_was_not_on_the_air_is_not_valid() -> None:
     assert _flags(told) == {0: VALID, 1: 0, 2: VALID}
 
 
-def _weights(version: int, slot: int) -> Letter:
+def _weights(version: int, slot: int) -> ReceivedNote:
     inputs = 4 * 3
     body = write_weights(draw_mlp(np.random.default_rng(version), (inputs, 3)), version, "float32")
-    return Letter(CLOUD, Kind.WEIGHTS, slot, 1, body)
+    return ReceivedNote(CLOUD, Kind.WEIGHTS, slot, 1, body)
 
 
 def test_weights_told_earlier_do_not_take_the_place_of_those_told_later() -> None:

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Letter
-from schemes.contract import Moment
+from protocol.messages.node import ReceivedNote
+from schemes.contract import TurnContext
 from schemes.li2020 import sla
 from schemes.li2020.sla import Automaton, Sla, reinforce
 from tests.schemes.direct import Stage, play, welcome_for
@@ -33,14 +33,14 @@ def moment(
     *,
     told_slot: int | None = None,
     node: int = 0,
-) -> Moment:
+) -> TurnContext:
     """The turn after slot - 1, in which `last_rb` was used; `outage` None for a lost bit."""
     measured = VIEW.empty(len(policy.probability))
     measured["last_rb"], measured["interference_over_noise"] = last_rb, over_noise
     bits = np.broadcast_to(np.asarray(outage if outage is not None else 0, np.uint8), len(measured))
-    letter = Letter(BS, Kind.FEEDBACK, slot - 1 if told_slot is None else told_slot, 1, bits.tobytes())
-    inbox = [] if outage is None else [letter]
-    return Moment(slot, 0, "act", "eval", 0, measured, inbox, Chance(5, "node", node))
+    received = ReceivedNote(BS, Kind.FEEDBACK, slot - 1 if told_slot is None else told_slot, 1, bits.tobytes())
+    inbox = [] if outage is None else [received]
+    return TurnContext(slot, 0, "act", "eval", 0, measured, inbox, CounterRng(5, "node", node))
 
 
 @given(st.lists(st.tuples(st.integers(-1, 4), st.floats(0, 1)), max_size=60), st.integers(1, 3))
@@ -56,51 +56,51 @@ def test_a_certain_rb_is_absorbing() -> None:
     policy = automaton()
     policy.probability = np.array([[0.0, 1.0]])
     for slot in range(1, 30):
-        assert policy.answer(moment(policy, slot, 1, 1.0, 0)).action["rb"] == 1  # type: ignore[index]
+        assert policy.on_turn(moment(policy, slot, 1, 1.0, 0)).action["rb"] == 1  # type: ignore[index]
     assert policy.probability.tolist() == [[0.0, 1.0]]
 
 
 @pytest.mark.parametrize(("over_noise", "outage"), [(1.0, 1), (1e7, 0), (1e6, 0)])
 def test_no_utility_leaves_the_probabilities(over_noise: float, outage: int) -> None:
     policy = automaton()
-    policy.answer(moment(policy, 1, 0, over_noise, outage))
+    policy.on_turn(moment(policy, 1, 0, over_noise, outage))
     assert policy.probability.tolist() == [[0.5, 0.5]]
 
 
 def test_one_step_by_hand() -> None:
     policy = automaton(step=0.1)
-    policy.answer(moment(policy, 1, 1, 1e3, 0))  # 30 of 60 dB above the noise: u = 0.5
+    policy.on_turn(moment(policy, 1, 1, 1e3, 0))  # 30 of 60 dB above the noise: u = 0.5
     assert policy.probability.tolist() == [pytest.approx([0.5 - 0.025, 0.5 + 0.025])]
 
 
 def test_replicas_learn_apart() -> None:
     policy = automaton(replicas=3, step=0.1)
-    policy.answer(moment(policy, 1, [0, 1, 1], 1.0, [0, 0, 1]))
+    policy.on_turn(moment(policy, 1, [0, 1, 1], 1.0, [0, 0, 1]))
     assert policy.probability[:, 0].tolist() == pytest.approx([0.55, 0.45, 0.5])
 
 
 def test_a_late_bit_rewards_the_rb_of_its_slot_and_a_lost_one_nothing() -> None:
     policy = automaton(step=0.1)
-    policy.answer(moment(policy, 1, 0, 1.0, None))
-    policy.answer(moment(policy, 2, 1, 1.0, None))
+    policy.on_turn(moment(policy, 1, 0, 1.0, None))
+    policy.on_turn(moment(policy, 2, 1, 1.0, None))
     assert policy.probability.tolist() == [[0.5, 0.5]]
-    policy.answer(moment(policy, 3, 1, 1.0, 0, told_slot=0))
+    policy.on_turn(moment(policy, 3, 1, 1.0, 0, told_slot=0))
     assert policy.probability[0, 0] == pytest.approx(0.55)
-    policy.answer(moment(policy, 4, 1, 1.0, 0, told_slot=0))  # said twice
+    policy.on_turn(moment(policy, 4, 1, 1.0, 0, told_slot=0))  # said twice
     assert policy.probability[0, 0] == pytest.approx(0.55)
 
 
 def test_bits_that_never_come_are_given_up() -> None:
     policy = automaton()
     for slot in range(1, 300):
-        policy.answer(moment(policy, slot, 0, 1.0, None))
+        policy.on_turn(moment(policy, slot, 0, 1.0, None))
     assert len(policy.snapshot()["awaited"]) < 100
 
 
 def test_draws_follow_the_probabilities() -> None:
     policy = automaton(rbs=3, replicas=4000)
     policy.probability = np.tile([0.2, 0.0, 0.8], (4000, 1))
-    action = policy.answer(moment(policy, 0, -1, 1.0, None)).action
+    action = policy.on_turn(moment(policy, 0, -1, 1.0, None)).action
     assert action is not None
     assert np.bincount(action["rb"], minlength=3) / 4000 == pytest.approx([0.2, 0.0, 0.8], abs=0.03)
 
@@ -111,7 +111,7 @@ def test_two_pairs_that_block_each_other_end_apart(seed: int) -> None:
     rbs, over_noise = [-1, -1], [1.0, 1.0]
     for slot in range(1500):
         answers = [
-            policy.answer(moment(policy, slot + 2000 * seed, rbs[n], over_noise[n], 0, node=n))
+            policy.on_turn(moment(policy, slot + 2000 * seed, rbs[n], over_noise[n], 0, node=n))
             for n, policy in enumerate(pair)
         ]
         rbs = [int(answer.action["rb"][0]) for answer in answers]  # type: ignore[index]
@@ -124,7 +124,7 @@ def test_two_pairs_that_block_each_other_end_apart(seed: int) -> None:
 def test_it_spares_cellular_users_better_with_time() -> None:
     world = WORLD.build(D2DUnderlay(pairs=20, d2d_intercept_db=128.1), seed=1, replicas=5)
     stage = Stage(world, sla.SCHEME, replicas=5)
-    stage.begin_episode(0)
+    stage.on_episode(0)
     for _ in range(400):
         stage.play_slot()
     early = np.mean([slot["cellular_outage"] for slot in stage.slots[:50]])
@@ -134,7 +134,7 @@ def test_it_spares_cellular_users_better_with_time() -> None:
 
 def test_one_bit_per_pair_and_slot_is_all_that_is_told() -> None:
     stage = Stage(WORLD.build(D2DUnderlay(pairs=7), seed=1, replicas=1), sla.SCHEME)
-    stage.begin_episode(0)
+    stage.on_episode(0)
     for _ in range(3):
         stage.play_slot()
     assert stage.note_bytes == {Kind.FEEDBACK: 21}
@@ -143,11 +143,11 @@ def test_one_bit_per_pair_and_slot_is_all_that_is_told() -> None:
 
 def test_a_restored_automaton_goes_on_as_before() -> None:
     policy, again = automaton(rbs=3), automaton(rbs=3)
-    policy.answer(moment(policy, 1, 2, 10.0, 0))
-    policy.answer(moment(policy, 2, 1, 1.0, None))
+    policy.on_turn(moment(policy, 1, 2, 10.0, 0))
+    policy.on_turn(moment(policy, 2, 1, 1.0, None))
     again.restore(unpack(pack(policy.snapshot())))
     for one in (policy, again):
-        one.answer(moment(one, 3, 0, 5.0, 0, told_slot=1))
+        one.on_turn(moment(one, 3, 0, 5.0, 0, told_slot=1))
     np.testing.assert_array_equal(policy.probability, again.probability)
     assert policy.probability[0, 1] > 1 / 3
 

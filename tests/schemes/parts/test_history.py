@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.spaces import Field, Records, Space
-from schemes.parts.history import VALID, HistoryWriter, Joiner, Joint, Layout, read_chunk
+from schemes.parts.history import VALID, HistoryWriter, Joiner, JointHistory, Layout, read_chunk
 
 STATES = Space((Field("seen", "f4", (2,)),))
 ACTIONS = Space((Field("rb", "i2", low=-1, high=9),))
@@ -41,7 +41,7 @@ def _bodies(agent: int, first: int, slots: int, cuts: set[int]) -> list[bytes]:
     return [*bodies, writer.take()] if writer.rows else bodies
 
 
-def _check(joint: Joint, agents: int) -> range:
+def _check(joint: JointHistory, agents: int) -> range:
     slots = range(joint.first_slot, joint.first_slot + len(joint.rewards))
     told = [joint.first_slot, *(s + 1 for s in slots)]
     for agent in range(agents):
@@ -82,8 +82,8 @@ def test_whatever_is_told_when_all_common_slots_are_joined_once(data: st.DataObj
     assert seen == list(common)
 
 
-def _restored(joiner: Joiner, agents: int, patience_slots: int = 0) -> Joiner:
-    again = Joiner([LAYOUT] * agents, patience_slots=patience_slots)
+def _restored(joiner: Joiner, agents: int, timeout_slots: int = 0) -> Joiner:
+    again = Joiner([LAYOUT] * agents, timeout_slots=timeout_slots)
     again.restore(unpack(pack(joiner.snapshot())))
     return again
 
@@ -93,8 +93,8 @@ def test_a_gap_is_not_joined_over() -> None:
     for first in (0, 10):
         for body in _bodies(0, first, 3, set()):
             joiner.add(0, body)
-    joints = list(joiner.take())
-    assert [(joint.first_slot, len(joint.states[0])) for joint in joints] == [(0, 4), (10, 4)]
+    histories = list(joiner.take())
+    assert [(joint.first_slot, len(joint.states[0])) for joint in histories] == [(0, 4), (10, 4)]
 
 
 @given(st.data())
@@ -105,11 +105,11 @@ def test_in_any_order_all_common_slots_are_joined_once_within_the_patience(data:
         for agent in range(agents)
         for body in _bodies(agent, 3, 12, data.draw(st.sets(st.integers(3, 14))))
     ]
-    joiner, seen = Joiner([LAYOUT] * agents, patience_slots=12), list[int]()
+    joiner, seen = Joiner([LAYOUT] * agents, timeout_slots=12), list[int]()
     for note in data.draw(st.permutations(notes)):
         joiner.add(*note)
         if data.draw(st.booleans()):
-            joiner = _restored(joiner, agents, patience_slots=12)
+            joiner = _restored(joiner, agents, timeout_slots=12)
         taken = [slot for joint in joiner.take() for slot in _check(joint, agents)]
         assert taken == sorted(taken)
         seen += taken
@@ -121,11 +121,11 @@ def _told_by(agent: int, slots: int) -> list[bytes]:
     return _bodies(agent, 0, slots, set(range(slots)))
 
 
-@pytest.mark.parametrize(("patience", "late", "learnt"), [(0, 2, False), (5, 4, True), (5, 7, False)])
+@pytest.mark.parametrize(("timeout", "late", "learnt"), [(0, 2, False), (5, 4, True), (5, 7, False)])
 def test_a_row_that_is_late_counts_within_the_patience_and_leaves_nothing_behind(
-    patience: int, late: int, learnt: bool
+    timeout: int, late: int, learnt: bool
 ) -> None:
-    joiner, missing = Joiner([LAYOUT] * 2, patience_slots=patience), 4
+    joiner, missing = Joiner([LAYOUT] * 2, timeout_slots=timeout), 4
     for slot, bodies in enumerate(zip(_told_by(0, 30), _told_by(1, 30), strict=True)):
         joiner.add(0, bodies[0])
         if slot != missing:
@@ -138,7 +138,7 @@ def test_a_row_that_is_late_counts_within_the_patience_and_leaves_nothing_behind
 
 
 def test_while_an_agent_is_not_heard_of_the_rows_of_the_others_are_bounded() -> None:
-    joiner = Joiner([LAYOUT] * 2, most_slots=10)
+    joiner = Joiner([LAYOUT] * 2, max_slots=10)
     for body in _told_by(0, 100):
         joiner.add(0, body)
         assert list(joiner.take()) == []

@@ -5,10 +5,10 @@ from typing import Any
 
 from channel_server.worlds.conflict_graph import WORLD, ConflictGraph, ConflictGraphParams, State
 from channel_server.worlds.graphs import Graph
-from protocol.determinism.rng import Chance
+from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import TurnSpec
 from protocol.messages.spaces import Space
-from schemes.contract import Moment, Scheme
+from schemes.contract import Scheme, TurnContext
 from tests.schemes.direct import Stage, play
 
 _UNEVEN = "agents: {a: [10, 3], b: [7], c: [1, 2, 5]}\nconflicts: {10: [3, 7], 7: [3, 1], 5: [7], 2: [5]}\n"
@@ -20,7 +20,7 @@ def stage_of(
     """A run at the beginning of its first episode."""
     built = WORLD.build(ConflictGraphParams() if world is None else world, seed=1, replicas=replicas)
     stage = Stage(built, scheme, params, seed=1, replicas=replicas)
-    stage.begin_episode(0)
+    stage.on_episode(0)
     return stage
 
 
@@ -36,12 +36,12 @@ def graph_of(stage: Stage) -> Graph:
     return stage.world.graph
 
 
-def moment_of(stage: Stage, node: int, turn: int, spec: TurnSpec) -> Moment:
+def moment_of(stage: Stage, node: int, turn: int, spec: TurnSpec) -> TurnContext:
     """What `node` would find in such a turn of the coming slot, with nothing in its inbox."""
     state = stage.world.begin(stage.state, stage.episode, stage.slot)
     seen = stage.world.measure(state, spec.view)[node] if spec.view else Space().empty(stage.replicas)
-    chance = Chance(stage.seed, "node", node)
-    return Moment(stage.slot, turn, spec.step, "eval", stage.episode, seen, [], chance)
+    chance = CounterRng(stage.seed, "node", node)
+    return TurnContext(stage.slot, turn, spec.step, "eval", stage.episode, seen, [], chance)
 
 
 def uneven(folder: Path) -> ConflictGraphParams:

@@ -8,7 +8,7 @@ import pytest
 from channel_server.worlds.conflict_graph import ConflictGraphParams
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import Kind
-from schemes.contract import NOTHING
+from schemes.contract import NO_OUTPUT
 from schemes.zhang2025.gms import SCHEME, Drops, GmsParams, dropped_by, greedy_schedule
 from schemes.zhang2025.topology import WholeTopology
 from tests.schemes.zhang2025.stages import delay_slots, graph_of, moment_of, stage_of, state_of, uneven
@@ -91,7 +91,7 @@ def test_the_cloud_holds_the_last_queues_it_was_told() -> None:
     again = stage_of(SCHEME, replicas=2).policies[-1]
     again.restore(told)
     assert pack(again.snapshot()) == pack(told)
-    again.begin_episode(1)
+    again.on_episode(1)
     assert (len(again.snapshot()["told"]), len(told["told"])) == (0, 4)
 
 
@@ -101,7 +101,7 @@ def test_an_agent_without_a_decision_keeps_its_last_one() -> None:
         stage.play_slot()
     act = stage.choreography.turns[2]
     for node, policy in enumerate(stage.policies[:-1]):
-        assert policy.answer(moment_of(stage, node, 2, act)).action == stage.actions[node]
-        policy.begin_episode(1)
-        assert policy.answer(moment_of(stage, node, 2, act)) == NOTHING
+        assert policy.on_turn(moment_of(stage, node, 2, act)).action == stage.actions[node]
+        policy.on_episode(1)
+        assert policy.on_turn(moment_of(stage, node, 2, act)) == NO_OUTPUT
     assert any(action["device"].any() for action in stage.actions)

@@ -79,7 +79,7 @@ def test_neighbours_are_held_until_they_speak_again() -> None:
     for policy in stage.policies:
         told = unpack(pack(policy.snapshot()))
         assert len(told["told"]) == 2
-        policy.begin_episode(1)
+        policy.on_episode(1)
         assert policy.snapshot() == {"told": []}
         policy.restore(told)
         assert pack(policy.snapshot()) == pack(told)

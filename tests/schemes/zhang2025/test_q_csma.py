@@ -9,7 +9,7 @@ import pytest
 from channel_server.worlds.conflict_graph import ConflictGraphParams
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import Kind, LinkClass
-from protocol.messages.node import Letter
+from protocol.messages.node import ReceivedNote
 from schemes.zhang2025.q_csma import SCHEME, QCsmaParams
 from tests.schemes.direct import Stage
 from tests.schemes.zhang2025.stages import delay_slots, graph_of, moment_of, stage_of, state_of, uneven
@@ -74,7 +74,7 @@ def test_the_cards_mean_delays(window: int, load: float, expected_slots: float) 
 def test_each_intent_is_a_note_on_the_air() -> None:
     stage = stage_of(SCHEME, QCsmaParams(window=1), world=ConflictGraphParams(load=50.0))
     moment = moment_of(stage, 0, 0, stage.choreography.turns[0])
-    notes = stage.policies[0].answer(moment).notes
+    notes = stage.policies[0].on_turn(moment).notes
     assert [note.body for note in notes] == [bytes([device, 0, h]) for device in (1, 2) for h in range(3)]
     assert {(note.kind, note.link, note.payload_bits) for note in notes} == {(Kind.CONTROL, LinkClass.SIDELINK, 5)}
 
@@ -83,10 +83,10 @@ def test_an_intent_of_an_earlier_slot_was_not_heard() -> None:
     stage = stage_of(SCHEME, world=ConflictGraphParams(load=50.0))
     stage.play_slot()
     moment = moment_of(stage, 0, 15, stage.choreography.turns[1])
-    late = Letter(1, Kind.CONTROL, stage.slot - 1, 0, bytes([3, 0, 0]))
-    stage.policies[0].answer(moment._replace(inbox=[late]))
+    late = ReceivedNote(1, Kind.CONTROL, stage.slot - 1, 0, bytes([3, 0, 0]))
+    stage.policies[0].on_turn(moment._replace(inbox=[late]))
     assert (stage.policies[0].snapshot()["earliest"] == 16).all()
-    stage.policies[0].answer(moment._replace(inbox=[msgspec.structs.replace(late, slot=stage.slot)]))
+    stage.policies[0].on_turn(moment._replace(inbox=[msgspec.structs.replace(late, slot=stage.slot)]))
     assert (stage.policies[0].snapshot()["earliest"][0, :, 0] == 0).all()
 
 
@@ -99,7 +99,7 @@ def test_a_chosen_device_waits_for_its_agents_other_one(tmp_path: Path) -> None:
     mind = policy.snapshot()
     mind["backoff"][:, 0] = 3  # device 1 has won its mini-slot
     policy.restore(mind)
-    action = policy.answer(moment).action
+    action = policy.on_turn(moment).action
     assert action is not None
     assert (action["device"] == 2).all()
 
@@ -118,7 +118,7 @@ def test_a_snapshot_in_the_middle_of_the_mini_slots_goes_on() -> None:
         two.play_slot()
         for policy in two.policies:
             kept = unpack(pack(policy.snapshot()))
-            policy.begin_episode(0)
+            policy.on_episode(0)
             policy.restore(kept)
     minds = [[pack(policy.snapshot()) for policy in stage.policies] for stage in (one, two)]
     assert minds[0] == minds[1]
@@ -133,5 +133,5 @@ def test_who_misses_the_first_mini_slot_does_not_contend_and_keeps_what_it_does(
     for node, policy in enumerate(stage.policies):
         assert (policy.snapshot()["backoff"] < 4).all()  # of the slot before
         for turn in (1, 2, 3):
-            assert not policy.answer(moment_of(stage, node, turn, exchange)).notes
-        assert policy.answer(moment_of(stage, node, 4, act)).action == stage.actions[node]
+            assert not policy.on_turn(moment_of(stage, node, turn, exchange)).notes
+        assert policy.on_turn(moment_of(stage, node, 4, act)).action == stage.actions[node]

@@ -32,6 +32,6 @@ def test_the_cloud_knows_the_whole_graph() -> None:
 
 
 def test_another_world_is_refused_with_the_cure() -> None:
-    foreign = msgspec.structs.replace(welcome(0), facts={"rbs": 10})
+    foreign = msgspec.structs.replace(welcome(0), static_info={"rbs": 10})
     with pytest.raises(ValueError, match=r"zhang2025/llq needs the facts of a conflict graph.*'conflict_graph'"):
         SCHEME.node(foreign, SCHEME.params())
