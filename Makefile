@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test test-page test-containers check bench clean
+.PHONY: setup run test test-page test-containers test-all soak check bench clean
 
 setup: .venv/.ready
 
@@ -15,8 +15,9 @@ setup: .venv/.ready
 run: setup
 	$(BIN)/airtoll run examples/d2d-maac.yaml
 
+# As many tests at a time as there are cores.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # In Debian's browser: apt-get install chromium chromium-driver
 test-page: setup
@@ -25,6 +26,16 @@ test-page: setup
 # Real containers, as root: needs docker and docker-compose (1.29) or Compose v2.
 test-containers: setup
 	$(BIN)/python -m pytest tests/containers --timeout 600
+
+test-all: test test-page test-containers
+
+# Kills, mutated frames, hostile requests: about a quarter of an hour, longer by the programs' own arguments.
+soak: setup
+	$(BIN)/python -m tests.soak.chaos --kills 60
+	$(BIN)/python -m tests.soak.service_chaos --kills 30
+	$(BIN)/python -m tests.soak.fuzz
+	$(BIN)/python -m tests.soak.rest_fuzz
+	$(BIN)/python -m tests.soak.endurance
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -38,7 +49,6 @@ bench: setup
 	$(BIN)/python -m benchmarks.random_allocation
 	$(BIN)/python -m benchmarks.learner
 	$(BIN)/python -m benchmarks.paced
-	$(BIN)/python -m tests.soak.fuzz
 
 clean:
 	rm -rf .venv runs .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
