@@ -1,7 +1,7 @@
 """Runs from Python: the same configuration, the same run, the same folder as `airtoll run`.
 
-What puts a run together is imported only when it is asked for: processes that a run starts may import the script that
-started it, and with it this package, and a node shall load neither pydantic nor a learner.
+What executes a run is imported only when it is called: processes that a run starts may import the script that started
+it, and with it this package, and a node must load neither pydantic nor a learner.
 """
 
 import os
@@ -16,30 +16,31 @@ if TYPE_CHECKING:
 def run(
     config: str | Path | Mapping[str, Any], *, folder: str | Path | None = None, **overrides: Any
 ) -> dict[str, Any]:
-    """Carry out a run and return its summary (the content of summary.json).
+    """Execute a run and return its summary (the content of summary.json).
 
     `config`: a YAML file or a mapping. `overrides`: settings that win over it, nested ones as mappings, such as
-    world={"pairs": 20}. `folder`: the run's folder itself instead of a new one under `out`.
-    ConfigError when no run can be put together; a run that failed says so in the summary's `state` and `reason`.
+    world={"pairs": 20}. `folder`: the run's folder itself instead of a new one under `out`. With `baselines`, the
+    summary has their summaries under the key `baselines`, by name.
+    ConfigError for invalid settings; of a run that failed, the summary has the `state` and the `reason`.
     """
     from controller.config import layers
-    from controller.config.run_config import load
+    from controller.config.resolved import load
     from controller.execution.run import check_placement, ignore_telemetry, run_baselines
     from controller.execution.run import run as execute
-    from controller.run_folder.folder import RunFolder
+    from controller.run_folder.writer import RunWriter
 
     source = Path(config) if isinstance(config, str | Path) else config
     over = layers.from_mapping(overrides, Path.cwd())
     resolved = load(source, environment=os.environ, overrides=[over])
     check_placement(resolved)
     at = None if folder is None else Path(folder)
-    made = RunFolder.create(resolved, at=at)
-    summary = execute(resolved, made, ignore_telemetry)
-    return summary | {"baselines": run_baselines(resolved, made)} if resolved.baselines else summary
+    writer = RunWriter.create(resolved, at=at)
+    summary = execute(resolved, writer, ignore_telemetry)
+    return summary | {"baselines": run_baselines(resolved, writer.folder)} if resolved.baselines else summary
 
 
 def connect(url: str | None = None, token: str | None = None) -> "Controller":
-    """The controller at `url`; what is not given is taken from AIRTOLL_URL and AIRTOLL_TOKEN."""
+    """The controller at `url`; by default the URL and the token are those of AIRTOLL_URL and AIRTOLL_TOKEN."""
     from airtoll.client import Controller
 
     return Controller(url, token)

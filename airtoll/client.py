@@ -48,7 +48,7 @@ class Controller:
         from controller.config import layers
 
         given = layers.from_file(Path(config)) if isinstance(config, str | Path) else layers.Layer(dict(config))
-        body = given.under(layers.Layer(overrides)).data
+        body = given.overridden_by(layers.Layer(overrides)).data
         return self._object("POST", "/runs", body=json.dumps(body, default=str).encode())
 
     def list(self, *, limit: int = 50, offset: int = 0, **filters: Any) -> dict[str, Any]:

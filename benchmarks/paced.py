@@ -14,7 +14,7 @@ import multiprocessing  # noqa: E402
 import sys  # noqa: E402
 
 from benchmarks.slow_node import WithSlowNode  # noqa: E402
-from controller.config.run_config import load  # noqa: E402
+from controller.config.resolved import load  # noqa: E402
 from controller.execution.processes import NodeProcesses  # noqa: E402
 from protocol.messages.telemetry import Ended, Paced, Spread  # noqa: E402
 
@@ -36,7 +36,7 @@ def main() -> int:
             "clock": {"slot_ms": SLOT_MS},
         }
     )
-    plan = config.plan("paced")
+    plan = config.plan_for("paced")
     prompt = _played(NodeProcesses(plan))
     missed = _share(prompt, set(prompt.turns))
     print(f"all prompt: {missed:.3%} of turns missed (at most {MAX_MISSED:.0%})")

@@ -31,7 +31,7 @@ from urllib.parse import urlsplit  # noqa: E402
 import psutil  # noqa: E402
 import yaml  # noqa: E402
 
-from controller.run_folder.folder import RunFolder  # noqa: E402
+from controller.run_folder.reader import RunFolder  # noqa: E402
 from controller.run_folder.status import ENDS, RunStatus, State  # noqa: E402
 from controller.service.limits import REQUEST_TIMEOUT_S  # noqa: E402
 from tests.system.service import Service, serving  # noqa: E402
@@ -110,7 +110,9 @@ def _served(service: Service, config: dict[str, Any], *, readers: int, deaf: int
 
 def _played(folder: Path, took_s: float) -> Played:
     meta = RunFolder.open(folder).meta
-    return Played(meta["slots"] / meta["wall_s"], took_s - meta["wall_s"])
+    assert meta.slots is not None
+    assert meta.wall_s is not None
+    return Played(meta.slots / meta.wall_s, took_s - meta.wall_s)
 
 
 def _worked_s(service: Service) -> float:

@@ -16,7 +16,7 @@ import statistics  # noqa: E402
 import sys  # noqa: E402
 from typing import Any  # noqa: E402
 
-from controller.config.run_config import load  # noqa: E402
+from controller.config.resolved import load  # noqa: E402
 from controller.execution.processes import run_processes  # noqa: E402
 from protocol.messages.telemetry import Telemetry  # noqa: E402
 
@@ -35,7 +35,7 @@ def slots_per_s(scheme: str, signalling: Any, slots: int) -> float:
     record = {"frames_slots": 0}
     world = {"name": "d2d_underlay", "pairs": AGENTS}
     config = load({"world": world, "scheme": scheme, "slots": slots, "signalling": signalling, "record": record})
-    ended = run_processes(config.plan("relay"), _ignore, lambda: False)
+    ended = run_processes(config.plan_for("relay"), _ignore)
     if ended.state != "SUCCEEDED":
         raise RuntimeError(ended.reason)
     return slots / ended.wall_s

@@ -42,6 +42,7 @@ def house(agents: int, slots: int) -> float:
     """Node-turns per second of a run."""
     plan = RunPlan(
         run_id="throughput",
+        nodes=tuple(f"pair-{agent}" for agent in range(agents)),
         seed=1,
         replicas=1,
         world="d2d_underlay",
@@ -55,7 +56,7 @@ def house(agents: int, slots: int) -> float:
         loss=LossPlan("fail", "silent", 10.0, 600.0),
         record=RecordPlan(values=False, frames_slots=0, window_slots=100),
     )
-    ended = run_processes(plan, _ignore, lambda: False)
+    ended = run_processes(plan, _ignore)
     if ended.state != "SUCCEEDED":
         raise RuntimeError(ended.reason)
     return agents * slots / ended.wall_s

@@ -29,9 +29,9 @@ _WAITING_SLOTS = 1000  # how long rows wait at least for an agent of which nothi
 class LearningTrainer(NodePolicy):
     """Joins histories by slot, has its learner learn, tells each agent its weights.
 
-    Stale rule: a slot is learnt from when everybody's row of it has come, also after later ones. What is missing is
-    waited for as long as it takes to tell it `_MAX_RESENDS` times, then its slot is forgotten. Asked without news, so that
-    it can tell again what was not acknowledged, the trainer does nothing.
+    Stale rule: a slot is learnt from when the rows of all agents have arrived, also after later slots. A missing row is
+    waited for as long as `_MAX_RESENDS` transmissions of it take, then its slot is dropped. In a turn without new
+    histories, which lets its delivery resend what was not acknowledged, the trainer does nothing.
     """
 
     def __init__(self, welcome: Welcome, training: Training) -> None:

@@ -1,4 +1,4 @@
-"""Runs for tests: a plan from a few words, and everything a run told, kept in memory."""
+"""Runs for tests: plans from a few settings, and recordings of all telemetry in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import msgpack
 
 from channel_server.core import Past
 from controller.config.catalogue import schemes
-from controller.config.run_config import load
+from controller.config.resolved import load
 from controller.execution.building import build_world
 from controller.execution.in_process import Loopback, run_in_process
 from controller.execution.processes import run_processes
@@ -32,7 +32,7 @@ GRAPH = {"name": "conflict_graph"}
 
 
 class Recording:
-    """A telemetry sink that keeps what it is told."""
+    """A telemetry sink that keeps everything."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -63,7 +63,7 @@ class Recording:
                 pass
 
     def copy(self) -> "Recording":
-        """As it is now."""
+        """A copy of what was recorded until now."""
         other = Recording()
         other.files, other.events, other.windows = dict(self.files), list(self.events), list(self.windows)
         other.weights = list(self.weights)
@@ -113,25 +113,25 @@ class Checkpointed(Recording):
 
 
 def plan_for(scheme: str, world: dict[str, Any] | None = None, **settings: Any) -> RunPlan:
-    """The plan of a short run, in the scheme's first world unless told otherwise."""
+    """The plan of a short run, by default in the scheme's first world, and without training slots."""
     home = schemes()[scheme].card.worlds[0]
     chosen = world or {"d2d_underlay": CELL, "conflict_graph": GRAPH}.get(home, {"name": home})
     described = {"name": scheme} | settings.pop("params", {})
     given = {key: value for key, value in ({"slots": 50} | settings).items() if value is not None}
-    return load({"world": chosen, "scheme": described, **given}).plan("test")
+    return load({"world": chosen, "scheme": described, "untrained": True, **given}).plan_for("test")
 
 
 def in_process(plan: RunPlan) -> Recording:
     """The run, in this process."""
     recording = Recording()
-    run_in_process(plan, recording, lambda: False)
+    run_in_process(plan, recording)
     return recording
 
 
 def in_processes(plan: RunPlan) -> Recording:
     """The run, one process per node."""
     recording = Recording()
-    run_processes(plan, recording, lambda: False)
+    run_processes(plan, recording)
     return recording
 
 

@@ -1,4 +1,4 @@
-"""Who missed which slots of a run."""
+"""Which nodes missed which slots of a run."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,11 +10,11 @@ def absences(events: Iterable[Event], slots: int) -> Iterator[str]:
     lost: dict[str, Event] = {}
     for event in events:
         if event.event == "lost":
-            lost.setdefault(event.node, event)  # a trainer is lost anew for every answer it owed
+            lost.setdefault(event.node, event)  # a trainer is lost again for every answer it owed
         elif event.event == "rejoined" and event.node in lost:
             yield _line(lost.pop(event.node), event.slot - 1)
     for event in lost.values():
-        if event.slot < slots:  # who leaves in the closing turn has missed none
+        if event.slot < slots:  # a node that leaves in the closing turn has missed none
             yield _line(event, slots - 1)
 
 

@@ -1,4 +1,4 @@
-"""Are two runs the same, bit for bit, and if not, where do they part?"""
+"""Compares two runs bit for bit: whether they are equal, and if not, where they diverge."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airtoll.analysis.streams import read_arrays
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from protocol.accounting.trace import WORLD_NODE, TraceField, first_divergence
 from protocol.determinism.fingerprint import differences
 
@@ -20,7 +20,7 @@ _NOWHERE: tuple[Any, ...] = (None,) * 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether two traces are equal, and what there is to say."""
+    """Whether two traces are equal, and the report."""
 
     equal: bool
     lines: tuple[str, ...]
@@ -28,40 +28,37 @@ class Verdict:
 
 def compare(a: RunFolder, b: RunFolder) -> Verdict:
     """Fingerprints, then traces, then full values where both runs kept them. ValueError for damaged files."""
-    said = [f"fingerprints differ, so traces may: {line}" for line in _fingerprints(a, b)]
+    fingerprints = differences(a.meta.fingerprint, b.meta.fingerprint)
+    warnings = [f"fingerprints differ, so traces may: {line}" for line in fingerprints]
     rows_a, rows_b = _rows(a), _rows(b)
-    parted = [*_trace_lines(a, b, rows_a, rows_b), *_value_lines(a, b)]
-    verdict = parted or [f"equal: {len(rows_a)} rows of trace"]
-    return Verdict(not parted, (*said, *verdict))
-
-
-def _fingerprints(a: RunFolder, b: RunFolder) -> list[str]:
-    return differences(a.meta.get("fingerprint", {}), b.meta.get("fingerprint", {}))
+    divergences = [*_trace_lines(a, b, rows_a, rows_b), *_value_lines(a, b)]
+    verdict = divergences or [f"equal: {len(rows_a)} rows of trace"]
+    return Verdict(not divergences, (*warnings, *verdict))
 
 
 def _rows(folder: RunFolder) -> npt.NDArray[Any]:
-    """The rows of a trace that has some, all of known fields."""
+    """The rows of a trace. ValueError for an empty trace, or a row of an unknown field."""
     rows = folder.trace_rows()
     if not len(rows):
         raise ValueError(f"{folder.path} has no trace: the run stopped before its first slot, or trace.bin is gone")
-    strange = np.flatnonzero(rows["field"] > max(TraceField))
-    if strange.size:
-        raise ValueError(f"{folder.path / 'trace.bin'} is damaged: row {strange[0]} is of no known field")
+    unknown = np.flatnonzero(rows["field"] > max(TraceField))
+    if unknown.size:
+        raise ValueError(f"{folder.path / 'trace.bin'} is damaged: row {unknown[0]} is of no known field")
     return rows
 
 
 def _trace_lines(a: RunFolder, b: RunFolder, rows_a: npt.NDArray[Any], rows_b: npt.NDArray[Any]) -> Iterator[str]:
-    parting = first_divergence(rows_a, rows_b)
-    if parting is not None:
-        place = _place(a, parting.slot, parting.turn, parting.node, parting.field)
-        yield f"traces part at row {parting.row}: {place}: {parting.reason}"
+    divergence = first_divergence(rows_a, rows_b)
+    if divergence is not None:
+        place = _place(a, divergence.slot, divergence.turn, divergence.node, divergence.field)
+        yield f"traces diverge at row {divergence.row}: {place}: {divergence.reason}"
         yield from (f"  {f.path / 'trace.bin'} was changed after its run" for f in (a, b) if _was_changed(f))
 
 
 def _was_changed(folder: RunFolder) -> bool:
-    """Whether the trace is another than when its run ended; not known of a run that was cut off."""
-    told = folder.meta.get("trace_digest")
-    return told is not None and told != folder.trace_digest()
+    """Whether the trace has changed since its run ended; of a run that was cut off this is not known."""
+    digest = folder.meta.trace_digest
+    return digest is not None and digest != folder.trace_digest()
 
 
 def _value_lines(a: RunFolder, b: RunFolder) -> Iterator[str]:
@@ -70,10 +67,10 @@ def _value_lines(a: RunFolder, b: RunFolder) -> Iterator[str]:
         return
     kept_a, kept_b = (read_arrays(folder.path / _VALUES, 5) for folder in (a, b))
     pairs = enumerate(zip_longest(kept_a, kept_b))
-    parted = next(((row, pair) for row, pair in pairs if pair[0] != pair[1]), None)
-    if parted is not None:
-        row, (ours, theirs) = parted
-        yield f"values part at row {row}: {_entry_place(a, ours or theirs or _NOWHERE)}"
+    differing = next(((row, pair) for row, pair in pairs if pair[0] != pair[1]), None)
+    if differing is not None:
+        row, (ours, theirs) = differing
+        yield f"values diverge at row {row}: {_entry_place(a, ours or theirs or _NOWHERE)}"
         yield from (f"  {folder.path}: {_shown(value)}" for folder, value in ((a, ours), (b, theirs)))
         yield from _first_byte(ours, theirs)
     elif a.read(_VALUES) != b.read(_VALUES):
@@ -87,7 +84,7 @@ def _place(folder: RunFolder, slot: int, turn: int, node: int, field: int) -> st
 
 
 def _entry_place(folder: RunFolder, entry: tuple[Any, ...]) -> str:
-    """An entry's place; as it stands in the file if damage left no numbers there."""
+    """An entry's place; its raw fields if damage left no numbers there."""
     slot, turn, node, field = entry[:4]
     if all(type(number) is int for number in (slot, turn, node, field)):
         return _place(folder, slot, turn, node, field)

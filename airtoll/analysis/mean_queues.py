@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airtoll.analysis.streams import read_arrays
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from protocol.accounting.trace import TraceField
 from protocol.messages.spaces import Space
 
@@ -31,7 +31,7 @@ def mean_queues(folder: RunFolder, world: Any) -> npt.NDArray[np.float64] | None
 
 def _measured(folder: RunFolder, world: Any) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
     """Each agent's queues, once per slot."""
-    replicas, seen = folder.config.replicas, set()
+    replicas, seen = folder.meta.replicas, set()
     for slot, _, node, field, value in read_arrays(folder.path / _VALUES, 5):
         if field == TraceField.MEASUREMENT and value and (slot, node) not in seen:
             space = _space_of(len(value), world, node, replicas)

@@ -1,4 +1,4 @@
-"""A study, carried out: its missing cells over the cores, its results, its pictures."""
+"""Executes a study: its missing cells, its results, its plots."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from airtoll.cli.study_progress import Watch
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
 from controller.studies.cells import Cell, cells_of
-from controller.studies.executor import Carried, run_cells
+from controller.studies.executor import CellResult, run_cells
 from controller.studies.measures import metrics_of
 from controller.studies.results import FILE, Results, read_rows
 from controller.studies.study_file import read
@@ -22,9 +22,9 @@ _MAX_NAME_CHARS = 120
 
 
 class StudyFolder:
-    """A study and the folder of its results: what is there, what is missing.
+    """A study and the folder of its results: what exists, what is missing.
 
-    ConfigError for a study that cannot be carried out, or a results.csv that is none.
+    ConfigError for an invalid study, or a results.csv that holds no results.
     """
 
     def __init__(self, file: Path, out: Path, environment: dict[str, str]) -> None:
@@ -35,40 +35,46 @@ class StudyFolder:
         self.missing = self.results.missing()
 
     @property
-    def told(self) -> str:
-        """`load-sweep: 40 cells, 12 runs to carry out` and what else there is to say before it starts."""
+    def overview(self) -> str:
+        """`load-sweep: 40 cells, 28 done before, 12 to run`."""
         runs = len({cell.digest for cell in self.cells})
-        said = [f"{self.study.name}: {len(self.cells)} cells"]
-        said += [f"{runs} runs, as some stand in several sweeps"] if runs < len(self.cells) else []
-        said += [f"{runs - len(self.missing)} done before"] if len(self.missing) < runs else []
-        said += [f"{self.results.dropped} rows of other cells dropped"] if self.results.dropped else []
-        return ", ".join([*said, f"{len(self.missing)} to carry out"])
+        parts = [f"{self.study.name}: {len(self.cells)} cells"]
+        parts += [f"{runs} runs, as some belong to several sweeps"] if runs < len(self.cells) else []
+        parts += [f"{runs - len(self.missing)} done before"] if len(self.missing) < runs else []
+        parts += [f"{self.results.dropped} rows of other cells dropped"] if self.results.dropped else []
+        return ", ".join([*parts, f"{len(self.missing)} to run"])
 
     def run(self, watch: Watch, *, workers: int, keep_runs: bool) -> list[str]:
-        """Carry out what is missing; the titles of cells that failed. Each result is on the disk when it is told.
+        """Execute the missing cells; the titles of those that failed. `watch` hears of a cell when its row is written.
 
-        KeyboardInterrupt after Ctrl-C, once every process has stopped.
+        KeyboardInterrupt after Ctrl-C, when every process has stopped.
         """
         failed: list[str] = []
         with _locked(self.out):
             self.results.write()
-            told = run_cells(self.missing, self._run_of, workers=workers)
+            results = run_cells(self.missing, self._run_of, workers=workers)
             try:
-                with closing(told):
-                    for carried in told:
-                        failed += self._take(carried, watch, keep_runs=keep_runs)
+                with closing(results):
+                    for result in results:
+                        failed += self._take(result, watch, keep_runs=keep_runs)
             finally:
                 _remove_if_empty(self.out / _RUNS)
         return failed
 
     def draw(self) -> Iterator[Path]:
-        """Draw every plot from results.csv; the paths. ConfigError when there is none."""
-        return study_plots.save(self.study, self.cells, read_rows(self.out / FILE), self.out)
+        """Draw every plot from results.csv; the paths. ConfigError when it has no rows of this study's sweeps: it was
+        renamed, or its grid has changed."""
+        rows, sweeps = read_rows(self.out / FILE), [sweep.name for sweep in self.study.sweeps]
+        if not any(row["sweep"] in sweeps for row in rows):
+            found = ", ".join(sorted({row["sweep"] for row in rows})) or "none"
+            fix = "run the study without --plots-only: rows of cells that are the same are taken over"
+            raise ConfigError(f"{self.out / FILE} has no rows of {', '.join(sweeps)}, only of {found}; {fix}")
+        return study_plots.save(self.study, self.cells, rows, self.out)
 
-    def _take(self, carried: Carried, watch: Watch, *, keep_runs: bool) -> list[str]:
-        cell, summary, reason, last = carried
+    def _take(self, result: CellResult, watch: Watch, *, keep_runs: bool) -> list[str]:
+        cell, summary, reason, last = result
         if not last:
-            watch.warn(f"{cell.title}: {reason}; once more")
+            watch.warn(f"{cell.title}: {reason}; trying again")
             return []
         if summary is None:
             reason = f"{reason}, twice"
@@ -90,12 +96,12 @@ class StudyFolder:
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """One study at a time in a folder, which is made. ConfigError for a second."""
+    """Create the folder and lock it: one study at a time. ConfigError for a second."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(out, os.O_RDONLY)
     except OSError as error:
-        raise ConfigError(f"out: {out} cannot be made: {error.strerror}; give another folder") from error
+        raise ConfigError(f"out: {out} cannot be created: {error.strerror}; give another folder") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

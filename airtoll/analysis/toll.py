@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from enum import Enum
 
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from protocol.accounting.air_book import AirRow, Toll, toll_by_kind
 from protocol.messages.kinds import LinkClass
 

@@ -31,12 +31,14 @@ from airtoll.cli.study_progress import watching as watching_cells
 from airtoll.plots.run_plots import Plot, save, sensible
 from controller.config import catalogue, layers
 from controller.config.errors import ConfigError
-from controller.config.run_config import RunConfig, load
+from controller.config.resolved import ResolvedRun, load
 from controller.config.schedule import played
-from controller.execution.run import check_placement, checkpoint_to_resume, run_baselines
+from controller.execution.run import check_placement, checkpoint_to_resume, reopen, run_baselines
 from controller.execution.run import run as execute
 from controller.run_folder.checkpoints import Checkpoint
-from controller.run_folder.folder import NotARunError, RunFolder
+from controller.run_folder.reader import NotARunError, RunFolder
+from controller.run_folder.status import State
+from controller.run_folder.writer import RunWriter
 from protocol.accounting.air_book import Toll
 from protocol.messages.plan import PastEvent
 from protocol.transports.keys import Keys, KeysError
@@ -98,10 +100,10 @@ def run(
     given = [*(sets or []), *([f"placement={placement.value}"] if placement else [])]
     given += [] if checkpoint_every is None else [f"checkpoint_every={checkpoint_every}"]
     overrides = [layers.from_assignment(text) for text in given]
-    config = load(file, environment=os.environ, overrides=overrides)
-    check_placement(config)
-    folder = RunFolder.create(config, at=out, command=sys.argv)
-    _finish(config, folder, _watched(config, folder), as_format)
+    resolved = load(file, environment=os.environ, overrides=overrides)
+    check_placement(resolved)
+    writer = RunWriter.create(resolved, at=out, command=sys.argv)
+    _finish(resolved, writer.folder, _watched(resolved, writer), as_format)
 
 
 @app.command()
@@ -121,16 +123,16 @@ def resume(
         resume_run(str(folder), as_format)
         return
     with _damage_reported():
-        past = RunFolder.reopen(folder)
-        check_placement(past.config)
-        checkpoint = checkpoint_to_resume(past, at=slot, told=partial(typer.echo, err=True))
+        resolved, writer = reopen(folder)
+        check_placement(resolved)
+        checkpoint = checkpoint_to_resume(writer.folder, at=slot, warn=partial(typer.echo, err=True))
     typer.echo(f"resuming at slot {checkpoint.slot}", err=True)
-    _finish(past.config, past, _watched(past.config, past, checkpoint=checkpoint), as_format)
+    _finish(resolved, writer.folder, _watched(resolved, writer, checkpoint=checkpoint), as_format)
 
 
-def _finish(config: RunConfig, folder: RunFolder, summary: dict[str, Any], as_format: Format) -> None:
+def _finish(resolved: ResolvedRun, folder: RunFolder, summary: dict[str, Any], as_format: Format) -> None:
     """What `run` and `resume` do when the run itself is over."""
-    others = _beside(config, folder) if summary["state"] == "SUCCEEDED" else {}
+    others = _beside(resolved, folder) if summary["state"] == "SUCCEEDED" else {}
     if as_format is Format.JSON:
         _print_json(summary | ({"baselines": others} if others else {}))
     else:
@@ -142,17 +144,17 @@ def _finish(config: RunConfig, folder: RunFolder, summary: dict[str, Any], as_fo
 def replay(folder: Folder, out: Out = None, as_format: AsFormat = Format.TEXT) -> None:
     """Run a folder's run again in one process, with its losses and rejoins, and compare the traces."""
     past = RunFolder.open(folder)
-    if past.config.clock.slot_ms is not None:
+    if past.meta.slot_ms is not None:
         raise ConfigError(
             f"{folder} is a paced run: who missed which turn followed from wall time, and cannot be had again; "
             f"what replays is a run in lockstep: airtoll run {folder}/config.yaml --set clock.slot_ms=null"
         )
     alone = [layers.from_assignment(text) for text in ("placement=in-process", "checkpoint_every=0")]
-    config = load(folder / "config.yaml", overrides=alone)
+    resolved = load(past.config_file, overrides=alone)
     with _damage_reported():
         events = past.past()
-    again = RunFolder.create(config, at=out or _next_free(folder / "replay"), command=sys.argv)
-    _exit_with_unless_same(past, again, _watched(config, again, replay=events), as_format)
+    again = RunWriter.create(resolved, at=out or _next_free(folder / "replay"), command=sys.argv)
+    _exit_with_unless_same(past, again.folder, _watched(resolved, again, replay=events), as_format)
 
 
 @app.command()
@@ -167,10 +169,10 @@ def node(
 
     with _damage_reported():
         meta = RunFolder.open(folder).meta
-    if meta["state"] not in ("RUNNING", "PAUSED") or "endpoint" not in meta:
-        raise ConfigError(f"{folder}: no node can join a run that is {meta['state']} or lives in one process")
+    if meta.state not in (State.RUNNING, State.PAUSED) or not meta.endpoint:
+        raise ConfigError(f"{folder}: no node can join a run that is {meta.state.value} or lives in one process")
     own = None if key_folder is None else Keys.read(key_folder).client()
-    raise typer.Exit(run_node(meta["endpoint"], meta["run_id"], name, policy_builder(name), keys=own))
+    raise typer.Exit(run_node(meta.endpoint, meta.run_id, name, policy_builder(name), keys=own))
 
 
 @app.command()
@@ -196,7 +198,7 @@ def toll(
     with _damage_reported():
         tolls = _as_data(toll_by(past, by))
         by_phase = {phase: _as_data(told) for phase, told in past.toll_by_phase().items()}
-        fates = past.fates() if by is By.KIND else {}
+        fates = past.delivery_stats() if by is By.KIND else {}
     if as_format is Format.JSON:
         _print_json({name: told | fates.get(name, {}) for name, told in tolls.items()})
     elif by is By.KIND:
@@ -303,24 +305,24 @@ def channel(ctx: typer.Context) -> None:
 
 
 def _watched(
-    config: RunConfig,
-    folder: RunFolder,
+    resolved: ResolvedRun,
+    writer: RunWriter,
     *,
     replay: tuple[PastEvent, ...] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> dict[str, Any]:
     """Carry the run out with its progress on stderr."""
     try:
-        with watching(Console(stderr=True), config.schedule) as watch:
-            return execute(config, folder, watch, replay=replay, checkpoint=checkpoint)
+        with watching(Console(stderr=True), resolved.config.schedule) as watch:
+            return execute(resolved, writer, watch, replay=replay, checkpoint=checkpoint)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; what there is lies in {folder.path}", err=True)
+        typer.echo(f"interrupted; what there is lies in {writer.path}", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
 def _carried_out(folder: StudyFolder, workers: int, *, keep_runs: bool) -> list[str]:
     """The study's missing cells carried out, with their progress on stderr; those that failed."""
-    typer.echo(f"{folder.told}, {workers} at a time", err=True)
+    typer.echo(f"{folder.overview}, {workers} at a time", err=True)
     try:
         with watching_cells(Console(stderr=True), len(folder.missing)) as watch:
             return folder.run(watch, workers=workers, keep_runs=keep_runs)
@@ -344,7 +346,7 @@ def _exit_with(summary: dict[str, Any]) -> None:
 def _exit_with_unless_same(past: RunFolder, again: RunFolder, summary: dict[str, Any], as_format: Format) -> None:
     """A run that failed is replayed well when it fails again in the same way."""
     _print_verdict(past, again, as_format, replayed_in=again.path)
-    if summary["state"] != past.meta["state"]:
+    if summary["state"] != past.meta.state.value:
         _exit_with(summary)
 
 
@@ -363,13 +365,13 @@ def _print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in
         raise typer.Exit(_FAILED)
 
 
-def _beside(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
+def _beside(resolved: ResolvedRun, folder: RunFolder) -> dict[str, Any]:
     """The runs to compare with, carried out."""
-    if not config.baselines:
+    if not resolved.baselines:
         return {}
-    typer.echo(f"beside: {', '.join(config.others)}", err=True)
+    typer.echo(f"baselines: {', '.join(resolved.baselines)}", err=True)
     try:
-        return run_baselines(config, folder)
+        return run_baselines(resolved, folder)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; the run itself is whole, in {folder.path}", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -377,9 +379,9 @@ def _beside(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
 
 def _print_results(folder: RunFolder, summary: dict[str, Any], others: dict[str, Any]) -> None:
     tolls = _toll_tables(folder, summary["toll"], summary["toll_by_phase"], summary.get("signalling", {}))
-    config = folder.config
-    evaluated = played(config.schedule, summary["slots"], of=("eval",)) * config.agents
-    radio = comparison(summary, others, node_slots=evaluated) if others else tables.radio(summary, config.units)
+    meta = folder.meta
+    evaluated = played(meta.schedule, summary["slots"], of=("eval",)) * meta.agents
+    radio = comparison(summary, others, node_slots=evaluated) if others else tables.radio(summary, meta.units)
     _print(radio, *tolls)
     if line := tables.weights(folder.scalars()):
         typer.echo(line)
@@ -397,7 +399,7 @@ def _toll_tables(
     folder: RunFolder, tolls: tables.Tolls, by_phase: Mapping[str, tables.Tolls], fates: Mapping[str, Any]
 ) -> list[Table]:
     """The toll by kind, training and execution apart where there is training; what a signalling model did to it."""
-    about, schedule = _about(folder), folder.config.schedule
+    about, schedule = _about(folder), folder.meta.schedule
     impaired = [tables.fates(fates)] if fates else []
     if any(phase.name == "train" for phase in schedule):
         return [*tables.toll_of_learning(by_phase, schedule=schedule, **about), *impaired]
@@ -407,7 +409,7 @@ def _toll_tables(
 def _about(folder: RunFolder) -> dict[str, Any]:
     """What rates are taken over; a run that was cut off has not said how many slots it played."""
     meta = folder.meta
-    return {"slots": meta.get("slots", 0), "agents": meta["agents"], "probes": meta.get("probes", 0)}
+    return {"slots": meta.slots or 0, "agents": meta.agents, "probes": meta.probes}
 
 
 def _as_data(tolls: Mapping[str, Toll]) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from controller.config.schedule import phase_at, spans
-from controller.run_folder.folder import event_line
+from controller.run_folder.writer import event_line
 from protocol.messages import kinds
 from protocol.messages.plan import PhasePlan
 from protocol.messages.telemetry import Event, Progress, Scalars, Telemetry, Window

@@ -116,7 +116,7 @@ def submit(
     """Put a run into the controller's queue."""
     given = layers.from_file(file)
     for text in sets or []:
-        given = given.under(layers.from_assignment(text))
+        given = given.overridden_by(layers.from_assignment(text))
     run = _asked(lambda: connect().submit(given.data))
     _tell(run, as_format, lambda: typer.echo(run["id"]))
 

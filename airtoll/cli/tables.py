@@ -7,7 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from controller.config.schedule import played
-from controller.run_folder.folder import TOLD, Scalar
+from controller.run_folder.reader import Scalar
+from controller.run_folder.summary import TOLL_COLUMNS
 from protocol.messages.kinds import TRAINER_NAME, Kind
 from protocol.messages.plan import PhasePlan
 
@@ -105,7 +106,9 @@ def over_phases(by_phase: Mapping[str, Tolls], phases: Iterable[str]) -> dict[st
     parts = [by_phase[phase] for phase in phases if phase in by_phase]
     kinds = [kind.name.lower() for kind in Kind]
     present = [kind for kind in kinds if any(kind in part for part in parts)]
-    return {kind: {key: sum(part[kind][key] for part in parts if kind in part) for key in TOLD} for kind in present}
+    return {
+        kind: {key: sum(part[kind][key] for part in parts if kind in part) for key in TOLL_COLUMNS} for kind in present
+    }
 
 
 def weights(scalars: Iterable[Scalar]) -> str | None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from airtoll.plots.plot_style import COLOURS, legend_beside, quieten, shade_phases, sheet
 from controller.config.schedule import Span, phase_at, spans
-from controller.run_folder.folder import RunFolder, Scalar
+from controller.run_folder.reader import RunFolder, Scalar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,15 +69,15 @@ def curves(folder: RunFolder) -> "Figure":
 
     ValueError when no window was finished.
     """
-    config, metrics = folder.config, _metric_panels(folder)
+    meta, metrics = folder.meta, _metric_panels(folder)
     if not metrics:
         raise ValueError(f"{folder.path} has no metrics: the run stopped before its first window was full")
     panels = metrics + _scalar_panels(folder)
-    figure = sheet(config, _REST_PX + _PANEL_PX * len(panels))
+    figure = sheet(meta, _REST_PX + _PANEL_PX * len(panels))
     stack = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for axes, panel in zip(stack, panels, strict=True):
         _draw(axes, panel)
-        shade_phases(axes, config, named=axes is stack[0])
+        shade_phases(axes, meta, named=axes is stack[0])
     stack[-1].set_xlabel("slot")
     figure.align_ylabels(stack)
     return figure
@@ -85,15 +85,19 @@ def curves(folder: RunFolder) -> "Figure":
 
 def metric_series(folder: RunFolder) -> dict[str, Series]:
     """Every metric by window, at the window's middle."""
-    rows = folder.windows()
-    slots = np.array([(float(row["first"]) + float(row["last"]) + 1) / 2 for row in rows])
-    phases = [row["phase"] for row in rows]
-
-    def column(name: str) -> Floats:
-        return np.array([float(row[name]) for row in rows])
-
-    names = [key.removesuffix("_sum") for key in (rows[0] if rows else ()) if key.endswith("_sum")]
-    return {name: Series(name, slots, column(f"{name}_sum"), column(f"{name}_count"), phases) for name in names}
+    windows = folder.windows()
+    slots = np.array([(window.first + window.last + 1) / 2 for window in windows])
+    phases = [window.phase for window in windows]
+    return {
+        name: Series(
+            name,
+            slots,
+            np.array([window.sums[name] for window in windows]),
+            np.array([window.counts[name] for window in windows]),
+            phases,
+        )
+        for name in (windows[0].sums if windows else ())
+    }
 
 
 def scalar_series(folder: RunFolder) -> dict[str, Series]:
@@ -101,7 +105,7 @@ def scalar_series(folder: RunFolder) -> dict[str, Series]:
     by_name: dict[str, list[Scalar]] = defaultdict(list)
     for scalar in folder.scalars():
         by_name[scalar.name].append(scalar)
-    over = spans(folder.config.schedule)
+    over = spans(folder.meta.schedule)
     return {name: _joined(name, told, over) for name, told in by_name.items()}
 
 
@@ -117,11 +121,11 @@ def _joined(name: str, told: Sequence[Scalar], over: Sequence[Span]) -> Series:
 
 def _metric_panels(folder: RunFolder) -> list[Panel]:
     """Those of `_PANELS` that the world has; of a world that has none of them its first metrics."""
-    config, series = folder.config, metric_series(folder)
+    meta, series = folder.meta, metric_series(folder)
     chosen = [[name for name in series if fnmatch(name, pattern)] for pattern in _PANELS]
     groups = [group for group in chosen if group] or [[name] for name in series]
-    panels = [_panel(group, series, config.units) for group in groups[:_MAX_METRIC_PANELS]]
-    return _said_once(panels, f"windows of {config.record.window_slots} slots")
+    panels = [_panel(group, series, meta.units) for group in groups[:_MAX_METRIC_PANELS]]
+    return _said_once(panels, f"windows of {meta.window_slots} slots")
 
 
 def _scalar_panels(folder: RunFolder) -> list[Panel]:

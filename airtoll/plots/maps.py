@@ -4,13 +4,14 @@ from collections.abc import Callable
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from airtoll.analysis.mean_queues import mean_queues
 from airtoll.plots.plot_style import COLOURS, GREY, TEN_COLOURS, legend_beside, sheet
-from controller.execution.building import build_world
-from controller.run_folder.folder import RunFolder
+from controller.config.catalogue import world_named
+from controller.run_folder.reader import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,18 +37,16 @@ class Known(NamedTuple):
 
 def map_of(folder: RunFolder) -> "Figure":
     """The run's map. ValueError for a world that none is drawn of."""
-    config = folder.config
-    if config.world.name not in _DRAWINGS:
-        raise ValueError(
-            f"no map is drawn of the world {config.world.name!r}; there are maps of {', '.join(_DRAWINGS)}"
-        )
-    world: Any = build_world(config.plan("map"))
+    meta = folder.meta
+    if meta.world not in _DRAWINGS:
+        raise ValueError(f"no map is drawn of the world {meta.world!r}; there are maps of {', '.join(_DRAWINGS)}")
+    world = world_of(folder)
     found = folder.map
     slot, shown = found["slot"], found["map"]
-    figure = sheet(config, _HEIGHT_PX, subject="" if slot is None else f", slot {slot}")
+    figure = sheet(meta, _HEIGHT_PX, subject="" if slot is None else f", slot {slot}")
     axes = figure.subplots()
     axes.set_aspect("equal")
-    _DRAWINGS[config.world.name](axes, Known(folder, world, shown))
+    _DRAWINGS[meta.world](axes, Known(folder, world, shown))
     if not shown:
         axes.text(0.5, -0.1, _NO_PICTURE, transform=axes.transAxes, ha="center", color="#B00000")
     return figure
@@ -55,7 +54,15 @@ def map_of(folder: RunFolder) -> "Figure":
 
 def has_map(folder: RunFolder) -> bool:
     """Whether a map is drawn of the run's world."""
-    return folder.config.world.name in _DRAWINGS
+    return folder.meta.world in _DRAWINGS
+
+
+def world_of(folder: RunFolder) -> Any:
+    """The run's world, built from the folder."""
+    meta = folder.meta
+    entry = world_named(meta.world)
+    params: Any = msgspec.convert(folder.world_params, entry.params)
+    return entry.build(params, seed=meta.seed, replicas=meta.replicas)
 
 
 # -------------------------------------------------------------------------------- d2d_underlay
@@ -223,7 +230,7 @@ def _graph_legend(axes: "Axes", known: Known, has_queues: bool) -> None:
     axes.plot(empty, empty, color="#555555", label="both spoil each other")
     axes.plot(empty, empty, color=COLOURS[1], label="spoils the one it points at")
     if known.shown:
-        for subband in range(known.folder.config.world.model_dump()["subbands"]):
+        for subband in range(known.folder.meta.world_params["subbands"]):
             label = f"scheduled on subband {subband}"
             axes.scatter(empty, empty, s=80, marker=_marker(subband), color=_colour(subband), label=label)
     if not has_queues:

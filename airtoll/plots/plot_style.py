@@ -5,8 +5,8 @@ matplotlib is imported where something is drawn and nowhere else: it takes longe
 
 from typing import TYPE_CHECKING, Any
 
-from controller.config.run_config import RunConfig
 from controller.config.schedule import spans
+from controller.run_folder.meta import RunMeta
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,9 +24,9 @@ _DPI = 100
 _SHADES = {"warmup": "#EDEDED", "train": "#E3EEF6", "eval": "#FFFFFF"}
 
 
-def sheet(config: RunConfig, height_px: int, *, subject: str = "") -> "Figure":
+def sheet(meta: RunMeta, height_px: int, *, subject: str = "") -> "Figure":
     """An empty figure for a run."""
-    return titled(f"{config.world.name}, {config.scheme.name}, seed {config.seed}{subject}", height_px)
+    return titled(f"{meta.world}, {meta.scheme}, seed {meta.seed}{subject}", height_px)
 
 
 def titled(title: str, height_px: int) -> "Figure":
@@ -43,9 +43,9 @@ def legend_beside(axes: "Axes", **settings: Any) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, **settings)
 
 
-def shade_phases(axes: "Axes", config: RunConfig, *, named: bool) -> None:
+def shade_phases(axes: "Axes", meta: RunMeta, *, named: bool) -> None:
     """Each phase in a shade of its own, `named` above the axes, unless there is one phase only."""
-    over = spans(config.schedule)
+    over = spans(meta.schedule)
     axes.set_xlim(0, over[-1].after)
     if len(over) == 1:
         return

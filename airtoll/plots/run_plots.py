@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from controller.config.errors import ConfigError, invalid
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -43,7 +43,7 @@ def save(study: Study, cells: Sequence[Cell], rows: Sequence[Row], out: Path) ->
     units = units_of(cells)
     for sweep in study.sweeps:
         own = [row for row in rows if row["sweep"] == sweep.name and row["state"] == "SUCCEEDED"]
-        config = next(cell.config for cell in cells if cell.sweep == sweep.name)
+        config = next(cell.run.config for cell in cells if cell.sweep == sweep.name)
         for plot in sweep.plots:
             path = out / sweep.file_of(plot)
             if figure := draw(study, sweep, plot, own, label=Labels(config, units)):

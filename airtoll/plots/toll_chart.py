@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airtoll.plots.plot_style import COLOURS, GREY, legend_beside, quieten, shade_phases, sheet
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from protocol.accounting.air_book import toll_by_kind
 from protocol.messages.kinds import Kind
 
@@ -39,11 +39,11 @@ def toll_chart(folder: RunFolder) -> "Figure":
     told = told_bytes(folder)
     if not told.totals:
         raise ValueError(f"{folder.path}: nothing was told in this run, there is no toll to plot")
-    config = folder.config
-    figure = sheet(config, 800)
+    meta = folder.meta
+    figure = sheet(meta, 800)
     over_time, by_node = figure.subplots(2, height_ratios=(3, 2))
     _draw_over_time(over_time, told)
-    shade_phases(over_time, config, named=True)
+    shade_phases(over_time, meta, named=True)
     _draw_by_node(by_node, told, folder.names)
     figure.align_ylabels([over_time, by_node])
     return figure
@@ -73,7 +73,7 @@ def told_bytes(folder: RunFolder) -> Told:
 
 def _played(folder: RunFolder) -> int:
     """Slots of the run; of one that was cut off, those that are in its trace."""
-    told: int = folder.meta.get("slots") or 0
+    told = folder.meta.slots or 0
     traced = folder.trace_rows()["slot"]
     return told or (int(traced[-1]) + 1 if len(traced) else 1)
 

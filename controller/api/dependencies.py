@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from controller.service.event_streams import EventStreams
 from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run

@@ -109,7 +109,7 @@ def _placed(node: dict[str, Any], worker: WorkerShape | None) -> dict[str, Any]:
 
 
 def _units(run: Run) -> dict[str, str]:
-    return folder_of(run).config.units
+    return folder_of(run).meta.units
 
 
 async def _toll(services: ServicesDep, run: Run) -> Any:

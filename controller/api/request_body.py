@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from controller.api.problems import UnreadableError
 from controller.config.errors import ConfigError, invalid, shown
 from controller.config.layers import FILE_SUFFIXES, parse_yaml
-from controller.config.run_config import RunConfig, load
+from controller.config.resolved import ResolvedRun, load
 
 MAX_BYTES = 1_000_000
 _MAX_YAML_BYTES = 100_000  # its parser takes a hundred times as long
@@ -24,7 +24,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
-async def configuration(request: Request, *, timeout_s: float) -> RunConfig:
+async def configuration(request: Request, *, timeout_s: float) -> ResolvedRun:
     """The run that a request describes. UnreadableError, ConfigError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (_JSON, _YAML):
@@ -53,7 +53,7 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _configured(body: bytes, kind: str) -> RunConfig:
+def _configured(body: bytes, kind: str) -> ResolvedRun:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:

@@ -49,7 +49,7 @@ def metrics(
     try:
         told = figures.metrics(folder, names=name or [], first=first or 0, last=last, windows=windows)
     except KeyError as error:
-        raise UnreadableError(422, f"name: no metric {error}; known: {', '.join(folder.config.units)}") from error
+        raise UnreadableError(422, f"name: no metric {error}; known: {', '.join(folder.meta.units)}") from error
     return MetricsShape.model_validate(told, from_attributes=True)
 
 
@@ -96,7 +96,7 @@ def log(
 @router.get("/checkpoints", responses=responses(404, 422))
 def checkpoints(run_id: RunId, services: ServicesDep) -> CheckpointsShape:
     """The checkpoints that are kept, the newest first; their checksums are verified."""
-    found = folder_of(services.run(run_id)).checkpoints.found()
+    found = folder_of(services.run(run_id)).checkpoints.all()
     return CheckpointsShape(checkpoints=[CheckpointShape.model_validate(one, from_attributes=True) for one in found])
 
 

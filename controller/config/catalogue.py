@@ -1,4 +1,4 @@
-"""The worlds and schemes that are there, found by themselves, and the typed form of their parameters.
+"""The installed worlds and schemes, found by looking through their packages, and models of their parameters.
 
 A world is a module in channel_server.worlds that offers `WORLD`; a scheme a module in schemes.<paper> that offers
 `SCHEME`. There is no list to keep.
@@ -26,7 +26,7 @@ STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=Fals
 
 
 class Choice(BaseModel):
-    """A world or scheme by name, its parameters beside the name. `choice_model` makes the subclass of an entry."""
+    """A world or scheme by name, with its parameters. `choice_model` makes the subclass of an entry."""
 
     model_config = STRICT
 
@@ -48,39 +48,39 @@ def schemes() -> dict[str, Scheme]:
 
 
 def world_named(name: str) -> WorldEntry:
-    """ConfigError names the worlds that are there."""
+    """ConfigError lists the known worlds."""
     if name not in worlds():
         raise ConfigError(unknown("world", name, worlds()))
     return worlds()[name]
 
 
 def scheme_named(name: str) -> Scheme:
-    """ConfigError names the schemes that are there."""
+    """ConfigError lists the known schemes."""
     if name not in schemes():
         raise ConfigError(unknown("scheme", name, schemes()))
     return schemes()[name]
 
 
 def name_of(entry: Entry) -> str:
-    """What a configuration calls it."""
+    """The entry's name in a configuration."""
     return entry.name if isinstance(entry, WorldEntry) else entry.card.name
 
 
 @cache
 def choice_model(entry: Entry) -> type[Choice]:
-    """The entry's name and parameters as a pydantic model: bounds checked, unknown keys refused.
+    """The entry's name and parameters as a pydantic model: bounds are checked, unknown keys rejected.
 
-    A plain dataclass cannot forbid unknown keys by itself, and keeps its meaning, unit and source in field metadata
-    that pydantic does not read; so its fields are carried over one by one.
+    pydantic cannot forbid unknown keys of a plain dataclass, nor read meaning, unit and source from its field metadata;
+    so the fields are copied one by one.
     """
     hints = get_type_hints(entry.params, include_extras=True)
-    fields: dict[str, Any] = {f.name: (hints[f.name], _described(f)) for f in dataclasses.fields(entry.params)}
+    fields: dict[str, Any] = {f.name: (hints[f.name], _field_info(f)) for f in dataclasses.fields(entry.params)}
     return create_model(entry.params.__name__, __base__=Choice, **{"name": (Literal[name_of(entry)], ...), **fields})
 
 
-def params_of(entry: Entry, choice: Choice) -> Any:
-    """The entry's own dataclass from a checked choice."""
-    return entry.params(**{f.name: getattr(choice, f.name) for f in dataclasses.fields(entry.params)})
+def parameters(choice: Choice) -> dict[str, Any]:
+    """The parameters of a choice as a plan carries them; msgspec.convert turns them into the entry's dataclass."""
+    return choice.model_dump(mode="json", exclude={"name"})
 
 
 def params_schema(entry: Entry) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def params_schema(entry: Entry) -> dict[str, Any]:
     return choice_model(entry).model_json_schema()
 
 
-def _described(field: "dataclasses.Field[Any]") -> Any:
+def _field_info(field: "dataclasses.Field[Any]") -> Any:
     about = {key: field.metadata[key] for key in ("unit", "source") if field.metadata.get(key)}
     doc = field.metadata.get("doc")
     if field.default_factory is not dataclasses.MISSING:
@@ -98,7 +98,7 @@ def _described(field: "dataclasses.Field[Any]") -> Any:
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
-    """The package's modules by name, but for learners: those load torch, and offer nothing to choose."""
-    for found in sorted(iter_modules(package.__path__), key=lambda m: m.name):
-        if not found.name.startswith("learner"):
-            yield import_module(f"{package.__name__}.{found.name}")
+    """The package's modules by name, except learners: those load torch, and offer nothing to choose."""
+    for module in sorted(iter_modules(package.__path__), key=lambda m: m.name):
+        if not module.name.startswith("learner"):
+            yield import_module(f"{package.__name__}.{module.name}")

@@ -1,24 +1,24 @@
-"""Do this world and this scheme make a run? Asked before anything is started, so that it fails with one message."""
+"""Whether a world and a scheme make a run: checked before anything starts, on the plan that the processes will get."""
 
-from importlib.util import find_spec
 from typing import Any
 
-from channel_server.welcome import names as names
+import msgspec
+
 from channel_server.welcome import welcome
-from channel_server.worlds.contract import World as World
-from channel_server.worlds.contract import WorldEntry
+from channel_server.worlds.contract import World
 from controller.config.catalogue import schemes
 from controller.config.errors import ConfigError, invalid
+from controller.execution.building import build_world
 from protocol.messages.plan import RunPlan
 from schemes.contract import Scheme
 
 MAX_AGENTS = 1000
 
 
-def build(entry: WorldEntry, params: Any, *, seed: int, replicas: int) -> World:
-    """The world. ConfigError for parameters that are impossible together, and for too many agents."""
+def build(plan: RunPlan) -> World:
+    """The plan's world. ConfigError for parameters that are impossible together, and for too many agents."""
     try:
-        world = entry.build(params, seed=seed, replicas=replicas)
+        world = build_world(plan)
     except (ValueError, MemoryError) as error:
         raise ConfigError(f"world: {error}") from error
     if len(world.agents) > MAX_AGENTS:
@@ -31,14 +31,13 @@ def check_home(scheme: Scheme, world_name: str) -> None:
     name, homes = scheme.card.name, scheme.card.worlds
     if world_name not in homes:
         others = ", ".join(n for n, s in schemes().items() if world_name in s.card.worlds) or "none"
-        cure = f"it runs in {', '.join(homes)}, not in {world_name}; schemes for {world_name}: {others}"
-        raise ConfigError(invalid("scheme.name", name, cure))
+        fix = f"it runs in {', '.join(homes)}, not in {world_name}; schemes for {world_name}: {others}"
+        raise ConfigError(invalid("scheme.name", name, fix))
 
 
-def check(world: World, scheme: Scheme, params: Any, plan: RunPlan) -> None:
-    """ConfigError when the scheme cannot do with this world, its parameters, or what is installed."""
-    if scheme.learns and find_spec("torch") is None:
-        raise ConfigError(f"scheme: {scheme.card.name} learns and needs torch: pip install 'airtoll[learn]'")
+def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
+    """Build the policies of one agent and of the trainer. ConfigError when world and parameters do not suit them."""
+    params: Any = msgspec.convert(plan.scheme_params, scheme.params)
     try:
         scheme.node(welcome(plan, world, 0), params)
         for cloud_side in (scheme.cloud, scheme.training):

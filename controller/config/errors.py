@@ -1,4 +1,4 @@
-"""What is wrong with what was given to us, in words: the key, the value and the cure."""
+"""Messages for invalid settings: the key, the value and a suggested fix."""
 
 import difflib
 import json
@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 _MAX_VALUE = 60
 
-_CURES = {
+_FIXES = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
@@ -29,17 +29,17 @@ _CURES = {
 
 
 class ConfigError(ValueError):
-    """A run cannot be put together from what was given. One fault per line."""
+    """The settings describe no run that can be executed. One fault per line."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """No such name; the known ones, and the nearest of them."""
+    """A name that does not exist: the known names, and the nearest of them."""
     return f"no {what} named {name!r}; {_choices(name, sorted(known))}"
 
 
-def invalid(key: str, value: Any, cure: str) -> str:
+def invalid(key: str, value: Any, fix: str) -> str:
     """One fault: `world.rbs: 0 is not allowed: must be at least 1`."""
-    return f"{key}: {shown(value)} is not allowed: {cure}"
+    return f"{key}: {shown(value)} is not allowed: {fix}"
 
 
 def format_validation_error(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -48,7 +48,7 @@ def format_validation_error(error: ValidationError, model: type[BaseModel]) -> l
 
 
 def shown(value: Any) -> str:
-    """A value as its writer knows it from YAML, cut when long."""
+    """A value as in YAML, truncated when long."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _MAX_VALUE else text[:_MAX_VALUE] + "..."
 
@@ -62,17 +62,17 @@ def _line(fault: ErrorDetails, model: type[BaseModel]) -> str:
             known = sorted(_model_at(model, fault["loc"][:-1]).model_fields)
             return invalid(key, fault["input"], f"no such key; {_choices(str(fault['loc'][-1]), known)}")
         case _:
-            return invalid(key, fault["input"], _cure(fault))
+            return invalid(key, fault["input"], _fix(fault))
 
 
-def _cure(fault: ErrorDetails) -> str:
-    known = _CURES.get(fault["type"])
+def _fix(fault: ErrorDetails) -> str:
+    known = _FIXES.get(fault["type"])
     bounds = {key: _plain(value) for key, value in fault.get("ctx", {}).items()}
     return known.format(**bounds) if known else fault["msg"].replace("Input should", "must")
 
 
 def _plain(bound: Any) -> Any:
-    """1 for 1.0: a bound reads as it was written."""
+    """1 for 1.0: pydantic turns the integer bounds of a float field into floats."""
     return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
 
 

@@ -16,29 +16,31 @@ _NOT_SETTINGS = (  # where a controller is, the key to it, its store, its pool
     *("AIRTOLL_POOL", "AIRTOLL_RUN_PROCESS_PORTS", "AIRTOLL_KEYS"),
 )
 _CHOICES = ("world", "scheme")
+_RIVALS = {"slots": "phases", "phases": "slots"}
 FILE_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings from one source. `givers`: who gave a dotted key, where that is not plain from the key."""
+    """Settings from one source. `givers`: who gave a dotted key, for error messages; empty for those of a file."""
 
     data: dict[str, Any]
     givers: dict[str, str] = field(default_factory=dict)
 
-    def under(self, other: "Layer") -> "Layer":
-        """Both, where `other` wins."""
-        data = _merged(_expanded(self.data), other.data)
-        return Layer(_expanded(data), self.givers | other.givers)
+    def overridden_by(self, other: "Layer") -> "Layer":
+        """Both, where `other` wins. `slots` and `phases` are two forms of one setting: the one in `other` wins."""
+        below = {key: value for key, value in self.data.items() if _RIVALS.get(key) not in other.data}
+        # Names are expanded below, not in `other`: there a bare name replaces a choice together with its parameters.
+        return Layer(_merged(expanded(below), other.data), self.givers | other.givers)
 
     def giver(self, key: str) -> str:
-        """Who gave a key, or something around or inside it; empty when it was the file."""
+        """Who gave a key, or a key around or inside it; empty for the file."""
         near = (g for k, g in self.givers.items() if f"{k}.".startswith(f"{key}.") or f"{key}.".startswith(f"{k}."))
         return next(near, "")
 
 
 def from_mapping(data: Mapping[str, Any], base: Path) -> Layer:
-    """Settings as they are; relative files among the parameters of world and scheme start at `base`."""
+    """Settings as given; relative files among the parameters of world and scheme start at `base`."""
     return Layer(_anchored(dict(data), base))
 
 
@@ -58,12 +60,12 @@ def from_file(path: Path) -> Layer:
 
 
 def from_environment(environment: Mapping[str, str]) -> Layer:
-    """AIRTOLL_WORLD__PAIRS=20 is world.pairs: 20. Unknown names are found out like any other unknown key."""
+    """AIRTOLL_WORLD__PAIRS=20 is world.pairs: 20. An unknown variable is rejected like any other unknown key."""
     names = [n for n in sorted(environment) if n.startswith(_PREFIX) and n not in _NOT_SETTINGS]
     layer = Layer({})
     for name in names:
         key = name.removeprefix(_PREFIX).lower().replace("__", ".")
-        layer = layer.under(_single(key, environment[name], giver=name))
+        layer = layer.overridden_by(_single(key, environment[name], giver=name))
     return layer
 
 
@@ -83,6 +85,11 @@ def from_setting(key: str, value: Any, *, base: Path, giver: str) -> Layer:
     return Layer(_anchored(data, base), {key: giver})
 
 
+def expanded(data: dict[str, Any]) -> dict[str, Any]:
+    """`world: d2d_underlay` is short for `world: {name: d2d_underlay}`."""
+    return data | {key: {"name": data[key]} for key in _CHOICES if isinstance(data.get(key), str)}
+
+
 def parse_yaml(text: str) -> Any:
     """YAML with 1e-3 as a number and no key twice. yaml.YAMLError for anything else."""
     try:
@@ -92,7 +99,7 @@ def parse_yaml(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Where the plain loader keeps the last of two equal keys in silence, this one refuses them."""
+    """Rejects a key that is written twice; the plain loader silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
@@ -104,7 +111,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-# YAML 1.1 takes 1e-3 for text for want of a dot.
+# YAML 1.1 reads 1e-3 as text, since it has no dot.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
@@ -126,13 +133,8 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _expanded(data: dict[str, Any]) -> dict[str, Any]:
-    """`world: d2d_underlay` is short for `world: {name: d2d_underlay}`."""
-    return data | {key: {"name": data[key]} for key in _CHOICES if isinstance(data.get(key), str)}
-
-
 def _anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Parameters that name a YAML file, from `base`: a run's folder must still find them."""
+    """Parameters that name a YAML file as paths from `base`, so that they hold wherever the run is executed."""
     chosen = {key: data[key] for key in _CHOICES if isinstance(data.get(key), dict)}
     return data | {key: {k: _path(v, base) for k, v in params.items()} for key, params in chosen.items()}
 

@@ -1,4 +1,4 @@
-"""From a plan to its world: the place where a run is put together, the same for every launcher."""
+"""Builds a plan's world and its nodes' policies: the one place for every placement, and for the checks before a run."""
 
 from importlib import import_module
 
@@ -18,10 +18,5 @@ def build_world(plan: RunPlan) -> World:
 
 
 def policy_builder(name: str) -> BuildPolicy:
-    """Who builds the policy of the node of this name."""
+    """The function that builds the policy of the node of this name."""
     return trainer_policy if name == TRAINER_NAME else agent_policy
-
-
-def node_names(plan: RunPlan, world: World) -> list[str]:
-    """Who has to sit before the run begins: the agents, and the trainer if the scheme has one."""
-    return [*world.agents, *([TRAINER_NAME] if plan.choreography.has_trainer else [])]

@@ -1,8 +1,8 @@
-"""Checkpoints of a run, in its folder: DIR/checkpoints/SLOT holds all that is needed to go on before that slot.
+"""Checkpoints of a run, in its folder: DIR/checkpoints/SLOT holds everything needed to resume the run before that slot.
 
 manifest.json      the slot, the nodes, length and BLAKE2b digest of each state, lengths of the run's files at that slot
 channel_server     the state of the channel server, packed by protocol.determinism.snapshots, with the wire's accounts
-node-INDEX         the state of each node that was there
+node-INDEX         the state of each node that was present
 """
 
 import json
@@ -21,7 +21,7 @@ _FOLDER, _MANIFEST, _CHANNEL_SERVER = "checkpoints", "manifest.json", "channel_s
 
 
 class DamagedError(ValueError):
-    """A checkpoint that nothing can go on from; says why."""
+    """A checkpoint that the run cannot be resumed from; the message says why."""
 
 
 class Checkpoint(NamedTuple):
@@ -33,8 +33,8 @@ class Checkpoint(NamedTuple):
     lengths: dict[str, int]
 
 
-class Found(NamedTuple):
-    """A checkpoint as it lies there. `damage`: why nothing can go on from it; empty for one that is whole."""
+class CheckpointInfo(NamedTuple):
+    """A checkpoint on the disk. `damage`: why the run cannot be resumed from it; empty for a valid one."""
 
     slot: int
     bytes: int
@@ -43,66 +43,68 @@ class Found(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of the run in `folder`, of which the newest `keep` stay."""
+    """The checkpoints of the run in `folder`."""
 
-    def __init__(self, folder: Path, *, keep: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._run = folder
         self._folder = folder / _FOLDER
         self._draft = self._folder / ".draft"
-        self._keep = keep
 
     @property
     def slots(self) -> list[int]:
-        """Where there are checkpoints, the newest first."""
+        """The slots that have a checkpoint, the newest first."""
         if not self._folder.is_dir():
             return []
         return sorted((int(path.name) for path in self._folder.iterdir() if path.name.isdigit()), reverse=True)
 
     def add(self, node: int, offset: int, part: bytes) -> None:
-        """A part of a node's state, for the checkpoint that is written next; a node that starts anew begins at 0."""
+        """Add a part of a node's state to the next checkpoint; at `offset` 0 the state begins anew."""
         self._draft.mkdir(parents=True, exist_ok=True)
         with (self._draft / _file(node)).open("ab" if offset else "wb") as stream:
             stream.write(part)
 
-    def write(self, slot: int, *, channel_server: bytes, nodes: list[int], files: Sequence[str]) -> None:
-        """Write the checkpoint before `slot`, whole or not at all; `files` of the run are as long as they shall be."""
+    def write(self, slot: int, *, channel_server: bytes, nodes: list[int], files: Sequence[str], keep: int) -> None:
+        """Write the checkpoint before `slot`, whole or not at all, and drop all but the newest `keep`.
+
+        `files` of the run: their present lengths become part of it.
+        """
         self._draft.mkdir(parents=True, exist_ok=True)
         (self._draft / _CHANNEL_SERVER).write_bytes(channel_server)
         states = [_CHANNEL_SERVER, *map(_file, nodes)]
         for path in self._draft.iterdir():
-            if path.name not in states:  # of a node that died while it told its state
+            if path.name not in states:  # of a node that died while it sent its state
                 path.unlink()
         lengths = {name: _synced_length(self._run / name) for name in files}
-        told = {name: _told(self._draft / name) for name in states}
-        _write_manifest(self._draft / _MANIFEST, slot, nodes, told, lengths)
-        _sync(self._draft)
+        entries = {name: _entry(self._draft / name) for name in states}
+        _write_manifest(self._draft / _MANIFEST, slot, nodes, entries, lengths)
+        _sync(self._draft)  # before the rename: after a power cut the folder's name must not outlive its content
         shutil.rmtree(self._folder / str(slot), ignore_errors=True)
         self._draft.rename(self._folder / str(slot))
         _sync(self._folder)
-        for old in self.slots[self._keep :]:
+        for old in self.slots[keep:]:
             shutil.rmtree(self._folder / str(old))
 
     def forget_draft(self) -> None:
-        """Drop what was told of a checkpoint that never became one."""
+        """Drop the states of a checkpoint that was not completed."""
         shutil.rmtree(self._draft, ignore_errors=True)
 
     def forget_after(self, slot: int) -> None:
-        """Drop the checkpoints after `slot`: the run goes on before them, and writes them again."""
+        """Drop the checkpoints after `slot`: the run is played again from there, and writes them again."""
         self.forget_draft()
         for later in self.slots:
             if later > slot:
                 shutil.rmtree(self._folder / str(later))
 
-    def found(self) -> Iterator[Found]:
-        """All there are, the newest first, with their checksums verified; not one that is dropped meanwhile."""
+    def all(self) -> Iterator[CheckpointInfo]:
+        """All checkpoints, the newest first, their checksums verified; without those that are dropped meanwhile."""
         for slot in self.slots:
             with suppress(FileNotFoundError):
                 at = self._folder / str(slot)
                 size = sum(path.stat().st_size for path in at.iterdir())
-                yield Found(slot, size, datetime.fromtimestamp(at.stat().st_mtime, UTC), self._damage(slot))
+                yield CheckpointInfo(slot, size, datetime.fromtimestamp(at.stat().st_mtime, UTC), self._damage(slot))
 
     def _damage(self, slot: int) -> str:
-        """Its states may be large: none is held in memory."""
+        """Why the checkpoint before `slot` is invalid. States may be large: none is read into memory as a whole."""
         at = self._folder / str(slot)
         try:
             manifest = _read_manifest(at / _MANIFEST)
@@ -116,13 +118,23 @@ class Checkpoints:
         return ""
 
     def read(self, slot: int) -> Checkpoint:
-        """The checkpoint before `slot`. DamagedError when it, or a file of the run, is not what it was."""
+        """The checkpoint before `slot`. DamagedError when it, or a file of the run, has changed."""
         at = self._folder / str(slot)
         manifest = _read_manifest(at / _MANIFEST)
         states = dict(_read_states(at, manifest["states"]))
         self._check_lengths(manifest)
         nodes = {node: states[_file(node)] for node in manifest["nodes"]}
         return Checkpoint(manifest["slot"], states[_CHANNEL_SERVER], nodes, manifest["lengths"])
+
+    def newest(self, *, at: int | None = None) -> tuple[Checkpoint | None, list[str]]:
+        """The newest valid checkpoint, or the one `at` a slot if it is valid; and why newer ones are rejected."""
+        rejected: list[str] = []
+        for slot in self.slots if at is None else [at]:
+            try:
+                return self.read(slot), rejected
+            except DamagedError as damage:
+                rejected.append(f"the checkpoint at slot {slot} is rejected: {damage}")
+        return None, rejected
 
     def _check_lengths(self, manifest: Mapping[str, Any]) -> None:
         for name, length in manifest["lengths"].items():
@@ -141,16 +153,16 @@ def _write_manifest(
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_bytes())
-        told = manifest.pop("blake2b")
+        digest = manifest.pop("blake2b")
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise DamagedError(f"{path} cannot be read: {error}") from error
-    if told != _digest(_as_bytes(manifest)):
+    if digest != _digest(_as_bytes(manifest)):
         raise DamagedError(f"{path} is not what was written: its checksum differs")
     return manifest
 
 
-def _read_states(at: Path, told: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
-    for name, known in told.items():
+def _read_states(at: Path, entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    for name, known in entries.items():
         try:
             data = (at / name).read_bytes()
         except OSError as error:
@@ -160,7 +172,7 @@ def _read_states(at: Path, told: Mapping[str, Mapping[str, Any]]) -> Iterator[tu
 
 
 def _check_state(path: Path, known: Mapping[str, Any]) -> None:
-    """As `_read_states`, a piece at a time."""
+    """Check one state without reading it into memory as a whole."""
     try:
         with path.open("rb") as stream:
             digest = file_digest(stream, partial(blake2b, digest_size=_DIGEST_BYTES)).hexdigest()
@@ -177,7 +189,7 @@ def _check(path: Path, known: Mapping[str, Any], size: int, digest: str) -> None
         raise DamagedError(f"{path} is not what was written: its checksum differs")
 
 
-def _told(path: Path) -> dict[str, Any]:
+def _entry(path: Path) -> dict[str, Any]:
     _sync(path)
     data = path.read_bytes()
     return {"bytes": len(data), "blake2b": _digest(data)}
@@ -194,7 +206,7 @@ def _length(path: Path) -> int:
 
 
 def _sync(path: Path) -> None:
-    """To the disk, so that what is renamed later stands on it."""
+    """Flush a file or folder to the disk: what is renamed later must not refer to data that a power cut loses."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

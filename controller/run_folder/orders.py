@@ -1,6 +1,6 @@
-"""Orders for a run that goes on, as files of its folder: whoever wants something writes one, its run process takes them up.
+"""Orders for a run that goes on, as files in its folder: the service writes them, the run process carries them out.
 
-orders/ID.order   one protocol.messages.orders.Order; there until it is answered
+orders/ID.order   one protocol.messages.orders.Order; deleted when it is done
 """
 
 import os
@@ -16,12 +16,12 @@ import msgspec
 from protocol.messages.orders import Order
 from protocol.messages.telemetry import OrderDone
 
-MAX_WAITING = 16
+MAX_PENDING = 16
 _ORDER = ".order"
 
 
 class TooManyOrdersError(Exception):
-    """As many orders wait as may."""
+    """The run has as many pending orders as it may have."""
 
 
 class Orders:
@@ -31,50 +31,50 @@ class Orders:
         self._folder = folder / "orders"
         self._taken: set[str] = set()
 
-    # who wants something
+    # the service's side
 
     @staticmethod
     def new_id() -> str:
-        """A name that no order had before; in the order of time."""
+        """A new id; ids sort by time."""
         return f"{time.time_ns():020}-{secrets.token_hex(4)}"
 
     def give(self, order: Order) -> None:
-        """Leave an order for the keeper. TooManyOrdersError."""
+        """Leave an order for the run process. TooManyOrdersError."""
         self._folder.mkdir(exist_ok=True)
-        if len(self._ids) >= MAX_WAITING:
-            raise TooManyOrdersError(f"{MAX_WAITING} orders wait for this run already; come again later")
+        if len(self._ids) >= MAX_PENDING:
+            raise TooManyOrdersError(f"{MAX_PENDING} orders are pending for this run; try again later")
         draft = self._folder / f".{order.id}.tmp"
         draft.write_bytes(msgspec.msgpack.encode(order))
         draft.replace(self._path(order.id))
 
-    def take_back(self, order_id: str) -> None:
-        """Nobody waits for the answer any more."""
+    def withdraw(self, order_id: str) -> None:
+        """Delete an order that nobody waits for any more."""
         self._path(order_id).unlink(missing_ok=True)
 
-    def waits(self, order_id: str) -> bool:
-        """Whether an order has not been answered."""
+    def is_pending(self, order_id: str) -> bool:
+        """Whether an order is not done yet."""
         return self._path(order_id).exists()
 
-    # the run process
+    # the run process's side
 
-    def taken_up(self) -> Iterator[Order]:
-        """The orders that have come since the last call, in the order in which they came."""
+    def take(self) -> Iterator[Order]:
+        """The orders that have come since the last call, oldest first."""
         for order_id in self._ids:
             if order_id not in self._taken:
-                with suppress(FileNotFoundError):  # it was taken back
+                with suppress(FileNotFoundError):  # it was withdrawn
                     yield msgspec.msgpack.decode(self._path(order_id).read_bytes(), type=Order)
                 self._taken.add(order_id)
 
-    def answered(self, answer: OrderDone) -> None:
-        """An order is carried out, or cannot be."""
-        self._path(answer.order).unlink(missing_ok=True)
+    def done(self, done: OrderDone) -> None:
+        """An order was carried out, or rejected."""
+        self._path(done.order).unlink(missing_ok=True)
 
     def take_again(self) -> None:
-        """The channel server that had them is gone: what is not answered is taken up again."""
+        """Offer pending orders again: the channel server that had them is gone."""
         self._taken.clear()
 
     def close(self) -> None:
-        """The run has ended: what waits is not carried out."""
+        """The run has ended: drop pending orders."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property

@@ -1,17 +1,19 @@
-"""How far a kept run is: its states, which of them may follow which, and the file in which its run process says so."""
+"""The status of a run that has a run process: its states, their order, and status.json, where the process writes it."""
 
 import json
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from controller.run_folder.files import replace_file
+
 LOCK = "run_process.lock"
-TAKEN = 3  # the exit code of a run process that finds another at work
+TAKEN = 3  # the exit code of a run process that finds another one at work
 _FILE = "status.json"
 
 
 class State(Enum):
-    """PENDING waits for its run process; STOPPING has been asked to stop; the last three are ends."""
+    """PENDING: waits for its run process; STOPPING: asked to stop; the last three are ends."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -41,25 +43,27 @@ def before(state: State) -> frozenset[State]:
 
 
 class RunStatus(NamedTuple):
-    """How far a run is: its state, the slots that are done, and why it failed. `port`: where workers of the pool that
-    are leased to it shall come to, while it needs any."""
+    """A run's state, the slots that are done, and why it failed.
+
+    `port`: where the pool's workers that are leased to the run connect, while it needs any. `waiting`: what it waits
+    for, such as lost nodes or the end of a baseline; empty while it runs at full speed.
+    """
 
     state: State
     slot: int = 0
     reason: str = ""
     port: int = 0
+    waiting: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> "RunStatus | None":
-        """What the run process of a folder said last; None if there has been none."""
+        """The newest status of a folder's run process; None if there has been none."""
         try:
-            told = json.loads((folder / _FILE).read_bytes())
+            status = json.loads((folder / _FILE).read_bytes())
         except FileNotFoundError:
             return None
-        return cls(State(told["state"]), told["slot"], told["reason"], told.get("port", 0))
+        return cls(**status | {"state": State(status["state"])})
 
     def write(self, folder: Path) -> None:
-        """Whole or not at all."""
-        draft = folder / f".{_FILE}.tmp"
-        draft.write_text(json.dumps(self._asdict() | {"state": self.state.value}), "utf-8")
-        draft.replace(folder / _FILE)
+        """Replace the folder's status."""
+        replace_file(folder / _FILE, json.dumps(self._asdict() | {"state": self.state.value}).encode())

@@ -1,6 +1,6 @@
-"""Metrics and scalars as event files, for whoever looks at runs with TensorBoard.
+"""Metrics and scalars as TensorBoard event files.
 
-`metrics/<metric>`: a window's mean at its last slot. `<node>/<name>`: what a node reported of itself, at its slot.
+`metrics/<metric>`: a window's mean at its last slot. `<node>/<name>`: what a node reported of itself, at that slot.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ def check() -> None:
 
 
 class EventFiles:
-    """A sink for telemetry that writes event files into a folder, from the first figure to the end of the run."""
+    """A sink for telemetry that writes event files into a folder, from the first number to the end of the run."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,15 +40,15 @@ class EventFiles:
             case _:
                 pass
 
-    def _add(self, group: str, slot: int, figures: Mapping[str, float]) -> None:
-        if self._writer is None:  # made late: a run that never begins leaves no empty file
+    def _add(self, group: str, slot: int, values: Mapping[str, float]) -> None:
+        if self._writer is None:  # created late: a run that never begins leaves no empty file
             self._writer = import_module(_PACKAGE).SummaryWriter(str(self._folder))
-        for name, value in figures.items():
+        for name, value in values.items():
             self._writer.add_scalar(f"{group}/{name}", value, slot)
 
 
 def _means(window: Window) -> Iterator[tuple[str, float]]:
-    """A window's metrics, but for those of which nothing was counted."""
+    """A window's metrics, except those of which nothing was counted."""
     for name, count in window.counts.items():
         if count:
             yield name, window.sums[name] / count

@@ -1,57 +1,61 @@
-"""Weights of a run, in its folder: what nodes were given last, as it became known, and all that was put by hand.
+"""Weights of a run, in its folder: the newest that each node was given, as far as known, and all uploaded ones.
 
-weights/node-INDEX/SLOT.safetensors   the weights that the node was given; SLOT: in which they were told to it
-weights/node-INDEX/SLOT.put           the same, put by hand: what a replay puts again, whether it arrived or not
+weights/node-INDEX/SLOT.safetensors   weights that the node was given; SLOT: in which they were sent to it
+weights/node-INDEX/SLOT.put           the same, uploaded: a replay sends them again, whether they arrived or not
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from controller.run_folder.files import replace_file
 from protocol.messages.telemetry import Weights
 from schemes.parts.weights import body_of, safetensors_in
 
-MAX_KEPT = 8  # of each node, beside those that were put by hand
-_GIVEN, _PUT = ".safetensors", ".put"
+MAX_KEPT = 8  # of each node, besides uploaded ones
+_GIVEN, _UPLOADED = ".safetensors", ".put"
 
 
-class Version(NamedTuple):
-    """Weights that a node was given. `version`: the slot in which they were told to it."""
+class StoredWeights(NamedTuple):
+    """Weights that a node was given. `sent_slot`: the slot in which they were sent to it."""
 
     node: int
-    version: int
+    sent_slot: int
     bytes: int
     uploaded: bool
 
 
 class KeptWeights:
-    """The weights kept of the run in `folder`."""
+    """The stored weights of the run in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "weights"
 
-    def add(self, told: Weights) -> None:
-        """Keep what was told, and forget what is too old."""
-        self._of(told.node).mkdir(parents=True, exist_ok=True)
-        path = self._of(told.node) / f"{told.slot}{_PUT if told.uploaded else _GIVEN}"
-        draft = path.with_name(f".{path.name}.tmp")
-        draft.write_bytes(safetensors_in(told.body))
-        draft.replace(path)
-        for old in self._slots(told.node)[MAX_KEPT:]:
-            (self._of(told.node) / f"{old}{_GIVEN}").unlink()
+    def add(self, weights: Weights) -> None:
+        """Store the weights, and drop those that are too old."""
+        self._of(weights.node).mkdir(parents=True, exist_ok=True)
+        path = self._of(weights.node) / f"{weights.slot}{_UPLOADED if weights.uploaded else _GIVEN}"
+        replace_file(path, safetensors_in(weights.body))
+        for old in self._slots(weights.node)[MAX_KEPT:]:
+            (self._of(weights.node) / f"{old}{_GIVEN}").unlink()
 
-    def versions(self, node: int) -> list[Version]:
-        """What is kept of a node, the newest first."""
-        return list(self._versions(node))
+    def versions(self, node: int) -> list[StoredWeights]:
+        """The stored weights of a node, the newest first."""
+        found = []
+        for slot in self._slots(node):
+            given = self._of(node) / f"{slot}{_GIVEN}"
+            with suppress(FileNotFoundError):  # the run goes on, and has just dropped it
+                uploaded = given.with_suffix(_UPLOADED).exists()
+                found.append(StoredWeights(node, slot, given.stat().st_size, uploaded=uploaded))
+        return found
 
-    def read(self, node: int, version: int) -> bytes:
-        """Weights that are kept, as safetensors. FileNotFoundError for any other."""
-        return (self._of(node) / f"{version}{_GIVEN}").read_bytes()
+    def read(self, node: int, sent_slot: int) -> bytes:
+        """Stored weights, as safetensors. FileNotFoundError for any others."""
+        return (self._of(node) / f"{sent_slot}{_GIVEN}").read_bytes()
 
-    def put(self, node: int, slot: int) -> bytes:
-        """The body of weights that were put by hand. ValueError if they are gone."""
-        path = self._of(node) / f"{slot}{_PUT}"
+    def uploaded(self, node: int, slot: int) -> bytes:
+        """The body of weights that were uploaded. ValueError if they are gone."""
+        path = self._of(node) / f"{slot}{_UPLOADED}"
         try:
             return body_of(path.read_bytes())
         except OSError as error:
@@ -60,7 +64,7 @@ class KeptWeights:
             ) from error
 
     def forget_after(self, slot: int) -> None:
-        """Drop what was told from `slot` on: the run is played again from there."""
+        """Drop what was sent from `slot` on: the run is played again from there."""
         for path in self._folder.glob("node-*/*"):
             if not path.stem.isdigit() or int(path.stem) >= slot:
                 path.unlink()
@@ -70,9 +74,3 @@ class KeptWeights:
 
     def _slots(self, node: int) -> list[int]:
         return sorted((int(path.stem) for path in self._of(node).glob(f"[0-9]*{_GIVEN}")), reverse=True)
-
-    def _versions(self, node: int) -> Iterator[Version]:
-        for slot in self._slots(node):
-            given = self._of(node) / f"{slot}{_GIVEN}"
-            with suppress(FileNotFoundError):  # the run goes on, and has dropped it
-                yield Version(node, slot, given.stat().st_size, uploaded=given.with_suffix(_PUT).exists())

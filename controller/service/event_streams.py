@@ -5,7 +5,6 @@ What is new is encoded once, as a server-sent event. An event's id says how far 
 """
 
 import asyncio
-import csv
 import json
 import math
 import weakref
@@ -14,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from controller.run_folder.files import csv_rows, ends_line, last_line_end, piece
 from controller.run_folder.status import ENDS, RunStatus, State
 from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run, StoreGoneError
@@ -22,7 +22,6 @@ EVERY_S = 0.5
 PING_EVERY_S = 15.0
 _PING = b": ping\n\n"
 MAX_BEHIND = 20  # events that wait for a reader before it is cut off
-_PIECE_BYTES = 1 << 16
 _FILES = ("metrics.csv", "scalars.csv", "log.txt")
 
 
@@ -248,9 +247,9 @@ def _caught_up(folder: Path, since: Cursor, until: Cursor) -> tuple[bytes, Curso
 def _news(folder: Path, since: Cursor, until: Cursor | None) -> tuple[dict[str, Any], Cursor]:
     """What was written since (and until), a piece of each file at a time."""
     ends = until or (None,) * len(_FILES)
-    pieces = [_piece(folder / name, start, end) for name, start, end in zip(_FILES, since, ends, strict=True)]
-    metrics, scalars, log = (piece.decode(errors="replace").splitlines() for piece in pieces)
-    cursor = Cursor(*(start + len(piece) for start, piece in zip(since, pieces, strict=True)))
+    pieces = [piece(folder / name, start, end) for name, start, end in zip(_FILES, since, ends, strict=True)]
+    metrics, scalars, log = (data.decode(errors="replace").splitlines() for data in pieces)
+    cursor = Cursor(*(start + len(data) for start, data in zip(since, pieces, strict=True)))
     return {
         "metrics": _rows(folder / _FILES[0], metrics, first=since.metrics == 0),
         "scalars": _rows(folder / _FILES[1], scalars, first=since.scalars == 0),
@@ -262,9 +261,7 @@ def _rows(path: Path, lines: list[str], *, first: bool) -> list[dict[str, Any]]:
     """Rows of a CSV file, numbers as numbers; `first`: the lines begin with the header."""
     if not lines:
         return []
-    with path.open(encoding="utf-8") as stream:
-        header = next(csv.reader([stream.readline()]))
-    return [{key: _number(value) for key, value in zip(header, row, strict=True)} for row in csv.reader(lines[first:])]
+    return [{key: _number(value) for key, value in row.items()} for row in csv_rows(path, lines[first:])]
 
 
 def _number(text: str) -> Any:
@@ -278,41 +275,13 @@ def _number(text: str) -> Any:
         return text
 
 
-def _piece(path: Path, start: int, end: int | None) -> bytes:
-    """Whole lines from `start` on; of a line that is too long by itself, a part."""
-    if not path.exists():
-        return b""
-    with path.open("rb") as stream:
-        stream.seek(start)
-        data = stream.read(_PIECE_BYTES if end is None else min(_PIECE_BYTES, end - start))
-    whole = data.rfind(b"\n") + 1
-    return data[:whole] if whole or len(data) < _PIECE_BYTES else data
-
-
 def _extent(folder: Path) -> Cursor:
     """How far the whole lines of each file reach."""
-    return Cursor(*(_last_line_end(folder / name) for name in _FILES))
-
-
-def _last_line_end(path: Path) -> int:
-    if not path.exists():
-        return 0
-    with path.open("rb") as stream:
-        size = stream.seek(0, 2)
-        start = stream.seek(max(0, size - _PIECE_BYTES))
-        return start + stream.read(size - start).rfind(b"\n") + 1
+    return Cursor(*(last_line_end(folder / name) for name in _FILES))
 
 
 def _check(folder: Path, cursor: Cursor) -> None:
     """ValueError unless a line begins at each place."""
     for name, place in zip(_FILES, cursor, strict=True):
-        if place and not _ends_line(folder / name, place):
+        if place and not ends_line(folder / name, place):
             raise ValueError(f"Last-Event-ID: {cursor} is not the id of an event of this run; leave it out")
-
-
-def _ends_line(path: Path, place: int) -> bool:
-    if not path.exists():
-        return False
-    with path.open("rb") as stream:
-        stream.seek(place - 1)
-        return stream.read(1) == b"\n"

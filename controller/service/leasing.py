@@ -5,9 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from controller.config.errors import ConfigError, invalid
-from controller.config.run_config import load
+from controller.config.resolved import capacity_of
 from controller.pool.listener import PoolLine
 from controller.pool.registry import Demand
+from controller.run_folder.meta import RunMeta
 from controller.run_folder.status import RunStatus
 from controller.service.store import Run
 
@@ -148,5 +149,8 @@ class Leasing:
 
 
 def _demand(run: Run) -> Demand:
-    config = load(run.config)
-    return Demand(run.id, config.capacity, torch=config.agents_learn)
+    try:
+        meta = RunMeta.read(run.folder)
+    except ValueError:  # the folder is gone: the run is started without workers, and its run process reports the reason
+        return Demand(run.id, capacity_of(0), torch=False)
+    return Demand(run.id, capacity_of(meta.agents), torch=meta.agents_learn)

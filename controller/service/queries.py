@@ -1,7 +1,5 @@
 """What a run's folder says in numbers, while its run process still writes or later: metrics, toll, nodes, wires, log."""
 
-import csv
-import json
 import socket
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
@@ -12,10 +10,11 @@ from typing import Any, Literal, NamedTuple
 import msgpack
 import msgspec
 
-from controller.run_folder.folder import RunFolder, Scalar
+from controller.run_folder.reader import RunFolder, Scalar
 from protocol.accounting.air_book import AirRow, Toll
-from protocol.accounting.wire_book import Connection, totals
+from protocol.accounting.wire_book import totals
 from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.telemetry import Window
 
 By = Literal["kind", "node", "link"]
 MAX_WINDOWS = 1000
@@ -57,29 +56,27 @@ def metrics(
 
     KeyError for a metric that the world does not have.
     """
-    units = folder.config.units
+    units = folder.meta.units
     if unknown := [name for name in names if name not in units]:
         raise KeyError(unknown[0])
     wanted = names or list(units)
-    rows = [row for row in _whole_rows(folder.path / "metrics.csv") if _within(row, first, last)]
+    rows = [row for row in folder.windows() if _within(row, first, last)]
     groups = list(_grouped(rows, -(-len(rows) // windows) if rows else 1))
     return Metrics(
-        windows=[Span(group[0]["phase"], int(group[0]["first"]), int(group[-1]["last"])) for group in groups],
+        windows=[Span(group[0].phase, group[0].first, group[-1].last) for group in groups],
         series={name: _series(groups, name, units[name]) for name in wanted},
-        scalars=[told for told in _scalars(folder) if first <= told.slot and (last is None or told.slot <= last)],
+        scalars=[told for told in folder.scalars() if first <= told.slot and (last is None or told.slot <= last)],
     )
 
 
 def log_lines(folder: RunFolder, *, after: int, limit: int) -> tuple[list[str], int]:
     """Whole lines of log.txt from the byte `after` on, at most so many; the byte that the next ones begin at."""
-    data = folder.read("log.txt")[after:]
-    lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)[:limit]
-    return [line.decode(errors="replace").rstrip("\n") for line in lines], after + sum(map(len, lines))
+    return folder.log_lines(after=after, limit=limit)
 
 
 def wire(folder: RunFolder) -> dict[str, Any]:
     """Every connection's account, and their sums; empty before the run's end, and for runs in one process."""
-    connections = msgspec.json.decode(folder.read("wire_book.json") or b"[]", type=list[Connection])
+    connections = folder.wire_book()
     return {"connections": msgspec.to_builtins(connections), "totals": msgspec.to_builtins(totals(connections))}
 
 
@@ -113,7 +110,7 @@ class TollAccount:
 
     def __post_init__(self) -> None:
         self._names = self.folder.names
-        self._slots = sum(phase.slots for phase in self.folder.config.schedule)
+        self._slots = self.folder.meta.planned_slots
         self._width = -(-self._slots // MAX_WINDOWS)
         self._begin()
 
@@ -181,27 +178,26 @@ def nodes(folder: RunFolder, slot: int) -> list[dict[str, Any]]:
 
     What is not at a worker is where the controller is, `host` and `fingerprint`.
     """
-    config, meta = folder.config, folder.meta
+    meta = folder.meta
     lost, missed = _absences(folder, slot)
-    versions = {told.node: int(told.value) for told in _scalars(folder) if told.name == "version"}
-    has_trainer = config.plan(meta["run_id"]).choreography.has_trainer
-    at_trainer = "processes" if config.placement == "pool" else config.placement
-    roles = ["agent"] * config.agents + ["trainer"] + ["network"] * (len(folder.names) - config.agents - 1)
-    here = {"host": socket.gethostname(), "fingerprint": meta.get("fingerprint")}
+    versions = {told.node: int(told.value) for told in folder.scalars() if told.name == "version"}
+    at_trainer = "processes" if meta.placement == "pool" else meta.placement
+    roles = ["agent"] * meta.agents + ["trainer"] + ["network"] * (len(meta.names) - meta.agents - 1)
+    here = {"host": socket.gethostname(), "fingerprint": meta.fingerprint}
     nowhere = {"host": None, "fingerprint": None}
     return [
         {
-            **(nowhere if config.placement == "pool" and role != "trainer" else here),
+            **(nowhere if meta.placement == "pool" and role != "trainer" else here),
             "name": name,
-            "run": meta["run_id"],
+            "run": meta.run_id,
             "role": role,
-            "place": {"network": "channel server", "trainer": at_trainer}.get(role, config.placement),
+            "place": {"network": "channel server", "trainer": at_trainer}.get(role, meta.placement),
             "present": name not in lost,
-            "slots_missed": meta.get("missed", missed).get(name, 0),
+            "slots_missed": (missed if meta.missed is None else meta.missed).get(name, 0),
             "weights_version": versions.get(name),
         }
-        for name, role in zip(folder.names, roles, strict=True)
-        if role != "trainer" or has_trainer
+        for name, role in zip(meta.names, roles, strict=True)
+        if role != "trainer" or meta.has_trainer
     ]
 
 
@@ -209,12 +205,11 @@ def _absences(folder: RunFolder, slot: int) -> tuple[set[str], dict[str, int]]:
     """Who is lost at a slot, and how many slots each has missed by then."""
     since: dict[str, int] = {}
     missed: dict[str, int] = defaultdict(int)
-    for row in _whole_lines(folder.path / "events.jsonl"):
-        event = json.loads(row)
-        if event["event"] == "lost":
-            since[event["node"]] = event["slot"]
-        elif event["event"] == "rejoined":
-            missed[event["node"]] += event["slot"] - since.pop(event["node"], event["slot"])
+    for event in folder.events():
+        if event.event == "lost":
+            since[event.node] = event.slot
+        elif event.event == "rejoined":
+            missed[event.node] += event.slot - since.pop(event.node, event.slot)
     for name, first in since.items():
         missed[name] += max(0, slot - first)
     return set(since), dict(missed)
@@ -225,18 +220,18 @@ def _add(to: Toll, toll: Toll) -> None:
         setattr(to, name, getattr(to, name) + getattr(toll, name))
 
 
-def _series(groups: list[list[dict[str, str]]], name: str, unit: str) -> Series:
-    sums = [sum(float(row[f"{name}_sum"]) for row in group) for group in groups]
-    counts = [sum(float(row[f"{name}_count"]) for row in group) for group in groups]
+def _series(groups: list[list[Window]], name: str, unit: str) -> Series:
+    sums = [sum(row.sums[name] for row in group) for group in groups]
+    counts = [sum(row.counts[name] for row in group) for group in groups]
     means = [total / count if count else None for total, count in zip(sums, counts, strict=True)]
     return Series(unit, sums, counts, means)
 
 
-def _grouped(rows: list[dict[str, str]], size: int) -> Iterator[list[dict[str, str]]]:
+def _grouped(rows: list[Window], size: int) -> Iterator[list[Window]]:
     """Neighbouring windows of one phase, `size` at a time."""
-    group: list[dict[str, str]] = []
+    group: list[Window] = []
     for row in rows:
-        if group and (len(group) == size or group[0]["phase"] != row["phase"]):
+        if group and (len(group) == size or group[0].phase != row.phase):
             yield group
             group = []
         group.append(row)
@@ -244,22 +239,5 @@ def _grouped(rows: list[dict[str, str]], size: int) -> Iterator[list[dict[str, s
         yield group
 
 
-def _within(row: dict[str, str], first: int, last: int | None) -> bool:
-    return int(row["last"]) >= first and (last is None or int(row["first"]) <= last)
-
-
-def _scalars(folder: RunFolder) -> list[Scalar]:
-    rows = csv.DictReader(_whole_lines(folder.path / "scalars.csv"))
-    return [Scalar(int(row["slot"]), row["node"], row["name"], float(row["value"])) for row in rows]
-
-
-def _whole_rows(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(_whole_lines(path)))
-
-
-def _whole_lines(path: Path) -> list[str]:
-    """The lines of a file that may be growing; none if it is not there yet."""
-    if not path.exists():
-        return []
-    data = path.read_bytes()
-    return data[: data.rfind(b"\n") + 1].decode().splitlines()
+def _within(row: Window, first: int, last: int | None) -> bool:
+    return row.last >= first and (last is None or row.first <= last)

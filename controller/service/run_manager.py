@@ -7,13 +7,15 @@ nobody: an owner that starts anew finds those that are at work, and goes on from
 import asyncio
 import shutil
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from controller.config.run_config import RunConfig, as_mapping
+from controller.config.resolved import ResolvedRun
+from controller.config.run_config import as_mapping
 from controller.pool.listener import PoolLine
-from controller.run_folder.folder import RunFolder
 from controller.run_folder.status import AT_WORK, ENDS, RunStatus, State
+from controller.run_folder.writer import RunWriter
 from controller.service.background import Background, retry_while_unavailable
 from controller.service.data_folder import DataFolder
 from controller.service.leasing import Leasing
@@ -98,13 +100,13 @@ class RunManager:
         """The ids of the runs that have a keeper."""
         return self._supervisor.at_work
 
-    async def submit(self, config: RunConfig) -> Run:
+    async def submit(self, resolved: ResolvedRun) -> Run:
         """Take a run into the queue. QueueFullError, ConfigError when its folder cannot be made, or it wants a pool and
         there is none."""
-        self._leasing.check(config.placement)
+        self._leasing.check(resolved.config.placement)
         if (await asyncio.to_thread(self.store.counts))[State.PENDING] >= self._max_queued:
             raise QueueFullError(f"{self._max_queued} runs are waiting; stop one, or come again later")
-        run = await asyncio.to_thread(self._create, config)
+        run = await asyncio.to_thread(self._create, resolved)
         self._changed.set()
         return run
 
@@ -146,16 +148,16 @@ class RunManager:
 
     # inside
 
-    def _create(self, config: RunConfig) -> Run:
-        folder = RunFolder.create(config.model_copy(update={"out": str(self.data / _RUNS)}), command=["airtoll serve"])
-        made = folder.config
+    def _create(self, resolved: ResolvedRun) -> Run:
+        config = resolved.config.model_copy(update={"out": str(self.data / _RUNS)})
+        folder = RunWriter.create(replace(resolved, config=config), command=["airtoll serve"]).folder
         run = Run(
-            id=folder.meta["run_id"],
-            world=made.world.name,
-            scheme=made.scheme.name,
-            seed=made.seed,
-            slots=sum(phase.slots for phase in made.schedule),
-            config=as_mapping(made),
+            id=folder.meta.run_id,
+            world=config.world.name,
+            scheme=config.scheme.name,
+            seed=config.seed,
+            slots=resolved.plan.slots,
+            config=as_mapping(config),
             folder=folder.path,
             created=datetime.now(UTC),
         )

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from controller.execution.run import HEARD
+from controller.execution.controls import SIGNALS
 from controller.run_folder.status import LOCK, RunStatus
 
 _FLOCK = "hhqqi"  # struct flock of 64-bit Linux: type, whence, start, length, pid
@@ -43,7 +43,7 @@ class RunProcessHandle:
                 (os.POSIX_SPAWN_DUP2, 1, 2),
             ],
             setsid=True,
-            setsigmask=HEARD,
+            setsigmask=SIGNALS,
         )
         return cls(pid)
 

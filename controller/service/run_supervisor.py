@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from controller.run_folder.status import ENDS, TAKEN, RunStatus, State
+from controller.run_folder.writer import set_state
 from controller.service.background import ASK_AGAIN_S, Background, retry_while_unavailable
 from controller.service.leasing import Leasing
 from controller.service.run_process_handle import RunProcessHandle
@@ -181,7 +182,7 @@ def _newest_checkpoint(path: Path) -> int | None:
     """The slot of a lost run's newest checkpoint; None if there is none, or the run itself is done."""
     with suppress(ValueError):
         folder = RunFolder.open(path)
-        if folder.meta["state"] != State.SUCCEEDED.value:
+        if folder.meta.state is not State.SUCCEEDED:
             return next(iter(folder.checkpoints.slots), None)
     return None
 
@@ -190,8 +191,8 @@ def set_folder_state(path: Path, status: RunStatus) -> None:
     """Have the folder say what its run process could not; what it has said of its end stays."""
     with suppress(ValueError):
         folder = RunFolder.open(path)
-        if State(folder.meta["state"]) not in ENDS:
-            folder.settle(status.state, status.reason)
+        if folder.meta.state not in ENDS:
+            set_state(path, status.state, status.reason)
 
 
 def _results(folder: Path, status: RunStatus) -> Results:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from controller.run_folder.folder import NotARunError, RunFolder
+from controller.run_folder.reader import NotARunError, RunFolder
 from controller.service.queries import By, TollAccounts
 
 Tolls = list[dict[str, Any]]

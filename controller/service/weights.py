@@ -8,8 +8,8 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from controller.config.catalogue import scheme_named
-from controller.run_folder.folder import RunFolder
 from controller.run_folder.orders import Orders
+from controller.run_folder.reader import RunFolder
 from controller.run_folder.status import State
 from controller.service.run_manager import RunManager, WrongStateError
 from controller.service.store import Run
@@ -108,14 +108,14 @@ class WeightsService:
         await asyncio.to_thread(orders.give, order)
         try:
             async with asyncio.timeout(WEIGHTS_TIMEOUT_S):
-                while await asyncio.to_thread(orders.waits, order.id) and await self._goes_on(run.id):
+                while await asyncio.to_thread(orders.is_pending, order.id) and await self._goes_on(run.id):
                     await asyncio.sleep(_POLL_INTERVAL_S)
         except TimeoutError as error:
             raise SilentError(
                 f"the run did not tell its weights within {WEIGHTS_TIMEOUT_S:g} s; come again later"
             ) from error
         finally:
-            orders.take_back(order.id)
+            orders.withdraw(order.id)
 
     async def _goes_on(self, run_id: str) -> bool:
         return (await self._manager.get(run_id)).state in _GOES_ON
@@ -147,20 +147,21 @@ def _tensors(data: bytes) -> dict[str, Any]:
 
 
 def _check_tells_weights(folder: RunFolder) -> None:
-    scheme, plan = folder.config.scheme.name, folder.config.plan(folder.meta["run_id"])
+    meta = folder.meta
+    scheme = meta.scheme
     if scheme_named(scheme).training is None:
         raise WrongStateError(f"{scheme} tells no weights: there are none to replace")
-    if not plan.choreography.has_trainer:
+    if not meta.has_trainer:
         raise WrongStateError(f"{scheme} learns at the nodes here: no weights are told to them")
 
 
 def _agents(folder: RunFolder) -> list[str]:
-    return folder.names[: folder.meta["agents"]]
+    return folder.meta.agent_names
 
 
 def _versions(folder: RunFolder) -> list[NodeWeights]:
     return [
-        NodeWeights(name, kept.version, kept.bytes, "hand" if kept.uploaded else "trainer")
+        NodeWeights(name, kept.sent_slot, kept.bytes, "hand" if kept.uploaded else "trainer")
         for index, name in enumerate(_agents(folder))
         for kept in folder.weights.versions(index)
     ]
@@ -170,7 +171,7 @@ def _read(folder: RunFolder, node: str, version: int | None) -> tuple[int, bytes
     agents = _agents(folder)
     if node not in agents:
         raise NoWeightsError(f"no agent is named {node!r}; the run has {', '.join(agents[:20])}")
-    kept = [told.version for told in folder.weights.versions(agents.index(node))]
+    kept = [stored.sent_slot for stored in folder.weights.versions(agents.index(node))]
     if not kept:
         raise NoWeightsError(f"no weights have been told to {node} yet")
     wanted = kept[0] if version is None else version

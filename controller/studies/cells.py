@@ -1,4 +1,4 @@
-"""The cells of a study: its runs, each resolved and checked before the first one starts."""
+"""The cells of a study: its runs, all of them resolved and checked before the first one starts."""
 
 import json
 from collections import defaultdict
@@ -12,55 +12,56 @@ from typing import Any
 from controller.config import layers
 from controller.config.errors import ConfigError
 from controller.config.layers import FILE_SUFFIXES, Layer
-from controller.config.run_config import RunConfig, as_mapping, load
+from controller.config.resolved import ResolvedRun, load
+from controller.config.run_config import RunConfig, as_mapping
 from controller.studies.study_file import Study, Sweep
 
-_NO_PART_OF_IT = ("out", "placement", "baselines")  # a run's results do not depend on them
+_IRRELEVANT = ("out", "placement", "baselines")  # a run's results do not depend on them
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of a grid. `labels`: by axis; `digest`: equal for equal runs, whatever sweep they stand in."""
+    """One point of a grid. `labels`: by axis; `digest`: equal for equal runs, whatever sweep they belong to."""
 
     sweep: str
     labels: dict[str, str]
-    config: RunConfig
+    run: ResolvedRun
     digest: str
 
     @property
     def title(self) -> str:
         """`delay: scheme=llq, world.load=0.3, seed=2`"""
-        return _title(self.sweep, self.labels, self.config.seed)
+        return _title(self.sweep, self.labels, self.run.config.seed)
 
 
 def cells_of(study: Study, environment: Mapping[str, str]) -> list[Cell]:
     """All cells, in the order of the grid; `environment` wins over the study's run, the grid over both.
 
-    ConfigError names the first cell of each fault.
+    ConfigError lists each fault once, with the first cell that has it.
     """
     cells: list[Cell] = []
     faults: dict[str, list[str]] = defaultdict(list)
     for sweep in study.sweeps:
         for labels, overrides in _combinations(sweep):
             for seed in study.seeds:
-                always = layers.from_mapping({"seed": seed, "placement": "in-process", "baselines": []}, Path.cwd())
+                fixed = layers.from_mapping({"seed": seed, "placement": "in-process", "baselines": []}, Path.cwd())
                 try:
-                    config = load(study.run.data, environment=environment, overrides=[*overrides, always])
+                    run = load(study.run.data, environment=environment, overrides=[*overrides, fixed])
                 except ConfigError as error:
                     for line in str(error).splitlines():
                         faults[line].append(_title(sweep.name, labels, seed))
                 else:
-                    cells.append(Cell(sweep.name, labels, config, digest(config)))
+                    cells.append(Cell(sweep.name, labels, run, digest(run.config)))
     if faults:
         raise ConfigError("\n".join(f"{_first(titles)}: {line}" for line, titles in faults.items()))
     return cells
 
 
 def digest(config: RunConfig) -> str:
-    """Equal for configurations whose runs are equal; a file that a world names counts by its content."""
-    said = {key: value for key, value in as_mapping(config).items() if key not in _NO_PART_OF_IT}
-    said["world"] = {key: _content(value) for key, value in said["world"].items()}
-    return blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
+    """Equal for configurations whose runs are equal; a file that a world's parameter names counts by its content."""
+    settings = {key: value for key, value in as_mapping(config).items() if key not in _IRRELEVANT}
+    settings["world"] = {key: _content(value) for key, value in settings["world"].items()}
+    return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def _content(value: Any) -> Any:
@@ -70,8 +71,8 @@ def _content(value: Any) -> Any:
 def _combinations(sweep: Sweep) -> Iterator[tuple[dict[str, str], list[Layer]]]:
     names = [axis.name for axis in sweep.axes]
     for labels in product(*(axis.values for axis in sweep.axes)):
-        layers_of = [axis.values[label] for axis, label in zip(sweep.axes, labels, strict=True)]
-        yield dict(zip(names, labels, strict=True)), layers_of
+        overrides = [axis.values[label] for axis, label in zip(sweep.axes, labels, strict=True)]
+        yield dict(zip(names, labels, strict=True)), overrides
 
 
 def _title(sweep: str, labels: Mapping[str, str], seed: int) -> str:

@@ -1,4 +1,4 @@
-"""Cells over the cores: a process for each, so many at a time."""
+"""Executes a study's cells, each in a process of its own, as many at a time as there are workers."""
 
 import json
 import multiprocessing
@@ -10,18 +10,20 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.config.run_config import as_mapping, load
+from controller.config.resolved import load
+from controller.config.run_config import as_mapping
 from controller.execution.children import leave_with_parent
-from controller.execution.local_machine import start_process
-from controller.execution.run import execute, ignore_telemetry
-from controller.run_folder.folder import RunFolder
+from controller.execution.local_machine import cause, start_process
+from controller.execution.run import ignore_telemetry, run
+from controller.run_folder.reader import RunFolder
+from controller.run_folder.writer import RunWriter
 from controller.studies.cells import Cell
 
 _TRIES = 2
 
 
-class Carried(NamedTuple):
-    """What became of a cell: the run's summary, or why there is none. `last`: it is not tried again."""
+class CellResult(NamedTuple):
+    """The summary of a cell's run, or the reason why there is none. `last`: the cell is not tried again."""
 
     cell: Cell
     summary: dict[str, Any] | None
@@ -37,11 +39,11 @@ class _Worker(NamedTuple):
 
 def run_cells(
     cells: Sequence[Cell], folder_of: Callable[[Cell], Path], *, workers: int
-) -> Generator[Carried, None, None]:
-    """Carry out each cell in a process and a run's folder of its own, and tell of each as it is done.
+) -> Generator[CellResult, None, None]:
+    """Execute each cell in a process and a run's folder of its own, and yield each result as it comes.
 
-    A process that dies is told, and its cell tried once more. Processes that are still at work when the generator is
-    closed or interrupted are killed, and their folders removed.
+    A process that dies yields a result, too, and its cell is tried once more. When the generator is closed or
+    interrupted, processes still at work are killed, and their folders removed.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["controller.execution.preload", __name__])
@@ -55,10 +57,10 @@ def run_cells(
             ended = connection.wait([worker.process.sentinel for worker in at_work])
             for worker in [worker for worker in at_work if worker.process.sentinel in ended]:
                 at_work.remove(worker)
-                carried = _collected(worker, deaths)
-                if not carried.last:
-                    waiting.append(carried.cell)
-                yield carried
+                result = _collected(worker, deaths)
+                if not result.last:
+                    waiting.append(result.cell)
+                yield result
     finally:
         for worker in at_work:
             worker.process.kill()
@@ -68,27 +70,25 @@ def run_cells(
 
 
 def play_cell(config: str, folder: str) -> None:
-    """A cell's process: an ordinary run, in one process."""
+    """The body of a cell's process: an ordinary run, in one process."""
     leave_with_parent()
-    run = RunFolder.create(load(json.loads(config)), at=Path(folder))
-    execute(run.config.plan(run.meta["run_id"]), "in-process", run, ignore_telemetry)
-    run.summarise()
+    resolved = load(json.loads(config))
+    run(resolved, RunWriter.create(resolved, at=Path(folder)), ignore_telemetry)
 
 
 def _start(context: ForkServerContext, cell: Cell, folder: Path) -> _Worker:
-    shutil.rmtree(folder, ignore_errors=True)  # what a study that was killed left of it
-    arguments = (json.dumps(as_mapping(cell.config)), str(folder))
+    shutil.rmtree(folder, ignore_errors=True)  # left by a study that was killed
+    arguments = (json.dumps(as_mapping(cell.run.config)), str(folder))
     return _Worker(cell, folder, start_process(context, play_cell, arguments))
 
 
-def _collected(worker: _Worker, deaths: Counter[str]) -> Carried:
+def _collected(worker: _Worker, deaths: Counter[str]) -> CellResult:
     cell, folder, process = worker
     process.join()
-    exitcode = process.exitcode or 0
+    exitcode = process.exitcode
     process.close()
     if exitcode == 0:
-        return Carried(cell, RunFolder.open(folder).summary, "", last=True)
+        return CellResult(cell, RunFolder.open(folder).summary, "", last=True)
     shutil.rmtree(folder, ignore_errors=True)
-    cause = f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
     deaths[cell.digest] += 1
-    return Carried(cell, None, f"its process died ({cause})", last=deaths[cell.digest] == _TRIES)
+    return CellResult(cell, None, f"its process died ({cause(exitcode)})", last=deaths[cell.digest] == _TRIES)

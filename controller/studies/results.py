@@ -1,13 +1,13 @@
-"""A study's results: one row per cell in results.csv, whole at any moment, in the order of the grid.
+"""A study's results: one row per cell in results.csv, in the order of the grid; the file is replaced as a whole.
 
-sweep, axes ...   where the cell stands; the axes of other sweeps are empty
+sweep, axes ...   the cell's sweep and labels; the axes of other sweeps are empty
 seed
 metrics ...       means over eval
-tolls ...         bytes and bits told per slot and node, in training (warmup and train) and in eval, in all and by kind
-wall_s            what the run took
+tolls ...         bytes and bits sent per slot and node, in training (warmup and train) and in eval, in all and by kind
+wall_s            duration of the run
 trace_digest      equal for equal runs, as in a run's summary.json
-state, reason     done; or failed, and why: then there are no figures
-cell              digest of the resolved configuration: a row is taken over by a later study that has the same cell
+state, reason     SUCCEEDED; or FAILED, and why: then there are no numbers
+cell              digest of the resolved configuration: a later study with the same cell takes the row over
 """
 
 import csv
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from controller.config.errors import ConfigError
+from controller.run_folder.files import replace_file
 from controller.studies.cells import Cell
-from controller.studies.measures import COLUMNS, TOLLS, WALL, figures, in_all
+from controller.studies.measures import COLUMNS, TOLLS, WALL, in_all, measures
 
 FILE = "results.csv"
 _DONE = "SUCCEEDED"
@@ -26,7 +27,7 @@ _SWEEP, _SEED, *_LAST = COLUMNS
 
 
 class Results:
-    """The rows there are, and those that are wanted."""
+    """The rows that exist, and the cells that still lack one."""
 
     def __init__(self, folder: Path, cells: Sequence[Cell], *, axes: Sequence[str], metrics: Sequence[str]) -> None:
         self.path, self._cells = folder / FILE, cells
@@ -34,55 +35,54 @@ class Results:
         old = read_rows(self.path) if self.path.exists() else []
         wanted = {cell.digest for cell in cells}
         usable = [row for row in old if row["state"] == _DONE and row.keys() >= set(metrics)]
-        self._told = {row["cell"]: row for row in usable if row["cell"] in wanted}
+        self._rows = {row["cell"]: row for row in usable if row["cell"] in wanted}
         self.dropped = len({row["cell"] for row in old} - wanted)
 
     def missing(self) -> list[Cell]:
-        """A cell for each run that has still to be carried out."""
+        """A cell for each run that is still to be executed."""
         first: dict[str, Cell] = {}
         for cell in self._cells:
-            if cell.digest not in self._told:
+            if cell.digest not in self._rows:
                 first.setdefault(cell.digest, cell)
         return list(first.values())
 
     def done(self, cell: Cell, summary: Mapping[str, Any]) -> None:
-        """A run that came to its end, well or not."""
-        about = {key: summary[key] for key in ("trace_digest", "state", "reason")}
-        found = figures(summary, cell.config) if summary["state"] == _DONE else {}
-        self._add(cell, {name: repr(value) for name, value in found.items()} | about)
+        """Add a run that has ended, whatever its state."""
+        outcome = {key: summary[key] for key in ("trace_digest", "state", "reason")}
+        numbers = measures(summary, cell.run) if summary["state"] == _DONE else {}
+        self._add(cell, {name: repr(value) for name, value in numbers.items()} | outcome)
 
     def failed(self, cell: Cell, reason: str) -> None:
-        """A run that could not be carried out."""
+        """Add a run whose process died."""
         self._add(cell, {"state": "FAILED", "reason": reason})
 
     def write(self) -> None:
-        """The whole file, or the one before."""
+        """Replace results.csv."""
         text = StringIO()
-        tolls = [name for name in TOLLS if any(row.get(name) for row in self._told.values())]
+        tolls = [name for name in TOLLS if any(row.get(name) for row in self._rows.values())]
         columns = [_SWEEP, *self._axes, _SEED, *self._metrics, *tolls, WALL, *_LAST]
         writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self._row(cell, tolls) for cell in self._cells if cell.digest in self._told)
-        draft = self.path.with_name(f".{FILE}.tmp")
-        draft.write_text(text.getvalue(), "utf-8")
-        draft.replace(self.path)
+        writer.writerows(self._row(cell, tolls) for cell in self._cells if cell.digest in self._rows)
+        replace_file(self.path, text.getvalue().encode())
 
-    def _add(self, cell: Cell, told: dict[str, str]) -> None:
-        self._told[cell.digest] = told
+    def _add(self, cell: Cell, row: dict[str, str]) -> None:
+        self._rows[cell.digest] = row
         self.write()
 
     def _row(self, cell: Cell, tolls: Sequence[str]) -> dict[str, str]:
-        told, here = self._told[cell.digest], {_SWEEP: cell.sweep, _SEED: str(cell.config.seed), "cell": cell.digest}
-        nothing = {name: "0.0" for name in tolls if told.get(in_all(name))}  # other cells told notes of this kind
-        return nothing | told | dict.fromkeys(self._axes, "") | cell.labels | here
+        row = self._rows[cell.digest]
+        here = {_SWEEP: cell.sweep, _SEED: str(cell.run.config.seed), "cell": cell.digest}
+        nothing = {name: "0.0" for name in tolls if row.get(in_all(name))}  # other cells sent notes of this kind
+        return nothing | row | dict.fromkeys(self._axes, "") | cell.labels | here
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a results.csv. ConfigError when it is none."""
+    """The rows of a results.csv. ConfigError for a file that is none."""
     try:
         rows = list(csv.DictReader(StringIO(path.read_text("utf-8"), newline=""), restval=""))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read: {error}; give another --out") from error
     if rows and not rows[0].keys() >= {*COLUMNS, WALL}:
-        raise ConfigError(f"{path} is no study's results: columns are missing; give another --out, or remove it")
+        raise ConfigError(f"{path} holds no results of a study: columns are missing; give another --out, or remove it")
     return rows

@@ -1,14 +1,14 @@
-"""A study's file: a run, the seeds it is repeated with, and the axes along which it is changed.
+"""A study's file: a run, the seeds it is repeated with, and the axes along which it is varied.
 
 run: {world: {name: conflict_graph}, slots: 4000}     # as in examples/; or `file: other.yaml`, and changes to it
 seeds: [0, 1, 2, 3, 4]
 grid:                                                 # every combination of every axis
   scheme: {llq: zhang2025/llq, gms: zhang2025/gms}    # label: value of the key `scheme`
   world.load: [0.3, 0.4]                              # values that are their own labels
-metrics: [delay_slots]                                # of the run's metrics, what goes to results.csv; all unless said
+metrics: [delay_slots]                                # of the run's metrics, which go to results.csv; by default all
 plots: [{x: world.load, y: delay_slots, lines: scheme}]
 
-Several grids are `sweeps: {name: {grid: ..., plots: ...}}`; the axes of a `grid` beside them belong to every sweep. An
+Several grids are `sweeps: {name: {grid: ..., plots: ...}}`; the axes of a `grid` next to them belong to every sweep. An
 axis whose name is no key of a run's configuration has a mapping of dotted keys for each label.
 """
 
@@ -29,19 +29,19 @@ from controller.config.run_config import RunConfig
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
-_GIVEN_ELSEWHERE = {
-    "seed": "write seeds: [...] beside the grid",
-    "placement": "a study's runs each live in one process",
+_SET_ELSEWHERE = {
+    "seed": "write seeds: [...] next to the grid",
+    "placement": "each run of a study is executed in one process",
     "baselines": "make an axis of the schemes",
-    "out": "say it to the command: --out DIR",
+    "out": "give it on the command line: --out DIR",
 }
 
 
 class Plot(BaseModel):
-    """One picture. `x`: an axis, or a figure of the results; `y`: a figure; `lines`, `panels`: axes.
+    """One plot. `x`: an axis, or a metric of the results; `y`: a metric; `lines`, `panels`: axes.
 
-    `where`: the label of an axis that is held. `relative_to`: y is divided by that of the cell with these labels and
-    else the same, seed included. `name`: the picture's file, without .png.
+    `where`: the labels at which axes are held. `relative_to`: y is divided by that of the cell with these labels and
+    otherwise the same, seed included. `name`: the plot's file, without .png.
     """
 
     model_config = STRICT
@@ -71,7 +71,7 @@ class Plot(BaseModel):
 
 @dataclass(frozen=True)
 class Axis:
-    """What is changed: the settings of each label, in order."""
+    """What is varied: the settings of each label, in order."""
 
     name: str
     values: dict[str, Layer]
@@ -90,13 +90,13 @@ class Sweep:
         return next((axis for axis in self.axes if axis.name == name), None)
 
     def file_of(self, plot: Plot) -> str:
-        """The name of a plot's picture."""
+        """The file name of a plot."""
         return f"{plot.name or f'{self.name}-{plot.y}'}.png"
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study's file, read. `run`: the settings that all runs share; `metrics` None: all."""
+    """A parsed study. `run`: the settings that all runs share; `metrics` None: all."""
 
     name: str
     run: Layer
@@ -129,8 +129,7 @@ class _Sweep(BaseModel):
 
 
 def read(path: Path) -> Study:
-    """The study a file describes. ConfigError says all that is wrong with it, one line per fault; whether its runs can
-    be put together is asked in `cells`."""
+    """The study a file describes. ConfigError lists every fault, one per line. Its runs are checked in `cells_of`."""
     faults: list[str] = []
     file = _parsed(_File, layers.from_file(path).data, "", faults)
     if file is None:
@@ -147,7 +146,7 @@ def read(path: Path) -> Study:
 
 
 def label_of(value: Any) -> str:
-    """How a value is written in results.csv and in a legend."""
+    """A value as it is written in results.csv and in a legend."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -181,7 +180,7 @@ def _sweeps_of(file: _File, stem: str, faults: list[str]) -> list[tuple[str, str
             faults.append("grid: is missing; give it axes, such as world.load: [0.3, 0.4], or give sweeps")
         return [("", stem, _Sweep(plots=file.plots))]
     if file.plots:
-        faults.append("plots: beside sweeps they are not allowed: write them into a sweep")
+        faults.append("plots: next to sweeps they are not allowed: write them into a sweep")
     parts = [(f"sweeps.{name}.", name, data) for name, data in file.sweeps.items()]
     parsed = [(key, name, _parsed(_Sweep, data, key, faults)) for key, name, data in parts]
     return [(key, name, part) for key, name, part in parsed if part is not None]
@@ -196,7 +195,7 @@ def _run(data: dict[str, Any], base: Path, faults: list[str]) -> Layer:
         faults.append(invalid("run.file", data["file"], "must be the path of a run's YAML file"))
         return own
     try:
-        return layers.from_file(base / data["file"]).under(own)
+        return layers.from_file(base / data["file"]).overridden_by(own)
     except ConfigError as error:
         faults.append(f"run.file: {error}")
         return own
@@ -204,7 +203,7 @@ def _run(data: dict[str, Any], base: Path, faults: list[str]) -> Layer:
 
 def _sweep(name: str, shared: Mapping[str, Any], part: _Sweep, key: str, base: Path, faults: list[str]) -> Sweep:
     twice = [axis for axis in part.grid if axis in shared]
-    faults += [f"{key}grid.{axis}: stands in the grid of all sweeps, too: keep one of them" for axis in twice]
+    faults += [f"{key}grid.{axis}: is in the grid of all sweeps, too: keep one of them" for axis in twice]
     keys = [("grid.", shared), (f"{key}grid.", part.grid)]
     axes = [_axis(prefix, axis, values, base, faults) for prefix, grid in keys for axis, values in grid.items()]
     parsed = [_parsed(Plot, data, f"{key}plots.{number}.", faults) for number, data in enumerate(part.plots)]
@@ -219,13 +218,13 @@ def _sweep(name: str, shared: Mapping[str, Any], part: _Sweep, key: str, base: P
 
 def _axis(prefix: str, name: str, given: Any, base: Path, faults: list[str]) -> Axis | None:
     labelled = _labelled(given)
-    cure = "must be a list of different values, or label: value" if labelled is None else _GIVEN_ELSEWHERE.get(name)
+    fix = "must be a list of different values, or label: value" if labelled is None else _SET_ELSEWHERE.get(name)
     is_key = name.partition(".")[0] in RunConfig.model_fields
     if labelled and not is_key and not all(isinstance(value, dict) for value in labelled.values()):
         known = unknown("key", name.partition(".")[0], RunConfig.model_fields)
-        cure = f"{known}; an axis of another name has a mapping of keys for each label"
-    if labelled is None or cure:
-        faults.append(invalid(f"{prefix}{name}", given, str(cure)))
+        fix = f"{known}; an axis of another name has a mapping of keys for each label"
+    if labelled is None or fix:
+        faults.append(invalid(f"{prefix}{name}", given, str(fix)))
         return None
     settings = {label: {name: value} if is_key else value for label, value in labelled.items()}
     return Axis(name, {label: _layer(keys, base) for label, keys in settings.items()})
@@ -244,7 +243,7 @@ def _labelled(given: Any) -> dict[str, Any] | None:
 def _layer(settings: Mapping[str, Any], base: Path) -> Layer:
     layer = Layer({})
     for key, value in settings.items():
-        layer = layer.under(layers.from_setting(key, value, base=base, giver="the grid"))
+        layer = layer.overridden_by(layers.from_setting(key, value, base=base, giver="the grid"))
     return layer
 
 

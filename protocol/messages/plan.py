@@ -84,11 +84,13 @@ def past_events(events: Iterable[Event], weights_put: Callable[[str, int], bytes
 class RunPlan(Struct, frozen=True):
     """One run: world + scheme + signalling model + seed.
 
+    `nodes`: the names of those that join before the run begins: the agents, and the trainer if the scheme has one.
     `episode_slots`: slots between two resets, None for endless. `replay`: None for a live run; else what
     happened to it happens exactly then, and nothing else does.
     """
 
     run_id: str
+    nodes: tuple[str, ...]
     seed: int
     replicas: int
     world: str

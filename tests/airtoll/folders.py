@@ -1,11 +1,12 @@
-"""Folders of small runs, fed with telemetry made by hand."""
+"""Folders of small runs, written from telemetry that the tests construct."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from controller.config.run_config import RunConfig, load
-from controller.run_folder.folder import RunFolder
+from controller.config.resolved import ResolvedRun, load
+from controller.run_folder.reader import RunFolder
+from controller.run_folder.writer import RunWriter
 from protocol.accounting.air_book import AirRow, Outcome, encode_rows
 from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
 from protocol.accounting.wire_book import NULL, Connection, Leg
@@ -21,14 +22,14 @@ CELL: dict[str, Any] = {
 }
 
 
-def config(**changes: Any) -> RunConfig:
+def config(**changes: Any) -> ResolvedRun:
     """A cell of three pairs, for four slots."""
     return load(CELL | changes)
 
 
 def ended(**changes: Any) -> Ended:
-    """A run that went well."""
-    told: dict[str, Any] = {
+    """The end of a run that succeeded."""
+    fields: dict[str, Any] = {
         "state": "SUCCEEDED",
         "reason": "",
         "slots": 4,
@@ -39,7 +40,7 @@ def ended(**changes: Any) -> Ended:
         "wire": [],
         "fingerprint": fingerprint(),
     }
-    return Ended(**told | changes)
+    return Ended(**fields | changes)
 
 
 def traced(*, slots: int = 4, values: bool = False, last: bytes = b"last") -> list[Chunk]:
@@ -69,26 +70,25 @@ def connection() -> Connection:
     return Connection("pair-0", up, down, 7)
 
 
+def write(at: Path, telemetry: Iterable[Any], **changes: Any) -> RunWriter:
+    """A folder to which all this was written."""
+    return _written(RunWriter.create(config(**changes), at=at, command=["airtoll", "run", "cell.yaml"]), telemetry)
+
+
 def make(at: Path, telemetry: Iterable[Any], **changes: Any) -> RunFolder:
-    """A folder that was told all this."""
-    folder = RunFolder.create(config(**changes), at=at, command=["airtoll", "run", "cell.yaml"])
-    for told in telemetry:
-        folder(told)
-    return folder
+    """The same, to be read."""
+    return write(at, telemetry, **changes).folder
 
 
 def learning(at: Path, telemetry: Iterable[Any], **changes: Any) -> RunFolder:
     """A folder of three slots of training and two of evaluation."""
     phased = {key: value for key, value in CELL.items() if key != "slots"} | {"phases": {"train": 3, "eval": 2}}
-    folder = RunFolder.create(load(phased | changes), at=at)
-    for told in telemetry:
-        folder(told)
-    return folder
+    return _written(RunWriter.create(load(phased | changes), at=at), telemetry).folder
 
 
 def finished(at: Path, *, values: bool = False, last: bytes = b"last") -> RunFolder:
     """A folder with a bit of everything, summary included."""
-    folder = make(
+    writer = write(
         at,
         [
             *traced(values=values, last=last),
@@ -99,5 +99,11 @@ def finished(at: Path, *, values: bool = False, last: bytes = b"last") -> RunFol
             ended(),
         ],
     )
-    folder.summarise()
-    return folder
+    writer.summarise()
+    return writer.folder
+
+
+def _written(writer: RunWriter, telemetry: Iterable[Any]) -> RunWriter:
+    for message in telemetry:
+        writer(message)
+    return writer

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.config.run_config import as_mapping, load
-from controller.run_folder.folder import RunFolder
+from controller.config.resolved import load
+from controller.config.run_config import as_mapping
 from controller.run_folder.status import State
+from controller.run_folder.writer import RunWriter
 from controller.service.store import Results, Run, Store
 from tests.browser.pilot import Pilot
 from tests.system.service import CELL, LONG, serving
@@ -56,10 +57,11 @@ def test_a_token_is_asked_for_and_kept(pilot: Pilot, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("run_id", ["fails-s1-0000", _HARM])
 def test_data_does_no_harm(pilot: Pilot, tmp_path: Path, run_id: str) -> None:
-    folder = RunFolder.create(load(CELL), at=tmp_path / "strange")
+    resolved = load(CELL)
+    folder = RunWriter.create(resolved, at=tmp_path / "strange")
     folder.log(_HARM)
     store = Store(f"sqlite:///{tmp_path}/airtoll.db")
-    config = as_mapping(folder.config)
+    config = as_mapping(resolved.config)
     run = Run(run_id, "d2d_underlay", _HARM[:80], 1, 300, config, folder.path, datetime.now(UTC), State.RUNNING)
     store.add(run)
     assert store.move(run_id, State.FAILED, results=Results(_HARM, 3, {_HARM: 1.0}))

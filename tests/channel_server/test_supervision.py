@@ -137,7 +137,7 @@ def test_a_node_that_is_killed_while_the_run_is_held_is_not_in_the_checkpoint_an
     whole = _told(loopback)
     [(past, resumed)] = whole.pasts
     assert (past.slot, sorted(past.nodes)) == (5, [0, 1, 3])
-    run_in_process(plan, resumed, lambda: False, past=past)
+    run_in_process(plan, resumed, past=past)
     assert_same_trace(whole, resumed)
     assert [(e.event, e.slot) for e in resumed.events] == [("lost", 5)]
 
@@ -153,7 +153,7 @@ def test_a_node_that_comes_while_the_run_is_held_is_in_the_checkpoint() -> None:
     whole = _told(loopback)
     [(past, resumed)] = whole.pasts
     assert sorted(past.nodes) == [0, 1, 2, 3]
-    run_in_process(plan, resumed, lambda: False, past=past)
+    run_in_process(plan, resumed, past=past)
     assert_same_trace(whole, resumed)
     assert whole.ended is not None
     assert resumed.ended is not None

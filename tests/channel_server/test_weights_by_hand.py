@@ -184,7 +184,7 @@ def test_a_run_resumed_after_them_has_the_trace_of_the_whole_one(other: bytes) -
         kept(told)
     past, resumed = kept.pasts[0]
     assert past.slot == 25
-    run_in_process(plan, resumed, lambda: False, past=past)
+    run_in_process(plan, resumed, past=past)
     assert_same_trace(kept, resumed)
     assert resumed.air == kept.air
     _assert_replays(msgspec.structs.replace(plan, record=_plan().record), kept)

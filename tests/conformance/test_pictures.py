@@ -35,7 +35,7 @@ def test_a_picture_is_finite_and_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_last_picture_of_a_run_is_of_its_last_slot_and_none_is_told_twice(name: str) -> None:
     told: list[Telemetry] = []
-    run_in_process(_plan(name, slots=30), told.append, lambda: False)
+    run_in_process(_plan(name, slots=30), told.append)
     slots = [picture.slot for picture in told if isinstance(picture, MapUpdate)]
     assert slots[-1] == 29
     assert slots == sorted(set(slots))

@@ -26,9 +26,9 @@ def test_a_run_goes_on_from_its_checkpoint(scheme: str, world: str, model: str) 
     plan = home_plan(scheme, world, **how)
     whole = in_process(plan)
     kept = Checkpointed()
-    run_in_process(home_plan(scheme, world, **how, checkpoint_every=KEPT_AT), kept, lambda: False)
+    run_in_process(home_plan(scheme, world, **how, checkpoint_every=KEPT_AT), kept)
     [(past, after)] = kept.pasts
-    run_in_process(plan, after, lambda: False, past=past)
+    run_in_process(plan, after, past=past)
     for recording in (kept, after):
         assert recording.trace == whole.trace
         assert recording.air == whole.air

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.config.run_config import load
-from controller.run_folder.folder import RunFolder
+from controller.config.resolved import load
+from controller.run_folder.reader import RunFolder
 from controller.run_folder.status import RunStatus, State
+from controller.run_folder.writer import RunWriter
 from tests.system.service import CELL
 
 SMALL = CELL | {"slots": 20}
@@ -16,7 +17,7 @@ SMALL = CELL | {"slots": 20}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    return RunFolder.create(load(SMALL), at=tmp_path / "run")
+    return RunWriter.create(load(SMALL), at=tmp_path / "run").folder
 
 
 def _keep(folder: RunFolder) -> RunStatus | None:

@@ -13,7 +13,7 @@ import schemes as papers
 from controller.config import catalogue
 from controller.config.errors import ConfigError
 from controller.config.layers import from_assignment, parse_yaml
-from controller.config.run_config import load
+from controller.config.resolved import load
 from tests.conformance import test_locality as locality_kit
 from tests.conformance import test_schemes as scheme_kit
 from tests.docs.pages import block, page

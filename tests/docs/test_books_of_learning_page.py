@@ -11,7 +11,7 @@ import pytest
 
 from airtoll.analysis.streams import read_arrays
 from controller.config.layers import parse_yaml
-from controller.config.run_config import load
+from controller.config.resolved import load
 from protocol.accounting.air_book import AirRow
 from protocol.messages.codec import decode_for_node, decode_for_server
 from protocol.messages.kinds import Kind
@@ -32,7 +32,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 
 def _run(**scheme: Any) -> Recording:
     settings: dict[str, Any] = parse_yaml(block(PAGE, "# learning.yaml"))
-    return in_process(load(settings | {"scheme": settings["scheme"] | scheme}).plan("page"))
+    return in_process(load(settings | {"scheme": settings["scheme"] | scheme}).plan_for("page"))
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_weights_byte_by_byte(precision: Precision, size: int, tmp_path: Path) -
 def test_nobody_tells_anything_in_execution(delay: int) -> None:
     settings: dict[str, Any] = parse_yaml(block(PAGE, "# learning.yaml"))
     phases = settings["phases"] | {"eval": 40}
-    plan = load(settings | {"phases": phases, "train_delay_slots": delay}).plan("page")
+    plan = load(settings | {"phases": phases, "train_delay_slots": delay}).plan_for("page")
     assert max(row.slot for row in in_process(plan).air) <= TRAINING_SLOTS + 2 + delay - 1
     assert "its first 2 + `train_delay_slots` slots" in page(PAGE)
 

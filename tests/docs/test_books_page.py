@@ -13,7 +13,7 @@ import pytest
 import airtoll
 from airtoll.analysis.streams import read_arrays
 from controller.config.layers import parse_yaml
-from controller.config.run_config import load
+from controller.config.resolved import load
 from protocol.accounting.air_book import AirRow
 from protocol.accounting.wire_book import CURVE, NULL, Framing
 from protocol.determinism.fingerprint import fingerprint
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def captured() -> tuple[Recording, CountingRelay]:
     """The page's run once more, through a relay that counts and keeps the first bytes."""
     with CountingRelay() as relay:
-        recording = play(load(_tiny()).plan("captured"), nothing, route=relay.endpoint)
+        recording = play(load(_tiny()).plan_for("captured"), nothing, route=relay.endpoint)
     return recording, relay
 
 

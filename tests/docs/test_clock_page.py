@@ -6,7 +6,7 @@ from msgspec import to_builtins
 
 from airtoll.cli import tables
 from controller.config.layers import parse_yaml
-from controller.config.run_config import load
+from controller.config.resolved import load
 from protocol.messages.telemetry import Paced, Spread
 from tests.docs.pages import DOCS, block, page, table
 
@@ -15,9 +15,9 @@ PAGE = "clock.md"
 
 def test_its_run_is_paced_and_in_lockstep_by_the_cure_it_names() -> None:
     described = parse_yaml(block(PAGE, "# paced.yaml"))
-    plan = load(described).plan("page")
+    plan = load(described).plan_for("page")
     assert plan.clock.slot_ms == 10.0
-    assert load(described | {"clock": {"slot_ms": None}}).plan("page").clock.slot_ms is None
+    assert load(described | {"clock": {"slot_ms": None}}).plan_for("page").clock.slot_ms is None
 
 
 def test_every_file_has_what_it_is_said_to_have() -> None:

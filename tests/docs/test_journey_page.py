@@ -11,7 +11,7 @@ from airtoll.analysis.frames import frames_of
 from airtoll.analysis.toll import By, toll_by
 from airtoll.cli.tables import toll
 from controller.config.layers import parse_yaml
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from protocol.accounting.air_book import Toll
 from tests.docs.pages import DOCS, block, page
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from controller.config.layers import from_assignment, parse_yaml
-from controller.config.run_config import load
+from controller.config.resolved import load
 from tests.docs.pages import block, page, table
 
 PAGE = "reproduction/li2020.md"

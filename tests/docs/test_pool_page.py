@@ -5,7 +5,7 @@ import re
 import protocol.messages.pool
 from airtoll.cli import workers
 from controller.config.layers import parse_yaml
-from controller.config.run_config import load
+from controller.config.resolved import load
 from controller.pool.registry import WORKER_SILENT_S, Demand, Pool
 from protocol.messages import node as messages
 from protocol.messages.node import PROTOCOL_VERSION
@@ -28,7 +28,7 @@ def _pool(*places: int, held: int = 0) -> Pool:
 def test_what_is_missing_is_said_as_shown() -> None:
     config = load(parse_yaml(block(PAGE, "# pooled.yaml")))
     wanting = Demand("run", config.capacity, torch=config.agents_learn)
-    assert config.placement == "pool"
+    assert config.config.placement == "pool"
     assert f"```text\n{_pool(2).shortage(wanting)}\n```" in page(PAGE)
     assert _pool(2, 1).shortage(wanting) == ""
     assert f"`{_pool(2, held=2).shortage(wanting)}`" in page(PAGE)

@@ -10,8 +10,8 @@ import airtoll
 from airtoll.cli.commands import app
 from controller.config.catalogue import schemes, worlds
 from controller.config.layers import parse_yaml
-from controller.config.run_config import load
-from controller.run_folder.folder import RunFolder
+from controller.config.resolved import load
+from controller.run_folder.reader import RunFolder
 from tests.docs.pages import DOCS, block, page, table
 
 PAGE = "../README.md"
@@ -40,7 +40,7 @@ def test_the_trace_is_as_long_as_shown(tmp_path: Path) -> None:
 
 
 def test_the_run_that_learns_can_be_put_together() -> None:
-    plan = load(parse_yaml(block(PAGE, "# learn.yaml"))).plan("page")
+    plan = load(parse_yaml(block(PAGE, "# learn.yaml"))).plan_for("page")
     assert [phase.name for phase in plan.phases] == ["warmup", "train", "eval"]
 
 

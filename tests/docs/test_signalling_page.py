@@ -9,7 +9,7 @@ import pytest
 import airtoll
 from channel_server.worlds.d2d_underlay import D2DUnderlay
 from controller.config.layers import parse_yaml
-from controller.config.run_config import load
+from controller.config.resolved import load
 from controller.config.signalling import OfLinks, Signalling
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.signalling import PRIORITIES
@@ -56,4 +56,4 @@ def test_the_numbers_in_words(folder: Path) -> None:
     assert "ten RBs\nof 180 kHz and slots of 1 ms (`world.slot_s`) 5.8 bit/s/Hz are 10 kbit per slot" in page(PAGE)
     assert round(cell.rbs * cell.rb_width_hz * cell.slot_s * 5.8, -3) == 10_000
     late = load({"world": "d2d_underlay", "scheme": "li2020/maac", "signalling": {"all": {"delay_slots": 2}}})
-    assert late.plan("x").signalling.resend_after_slots == 2 + 2 + 10
+    assert late.plan_for("x").signalling.resend_after_slots == 2 + 2 + 10

@@ -31,9 +31,11 @@ import yaml  # noqa: E402
 from airtoll.analysis.streams import read_arrays  # noqa: E402
 from channel_server.welcome import welcome  # noqa: E402
 from controller.config.catalogue import scheme_named  # noqa: E402
+from controller.config.resolved import load  # noqa: E402
 from controller.execution.building import build_world  # noqa: E402
 from controller.execution.processes import CHANNEL_SERVER  # noqa: E402
-from controller.run_folder.folder import RunFolder  # noqa: E402
+from controller.run_folder.reader import RunFolder  # noqa: E402
+from controller.run_folder.status import State  # noqa: E402
 from protocol.accounting.trace import ROW, TraceField  # noqa: E402
 from protocol.determinism.snapshots import unpack  # noqa: E402
 from protocol.messages.kinds import Kind  # noqa: E402
@@ -170,9 +172,9 @@ def _session(process: psutil.Process) -> int:
 
 def _faults_of(folder: RunFolder) -> Iterator[str]:
     """What is wrong with a run's results."""
-    state = folder.meta["state"]
-    if state != "SUCCEEDED":
-        yield f"the run {state}: {folder.meta['reason']}"
+    meta = folder.meta
+    if meta.state is not State.SUCCEEDED:
+        yield f"the run {meta.state.value}: {meta.reason}"
         return
     replay = [sys.executable, "-m", "airtoll", "replay", str(folder.path)]
     replayed = subprocess.run(replay, capture_output=True, text=True)
@@ -191,7 +193,7 @@ def _slots_learnt_from(folder: RunFolder) -> tuple[int, int]:
     there.
     """
     checkpoint = folder.checkpoints.read(folder.checkpoints.slots[0])
-    plan = folder.config.plan("chaos")
+    plan = load(folder.config_file).plan_for("chaos")
     trainer = len(folder.names) - 1 - folder.names[::-1].index("trainer")
     held = unpack(checkpoint.nodes[trainer])["policy"]["learner"]["replay"]["counted"]
     joiner, acknowledged = Joiner(_layouts(plan, trainer)), 0

@@ -13,7 +13,7 @@ import sys  # noqa: E402
 
 import psutil  # noqa: E402
 
-from controller.config.run_config import load  # noqa: E402
+from controller.config.resolved import load  # noqa: E402
 from controller.execution.processes import NodeProcesses  # noqa: E402
 from protocol.messages.telemetry import Ended, Progress  # noqa: E402
 
@@ -39,7 +39,7 @@ def main() -> int:
             "train_delay_slots": 5,
         }
     )
-    before, after = _sampled(NodeProcesses(config.plan("endurance")))
+    before, after = _sampled(NodeProcesses(config.plan_for("endurance")))
     growth_mb = {name: after[name] - before[name] for name in before}
     for name, grown in growth_mb.items():
         print(f"{name:9} {before[name]:7.1f} MB at slot {WARM:,}, {grown:+.1f} MB by slot {LATE:,} (at most +{MAX_MB})")

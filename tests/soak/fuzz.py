@@ -20,7 +20,7 @@ import psutil  # noqa: E402
 import zmq  # noqa: E402
 from msgspec.structs import replace  # noqa: E402
 
-from controller.config.run_config import load  # noqa: E402
+from controller.config.resolved import load  # noqa: E402
 from controller.execution.processes import NodeProcesses  # noqa: E402
 from protocol.accounting.trace import first_divergence, read_rows  # noqa: E402
 from protocol.messages.codec import encode  # noqa: E402
@@ -58,7 +58,7 @@ def fuzz(count: int) -> Fuzzed:
             "slots": 10**6,
             "record": {"frames_slots": RECORDED_SLOTS},
         }
-    ).plan("fuzz")
+    ).plan_for("fuzz")
     share, frames = count // 4, recorded_frames(plan)
     all_babbled = FIRST_SLOT + share // PER_ANSWER + 1
     recording, counted, mb = Recording(), 0, list[float]()

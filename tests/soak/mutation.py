@@ -26,7 +26,7 @@ def recorded_frames(plan: RunPlan) -> list[bytes]:
             kept.append(telemetry.data)
 
     short = replace(plan, phases=(PhasePlan("eval", RECORDED_SLOTS),))
-    run_in_process(short, keep, lambda: False)
+    run_in_process(short, keep)
     unpacker = msgpack.Unpacker(max_buffer_size=0)
     unpacker.feed(b"".join(kept))
     return [frame for _direction, _name, frame in unpacker]

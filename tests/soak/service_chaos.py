@@ -31,7 +31,7 @@ import psutil  # noqa: E402
 
 import airtoll  # noqa: E402
 from controller.execution.processes import CHANNEL_SERVER  # noqa: E402
-from controller.run_folder.folder import RunFolder  # noqa: E402
+from controller.run_folder.reader import RunFolder  # noqa: E402
 from controller.run_folder.status import AT_WORK, ENDS, RunStatus, State  # noqa: E402
 from controller.service.run_process_handle import RunProcessHandle  # noqa: E402
 from controller.service.store import Run, Store  # noqa: E402
@@ -356,7 +356,7 @@ def _not_whole(run: Run, config: dict[str, Any]) -> Iterator[str]:
     """What a run that succeeded lacks. One that lost no node for good has the trace of the same run left alone."""
     folder = RunFolder.open(run.folder)
     if (
-        folder.meta["state"] != "SUCCEEDED"
+        folder.meta.state is not State.SUCCEEDED
         or len({run.trace_digest, folder.trace_digest(), folder.summary["trace_digest"]}) > 1
     ):
         yield f"{run.id} SUCCEEDED, but its folder is not whole"

@@ -343,7 +343,7 @@ def test_a_run_whose_telemetry_is_cut_off_has_failed_instead_of_going_on_with_a_
             if len(slots) == 1:
                 relay.__exit__(None, None, None)
 
-    ended = run_processes(plan_for("li2020/sla", slots=10**6), sink, lambda: False, machine=_Relayed(relay))
+    ended = run_processes(plan_for("li2020/sla", slots=10**6), sink, machine=_Relayed(relay))
     assert (ended.state, ended.reason) == ("FAILED", "the line from the channel server broke")
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import airtoll
 from airtoll.cli.commands import app
 from airtoll.client import ControllerError
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Heartbeat, Refusal, decode_from_service, encode
 from tests.conformance.homes import SMALL_NETWORKS
@@ -144,7 +144,7 @@ def test_a_killed_agent_is_replaced_by_whoever_comes_and_the_run_replays(there: 
     assert other.leave(signal.SIGINT) == 0
     [gone, back] = RunFolder.open(folder).past()[:2]
     assert (gone.event, back.event, gone.node, back.node) == ("lost", "rejoined", lost["name"], lost["name"])
-    assert RunFolder.open(folder).meta["missed"] == {lost["name"]: back.slot - gone.slot}
+    assert RunFolder.open(folder).meta.missed == {lost["name"]: back.slot - gone.slot}
     replayed = CliRunner().invoke(app, ["replay", str(folder)])
     assert replayed.exit_code == 0, replayed.output
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import airtoll
 from airtoll.cli.commands import app
 from airtoll.client import ControllerError
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from controller.service.run_process_handle import RunProcessHandle
 from tests.soak import long_book
 from tests.system.fuzz import fuzz
@@ -92,8 +92,7 @@ def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
 
 def _state_in_folder(run: dict[str, Any]) -> str:
     """What meta.json says, in the words of the controller."""
-    state: str = RunFolder.open(Path(run["folder"])).meta["state"]
-    return state
+    return RunFolder.open(Path(run["folder"])).meta.state.value
 
 
 def test_a_run_that_is_stopped_keeps_what_it_has(service: Service) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from airtoll.cli.commands import app
 from airtoll.client import ControllerError
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from tests.system.service import CELL, Service, serving
 
 LEARNING: dict[str, Any] = {
@@ -119,7 +119,7 @@ def test_first_law_a_run_that_was_given_weights_replays(service: Service, paused
     assert [(event.node, event.slot) for event in folder.events() if event.event == "put"] == [("pair-0", slot)]
     assert list((folder.path / "weights" / "node-0").glob("*.put"))[0].read_bytes() == mine  # noqa: RUF015
     assert not (folder.path / "orders").exists()
-    assert folder.fates() == {}
+    assert folder.delivery_stats() == {}
     replayed = CliRunner().invoke(app, ["replay", str(folder.path), "--out", str(tmp_path / "again")])
     assert replayed.exit_code == 0, replayed.output
     again = RunFolder.open(tmp_path / "again")
@@ -127,7 +127,7 @@ def test_first_law_a_run_that_was_given_weights_replays(service: Service, paused
     assert again.past() == folder.past()
     assert _status(service, f"{paused}/weights/pair-0", mine)[0] == 409
     assert service.client.weights(paused, "pair-0") in (
-        again.weights.read(0, v.version) for v in again.weights.versions(0)
+        again.weights.read(0, v.sent_slot) for v in again.weights.versions(0)
     )
 
 

@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 import airtoll
-from controller.config.run_config import load
+from controller.config.resolved import load
 from controller.execution.processes import NodeProcesses
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
+from controller.run_folder.writer import RunWriter
 from protocol.accounting.wire_book import Connection, totals
 from tests.recording import Checkpointed, assert_same_trace, in_process, plan_for
 from tests.soak import chaos
@@ -63,7 +64,7 @@ def test_after_a_kill_of_everything_the_run_goes_on_to_the_same_trace(tmp_path: 
     state.write_bytes(state.read_bytes()[:-1] + b"?")
     resumed = _airtoll("resume", folder)
     assert resumed.returncode == 0, resumed.stderr
-    assert f"the checkpoint at slot {newest} is refused: {state}" in resumed.stderr
+    assert f"the checkpoint at slot {newest} is rejected: {state}" in resumed.stderr
     assert f"resuming at slot {before}" in resumed.stderr
     again = RunFolder.open(folder)
     for file in ("trace.bin", "air_book.msgpack", "metrics.csv"):
@@ -85,13 +86,14 @@ def _check_books(folder: RunFolder) -> None:
 
 
 def test_a_run_that_goes_on_is_not_resumed_and_one_without_checkpoints_cannot_be(tmp_path: Path) -> None:
-    folder = RunFolder.create(load(RUN), at=tmp_path / "a")
+    writer = RunWriter.create(load(RUN), at=tmp_path / "a")
+    folder = writer.folder
     none = _airtoll("resume", folder.path)
     assert (none.returncode, "no checkpoint to resume from; `airtoll run" in none.stderr) == (2, True)
-    folder.checkpoints.write(400, channel_server=b"", nodes=[], files=[])
+    folder.checkpoints.write(400, channel_server=b"", nodes=[], files=[], keep=2)
     elsewhere = _airtoll("resume", folder.path, "--from", 800)
     assert elsewhere.stderr == "--from 800 is not allowed: checkpoints lie at slots 400\n"
-    with folder.at_work():
+    with writer.at_work():
         busy = _airtoll("resume", folder.path)
     assert (busy.returncode, "the run goes on; wait for its end" in busy.stderr) == (2, True)
 

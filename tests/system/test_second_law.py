@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from controller.config.catalogue import schemes
-from controller.execution.building import build_world, node_names
 from protocol.accounting.air_book import toll_by_kind
 from protocol.accounting.wire_book import totals
 from tests.conformance.homes import home_plan
@@ -30,7 +29,7 @@ def test_both_books_close(scheme: str, model: str) -> None:
         recording = play(plan, nothing, route=relay.endpoint)
     assert recording.ended is not None
     accounts = {account.peer: account for account in recording.ended.wire}
-    names = node_names(plan, build_world(plan))
+    names = list(plan.nodes)
     assert sorted(accounts) == sorted(names)
     for name in names:
         [counted] = relay.of(name)
@@ -51,7 +50,7 @@ def test_both_books_close_when_all_is_locked(scheme: str, tmp_path: Path) -> Non
         recording = play(plan, nothing, route=relay.endpoint, keys=tmp_path / "keys")
     assert recording.ended is not None
     assert (recording.ended.state, recording.ended.dropped) == ("SUCCEEDED", {})
-    names = node_names(plan, build_world(plan))
+    names = list(plan.nodes)
     assert not any(relay.of(name) for name in names), "a name went over the wire in the clear"
     booked = sorted((account.up.socket_bytes, account.down.socket_bytes) for account in recording.ended.wire)
     assert booked == sorted((counted.up, counted.down) for counted in relay.connections)

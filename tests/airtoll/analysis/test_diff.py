@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from airtoll.analysis.diff import compare
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from protocol.accounting.trace import ROW
 from tests.airtoll.folders import ended, finished, make, traced
 
@@ -29,7 +29,7 @@ def test_one_flipped_bit_of_a_digest_is_found_and_named(tmp_path: Path, byte: in
     verdict = compare(a, b)
     assert not verdict.equal
     assert verdict.lines == (
-        "traces part at row 4: slot 2, turn 0, node pair-1, action: the values differ",
+        "traces diverge at row 4: slot 2, turn 0, node pair-1, action: the values differ",
         f"  {b.path / 'trace.bin'} was changed after its run",
     )
 
@@ -64,8 +64,8 @@ def _found(a: RunFolder, b: RunFolder) -> bool:
 def test_values_that_differ_are_shown(tmp_path: Path) -> None:
     a, b = finished(tmp_path / "a", values=True), finished(tmp_path / "b", values=True, last=b"lost")
     assert compare(a, b).lines == (
-        "traces part at row 6: slot 3, turn 0, node pair-1, action: the values differ",
-        "values part at row 6: slot 3, turn 0, node pair-1, action",
+        "traces diverge at row 6: slot 3, turn 0, node pair-1, action: the values differ",
+        "values diverge at row 6: slot 3, turn 0, node pair-1, action",
         f"  {a.path}: 4 bytes 6c 61 73 74",
         f"  {b.path}: 4 bytes 6c 6f 73 74",
         "  first at byte 1: 0x61 against 0x6f",

@@ -66,7 +66,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = _call(_write(at / "small.yaml"), "--out", at / "out")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [str(at / "out" / name) for name in ("results.csv", "small-delay_slots.png")]
-    assert result.stderr.startswith("small: 8 cells, 8 to carry out, ")
+    assert result.stderr.startswith("small: 8 cells, 8 to run, ")
     return at / "out"
 
 
@@ -109,7 +109,7 @@ def test_the_picture_is_one(finished: Path) -> None:
 def test_a_study_that_was_cut_goes_on(finished: Path, out: Path) -> None:
     _keep(out, lambda row: row["scheme"] == "random" or row["seed"] == "2")
     result = _call(_write(out.parent / "small.yaml"), "--out", out)
-    assert (result.exit_code, "8 cells, 6 done before, 2 to carry out" in result.stderr) == (0, True), result.output
+    assert (result.exit_code, "8 cells, 6 done before, 2 to run" in result.stderr) == (0, True), result.output
     rows, before = _rows(out), _rows(finished)
     assert [row["wall_s"] == "kept" for row in rows] == [True] * 4 + [False, True] * 2
     assert [row | {"wall_s": ""} for row in rows] == [row | {"wall_s": ""} for row in before]
@@ -120,7 +120,7 @@ def test_only_what_changed_is_carried_out(out: Path) -> None:
     grid = {"scheme": SCHEMES | {"llq": {"name": "zhang2025/llq"}}, "world.load": [0.3, 0.4]}
     file = _write(out.parent / "small.yaml", grid=grid, plots=[])
     result = _call(file, "--out", out, "--keep-runs")
-    assert "8 cells, 4 done before, 4 rows of other cells dropped, 4 to carry out" in result.stderr, result.output
+    assert "8 cells, 4 done before, 4 rows of other cells dropped, 4 to run" in result.stderr, result.output
     kept = [(row["world.load"], row["wall_s"] == "kept") for row in _rows(out)]
     assert kept == [("0.3", False), ("0.3", False), ("0.4", True), ("0.4", True)] * 2
     folders = [path.name for path in (out / "runs").iterdir()]
@@ -141,10 +141,10 @@ def test_equal_cells_of_two_sweeps_are_one_run(tmp_path: Path) -> None:
     run = STUDY["run"] | {"world": {"name": "conflict_graph", "load": 0.3}}
     file = _write(tmp_path / "two.yaml", run=run, seeds=[1], grid=grid, sweeps=sweeps, plots=[])
     folder = StudyFolder(file, tmp_path / "out", {})
-    assert folder.told == "two: 4 cells, 3 runs, as some stand in several sweeps, 3 to carry out"
+    assert folder.overview == "two: 4 cells, 3 runs, as some belong to several sweeps, 3 to run"
     folder.out.mkdir()
     for cell in folder.missing:
-        folder.results.done(cell, _summary(cell.config.seed))
+        folder.results.done(cell, _summary(cell.run.config.seed))
     rows = _rows(folder.out)
     assert [(row["sweep"], row["world.load"], row["world.subbands"]) for row in rows] == [
         ("load", "0.2", ""),
@@ -206,7 +206,7 @@ def test_failed_cells_are_told_and_the_others_are_there(out: Path) -> None:
     (out / "runs").touch()  # no run's folder can be made in it
     result = _call(_write(out.parent / "small.yaml"), "--out", out)
     title = "small: scheme=random, world.load=0.2, seed=2"
-    assert f"{title}: its process died (exit code 1); once more" in result.stderr
+    assert f"{title}: its process died (exit code 1); trying again" in result.stderr
     assert f"{title} failed: its process died (exit code 1), twice" in result.stderr
     assert result.stderr.splitlines()[-1].startswith("2 of 8 cells failed, the first: small: scheme=random, ")
     assert (result.exit_code, str(out / "small-delay_slots.png") in result.stdout) == (1, True)
@@ -260,9 +260,9 @@ def test_progress_off_a_terminal_is_a_line_per_cell(capsys: pytest.CaptureFixtur
     times = iter([0.0, 40.0, 60.0])
     with watching(Console(width=200), 4, clock=lambda: next(times)) as watch:
         watch.done("a")
-        watch.warn("b: its process died (signal 9); once more")
+        watch.warn("b: its process died (signal 9); trying again")
         watch.done("b")
-    told = ["1 of 4, 2 min left: a", "b: its process died (signal 9); once more", "2 of 4, 60 s left: b"]
+    told = ["1 of 4, 2 min left: a", "b: its process died (signal 9); trying again", "2 of 4, 60 s left: b"]
     assert capsys.readouterr().out.splitlines() == told
     assert [readable(seconds) for seconds in (4.4, 3599.0, 4800.0)] == ["4 s", "1 h 0 min", "1 h 20 min"]
 
@@ -270,10 +270,10 @@ def test_progress_off_a_terminal_is_a_line_per_cell(capsys: pytest.CaptureFixtur
 def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     with watching(Console(width=100, force_terminal=True), 2) as watch:
         watch.done("small: seed=1")
-        watch.warn("small: seed=2: its process died (signal 9); once more")
+        watch.warn("small: seed=2: its process died (signal 9); trying again")
     shown = capsys.readouterr().out
     assert "1/2" in shown
-    assert "small: seed=2: its process died (signal 9); once more" in shown
+    assert "small: seed=2: its process died (signal 9); trying again" in shown
 
 
 # -------------------------------------------------------------------------------- the file
@@ -286,26 +286,26 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> 
         ({"seeds": []}, "seeds: [] is not allowed: must have at least 1"),
         ({"seeds": [1, 1]}, "seeds: [1, 1] is not allowed: the same seed twice gives the same run: drop one"),
         ({"grid": {}, "plots": []}, "grid: is missing; give it axes, such as world.load: [0.3, 0.4], or give sweeps"),
-        ({"sweeps": {"a": {}}}, "plots: beside sweeps they are not allowed: write them into a sweep"),
+        ({"sweeps": {"a": {}}}, "plots: next to sweeps they are not allowed: write them into a sweep"),
         ({"sweeps": {"a": {"gird": {}}}, "plots": []}, "sweeps.a.gird: {} is not allowed: no such key; known: grid"),
         (
             {"sweeps": {"a": {"grid": {"world.load": [0.1]}}}, "plots": []},
-            "sweeps.a.grid.world.load: stands in the grid of all sweeps, too: keep one of them",
+            "sweeps.a.grid.world.load: is in the grid of all sweeps, too: keep one of them",
         ),
         ({"grid": {"world.load": 0.2}}, "grid.world.load: 0.2 is not allowed: must be a list of different values"),
         ({"grid": {"world.load": [0.2, 0.2]}}, "grid.world.load: [0.2, 0.2] is not allowed: must be a list of diff"),
-        ({"grid": {"seed": [1, 2]}}, "grid.seed: [1, 2] is not allowed: write seeds: [...] beside the grid"),
+        ({"grid": {"seed": [1, 2]}}, "grid.seed: [1, 2] is not allowed: write seeds: [...] next to the grid"),
         ({"grid": {"wrold.load": [0.2]}}, "no key named 'wrold'; known: "),
         ({"run": {"file": "none.yaml"}}, "none.yaml: No such file or directory; give the path of a YAML file"),
         ({"run": {"file": 3}}, "run.file: 3 is not allowed: must be the path of a run's YAML file"),
         (
             {"grid": STUDY["grid"] | {"delay_slots": {"1": {"world.load": 1}}}, "plots": []},
-            "grid: no axis can be called delay_slots: results have a column of that name",
+            "grid: no axis can be named delay_slots: results have a column of that name",
         ),
         ({"metrics": ["dely_slots"]}, "metrics: no metric named 'dely_slots'; known: arrived_tasks, "),
         ({"plots": [{"x": "world.load"}]}, "plots.0.y: is missing; give it a value"),
-        ({"plots": [STUDY["plots"][0] | {"y": "delay"}]}, "plots of bad: no figure named 'delay'; known: delay_slots"),
-        ({"plots": [STUDY["plots"][0] | {"x": "load"}]}, "plots of bad: no figure named 'load'; known: "),
+        ({"plots": [STUDY["plots"][0] | {"y": "delay"}]}, "plots of bad: no metric named 'delay'; known: delay_slots"),
+        ({"plots": [STUDY["plots"][0] | {"x": "load"}]}, "plots of bad: no metric named 'load'; known: "),
         ({"plots": [STUDY["plots"][0] | {"lines": "shceme"}]}, "no axis named 'shceme'; known: scheme, world.load"),
         ({"plots": STUDY["plots"] * 2}, "plots: two are bad-delay_slots.png: give one a name"),
         (
@@ -344,7 +344,7 @@ def test_a_wrong_file_is_refused_before_anything_starts(tmp_path: Path, changes:
 def test_results_that_are_none_are_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
     result = _call(_write(tmp_path / "small.yaml"), "--out", tmp_path)
-    assert (result.exit_code, "is no study's results" in result.stderr) == (2, True)
+    assert (result.exit_code, "holds no results of a study" in result.stderr) == (2, True)
     assert (tmp_path / "results.csv").read_text() == "a,b\n1,2\n"
 
 
@@ -354,7 +354,7 @@ def test_the_run_may_lie_in_a_file_of_its_own_and_the_environment_wins_over_it(t
     run = {"file": "runs/base.yaml", "world": {"load": 0.1}}
     grid = {"policy": {"a": {"scheme": "zhang2025/gms", "world.subbands": 4}, "b": {"scheme.name": "zhang2025/llq"}}}
     study = read(_write(tmp_path / "small.yaml", run=run, grid=grid, plots=[]))
-    a, *_, b = (cell.config.model_dump() for cell in cells_of(study, {"AIRTOLL_SLOTS": "30"}))
+    a, *_, b = (cell.run.config.model_dump() for cell in cells_of(study, {"AIRTOLL_SLOTS": "30"}))
     assert [(c["seed"], c["slots"], c["placement"]) for c in (a, b)] == [(s, 30, "in-process") for s in (1, 2)]
     assert [(c["scheme"]["name"], c["world"]["subbands"]) for c in (a, b)] == [
         ("zhang2025/gms", 4),
@@ -406,7 +406,7 @@ def test_points_are_means_with_students_interval(tmp_path: Path) -> None:
 )
 def test_pictures_name_what_they_show(tmp_path: Path, plot: dict[str, Any], labels: list[str], explained: str) -> None:
     study = read(_write(tmp_path / "small.yaml"))
-    label = Labels(cells_of(study, {})[0].config, {"delay_slots": "slots"})
+    label = Labels(cells_of(study, {})[0].run.config, {"delay_slots": "slots"})
     figure = draw(study, study.sweeps[0], Plot(y="delay_slots", **plot), ROWS, label=label)
     assert figure is not None
     figure.savefig(tmp_path / "a.png")
@@ -431,7 +431,7 @@ def test_what_seeds_share_is_no_part_of_a_relative_band(tmp_path: Path) -> None:
 
 def test_a_plot_without_rows_is_not_drawn(tmp_path: Path) -> None:
     study = read(_write(tmp_path / "small.yaml"))
-    label = Labels(cells_of(study, {})[0].config, {})
+    label = Labels(cells_of(study, {})[0].run.config, {})
     assert draw(study, study.sweeps[0], study.sweeps[0].plots[0], [], label=label) is None
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from airtoll.analysis.toll import By, toll_by
 from airtoll.cli import tables
-from controller.run_folder.folder import Scalar
+from controller.run_folder.reader import Scalar
 from protocol.accounting.air_book import Outcome, Toll, encode_rows
 from protocol.messages.kinds import Kind
 from protocol.messages.plan import PhasePlan
@@ -58,12 +58,12 @@ def test_what_a_signalling_model_did_is_summed(tmp_path: Path) -> None:
     ]
     told = [Chunk("air_book.msgpack", encode_rows(rows))]
     folder = make(tmp_path / "late", told, signalling={"all": {"loss": 0.5}})
-    fates = folder.fates()
+    fates = folder.delivery_stats()
     assert fates["csi"] == {"attempts": 4, "lost": 2, "mean_age_slots": 2.0, "largest_age_slots": 3}
     lines = _text(tables.fates(fates))
     assert ["csi", "4", "2", "2.00", "3"] in lines
     assert ["ack", "1", "0", "-", "-"] in lines
-    assert make(tmp_path / "ideal", told).fates() == {}
+    assert make(tmp_path / "ideal", told).delivery_stats() == {}
 
 
 def test_a_nodes_own_rate_is_per_slot() -> None:

@@ -51,7 +51,7 @@ def test_two_runs_of_a_seed_are_equal_and_of_two_seeds_are_not(cell: Path, tmp_p
         assert _call("run", cell, "--set", f"seed={seed}", "--out", tmp_path / name).exit_code == 0
     same, other = _call("diff", tmp_path / "a", tmp_path / "b"), _call("diff", tmp_path / "a", tmp_path / "c")
     assert (same.exit_code, same.stdout[:6]) == (0, "equal:")
-    assert (other.exit_code, other.stdout[:19]) == (1, "traces part at row ")
+    assert (other.exit_code, other.stdout[:22]) == (1, "traces diverge at row ")
 
 
 def test_a_replay_is_equal(cell: Path, tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from airtoll.plots import maps
 from airtoll.plots.curves import Series, curves, metric_series, scalar_series
 from airtoll.plots.maps import map_of
 from airtoll.plots.toll_chart import told_bytes, toll_chart
-from controller.execution.building import build_world
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from protocol.accounting.air_book import encode_rows
 from protocol.accounting.trace import TraceField
 from protocol.messages.kinds import Kind
@@ -158,7 +157,7 @@ def test_a_run_that_was_cut_off_is_drawn_over_the_slots_it_had(tmp_path: Path) -
 
 def test_the_cell_is_drawn_with_what_everybody_did_last(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", CELL | {"record": {"values": True}})
-    world: Any = build_world(folder.config.plan("map"))
+    world = maps.world_of(folder)
     values = [entry for entry in read_arrays(folder.path / "values.msgpack", 5) if entry[3] == TraceField.ACTION][-3:]
     rbs = [int(world.actions[node].decode(value)["rb"][0]) for _, _, node, _, value in values]
     assert folder.map["map"]["rb"] == rbs
@@ -196,7 +195,7 @@ def test_the_graph_is_drawn_with_queues_where_values_were_kept(tmp_path: Path) -
 
 def test_mean_queues_agree_with_the_worlds_metric(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", GRAPH | {"slots": 200, "record": {"values": True}})
-    queues = mean_queues(folder, build_world(folder.config.plan("map")))
+    queues = mean_queues(folder, maps.world_of(folder))
     assert queues is not None
     assert queues.mean() == pytest.approx(folder.summary["metrics"]["queue_tasks"], rel=0.05)  # but for the last slot
 

@@ -13,9 +13,9 @@ import pytest
 from controller.api import server
 from controller.api.app import create_app
 from controller.config.errors import ConfigError
-from controller.config.run_config import load
-from controller.run_folder.folder import RunFolder
+from controller.config.resolved import load
 from controller.run_folder.status import State
+from controller.run_folder.writer import RunWriter
 from controller.service.event_streams import Cursor, EventStreams, StreamsFullError
 from controller.service.run_manager import RunManager
 from controller.service.store import Store
@@ -96,7 +96,8 @@ def test_so_many_are_at_work_at_once_and_no_more(store: Store, tmp_path: Path) -
 def test_one_reader_more_than_may_look_on_is_told_so(store: Store, tmp_path: Path) -> None:
     async def look() -> None:
         manager = RunManager(tmp_path, store)
-        run = await manager.submit(load(SMALL))
+        resolved = load(SMALL)
+        run = await manager.submit(resolved)
         watches = EventStreams(manager, max_readers=2)
         readers = [await watches.look(run, Cursor()) for _ in range(2)]
         for reader in readers:
@@ -123,12 +124,13 @@ def test_a_reader_that_takes_nothing_is_cut_off_and_the_others_are_not(store: St
 
     async def look() -> None:
         manager = RunManager(tmp_path, store)
-        run = await manager.submit(load(SMALL))
+        resolved = load(SMALL)
+        run = await manager.submit(resolved)
         watches = EventStreams(manager, max_readers=2)
         deaf, keen = [await watches.look(run, Cursor()) for _ in range(2)]
         await anext(deaf)
         await anext(keen)
-        folder = RunFolder.open(run.folder)
+        folder = RunWriter(run.folder, resolved.config)
         watch = watches._watches[run.id]
         for number in range(30):
             folder.log(f"line {number}")

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
 from annotated_types import Ge, Le
 from pydantic import ValidationError
 
 from channel_server.worlds.contract import World, WorldEntry
 from controller.config import catalogue
-from controller.config.catalogue import choice_model, params_of, params_schema, scheme_named, world_named
+from controller.config.catalogue import choice_model, parameters, params_schema, scheme_named, world_named
 from controller.config.errors import ConfigError, format_validation_error
 from protocol.params import param
 
@@ -58,7 +59,7 @@ def test_an_unknown_scheme_far_from_all_has_no_nearest() -> None:
 
 def test_parameters_become_the_entrys_own_dataclass() -> None:
     choice = choice_model(ROOM).model_validate_json('{"name": "room", "width_m": 3, "corners": [7]}')
-    assert params_of(ROOM, choice) == Room(width_m=3.0, corners=(7,))
+    assert msgspec.convert(parameters(choice), Room) == Room(width_m=3.0, corners=(7,))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,6 @@ def test_the_schema_carries_default_unit_meaning_source_and_bounds() -> None:
 def test_every_parameter_is_documented_and_its_default_allowed(entry: catalogue.Entry) -> None:
     defaults = choice_model(entry).model_validate_json(f'{{"name": "{catalogue.name_of(entry)}"}}')
     again = choice_model(entry).model_validate_json(defaults.model_dump_json())
-    assert params_of(entry, again) == entry.params()
+    assert msgspec.convert(parameters(again), entry.params) == entry.params()
     properties = params_schema(entry)["properties"]
     assert [name for name, about in properties.items() if name != "name" and not about.get("description")] == []

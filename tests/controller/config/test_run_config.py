@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from controller.config.errors import ConfigError
 from controller.config.layers import from_assignment
-from controller.config.run_config import RunConfig, dump_yaml, load
+from controller.config.resolved import load
+from controller.config.run_config import dump_yaml
 from protocol.messages.plan import ClockPlan, LossPlan, PastEvent, PhasePlan
 
 CELL: dict[str, Any] = {"world": "d2d_underlay", "scheme": "li2020/random"}
@@ -34,51 +35,51 @@ def test_command_line_over_environment_over_file_over_defaults(tmp_path: Path) -
     variables = {"AIRTOLL_WORLD__PAIRS": "21", "AIRTOLL_WORLD__RBS": "22", "AIRTOLL_URL": "x", "HOME": "/"}
     sets = [from_assignment("world.pairs=31"), from_assignment("world.radius_m=1e3")]
     config = load(_file(tmp_path, text), environment=variables, overrides=sets)
-    world = config.plan("r").world_params
+    world = config.plan_for("r").world_params
     assert (world["pairs"], world["rbs"], world["power_levels"], world["neighbours"]) == (31, 22, 3, 3)
-    assert (world["radius_m"], config.seed) == (1000.0, 5)
+    assert (world["radius_m"], config.config.seed) == (1000.0, 5)
 
 
 def test_a_bare_name_replaces_a_choice_with_its_parameters() -> None:
     choice = CELL | {"scheme": {"name": "li2020/sla", "step": 0.5}}
     config = load(choice, overrides=[from_assignment("scheme=li2020/random")])
-    assert config.plan("r").scheme_params == {}
+    assert config.plan_for("r").scheme_params == {}
 
 
 def test_parameters_may_be_set_beside_a_bare_name() -> None:
     config = load(CELL, overrides=[from_assignment("world.pairs=7")])
-    assert (config.world.name, config.agents) == ("d2d_underlay", 7)
+    assert (config.config.world.name, config.agents) == ("d2d_underlay", 7)
 
 
 def test_node_names_are_agents_trainer_parties() -> None:
     config = load(CELL | {"world": {"name": "d2d_underlay", "pairs": 2, "rbs": 1}})
-    assert config.node_names == ["pair-0", "pair-1", "trainer", "bs", "cue-0"]
+    assert config.node_names == ("pair-0", "pair-1", "trainer", "bs", "cue-0")
 
 
 def test_slots_are_short_for_the_eval_phase() -> None:
-    assert load(CELL | {"slots": 7}).schedule == (PhasePlan("eval", 7),)
-    assert load(CELL).schedule == (PhasePlan("eval", 1000),)
+    assert load(CELL | {"slots": 7}).plan.phases == (PhasePlan("eval", 7),)
+    assert load(CELL).plan.phases == (PhasePlan("eval", 1000),)
     phases = {"warmup": 2, "eval": 3}
-    assert load(CELL | {"phases": phases}).schedule == (PhasePlan("warmup", 2), PhasePlan("eval", 3))
+    assert load(CELL | {"phases": phases}).plan.phases == (PhasePlan("warmup", 2), PhasePlan("eval", 3))
 
 
 def test_the_card_gives_the_fallback_unless_the_configuration_does() -> None:
     silent = {"on_node_loss": {"fallback": "silent", "policy": "fail", "lost_after_s": 1}}
-    assert load(CELL).plan("r").loss == LossPlan("fallback", "random", 10.0, 600.0)
-    assert load(CELL | silent).plan("r").loss == LossPlan("fail", "silent", 1.0, 600.0)
+    assert load(CELL).plan_for("r").loss == LossPlan("fallback", "random", 10.0, 600.0)
+    assert load(CELL | silent).plan_for("r").loss == LossPlan("fail", "silent", 1.0, 600.0)
 
 
 def test_the_clock_is_lockstep_unless_a_slots_length_is_given() -> None:
-    assert load(CELL).plan("r").clock == ClockPlan(None)
+    assert load(CELL).plan_for("r").clock == ClockPlan(None)
     paced = load(CELL | {"clock": {"slot_ms": 10}, "baselines": ["li2020/sla"]})
-    assert paced.plan("r").clock == ClockPlan(10.0)
-    assert [other.plan("r").clock for other in paced.others.values()] == [ClockPlan(None)]
+    assert paced.plan_for("r").clock == ClockPlan(10.0)
+    assert [other.plan_for("r").clock for other in paced.baselines.values()] == [ClockPlan(None)]
 
 
 def test_a_replays_events_are_in_its_plan() -> None:
     events = (PastEvent("lost", "pair-0", 3, 1),)
-    assert load(CELL).plan("r", replay=events).replay == events
-    assert load(CELL).plan("r").replay is None
+    assert load(CELL).plan_for("r", replay=events).replay == events
+    assert load(CELL).plan_for("r").replay is None
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_a_graphs_file_is_found_from_the_configurations_folder(tmp_path: Path) -
     (tmp_path / "line.yaml").write_text("agents: {a: [1], b: [2]}\nconflicts: {1: [2]}\n")
     text = "world: {name: conflict_graph, graph: line.yaml}\nscheme: zhang2025/gms\n"
     config = load(_file(tmp_path, text))
-    assert config.plan("r").world_params["graph"] == str(tmp_path / "line.yaml")
+    assert config.plan_for("r").world_params["graph"] == str(tmp_path / "line.yaml")
     assert config.agents == 2
 
 
@@ -237,12 +238,11 @@ def test_what_is_resolved_is_read_back_the_same(
     world = {"name": "d2d_underlay", "pairs": 2, "rbs": 1, "radius_m": radius_m}
     given = CELL | length | {"world": world, "seed": seed, "episode_slots": episode_slots, "out": out}
     config = load(given | {"on_node_loss": {"lost_after_s": lost_after_s}})
-    again = load(yaml.safe_load(dump_yaml(config)))
-    assert isinstance(again, RunConfig)
+    again = load(yaml.safe_load(dump_yaml(config.config)))
     assert again == config
-    assert again.plan("r") == config.plan("r")
+    assert again.plan_for("r") == config.plan_for("r")
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_example_is_a_run(path: Path) -> None:
-    assert load(path).plan("r").slots > 0
+    assert load(path).plan_for("r").slots > 0

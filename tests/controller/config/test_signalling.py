@@ -6,7 +6,8 @@ import pytest
 
 from controller.config.errors import ConfigError
 from controller.config.layers import from_assignment, parse_yaml
-from controller.config.run_config import as_mapping, dump_yaml, load
+from controller.config.resolved import load
+from controller.config.run_config import as_mapping, dump_yaml
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.signalling import KindRule, LinkBudget, SignallingPlan
 
@@ -16,7 +17,7 @@ UP, DOWN = LinkClass.UPLINK, LinkClass.DOWNLINK
 
 def _plan(signalling: Any, *sets: str, **settings: Any) -> SignallingPlan:
     config = load(CELL | {"signalling": signalling} | settings, overrides=map(from_assignment, sets))
-    return config.plan("test").signalling
+    return config.plan_for("test").signalling
 
 
 def _rules(plan: SignallingPlan) -> dict[tuple[LinkClass, Kind], KindRule]:
@@ -80,9 +81,9 @@ def test_it_can_be_set_on_the_command_line_and_is_read_back_as_it_was_resolved()
     said = {"uplink": {"bits_per_slot": "radio"}, "priorities": ["weights"]}
     config = load(CELL | {"signalling": said}, overrides=[from_assignment("signalling.uplink.history.loss=0.2")])
     whole = {"uplink": {"bits_per_slot": "radio", "history": {"loss": 0.2}}, "priorities": ["weights"]}
-    assert as_mapping(config)["signalling"] == whole
-    assert load(parse_yaml(dump_yaml(config))) == config
-    assert as_mapping(load(CELL))["signalling"] == "ideal"
+    assert as_mapping(config.config)["signalling"] == whole
+    assert load(parse_yaml(dump_yaml(config.config))) == config
+    assert as_mapping(load(CELL).config)["signalling"] == "ideal"
 
 
 @pytest.mark.parametrize(

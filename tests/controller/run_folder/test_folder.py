@@ -8,14 +8,18 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from controller.config.errors import ConfigError
+from controller.config.resolved import load
 from controller.config.run_config import dump_yaml
-from controller.run_folder.folder import NotARunError, RunFolder
+from controller.run_folder.reader import NotARunError, RunFolder
+from controller.run_folder.status import State
+from controller.run_folder.summary import summarise
+from controller.run_folder.writer import RunWriter
 from protocol.accounting.air_book import encode_rows
 from protocol.accounting.wire_book import totals
 from protocol.messages.kinds import Kind
 from protocol.messages.plan import PastEvent
 from protocol.messages.telemetry import Chunk, Event, Listening, Paced, Progress, Scalars, Spread
-from tests.airtoll.folders import air, config, connection, ended, finished, learning, make, traced, window
+from tests.airtoll.folders import air, config, connection, ended, finished, learning, make, traced, window, write
 
 SUMMARY_KEYS = [
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "slots_per_s", "fingerprint"),
@@ -26,7 +30,7 @@ SUMMARY_KEYS = [
 
 
 def test_the_summary_has_exactly_its_keys(tmp_path: Path) -> None:
-    summary = finished(tmp_path / "a").summarise()
+    summary = finished(tmp_path / "a").summary
     assert sorted(summary) == sorted(SUMMARY_KEYS)
     assert json.loads((tmp_path / "a" / "summary.json").read_text()) == summary
     assert RunFolder.open(tmp_path / "a").summary == summary
@@ -34,7 +38,7 @@ def test_the_summary_has_exactly_its_keys(tmp_path: Path) -> None:
 
 def test_metrics_are_means_over_the_eval_phase_alone(tmp_path: Path) -> None:
     windows = [window("train", 0, 1, 100.0, 1.0), window("eval", 2, 2, 1.0, 1.0), window("eval", 3, 3, 5.0, 3.0)]
-    summary = make(tmp_path / "a", [*windows, ended()]).summarise()
+    summary = write(tmp_path / "a", [*windows, ended()]).summarise()
     assert summary["metrics"] == {"rate": 6 / 4, "idle": None}
     lines = (tmp_path / "a" / "metrics.csv").read_text().splitlines()
     assert lines[0] == "phase,first,last,rate_sum,rate_count,idle_sum,idle_count"
@@ -43,7 +47,7 @@ def test_metrics_are_means_over_the_eval_phase_alone(tmp_path: Path) -> None:
 
 def test_the_toll_counts_notes_once_and_every_attempts_bits(tmp_path: Path) -> None:
     rows = [air(0, Kind.CSI), air(0, Kind.CSI, attempt=2), air(1, Kind.NEIGHBOUR, bits=1, size=1)]
-    summary = make(tmp_path / "a", [Chunk("air_book.msgpack", encode_rows(rows)), ended()]).summarise()
+    summary = write(tmp_path / "a", [Chunk("air_book.msgpack", encode_rows(rows)), ended()]).summarise()
     assert summary["toll"] == {
         "neighbour": {"notes": 1, "payload_bits": 1, "note_bytes": 1},
         "csi": {"notes": 1, "payload_bits": 72, "note_bytes": 10},
@@ -53,7 +57,7 @@ def test_the_toll_counts_notes_once_and_every_attempts_bits(tmp_path: Path) -> N
 def test_the_toll_by_phase_adds_up_and_the_closing_turn_is_of_the_last_phase(tmp_path: Path) -> None:
     rows = [replace(air(0, Kind.HISTORY, bits=8, size=1), slot=slot) for slot in (0, 2, 3, 5)]
     told = Chunk("air_book.msgpack", encode_rows([*rows, air(1, Kind.FEEDBACK, bits=1, size=1)]))
-    summary = learning(tmp_path / "a", [told, ended()]).summarise()
+    summary = summarise(learning(tmp_path / "a", [told, ended()]))
     assert summary["toll_by_phase"] == {
         "train": {
             "feedback": {"notes": 1, "payload_bits": 1, "note_bytes": 1},
@@ -65,7 +69,7 @@ def test_the_toll_by_phase_adds_up_and_the_closing_turn_is_of_the_last_phase(tmp
 
 
 def test_a_phase_in_which_nothing_was_told_has_an_empty_toll(tmp_path: Path) -> None:
-    assert learning(tmp_path / "a", [ended()]).summarise()["toll_by_phase"] == {"train": {}, "eval": {}}
+    assert summarise(learning(tmp_path / "a", [ended()]))["toll_by_phase"] == {"train": {}, "eval": {}}
 
 
 def test_scalars_are_kept_as_one_line_each(tmp_path: Path) -> None:
@@ -84,41 +88,41 @@ def test_scalars_are_kept_as_one_line_each(tmp_path: Path) -> None:
 
 def test_how_a_run_ended_is_in_summary_and_meta(tmp_path: Path) -> None:
     end = ended(state="FAILED", reason="pair-1 failed", slots=3, probes=9, dropped={"late": 2}, missed={"pair-1": 1})
-    folder = make(tmp_path / "a", [*traced(slots=3), end])
-    summary = folder.summarise()
+    writer = write(tmp_path / "a", [*traced(slots=3), end])
+    summary, meta = writer.summarise(), to_builtins(writer.folder.meta)
     told = ("state", "reason", "slots", "probes", "dropped", "missed")
     assert [summary[key] for key in told] == ["FAILED", "pair-1 failed", 3, 9, {"late": 2}, {"pair-1": 1}]
-    assert [folder.meta[key] for key in told] == [summary[key] for key in told]
+    assert [meta[key] for key in told] == [summary[key] for key in told]
     assert summary["slots_per_s"] == 6.0
 
 
 def test_how_a_paced_run_kept_its_time_is_in_summary_and_meta(tmp_path: Path) -> None:
     paced = Paced(10.0, {"pair-1": 4}, {"pair-1": 1}, {}, Spread(10.0, 10.0, 10.1, 12.0), Spread(0.1, 0.1, 0.2, 2.0))
-    folder = make(tmp_path / "a", [ended(paced=paced)])
-    assert folder.summarise()["paced"] == folder.meta["paced"] == to_builtins(paced)
-    assert make(tmp_path / "b", [ended()]).summarise()["paced"] is None
+    writer = write(tmp_path / "a", [ended(paced=paced)])
+    assert writer.summarise()["paced"] == writer.folder.meta.paced == to_builtins(paced)
+    assert write(tmp_path / "b", [ended()]).summarise()["paced"] is None
 
 
 def test_the_wire_is_totalled_and_null_without_sockets(tmp_path: Path) -> None:
-    wired = make(tmp_path / "a", [ended(wire=[connection()])]).summarise()["wire"]
+    wired = write(tmp_path / "a", [ended(wire=[connection()])]).summarise()["wire"]
     expected = totals([connection()])
     assert wired["note_bytes"] == expected.note_bytes == 40
     assert wired["undelivered_bytes"] == 7
     assert wired["socket_bytes"] == wired["note_bytes"] + wired["emulation_bytes"] + wired["framing_bytes"]
-    assert make(tmp_path / "b", [ended()]).summarise()["wire"] is None
+    assert write(tmp_path / "b", [ended()]).summarise()["wire"] is None
 
 
 def test_equal_traces_have_equal_digests(tmp_path: Path) -> None:
     a, b, c = (make(tmp_path / n, [*traced(last=last), ended()]) for n, last in [("a", b"x"), ("b", b"x"), ("c", b"y")])
-    assert a.meta["trace_digest"] == b.meta["trace_digest"] != c.meta["trace_digest"]
+    assert a.meta.trace_digest == b.meta.trace_digest != c.meta.trace_digest
 
 
 def test_what_a_cut_off_run_had_is_there(tmp_path: Path) -> None:
     make(tmp_path / "a", [*traced(slots=2), window("eval", 0, 1, 1.0, 1.0), Progress(2), Listening("tcp://x:1")])
     folder = RunFolder.open(tmp_path / "a")
     assert len(folder.trace_rows()) == 4
-    assert folder.windows()[0]["rate_sum"] == "1.0"
-    assert folder.meta["state"] == "PENDING"
+    assert folder.windows() == [window("eval", 0, 1, 1.0, 1.0)]
+    assert folder.meta.state is State.PENDING
     assert folder.read("log.txt") == b"listening at tcp://x:1\n"
     with pytest.raises(ValueError, match=r"no summary\.json: the run was cut off"):
         _ = folder.summary
@@ -134,39 +138,39 @@ def test_events_come_back_and_losses_among_them(tmp_path: Path) -> None:
 
 def test_meta_tells_how_to_repeat_the_run(tmp_path: Path) -> None:
     meta = make(tmp_path / "a", []).meta
-    assert meta["names"] == ["pair-0", "pair-1", "pair-2", "trainer", "bs", "cue-0", "cue-1"]
-    assert meta["agents"] == 3
-    assert meta["command"] == ["airtoll", "run", "cell.yaml"]
-    assert {"airtoll", "numpy", "protocol"} <= meta["versions"].keys()
-    assert "python" in meta["fingerprint"]
+    assert meta.names == ["pair-0", "pair-1", "pair-2", "trainer", "bs", "cue-0", "cue-1"]
+    assert meta.agents == 3
+    assert meta.command == ["airtoll", "run", "cell.yaml"]
+    assert {"airtoll", "numpy", "protocol"} <= meta.versions.keys()
+    assert "python" in meta.fingerprint
 
 
 def test_the_resolved_configuration_is_kept(tmp_path: Path) -> None:
     folder = make(tmp_path / "a", [], seed=77)
-    assert folder.config == config(seed=77)
-    assert folder.read("config.yaml").decode() == dump_yaml(config(seed=77))
+    assert load(folder.config_file) == config(seed=77)
+    assert folder.read("config.yaml").decode() == dump_yaml(config(seed=77).config)
 
 
 def test_runs_of_one_configuration_have_folders_of_their_own(tmp_path: Path) -> None:
     resolved = config(out=str(tmp_path / "runs"))
-    folders = [RunFolder.create(resolved) for _ in range(3)]
+    folders = [RunWriter.create(resolved) for _ in range(3)]
     assert len({folder.path for folder in folders}) == 3
-    assert all(f.path == tmp_path / "runs" / f.meta["run_id"] for f in folders)
+    assert all(f.path == tmp_path / "runs" / f.folder.meta.run_id for f in folders)
     assert folders[0].path.name.startswith("d2d_underlay-li2020_random-s1-")
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is not empty; give a new folder, or remove it first"):
-        RunFolder.create(config(), at=tmp_path)
+        RunWriter.create(config(), at=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for attempt in ({"at": tmp_path / "file" / "a"}, {"at": tmp_path / "file"}, {"at": None}):
-        with pytest.raises(ConfigError, match=r"out: .*file.* cannot be made: .*; give another folder"):
-            RunFolder.create(config(out=str(tmp_path / "file")), **attempt)
+        with pytest.raises(ConfigError, match=r"out: .*file.* cannot be created: .*; give another folder"):
+            RunWriter.create(config(out=str(tmp_path / "file")), **attempt)
 
 
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from controller.config.errors import ConfigError
 from controller.run_folder import tensorboard
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.writer import RunWriter
 from protocol.messages.telemetry import Scalars, Window
 from tests.airtoll.folders import config, ended, make
 
@@ -33,7 +33,7 @@ def test_no_files_without_the_setting_nor_without_figures(tmp_path: Path) -> Non
 def test_a_missing_package_is_told_before_a_folder_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorboard, "_PACKAGE", "tensorboard_of_nobody")
     with pytest.raises(ConfigError, match=r"pip install 'airtoll\[tensorboard\]'"):
-        RunFolder.create(config(record=RECORD), at=tmp_path / "a")
+        RunWriter.create(config(record=RECORD), at=tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controller.run_folder.folder import RunFolder
+from controller.run_folder.reader import RunFolder
 from controller.service import queries as figures
 from controller.service.queries import TollAccounts
 from protocol.accounting.air_book import encode_rows
 from protocol.messages.kinds import Kind
 from protocol.messages.telemetry import Chunk, Event
-from tests.airtoll.folders import air, finished, make, window
+from tests.airtoll.folders import air, finished, make, window, write
 
 
 def test_windows_are_merged_within_their_phase(tmp_path: Path) -> None:
@@ -44,12 +44,12 @@ def test_a_line_that_is_being_written_is_left_for_later(tmp_path: Path) -> None:
 def test_the_toll_of_a_growing_book_is_that_of_the_whole(tmp_path: Path, by: figures.By) -> None:
     rows = [msgspec.structs.replace(air(n % 3, Kind(n % 3)), slot=n % 4) for n in range(40)]
     book = encode_rows(rows)
-    growing, whole = make(tmp_path / "growing", []), make(tmp_path / "whole", [Chunk("air_book.msgpack", book)])
+    growing, whole = write(tmp_path / "growing", []), make(tmp_path / "whole", [Chunk("air_book.msgpack", book)])
     accounts = TollAccounts()
     for start in range(0, len(book), 77):
         growing(Chunk("air_book.msgpack", book[start : start + 77]))
-        accounts.toll(growing, by=by)
-    told = accounts.toll(growing, by=by, windows=2)
+        accounts.toll(growing.folder, by=by)
+    told = accounts.toll(growing.folder, by=by, windows=2)
     assert told == TollAccounts().toll(whole, by=by, windows=2)
     assert [(part["first"], part["last"]) for part in told] == [(0, 1), (2, 3)]
     assert sum(toll["notes"] for part in told for toll in part["tolls"].values()) == 40

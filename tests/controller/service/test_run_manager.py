@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from controller.config.errors import ConfigError
-from controller.config.run_config import load
+from controller.config.resolved import load
 from controller.run_folder.status import ENDS, LOCK, RunStatus, State
 from controller.service.data_folder import DataFolder
 from controller.service.run_manager import RunManager

@@ -1,0 +1,172 @@
+"""A run, resolved: its configuration, checked against its world and scheme, and everything that follows from the three.
+
+Resolving builds the world once. Baselines of a run differ from it in their scheme alone, so they share that world.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from channel_server.welcome import names
+from channel_server.worlds.contract import World
+from controller.config import compatibility, layers
+from controller.config.catalogue import parameters, scheme_named
+from controller.config.errors import ConfigError, invalid
+from controller.config.layers import Layer
+from controller.config.run_config import RunConfig, as_mapping, parse
+from protocol.messages.kinds import TRAINER_NAME
+from protocol.messages.plan import ClockPlan, LossPlan, PastEvent, RecordPlan, RunPlan
+from protocol.messages.pool import Role
+from schemes.contract import Scheme
+
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class ResolvedRun:
+    """A run that can be executed.
+
+    `plan`: without a run_id, see `plan_for`. `agents`: how many nodes act. `node_names`: by node index, agents first,
+    then the trainer, then the infrastructure. `units`: of the world's metrics, by metric. `learns`: whether the scheme
+    learns, here or there; `agents_learn`: whether the agents do so by themselves, and need torch. `baselines`: the runs
+    to compare with, by scheme and given parameters.
+    """
+
+    config: RunConfig
+    plan: RunPlan
+    agents: int
+    node_names: tuple[str, ...]
+    units: dict[str, str]
+    learns: bool
+    agents_learn: bool
+    baselines: "dict[str, ResolvedRun]" = field(default_factory=dict)
+
+    @property
+    def capacity(self) -> dict[Role, int]:
+        """The workers of the pool that the run needs, by role."""
+        return capacity_of(self.agents)
+
+    def plan_for(self, run_id: str, *, replay: tuple[PastEvent, ...] | None = None) -> RunPlan:
+        """The plan of this run under its id. `replay`: the events of the run that is replayed."""
+        return msgspec.structs.replace(self.plan, run_id=run_id, replay=replay)
+
+
+def load(
+    source: Path | Mapping[str, Any],
+    *,
+    environment: Mapping[str, str] = _NO_VARIABLES,
+    overrides: Iterable[Layer] = (),
+) -> ResolvedRun:
+    """The run that a file or a mapping describes; `overrides` win over `environment`, which wins over `source`.
+
+    ConfigError lists every fault, one per line.
+    """
+    layer = layers.from_file(source) if isinstance(source, Path) else layers.from_mapping(source, Path.cwd())
+    layer = layer.overridden_by(layers.from_environment(environment))
+    for override in overrides:
+        layer = layer.overridden_by(override)
+    return resolve(parse(layer))
+
+
+def resolve(config: RunConfig, world: World | None = None) -> ResolvedRun:
+    """Check the configuration with its world and scheme. `world`: the one it describes, if it has been built already.
+
+    ConfigError when the parts, each valid by itself, make no run together.
+    """
+    scheme = scheme_named(config.scheme.name)
+    compatibility.check_home(scheme, config.world.name)
+    _check_phases(config, scheme)
+    _check_clock(config)
+    plan = _plan(config, scheme)
+    world = world or compatibility.build(plan)
+    config.signalling.check(config.world.name, has_radio=hasattr(world, "signalling_bps_hz"))
+    compatibility.check(world, scheme, plan)
+    has_trainer = plan.choreography.has_trainer
+    return ResolvedRun(
+        config=config,
+        plan=msgspec.structs.replace(plan, nodes=(*world.agents, *([TRAINER_NAME] if has_trainer else []))),
+        agents=len(world.agents),
+        node_names=tuple(names(world)),
+        units={metric.name: metric.unit for metric in world.metrics},
+        learns=scheme.learns,
+        agents_learn=scheme.learns and not has_trainer,
+        baselines=_baselines(config, world),
+    )
+
+
+def capacity_of(agents: int) -> dict[Role, int]:
+    """The workers of the pool that a run with so many agents needs, by role."""
+    return {"agent": agents, "channel": 1}
+
+
+def _baselines(config: RunConfig, world: World) -> dict[str, ResolvedRun]:
+    """The schemes of `baselines` on the same channels, in one process and in lockstep. ConfigError for a duplicate."""
+    if not config.baselines:
+        return {}
+    shared = as_mapping(config) | {"baselines": [], "placement": "in-process", "clock": {}, "checkpoint_every": 0}
+    found: dict[str, ResolvedRun] = {}
+    for scheme in config.baselines:
+        given = {"name": scheme} if isinstance(scheme, str) else scheme
+        label = " ".join([given.get("name", ""), *(f"{k}={v}" for k, v in given.items() if k != "name")])
+        if label in found:
+            raise ConfigError(f"baselines: {label} is listed twice: drop one, or give it other parameters")
+        try:
+            found[label] = resolve(parse(Layer(shared | {"scheme": given})), world)
+        except ConfigError as error:
+            raise ConfigError(f"baselines: {error}") from error
+    return found
+
+
+def _check_phases(config: RunConfig, scheme: Scheme) -> None:
+    if not config.schedule:
+        raise ConfigError("phases: no slots at all; give at least one phase some, such as eval: 1000")
+    if not scheme.learns:
+        return
+    if not (config.untrained or any(phase.name == "train" for phase in config.schedule)):
+        fix = "give phases: {warmup: 500, train: 4000, eval: 1000}, or untrained: true to run it as initialised"
+        raise ConfigError(f"phases: {scheme.card.name} learns, but no slots are given to train it; {fix}")
+    if find_spec("torch") is None:
+        raise ConfigError(f"scheme: {scheme.card.name} learns and needs torch: pip install 'airtoll[learn]'")
+
+
+def _check_clock(config: RunConfig) -> None:
+    if config.clock.slot_ms is not None and config.placement == "in-process":
+        fix = "nodes of one process are never late; give placement: processes, or leave out clock.slot_ms"
+        raise ConfigError(invalid("placement", config.placement, fix))
+
+
+def _plan(config: RunConfig, scheme: Scheme) -> RunPlan:
+    """What the channel server needs to know of the run, without the names of its nodes."""
+    on_loss, record, scheme_params = config.on_node_loss, config.record, parameters(config.scheme)
+    return RunPlan(
+        run_id="",
+        nodes=(),
+        seed=config.seed,
+        replicas=config.replicas,
+        world=config.world.name,
+        world_params=parameters(config.world),
+        scheme=config.scheme.name,
+        scheme_params=scheme_params,
+        choreography=scheme.choreography(msgspec.convert(scheme_params, scheme.params)),
+        phases=config.schedule,
+        episode_slots=config.episode_slots,
+        train_delay_slots=config.train_delay_slots,
+        loss=LossPlan(
+            on_loss.policy,
+            on_loss.fallback or scheme.card.fallback,
+            on_loss.lost_after_s,
+            on_loss.trainer_lost_after_s,
+            on_loss.trainer,
+            config.on_channel_server_loss,
+            on_loss.max_restarts,
+            on_loss.pause_s,
+        ),
+        record=RecordPlan(record.values, record.frames_slots, record.window_slots, config.checkpoint_every),
+        signalling=config.signalling.plan(config.train_delay_slots),
+        clock=ClockPlan(config.clock.slot_ms),
+    )

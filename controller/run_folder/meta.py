@@ -1,0 +1,130 @@
+"""meta.json: what readers of a run's folder need to know without resolving its configuration, and how the run ended."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from controller.config.resolved import ResolvedRun
+from controller.config.run_config import Placement
+from controller.run_folder.files import replace_file
+from controller.run_folder.layout import META
+from controller.run_folder.status import State
+from protocol.determinism.fingerprint import fingerprint
+from protocol.messages.node import PROTOCOL_VERSION
+from protocol.messages.plan import PhasePlan
+
+COUNTED = {"restarted": "restarts", "rolled back": "rollbacks", "resumed": "resumes"}  # events by their counter
+_LIBRARIES = ("airtoll", "msgpack", "msgspec", "numpy", "pydantic", "pyzmq", "xxhash")
+
+
+class RunMeta(Struct, frozen=True, kw_only=True):
+    """A run as its folder describes it.
+
+    `names`: by node index: the `agents`, the trainer (also of a scheme without one), the infrastructure. `units`: of
+    metrics, by name. `schedule`: the phases that have slots, in order. `world_params`: files among them are relative to
+    the folder. `window_slots`: how many slots a window of metrics has. `slot_ms`: of a paced run, else None.
+    `endpoint`: where the channel server takes nodes, while it does. The fields from `slots` on are known when the run
+    has ended.
+    """
+
+    run_id: str
+    command: list[str]
+    world: str
+    world_params: dict[str, Any]
+    scheme: str
+    seed: int
+    replicas: int
+    placement: Placement
+    names: list[str]
+    agents: int
+    has_trainer: bool
+    learns: bool
+    agents_learn: bool
+    units: dict[str, str]
+    schedule: tuple[PhasePlan, ...]
+    window_slots: int
+    ideal_signalling: bool
+    slot_ms: float | None
+    versions: dict[str, int | str]
+    fingerprint: dict[str, str]
+    state: State = State.PENDING
+    reason: str = ""
+    restarts: int = 0
+    rollbacks: int = 0
+    resumes: int = 0
+    endpoint: str = ""
+    slots: int | None = None
+    wall_s: float | None = None
+    probes: int = 0
+    dropped: dict[str, int] = {}
+    missed: dict[str, int] | None = None
+    trace_digest: str | None = None
+    paced: dict[str, Any] | None = None
+
+    @property
+    def agent_names(self) -> list[str]:
+        """The names of the nodes that act."""
+        return self.names[: self.agents]
+
+    @property
+    def planned_slots(self) -> int:
+        """How many slots the run has when it is complete."""
+        return sum(phase.slots for phase in self.schedule)
+
+    def changed(self, **fields: Any) -> "RunMeta":
+        """With some fields changed."""
+        return msgspec.structs.replace(self, **fields)
+
+    def counting(self, event: str) -> "RunMeta":
+        """With one more of the events that are counted, such as restarts."""
+        counter = COUNTED[event]
+        return self.changed(**{counter: getattr(self, counter) + 1})
+
+    def rolled_back(self) -> "RunMeta":
+        """Without what the cut-off part of the run had left: the run is at work again."""
+        gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest", "paced", "reason")
+        defaults = {field.name: field.default for field in msgspec.structs.fields(RunMeta) if field.name in gone}
+        return self.changed(**defaults | {"state": State.RUNNING, "dropped": {}})
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunMeta":
+        """The folder's. ValueError for one that is missing or damaged."""
+        try:
+            return msgspec.json.decode((folder / META).read_bytes(), type=cls)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{folder / META} cannot be read: {error}") from error
+
+    def write(self, folder: Path) -> None:
+        """Replace the folder's."""
+        replace_file(folder / META, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+
+
+def first_meta(run: ResolvedRun, run_id: str, world_params: dict[str, Any], command: Sequence[str]) -> RunMeta:
+    """Of a run that has not started."""
+    plan = run.plan
+    return RunMeta(
+        run_id=run_id,
+        command=list(command),
+        world=plan.world,
+        world_params=world_params,
+        scheme=plan.scheme,
+        seed=plan.seed,
+        replicas=plan.replicas,
+        placement=run.config.placement,
+        names=list(run.node_names),
+        agents=run.agents,
+        has_trainer=plan.choreography.has_trainer,
+        learns=run.learns,
+        agents_learn=run.agents_learn,
+        units=run.units,
+        schedule=plan.phases,
+        window_slots=plan.record.window_slots,
+        ideal_signalling=plan.signalling.ideal,
+        slot_ms=plan.clock.slot_ms,
+        versions={name: version(name) for name in _LIBRARIES} | {"protocol": PROTOCOL_VERSION},
+        fingerprint=fingerprint(),
+    )

@@ -1,0 +1,269 @@
+"""The writer of a run's folder: creates it, writes down telemetry as it comes, rolls it back to a checkpoint."""
+
+import csv
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from controller.config.errors import ConfigError
+from controller.config.layers import FILE_SUFFIXES
+from controller.config.resolved import ResolvedRun
+from controller.config.run_config import RunConfig, dump_yaml
+from controller.run_folder import checkpoints, meta, tensorboard
+from controller.run_folder.files import replace_file
+from controller.run_folder.layout import (
+    CONFIG,
+    EVENTS,
+    GROWING,
+    LOG,
+    MAP,
+    METRICS,
+    REPLACED,
+    SCALAR_HEADER,
+    SCALARS,
+    SUMMARY,
+    TENSORBOARD,
+    WIRE_BOOK,
+)
+from controller.run_folder.reader import RunFolder
+from controller.run_folder.status import State
+from controller.run_folder.summary import summarise
+from controller.run_folder.tensorboard import EventFiles
+from protocol.messages.telemetry import (
+    Checkpoint,
+    Chunk,
+    Ended,
+    Event,
+    Listening,
+    MapUpdate,
+    NodeState,
+    OrderDone,
+    Progress,
+    Scalars,
+    Telemetry,
+    Weights,
+    Window,
+)
+
+_STATES_AFTER = {"paused": State.PAUSED, "continued": State.RUNNING}
+
+
+class RunWriter:
+    """A sink for a run's telemetry that writes it into the run's `folder`. Every call leaves complete files."""
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        self.folder = RunFolder(path)
+        self._keep = config.keep
+        self._event_files = EventFiles(path / TENSORBOARD) if config.record.tensorboard else None
+
+    @classmethod
+    def create(cls, run: ResolvedRun, *, at: Path | None = None, command: Sequence[str] = ()) -> "RunWriter":
+        """A new folder: `at`, or a new one under the configuration's `out`.
+
+        ConfigError when it cannot be created or is not empty, or when TensorBoard files are asked for and the package
+        is missing.
+        """
+        config = run.config
+        if config.record.tensorboard:
+            tensorboard.check()
+        try:
+            run_id, path = _new_folder(config) if at is None else (_new_id(config), _empty_folder(at))
+        except OSError as error:
+            where = error.filename or at or config.out
+            raise ConfigError(f"out: {where} cannot be created: {error.strerror}; give another folder") from error
+        copied = _copy_files(config, path)
+        world = config.world.model_copy(update=copied)
+        replace_file(path / CONFIG, dump_yaml(config.model_copy(update={"world": world})).encode())
+        meta.first_meta(run, run_id, run.plan.world_params | copied, command).write(path)
+        return cls(path, config)
+
+    @classmethod
+    def reopen(cls, folder: RunFolder, config: RunConfig) -> "RunWriter":
+        """The writer of a run that is resumed. ConfigError for a run that has succeeded."""
+        if folder.meta.state is State.SUCCEEDED:
+            raise ConfigError(f"{folder.path}: the run is SUCCEEDED; `airtoll replay {folder.path}` plays it again")
+        return cls(folder.path, config)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Lock the folder: one process at a time plays the run, which is RUNNING then. ConfigError while another does.
+
+        The kernel releases the lock when the process dies.
+        """
+        with (self.path / CONFIG).open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                fix = "wait for its end, or stop the process that plays it"
+                raise ConfigError(f"{self.path}: the run goes on; {fix}") from error
+            set_state(self.path, State.RUNNING)
+            yield
+
+    def __call__(self, telemetry: Telemetry, /) -> None:
+        """Write down one piece of telemetry."""
+        if self._event_files is not None:
+            self._event_files(telemetry)
+        match telemetry:
+            case Chunk(file, data):
+                self._append(file, data)
+            case Window():
+                self._window(telemetry)
+            case Scalars():
+                self._scalars(telemetry)
+            case Event():
+                self._event(telemetry)
+            case NodeState(node, offset, data):
+                self.folder.checkpoints.add(node, offset, data)
+            case Checkpoint(slot, nodes, channel_server):
+                self.folder.checkpoints.write(
+                    slot, channel_server=channel_server, nodes=nodes, files=GROWING, keep=self._keep
+                )
+                self.log(f"checkpoint before slot {slot}")
+            case Weights():
+                self.folder.weights.add(telemetry)
+            case Listening(endpoint):
+                self.folder.meta.changed(endpoint=endpoint).write(self.path)
+                self.log(f"listening at {endpoint}")
+            case Ended():
+                self._ended(telemetry)
+            case OrderDone(_, problem):
+                if problem:
+                    self.log(f"an order is rejected: {problem}")
+            case MapUpdate():
+                self._write_json(MAP, msgspec.structs.asdict(telemetry))
+            case Progress():
+                pass
+
+    def log(self, line: str) -> None:
+        """Add a line to log.txt."""
+        self._append(LOG, f"{line}\n".encode())
+
+    def roll_back(self, to: checkpoints.Checkpoint | None) -> None:
+        """Truncate the files to a checkpoint, or to the beginning: the run is played again from there."""
+        slot = to.slot if to else 0
+        for name in GROWING:
+            self._truncate(name, to.lengths[name] if to else 0)
+        for name in REPLACED:
+            (self.path / name).unlink(missing_ok=True)
+        self.folder.checkpoints.forget_after(slot)
+        self.folder.weights.forget_after(slot)
+        self.folder.meta.rolled_back().write(self.path)
+
+    def summarise(self) -> dict[str, Any]:
+        """Write summary.json from everything in the folder, and return its content."""
+        summary = summarise(self.folder)
+        self._write_json(SUMMARY, summary, indent=2)
+        return summary
+
+    def _event(self, event: Event) -> None:
+        self._append(EVENTS, msgspec.json.encode(msgspec.structs.asdict(event)) + b"\n")
+        self.log(event_line(event))
+        if state := _STATES_AFTER.get(event.event):
+            set_state(self.path, state)
+        if event.event in meta.COUNTED:
+            self.folder.meta.counting(event.event).write(self.path)
+
+    def _window(self, window: Window) -> None:
+        names = list(window.sums)
+        if not (self.path / METRICS).exists():
+            columns = [f"{name}_{part}" for name in names for part in ("sum", "count")]
+            self._append(METRICS, ",".join(["phase", "first", "last", *columns]).encode() + b"\n")
+        numbers = [repr(ratio[name]) for name in names for ratio in (window.sums, window.counts)]
+        row = [window.phase, str(window.first), str(window.last), *numbers]
+        self._append(METRICS, ",".join(row).encode() + b"\n")
+
+    def _scalars(self, report: Scalars) -> None:
+        if not (self.path / SCALARS).exists():
+            self._append(SCALARS, f"{SCALAR_HEADER}\n".encode())
+        lines = StringIO()
+        rows = ((report.slot, report.node, name, repr(value)) for name, value in report.scalars.items())
+        csv.writer(lines, lineterminator="\n").writerows(rows)
+        self._append(SCALARS, lines.getvalue().encode())
+
+    def _ended(self, end: Ended) -> None:
+        self._write_json(WIRE_BOOK, msgspec.to_builtins(end.wire), indent=2)
+        known = self.folder.meta
+        known.changed(
+            state=State(end.state),
+            reason=end.reason,
+            slots=end.slots,
+            wall_s=end.wall_s,
+            probes=end.probes,
+            dropped=end.dropped,
+            missed=end.missed,
+            paced=msgspec.to_builtins(end.paced),
+            trace_digest=self.folder.trace_digest(),
+            fingerprint=end.fingerprint or known.fingerprint,  # empty when the channel server died
+        ).write(self.path)
+        self.log(f"{end.state} after {end.slots} slots" + (f": {end.reason}" if end.reason else ""))
+
+    def _truncate(self, file: str, length: int) -> None:
+        if length:
+            os.truncate(self.path / file, length)
+        else:
+            (self.path / file).unlink(missing_ok=True)
+
+    def _append(self, file: str, data: bytes) -> None:
+        with (self.path / file).open("ab") as stream:
+            stream.write(data)
+
+    def _write_json(self, file: str, data: Any, *, indent: int | None = None) -> None:
+        replace_file(self.path / file, json.dumps(data, indent=indent, allow_nan=False).encode() + b"\n")
+
+
+def set_state(path: Path, state: State, reason: str = "") -> None:
+    """Write down the state of the run in a folder."""
+    meta.RunMeta.read(path).changed(state=state, reason=reason).write(path)
+
+
+def event_line(event: Event) -> str:
+    """An event as a person reads it."""
+    what = f"{event.event} {event.node}" if event.node else event.event
+    return f"slot {event.slot}, turn {event.turn}: {what}: {event.reason}"
+
+
+def _new_id(config: RunConfig) -> str:
+    scheme = config.scheme.name.replace("/", "_")
+    return f"{config.world.name}-{scheme}-s{config.seed}-{secrets.token_hex(2)}"
+
+
+def _new_folder(config: RunConfig) -> tuple[str, Path]:
+    """A run_id without a folder under `out`, and that folder, created."""
+    while True:
+        run_id = _new_id(config)
+        try:
+            (Path(config.out) / run_id).mkdir(parents=True)
+        except FileExistsError as error:
+            if error.filename != str(Path(config.out) / run_id):
+                raise  # `out` itself, or a folder above it, is a file
+            continue
+        return run_id, Path(config.out) / run_id
+
+
+def _empty_folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        raise ConfigError(f"out: {path} is not empty; give a new folder, or remove it first")
+    return path
+
+
+def _copy_files(config: RunConfig, path: Path) -> dict[str, str]:
+    """Copy the files that the world's parameters name into the folder, so that it can be replayed wherever it lies.
+
+    The copies' names, by parameter.
+    """
+    copied: dict[str, str] = {}
+    for key, value in config.world.model_dump().items():
+        if isinstance(value, str) and value.endswith(FILE_SUFFIXES):
+            copied[key] = f"{key}{Path(value).suffix}"
+            replace_file(path / copied[key], Path(value).read_bytes())
+    return copied
