@@ -1,15 +1,19 @@
 # Everything sets itself up: a virtual environment in .venv with the versions of constraints.txt.
+#
+# TORCH_INDEX: a package index with the CPU build of torch, such as https://download.pytorch.org/whl/cpu. pip's own index
+# has the CUDA build for Linux on x86-64, which is several times as large.
 PYTHON ?= python3
+TORCH_INDEX ?=
 BIN := .venv/bin
 
-.PHONY: setup run test test-page test-containers check bench clean
+.PHONY: setup run test test-all test-page test-containers soak check bench clean
 
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "airtoll needs Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[dev]'
 	@touch $@
 
 run: setup
@@ -17,6 +21,9 @@ run: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# With a browser, and with containers as root.
+test-all: test test-page test-containers
 
 # In Debian's browser: apt-get install chromium chromium-driver
 test-page: setup
@@ -31,6 +38,14 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# By the hour: random kills, mutated frames and requests, memory over a long run.
+soak: setup
+	$(BIN)/python -m tests.soak.chaos --kills 200
+	$(BIN)/python -m tests.soak.service_chaos --kills 50
+	$(BIN)/python -m tests.soak.fuzz
+	$(BIN)/python -m tests.soak.rest_fuzz
+	$(BIN)/python -m tests.soak.endurance
 
 bench: setup
 	$(BIN)/python -m benchmarks.throughput
