@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 
-.PHONY: setup run test test-all test-page test-containers soak check bench clean
+.PHONY: setup run test test-page test-containers test-all soak check bench clean
 
 setup: .venv/.ready
 
@@ -19,11 +19,9 @@ setup: .venv/.ready
 run: setup
 	$(BIN)/airtoll run examples/d2d-maac.yaml
 
+# As many tests at a time as there are cores.
 test: setup
-	$(BIN)/python -m pytest
-
-# With a browser, and with containers as root.
-test-all: test test-page test-containers
+	$(BIN)/python -m pytest -n auto
 
 # In Debian's browser: apt-get install chromium chromium-driver
 test-page: setup
@@ -33,19 +31,21 @@ test-page: setup
 test-containers: setup
 	$(BIN)/python -m pytest tests/containers --timeout 600
 
+test-all: test test-page test-containers
+
+# Kills, mutated frames, hostile requests: about a quarter of an hour, longer by the programs' own arguments.
+soak: setup
+	$(BIN)/python -m tests.soak.chaos --kills 60
+	$(BIN)/python -m tests.soak.service_chaos --kills 30
+	$(BIN)/python -m tests.soak.fuzz
+	$(BIN)/python -m tests.soak.rest_fuzz
+	$(BIN)/python -m tests.soak.endurance
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-# By the hour: random kills, mutated frames and requests, memory over a long run.
-soak: setup
-	$(BIN)/python -m tests.soak.chaos --kills 200
-	$(BIN)/python -m tests.soak.service_chaos --kills 50
-	$(BIN)/python -m tests.soak.fuzz
-	$(BIN)/python -m tests.soak.rest_fuzz
-	$(BIN)/python -m tests.soak.endurance
 
 bench: setup
 	$(BIN)/python -m benchmarks.throughput
@@ -53,7 +53,6 @@ bench: setup
 	$(BIN)/python -m benchmarks.random_allocation
 	$(BIN)/python -m benchmarks.learner
 	$(BIN)/python -m benchmarks.paced
-	$(BIN)/python -m tests.soak.fuzz
 
 clean:
 	rm -rf .venv runs .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
