@@ -1,5 +1,9 @@
 # Everything sets itself up: a virtual environment in .venv with the versions of constraints.txt.
+#
+# TORCH_INDEX: a package index with the CPU build of torch, such as https://download.pytorch.org/whl/cpu. pip's own index
+# has the CUDA build for Linux on x86-64, which is several times as large.
 PYTHON ?= python3
+TORCH_INDEX ?=
 BIN := .venv/bin
 
 .PHONY: setup run test test-page test-containers test-all soak check bench clean
@@ -9,7 +13,7 @@ setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "airtoll needs Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[dev]'
 	@touch $@
 
 run: setup

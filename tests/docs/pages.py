@@ -1,14 +1,23 @@
-"""The pages of docs/ and the code that stands on them."""
+"""The pages of docs/, as data: fenced blocks, tables, and facts that a paragraph states together."""
 
 import re
 from pathlib import Path
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [*(f"../{path.name}" for path in ROOT.glob("*.md")), *(str(p.relative_to(DOCS)) for p in DOCS.rglob("*.md"))]
+)
 
 
 def page(name: str) -> str:
     """A page's text."""
     return (DOCS / name).read_text("utf-8")
+
+
+def prose(name: str) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```\w*\n.*?^```$", "", page(name), flags=re.MULTILINE | re.DOTALL)
 
 
 def block(name: str, head: str) -> str:
@@ -19,12 +28,23 @@ def block(name: str, head: str) -> str:
 
 
 def table(name: str, heading: str) -> list[list[str]]:
-    """The cells of the one table whose header begins with `heading`, backquotes and commas in numbers taken away."""
+    """The cells of the one table whose header begins with `heading`, without backquotes."""
+    return [[cell.replace("`", "") for cell in row] for row in quoted_table(name, heading)]
+
+
+def quoted_table(name: str, heading: str, number: int = 0) -> list[list[str]]:
+    """The same with backquotes; the `number`th of the tables whose header begins so."""
     lines = page(name).splitlines()
-    [start] = [number for number, line in enumerate(lines) if line.startswith(f"| {heading} |")]
-    rows: list[list[str]] = []
-    for line in lines[start + 2 :]:
-        if not line.startswith("|"):
-            break
-        rows.append([cell.strip().replace("`", "") for cell in line.strip("|").split(" | ")])
-    return rows
+    start = [at for at, line in enumerate(lines) if line.startswith(f"| {heading} |")][number] + 2
+    end = next((at for at in range(start, len(lines)) if not lines[at].startswith("|")), len(lines))
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[start:end]]
+
+
+def states(name: str, *facts: object) -> bool:
+    """Whether one paragraph of the page has all these facts (numbers, names, options) as whole words, in any order."""
+    paragraphs = (" ".join(text.replace("`", "").split()) for text in page(name).split("\n\n"))
+    return any(all(_has(text, str(fact)) for fact in facts) for text in paragraphs)
+
+
+def _has(text: str, fact: str) -> bool:
+    return re.search(rf"(?<![\w.,]){re.escape(fact)}(?![\w]|[.,]\d)", text) is not None

@@ -20,7 +20,7 @@ def console() -> str:
 
 
 def commands() -> list[str]:
-    """What the page has one type."""
+    """The commands that the page shows."""
     return [line.removeprefix("$ ") for line in console().splitlines() if line.startswith("$ ")]
 
 
@@ -28,7 +28,7 @@ def played(service: Service, folder: Path) -> str:
     """The commands with the answers of this controller."""
     (folder / "cell.yaml").write_text(block(PAGE, "# cell.yaml"))
     script = "\n".join(f"echo {_mark(n)}\n{line}\necho" for n, line in enumerate(commands()))
-    said = subprocess.run(
+    output = subprocess.run(
         ["bash", "-c", script.replace("http://127.0.0.1:8770", service.url)],
         cwd=folder,
         capture_output=True,
@@ -36,7 +36,7 @@ def played(service: Service, folder: Path) -> str:
         check=True,
         timeout=100,
     ).stdout
-    answers = re.split(r"^--- \d+ ---$\n", said, flags=re.MULTILINE)[1:]
+    answers = re.split(r"^--- \d+ ---$\n", output, flags=re.MULTILINE)[1:]
     lines = (f"$ {line}\n{_cut(answer)}" for line, answer in zip(commands(), answers, strict=True))
     return "".join(lines)
 

@@ -1,4 +1,4 @@
-"""The world and the scheme that the pages build: found by the catalogue, and held to what all others are held to."""
+"""The world and the scheme that the pages build: the catalogue finds them, and they pass every conformance kit."""
 
 import sys
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ CACHES = (catalogue.worlds, catalogue.schemes)
 
 
 @pytest.fixture(autouse=True)
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The pages' modules lie where the catalogue looks, for the time of a test."""
+def _modules_of_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """During a test, the pages' modules are where the catalogue searches."""
     worlds, paper = tmp_path / "worlds", tmp_path / "schemes" / "aloha1970"
     worlds.mkdir()
     paper.mkdir(parents=True)
@@ -65,15 +65,15 @@ def test_the_run_gives_what_the_page_shows(tmp_path: Path) -> None:
     shown = [line.split() for line in block("add-a-scheme.md", "$ airtoll run polite.yaml").splitlines()]
     means = {name: f"{mean:.6g}" for name, mean in summary["metrics"].items()}
     assert means == {line[0]: line[1] for line in shown if line[:1] and line[0] in means}
-    told = summary["toll"]["neighbour"]
-    counted = [f"{told[key]:,}" for key in ("notes", "note_bytes", "payload_bits")]
+    toll = summary["toll"]["neighbour"]
+    counted = [f"{toll[key]:,}" for key in ("notes", "note_bytes", "payload_bits")]
     assert [line[1:4] for line in shown if line[:1] == ["neighbour"]] == [counted]
 
 
-def test_a_bound_is_told_as_on_the_page() -> None:
-    with pytest.raises(ConfigError) as told:
+def test_a_violated_bound_is_reported_as_on_the_page() -> None:
+    with pytest.raises(ConfigError) as rejected:
         load(_polite(), overrides=[from_assignment("world.load=1.5")])
-    assert str(told.value) in page("add-a-world.md")
+    assert str(rejected.value) in page("add-a-world.md")
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -90,6 +90,6 @@ def test_the_scheme_kit_passes() -> None:
     scheme_kit.test_the_world_offers_the_views_and_reports_that_are_asked_for(SCHEME, WORLD)
 
 
-def test_a_scheme_elsewhere_says_where_it_belongs() -> None:
-    with pytest.raises(ConfigError, match="it runs in slotted_aloha, not in conflict_graph"):
+def test_a_scheme_in_another_world_is_rejected_with_its_own_world() -> None:
+    with pytest.raises(ConfigError, match=WORLD):
         load(_polite() | {"world": "conflict_graph"})

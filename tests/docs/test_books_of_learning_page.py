@@ -1,6 +1,5 @@
-"""docs/books-of-learning.md: its run, run again; its notes against what was told; its sizes computed once more."""
+"""docs/books-of-learning.md: its run, run again; its notes against those that were sent; its sizes, computed again."""
 
-import re
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -21,7 +20,7 @@ from schemes.li2020.pair import VIEW, layout_of
 from schemes.parts.history import Chunk, Layout, read_chunk
 from schemes.parts.numpy_nets import draw_mlp
 from schemes.parts.weights import Precision, read_weights, write_weights
-from tests.docs.pages import block, page, table
+from tests.docs.pages import block, quoted_table, states, table
 from tests.recording import Recording, in_process, plan_for
 
 PAGE = "books-of-learning.md"
@@ -46,7 +45,7 @@ def _frames(recording: Recording, folder: Path, way: str, peer: str) -> list[byt
     return [frame for w, p, frame in read_arrays(folder / "frames.msgpack", 3) if (w, p) == (way, peer)]
 
 
-def _told(recording: Recording, folder: Path, peer: str, kind: Kind) -> list[Note]:
+def _sent(recording: Recording, folder: Path, peer: str, kind: Kind) -> list[Note]:
     messages = map(decode_for_server, _frames(recording, folder, "up", peer))
     return [note for m in messages if isinstance(m, Reply) for note in m.outbox if note.kind == kind]
 
@@ -56,14 +55,6 @@ def _layout(recording: Recording, folder: Path) -> Layout:
         m for m in map(decode_for_node, _frames(recording, folder, "down", "pair-0")) if isinstance(m, Welcome)
     ]
     return layout_of(welcome)
-
-
-def _printed(heading: str, number: int = 0) -> list[list[str]]:
-    """The rows of the page's table whose header begins so; the `number`th of those."""
-    lines = page(PAGE).splitlines()
-    start = [at for at, line in enumerate(lines) if line.startswith(f"| {heading} |")][number] + 2
-    end = next(at for at in range(start, len(lines)) if not lines[at].startswith("|"))
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[start:end]]
 
 
 def _body(rows: list[list[str]]) -> bytes:
@@ -81,7 +72,7 @@ def _bytes(cell: str) -> bytes:
 
 
 def test_the_air_book_line_by_line(recording: Recording) -> None:
-    *printed, total = [[cell.replace(",", " ") for cell in row] for row in _printed("slots")]
+    *printed, total = [[cell.replace(",", " ") for cell in row] for row in quoted_table(PAGE, "slots")]
     shown = sorted(
         (int(slot), int(turn), Kind[kind.upper()], int(size))
         for slots, turn, kind, notes, size, _ in printed
@@ -92,26 +83,26 @@ def test_the_air_book_line_by_line(recording: Recording) -> None:
     assert all(int(notes) * int(size) == int(summed) for _, _, _, notes, size, summed in printed)
     assert [total[3], total[5]] == [str(len(recording.air)), str(sum(row.note_bytes for row in recording.air))]
     bits = sum(row.payload_bits for row in recording.air)
-    assert f"8 + 8 x {(bits - 8) // 8} = {bits} bits" in page(PAGE)
+    assert states(PAGE, (bits - 8) // 8, bits)
 
 
 def test_a_history_byte_by_byte(recording: Recording, tmp_path: Path) -> None:
-    first, second = _told(recording, tmp_path, "pair-0", Kind.HISTORY)
+    first, second = _sent(recording, tmp_path, "pair-0", Kind.HISTORY)
     layout = _layout(recording, tmp_path)
-    rows = _printed("bytes", 0)
+    rows = quoted_table(PAGE, "bytes", 0)
     body = _body(rows)
     assert [len(first.body), len(second.body)] == [len(body), 77] == [99, 4 + 7 + 2 * layout.row.itemsize]
     assert body[: NUMBER.size] == first.body[: NUMBER.size]
-    shown, told = (read_chunk(each[NUMBER.size :], layout) for each in (body, first.body))
-    assert (shown.first_slot, len(shown.rows)) == (told.first_slot, len(told.rows)) == (0, 2)
-    np.testing.assert_allclose(_numbers(shown), _numbers(told), rtol=1e-4)
+    shown, sent = (read_chunk(each[NUMBER.size :], layout) for each in (body, first.body))
+    assert (shown.first_slot, len(shown.rows)) == (sent.first_slot, len(sent.rows)) == (0, 2)
+    np.testing.assert_allclose(_numbers(shown), _numbers(sent), rtol=1e-4)
     values = [float(value) for row in rows for value in row[3].split(", ") if value]
     assert values[:4] == [3, 0, 2, 1]
-    np.testing.assert_allclose(values[4:], _numbers(told)[: len(values) - 4], atol=0.006)
+    np.testing.assert_allclose(values[4:], _numbers(sent)[: len(values) - 4], atol=0.006)
 
 
 def _numbers(chunk: Chunk) -> list[float]:
-    """Every number of a history of one replica, in the order in which they lie in it."""
+    """Every number of a history of one replica, in its order."""
     assert chunk.first_state is not None
     return [number for record in (chunk.first_state[0], *chunk.rows) for number in _flat(record)]
 
@@ -123,33 +114,36 @@ def _flat(record: Any) -> list[float]:
 
 
 def test_an_acknowledgement_is_the_number(recording: Recording, tmp_path: Path) -> None:
-    [ack] = _told(recording, tmp_path, "pair-0", Kind.ACK)
-    assert ack.body == _told(recording, tmp_path, "trainer", Kind.WEIGHTS)[0].body[:4] == bytes.fromhex("03000000")
+    [ack] = _sent(recording, tmp_path, "pair-0", Kind.ACK)
+    assert ack.body == _sent(recording, tmp_path, "trainer", Kind.WEIGHTS)[0].body[:4] == bytes.fromhex("03000000")
 
 
 @pytest.mark.parametrize(("precision", "size"), [("float32", 336), ("float16", 300), ("int8", 562)])
 def test_weights_byte_by_byte(precision: Precision, size: int, tmp_path: Path) -> None:
-    note = _told(_run(weights=precision), tmp_path, "trainer", Kind.WEIGHTS)[0]
+    note = _sent(_run(weights=precision), tmp_path, "trainer", Kind.WEIGHTS)[0]
     header = Struct("<Q").unpack_from(note.body, 8)[0]
-    assert (len(note.body), f"{size} bytes") == (size, re.findall(rf"{size}\s+bytes", page(PAGE))[0].replace("\n", " "))
+    assert len(note.body) == size
+    assert states(PAGE, size, "bytes")
     assert header == {"float32": 248, "float16": 248, "int8": 512}[precision]
-    shown = {"float32": _body(_printed("bytes", 1)), "float16": note.body, "int8": note.body[: 16 + header]}[precision]
+    shown = {"float32": _body(quoted_table(PAGE, "bytes", 1)), "float16": note.body, "int8": note.body[: 16 + header]}[
+        precision
+    ]
     if precision == "int8":
-        shown += _body(_printed("bytes", 2))
+        shown += _body(quoted_table(PAGE, "bytes", 2))
     assert shown[: 16 + header] == note.body[: 16 + header]
-    (version, weights), (told_version, told) = (read_weights(body[NUMBER.size :]) for body in (shown, note.body))
-    assert (version, weights.keys()) == (told_version, told.keys())
+    (version, weights), (sent_version, sent) = (read_weights(body[NUMBER.size :]) for body in (shown, note.body))
+    assert (version, weights.keys()) == (sent_version, sent.keys())
     for name, weight in weights.items():
-        np.testing.assert_allclose(weight, told[name], atol=0.006 if precision == "int8" else 1e-4)
+        np.testing.assert_allclose(weight, sent[name], atol=0.006 if precision == "int8" else 1e-4)
 
 
 @pytest.mark.parametrize("delay", [0, 3])
-def test_nobody_tells_anything_in_execution(delay: int) -> None:
+def test_no_note_is_sent_in_execution(delay: int) -> None:
     settings: dict[str, Any] = parse_yaml(block(PAGE, "# learning.yaml"))
     phases = settings["phases"] | {"eval": 40}
     plan = load(settings | {"phases": phases, "train_delay_slots": delay}).plan_for("page")
     assert max(row.slot for row in in_process(plan).air) <= TRAINING_SLOTS + 2 + delay - 1
-    assert "its first 2 + `train_delay_slots` slots" in page(PAGE)
+    assert states(PAGE, "2 + train_delay_slots", "eval")
 
 
 @pytest.mark.parametrize("layout", ["per_rb", "compact"])
@@ -176,4 +170,4 @@ def _history_at(slot: int, air: list[AirRow]) -> int:
 
 def test_what_follows_from_the_sizes() -> None:
     per_slot, weights = (float(table(PAGE, "layout")[0][column].replace(",", "")) for column in (5, 6))
-    assert f"{weights / 100:.0f} bytes per slot and pair, {weights / 100 / per_slot:.0f} times the" in page(PAGE)
+    assert states(PAGE, f"{weights / 100:.0f}", f"{weights / 100 / per_slot:.0f}", "100", "float32", "per_rb")

@@ -1,4 +1,4 @@
-"""docs/books.md: the run that it takes apart, run again and added up again; its handshake against one on a socket."""
+"""docs/books.md: its run, run again and added up again; its handshake against one on a socket."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from controller.config.resolved import load
 from protocol.accounting.air_book import AirRow
 from protocol.accounting.wire_book import CURVE, NULL, Framing
 from protocol.determinism.fingerprint import fingerprint
-from tests.docs.pages import block, page, table
+from tests.docs.pages import block, quoted_table, states, table
 from tests.recording import Recording
 from tests.system.counting_relay import CountingRelay
 from tests.system.processes import nothing, play
@@ -29,7 +29,7 @@ LEGS = pytest.mark.parametrize("direction", ["up", "down"])
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page's run, as anybody would run it."""
+    """The page's run, as a reader would run it."""
     out = tmp_path_factory.mktemp("books")
     airtoll.run(_tiny(), out=str(out))
     [made] = out.iterdir()
@@ -109,28 +109,23 @@ def test_what_a_frame_is_made_of_adds_up(direction: str) -> None:
         assert sum(map(int, re.findall(r"\b\d+", parts))) == row.frame, row.name
 
 
-def test_the_sums_in_words(folder: Path) -> None:
-    assert "Up 288 + 119 = 407 bytes, down 1074 + 126 = 1200" in page(PAGE)
+def test_the_sums_in_the_text(folder: Path) -> None:
+    up, down = (_printed(way)[-1] for way in ("up", "down"))
+    sums = [up.frame + up.framing, down.frame + down.framing]
+    assert states(PAGE, up.frame, up.framing, down.frame, down.framing, *sums, 2 * sum(sums), 6)
     up, down = _rows("up")[-1], _rows("down")[-1]
     on_the_wires = 2 * (up.frame + up.framing + down.frame + down.framing)
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["wire"]["socket_bytes"] == on_the_wires
     assert (summary["wire"]["note_bytes"], summary["toll"]["feedback"]["payload_bits"]) == (6, 6)
-    assert "3214 bytes on the wires" in page(PAGE)
 
 
 def test_the_air_books_rows(captured: tuple[Recording, CountingRelay]) -> None:
-    assert "`[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1, slot, false]`" in page(PAGE)
+    assert states(PAGE, "[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1, slot, false]")
     rows = json.loads(msgspec.json.encode(captured[0].air))
     assert rows == [[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1, slot, False] for slot in range(3) for pair in range(2)]
-    named = re.findall(r"`(\w+)`", " ".join(row[0] for row in _with_quotes("field")))
+    named = re.findall(r"`(\w+)`", " ".join(row[0] for row in quoted_table(PAGE, "field")))
     assert named == list(AirRow.__struct_fields__)
-
-
-def _with_quotes(heading: str) -> list[list[str]]:
-    lines = page(PAGE).splitlines()
-    start = lines.index(next(line for line in lines if line.startswith(f"| {heading} |")))
-    return [line.strip("| ").split(" | ") for line in lines[start + 2 : start + 14]]
 
 
 def test_the_handshake_byte_by_byte(captured: tuple[Recording, CountingRelay]) -> None:
@@ -145,13 +140,13 @@ def test_the_handshake_byte_by_byte(captured: tuple[Recording, CountingRelay]) -
 
 
 def test_the_handshake_under_curve_adds_up() -> None:
-    assert "the handshake is 567 bytes up and 301 down" in page(PAGE)
     sums = dict.fromkeys(("up", "down"), 0)
     for ways, count, _ in table(PAGE, "up and down"):
         for way in ways.split(", "):
             sums[way] += sum(map(int, count.split(" + ")))
     assert Framing(sums["up"], sums["down"], 8 + 8 + 16 + 1) == CURVE
-    assert "up to 222 bytes costs 35 bytes of framing, a longer one 42" in page(PAGE)
+    assert states(PAGE, "CURVE", sums["up"], sums["down"])
+    assert states(PAGE, 222, CURVE.of(222), CURVE.of(223))
     assert [CURVE.of(frame_bytes) for frame_bytes in (222, 223)] == [35, 42]
 
 
@@ -165,5 +160,5 @@ def _bytes(cell: str) -> bytes:
 def test_the_laws_can_be_checked_on_a_folder(folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "check_books.py"
     script.write_text(block(PAGE, "# check_books.py"), "utf-8")
-    said = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=True).stdout
-    assert sorted(line.strip() for line in said.splitlines()) == ["pair-0: up 0, down 3", "pair-1: up 0, down 3"]
+    printed = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=True).stdout
+    assert sorted(line.strip() for line in printed.splitlines()) == ["pair-0: up 0, down 3", "pair-1: up 0, down 3"]

@@ -1,4 +1,4 @@
-"""docs/clock.md: its run can be put together, its files know what it says, its table is the one that is printed."""
+"""docs/clock.md: its run is valid, its files have the functions that it names, its line is the one that is printed."""
 
 import re
 
@@ -13,20 +13,20 @@ from tests.docs.pages import DOCS, block, page, table
 PAGE = "clock.md"
 
 
-def test_its_run_is_paced_and_in_lockstep_by_the_cure_it_names() -> None:
+def test_its_run_is_paced_and_in_lockstep_by_the_setting_it_names() -> None:
     described = parse_yaml(block(PAGE, "# paced.yaml"))
     plan = load(described).plan_for("page")
     assert plan.clock.slot_ms == 10.0
     assert load(described | {"clock": {"slot_ms": None}}).plan_for("page").clock.slot_ms is None
 
 
-def test_every_file_has_what_it_is_said_to_have() -> None:
-    for file, knows, *_ in table(PAGE, "file"):
+def test_every_file_has_the_functions_of_the_table() -> None:
+    for file, does, *_ in table(PAGE, "file"):
         source = (DOCS.parent / file).read_text("utf-8")
-        assert all(f"def {name}(" in source for name in re.findall(r"\((\w+)\)", knows))
+        assert all(f"def {name}(" in source for name in re.findall(r"\((\w+)\)", does))
 
 
-def test_the_line_it_shows_is_the_one_that_is_printed() -> None:
+def test_its_line_is_the_one_that_is_printed() -> None:
     some = Spread(10.0, 10.0, 10.68, 11.08), Spread(0.16, 0.15, 0.85, 1.33)
     printed = tables.paced(to_builtins(Paced(10.0, {}, {}, {}, *some)))
     [shown] = [line for line in page(PAGE).splitlines() if line.startswith("slots of 10 ms lasted")]

@@ -1,4 +1,4 @@
-"""docs/keys.md against the code: its commands in their order, its files, its reasons."""
+"""docs/keys.md against the code: its commands in their order, its files, its reasons for rejections."""
 
 import os
 import re
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the page's commands were typed, one after the other; what they list is what the page shows."""
+    """The folder in which the page's commands ran, one after the other; their listings are the page's."""
     at = tmp_path_factory.mktemp("walked")
     for block in re.findall(r"^```console\n(.*?)^```$", page(PAGE), re.MULTILINE | re.DOTALL):
         for typed in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -40,7 +40,7 @@ def _type(command: str, at: Path) -> str:
     return subprocess.run(words, cwd=at, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_commands_lead_to_what_the_page_says(walked: Path) -> None:
+def test_the_commands_allow_the_keys_of_the_page(walked: Path) -> None:
     server, node = Keys.read(walked / "house" / "keys"), Keys.read(walked / "attic" / "keys")
     assert server.allowed() == {"attic-2": node.client().public, "node": server.client().public}
     assert node.client().server == server.server().public
@@ -53,7 +53,7 @@ def test_the_files_are_those_of_the_page(walked: Path) -> None:
     assert {re.sub("allowed/.*", "allowed/NAME.key", name) for name in there} == listed
 
 
-def test_the_commands_are_those_there_are() -> None:
+def test_every_command_is_listed() -> None:
     listed = re.findall(r"^    airtoll keys (\w+) ", page(PAGE), re.MULTILINE)
     keys = typer.main.get_command(app).commands["keys"]  # type: ignore[attr-defined]
     assert listed == list(keys.commands)
@@ -62,7 +62,7 @@ def test_the_commands_are_those_there_are() -> None:
     )
 
 
-def test_the_reasons_are_those_that_are_counted() -> None:
+def test_every_reason_for_a_rejection_is_listed() -> None:
     counted = [NOT_ON_THE_LIST, FOR_ANOTHER_SERVER, WITHOUT_A_KEY]
     assert [row[0] for row in table(PAGE, "dropped as")] == counted
     assert [row[0] for row in table("protocol.md", "dropped as") if row[0].startswith("connection with")][

@@ -1,4 +1,4 @@
-"""docs/pool.md: what it says of missing workers is said, its messages and its run are there."""
+"""docs/pool.md: its reason for a waiting run, its messages, commands and run are those of the code."""
 
 import re
 
@@ -10,43 +10,44 @@ from controller.pool.registry import WORKER_SILENT_S, Demand, Pool
 from protocol.messages import node as messages
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Assignment, Heartbeat
-from tests.docs.pages import block, page
+from tests.docs.pages import block, page, states
 
 PAGE = "pool.md"
 
 
-def _pool(*places: int, held: int = 0) -> Pool:
+def _pool(*capacities: int, held: int = 0) -> Pool:
     """With a channel worker and agents' workers."""
-    pool, offers = Pool(0.0), [("channel", 1), *(("agent", count) for count in places)]
+    pool, offers = Pool(0.0), [("channel", 1), *(("agent", count) for count in capacities)]
     for name, (role, count) in enumerate(offers):
         leases = {str(n): Assignment("run") for n in range(held if role == "agent" else bool(held))}
-        told = Heartbeat(PROTOCOL_VERSION, str(name), role, "w", "h", 1, count, {}, leases)  # type: ignore[arg-type]
-        assert pool.present(b"%d" % name, told, 0.0) == ""
+        heartbeat = Heartbeat(PROTOCOL_VERSION, str(name), role, "w", "h", 1, count, {}, leases)  # type: ignore[arg-type]
+        assert pool.present(b"%d" % name, heartbeat, 0.0) == ""
     return pool
 
 
-def test_what_is_missing_is_said_as_shown() -> None:
+def test_the_reason_names_what_is_missing() -> None:
     config = load(parse_yaml(block(PAGE, "# pooled.yaml")))
-    wanting = Demand("run", config.capacity, torch=config.agents_learn)
+    demand = Demand("run", config.capacity, torch=config.agents_learn)
     assert config.config.placement == "pool"
-    assert f"```text\n{_pool(2).shortage(wanting)}\n```" in page(PAGE)
-    assert _pool(2, 1).shortage(wanting) == ""
-    assert f"`{_pool(2, held=2).shortage(wanting)}`" in page(PAGE)
-    assert f"silent for {WORKER_SILENT_S:g} seconds" in page(PAGE)
+    assert f"```text\n{_pool(2).shortage(demand)}\n```" in page(PAGE)
+    assert _pool(2, 1).shortage(demand) == ""
+    assert f"`{_pool(2, held=2).shortage(demand)}`" in page(PAGE)
+    assert states(PAGE, "silent", f"{WORKER_SILENT_S:g} seconds")
 
 
-def test_agents_that_learn_need_torch_as_it_says() -> None:
+def test_only_agents_that_learn_by_themselves_need_torch() -> None:
     world = {"name": "d2d_underlay"}
     learning = {
         name: load({"world": world, "scheme": f"li2020/{name}"}).agents_learn for name in ("dqn", "maac", "sla")
     }
     assert learning == {"dqn": True, "maac": False, "sla": False}
+    assert states(PAGE, "li2020/dqn", "torch")
 
 
 def test_the_messages_are_there() -> None:
-    told = re.findall(r"^    (?:agent|service|run process) +(?:<- )?(\w+)", page(PAGE), re.MULTILINE)
-    assert told == ["Present", "Lease", "Attach", "StartNode", "Hello", "Release"]
-    for name in told:
+    shown = re.findall(r"^    (?:agent|service|run process) +(?:<- )?(\w+)", page(PAGE), re.MULTILINE)
+    assert shown == ["Heartbeat", "Lease", "Attach", "StartNode", "Hello", "Release"]
+    for name in shown:
         assert hasattr(protocol.messages.pool, name) or hasattr(messages, name)
 
 

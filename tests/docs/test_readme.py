@@ -1,4 +1,4 @@
-"""README.md: what it counts, what it lets one type, what it shows."""
+"""README.md: its counts, commands, code, numbers and rooms are those of the project."""
 
 import os
 import re
@@ -6,45 +6,81 @@ import subprocess
 import sys
 from pathlib import Path
 
+import typer.main
+
 import airtoll
 from airtoll.cli.commands import app
 from controller.config.catalogue import schemes, worlds
 from controller.config.layers import parse_yaml
 from controller.config.resolved import load
 from controller.run_folder.reader import RunFolder
-from tests.docs.pages import DOCS, block, page, table
+from tests.docs.pages import DOCS, ROOT, block, page, states, table
 
 PAGE = "../README.md"
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
+def _word(count: int) -> str:
+    return NUMBERS[count] if count < len(NUMBERS) else str(count)
+
+
 def test_it_counts_worlds_and_schemes() -> None:
-    told = re.search(r"there are (\w+)\s+worlds and (\w+) schemes: (\w+) learn, (\w+) are", page(PAGE))
-    assert told is not None
     learn = sum(scheme.learns for scheme in schemes().values())
-    counts = [len(worlds()), len(schemes()), learn, len(schemes()) - learn]
-    assert [NUMBERS.index(word) for word in told.groups()] == counts
-    assert {row[0] for row in table(PAGE, "scheme")} <= schemes().keys()
+    counts = [_word(len(worlds())), _word(len(schemes())), _word(learn), _word(len(schemes()) - learn)]
+    assert states(PAGE, "worlds", "schemes", *counts)
 
 
-def test_every_command_is_named_and_there() -> None:
+def test_it_lists_every_world_with_its_schemes() -> None:
+    listed = {world: set(names.split(", ")) for world, names in table(PAGE, "world")}
+    there: dict[str, set[str]] = {world: set() for world in worlds()}
+    for name, scheme in schemes().items():
+        for world in scheme.card.worlds:
+            there[world].add(name)
+    assert listed == there
+
+
+def test_its_results_are_of_schemes_of_the_catalogue() -> None:
+    compared = re.findall(r"^\| (?:\*\*)?`(\w+/\w+)`", page(PAGE), re.MULTILINE)
+    assert len(compared) == 9
+    assert set(compared) <= schemes().keys()
+
+
+def test_its_shares_follow_from_its_rewards() -> None:
+    rows = [[cell.strip("* ") for cell in row] for row in table(PAGE, "scheme | total reward, bit/s/Hz")]
+    rewards, shares = ([float(row[column].removesuffix(" %")) for row in rows] for column in (1, 2))
+    floor, ceiling = rewards[0], next(reward for row, reward in zip(rows, rewards, strict=True) if "greedy" in row[0])
+    assert [round(100 * (reward - floor) / (ceiling - floor)) for reward in rewards] == shares
+
+
+def test_its_toll_adds_up() -> None:
+    shown = [
+        line.split() for line in page(PAGE).splitlines() if re.match(r"  (feedback|history|weights|ack|all) ", line)
+    ]
+    counts = [[int(cell.replace(",", "")) for cell in line[1:4]] for line in shown]
+    assert [sum(column) for column in zip(*counts[:-1], strict=True)] == counts[-1]
+    per_slot_and_pair = counts[-1][1] / (18_000 * 10)
+    assert f"{per_slot_and_pair:.4g}" == shown[-1][4]
+    [maac] = [row for row in table(PAGE, "scheme | total reward, bit/s/Hz") if "maac" in row[0]]
+    assert maac[5].strip("*") == f"{per_slot_and_pair:.0f}"
+
+
+def test_every_command_is_named_and_exists() -> None:
     named = set(re.findall(r"^ +(?:\w+=\S+ )?airtoll ([\w-]+)", page(PAGE), re.MULTILINE))
-    assert named == {
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
-    }
+    there = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert named == there - {"keys"}  # of docs/keys.md
 
 
 def test_the_trace_is_as_long_as_shown(tmp_path: Path) -> None:
     airtoll.run(parse_yaml(block(PAGE, "# mine.yaml")), folder=tmp_path / "run", placement="in-process")
-    assert f"equal: {len(RunFolder.open(tmp_path / 'run').trace_rows())} rows of trace" in page(PAGE)
+    assert states(PAGE, f"{len(RunFolder.open(tmp_path / 'run').trace_rows())} rows of trace")
 
 
-def test_the_run_that_learns_can_be_put_together() -> None:
+def test_the_run_that_learns_is_valid() -> None:
     plan = load(parse_yaml(block(PAGE, "# learn.yaml"))).plan_for("page")
     assert [phase.name for phase in plan.phases] == ["warmup", "train", "eval"]
 
 
-def test_the_python_on_it_runs(tmp_path: Path) -> None:
+def test_its_python_runs(tmp_path: Path) -> None:
     code = block(PAGE, "import airtoll  # before numpy")
     shown = subprocess.run(
         [sys.executable, "-c", code],
@@ -58,7 +94,14 @@ def test_the_python_on_it_runs(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_the_rooms_are_there() -> None:
+def test_the_rooms_exist() -> None:
     rooms = re.findall(r"(\w+)/", " ".join(row[0] for row in table(PAGE, "folder")))
     assert len(rooms) == 9
-    assert all((DOCS.parent / room).is_dir() for room in rooms)
+    assert all((ROOT / room).is_dir() for room in rooms)
+
+
+def test_a_named_index_reaches_pip() -> None:
+    assert "make setup TORCH_INDEX=" in page(PAGE)
+    command = ["make", "--dry-run", "--always-make", "setup", "TORCH_INDEX=https://index.example/cpu"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "--extra-index-url https://index.example/cpu" in printed

@@ -1,18 +1,20 @@
-"""docs/rest.md: a running controller answers as it says."""
+"""docs/rest.md: a running controller gives its answers; its states, limits, routes, methods are those of the code."""
 
+import json
 import re
 from pathlib import Path
 
+from airtoll.client import Controller
 from controller.run_folder.status import FOLLOWING, State
 from controller.service.event_streams import MAX_BEHIND
 from controller.service.limits import MAX_QUEUED, MAX_READERS, REQUEST_TIMEOUT_S
-from tests.docs.pages import page, table
+from tests.docs.pages import DOCS, page, table
 from tests.docs.rest_page import PAGE, console, played
 from tests.system.service import serving
 
 
 def _masked(text: str) -> list[str]:
-    """Without what is another with every run, or on another machine; a line that was cut, up to there."""
+    """Without what differs between runs and machines; of a line that was cut, the beginning."""
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
     text = re.sub(r"-s1-[0-9a-f]{4}", "-s1-ID", text)
     text = re.sub(r"-?\d+\.\d+(e-?\d+)?|id: [\d-]+", "NUMBER", text)
@@ -25,15 +27,37 @@ def test_a_controller_answers_as_shown(tmp_path: Path) -> None:
     assert _masked(answers) == _masked(console())
 
 
-def test_the_states_shown_are_those_there_are() -> None:
-    shown = set(re.findall(r"\b[A-Z]{6,9}\b", page(PAGE).partition("## What happens")[2].partition("A run waits")[0]))
+def test_every_state_is_shown() -> None:
+    shown = set(
+        re.findall(r"\b[A-Z]{6,9}\b", page(PAGE).partition("## States of a run")[2].partition("A run waits")[0])
+    )
     assert shown == {state.value for state in State}
     assert State.PAUSED in FOLLOWING[State.RUNNING]
 
 
-def test_the_limits_shown_are_those_there_are() -> None:
+def test_the_limits_are_those_of_the_code() -> None:
     shown = {row[0]: row[1] for row in table(PAGE, "limit")}
-    assert shown["runs that wait"] == f"--queue, {MAX_QUEUED}"
+    assert shown["waiting runs"] == f"--queue, {MAX_QUEUED}"
     assert shown["readers of events"] == f"--readers, {MAX_READERS}"
-    assert shown["events that a reader leaves lying"] == str(MAX_BEHIND)
-    assert shown["an answer of which nothing is taken"] == f"--timeout, {REQUEST_TIMEOUT_S:g} s"
+    assert shown["events that a reader does not read"] == str(MAX_BEHIND)
+    assert shown["time without progress in sending an answer"] == f"--request-timeout, {REQUEST_TIMEOUT_S:g} s"
+
+
+def test_every_route_is_listed() -> None:
+    paths = json.loads((DOCS / "openapi.json").read_text("utf-8"))["paths"]
+    routes = {(verb.upper(), re.sub(r"^/api/v\d+", "", path)) for path, verbs in paths.items() for verb in verbs}
+    listed = [(verb, path) for verbs, path, _ in table(PAGE, "method") for verb in verbs.split(", ")]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == routes
+
+
+def test_the_examples_use_the_prefix_of_the_interface() -> None:
+    paths = json.loads((DOCS / "openapi.json").read_text("utf-8"))["paths"]
+    prefixes = {match[0] for path in paths if (match := re.match(r"/api/v\d+", path))}
+    assert prefixes == set(re.findall(r"/api/v\d+", console()))
+
+
+def test_every_method_of_the_client_is_listed() -> None:
+    [listed] = [text for text in page(PAGE).split("\n\n") if "airtoll.connect(url)" in " ".join(text.split())]
+    named = set(re.findall(r"`(\w+)`", listed.partition("connect")[2]))
+    assert named == {name for name in vars(Controller) if not name.startswith("_")}

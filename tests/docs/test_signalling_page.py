@@ -1,4 +1,4 @@
-"""docs/signalling-model.md: its run played again, its script on that run's air book, what it says of keys and bits."""
+"""docs/signalling-model.md: its run, run again; its script on that run's air book; its keys and numbers."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from controller.config.resolved import load
 from controller.config.signalling import OfLinks, Signalling
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.signalling import PRIORITIES
-from tests.docs.pages import DOCS, block, page, table
+from tests.docs.pages import DOCS, block, states, table
 
 PAGE = "signalling-model.md"
 
@@ -27,33 +27,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_the_script_says_what_the_page_says(folder: Path, tmp_path: Path) -> None:
+def test_the_script_prints_the_lines_of_the_page(folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "timeline.py"
     script.write_text(block(PAGE, "# timeline.py"), "utf-8")
     run = [sys.executable, str(script), str(folder)]
-    told = subprocess.run(run, capture_output=True, text=True, check=True, cwd=DOCS.parent, env={"PYTHONPATH": "."})
-    assert told.stdout == block(PAGE, told.stdout.partition("\n")[0])
+    printed = subprocess.run(run, capture_output=True, text=True, check=True, cwd=DOCS.parent, env={"PYTHONPATH": "."})
+    assert printed.stdout == block(PAGE, printed.stdout.partition("\n")[0])
 
 
-def test_the_toll_command_says_what_the_page_says(folder: Path) -> None:
+def test_the_toll_command_prints_the_table_of_the_page(folder: Path) -> None:
     command = [sys.executable, "-m", "airtoll", "toll", str(folder)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=DOCS.parent).stdout
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=DOCS.parent).stdout
     shown = block(PAGE, "$ airtoll toll late").splitlines()[2:]
-    lines = [line.rstrip() for line in told[told.index("under the") :].splitlines()]
+    lines = [line.rstrip() for line in printed[printed.index("under the") :].splitlines()]
     assert [line for line in lines if line] == [line for line in shown if line]
 
 
-def test_every_key_is_told() -> None:
-    told = {key for keys, _ in table(PAGE, "key") for key in keys.split(", ")}
-    assert told == set(Signalling.model_fields) | set(OfLinks.model_fields)
-    assert {link.name.lower() for link in LinkClass} | {kind.name.lower() for kind in Kind} < told
+def test_every_key_is_listed() -> None:
+    listed = {key for keys, _ in table(PAGE, "key") for key in keys.split(", ")}
+    assert listed == set(Signalling.model_fields) | set(OfLinks.model_fields)
+    assert {link.name.lower() for link in LinkClass} | {kind.name.lower() for kind in Kind} < listed
     [(_, priorities)] = [row for row in table(PAGE, "key") if row[0] == "priorities"]
-    assert priorities.endswith("as here: " + ", ".join(kind.name.lower() for kind in PRIORITIES))
+    assert priorities.endswith(", ".join(kind.name.lower() for kind in PRIORITIES))
 
 
-def test_the_numbers_in_words(folder: Path) -> None:
+def test_the_numbers_of_the_text(folder: Path) -> None:
     cell = D2DUnderlay()
-    assert "ten RBs\nof 180 kHz and slots of 1 ms (`world.slot_s`) 5.8 bit/s/Hz are 10 kbit per slot" in page(PAGE)
+    slot_ms, width_khz = f"{cell.slot_s * 1e3:g} ms", f"{cell.rb_width_hz / 1e3:g} kHz"
+    assert (cell.rbs, states(PAGE, width_khz, slot_ms, "5.8 bit/s/Hz", "10 kbit")) == (10, True)
     assert round(cell.rbs * cell.rb_width_hz * cell.slot_s * 5.8, -3) == 10_000
     late = load({"world": "d2d_underlay", "scheme": "li2020/maac", "signalling": {"all": {"delay_slots": 2}}})
     assert late.plan_for("x").signalling.resend_after_slots == 2 + 2 + 10

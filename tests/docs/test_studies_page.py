@@ -1,4 +1,4 @@
-"""docs/studies.md: its studies can be carried out, and leave what the page says."""
+"""docs/studies.md: its studies run, and leave the files, columns and errors of the page."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from controller.config.errors import ConfigError
 from controller.studies.cells import Cell, cells_of
 from controller.studies.results import read_rows
 from controller.studies.study_file import Study, read
-from tests.docs.pages import DOCS, block, page, table
+from tests.docs.pages import DOCS, block, page, states, table
 
 PAGE = "studies.md"
 
@@ -27,18 +27,20 @@ def _cells(path: Path) -> tuple[Study, list[Cell]]:
     return study, cells_of(study, {})
 
 
-def test_the_first_study_leaves_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_study_leaves_the_files_and_columns_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AIRTOLL_SLOTS", "20")
     file = _file(tmp_path, "load.yaml")
     result = CliRunner().invoke(app, ["study", str(file)])
     assert result.exit_code == 0, result.output
-    assert "load: 12 cells, 12 to carry out" in result.stderr
+    rows = read_rows(Path("runs/load/results.csv"))
     assert sorted(path.name for path in Path("runs/load").iterdir()) == ["load-delay_slots.png", "results.csv"]
-    columns = read_rows(Path("runs/load/results.csv"))[0].keys()
+    columns = rows[0].keys()
     named = {column for row in table(PAGE, "column") for column in row[0].replace(",", " ").split()}
     assert named - {"training_weights_bytes_per_slot_node", "one", "per", "axis", "the", "metrics"} <= columns
-    assert "12 cells; results.csv and load-delay_slots.png in runs/load/" in page(PAGE)
+    assert states(PAGE, f"{len(rows)} cells", "results.csv", "load-delay_slots.png", "runs/load/")
 
 
 def test_the_sweeps_share_cells(tmp_path: Path) -> None:
@@ -47,16 +49,16 @@ def test_the_sweeps_share_cells(tmp_path: Path) -> None:
     assert len(cells) == 2 * 2 * 3 + 2 * 3 * 3
 
 
-def test_a_fault_reads_as_on_the_page(tmp_path: Path) -> None:
+def test_an_invalid_cell_is_reported_as_on_the_page(tmp_path: Path) -> None:
     data = yaml.safe_load(block(PAGE, "# load.yaml"))
     data["grid"]["world.load"] = [0.2, -1]
     (tmp_path / "load.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as rejected:
         _cells(tmp_path / "load.yaml")
-    assert str(told.value) in page(PAGE)
+    assert str(rejected.value) in page(PAGE)
 
 
-def test_the_studies_it_names_can_be_read() -> None:
+def test_the_measured_studies_are_valid() -> None:
     for name in ("signalling-graph", "signalling-li2020"):
         path = DOCS.parent / "benchmarks" / f"{name}.yaml"
         assert str(path.relative_to(DOCS.parent)) in page(PAGE)

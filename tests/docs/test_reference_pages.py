@@ -1,0 +1,125 @@
+"""Glossary, papers, architecture, configuration, citation: complete, and about things that exist."""
+
+import re
+import tomllib
+from typing import Any, get_args
+
+from msgspec import json
+from pydantic import BaseModel
+
+from controller.config.catalogue import schemes, worlds
+from controller.config.layers import parse_yaml
+from controller.config.run_config import Placement, RunConfig
+from controller.config.signalling import Signalling
+from protocol.messages.choreography import PHASES
+from protocol.messages.kinds import Kind, LinkClass
+from tests.docs.pages import ROOT, page, quoted_table, table
+
+SHORT_NAME = r"\b[a-z]+(?:19|20)\d\d\b"
+
+
+def _project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
+    """Every key with its default; the signalling model has a page of its own."""
+    found: dict[str, object] = {}
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        nested = isinstance(default, BaseModel) and not isinstance(default, Signalling)
+        kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+        optional = [kind for kind in kinds if default is None and issubclass(kind, BaseModel)]
+        if nested or optional:
+            found |= _keys(type(default) if nested else optional[0], f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = "required" if field.is_required() else default
+    return found
+
+
+def _as_shown(default: object) -> str:
+    if isinstance(default, Signalling):
+        return "ideal" if default.ideal else "not ideal"
+    if isinstance(default, str):
+        return default
+    return f"{default:g}" if isinstance(default, float) else json.encode(default).decode()
+
+
+def test_every_configuration_key_is_listed_with_its_default() -> None:
+    listed = {key: default for key, default, _ in table("configuration.md", "key")}
+    assert listed == {key: _as_shown(default) for key, default in _keys(RunConfig).items()}
+
+
+def test_every_environment_variable_of_the_code_is_listed() -> None:
+    listed = {name for names, *_ in table("configuration.md", "variable") for name in names.split(", ")}
+    folders = ("controller", "airtoll", "protocol")
+    sources = [path.read_text("utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    read = {name for text in sources for name in re.findall(r"\bAIRTOLL_[A-Z_]+[A-Z]\b(?!__)", text)}
+    assert {name for name in read if "__" not in name} == listed
+
+
+def test_the_glossary_has_the_words_of_the_protocol() -> None:
+    meaning = {row[0]: " ".join(row[1:]) for row in _glossary()}
+    for word, values in {
+        "kind": [kind.name.lower() for kind in Kind],
+        "link class": [link.name.lower() for link in LinkClass],
+        "phase": list(PHASES),
+        "placement": list(get_args(Placement)),
+    }.items():
+        assert all(f"`{value}`" in meaning[word] for value in values), word
+
+
+def _glossary() -> list[list[str]]:
+    sections = page("glossary.md").count("| word |")
+    return [row for number in range(sections) for row in quoted_table("glossary.md", "word", number)]
+
+
+def test_the_glossary_explains_each_word_once() -> None:
+    words = [row[0] for row in _glossary()]
+    assert len(words) == len(set(words))
+    assert all(len(row) == 3 and all(row) for row in _glossary())
+
+
+def _short_names() -> set[str]:
+    return set(re.findall(r'<a id="(\w+)"></a>\1 \|', page("papers.md")))
+
+
+def test_every_paper_that_a_card_or_page_cites_is_listed() -> None:
+    cards = [str(scheme.card) for scheme in schemes().values()]
+    cited = {name for text in cards for name in re.findall(SHORT_NAME, text)}
+    cited |= {name.partition("/")[0] for name in schemes()}
+    cited |= {name for world in worlds().values() for name in re.findall(SHORT_NAME, world.source)}
+    assert cited <= _short_names()
+
+
+def test_every_source_paper_has_a_year_and_a_number() -> None:
+    rows = [row for heading in ("source", "other") for row in _papers(heading)]
+    assert len(rows) == len(_short_names())
+    for name, reference, *_ in rows:
+        assert re.search(r"\b(19|20)\d\d\b", reference), name
+        assert re.search(r"doi\.org|arxiv\.org|not checked|Bureau of Standards", reference), name
+
+
+def _papers(heading: str) -> list[list[str]]:
+    return quoted_table("papers.md", "short name", ["source", "other"].index(heading))
+
+
+def test_the_rooms_exist_and_are_all_there() -> None:
+    cells = [row[0] for row in quoted_table("architecture.md", "room")]
+    paths = [path for cell in cells for path in re.findall(r"`([^`]+)`", cell)]
+    inside = {"traffic/": "channel_server/traffic/"}
+    assert all((ROOT / inside.get(path, path)).exists() for path in paths)
+    packages = {name.rstrip("*") for name in _project()["tool"]["setuptools"]["packages"]["find"]["include"]}
+    assert packages <= {path.partition("/")[0] for path in paths}
+
+
+def test_the_import_contracts_are_those_that_are_checked() -> None:
+    contracts = [contract["name"] for contract in _project()["tool"]["importlinter"]["contracts"]]
+    assert [row[0] for row in table("architecture.md", "contract")] == contracts
+
+
+def test_the_citation_is_complete_and_of_this_version() -> None:
+    citation = parse_yaml((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert citation["cff-version"] == "1.2.0"
+    assert (citation["version"], citation["license"]) == (_project()["project"]["version"], "Apache-2.0")
