@@ -11,14 +11,14 @@ from pathlib import Path
 from airtoll.cli.study_progress import Watch
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
-from controller.studies.cells import Cell, cells_of
+from controller.studies.cells import StudyCell, cells_of
 from controller.studies.executor import CellResult, run_cells
 from controller.studies.measures import metrics_of
-from controller.studies.results import FILE, Results, read_rows
+from controller.studies.results import RESULTS_FILE, StudyResults, read_rows
 from controller.studies.study_file import read
 
-_RUNS = "runs"  # folders of the cells' runs, inside the study's
-_MAX_NAME_CHARS = 120
+_CELL_RUNS = "runs"  # folders of the cells' runs, inside the study's
+_MAX_FOLDER_CHARS = 120
 
 
 class StudyFolder:
@@ -31,7 +31,7 @@ class StudyFolder:
         self.study, self.out = read(file), out
         self.cells = cells_of(self.study, environment)
         metrics = metrics_of(self.study, self.cells)
-        self.results = Results(out, self.cells, axes=self.study.axes, metrics=metrics)
+        self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=metrics)
         self.missing = self.results.missing()
 
     @property
@@ -58,17 +58,17 @@ class StudyFolder:
                     for result in results:
                         failed += self._take(result, watch, keep_runs=keep_runs)
             finally:
-                _remove_if_empty(self.out / _RUNS)
+                _remove_if_empty(self.out / _CELL_RUNS)
         return failed
 
     def draw(self) -> Iterator[Path]:
         """Draw every plot from results.csv; the paths. ConfigError when it has no rows of this study's sweeps: it was
         renamed, or its grid has changed."""
-        rows, sweeps = read_rows(self.out / FILE), [sweep.name for sweep in self.study.sweeps]
+        rows, sweeps = read_rows(self.out / RESULTS_FILE), [sweep.name for sweep in self.study.sweeps]
         if not any(row["sweep"] in sweeps for row in rows):
             found = ", ".join(sorted({row["sweep"] for row in rows})) or "none"
             fix = "run the study without --plots-only: rows of cells that are the same are taken over"
-            raise ConfigError(f"{self.out / FILE} has no rows of {', '.join(sweeps)}, only of {found}; {fix}")
+            raise ConfigError(f"{self.out / RESULTS_FILE} has no rows of {', '.join(sweeps)}, only of {found}; {fix}")
         return study_plots.save(self.study, self.cells, rows, self.out)
 
     def _take(self, result: CellResult, watch: Watch, *, keep_runs: bool) -> list[str]:
@@ -89,9 +89,9 @@ class StudyFolder:
         watch.done(cell.title)
         return [cell.title] if reason else []
 
-    def _run_of(self, cell: Cell) -> Path:
-        name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_MAX_NAME_CHARS]
-        return self.out / _RUNS / f"{name}-{cell.digest}"
+    def _run_of(self, cell: StudyCell) -> Path:
+        name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_MAX_FOLDER_CHARS]
+        return self.out / _CELL_RUNS / f"{name}-{cell.digest}"
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from controller.config.resolved import ResolvedRun, load
 from controller.config.schedule import played
 from controller.execution.run import check_placement, checkpoint_to_resume, reopen, run_baselines
 from controller.execution.run import run as execute
-from controller.run_folder.checkpoints import Checkpoint
+from controller.run_folder.checkpoints import StoredCheckpoint
 from controller.run_folder.reader import NotARunError, RunFolder
 from controller.run_folder.status import State
 from controller.run_folder.writer import RunWriter
@@ -309,7 +309,7 @@ def _watched(
     writer: RunWriter,
     *,
     replay: tuple[PastEvent, ...] | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: StoredCheckpoint | None = None,
 ) -> dict[str, Any]:
     """Carry the run out with its progress on stderr."""
     try:

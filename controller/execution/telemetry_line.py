@@ -9,7 +9,7 @@ from zmq.utils.monitor import recv_monitor_message
 from controller.execution.machine import Machine
 from protocol.messages.telemetry import Telemetry
 
-_POLL_MS = 100
+_TELEMETRY_POLL_MS = 100
 
 
 class TelemetryLine:
@@ -28,7 +28,7 @@ class TelemetryLine:
 
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if none came within a moment."""
-        if not self._socket.poll(_POLL_MS):
+        if not self._socket.poll(_TELEMETRY_POLL_MS):
             self.quiet_polls += 1
             return None
         self.quiet_polls = 0

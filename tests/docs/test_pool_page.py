@@ -38,7 +38,8 @@ def test_what_is_missing_is_said_as_shown() -> None:
 def test_agents_that_learn_need_torch_as_it_says() -> None:
     world = {"name": "d2d_underlay"}
     learning = {
-        name: load({"world": world, "scheme": f"li2020/{name}"}).agents_learn for name in ("dqn", "maac", "sla")
+        name: load({"world": world, "scheme": f"li2020/{name}", "untrained": True}).agents_learn
+        for name in ("dqn", "maac", "sla")
     }
     assert learning == {"dqn": True, "maac": False, "sla": False}
 

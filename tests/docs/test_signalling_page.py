@@ -10,7 +10,7 @@ import airtoll
 from channel_server.worlds.d2d_underlay import D2DUnderlay
 from controller.config.layers import parse_yaml
 from controller.config.resolved import load
-from controller.config.signalling import OfLinks, Signalling
+from controller.config.signalling import LinkSettings, Signalling
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.signalling import PRIORITIES
 from tests.docs.pages import DOCS, block, page, table
@@ -45,7 +45,7 @@ def test_the_toll_command_says_what_the_page_says(folder: Path) -> None:
 
 def test_every_key_is_told() -> None:
     told = {key for keys, _ in table(PAGE, "key") for key in keys.split(", ")}
-    assert told == set(Signalling.model_fields) | set(OfLinks.model_fields)
+    assert told == set(Signalling.model_fields) | set(LinkSettings.model_fields)
     assert {link.name.lower() for link in LinkClass} | {kind.name.lower() for kind in Kind} < told
     [(_, priorities)] = [row for row in table(PAGE, "key") if row[0] == "priorities"]
     assert priorities.endswith("as here: " + ", ".join(kind.name.lower() for kind in PRIORITIES))
@@ -55,5 +55,8 @@ def test_the_numbers_in_words(folder: Path) -> None:
     cell = D2DUnderlay()
     assert "ten RBs\nof 180 kHz and slots of 1 ms (`world.slot_s`) 5.8 bit/s/Hz are 10 kbit per slot" in page(PAGE)
     assert round(cell.rbs * cell.rb_width_hz * cell.slot_s * 5.8, -3) == 10_000
-    late = load({"world": "d2d_underlay", "scheme": "li2020/maac", "signalling": {"all": {"delay_slots": 2}}})
+    late = load(
+        {"world": "d2d_underlay", "scheme": "li2020/maac", "untrained": True}
+        | {"signalling": {"all": {"delay_slots": 2}}}
+    )
     assert late.plan_for("x").signalling.resend_after_slots == 2 + 2 + 10

@@ -22,10 +22,10 @@ from airtoll.cli.commands import app
 from airtoll.cli.study_progress import readable, watching
 from airtoll.plots.study_plots import Labels, draw, points, relative
 from controller.config.errors import ConfigError
-from controller.studies.cells import Cell, cells_of
+from controller.studies.cells import StudyCell, cells_of
 from controller.studies.executor import run_cells
-from controller.studies.results import Results, read_rows
-from controller.studies.study_file import Plot, read
+from controller.studies.results import StudyResults, read_rows
+from controller.studies.study_file import PlotSpec, read
 
 SCHEMES = {"random": "zhang2025/random", "llq": {"name": "zhang2025/llq"}}
 STUDY: dict[str, Any] = {
@@ -131,8 +131,8 @@ def test_only_what_changed_is_carried_out(out: Path) -> None:
 def test_results_that_lack_a_metric_are_carried_out_again(out: Path) -> None:
     study = read(_write(out.parent / "small.yaml"))
     cells = cells_of(study, {})
-    assert len(Results(out, cells, axes=study.axes, metrics=["delay_slots"]).missing()) == 0
-    assert len(Results(out, cells, axes=study.axes, metrics=["delay_slots", "queue_tasks"]).missing()) == 8
+    assert len(StudyResults(out, cells, axes=study.axes, metrics=["delay_slots"]).missing()) == 0
+    assert len(StudyResults(out, cells, axes=study.axes, metrics=["delay_slots", "queue_tasks"]).missing()) == 8
 
 
 def test_equal_cells_of_two_sweeps_are_one_run(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_cell_whose_process_dies_is_tried_once_more(tmp_path: Path) -> None:
     blocked.touch()
     capacity = {"random": [blocked / "a", tmp_path / "a"], "llq": [blocked / "b", blocked / "b"]}
 
-    def place(cell: Cell) -> Path:
+    def place(cell: StudyCell) -> Path:
         return capacity[cell.labels["scheme"]].pop(0)
 
     told: dict[str, list[tuple[bool, str, bool]]] = {scheme: [] for scheme in capacity}
@@ -389,7 +389,7 @@ def test_points_are_means_with_students_interval(tmp_path: Path) -> None:
     assert math.isclose(first.y.half, 4.302653 * math.sqrt(7 / 3), rel_tol=1e-6)
     assert (second.x, second.y.value, second.y.seeds) == (0.4, 5.0, 1)
     assert math.isnan(second.y.half)
-    cost = Plot(x="eval_all_bits_per_slot_node", y="delay_slots")
+    cost = PlotSpec(x="eval_all_bits_per_slot_node", y="delay_slots")
     assert [point.x for point in points(sweep, cost, ROWS)] == [4.0, 8.0, 16.0]
 
 
@@ -407,7 +407,7 @@ def test_points_are_means_with_students_interval(tmp_path: Path) -> None:
 def test_pictures_name_what_they_show(tmp_path: Path, plot: dict[str, Any], labels: list[str], explained: str) -> None:
     study = read(_write(tmp_path / "small.yaml"))
     label = Labels(cells_of(study, {})[0].run.config, {"delay_slots": "slots"})
-    figure = draw(study, study.sweeps[0], Plot(y="delay_slots", **plot), ROWS, label=label)
+    figure = draw(study, study.sweeps[0], PlotSpec(y="delay_slots", **plot), ROWS, label=label)
     assert figure is not None
     figure.savefig(tmp_path / "a.png")
     below = figure.get_supxlabel()
@@ -420,7 +420,7 @@ def test_pictures_name_what_they_show(tmp_path: Path, plot: dict[str, Any], labe
 
 def test_what_seeds_share_is_no_part_of_a_relative_band(tmp_path: Path) -> None:
     [sweep] = read(_write(tmp_path / "small.yaml")).sweeps
-    plot = Plot(x="world.load", y="delay_slots", lines="scheme", relative_to={"scheme": "random"})
+    plot = PlotSpec(x="world.load", y="delay_slots", lines="scheme", relative_to={"scheme": "random"})
     rows = relative(sweep, plot, ROWS)
     assert [row["delay_slots"] for row in rows if row["scheme"] == "llq"] == ["2.0", "2.0"]
     assert {row["delay_slots"] for row in rows if row["scheme"] == "random"} == {"1.0"}
