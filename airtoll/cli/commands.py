@@ -239,7 +239,7 @@ def study(
     if not plots_only:
         failed = _carried_out(folder, workers or len(os.sched_getaffinity(0)), keep_runs=keep_runs)
     results = [] if plots_only else [folder.results.path]
-    _print_paths(map(str, chain(results, folder.draw())), as_format)
+    _print_paths(map(str, chain(results, folder.draw(required=plots_only))), as_format)
     if failed:
         typer.echo(f"{len(failed)} of {len(folder.cells)} cells failed, the first: {failed[0]}", err=True)
         raise typer.Exit(_FAILED)

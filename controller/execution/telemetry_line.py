@@ -18,8 +18,8 @@ class TelemetryLine:
     def __init__(self, machine: Machine) -> None:
         self._open = ExitStack()
         self._socket, self.port = self._open.enter_context(machine.line())
-        # The monitor reports every TCP connection that ends, also those of strangers that try the port. Only that of
-        # the channel server matters: its file descriptor is known from the first frame that came over it.
+        # The monitor reports every TCP connection that ends, also those of others that try the port. Only that of the
+        # channel server matters: its file descriptor is known from the first frame that came over it.
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._descriptor: int | None = None
         self._broken = False

@@ -14,8 +14,8 @@ def test_phases_follow_each_other() -> None:
 
 
 def test_a_slot_has_one_phase_and_the_closing_turn_the_last() -> None:
-    told = [phase_at(slot, spans(SCHEDULE)) for slot in range(7)]
-    assert told == ["warmup", "warmup", "train", "train", "train", "eval", "eval"]
+    phases = [phase_at(slot, spans(SCHEDULE)) for slot in range(7)]
+    assert phases == ["warmup", "warmup", "train", "train", "train", "eval", "eval"]
 
 
 @pytest.mark.parametrize(("slots", "training", "execution"), [(6, 5, 1), (5, 5, 0), (3, 3, 0), (1, 1, 0), (0, 0, 0)])

@@ -25,7 +25,7 @@ def _rules(plan: SignallingPlan) -> dict[tuple[LinkClass, Kind], KindRule]:
 
 
 @pytest.mark.parametrize("signalling", ["ideal", {}, {"uplink": {"loss": 0}}, {"all": {"history": {}}}])
-def test_what_changes_nothing_is_ideal(signalling: Any) -> None:
+def test_settings_without_effect_are_ideal(signalling: Any) -> None:
     assert _plan(signalling) == SignallingPlan()
 
 
@@ -109,12 +109,14 @@ def test_an_invalid_setting_is_rejected_with_a_fix(signalling: Any, message: str
     assert "\n" not in str(error.value)
 
 
-def test_a_world_without_radio_refuses_it() -> None:
+def test_radio_budgets_are_rejected_in_a_world_without_radio() -> None:
     graph = {
         "world": "conflict_graph",
         "scheme": "zhang2025/random",
         "signalling": {"uplink": {"bits_per_slot": "radio"}},
     }
-    told = "signalling.uplink.bits_per_slot: 'radio' is not allowed: the world conflict_graph has no radio; give bits"
-    with pytest.raises(ConfigError, match=told):
+    message = (
+        "signalling.uplink.bits_per_slot: 'radio' is not allowed: the world conflict_graph has no radio; give bits"
+    )
+    with pytest.raises(ConfigError, match=message):
         load(graph)
