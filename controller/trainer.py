@@ -1,4 +1,4 @@
-"""The trainer: the node at the BS/cloud that decides for central schemes, or learns from what the agents tell."""
+"""The trainer: the node at the BS/cloud that decides for central schemes, or learns from the agents' histories."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ def trainer_policy(welcome: Welcome) -> NodePolicy:
     return scheme.cloud(welcome, params)
 
 
-_MAX_RESENDS = 10  # tellings of a history, after which its slots are learnt without
-_WAITING_SLOTS = 1000  # how long rows wait at least for an agent of which nothing is heard
+_MAX_RESENDS = 10  # transmissions of a history, after which its slots are dropped
+_WAITING_SLOTS = 1000  # how long rows wait at least for those of an agent that sends nothing
 
 
 class LearningTrainer(NodePolicy):
-    """Joins histories by slot, has its learner learn, tells each agent its weights.
+    """Joins the agents' histories by slot, has its learner learn from them, and sends each agent its weights.
 
     Stale rule: a slot is learnt from when the rows of all agents have arrived, also after later slots. A missing row is
     waited for as long as `_MAX_RESENDS` transmissions of it take, then its slot is dropped. In a turn without new
@@ -39,22 +39,22 @@ class LearningTrainer(NodePolicy):
         self._training = training
         self._learner: Learner = training.learner()
         timeout = _MAX_RESENDS * welcome.resend_after_slots
-        most = _WAITING_SLOTS + timeout + training.max_slots_unsent
-        self._joiner = Joiner(training.layouts, timeout_slots=timeout, max_slots=most)
+        max_slots = _WAITING_SLOTS + timeout + training.max_slots_unsent
+        self._joiner = Joiner(training.layouts, timeout_slots=timeout, max_slots=max_slots)
         self._updates = 0
         self._version = 0
-        self._told_at = -training.push_every_slots  # the slot at which weights were last told
-        self._behind = False  # has learnt since
+        self._pushed_at = -training.push_every_slots  # the slot in which weights were last sent
+        self._has_unsent = False  # updates since then
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         if not turn.inbox:
             return NO_OUTPUT
         news = self._add(turn)
         scalars = self._learn() if news and turn.phase == "train" else {}
-        due = turn.slot >= self._told_at + self._training.push_every_slots or turn.phase == "eval"
-        if not (due and self._behind):
+        due = turn.slot >= self._pushed_at + self._training.push_every_slots or turn.phase == "eval"
+        if not (due and self._has_unsent):
             return TurnOutput(scalars=scalars) if scalars else NO_OUTPUT
-        self._told_at, self._behind = turn.slot, False
+        self._pushed_at, self._has_unsent = turn.slot, False
         self._version += 1
         return TurnOutput(notes=tuple(map(self._weights, self._agents)), scalars=scalars | {"version": self._version})
 
@@ -66,16 +66,16 @@ class LearningTrainer(NodePolicy):
         return {
             "learner": self._learner.save(),
             "joiner": self._joiner.snapshot(),
-            "counts": [self._updates, self._version, self._told_at, self._behind],
+            "counts": [self._updates, self._version, self._pushed_at, self._has_unsent],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         self._learner.load(data["learner"])
         self._joiner.restore(data["joiner"])
-        self._updates, self._version, self._told_at, self._behind = data["counts"]
+        self._updates, self._version, self._pushed_at, self._has_unsent = data["counts"]
 
     def _add(self, turn: TurnContext) -> bool:
-        """Whether a slot is complete that was not."""
+        """Add the inbox to the joiner; whether this completed a slot."""
         for received in turn.inbox:
             if received.kind == Kind.HISTORY:
                 self._joiner.add(received.source, received.body)
@@ -89,7 +89,7 @@ class LearningTrainer(NodePolicy):
         scalars = self._learner.learn(self._training.updates_per_turn)
         if scalars:
             self._updates += self._training.updates_per_turn
-            self._behind = True
+            self._has_unsent = True
             scalars = scalars | {"updates": self._updates}
         return scalars
 

@@ -14,7 +14,7 @@ from protocol.accounting.trace import WORLD_NODE, TraceField, first_divergence
 from protocol.determinism.fingerprint import differences
 
 _VALUES = "values.msgpack"
-_SHOWN_BYTES = 32
+_SHOWN_VALUE_BYTES = 32
 _NOWHERE: tuple[Any, ...] = (None,) * 5
 
 
@@ -103,8 +103,8 @@ def _shown(entry: tuple[Any, ...] | None) -> str:
     value = entry[4]
     if not isinstance(value, bytes):
         return f"{entry!r} (damaged)"
-    more = "..." if len(value) > _SHOWN_BYTES else ""
-    return f"{len(value)} bytes {value[:_SHOWN_BYTES].hex(' ')}{more}"
+    more = "..." if len(value) > _SHOWN_VALUE_BYTES else ""
+    return f"{len(value)} bytes {value[:_SHOWN_VALUE_BYTES].hex(' ')}{more}"
 
 
 def _first_byte(ours: tuple[Any, ...] | None, theirs: tuple[Any, ...] | None) -> Iterator[str]:

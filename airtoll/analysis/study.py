@@ -4,21 +4,21 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from airtoll.cli.study_progress import Watch
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
-from controller.studies.cells import Cell, cells_of
+from controller.studies.cells import StudyCell, cells_of
 from controller.studies.executor import CellResult, run_cells
 from controller.studies.measures import metrics_of
-from controller.studies.results import FILE, Results, read_rows
+from controller.studies.results import RESULTS_FILE, StudyResults, read_rows
 from controller.studies.study_file import read
 
-_RUNS = "runs"  # folders of the cells' runs, inside the study's
-_MAX_NAME_CHARS = 120
+_CELL_RUNS = "runs"  # folders of the cells' runs, inside the study's
+_MAX_FOLDER_CHARS = 120
 
 
 class StudyFolder:
@@ -31,7 +31,7 @@ class StudyFolder:
         self.study, self.out = read(file), out
         self.cells = cells_of(self.study, environment)
         metrics = metrics_of(self.study, self.cells)
-        self.results = Results(out, self.cells, axes=self.study.axes, metrics=metrics)
+        self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=metrics)
         self.missing = self.results.missing()
 
     @property
@@ -45,7 +45,7 @@ class StudyFolder:
         return ", ".join([*parts, f"{len(self.missing)} to run"])
 
     def run(self, watch: Watch, *, workers: int, keep_runs: bool) -> list[str]:
-        """Execute the missing cells; the titles of those that failed. `watch` hears of a cell when its row is written.
+        """Execute the missing cells; the titles of those that failed. `watch` is called when a row has been written.
 
         KeyboardInterrupt after Ctrl-C, when every process has stopped.
         """
@@ -58,18 +58,29 @@ class StudyFolder:
                     for result in results:
                         failed += self._take(result, watch, keep_runs=keep_runs)
             finally:
-                _remove_if_empty(self.out / _RUNS)
+                _remove_if_empty(self.out / _CELL_RUNS)
         return failed
 
-    def draw(self) -> Iterator[Path]:
-        """Draw every plot from results.csv; the paths. ConfigError when it has no rows of this study's sweeps: it was
-        renamed, or its grid has changed."""
-        rows, sweeps = read_rows(self.out / FILE), [sweep.name for sweep in self.study.sweeps]
+    def draw(self, *, required: bool = False) -> Iterator[Path]:
+        """Draw every plot from results.csv; the paths. ConfigError when there is none, and when nothing can be drawn of
+        it though it is `required`."""
+        rows, drawn = read_rows(self.out / RESULTS_FILE), False
+        for path in study_plots.save(self.study, self.cells, rows, self.out):
+            drawn = True
+            yield path
+        if required and not drawn:
+            raise ConfigError(f"--plots-only: nothing can be drawn from {self.out / RESULTS_FILE}: {self._lack(rows)}")
+
+    def _lack(self, rows: Sequence[Mapping[str, str]]) -> str:
+        """Why no plot can be drawn of these rows."""
+        sweeps = [sweep.name for sweep in self.study.sweeps]
+        if not any(sweep.plots for sweep in self.study.sweeps):
+            return "the study has no plots; give it some, such as plots: [{x: world.load, y: delay_slots}]"
         if not any(row["sweep"] in sweeps for row in rows):
             found = ", ".join(sorted({row["sweep"] for row in rows})) or "none"
-            fix = "run the study without --plots-only: rows of cells that are the same are taken over"
-            raise ConfigError(f"{self.out / FILE} has no rows of {', '.join(sweeps)}, only of {found}; {fix}")
-        return study_plots.save(self.study, self.cells, rows, self.out)
+            fix = "run the study without --plots-only, which takes over the rows of equal cells"
+            return f"it has rows of {found}, none of {', '.join(sweeps)}: the study was renamed; {fix}"
+        return "no row that a plot shows has succeeded; run the study without --plots-only"
 
     def _take(self, result: CellResult, watch: Watch, *, keep_runs: bool) -> list[str]:
         cell, summary, reason, last = result
@@ -89,9 +100,9 @@ class StudyFolder:
         watch.done(cell.title)
         return [cell.title] if reason else []
 
-    def _run_of(self, cell: Cell) -> Path:
-        name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_MAX_NAME_CHARS]
-        return self.out / _RUNS / f"{name}-{cell.digest}"
+    def _run_of(self, cell: StudyCell) -> Path:
+        name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_MAX_FOLDER_CHARS]
+        return self.out / _CELL_RUNS / f"{name}-{cell.digest}"
 
 
 @contextmanager

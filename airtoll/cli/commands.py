@@ -35,7 +35,7 @@ from controller.config.resolved import ResolvedRun, load
 from controller.config.schedule import played
 from controller.execution.run import check_placement, checkpoint_to_resume, reopen, run_baselines
 from controller.execution.run import run as execute
-from controller.run_folder.checkpoints import Checkpoint
+from controller.run_folder.checkpoints import StoredCheckpoint
 from controller.run_folder.reader import NotARunError, RunFolder
 from controller.run_folder.status import State
 from controller.run_folder.writer import RunWriter
@@ -239,7 +239,7 @@ def study(
     if not plots_only:
         failed = _carried_out(folder, workers or len(os.sched_getaffinity(0)), keep_runs=keep_runs)
     results = [] if plots_only else [folder.results.path]
-    _print_paths(map(str, chain(results, folder.draw())), as_format)
+    _print_paths(map(str, chain(results, folder.draw(required=plots_only))), as_format)
     if failed:
         typer.echo(f"{len(failed)} of {len(folder.cells)} cells failed, the first: {failed[0]}", err=True)
         raise typer.Exit(_FAILED)
@@ -309,7 +309,7 @@ def _watched(
     writer: RunWriter,
     *,
     replay: tuple[PastEvent, ...] | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: StoredCheckpoint | None = None,
 ) -> dict[str, Any]:
     """Carry the run out with its progress on stderr."""
     try:

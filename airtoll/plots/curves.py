@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airtoll.plots.plot_style import COLOURS, legend_beside, quieten, shade_phases, sheet
-from controller.config.schedule import Span, phase_at, spans
+from controller.config.schedule import PhaseSpan, phase_at, spans
 from controller.run_folder.reader import RunFolder, Scalar
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def scalar_series(folder: RunFolder) -> dict[str, Series]:
     return {name: _joined(name, told, over) for name, told in by_name.items()}
 
 
-def _joined(name: str, told: Sequence[Scalar], over: Sequence[Span]) -> Series:
+def _joined(name: str, told: Sequence[Scalar], over: Sequence[PhaseSpan]) -> Series:
     slots = sorted({scalar.slot for scalar in told})
     index = {slot: i for i, slot in enumerate(slots)}
     sums, counts = np.zeros(len(slots)), np.zeros(len(slots))

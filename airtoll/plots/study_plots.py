@@ -13,9 +13,9 @@ from airtoll.plots.plot_style import COLOURS, legend_beside, quieten, titled
 from controller.config.catalogue import scheme_named, world_named
 from controller.config.errors import ConfigError
 from controller.config.run_config import RunConfig
-from controller.studies.cells import Cell
+from controller.studies.cells import StudyCell
 from controller.studies.measures import TOLLS, WALL, units_of
-from controller.studies.study_file import Plot, Study, Sweep, numbers_of
+from controller.studies.study_file import PlotSpec, Study, Sweep, numbers_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ class Point(NamedTuple):
     y: Mean
 
 
-def save(study: Study, cells: Sequence[Cell], rows: Sequence[Row], out: Path) -> Iterator[Path]:
+def save(study: Study, cells: Sequence[StudyCell], rows: Sequence[Row], out: Path) -> Iterator[Path]:
     """Draw every plot of the study that there are rows for, and tell where. ConfigError when one cannot be written."""
     units = units_of(cells)
     for sweep in study.sweeps:
@@ -69,7 +69,7 @@ class Labels:
         return name if unit == "1" else f"{name} [{unit}]"
 
 
-def draw(study: Study, sweep: Sweep, plot: Plot, rows: Sequence[Row], *, label: Labels) -> "Figure | None":
+def draw(study: Study, sweep: Sweep, plot: PlotSpec, rows: Sequence[Row], *, label: Labels) -> "Figure | None":
     """One plot of the sweep's rows; None when there are none that it shows."""
     shown = relative(sweep, plot, [row for row in rows if row.get(plot.y) and _has(row, plot.held)])
     if not shown:
@@ -98,7 +98,7 @@ def draw(study: Study, sweep: Sweep, plot: Plot, rows: Sequence[Row], *, label: 
     return figure
 
 
-def points(sweep: Sweep, plot: Plot, rows: Iterable[Row]) -> list[Point]:
+def points(sweep: Sweep, plot: PlotSpec, rows: Iterable[Row]) -> list[Point]:
     """One point per value of the axis `x`; where `x` is a figure, one per combination of the axes, by their x."""
     across = sweep.axis(plot.x)
     by = [plot.x] if across else [axis.name for axis in sweep.axes]
@@ -116,7 +116,7 @@ def points(sweep: Sweep, plot: Plot, rows: Iterable[Row]) -> list[Point]:
     return sorted(found)
 
 
-def relative(sweep: Sweep, plot: Plot, rows: Sequence[Row]) -> list[Row]:
+def relative(sweep: Sweep, plot: PlotSpec, rows: Sequence[Row]) -> list[Row]:
     """The rows with y over the reference's y of the same seed, so that a band is not of what the seeds share. Rows
     without a reference are left out."""
     if not plot.reference:
@@ -131,7 +131,7 @@ def relative(sweep: Sweep, plot: Plot, rows: Sequence[Row]) -> list[Row]:
     return [{**row, plot.y: repr(float(row[plot.y]) / references[key(row)])} for row in found]
 
 
-def _y_label(plot: Plot, label: Labels) -> str:
+def _y_label(plot: PlotSpec, label: Labels) -> str:
     return f"{plot.y}, relative to\n{_named(plot.reference)}" if plot.reference else label(plot.y)
 
 
@@ -143,7 +143,7 @@ def _named(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{axis} = {label}" for axis, label in labels.items())
 
 
-def _draw_panel(axes: "Axes", sweep: Sweep, plot: Plot, rows: Sequence[Row]) -> set[int]:
+def _draw_panel(axes: "Axes", sweep: Sweep, plot: PlotSpec, rows: Sequence[Row]) -> set[int]:
     """How many seeds the points have."""
     marks, lines = _marks(sweep, plot), _labels(sweep, plot.lines, rows)
     _scale(axes, sweep, plot)
@@ -157,7 +157,7 @@ def _draw_panel(axes: "Axes", sweep: Sweep, plot: Plot, rows: Sequence[Row]) -> 
     return counts
 
 
-def _marks(sweep: Sweep, plot: Plot) -> Marks:
+def _marks(sweep: Sweep, plot: PlotSpec) -> Marks:
     """A band needs numbers that were chosen; between categories there is nothing."""
     across = sweep.axis(plot.x)
     if across is None:
@@ -165,7 +165,7 @@ def _marks(sweep: Sweep, plot: Plot) -> Marks:
     return "dots" if numbers_of(list(across.values)) is None else "band"
 
 
-def _scale(axes: "Axes", sweep: Sweep, plot: Plot) -> None:
+def _scale(axes: "Axes", sweep: Sweep, plot: PlotSpec) -> None:
     from matplotlib.ticker import LogFormatter, NullLocator
 
     across = sweep.axis(plot.x)

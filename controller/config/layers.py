@@ -10,7 +10,7 @@ import yaml
 
 from controller.config.errors import ConfigError, shown
 
-_PREFIX = "AIRTOLL_"
+_VARIABLE_PREFIX = "AIRTOLL_"
 _NOT_SETTINGS = (  # where a controller is, the key to it, its store, its pool
     *("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_TOKEN_FILE", "AIRTOLL_DB"),
     *("AIRTOLL_POOL", "AIRTOLL_RUN_PROCESS_PORTS", "AIRTOLL_KEYS"),
@@ -61,10 +61,10 @@ def from_file(path: Path) -> Layer:
 
 def from_environment(environment: Mapping[str, str]) -> Layer:
     """AIRTOLL_WORLD__PAIRS=20 is world.pairs: 20. An unknown variable is rejected like any other unknown key."""
-    names = [n for n in sorted(environment) if n.startswith(_PREFIX) and n not in _NOT_SETTINGS]
+    names = [n for n in sorted(environment) if n.startswith(_VARIABLE_PREFIX) and n not in _NOT_SETTINGS]
     layer = Layer({})
     for name in names:
-        key = name.removeprefix(_PREFIX).lower().replace("__", ".")
+        key = name.removeprefix(_VARIABLE_PREFIX).lower().replace("__", ".")
         layer = layer.overridden_by(_single(key, environment[name], giver=name))
     return layer
 
@@ -93,12 +93,12 @@ def expanded(data: dict[str, Any]) -> dict[str, Any]:
 def parse_yaml(text: str) -> Any:
     """YAML with 1e-3 as a number and no key twice. yaml.YAMLError for anything else."""
     try:
-        return yaml.load(text, _Loader)
+        return yaml.load(text, _StrictLoader)
     except RecursionError as error:
         raise yaml.YAMLError("nested too deeply") from error
 
 
-class _Loader(yaml.SafeLoader):
+class _StrictLoader(yaml.SafeLoader):
     """Rejects a key that is written twice; the plain loader silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -112,7 +112,7 @@ class _Loader(yaml.SafeLoader):
 
 
 # YAML 1.1 reads 1e-3 as text, since it has no dot.
-_Loader.add_implicit_resolver(
+_StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
 

@@ -22,9 +22,9 @@ from protocol.messages.choreography import PHASES
 from protocol.messages.plan import Fallback, OnLoss, PhasePlan
 
 Placement = Literal["processes", "in-process", "pool"]
-_MAX_SLOTS = 10**9
+_MAX_RUN_SLOTS = 10**9
 
-_Slots = Annotated[int, Ge(0), Le(_MAX_SLOTS)]
+_Slots = Annotated[int, Ge(0), Le(_MAX_RUN_SLOTS)]
 
 
 class Phases(BaseModel):
@@ -92,7 +92,7 @@ class RunConfig(BaseModel):
     scheme: Choice
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 1
     replicas: Annotated[int, Ge(1), Le(10_000)] = 1
-    slots: Annotated[int, Ge(1), Le(_MAX_SLOTS)] | None = None
+    slots: Annotated[int, Ge(1), Le(_MAX_RUN_SLOTS)] | None = None
     phases: Phases | None = None
     episode_slots: Annotated[int, Ge(1)] | None = None
     train_delay_slots: Annotated[int, Ge(0)] = 0
@@ -101,7 +101,7 @@ class RunConfig(BaseModel):
     on_node_loss: OnNodeLoss = OnNodeLoss()
     clock: Clock = Clock()
     on_channel_server_loss: Literal["rollback", "fail"] = "fail"
-    checkpoint_every: Annotated[int, Ge(0), Le(_MAX_SLOTS)] = 0
+    checkpoint_every: Annotated[int, Ge(0), Le(_MAX_RUN_SLOTS)] = 0
     keep: Annotated[int, Ge(1)] = 2
     record: Record = Record()
     baselines: tuple[str | dict[str, Any], ...] = ()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from protocol.messages.plan import PhasePlan
 
 
-class Span(NamedTuple):
+class PhaseSpan(NamedTuple):
     """The slots `first` to `after` - 1 of a phase."""
 
     phase: str
@@ -19,13 +19,13 @@ class Span(NamedTuple):
         return self.after - self.first
 
 
-def spans(schedule: Sequence[PhasePlan]) -> list[Span]:
+def spans(schedule: Sequence[PhasePlan]) -> list[PhaseSpan]:
     """Where each phase begins and ends, in order."""
     ends = accumulate(plan.slots for plan in schedule)
-    return [Span(plan.name, end - plan.slots, end) for plan, end in zip(schedule, ends, strict=True)]
+    return [PhaseSpan(plan.name, end - plan.slots, end) for plan, end in zip(schedule, ends, strict=True)]
 
 
-def phase_at(slot: int, over: Sequence[Span]) -> str:
+def phase_at(slot: int, over: Sequence[PhaseSpan]) -> str:
     """A slot's phase; the closing turn comes after the last slot and belongs to the last phase."""
     return next((span.phase for span in over if slot < span.after), over[-1].phase)
 

@@ -1,4 +1,4 @@
-"""The configuration key `signalling`: `ideal`, or how late, how surely and how fast notes arrive.
+"""The configuration key `signalling`: `ideal`, or the delay, loss and budget of notes.
 
 signalling:
   all: {loss: 0.1}
@@ -18,7 +18,7 @@ from controller.config.errors import ConfigError, invalid
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.signalling import PRIORITIES, KindRule, LinkBudget, SignallingPlan
 
-_TIMEOUT_SLOTS = 10  # beyond the delays that are known, until an answer is given up
+_RESEND_MARGIN_SLOTS = 10  # beyond the known delays, before a note that is not acknowledged is sent again
 _ANSWERED = (  # each with its acknowledgement
     ((LinkClass.UPLINK, Kind.HISTORY), (LinkClass.DOWNLINK, Kind.ACK)),
     ((LinkClass.DOWNLINK, Kind.WEIGHTS), (LinkClass.UPLINK, Kind.ACK)),
@@ -37,8 +37,8 @@ _Delay = Annotated[int, Ge(0), Le(10**6)] | None
 _Loss = Annotated[float, Ge(0), Le(1)] | None
 
 
-class OfKind(BaseModel):
-    """What is said of one kind of notes. `bits_per_slot`: what it may use of each link's budget."""
+class KindSettings(BaseModel):
+    """Settings of one kind of notes. `bits_per_slot`: the part of each link's budget that it may use."""
 
     model_config = STRICT
 
@@ -47,9 +47,9 @@ class OfKind(BaseModel):
     bits_per_slot: Annotated[int, Ge(1)] | None = None
 
 
-class OfLinks(BaseModel):
-    """What is said of a class of links, and of kinds on them. `bits_per_slot`: the budget of each link; `radio`: the
-    `share` of what its radio carries in a slot."""
+class LinkSettings(BaseModel):
+    """Settings of a class of links, and of kinds of notes on them. `bits_per_slot`: the budget of each link; `radio`:
+    the `share` of what its radio carries in a slot."""
 
     model_config = STRICT
 
@@ -57,37 +57,36 @@ class OfLinks(BaseModel):
     loss: _Loss = None
     bits_per_slot: Annotated[int | str | None, BeforeValidator(_bits_or_radio)] = None
     share: Annotated[float, Gt(0), Le(1)] | None = None
-    neighbour: OfKind = OfKind()
-    csi: OfKind = OfKind()
-    decision: OfKind = OfKind()
-    feedback: OfKind = OfKind()
-    history: OfKind = OfKind()
-    weights: OfKind = OfKind()
-    ack: OfKind = OfKind()
-    control: OfKind = OfKind()
+    neighbour: KindSettings = KindSettings()
+    csi: KindSettings = KindSettings()
+    decision: KindSettings = KindSettings()
+    feedback: KindSettings = KindSettings()
+    history: KindSettings = KindSettings()
+    weights: KindSettings = KindSettings()
+    ack: KindSettings = KindSettings()
+    control: KindSettings = KindSettings()
 
-    def of(self, kind: Kind) -> OfKind:
-        """What is said of a kind here."""
-        said: OfKind = getattr(self, kind.name.lower())
-        return said
+    def of(self, kind: Kind) -> KindSettings:
+        """The settings of a kind on these links."""
+        settings: KindSettings = getattr(self, kind.name.lower())
+        return settings
 
 
 class Signalling(BaseModel):
-    """Ideal where nothing is said. What is said of a kind wins over what is said of a class of links, and that over
-    what is said of `all` of them.
+    """Ideal where nothing is set. Settings of a kind win over those of a class of links, and these over those of `all`.
 
-    `priorities`: kinds in the order in which links serve them; those not named follow in the usual order.
-    `resend_after_slots`: an unacknowledged history or weights note is told again after so many slots, 0 for never; null
-    for as long as an answer may take, where the model can make it late or lose it.
+    `priorities`: kinds in the order in which links serve them; the others follow in the default order.
+    `resend_after_slots`: after how many slots an unacknowledged history or weights note is sent again, 0 for never;
+    null: after the longest time that its acknowledgement may take, if the model can delay or lose one of the two.
     """
 
     model_config = STRICT
 
-    all: OfLinks = OfLinks()
-    sidelink: OfLinks = OfLinks()
-    uplink: OfLinks = OfLinks()
-    downlink: OfLinks = OfLinks()
-    backhaul: OfLinks = OfLinks()
+    all: LinkSettings = LinkSettings()
+    sidelink: LinkSettings = LinkSettings()
+    uplink: LinkSettings = LinkSettings()
+    downlink: LinkSettings = LinkSettings()
+    backhaul: LinkSettings = LinkSettings()
     priorities: Annotated[tuple[_KindName, ...], Field(strict=False)] = ()  # a list is as good
     resend_after_slots: Annotated[int, Ge(0), Le(10**6)] | None = None
 
@@ -102,10 +101,10 @@ class Signalling(BaseModel):
 
     @model_serializer(mode="wrap")
     def _write(self, resolve: SerializerFunctionWrapHandler) -> Any:
-        return _without_nothing(resolve(self)) or "ideal"
+        return _without_unset(resolve(self)) or "ideal"
 
     def plan(self, train_delay_slots: int) -> SignallingPlan:
-        """The model as the relay is told it."""
+        """The model as the relay applies it."""
         everywhere = [self._rule(link, kind) for link in LinkClass for kind in Kind]
         rules = tuple(rule for rule in everywhere if rule != KindRule(rule.link, rule.kind))
         budgets = tuple(budget for link in LinkClass for budget in self._budgets(link))
@@ -124,30 +123,30 @@ class Signalling(BaseModel):
     def check(self, world: str, *, has_radio: bool) -> None:
         """ConfigError for settings that make no sense together, or not in this world."""
         if twice := [name for name in self.priorities if self.priorities.count(name) > 1]:
-            raise ConfigError(f"signalling.priorities: {twice[0]} stands there twice: name it once")
+            raise ConfigError(f"signalling.priorities: {twice[0]} is listed twice: name it once")
         for name, of in self._links().items():
             if of.share is not None and _first([of.bits_per_slot, self.all.bits_per_slot]) != "radio":
-                cure = "there is a share of a radio only; say bits_per_slot: radio, too, or leave the share out"
-                raise ConfigError(invalid(f"signalling.{name}.share", of.share, cure))
+                fix = "only a radio has a share; give bits_per_slot: radio, too, or leave the share out"
+                raise ConfigError(invalid(f"signalling.{name}.share", of.share, fix))
             if of.bits_per_slot == "radio" and (name == "backhaul" or not has_radio):
                 who = "a backhaul" if name == "backhaul" else f"the world {world}"
-                cure = f"{who} has no radio; give bits, such as bits_per_slot: 500"
-                raise ConfigError(invalid(f"signalling.{name}.bits_per_slot", "radio", cure))
+                fix = f"{who} has no radio; give bits, such as bits_per_slot: 500"
+                raise ConfigError(invalid(f"signalling.{name}.bits_per_slot", "radio", fix))
 
-    def _links(self) -> dict[str, OfLinks]:
+    def _links(self) -> dict[str, LinkSettings]:
         return {"all": self.all, **{link.name.lower(): self._of(link) for link in LinkClass}}
 
-    def _of(self, link: LinkClass) -> OfLinks:
-        of: OfLinks = getattr(self, link.name.lower())
+    def _of(self, link: LinkClass) -> LinkSettings:
+        of: LinkSettings = getattr(self, link.name.lower())
         return of
 
     def _rule(self, link: LinkClass, kind: Kind) -> KindRule:
-        """What notes of a kind meet on a class of links."""
+        """The rule for notes of a kind on a class of links."""
         of, everywhere = self._of(link), self.all
         kinds = (of.of(kind), everywhere.of(kind))
-        delay = _first([said.delay_slots for said in (*kinds, of, everywhere)])
-        loss = _first([said.loss for said in (*kinds, of, everywhere)])
-        return KindRule(link, kind, delay or 0, loss or 0.0, _first([said.bits_per_slot for said in kinds]))
+        delay = _first([s.delay_slots for s in (*kinds, of, everywhere)])
+        loss = _first([s.loss for s in (*kinds, of, everywhere)])
+        return KindRule(link, kind, delay or 0, loss or 0.0, _first([s.bits_per_slot for s in kinds]))
 
     def _budgets(self, link: LinkClass) -> Iterator[LinkBudget]:
         """The budget of a class of links, if it has one; under `all` a backhaul has no radio, so no limit."""
@@ -159,21 +158,21 @@ class Signalling(BaseModel):
             yield LinkBudget(link, None, _first([of.share, everywhere.share]) or 1.0)
 
 
-def _first(said: Iterable[_T | None]) -> _T | None:
-    """The most specific that was said."""
-    return next((value for value in said if value is not None), None)
+def _first(values: Iterable[_T | None]) -> _T | None:
+    """The first that is set."""
+    return next((value for value in values if value is not None), None)
 
 
 def _answer_slots(rules: Sequence[KindRule], budgets: Sequence[LinkBudget], train_delay_slots: int) -> int:
-    """How long an acknowledgement may take; 0 if the model neither delays nor loses it, nor what it answers."""
+    """How long an acknowledgement may take; 0 if the model delays or loses neither it nor the note it acknowledges."""
     late = {(rule.link, rule.kind): rule.delay_slots for rule in rules}
     rationed = {budget.link for budget in budgets}
     if not any(leg in late or leg[0] in rationed for legs in _ANSWERED for leg in legs):
         return 0
-    return train_delay_slots + max(sum(late.get(leg, 0) for leg in legs) for legs in _ANSWERED) + _TIMEOUT_SLOTS
+    return train_delay_slots + max(sum(late.get(leg, 0) for leg in legs) for legs in _ANSWERED) + _RESEND_MARGIN_SLOTS
 
 
-def _without_nothing(said: dict[str, Any]) -> dict[str, Any]:
-    """Only what was said."""
-    inner = {key: _without_nothing(value) if isinstance(value, dict) else value for key, value in said.items()}
+def _without_unset(settings: dict[str, Any]) -> dict[str, Any]:
+    """Only the settings that are set."""
+    inner = {key: _without_unset(value) if isinstance(value, dict) else value for key, value in settings.items()}
     return {key: value for key, value in inner.items() if value not in (None, {}, (), [])}

@@ -1,4 +1,4 @@
-"""What the processes of a run do, once they are forked from a preloaded parent."""
+"""The bodies of a run's processes, which are forked from a preloaded parent."""
 
 import multiprocessing
 import os
@@ -27,8 +27,8 @@ def channel_process(
     keys: ServerKeys | None = None,
     launcher_keys: ClientKeys | None = None,
 ) -> None:
-    """The channel server's process. `address`: the host that nodes are told, if it is not the endpoint's. `keys`: what
-    the endpoint is locked with, `owner_keys`: what the line to the owner is."""
+    """The channel server's process. `address`: the host that nodes connect to, if it is not the endpoint's. `keys`:
+    those that encrypt the endpoint; `launcher_keys`: those that encrypt the line to the launcher."""
     _name_process(CHANNEL_SERVER)
     from channel_server.edge import serve
 
@@ -50,7 +50,7 @@ def channel_process(
 def node_process(endpoint: str, run_id: str, name: str, keys: ClientKeys | None = None) -> None:
     """A node's process."""
     _name_process(name)
-    # Batch work to the scheduler: a node that wakes does not push another off the processor in mid-inference.
+    # SCHED_BATCH: a node that wakes up does not preempt another one in the middle of its inference.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     from agent_node.edge import run_node
 
@@ -58,16 +58,16 @@ def node_process(endpoint: str, run_id: str, name: str, keys: ClientKeys | None 
 
 
 def bound(target: Callable[..., None], *arguments: object) -> None:
-    """The same, ended with the process that started it in the middle of whatever it does.
+    """Run the target in a process that ends at once when its parent dies.
 
-    The place of a worker that died is given to another, who would find it taken by a node that nobody owns.
+    The seat of a worker that died is leased to another one, which an orphaned node would keep out.
     """
     leave_with_parent()
     target(*arguments)
 
 
 def leave_with_parent() -> None:
-    """From now on this process does not outlive the one that started it."""
+    """From now on this process ends with its parent."""
     threading.Thread(target=_leave, daemon=True).start()
 
 
@@ -79,12 +79,12 @@ def _leave() -> None:
 
 
 def _name_process(name: str) -> None:
-    """What ps and top call this process, cut to 15 bytes by the kernel."""
+    """Set the name that ps and top show; the kernel truncates it to 15 bytes."""
     Path("/proc/self/comm").write_text(name, "utf-8")
 
 
 def _orphaned() -> Callable[[], bool]:
-    """Whether the process that started this one is gone; its end of a pipe closes with it."""
+    """A function that says whether the parent is gone: its end of a pipe, the sentinel, closes with it."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return lambda: False

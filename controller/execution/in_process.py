@@ -16,7 +16,7 @@ from protocol.messages.orders import Order
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import TELEMETRY_EVERY_S, Ended, Progress, Sink
 
-_POLL_INTERVAL_S = 0.05  # while paused
+_PAUSE_POLL_S = 0.05  # while paused
 
 
 class Loopback:
@@ -96,7 +96,7 @@ def run_in_process(
                 pausing = not pausing
                 loopback.send(core.pause() if pausing else core.resume())
             if core.rests:
-                time.sleep(_POLL_INTERVAL_S)
+                time.sleep(_PAUSE_POLL_S)
             elif not loopback.step():
                 raise RuntimeError(f"no message is on its way, yet {', '.join(core.awaited)} did not answer")
         except Exception as error:  # the world or a scheme's data is at fault: end the run with this reason

@@ -50,9 +50,9 @@ class ForkedProcess:
 
 
 class LocalMachine:
-    """This machine. Use from one thread: children inherit what is blocked meanwhile.
+    """This machine. Use it from one thread: a child inherits the signal mask, which is changed while it starts.
 
-    `keys`: those of nodes here whose channel server is locked.
+    `keys`: of the nodes here, when the channel server encrypts its connections.
     """
 
     has_other_places = False
@@ -63,25 +63,25 @@ class LocalMachine:
 
     @contextmanager
     def line(self) -> "Iterator[tuple[zmq.Socket[bytes], int]]":
-        """A free port that only this machine reaches."""
+        """A PAIR socket on a free port of the loopback interface, and the port."""
         with zmq.Context() as context, pair(context) as socket:
             yield socket, socket.bind_to_random_port("tcp://127.0.0.1")
 
     def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> ForkedProcess:
-        """The channel server, which tells how the run goes to a port of this machine."""
+        """Start the channel server, which sends its telemetry to a port of this machine."""
         return self.start(channel_process, msgspec.msgpack.encode(plan), f"tcp://127.0.0.1:{port}", past)
 
     def start_node(self, name: str, endpoint: str, run_id: str, key: str = "") -> ForkedProcess:
-        """One node."""
+        """Start one node."""
         return self.start(node_process, endpoint, run_id, name, keys_for(self._keys, key))
 
     def start(self, target: Callable[..., None], *arguments: object) -> ForkedProcess:
-        """Any process."""
+        """Start any process."""
         return ForkedProcess(start_process(self._context, target, arguments))
 
 
 def pair(context: "zmq.Context[zmq.Socket[bytes]]") -> "zmq.Socket[bytes]":
-    """The owner's end of a line to the channel server, not bound yet."""
+    """The launcher's end of a line to the channel server, not bound yet."""
     socket = context.socket(zmq.PAIR)
     socket.setsockopt(zmq.RCVHWM, 0)
     socket.setsockopt(zmq.LINGER, 0)
@@ -89,12 +89,12 @@ def pair(context: "zmq.Context[zmq.Socket[bytes]]") -> "zmq.Socket[bytes]":
 
 
 def keys_for(own: ClientKeys | None, server: str) -> ClientKeys | None:
-    """A node's own keys, with the public one of the channel server that it comes to; None for one without keys."""
+    """A node's own keys with the public key of its channel server; None where connections are not encrypted."""
     return None if own is None or not server else replace(own, server=server.encode())
 
 
 def preloaded() -> ForkServerContext:
-    """The parent of all processes of a run, with everything loaded that they share."""
+    """The forkserver that all processes of a run are forked from, with everything loaded that they share."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["controller.execution.preload"])
     return context
@@ -103,23 +103,23 @@ def preloaded() -> ForkServerContext:
 def start_process(
     context: ForkServerContext, target: Callable[..., None], arguments: tuple[object, ...]
 ) -> ForkServerProcess:
-    """A process that is deaf to Ctrl-C and does not outlive this one's good end."""
+    """Start a process that ignores Ctrl-C, and that is killed when this one exits normally."""
     process = context.Process(target=target, args=arguments, daemon=True)
-    resource_tracker.ensure_running()  # it would unblock signals again when it starts
+    resource_tracker.ensure_running()  # started later, it would unblock the signals that are blocked below
     with _signals_blocked(), _blank_main():
         process.start()
     return process
 
 
 def cause(exitcode: int | None) -> str:
-    """What a process died of, in words."""
+    """Why a process died: its signal or exit code."""
     exitcode = exitcode or 0
     return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal, but only the owner of the run acts on it. Masks are inherited."""
+    """Ctrl-C reaches every process of a terminal, but only the launcher acts on it. Children inherit the mask."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

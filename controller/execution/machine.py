@@ -1,4 +1,4 @@
-"""Where the processes of a run are started: what a launcher asks of this machine, or of workers elsewhere."""
+"""Where the processes of a run are started: the interface to this machine, and to leased workers elsewhere."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -12,9 +12,9 @@ from protocol.messages.plan import RunPlan
 class Process(Protocol):
     """A process of a run, wherever it is.
 
-    `exitcode`: negative for a signal, None while it lives or is still to come; `cause`: what it died of, in words.
-    `waits`: it is still to come, when there is room for it.
-    `taken_away`: it is gone with what it ran on, which says nothing against starting it again elsewhere.
+    `exitcode`: negative for a signal, None while it runs or has not started; `cause`: the signal or exit code it died
+    of. `waits`: it has not started, since no worker is free. `taken_away`: it was lost together with its worker, so it
+    may be started again elsewhere.
     """
 
     @property
@@ -33,9 +33,9 @@ class Process(Protocol):
 
 
 class Machine(Protocol):
-    """Starts processes. `line`: a PAIR socket that the channel server comes to, at a port that `start_channel` is told.
-    `key`: the channel server's public one, if it is locked. `has_other_places`: a node that was lost may come back
-    elsewhere, though its plan does not say that it is restarted.
+    """Starts processes. `line`: a PAIR socket and its port, which the channel server connects to. `key`: the channel
+    server's public key, if it encrypts its connections. `has_other_places`: a lost node may come back elsewhere, even
+    if the plan does not restart it.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Imported once by the forkserver: what every process of a run needs, shared with all of them by copy on write."""
+"""Imported once by the forkserver: every process of a run needs this, and shares its pages by copy on write."""
 
 from protocol.determinism import threads
 

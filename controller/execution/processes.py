@@ -11,7 +11,7 @@ from controller.execution.children import CHANNEL_SERVER as CHANNEL_SERVER
 from controller.execution.controls import NO_CONTROLS, RunControls
 from controller.execution.local_machine import LocalMachine
 from controller.execution.machine import Machine, Process
-from controller.execution.restarts import Supervisor
+from controller.execution.restarts import RestartPolicy
 from controller.execution.telemetry_line import TelemetryLine
 from protocol.messages.orders import Order
 from protocol.messages.plan import RunPlan
@@ -55,7 +55,7 @@ class NodeProcesses:
         self.plan = plan
         self._machine = machine or LocalMachine()
         self._names = [n for i, n in enumerate(plan.nodes) if past is None or i in past.nodes or self._comes_back(n)]
-        self._supervisor = Supervisor(plan.loss)
+        self._restarts = RestartPolicy(plan.loss)
         self.nodes: dict[str, Process] = {}
         self.endpoint = ""
         self._key = ""
@@ -95,8 +95,8 @@ class NodeProcesses:
                 return self._broken_off(sink, "the channel server did not stop in time", state="STOPPED")
 
     def receive(self) -> Telemetry | None:
-        """The next telemetry, or None if there was none for a moment. Starts the nodes when the server listens, and
-        again when they are lost and the plan says so."""
+        """The next telemetry, or None if none came within a moment. Starts the nodes when the channel server listens,
+        and restarts lost ones according to the plan."""
         if self._own_events:
             return self._own_events.popleft()
         telemetry = self._line.receive()
@@ -174,7 +174,7 @@ class NodeProcesses:
             self._missed.add(event.node)
         elif event.event == "rejoined":
             self._missed.discard(event.node)
-        if self._supervisor.is_given_up(event) and event.node in self.nodes:
+        if self._restarts.is_given_up(event) and event.node in self.nodes:
             self.nodes[event.node].kill()
 
     def _replace_dead_nodes(self) -> None:
@@ -187,7 +187,7 @@ class NodeProcesses:
             process = self.nodes[name]
             if process.taken_away and self._begun and name not in self._missed:
                 continue  # until the channel server has noticed: the seat is not free before
-            if self._supervisor.may_restart(name, begun=self._begun):
+            if self._restarts.may_restart(name, begun=self._begun):
                 self._own_events.append(Event("restarted", self._slot, 0, name, process.cause))
                 self._replace(name)
             elif process.taken_away and self.plan.loss.of(name) != "restart":

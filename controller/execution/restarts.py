@@ -1,4 +1,4 @@
-"""Which nodes a launcher starts again, and how often: pure rules, told what happened to the run."""
+"""Which lost nodes a launcher restarts, and how often: rules without I/O, fed with the run's events."""
 
 from collections import Counter
 
@@ -6,19 +6,19 @@ from protocol.messages.plan import LossPlan
 from protocol.messages.telemetry import Event
 
 
-class Supervisor:
-    """Counts what each node of one run was started again."""
+class RestartPolicy:
+    """Decides about the nodes of one run, and counts their restarts."""
 
     def __init__(self, plan: LossPlan) -> None:
         self._plan = plan
         self._restarts: Counter[str] = Counter()
-        self._coming: set[str] = set()  # started again, not yet back
+        self._coming: set[str] = set()  # restarted, and not yet back
         self._back_at: dict[str, int] = {}
 
     def may_restart(self, node: str, *, begun: bool) -> bool:
-        """Whether a node whose process has died is started again; it is counted if so.
+        """Whether a node whose process has died is restarted; if so, it counts.
 
-        Before the first slot nothing is lost with it: starting it again is all that a rollback would do.
+        Before the first slot no state is lost with it: a restart does the same as a rollback.
         """
         on_loss = self._plan.of(node)
         wanted = on_loss == "restart" or (on_loss == "rollback" and not begun)
@@ -29,9 +29,10 @@ class Supervisor:
         return True
 
     def is_given_up(self, event: Event) -> bool:
-        """Whether a node that shall be started again is lost to the run, though its process may live on.
+        """Whether the event means that a node is lost that the plan restarts; its process may still be alive.
 
-        A trainer is lost anew for every answer that its predecessor owed: that says nothing of the one that has come.
+        A trainer is reported lost again for every answer that its predecessor owed. These events, of slots before it
+        rejoined, do not concern the new one.
         """
         if event.event == "rejoined":
             self._coming.discard(event.node)

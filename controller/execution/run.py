@@ -13,7 +13,7 @@ from controller.execution.controls import RunControls, controls_by_signal
 from controller.execution.in_process import run_in_process
 from controller.execution.machine import Machine
 from controller.execution.processes import run_processes
-from controller.run_folder.checkpoints import Checkpoint
+from controller.run_folder.checkpoints import StoredCheckpoint
 from controller.run_folder.layout import BASELINES, CONFIG
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.writer import RunWriter
@@ -34,7 +34,7 @@ def run(
     watch: Sink,
     *,
     replay: tuple[PastEvent, ...] | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: StoredCheckpoint | None = None,
     controls: RunControls | None = None,
     machine: Machine | None = None,
 ) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def run_with_rollbacks(
     writer: RunWriter,
     watch: Sink,
     controls: RunControls,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: StoredCheckpoint | None = None,
     machine: Machine | None = None,
 ) -> Ended:
     """Play a run to its end, and again from its newest checkpoint whenever the plan says so. Telemetry goes to the
@@ -119,7 +119,7 @@ def reopen(path: Path) -> tuple[ResolvedRun, RunWriter]:
     return resolved, RunWriter.reopen(folder, resolved.config)
 
 
-def checkpoint_to_resume(folder: RunFolder, *, at: int | None, warn: Callable[[str], None]) -> Checkpoint:
+def checkpoint_to_resume(folder: RunFolder, *, at: int | None, warn: Callable[[str], None]) -> StoredCheckpoint:
     """The newest valid checkpoint, or the one `at` a slot; `warn` receives why newer ones are rejected.
 
     ConfigError when there is none.
@@ -150,7 +150,7 @@ def _launch(
     placement: Placement,
     sink: Sink,
     controls: RunControls,
-    checkpoint: Checkpoint | None,
+    checkpoint: StoredCheckpoint | None,
     machine: Machine | None,
 ) -> Ended:
     past = None if checkpoint is None else Past(checkpoint.slot, checkpoint.channel_server, checkpoint.nodes)
@@ -167,7 +167,7 @@ def _launch(
             assert_never(placement)
 
 
-def _prepare_resume(writer: RunWriter, sink: Sink, checkpoint: Checkpoint) -> None:
+def _prepare_resume(writer: RunWriter, sink: Sink, checkpoint: StoredCheckpoint) -> None:
     before = writer.folder.meta.fingerprint
     writer.roll_back(checkpoint)
     sink(Event("resumed", checkpoint.slot, 0, "", "the run is resumed from its checkpoint"))
@@ -176,7 +176,7 @@ def _prepare_resume(writer: RunWriter, sink: Sink, checkpoint: Checkpoint) -> No
         sink(Event("warning", checkpoint.slot, 0, "", reason))
 
 
-def _roll_back(writer: RunWriter, sink: Sink, ended: Ended) -> Checkpoint | None:
+def _roll_back(writer: RunWriter, sink: Sink, ended: Ended) -> StoredCheckpoint | None:
     """Roll the folder back to the newest valid checkpoint, or to slot 0."""
     checkpoint, rejected = writer.folder.checkpoints.newest()
     writer.roll_back(checkpoint)

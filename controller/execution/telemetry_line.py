@@ -9,7 +9,7 @@ from zmq.utils.monitor import recv_monitor_message
 from controller.execution.machine import Machine
 from protocol.messages.telemetry import Telemetry
 
-_POLL_MS = 100
+_TELEMETRY_POLL_MS = 100
 
 
 class TelemetryLine:
@@ -18,8 +18,8 @@ class TelemetryLine:
     def __init__(self, machine: Machine) -> None:
         self._open = ExitStack()
         self._socket, self.port = self._open.enter_context(machine.line())
-        # The monitor reports every TCP connection that ends, also those of strangers that try the port. Only that of
-        # the channel server matters: its file descriptor is known from the first frame that came over it.
+        # The monitor reports every TCP connection that ends, also those of others that try the port. Only that of the
+        # channel server matters: its file descriptor is known from the first frame that came over it.
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._descriptor: int | None = None
         self._broken = False
@@ -28,7 +28,7 @@ class TelemetryLine:
 
     def receive(self) -> Telemetry | None:
         """The next telemetry, or None if none came within a moment."""
-        if not self._socket.poll(_POLL_MS):
+        if not self._socket.poll(_TELEMETRY_POLL_MS):
             self.quiet_polls += 1
             return None
         self.quiet_polls = 0

@@ -24,7 +24,7 @@ class DamagedError(ValueError):
     """A checkpoint that the run cannot be resumed from; the message says why."""
 
 
-class Checkpoint(NamedTuple):
+class StoredCheckpoint(NamedTuple):
     """A checkpoint whose checksums are right. `lengths`: of the run's files, by name."""
 
     slot: int
@@ -117,16 +117,16 @@ class Checkpoints:
             return str(damage)
         return ""
 
-    def read(self, slot: int) -> Checkpoint:
+    def read(self, slot: int) -> StoredCheckpoint:
         """The checkpoint before `slot`. DamagedError when it, or a file of the run, has changed."""
         at = self._folder / str(slot)
         manifest = _read_manifest(at / _MANIFEST)
         states = dict(_read_states(at, manifest["states"]))
         self._check_lengths(manifest)
         nodes = {node: states[_file(node)] for node in manifest["nodes"]}
-        return Checkpoint(manifest["slot"], states[_CHANNEL_SERVER], nodes, manifest["lengths"])
+        return StoredCheckpoint(manifest["slot"], states[_CHANNEL_SERVER], nodes, manifest["lengths"])
 
-    def newest(self, *, at: int | None = None) -> tuple[Checkpoint | None, list[str]]:
+    def newest(self, *, at: int | None = None) -> tuple[StoredCheckpoint | None, list[str]]:
         """The newest valid checkpoint, or the one `at` a slot if it is valid; and why newer ones are rejected."""
         rejected: list[str] = []
         for slot in self.slots if at is None else [at]:

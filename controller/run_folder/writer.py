@@ -147,7 +147,7 @@ class RunWriter:
         """Add a line to log.txt."""
         self._append(LOG, f"{line}\n".encode())
 
-    def roll_back(self, to: checkpoints.Checkpoint | None) -> None:
+    def roll_back(self, to: checkpoints.StoredCheckpoint | None) -> None:
         """Truncate the files to a checkpoint, or to the beginning: the run is played again from there."""
         slot = to.slot if to else 0
         for name in GROWING:

@@ -20,7 +20,7 @@ _IRRELEVANT = ("out", "placement", "baselines")  # a run's results do not depend
 
 
 @dataclass(frozen=True)
-class Cell:
+class StudyCell:
     """One point of a grid. `labels`: by axis; `digest`: equal for equal runs, whatever sweep they belong to."""
 
     sweep: str
@@ -34,12 +34,12 @@ class Cell:
         return _title(self.sweep, self.labels, self.run.config.seed)
 
 
-def cells_of(study: Study, environment: Mapping[str, str]) -> list[Cell]:
+def cells_of(study: Study, environment: Mapping[str, str]) -> list[StudyCell]:
     """All cells, in the order of the grid; `environment` wins over the study's run, the grid over both.
 
     ConfigError lists each fault once, with the first cell that has it.
     """
-    cells: list[Cell] = []
+    cells: list[StudyCell] = []
     faults: dict[str, list[str]] = defaultdict(list)
     for sweep in study.sweeps:
         for labels, overrides in _combinations(sweep):
@@ -51,7 +51,7 @@ def cells_of(study: Study, environment: Mapping[str, str]) -> list[Cell]:
                     for line in str(error).splitlines():
                         faults[line].append(_title(sweep.name, labels, seed))
                 else:
-                    cells.append(Cell(sweep.name, labels, run, digest(run.config)))
+                    cells.append(StudyCell(sweep.name, labels, run, digest(run.config)))
     if faults:
         raise ConfigError("\n".join(f"{_first(titles)}: {line}" for line, titles in faults.items()))
     return cells

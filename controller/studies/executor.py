@@ -17,7 +17,7 @@ from controller.execution.local_machine import cause, start_process
 from controller.execution.run import ignore_telemetry, run
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.writer import RunWriter
-from controller.studies.cells import Cell
+from controller.studies.cells import StudyCell
 
 _TRIES = 2
 
@@ -25,20 +25,20 @@ _TRIES = 2
 class CellResult(NamedTuple):
     """The summary of a cell's run, or the reason why there is none. `last`: the cell is not tried again."""
 
-    cell: Cell
+    cell: StudyCell
     summary: dict[str, Any] | None
     reason: str
     last: bool
 
 
 class _Worker(NamedTuple):
-    cell: Cell
+    cell: StudyCell
     folder: Path
     process: ForkServerProcess
 
 
 def run_cells(
-    cells: Sequence[Cell], folder_of: Callable[[Cell], Path], *, workers: int
+    cells: Sequence[StudyCell], folder_of: Callable[[StudyCell], Path], *, workers: int
 ) -> Generator[CellResult, None, None]:
     """Execute each cell in a process and a run's folder of its own, and yield each result as it comes.
 
@@ -76,7 +76,7 @@ def play_cell(config: str, folder: str) -> None:
     run(resolved, RunWriter.create(resolved, at=Path(folder)), ignore_telemetry)
 
 
-def _start(context: ForkServerContext, cell: Cell, folder: Path) -> _Worker:
+def _start(context: ForkServerContext, cell: StudyCell, folder: Path) -> _Worker:
     shutil.rmtree(folder, ignore_errors=True)  # left by a study that was killed
     arguments = (json.dumps(as_mapping(cell.run.config)), str(folder))
     return _Worker(cell, folder, start_process(context, play_cell, arguments))

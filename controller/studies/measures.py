@@ -6,11 +6,11 @@ from typing import Any
 from controller.config.errors import ConfigError, unknown
 from controller.config.resolved import ResolvedRun
 from controller.config.schedule import played
-from controller.studies.cells import Cell
+from controller.studies.cells import StudyCell
 from controller.studies.study_file import Study
 from protocol.messages.kinds import Kind
 
-_PARTS = {"training": ("warmup", "train"), "eval": ("eval",)}
+_PHASES_OF = {"training": ("warmup", "train"), "eval": ("eval",)}
 _KINDS = ("all", *(kind.name.lower() for kind in Kind))
 _UNITS = {"bytes": "note_bytes", "bits": "payload_bits"}
 
@@ -29,10 +29,10 @@ def in_all(toll: str) -> str:
     return toll_metric(part, "all", unit)
 
 
-TOLLS = tuple(toll_metric(part, kind, unit) for part in _PARTS for kind in _KINDS for unit in _UNITS)
+TOLLS = tuple(toll_metric(part, kind, unit) for part in _PHASES_OF for kind in _KINDS for unit in _UNITS)
 
 
-def metrics_of(study: Study, cells: Sequence[Cell]) -> list[str]:
+def metrics_of(study: Study, cells: Sequence[StudyCell]) -> list[str]:
     """The metrics that the results have. ConfigError for a metric, or a plot of one, that no run of the study has."""
     known = list(units_of(cells))
     chosen = list(study.metrics if study.metrics is not None else known)
@@ -57,7 +57,7 @@ def metrics_of(study: Study, cells: Sequence[Cell]) -> list[str]:
     return chosen
 
 
-def units_of(cells: Iterable[Cell]) -> dict[str, str]:
+def units_of(cells: Iterable[StudyCell]) -> dict[str, str]:
     """The units of the metrics of all worlds of the study."""
     runs = {cell.run.plan.world: cell.run for cell in cells}
     return {name: unit for run in runs.values() for name, unit in run.units.items()}
@@ -70,7 +70,7 @@ def measures(summary: Mapping[str, Any], run: ResolvedRun) -> dict[str, float]:
 
 
 def _tolls(summary: Mapping[str, Any], run: ResolvedRun) -> Iterator[tuple[str, float]]:
-    for part, phases in _PARTS.items():
+    for part, phases in _PHASES_OF.items():
         node_slots = played(run.plan.phases, summary["slots"], of=phases) * run.agents
         by_phase = [summary["toll_by_phase"].get(phase, {}) for phase in phases]
         for kind in _KINDS if node_slots else ():

@@ -18,19 +18,21 @@ from typing import Any
 
 from controller.config.errors import ConfigError
 from controller.run_folder.files import replace_file
-from controller.studies.cells import Cell
+from controller.studies.cells import StudyCell
 from controller.studies.measures import COLUMNS, TOLLS, WALL, in_all, measures
 
-FILE = "results.csv"
+RESULTS_FILE = "results.csv"
 _DONE = "SUCCEEDED"
 _SWEEP, _SEED, *_LAST = COLUMNS
 
 
-class Results:
+class StudyResults:
     """The rows that exist, and the cells that still lack one."""
 
-    def __init__(self, folder: Path, cells: Sequence[Cell], *, axes: Sequence[str], metrics: Sequence[str]) -> None:
-        self.path, self._cells = folder / FILE, cells
+    def __init__(
+        self, folder: Path, cells: Sequence[StudyCell], *, axes: Sequence[str], metrics: Sequence[str]
+    ) -> None:
+        self.path, self._cells = folder / RESULTS_FILE, cells
         self._axes, self._metrics = axes, metrics
         old = read_rows(self.path) if self.path.exists() else []
         wanted = {cell.digest for cell in cells}
@@ -38,21 +40,21 @@ class Results:
         self._rows = {row["cell"]: row for row in usable if row["cell"] in wanted}
         self.dropped = len({row["cell"] for row in old} - wanted)
 
-    def missing(self) -> list[Cell]:
+    def missing(self) -> list[StudyCell]:
         """A cell for each run that is still to be executed."""
-        first: dict[str, Cell] = {}
+        first: dict[str, StudyCell] = {}
         for cell in self._cells:
             if cell.digest not in self._rows:
                 first.setdefault(cell.digest, cell)
         return list(first.values())
 
-    def done(self, cell: Cell, summary: Mapping[str, Any]) -> None:
+    def done(self, cell: StudyCell, summary: Mapping[str, Any]) -> None:
         """Add a run that has ended, whatever its state."""
         outcome = {key: summary[key] for key in ("trace_digest", "state", "reason")}
         numbers = measures(summary, cell.run) if summary["state"] == _DONE else {}
         self._add(cell, {name: repr(value) for name, value in numbers.items()} | outcome)
 
-    def failed(self, cell: Cell, reason: str) -> None:
+    def failed(self, cell: StudyCell, reason: str) -> None:
         """Add a run whose process died."""
         self._add(cell, {"state": "FAILED", "reason": reason})
 
@@ -66,11 +68,11 @@ class Results:
         writer.writerows(self._row(cell, tolls) for cell in self._cells if cell.digest in self._rows)
         replace_file(self.path, text.getvalue().encode())
 
-    def _add(self, cell: Cell, row: dict[str, str]) -> None:
+    def _add(self, cell: StudyCell, row: dict[str, str]) -> None:
         self._rows[cell.digest] = row
         self.write()
 
-    def _row(self, cell: Cell, tolls: Sequence[str]) -> dict[str, str]:
+    def _row(self, cell: StudyCell, tolls: Sequence[str]) -> dict[str, str]:
         row = self._rows[cell.digest]
         here = {_SWEEP: cell.sweep, _SEED: str(cell.run.config.seed), "cell": cell.digest}
         nothing = {name: "0.0" for name in tolls if row.get(in_all(name))}  # other cells sent notes of this kind

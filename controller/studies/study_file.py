@@ -37,7 +37,7 @@ _SET_ELSEWHERE = {
 }
 
 
-class Plot(BaseModel):
+class PlotSpec(BaseModel):
     """One plot. `x`: an axis, or a metric of the results; `y`: a metric; `lines`, `panels`: axes.
 
     `where`: the labels at which axes are held. `relative_to`: y is divided by that of the cell with these labels and
@@ -83,13 +83,13 @@ class Sweep:
 
     name: str
     axes: tuple[Axis, ...]
-    plots: tuple[Plot, ...]
+    plots: tuple[PlotSpec, ...]
 
     def axis(self, name: str) -> Axis | None:
         """The axis of this name, if there is one."""
         return next((axis for axis in self.axes if axis.name == name), None)
 
-    def file_of(self, plot: Plot) -> str:
+    def file_of(self, plot: PlotSpec) -> str:
         """The file name of a plot."""
         return f"{plot.name or f'{self.name}-{plot.y}'}.png"
 
@@ -110,7 +110,7 @@ class Study:
         return list(dict.fromkeys(axis.name for sweep in self.sweeps for axis in sweep.axes))
 
 
-class _File(BaseModel):
+class _StudyFields(BaseModel):
     model_config = STRICT
 
     run: dict[str, Any]
@@ -121,7 +121,7 @@ class _File(BaseModel):
     sweeps: dict[str, Any] = {}
 
 
-class _Sweep(BaseModel):
+class _SweepFields(BaseModel):
     model_config = STRICT
 
     grid: dict[str, Any] = {}
@@ -131,7 +131,7 @@ class _Sweep(BaseModel):
 def read(path: Path) -> Study:
     """The study a file describes. ConfigError lists every fault, one per line. Its runs are checked in `cells_of`."""
     faults: list[str] = []
-    file = _parsed(_File, layers.from_file(path).data, "", faults)
+    file = _parsed(_StudyFields, layers.from_file(path).data, "", faults)
     if file is None:
         raise ConfigError("\n".join(faults))
     base = path.absolute().parent
@@ -173,16 +173,16 @@ def _parsed(model: type[Parsed], data: Any, key: str, faults: list[str]) -> Pars
     return None
 
 
-def _sweeps_of(file: _File, stem: str, faults: list[str]) -> list[tuple[str, str, _Sweep]]:
+def _sweeps_of(file: _StudyFields, stem: str, faults: list[str]) -> list[tuple[str, str, _SweepFields]]:
     """Key, name and content of each sweep; a file without `sweeps` is one, named after the file."""
     if not file.sweeps:
         if not file.grid:
             faults.append("grid: is missing; give it axes, such as world.load: [0.3, 0.4], or give sweeps")
-        return [("", stem, _Sweep(plots=file.plots))]
+        return [("", stem, _SweepFields(plots=file.plots))]
     if file.plots:
         faults.append("plots: next to sweeps they are not allowed: write them into a sweep")
     parts = [(f"sweeps.{name}.", name, data) for name, data in file.sweeps.items()]
-    parsed = [(key, name, _parsed(_Sweep, data, key, faults)) for key, name, data in parts]
+    parsed = [(key, name, _parsed(_SweepFields, data, key, faults)) for key, name, data in parts]
     return [(key, name, part) for key, name, part in parsed if part is not None]
 
 
@@ -201,12 +201,12 @@ def _run(data: dict[str, Any], base: Path, faults: list[str]) -> Layer:
         return own
 
 
-def _sweep(name: str, shared: Mapping[str, Any], part: _Sweep, key: str, base: Path, faults: list[str]) -> Sweep:
+def _sweep(name: str, shared: Mapping[str, Any], part: _SweepFields, key: str, base: Path, faults: list[str]) -> Sweep:
     twice = [axis for axis in part.grid if axis in shared]
     faults += [f"{key}grid.{axis}: is in the grid of all sweeps, too: keep one of them" for axis in twice]
     keys = [("grid.", shared), (f"{key}grid.", part.grid)]
     axes = [_axis(prefix, axis, values, base, faults) for prefix, grid in keys for axis, values in grid.items()]
-    parsed = [_parsed(Plot, data, f"{key}plots.{number}.", faults) for number, data in enumerate(part.plots)]
+    parsed = [_parsed(PlotSpec, data, f"{key}plots.{number}.", faults) for number, data in enumerate(part.plots)]
     plots = tuple(plot for plot in parsed if plot is not None)
     sweep = Sweep(name, tuple(axis for axis in axes if axis is not None), plots)
     if len(sweep.axes) == len(axes):
@@ -247,7 +247,7 @@ def _layer(settings: Mapping[str, Any], base: Path) -> Layer:
     return layer
 
 
-def _plot_faults(sweep: Sweep, plot: Plot) -> list[str]:
+def _plot_faults(sweep: Sweep, plot: PlotSpec) -> list[str]:
     """Axes that are not there, and axes that are left over: a mean over those would be of different runs."""
     names = [axis.name for axis in sweep.axes]
     used = [name for name in (plot.lines, plot.panels, *plot.where) if name is not None]
@@ -265,7 +265,7 @@ def _plot_faults(sweep: Sweep, plot: Plot) -> list[str]:
     return faults
 
 
-def _scale_faults(plot: Plot, across: Axis) -> list[str]:
+def _scale_faults(plot: PlotSpec, across: Axis) -> list[str]:
     numbers = numbers_of(list(across.values))
     if "x" in (plot.log or "") and (numbers is None or min(numbers) <= 0):
         return [f"log: x needs values above 0, {across.name} has {', '.join(across.values)}: drop it"]

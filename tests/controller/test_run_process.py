@@ -1,4 +1,4 @@
-"""A run process that comes late, or after another, carries out nothing twice."""
+"""A run process executes its run once, also when it starts late or after another one, and reports its status."""
 
 import subprocess
 import sys
@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from controller.config.resolved import load
+from controller.execution.controls import NO_CONTROLS
+from controller.pool.leased_workers import Ports
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.status import RunStatus, State
 from controller.run_folder.writer import RunWriter
+from controller.run_process import RunProcess
 from tests.system.service import CELL
 
 SMALL = CELL | {"slots": 20}
@@ -20,27 +23,46 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunWriter.create(load(SMALL), at=tmp_path / "run").folder
 
 
-def _keep(folder: RunFolder) -> RunStatus | None:
+def _execute(folder: RunFolder) -> RunStatus | None:
     subprocess.run([sys.executable, "-m", "controller.run_process", str(folder.path)], check=True, capture_output=True)
     return RunStatus.read(folder.path)
 
 
-def test_a_keeper_carries_out_its_run(folder: RunFolder) -> None:
-    assert _keep(folder) == RunStatus(State.SUCCEEDED, 20)
+def test_a_run_process_executes_its_run(folder: RunFolder) -> None:
+    assert _execute(folder) == RunStatus(State.SUCCEEDED, 20)
 
 
-@pytest.mark.parametrize("end", [RunStatus(State.SUCCEEDED, 20), RunStatus(State.FAILED, 3, "it rained")])
-def test_a_keeper_that_comes_after_the_end_leaves_the_run_alone(folder: RunFolder, end: RunStatus) -> None:
+@pytest.mark.parametrize("end", [RunStatus(State.SUCCEEDED, 20), RunStatus(State.FAILED, 3, "out of memory")])
+def test_a_run_process_that_starts_after_the_end_changes_nothing(folder: RunFolder, end: RunStatus) -> None:
     end.write(folder.path)
-    assert _keep(folder) == end
+    assert _execute(folder) == end
     assert folder.read("trace.bin") == b""
 
 
-def test_a_run_whose_keeper_was_lost_is_not_begun_on_top_of_what_it_left(folder: RunFolder) -> None:
+def test_a_run_whose_process_died_is_not_restarted_over_its_files(folder: RunFolder) -> None:
     RunStatus(State.RUNNING, 7).write(folder.path)
     (folder.path / "trace.bin").write_bytes(b"of the run process that was lost")
-    status = _keep(folder)
+    status = _execute(folder)
     assert status is not None
     assert status.state is State.FAILED
     assert "no checkpoint to resume from" in status.reason
     assert folder.read("trace.bin") == b"of the run process that was lost"
+
+
+def test_the_status_names_the_baseline_that_is_running(tmp_path: Path) -> None:
+    baselines = ["li2020/best_own_rb", "li2020/random"]
+    writer = RunWriter.create(load(SMALL | {"baselines": baselines, "placement": "in-process"}), at=tmp_path / "run")
+    seen: list[str] = []
+
+    class Watched(RunProcess):
+        def _set_status(self, status: RunStatus) -> None:
+            super()._set_status(status)
+            written = RunStatus.read(self._path)
+            seen.append(written.waiting if written else "")
+
+    Watched(writer.path, NO_CONTROLS, Ports(), None, resume=False).execute()
+    assert [waiting for waiting in dict.fromkeys(seen) if waiting] == [
+        "baseline 1 of 2: li2020/best_own_rb",
+        "baseline 2 of 2: li2020/random",
+    ]
+    assert RunStatus.read(writer.path) == RunStatus(State.SUCCEEDED, 20)

@@ -1,4 +1,4 @@
-"""The learning trainer: learns from what is complete, tells weights when due, does nothing without news."""
+"""The learning trainer: learns from complete slots, sends weights when due, does nothing without new histories."""
 
 from typing import Any
 
@@ -65,44 +65,44 @@ def _row(layout: Layout, agent: int, slot: int) -> ReceivedNote:
     return ReceivedNote(agent, Kind.HISTORY, slot + 1, 0, writer.take())
 
 
-def _ask(trainer: LearningTrainer, slot: int, *inbox: ReceivedNote) -> TurnOutput:
+def _take_turn(trainer: LearningTrainer, slot: int, *inbox: ReceivedNote) -> TurnOutput:
     nothing = Space().empty(1)
     return trainer.on_turn(
         TurnContext(slot, 1, "learn", "train", 0, nothing, list(inbox), CounterRng(1, "node", PAIRS))
     )
 
 
-def test_asked_without_news_it_does_nothing() -> None:
+def test_a_turn_without_histories_changes_nothing() -> None:
     trainer, learner, layouts = _trainer()
-    told = _ask(trainer, 1, *(_row(layouts[agent], agent, 0) for agent in range(PAIRS)))
-    assert ([note.to for note in told.notes], told.scalars["updates"]) == ([(0,), (1,)], 3)
+    output = _take_turn(trainer, 1, *(_row(layouts[agent], agent, 0) for agent in range(PAIRS)))
+    assert ([note.to for note in output.notes], output.scalars["updates"]) == ([(0,), (1,)], 3)
     for slot in range(2, 30):
-        assert _ask(trainer, slot) == NO_OUTPUT
+        assert _take_turn(trainer, slot) == NO_OUTPUT
     assert (learner.turns, learner.slots) == (1, [0])
 
 
 def test_updates_are_counted_over_all_turns() -> None:
     trainer, _, layouts = _trainer()
     for slot in range(5):
-        told = _ask(trainer, slot + 1, *(_row(layouts[agent], agent, slot) for agent in range(PAIRS)))
-    assert told.scalars["updates"] == 15
+        output = _take_turn(trainer, slot + 1, *(_row(layouts[agent], agent, slot) for agent in range(PAIRS)))
+    assert output.scalars["updates"] == 15
 
 
-def test_what_is_late_is_learnt_from_within_ten_tellings() -> None:
+def test_late_histories_are_learnt_from_within_ten_transmissions() -> None:
     for resend_after_slots, expected in ((0, [0, 2, 3, 4]), (1, [0, 2, 3, 4, 1])):
         trainer, learner, layouts = _trainer(resend_after_slots)
         for slot in range(5):
             there = [0] if slot == 1 else range(PAIRS)
-            _ask(trainer, slot + 1, *(_row(layouts[agent], agent, slot) for agent in there))
-        _ask(trainer, 6, _row(layouts[1], 1, 1))
+            _take_turn(trainer, slot + 1, *(_row(layouts[agent], agent, slot) for agent in there))
+        _take_turn(trainer, 6, _row(layouts[1], 1, 1))
         assert learner.slots == expected
 
 
-def test_while_a_pair_is_lost_little_is_kept_of_the_other() -> None:
+def test_while_a_pair_is_lost_the_rows_of_the_other_are_limited() -> None:
     trainer, learner, layouts = _trainer(max_slots_unsent=40)
     for slot in range(1500):
-        _ask(trainer, slot + 1, _row(layouts[0], 0, slot))
+        _take_turn(trainer, slot + 1, _row(layouts[0], 0, slot))
     [kept, _] = trainer.snapshot()["joiner"]["rows"]
     assert (len(kept), learner.turns) == (1040, 0)
-    _ask(trainer, 1501, _row(layouts[0], 0, 1500), _row(layouts[1], 1, 1500))
+    _take_turn(trainer, 1501, _row(layouts[0], 0, 1500), _row(layouts[1], 1, 1500))
     assert learner.slots == [1500]

@@ -38,7 +38,8 @@ def test_the_reason_names_what_is_missing() -> None:
 def test_only_agents_that_learn_by_themselves_need_torch() -> None:
     world = {"name": "d2d_underlay"}
     learning = {
-        name: load({"world": world, "scheme": f"li2020/{name}"}).agents_learn for name in ("dqn", "maac", "sla")
+        name: load({"world": world, "scheme": f"li2020/{name}", "untrained": True}).agents_learn
+        for name in ("dqn", "maac", "sla")
     }
     assert learning == {"dqn": True, "maac": False, "sla": False}
     assert states(PAGE, "li2020/dqn", "torch")

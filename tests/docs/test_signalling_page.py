@@ -10,7 +10,7 @@ import airtoll
 from channel_server.worlds.d2d_underlay import D2DUnderlay
 from controller.config.layers import parse_yaml
 from controller.config.resolved import load
-from controller.config.signalling import OfLinks, Signalling
+from controller.config.signalling import LinkSettings, Signalling
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.signalling import PRIORITIES
 from tests.docs.pages import DOCS, block, states, table
@@ -45,7 +45,7 @@ def test_the_toll_command_prints_the_table_of_the_page(folder: Path) -> None:
 
 def test_every_key_is_listed() -> None:
     listed = {key for keys, _ in table(PAGE, "key") for key in keys.split(", ")}
-    assert listed == set(Signalling.model_fields) | set(OfLinks.model_fields)
+    assert listed == set(Signalling.model_fields) | set(LinkSettings.model_fields)
     assert {link.name.lower() for link in LinkClass} | {kind.name.lower() for kind in Kind} < listed
     [(_, priorities)] = [row for row in table(PAGE, "key") if row[0] == "priorities"]
     assert priorities.endswith(", ".join(kind.name.lower() for kind in PRIORITIES))
@@ -56,5 +56,8 @@ def test_the_numbers_of_the_text(folder: Path) -> None:
     slot_ms, width_khz = f"{cell.slot_s * 1e3:g} ms", f"{cell.rb_width_hz / 1e3:g} kHz"
     assert (cell.rbs, states(PAGE, width_khz, slot_ms, "5.8 bit/s/Hz", "10 kbit")) == (10, True)
     assert round(cell.rbs * cell.rb_width_hz * cell.slot_s * 5.8, -3) == 10_000
-    late = load({"world": "d2d_underlay", "scheme": "li2020/maac", "signalling": {"all": {"delay_slots": 2}}})
+    late = load(
+        {"world": "d2d_underlay", "scheme": "li2020/maac", "untrained": True}
+        | {"signalling": {"all": {"delay_slots": 2}}}
+    )
     assert late.plan_for("x").signalling.resend_after_slots == 2 + 2 + 10

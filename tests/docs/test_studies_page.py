@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from airtoll.cli.commands import app
 from controller.config.errors import ConfigError
-from controller.studies.cells import Cell, cells_of
+from controller.studies.cells import StudyCell, cells_of
 from controller.studies.results import read_rows
 from controller.studies.study_file import Study, read
 from tests.docs.pages import DOCS, block, page, states, table
@@ -22,7 +22,7 @@ def _file(at: Path, name: str) -> Path:
     return path
 
 
-def _cells(path: Path) -> tuple[Study, list[Cell]]:
+def _cells(path: Path) -> tuple[Study, list[StudyCell]]:
     study = read(path)
     return study, cells_of(study, {})
 
@@ -36,6 +36,7 @@ def test_the_first_study_leaves_the_files_and_columns_of_the_page(
     result = CliRunner().invoke(app, ["study", str(file)])
     assert result.exit_code == 0, result.output
     rows = read_rows(Path("runs/load/results.csv"))
+    assert "load: 12 cells, 12 to run" in result.stderr
     assert sorted(path.name for path in Path("runs/load").iterdir()) == ["load-delay_slots.png", "results.csv"]
     columns = rows[0].keys()
     named = {column for row in table(PAGE, "column") for column in row[0].replace(",", " ").split()}

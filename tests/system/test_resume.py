@@ -1,4 +1,4 @@
-"""Runs that die and go on: by the command line, with real processes."""
+"""Killed runs that are resumed: by the command line, with real processes."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def _whole_run(tmp_path: Path) -> RunFolder:
     return RunFolder.open(tmp_path / "whole")
 
 
-def test_after_a_kill_of_everything_the_run_goes_on_to_the_same_trace(tmp_path: Path) -> None:
+def test_a_run_resumed_after_a_kill_of_everything_has_the_same_trace(tmp_path: Path) -> None:
     folder, whole = _killed_run(tmp_path), _whole_run(tmp_path)
     newest, before = RunFolder.open(folder).checkpoints.slots
     state = folder / "checkpoints" / str(newest) / "node-1"
@@ -78,14 +78,14 @@ def test_after_a_kill_of_everything_the_run_goes_on_to_the_same_trace(tmp_path: 
 
 
 def _check_books(folder: RunFolder) -> None:
-    """Both parts of the run together carried what the air book has."""
+    """The connections of both parts of the run together carried what the air book has."""
     connections = msgspec.json.decode(folder.read("wire_book.json"), type=list[Connection])
     assert [c.peer for c in connections] != sorted({c.peer for c in connections})  # two of each
     assert sum(c.down.notes for c in connections) == sum(row.copies for row in folder.air_rows())
     assert folder.summary["wire"] == msgspec.to_builtins(totals(connections))
 
 
-def test_a_run_that_goes_on_is_not_resumed_and_one_without_checkpoints_cannot_be(tmp_path: Path) -> None:
+def test_neither_a_running_run_nor_one_without_checkpoints_is_resumed(tmp_path: Path) -> None:
     writer = RunWriter.create(load(RUN), at=tmp_path / "a")
     folder = writer.folder
     none = _airtoll("resume", folder.path)
@@ -99,7 +99,7 @@ def test_a_run_that_goes_on_is_not_resumed_and_one_without_checkpoints_cannot_be
 
 
 @pytest.mark.parametrize("scheme", ["li2020/sla", "li2020/greedy_central"])
-def test_checkpoints_leave_no_mark_on_a_run_in_processes(scheme: str) -> None:
+def test_checkpoints_do_not_change_the_trace_of_a_run_in_processes(scheme: str) -> None:
     plan = plan_for(scheme, slots=60, checkpoint_every=20)
     kept = Checkpointed()
     with NodeProcesses(plan) as processes:
@@ -123,18 +123,18 @@ def _stop(name: str) -> Callable[[NodeProcesses], None]:
     return stop
 
 
-def test_a_frozen_agent_is_started_again() -> None:
+def test_a_frozen_agent_is_restarted() -> None:
     on_node_loss = {"policy": "restart", "lost_after_s": 0.3}
     plan = plan_for("li2020/sla", slots=2500, on_node_loss=on_node_loss)
     recording = play(plan, at_slot(50, _stop("pair-1")))
     assert recording.ended is not None
     assert recording.ended.state == "SUCCEEDED"
-    told = [(e.event, e.node) for e in recording.events if e.event != "dropped"]
-    assert told == [("lost", "pair-1"), ("restarted", "pair-1"), ("rejoined", "pair-1")]
+    events = [(e.event, e.node) for e in recording.events if e.event != "dropped"]
+    assert events == [("lost", "pair-1"), ("restarted", "pair-1"), ("rejoined", "pair-1")]
     assert_same_trace(recording, in_process(msgspec.structs.replace(plan, replay=recording.past)))
 
 
-def test_a_few_kills_of_anybody_leave_a_run_that_is_done_and_whole(tmp_path: Path) -> None:
+def test_a_run_survives_a_few_kills_of_its_processes(tmp_path: Path) -> None:
     described = chaos.settings(3, seed=5, slots_per_kill=250)
     aftermath = chaos.wreak(tmp_path, described, kills=2, seed=5)
     assert aftermath.faults == []

@@ -1,4 +1,4 @@
-"""The diff of two runs: every flipped bit is found, and its place named."""
+"""The comparison of two runs: every flipped bit is found, and its place named."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def test_values_that_differ_are_shown(tmp_path: Path) -> None:
     )
 
 
-def test_a_trace_that_ends_before_the_other_is_told(tmp_path: Path) -> None:
+def test_a_trace_that_ends_before_the_other_is_reported(tmp_path: Path) -> None:
     a, b = make(tmp_path / "a", traced(slots=4)), make(tmp_path / "b", traced(slots=3)[:1])
     (b.path / "trace.bin").write_bytes(a.read("trace.bin")[: 6 * ROW.itemsize])
     assert "one trace ends here (8 rows against 6)" in compare(a, b).lines[0]
@@ -87,17 +87,17 @@ def test_fingerprints_are_compared_first_but_decide_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("file", "keep", "told"),
+    ("file", "keep", "message"),
     [
         ("trace.bin", -1, "multiple"),
         ("trace.bin", 0, "has no trace"),
         ("values.msgpack", -1, "is cut: its last entry"),
     ],
 )
-def test_a_cut_file_is_told(tmp_path: Path, file: str, keep: int, told: str) -> None:
+def test_a_truncated_file_is_reported(tmp_path: Path, file: str, keep: int, message: str) -> None:
     a, b = finished(tmp_path / "a", values=True), finished(tmp_path / "b", values=True)
     (b.path / file).write_bytes(b.read(file)[:keep])
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         compare(a, b)
 
 

@@ -1,4 +1,4 @@
-"""`airtoll study`: the cells are ordinary runs, what is there is not run again, what is wrong is told."""
+"""`airtoll study`: the cells are ordinary runs, none is run twice, invalid studies are rejected."""
 
 import csv
 import math
@@ -22,10 +22,10 @@ from airtoll.cli.commands import app
 from airtoll.cli.study_progress import readable, watching
 from airtoll.plots.study_plots import Labels, draw, points, relative
 from controller.config.errors import ConfigError
-from controller.studies.cells import Cell, cells_of
+from controller.studies.cells import StudyCell, cells_of
 from controller.studies.executor import run_cells
-from controller.studies.results import Results, read_rows
-from controller.studies.study_file import Plot, read
+from controller.studies.results import StudyResults, read_rows
+from controller.studies.study_file import PlotSpec, read
 
 SCHEMES = {"random": "zhang2025/random", "llq": {"name": "zhang2025/llq"}}
 STUDY: dict[str, Any] = {
@@ -51,7 +51,7 @@ def _rows(out: Path) -> list[dict[str, str]]:
 
 
 def _keep(out: Path, wanted: Callable[[dict[str, str]], bool]) -> None:
-    """Cut the results; the rows that are kept can be told from new ones by what their runs took."""
+    """Cut the results; the rows that are kept are recognised by the duration of their runs."""
     rows = _rows(out)
     with (out / "results.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0])
@@ -79,7 +79,7 @@ def out(finished: Path, tmp_path: Path) -> Path:
 # -------------------------------------------------------------------------------- results
 
 
-def test_every_cell_is_the_single_run_it_stands_for(finished: Path, tmp_path: Path) -> None:
+def test_every_cell_equals_the_single_run_of_its_settings(finished: Path, tmp_path: Path) -> None:
     rows = _rows(finished)
     capacity = [(row["sweep"], row["scheme"], row["world.load"], row["seed"]) for row in rows]
     assert capacity == [("small", *map(str, place)) for place in product(SCHEMES, (0.2, 0.4), (1, 2))]
@@ -93,20 +93,20 @@ def test_every_cell_is_the_single_run_it_stands_for(finished: Path, tmp_path: Pa
         )
         assert (row["state"], row["trace_digest"]) == ("SUCCEEDED", single["trace_digest"])
         assert float(row["delay_slots"]) == single["metrics"]["delay_slots"]
-        told = single["toll"].get("neighbour", {"note_bytes": 0, "payload_bits": 0})
-        assert float(row["eval_neighbour_bytes_per_slot_node"]) == told["note_bytes"] / 40 / 4
-        assert float(row["eval_all_bits_per_slot_node"]) == told["payload_bits"] / 40 / 4
+        toll = single["toll"].get("neighbour", {"note_bytes": 0, "payload_bits": 0})
+        assert float(row["eval_neighbour_bytes_per_slot_node"]) == toll["note_bytes"] / 40 / 4
+        assert float(row["eval_all_bits_per_slot_node"]) == toll["payload_bits"] / 40 / 4
         assert "training_all_bits_per_slot_node" not in row
 
 
-def test_the_picture_is_one(finished: Path) -> None:
-    picture = imread(finished / "small-delay_slots.png")
-    assert picture.shape[1] == 1200
-    assert picture[..., :3].std() > 0.02
+def test_the_plot_is_an_image(finished: Path) -> None:
+    image = imread(finished / "small-delay_slots.png")
+    assert image.shape[1] == 1200
+    assert image[..., :3].std() > 0.02
     assert sorted(path.name for path in finished.iterdir()) == ["results.csv", "small-delay_slots.png"]
 
 
-def test_a_study_that_was_cut_goes_on(finished: Path, out: Path) -> None:
+def test_an_interrupted_study_is_continued(finished: Path, out: Path) -> None:
     _keep(out, lambda row: row["scheme"] == "random" or row["seed"] == "2")
     result = _call(_write(out.parent / "small.yaml"), "--out", out)
     assert (result.exit_code, "8 cells, 6 done before, 2 to run" in result.stderr) == (0, True), result.output
@@ -115,7 +115,7 @@ def test_a_study_that_was_cut_goes_on(finished: Path, out: Path) -> None:
     assert [row | {"wall_s": ""} for row in rows] == [row | {"wall_s": ""} for row in before]
 
 
-def test_only_what_changed_is_carried_out(out: Path) -> None:
+def test_only_changed_cells_are_executed(out: Path) -> None:
     _keep(out, lambda row: bool(row))
     grid = {"scheme": SCHEMES | {"llq": {"name": "zhang2025/llq"}}, "world.load": [0.3, 0.4]}
     file = _write(out.parent / "small.yaml", grid=grid, plots=[])
@@ -128,11 +128,11 @@ def test_only_what_changed_is_carried_out(out: Path) -> None:
     assert all(name.startswith("small_scheme=") and "world.load=0.3" in name for name in folders)
 
 
-def test_results_that_lack_a_metric_are_carried_out_again(out: Path) -> None:
+def test_results_that_lack_a_metric_are_computed_again(out: Path) -> None:
     study = read(_write(out.parent / "small.yaml"))
     cells = cells_of(study, {})
-    assert len(Results(out, cells, axes=study.axes, metrics=["delay_slots"]).missing()) == 0
-    assert len(Results(out, cells, axes=study.axes, metrics=["delay_slots", "queue_tasks"]).missing()) == 8
+    assert len(StudyResults(out, cells, axes=study.axes, metrics=["delay_slots"]).missing()) == 0
+    assert len(StudyResults(out, cells, axes=study.axes, metrics=["delay_slots", "queue_tasks"]).missing()) == 8
 
 
 def test_equal_cells_of_two_sweeps_are_one_run(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def _summary(seed: int, state: str = "SUCCEEDED") -> dict[str, Any]:
     }
 
 
-def test_a_run_that_failed_has_its_reason_and_no_figures_and_is_tried_again(tmp_path: Path) -> None:
+def test_a_failed_run_has_a_reason_and_no_numbers_and_is_tried_again(tmp_path: Path) -> None:
     folder = StudyFolder(_write(tmp_path / "small.yaml"), tmp_path / "out", {})
     (tmp_path / "out").mkdir()
     folder.results.done(folder.cells[0], _summary(1))
@@ -188,20 +188,20 @@ def test_a_cell_whose_process_dies_is_tried_once_more(tmp_path: Path) -> None:
     blocked.touch()
     capacity = {"random": [blocked / "a", tmp_path / "a"], "llq": [blocked / "b", blocked / "b"]}
 
-    def place(cell: Cell) -> Path:
+    def place(cell: StudyCell) -> Path:
         return capacity[cell.labels["scheme"]].pop(0)
 
-    told: dict[str, list[tuple[bool, str, bool]]] = {scheme: [] for scheme in capacity}
+    results: dict[str, list[tuple[bool, str, bool]]] = {scheme: [] for scheme in capacity}
     for cell, summary, reason, last in run_cells(cells, place, workers=2):
-        told[cell.labels["scheme"]].append((summary is not None, reason, last))
+        results[cell.labels["scheme"]].append((summary is not None, reason, last))
     died = "its process died (exit code 1)"
-    assert told == {
+    assert results == {
         "random": [(False, died, False), (True, "", True)],
         "llq": [(False, died, False), (False, died, True)],
     }
 
 
-def test_failed_cells_are_told_and_the_others_are_there(out: Path) -> None:
+def test_failed_cells_are_reported_and_the_others_have_results(out: Path) -> None:
     _keep(out, lambda row: row["seed"] == "1" or row["scheme"] == "llq")
     (out / "runs").touch()  # no run's folder can be made in it
     result = _call(_write(out.parent / "small.yaml"), "--out", out)
@@ -218,21 +218,21 @@ class _InterruptAfterOne:
     """Ctrl-C at the first result."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.lines: list[str] = []
 
     def done(self, cell: str) -> None:
-        self.told.append(cell)
+        self.lines.append(cell)
         os.kill(os.getpid(), signal.SIGINT)
 
     def warn(self, line: str) -> None:
-        self.told.append(line)
+        self.lines.append(line)
 
 
 def test_an_interrupt_keeps_what_was_done(tmp_path: Path) -> None:
     folder, watch = StudyFolder(_write(tmp_path / "small.yaml"), tmp_path / "out", {}), _InterruptAfterOne()
     with pytest.raises(KeyboardInterrupt):
         folder.run(watch, workers=1, keep_runs=False)
-    assert watch.told == [folder.cells[0].title]
+    assert watch.lines == [folder.cells[0].title]
     assert [row["cell"] for row in _rows(tmp_path / "out")] == [folder.cells[0].digest]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.csv"]
 
@@ -250,7 +250,7 @@ class _SecondStudy:
         raise AssertionError(line)
 
 
-def test_a_second_study_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+def test_a_second_study_in_the_same_folder_is_rejected(tmp_path: Path) -> None:
     folder = StudyFolder(_write(tmp_path / "small.yaml"), tmp_path / "out", {})
     with pytest.raises(ConfigError, match="another study is at work in"):
         folder.run(_SecondStudy(folder), workers=1, keep_runs=False)
@@ -262,8 +262,8 @@ def test_progress_off_a_terminal_is_a_line_per_cell(capsys: pytest.CaptureFixtur
         watch.done("a")
         watch.warn("b: its process died (signal 9); trying again")
         watch.done("b")
-    told = ["1 of 4, 2 min left: a", "b: its process died (signal 9); trying again", "2 of 4, 60 s left: b"]
-    assert capsys.readouterr().out.splitlines() == told
+    lines = ["1 of 4, 2 min left: a", "b: its process died (signal 9); trying again", "2 of 4, 60 s left: b"]
+    assert capsys.readouterr().out.splitlines() == lines
     assert [readable(seconds) for seconds in (4.4, 3599.0, 4800.0)] == ["4 s", "1 h 0 min", "1 h 20 min"]
 
 
@@ -280,7 +280,7 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"colour": 1}, "colour: 1 is not allowed: no such key; known: grid, metrics, plots, run, seeds, sweeps"),
         ({"seeds": []}, "seeds: [] is not allowed: must have at least 1"),
@@ -335,13 +335,15 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> 
         ),
     ],
 )
-def test_a_wrong_file_is_refused_before_anything_starts(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+def test_an_invalid_file_is_rejected_before_anything_starts(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     result = _call(_write(tmp_path / "bad.yaml", **changes), "--out", tmp_path / "out")
-    assert (result.exit_code, told in result.stderr) == (2, True), result.output
+    assert (result.exit_code, message in result.stderr) == (2, True), result.output
     assert not (tmp_path / "out").exists()
 
 
-def test_results_that_are_none_are_not_written_over(tmp_path: Path) -> None:
+def test_a_file_that_holds_no_results_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
     result = _call(_write(tmp_path / "small.yaml"), "--out", tmp_path)
     assert (result.exit_code, "holds no results of a study" in result.stderr) == (2, True)
@@ -363,12 +365,12 @@ def test_the_run_may_lie_in_a_file_of_its_own_and_the_environment_wins_over_it(t
     assert (a["world"]["load"], b["world"]["load"]) == (0.1, 0.1)
 
 
-# -------------------------------------------------------------------------------- pictures
+# -------------------------------------------------------------------------------- plots
 
 
 def _row(scheme: str, load: str, seed: int, delay: float, bits: float) -> dict[str, str]:
-    figures = {"delay_slots": str(delay), "eval_all_bits_per_slot_node": str(bits)}
-    return {"sweep": "small", "scheme": scheme, "world.load": load, "seed": str(seed), "state": "SUCCEEDED"} | figures
+    numbers = {"delay_slots": str(delay), "eval_all_bits_per_slot_node": str(bits)}
+    return {"sweep": "small", "scheme": scheme, "world.load": load, "seed": str(seed), "state": "SUCCEEDED"} | numbers
 
 
 ROWS = [
@@ -389,7 +391,7 @@ def test_points_are_means_with_students_interval(tmp_path: Path) -> None:
     assert math.isclose(first.y.half, 4.302653 * math.sqrt(7 / 3), rel_tol=1e-6)
     assert (second.x, second.y.value, second.y.seeds) == (0.4, 5.0, 1)
     assert math.isnan(second.y.half)
-    cost = Plot(x="eval_all_bits_per_slot_node", y="delay_slots")
+    cost = PlotSpec(x="eval_all_bits_per_slot_node", y="delay_slots")
     assert [point.x for point in points(sweep, cost, ROWS)] == [4.0, 8.0, 16.0]
 
 
@@ -404,10 +406,10 @@ def test_points_are_means_with_students_interval(tmp_path: Path) -> None:
         ({"x": "world.load", "where": {"scheme": "llq"}, "x_label": "load"}, ["load", "scheme = llq"], "over 2 seeds"),
     ],
 )
-def test_pictures_name_what_they_show(tmp_path: Path, plot: dict[str, Any], labels: list[str], explained: str) -> None:
+def test_plots_are_labelled(tmp_path: Path, plot: dict[str, Any], labels: list[str], explained: str) -> None:
     study = read(_write(tmp_path / "small.yaml"))
     label = Labels(cells_of(study, {})[0].run.config, {"delay_slots": "slots"})
-    figure = draw(study, study.sweeps[0], Plot(y="delay_slots", **plot), ROWS, label=label)
+    figure = draw(study, study.sweeps[0], PlotSpec(y="delay_slots", **plot), ROWS, label=label)
     assert figure is not None
     figure.savefig(tmp_path / "a.png")
     below = figure.get_supxlabel()
@@ -420,7 +422,7 @@ def test_pictures_name_what_they_show(tmp_path: Path, plot: dict[str, Any], labe
 
 def test_what_seeds_share_is_no_part_of_a_relative_band(tmp_path: Path) -> None:
     [sweep] = read(_write(tmp_path / "small.yaml")).sweeps
-    plot = Plot(x="world.load", y="delay_slots", lines="scheme", relative_to={"scheme": "random"})
+    plot = PlotSpec(x="world.load", y="delay_slots", lines="scheme", relative_to={"scheme": "random"})
     rows = relative(sweep, plot, ROWS)
     assert [row["delay_slots"] for row in rows if row["scheme"] == "llq"] == ["2.0", "2.0"]
     assert {row["delay_slots"] for row in rows if row["scheme"] == "random"} == {"1.0"}
@@ -435,9 +437,20 @@ def test_a_plot_without_rows_is_not_drawn(tmp_path: Path) -> None:
     assert draw(study, study.sweeps[0], study.sweeps[0].plots[0], [], label=label) is None
 
 
-def test_pictures_alone(out: Path) -> None:
+def test_plots_only_executes_nothing(out: Path) -> None:
     (out / "small-delay_slots.png").unlink()
     file = _write(out.parent / "small.yaml", plots=[STUDY["plots"][0] | {"name": "mine"}])
     assert _call(file, "--out", out, "--plots-only").stdout == f"{out / 'mine.png'}\n"
     nothing = _call(file, "--out", out / "nothing", "--plots-only")
     assert (nothing.exit_code, "results.csv cannot be read" in nothing.stderr) == (2, True)
+
+
+def test_a_renamed_study_is_not_drawn_in_silence(out: Path) -> None:
+    renamed = _call(_write(out.parent / "other.yaml"), "--out", out, "--plots-only")
+    assert (renamed.exit_code, renamed.stdout) == (2, "")
+    assert "has rows of small, none of other" in renamed.stderr
+    failed = (out / "results.csv").read_text().replace("SUCCEEDED", "FAILED")
+    (out / "results.csv").write_text(failed)
+    assert _call(_write(out.parent / "small.yaml"), "--out", out, "--plots-only").exit_code == 2
+    taken_over = _call(_write(out.parent / "other.yaml"), "--out", out)
+    assert (taken_over.exit_code, "other-delay_slots.png" in taken_over.stdout) == (0, True), taken_over.output

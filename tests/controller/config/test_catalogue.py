@@ -43,18 +43,18 @@ def test_every_scheme_is_at_home_in_a_world_that_is_there() -> None:
     assert {w for s in catalogue.schemes().values() for w in s.card.worlds} <= set(catalogue.worlds())
 
 
-def test_an_unknown_world_is_told_with_the_known_and_the_nearest() -> None:
-    with pytest.raises(ConfigError) as told:
+def test_an_unknown_world_is_rejected_with_the_known_and_the_nearest() -> None:
+    with pytest.raises(ConfigError) as rejected:
         world_named("d2d_underley")
     known = ", ".join(catalogue.worlds())
-    assert str(told.value) == f"no world named 'd2d_underley'; known: {known}; did you mean 'd2d_underlay'?"
+    assert str(rejected.value) == f"no world named 'd2d_underley'; known: {known}; did you mean 'd2d_underlay'?"
 
 
 def test_an_unknown_scheme_far_from_all_has_no_nearest() -> None:
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as rejected:
         scheme_named("zzz")
-    assert str(told.value).startswith("no scheme named 'zzz'; known: li2020/")
-    assert "did you mean" not in str(told.value)
+    assert str(rejected.value).startswith("no scheme named 'zzz'; known: li2020/")
+    assert "did you mean" not in str(rejected.value)
 
 
 def test_parameters_become_the_entrys_own_dataclass() -> None:
@@ -63,7 +63,7 @@ def test_parameters_become_the_entrys_own_dataclass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ('"seats": 0', "seats: 0 is not allowed: must be at least 1"),
         ('"seats": 10', "seats: 10 is not allowed: must be at most 9"),
@@ -80,11 +80,11 @@ def test_parameters_become_the_entrys_own_dataclass() -> None:
         ),
     ],
 )
-def test_a_bad_parameter_is_told_with_key_value_and_cure(given: str, told: str) -> None:
+def test_an_invalid_parameter_is_rejected_with_key_value_and_fix(given: str, message: str) -> None:
     model = choice_model(ROOM)
     with pytest.raises(ValidationError) as error:
         model.model_validate_json('{"name": "room", ' + given + "}")
-    assert format_validation_error(error.value, model) == [told]
+    assert format_validation_error(error.value, model) == [message]
 
 
 def test_the_schema_carries_default_unit_meaning_source_and_bounds() -> None:

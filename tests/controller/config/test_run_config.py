@@ -25,9 +25,9 @@ def _file(folder: Path, text: str) -> Path:
 
 
 def _faults(source: Any, *sets: str, **environment: str) -> list[str]:
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as rejected:
         load(source, environment=environment, overrides=map(from_assignment, sets))
-    return str(told.value).splitlines()
+    return str(rejected.value).splitlines()
 
 
 def test_command_line_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
@@ -46,12 +46,12 @@ def test_a_bare_name_replaces_a_choice_with_its_parameters() -> None:
     assert config.plan_for("r").scheme_params == {}
 
 
-def test_parameters_may_be_set_beside_a_bare_name() -> None:
+def test_parameters_may_be_set_for_a_bare_name() -> None:
     config = load(CELL, overrides=[from_assignment("world.pairs=7")])
     assert (config.config.world.name, config.agents) == ("d2d_underlay", 7)
 
 
-def test_node_names_are_agents_trainer_parties() -> None:
+def test_node_names_are_agents_trainer_infrastructure() -> None:
     config = load(CELL | {"world": {"name": "d2d_underlay", "pairs": 2, "rbs": 1}})
     assert config.node_names == ("pair-0", "pair-1", "trainer", "bs", "cue-0")
 
@@ -83,7 +83,7 @@ def test_a_replays_events_are_in_its_plan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"world": {"name": "d2d_underlay", "rbs": 0}}, "world.rbs: 0 is not allowed: must be at least 1"),
         ({"seed": -1}, "seed: -1 is not allowed: must be at least 0"),
@@ -126,8 +126,8 @@ def test_a_replays_events_are_in_its_plan() -> None:
         ),
     ],
 )
-def test_a_bad_value_is_told_in_one_line(changes: dict[str, Any], told: str) -> None:
-    assert _faults(CELL | changes) == [told]
+def test_an_invalid_value_is_rejected_in_one_line(changes: dict[str, Any], message: str) -> None:
+    assert _faults(CELL | changes) == [message]
 
 
 @pytest.mark.parametrize(
@@ -143,36 +143,36 @@ def test_a_bad_value_is_told_in_one_line(changes: dict[str, Any], told: str) -> 
         ({"scheme": {"name": "li2020/sla", "step": 2}}, ["scheme.step: 2 is not allowed: must be at most 1"]),
     ],
 )
-def test_a_bad_name_is_told_with_what_there_is(changes: dict[str, Any], parts: list[str]) -> None:
-    (told,) = _faults(CELL | changes)
-    assert [part for part in parts if part not in told] == []
+def test_an_unknown_name_is_rejected_with_the_known_ones(changes: dict[str, Any], parts: list[str]) -> None:
+    (message,) = _faults(CELL | changes)
+    assert [part for part in parts if part not in message] == []
 
 
-def test_several_faults_are_told_one_per_line() -> None:
-    told = _faults({"world": {"name": "d2d_underlay", "rbs": 0, "pairs": 0}, "scheme": "nix", "seed": -1})
-    assert [line.partition(":")[0] for line in told] == ["scheme.name", "world.pairs", "world.rbs", "seed"]
+def test_several_faults_are_reported_one_per_line() -> None:
+    lines = _faults({"world": {"name": "d2d_underlay", "rbs": 0, "pairs": 0}, "scheme": "nix", "seed": -1})
+    assert [line.partition(":")[0] for line in lines] == ["scheme.name", "world.pairs", "world.rbs", "seed"]
 
 
-def test_who_gave_a_bad_setting_is_told() -> None:
-    (told,) = _faults(CELL, AIRTOLL_WRLD__RBS="3")
-    assert "no such key" in told
-    assert told.endswith("did you mean 'world'? (given by AIRTOLL_WRLD__RBS)")
+def test_the_source_of_an_invalid_setting_is_reported() -> None:
+    (message,) = _faults(CELL, AIRTOLL_WRLD__RBS="3")
+    assert "no such key" in message
+    assert message.endswith("did you mean 'world'? (given by AIRTOLL_WRLD__RBS)")
     assert _faults(CELL, "world.rbs=0") == ["world.rbs: 0 is not allowed: must be at least 1 (given by --set)"]
 
 
 @pytest.mark.parametrize("text", ["seed", "=3", ""])
-def test_a_set_without_key_and_value_is_told_how(text: str) -> None:
+def test_a_set_without_key_or_value_is_rejected_with_the_form(text: str) -> None:
     with pytest.raises(ConfigError, match=f"--set {text!r} is not allowed: write key=value"):
         from_assignment(text)
 
 
-def test_a_set_that_is_not_yaml_is_told() -> None:
+def test_a_set_that_is_not_yaml_is_rejected() -> None:
     with pytest.raises(ConfigError, match=r"--set: seed: '\[1' is not allowed: not YAML"):
         from_assignment("seed=[1")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("world: d2d_underlay\nscheme: [li2020\nseed: 1\n", r"run\.yaml, line 3: .*; correct the YAML there"),
         ("seed: 1\nseed: 2\n", r"run\.yaml, line 2: key 'seed' is written twice; correct"),
@@ -184,12 +184,12 @@ def test_a_set_that_is_not_yaml_is_told() -> None:
     ],
     ids=["syntax", "twice", "list", "object", "control", "deep", "loop"],
 )
-def test_a_bad_file_is_told_with_its_name_and_line(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_an_invalid_file_is_reported_with_its_name_and_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         load(_file(tmp_path, text))
 
 
-def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_binary_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nix\.yaml: No such file"):
         load(tmp_path / "nix.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\xfa")
@@ -205,13 +205,13 @@ def test_a_graphs_file_is_found_from_the_configurations_folder(tmp_path: Path) -
     assert config.agents == 2
 
 
-def test_a_graphs_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_graph_file_is_reported(tmp_path: Path) -> None:
     text = "world: {name: conflict_graph, graph: nix.yaml}\nscheme: zhang2025/gms\n"
     (first, *_) = _faults(_file(tmp_path, text))
     assert first.startswith(f"world: graph '{tmp_path / 'nix.yaml'}' cannot be read")
 
 
-def test_too_many_agents_are_told(tmp_path: Path) -> None:
+def test_too_many_agents_are_rejected(tmp_path: Path) -> None:
     lines = "".join(f"  a{i}: [{i}]\n" for i in range(1, 1002))
     (tmp_path / "big.yaml").write_text(f"agents:\n{lines}conflicts: {{}}\n")
     text = "world: {name: conflict_graph, graph: big.yaml}\nscheme: zhang2025/gms\n"
@@ -232,7 +232,7 @@ def test_too_many_agents_are_told(tmp_path: Path) -> None:
     lost_after_s=st.floats(1e-9, 1e9),
     out=st.text(),
 )
-def test_what_is_resolved_is_read_back_the_same(
+def test_a_dumped_configuration_is_read_back_the_same(
     seed: int, radius_m: float, length: dict[str, Any], episode_slots: int | None, lost_after_s: float, out: str
 ) -> None:
     world = {"name": "d2d_underlay", "pairs": 2, "rbs": 1, "radius_m": radius_m}

@@ -2,20 +2,20 @@
 
 import pytest
 
-from controller.config.schedule import Span, phase_at, played, spans
+from controller.config.schedule import PhaseSpan, phase_at, played, spans
 from protocol.messages.plan import PhasePlan
 
 SCHEDULE = (PhasePlan("warmup", 2), PhasePlan("train", 3), PhasePlan("eval", 1))
 
 
 def test_phases_follow_each_other() -> None:
-    assert spans(SCHEDULE) == [Span("warmup", 0, 2), Span("train", 2, 5), Span("eval", 5, 6)]
+    assert spans(SCHEDULE) == [PhaseSpan("warmup", 0, 2), PhaseSpan("train", 2, 5), PhaseSpan("eval", 5, 6)]
     assert [span.slots for span in spans(SCHEDULE)] == [2, 3, 1]
 
 
 def test_a_slot_has_one_phase_and_the_closing_turn_the_last() -> None:
-    told = [phase_at(slot, spans(SCHEDULE)) for slot in range(7)]
-    assert told == ["warmup", "warmup", "train", "train", "train", "eval", "eval"]
+    phases = [phase_at(slot, spans(SCHEDULE)) for slot in range(7)]
+    assert phases == ["warmup", "warmup", "train", "train", "train", "eval", "eval"]
 
 
 @pytest.mark.parametrize(("slots", "training", "execution"), [(6, 5, 1), (5, 5, 0), (3, 3, 0), (1, 1, 0), (0, 0, 0)])

@@ -1,4 +1,4 @@
-"""The key `signalling`: what wins over what, what it resolves to, and what is said of what cannot be."""
+"""The key `signalling`: precedence, the plan it resolves to, and how invalid settings are rejected."""
 
 from typing import Any
 
@@ -25,16 +25,16 @@ def _rules(plan: SignallingPlan) -> dict[tuple[LinkClass, Kind], KindRule]:
 
 
 @pytest.mark.parametrize("signalling", ["ideal", {}, {"uplink": {"loss": 0}}, {"all": {"history": {}}}])
-def test_what_changes_nothing_is_ideal(signalling: Any) -> None:
+def test_settings_without_effect_are_ideal(signalling: Any) -> None:
     assert _plan(signalling) == SignallingPlan()
 
 
 def test_a_kind_wins_over_a_class_and_that_over_all() -> None:
-    said = {
+    settings = {
         "all": {"loss": 0.1, "delay_slots": 1, "csi": {"loss": 0.3}},
         "uplink": {"loss": 0.2, "history": {"loss": 0.0, "bits_per_slot": 9}},
     }
-    rules = _rules(_plan(said))
+    rules = _rules(_plan(settings))
     assert len(rules) == len(LinkClass) * len(Kind)
     assert rules[DOWN, Kind.HISTORY] == KindRule(DOWN, Kind.HISTORY, 1, 0.1)
     assert rules[UP, Kind.ACK] == KindRule(UP, Kind.ACK, 1, 0.2)
@@ -43,12 +43,12 @@ def test_a_kind_wins_over_a_class_and_that_over_all() -> None:
 
 
 def test_budgets_are_of_a_class_of_links() -> None:
-    said = {
+    settings = {
         "all": {"bits_per_slot": "radio", "share": 0.5},
         "uplink": {"bits_per_slot": 70},
         "downlink": {"share": 0.1},
     }
-    assert _plan(said).budgets == (
+    assert _plan(settings).budgets == (
         LinkBudget(LinkClass.SIDELINK, None, 0.5),
         LinkBudget(UP, 70),
         LinkBudget(DOWN, None, 0.1),
@@ -73,13 +73,13 @@ def test_named_kinds_are_served_first() -> None:
         ({"resend_after_slots": 7}, 7),
     ],
 )
-def test_the_patience_of_resends(signalling: Any, slots: int) -> None:
+def test_resends_wait_for_the_slowest_acknowledgement(signalling: Any, slots: int) -> None:
     assert _plan(signalling, train_delay_slots=4).resend_after_slots == slots
 
 
-def test_it_can_be_set_on_the_command_line_and_is_read_back_as_it_was_resolved() -> None:
-    said = {"uplink": {"bits_per_slot": "radio"}, "priorities": ["weights"]}
-    config = load(CELL | {"signalling": said}, overrides=[from_assignment("signalling.uplink.history.loss=0.2")])
+def test_it_can_be_set_on_the_command_line_and_is_read_back_the_same() -> None:
+    settings = {"uplink": {"bits_per_slot": "radio"}, "priorities": ["weights"]}
+    config = load(CELL | {"signalling": settings}, overrides=[from_assignment("signalling.uplink.history.loss=0.2")])
     whole = {"uplink": {"bits_per_slot": "radio", "history": {"loss": 0.2}}, "priorities": ["weights"]}
     assert as_mapping(config.config)["signalling"] == whole
     assert load(parse_yaml(dump_yaml(config.config))) == config
@@ -87,7 +87,7 @@ def test_it_can_be_set_on_the_command_line_and_is_read_back_as_it_was_resolved()
 
 
 @pytest.mark.parametrize(
-    ("signalling", "told"),
+    ("signalling", "message"),
     [
         ({"uplnk": {}}, "did you mean 'uplink'?"),
         ({"uplink": {"histroy": {}}}, "signalling.uplink.histroy: {} is not allowed: no such key;"),
@@ -96,25 +96,27 @@ def test_it_can_be_set_on_the_command_line_and_is_read_back_as_it_was_resolved()
         ({"uplink": {"bits_per_slot": "x"}}, "uplink.bits_per_slot: 'x' is not allowed: must be a whole number of at"),
         ({"uplink": {"bits_per_slot": True}}, "signalling.uplink.bits_per_slot: true is not allowed: must be a whole"),
         ({"uplink": {"ack": {"bits_per_slot": "radio"}}}, "ack.bits_per_slot: 'radio' is not allowed: must be a whole"),
-        ({"uplink": {"share": 0.5}}, "signalling.uplink.share: 0.5 is not allowed: there is a share of a radio only"),
-        ({"priorities": ["ack", "ack"]}, "signalling.priorities: ack stands there twice: name it once"),
+        ({"uplink": {"share": 0.5}}, "signalling.uplink.share: 0.5 is not allowed: only a radio has a share"),
+        ({"priorities": ["ack", "ack"]}, "signalling.priorities: ack is listed twice: name it once"),
         ({"priorities": ["acks"]}, "signalling.priorities.0: 'acks' is not allowed: must be 'neighbour', 'csi'"),
         ({"backhaul": {"bits_per_slot": "radio"}}, "a backhaul has no radio; give bits, such as bits_per_slot: 500"),
     ],
 )
-def test_what_cannot_be_is_told_with_its_cure(signalling: Any, told: str) -> None:
+def test_an_invalid_setting_is_rejected_with_a_fix(signalling: Any, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         load(CELL | {"signalling": signalling})
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_a_world_without_radio_refuses_it() -> None:
+def test_radio_budgets_are_rejected_in_a_world_without_radio() -> None:
     graph = {
         "world": "conflict_graph",
         "scheme": "zhang2025/random",
         "signalling": {"uplink": {"bits_per_slot": "radio"}},
     }
-    told = "signalling.uplink.bits_per_slot: 'radio' is not allowed: the world conflict_graph has no radio; give bits"
-    with pytest.raises(ConfigError, match=told):
+    message = (
+        "signalling.uplink.bits_per_slot: 'radio' is not allowed: the world conflict_graph has no radio; give bits"
+    )
+    with pytest.raises(ConfigError, match=message):
         load(graph)

@@ -1,27 +1,27 @@
 """Who is started again, and how often."""
 
-from controller.execution.restarts import Supervisor
+from controller.execution.restarts import RestartPolicy
 from protocol.messages.plan import LossPlan, OnLoss
 from protocol.messages.telemetry import Event
 
 
-def _supervisor(on_loss: OnLoss, trainer: OnLoss | None = None) -> Supervisor:
-    return Supervisor(LossPlan(on_loss, "hold", 10.0, 600.0, trainer, max_restarts=2))
+def _supervisor(on_loss: OnLoss, trainer: OnLoss | None = None) -> RestartPolicy:
+    return RestartPolicy(LossPlan(on_loss, "hold", 10.0, 600.0, trainer, max_restarts=2))
 
 
-def test_a_node_is_started_again_so_often_and_no_more() -> None:
+def test_restarts_of_a_node_are_limited() -> None:
     supervisor = _supervisor("restart")
     assert [supervisor.may_restart("pair-0", begun=True) for _ in range(3)] == [True, True, False]
     assert supervisor.may_restart("pair-1", begun=True)
 
 
-def test_what_is_rolled_back_is_started_again_only_before_the_first_slot() -> None:
+def test_with_rollback_a_node_is_restarted_only_before_the_first_slot() -> None:
     supervisor = _supervisor("fallback", trainer="rollback")
     assert [supervisor.may_restart("trainer", begun=begun) for begun in (True, False)] == [False, True]
     assert not supervisor.may_restart("pair-0", begun=False)
 
 
-def test_a_node_given_up_is_told_from_what_its_predecessor_owed() -> None:
+def test_a_lost_node_is_distinguished_from_losses_of_its_predecessor() -> None:
     supervisor = _supervisor("restart")
     assert supervisor.is_given_up(Event("lost", 5, 0, "trainer", "silent for 10 s"))
     assert supervisor.may_restart("trainer", begun=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.run_folder.checkpoints import Checkpoint, Checkpoints, DamagedError
+from controller.run_folder.checkpoints import Checkpoints, DamagedError, StoredCheckpoint
 
 
 def _written(folder: Path, slot: int = 10) -> Checkpoints:
@@ -18,9 +18,9 @@ def _written(folder: Path, slot: int = 10) -> Checkpoints:
     return checkpoints
 
 
-def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+def test_a_written_checkpoint_is_read_back(tmp_path: Path) -> None:
     lengths = {"trace.bin": 10, "values.msgpack": 0}
-    assert _written(tmp_path).read(10) == Checkpoint(10, b"air", {0: b"abc"}, lengths)
+    assert _written(tmp_path).read(10) == StoredCheckpoint(10, b"air", {0: b"abc"}, lengths)
 
 
 def test_the_newest_are_kept(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run's folder: what is told is written down at once, and read back."""
+"""A run's folder: telemetry is written at once, and read back."""
 
 import json
 from pathlib import Path
@@ -56,8 +56,8 @@ def test_the_toll_counts_notes_once_and_every_attempts_bits(tmp_path: Path) -> N
 
 def test_the_toll_by_phase_adds_up_and_the_closing_turn_is_of_the_last_phase(tmp_path: Path) -> None:
     rows = [replace(air(0, Kind.HISTORY, bits=8, size=1), slot=slot) for slot in (0, 2, 3, 5)]
-    told = Chunk("air_book.msgpack", encode_rows([*rows, air(1, Kind.FEEDBACK, bits=1, size=1)]))
-    summary = summarise(learning(tmp_path / "a", [told, ended()]))
+    book = Chunk("air_book.msgpack", encode_rows([*rows, air(1, Kind.FEEDBACK, bits=1, size=1)]))
+    summary = summarise(learning(tmp_path / "a", [book, ended()]))
     assert summary["toll_by_phase"] == {
         "train": {
             "feedback": {"notes": 1, "payload_bits": 1, "note_bytes": 1},
@@ -68,13 +68,13 @@ def test_the_toll_by_phase_adds_up_and_the_closing_turn_is_of_the_last_phase(tmp
     assert summary["toll"]["history"]["notes"] == 4
 
 
-def test_a_phase_in_which_nothing_was_told_has_an_empty_toll(tmp_path: Path) -> None:
+def test_a_phase_without_notes_has_an_empty_toll(tmp_path: Path) -> None:
     assert summarise(learning(tmp_path / "a", [ended()]))["toll_by_phase"] == {"train": {}, "eval": {}}
 
 
 def test_scalars_are_kept_as_one_line_each(tmp_path: Path) -> None:
-    told = [Scalars(3, "trainer", {"loss": 0.5, 'a "b", c': float("nan")}), Scalars(4, "pair-0", {"loss": 1e-20})]
-    folder = make(tmp_path / "a", told)
+    reports = [Scalars(3, "trainer", {"loss": 0.5, 'a "b", c': float("nan")}), Scalars(4, "pair-0", {"loss": 1e-20})]
+    folder = make(tmp_path / "a", reports)
     lines = folder.read("scalars.csv").decode().splitlines()
     assert lines[:2] == ["slot,node,name,value", "3,trainer,loss,0.5"]
     assert [scalar[:3] for scalar in folder.scalars()] == [
@@ -86,17 +86,17 @@ def test_scalars_are_kept_as_one_line_each(tmp_path: Path) -> None:
     assert make(tmp_path / "b", []).scalars() == []
 
 
-def test_how_a_run_ended_is_in_summary_and_meta(tmp_path: Path) -> None:
+def test_the_end_of_a_run_is_in_summary_and_meta(tmp_path: Path) -> None:
     end = ended(state="FAILED", reason="pair-1 failed", slots=3, probes=9, dropped={"late": 2}, missed={"pair-1": 1})
     writer = write(tmp_path / "a", [*traced(slots=3), end])
     summary, meta = writer.summarise(), to_builtins(writer.folder.meta)
-    told = ("state", "reason", "slots", "probes", "dropped", "missed")
-    assert [summary[key] for key in told] == ["FAILED", "pair-1 failed", 3, 9, {"late": 2}, {"pair-1": 1}]
-    assert [meta[key] for key in told] == [summary[key] for key in told]
+    fields = ("state", "reason", "slots", "probes", "dropped", "missed")
+    assert [summary[key] for key in fields] == ["FAILED", "pair-1 failed", 3, 9, {"late": 2}, {"pair-1": 1}]
+    assert [meta[key] for key in fields] == [summary[key] for key in fields]
     assert summary["slots_per_s"] == 6.0
 
 
-def test_how_a_paced_run_kept_its_time_is_in_summary_and_meta(tmp_path: Path) -> None:
+def test_the_timing_of_a_paced_run_is_in_summary_and_meta(tmp_path: Path) -> None:
     paced = Paced(10.0, {"pair-1": 4}, {"pair-1": 1}, {}, Spread(10.0, 10.0, 10.1, 12.0), Spread(0.1, 0.1, 0.2, 2.0))
     writer = write(tmp_path / "a", [ended(paced=paced)])
     assert writer.summarise()["paced"] == writer.folder.meta.paced == to_builtins(paced)
@@ -117,7 +117,7 @@ def test_equal_traces_have_equal_digests(tmp_path: Path) -> None:
     assert a.meta.trace_digest == b.meta.trace_digest != c.meta.trace_digest
 
 
-def test_what_a_cut_off_run_had_is_there(tmp_path: Path) -> None:
+def test_the_files_of_a_cut_off_run_are_readable(tmp_path: Path) -> None:
     make(tmp_path / "a", [*traced(slots=2), window("eval", 0, 1, 1.0, 1.0), Progress(2), Listening("tcp://x:1")])
     folder = RunFolder.open(tmp_path / "a")
     assert len(folder.trace_rows()) == 4
@@ -136,7 +136,7 @@ def test_events_come_back_and_losses_among_them(tmp_path: Path) -> None:
     assert b"slot 1, turn 2: lost pair-1: gone" in folder.read("log.txt")
 
 
-def test_meta_tells_how_to_repeat_the_run(tmp_path: Path) -> None:
+def test_meta_has_what_repeats_the_run(tmp_path: Path) -> None:
     meta = make(tmp_path / "a", []).meta
     assert meta.names == ["pair-0", "pair-1", "pair-2", "trainer", "bs", "cue-0", "cue-1"]
     assert meta.agents == 3
@@ -151,7 +151,7 @@ def test_the_resolved_configuration_is_kept(tmp_path: Path) -> None:
     assert folder.read("config.yaml").decode() == dump_yaml(config(seed=77).config)
 
 
-def test_runs_of_one_configuration_have_folders_of_their_own(tmp_path: Path) -> None:
+def test_runs_of_one_configuration_have_separate_folders(tmp_path: Path) -> None:
     resolved = config(out=str(tmp_path / "runs"))
     folders = [RunWriter.create(resolved) for _ in range(3)]
     assert len({folder.path for folder in folders}) == 3
@@ -159,21 +159,21 @@ def test_runs_of_one_configuration_have_folders_of_their_own(tmp_path: Path) -> 
     assert folders[0].path.name.startswith("d2d_underlay-li2020_random-s1-")
 
 
-def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is not empty; give a new folder, or remove it first"):
         RunWriter.create(config(), at=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for attempt in ({"at": tmp_path / "file" / "a"}, {"at": tmp_path / "file"}, {"at": None}):
         with pytest.raises(ConfigError, match=r"out: .*file.* cannot be created: .*; give another folder"):
             RunWriter.create(config(out=str(tmp_path / "file")), **attempt)
 
 
-def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(NotARunError, match=r"is not a run's folder: no config\.yaml"):
         RunFolder.open(tmp_path)
 

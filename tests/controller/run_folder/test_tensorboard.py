@@ -1,4 +1,4 @@
-"""Event files: what is written can be read back; a missing package is told before anything is made."""
+"""Event files: what is written can be read back; a missing package is reported before a folder is created."""
 
 import struct
 from collections.abc import Iterator
@@ -24,13 +24,15 @@ def test_metrics_and_scalars_come_back(tmp_path: Path) -> None:
     assert list(_read(tmp_path / "a" / "tensorboard")) == [("metrics/rate", 3, 1.5), ("trainer/loss", 2, 0.25)]
 
 
-def test_no_files_without_the_setting_nor_without_figures(tmp_path: Path) -> None:
+def test_no_files_without_the_setting_nor_without_metrics(tmp_path: Path) -> None:
     make(tmp_path / "a", [Scalars(2, "trainer", {"loss": 0.25}), ended()])
     make(tmp_path / "b", [ended()], record=RECORD)
     assert not [path for name in "ab" for path in (tmp_path / name).glob("tensorboard*")]
 
 
-def test_a_missing_package_is_told_before_a_folder_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_before_a_folder_is_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tensorboard, "_PACKAGE", "tensorboard_of_nobody")
     with pytest.raises(ConfigError, match=r"pip install 'airtoll\[tensorboard\]'"):
         RunWriter.create(config(record=RECORD), at=tmp_path / "a")
