@@ -39,10 +39,10 @@ class LearningTrainer(NodePolicy):
         self._training = training
         self._learner: Learner = training.learner()
         timeout = _MAX_RESENDS * welcome.resend_after_slots
-        most = _WAITING_SLOTS + timeout + training.max_slots_unsent
+        most = _WAITING_SLOTS + timeout + training.max_upload_interval_slots
         self._joiner = Joiner(training.layouts, timeout_slots=timeout, max_slots=most)
         self._updates = 0
-        self._version = 0
+        self._policy_version = 0
         self._told_at = -training.push_every_slots  # the slot at which weights were last told
         self._behind = False  # has learnt since
 
@@ -55,8 +55,10 @@ class LearningTrainer(NodePolicy):
         if not (due and self._behind):
             return TurnOutput(scalars=scalars) if scalars else NO_OUTPUT
         self._told_at, self._behind = turn.slot, False
-        self._version += 1
-        return TurnOutput(notes=tuple(map(self._weights, self._agents)), scalars=scalars | {"version": self._version})
+        self._policy_version += 1
+        return TurnOutput(
+            notes=tuple(map(self._weights, self._agents)), scalars=scalars | {"policy_version": self._policy_version}
+        )
 
     def close(self, turn: TurnContext) -> tuple[Note, ...]:
         self._add(turn)
@@ -66,13 +68,13 @@ class LearningTrainer(NodePolicy):
         return {
             "learner": self._learner.save(),
             "joiner": self._joiner.snapshot(),
-            "counts": [self._updates, self._version, self._told_at, self._behind],
+            "counts": [self._updates, self._policy_version, self._told_at, self._behind],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         self._learner.load(data["learner"])
         self._joiner.restore(data["joiner"])
-        self._updates, self._version, self._told_at, self._behind = data["counts"]
+        self._updates, self._policy_version, self._told_at, self._behind = data["counts"]
 
     def _add(self, turn: TurnContext) -> bool:
         """Whether a slot is complete that was not."""
@@ -81,7 +83,7 @@ class LearningTrainer(NodePolicy):
                 self._joiner.add(received.source, received.body)
         histories = list(self._joiner.take())
         for joint in histories:
-            self._learner.add(joint)
+            self._learner.add(self._training.to_transitions(joint))
         return bool(histories)
 
     def _learn(self) -> dict[str, float]:
@@ -94,5 +96,5 @@ class LearningTrainer(NodePolicy):
         return scalars
 
     def _weights(self, node: int) -> Note:
-        body = write_weights(self._learner.weights(node), self._version, self._training.precision)
+        body = write_weights(self._learner.weights(node), self._policy_version, self._training.precision)
         return Note((node,), Kind.WEIGHTS, body)

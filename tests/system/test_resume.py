@@ -134,6 +134,6 @@ def test_a_frozen_agent_is_started_again() -> None:
 
 def test_a_few_kills_of_anybody_leave_a_run_that_is_done_and_whole(tmp_path: Path) -> None:
     described = chaos.settings(3, seed=5, slots_per_kill=250)
-    aftermath = chaos.wreak(tmp_path, described, kills=2, seed=5)
+    aftermath = chaos.run_with_kills(tmp_path, described, kills=2, seed=5)
     assert aftermath.faults == []
     assert len(aftermath.killed) == 2
