@@ -2,12 +2,12 @@
 
     processes        the placement `processes`: loopback, no keys, every node forked by the run
     pool             workers on loopback instead, without keys
-    locked pool      the same, with keys: what CURVE costs
-    dense            one container with 20 places, another for the channel server: what a bridge between two costs
-    containers       20 containers: what a network namespace, a cable and a scheduling group for each node cost
+    encrypted pool   the same with keys: the cost of CURVE
+    dense            one container with 20 places, another for the channel server: the cost of a bridge between two
+    containers       20 containers: the cost of a network namespace, a virtual cable and a control group per node
 
-Policy: the 40-512-128-10 actor on li2020's cell. Median over rounds, in each of which all are measured. Needs docker,
-as root, and the images of compose.yaml (`docker-compose build`).
+Policy: the 40-512-128-10 actor in li2020's cell. Median over rounds, each of which measures all steps. Needs docker, as
+root, and the images of compose.yaml (`docker-compose build`).
 
     python -m benchmarks.containers [rounds]
 """
@@ -44,26 +44,26 @@ def speed(client: Controller, placement: str) -> float:
 
 
 @contextmanager
-def on_loopback(folder: Path, *, locked: bool) -> Iterator[Controller]:
+def on_loopback(folder: Path, *, encrypted: bool) -> Iterator[Controller]:
     """A controller and its workers on this machine."""
     folder.mkdir()
-    words = ["--keys", str(Keys.make(folder / "keys").folder)] if locked else []
+    options = ["--keys", str(Keys.make(folder / "keys").folder)] if encrypted else []
     pool = Pool(folder)
     try:
-        pool.start("channel", *words)
-        pool.start("agent", "--places", str(AGENTS), *words)
-        with pool.serving(*words) as service:
+        pool.start("channel", *options)
+        pool.start("agent", "--places", str(AGENTS), *options)
+        with pool.serving(*options) as service:
             yield service.client
     finally:
         pool.close()
 
 
 @contextmanager
-def in_containers(project: str, *words: str, **scale: int) -> Iterator[Controller]:
+def in_containers(project: str, *options: str, **scale: int) -> Iterator[Controller]:
     """The services of compose.yaml."""
     stack = Stack(project, AIRTOLL_REST="127.0.0.1:0", AIRTOLL_PLACES=str(AGENTS))
     try:
-        stack.up(*words, **scale)
+        stack.up(*options, **scale)
         yield stack.client()
     finally:
         stack.down()
@@ -73,14 +73,14 @@ def main() -> None:
     """Print a row per step."""
     rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        loopback = stack.enter_context(on_loopback(Path(name, "open"), locked=False))
-        locked = stack.enter_context(on_loopback(Path(name, "locked"), locked=True))
+        loopback = stack.enter_context(on_loopback(Path(name, "open"), encrypted=False))
+        encrypted = stack.enter_context(on_loopback(Path(name, "encrypted"), encrypted=True))
         dense = stack.enter_context(in_containers("airtoll-dense", "--profile", "dense", agent=0))
         containers = stack.enter_context(in_containers("airtoll-bench", agent=AGENTS))
         steps: dict[str, Speed] = {
             "processes": lambda: speed(loopback, "processes"),
             "pool": lambda: speed(loopback, "pool"),
-            "locked pool": lambda: speed(locked, "pool"),
+            "encrypted pool": lambda: speed(encrypted, "pool"),
             "dense": lambda: speed(dense, "pool"),
             "containers": lambda: speed(containers, "pool"),
         }
@@ -89,7 +89,7 @@ def main() -> None:
     for step in steps:
         ratio = statistics.median(by_step[step] / by_step["processes"] for by_step in measured)
         slots = statistics.median(by_step[step] for by_step in measured)
-        print(f"{step:12}  {slots:7.0f} slots/s  {ratio:.2f} of processes")
+        print(f"{step:14}  {slots:7.0f} slots/s  {ratio:.2f} of processes")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What many agents cost on one machine: seconds from the command to the first slot, and memory of each agent's own.
+"""The cost of many agents on one machine: seconds from the command to the first slot, and each agent's own memory.
 
 Own memory is PSS (proportional set size): pages shared with other processes are divided among them.
 
@@ -25,7 +25,7 @@ LIMIT_MB = 12.0
 
 
 def main() -> int:
-    """Print the figures; 1 if one of them is over its limit."""
+    """Print the measurements; 1 if one is over its limit."""
     failed = False
     for agents in [int(a) for a in sys.argv[1:]] or AGENTS:
         seconds, pss_mb, state = measure(agents)
@@ -56,7 +56,7 @@ def measure(agents: int) -> tuple[float, list[float], str]:
                     raise RuntimeError((folder / "log.txt").read_text())
                 time.sleep(0.01)
             seconds = time.monotonic() - began
-            time.sleep(2)  # a while of work, for memory to be used
+            time.sleep(2)  # let the agents work, so that they use their memory
             pss_mb = [_pss_mb(pid) for pid in _agents(run.pid, agents)]
             run.terminate()
             run.wait(60)
@@ -70,7 +70,7 @@ def _has_begun(folder: Path) -> bool:
 
 
 def _agents(launcher: int, agents: int) -> list[int]:
-    """Children of the forkserver but the first, which is the channel server."""
+    """The forkserver's children without the first, which is the channel server."""
     [forkserver] = [
         p for p in psutil.Process(launcher).children() if "forkserver" in " ".join(p.cmdline()) and p.children()
     ]

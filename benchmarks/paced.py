@@ -1,7 +1,7 @@
-"""Slots of 10 ms, 20 agents with the 512-128 actor: the share of turns that are missed, and what a slow agent misses.
+"""The paced clock: the share of turns missed with slots of 10 ms and 20 agents with the 512-128 actor.
 
-all prompt   at most MAX_MISSED of all turns on two idle cores
-one slow     an agent that takes 40 ms for an answer misses all its turns; the others no more than before
+all prompt   on two idle cores at most MAX_MISSED of all turns may be missed
+one slow     an agent that needs 40 ms for a reply misses all its turns; the others stay within MAX_MISSED
 
 python -m benchmarks.paced [slots]
 """
@@ -63,10 +63,10 @@ def _share(paced: Paced, names: set[str]) -> float:
 
 def _print_times(paced: Paced) -> None:
     for what, times in (("slots", paced.length_ms), ("begins late by", paced.lateness_ms)):
-        print(f"  {what:15} {_told(times)}", flush=True)
+        print(f"  {what:15} {_spread(times)}", flush=True)
 
 
-def _told(times: Spread) -> str:
+def _spread(times: Spread) -> str:
     return f"mean {times.mean:.2f}, p50 {times.p50:.2f}, p99 {times.p99:.2f}, max {times.max:.2f} ms"
 
 

@@ -1,7 +1,7 @@
 """Random allocation in li2020's cell over 20,000 slots per row: 400 drops of 50 slots each.
 
-The expected figures are computed ones (the paper prints none): both readings of the BS's 46 dBm at the 3GPP intercept
-of 148 dB, and the total reading at 128.1 dB. Between drops outages vary far more than between slots.
+The expected values are computed (the paper prints none): both readings of the BS's 46 dBm at the 3GPP intercept of
+148 dB, and the total reading at 128.1 dB. Outages vary far more between drops than between slots.
 
     python -m benchmarks.random_allocation
 """
@@ -36,7 +36,7 @@ ROWS: list[tuple[str, dict[str, Any], int, tuple[float | None, ...]]] = [
 
 
 def main() -> int:
-    """Print each row beside what is expected."""
+    """Print each row with the expected values in brackets."""
     print(f"{'reading':13} {'N':>3}   " + "   ".join(f"{name:>25}" for name in METRICS))
     for reading, params, pairs, expected in ROWS:
         means = measure(D2DUnderlay(pairs=pairs, **params))
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def measure(params: D2DUnderlay) -> list[float]:
-    """The METRICS under uniformly random RBs."""
+    """Means of METRICS with uniformly random RBs."""
     sums, counts = np.zeros(len(METRICS)), np.zeros(len(METRICS))
     for seed in range(DROPS // REPLICAS):
         world = WORLD.build(params, seed=seed, replicas=REPLICAS)

@@ -1,4 +1,4 @@
-"""A run in processes in which one node takes its time over every answer."""
+"""A run in processes in which one node sleeps before every reply."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from schemes.contract import NodePolicy, TurnContext, TurnOutput
 
 
 class Slowed(NodePolicy):
-    """A policy that sleeps before it answers."""
+    """A policy that sleeps before every turn."""
 
     def __init__(self, policy: NodePolicy, seconds: float) -> None:
         self._policy = policy
@@ -29,7 +29,7 @@ class Slowed(NodePolicy):
 
 
 class WithSlowNode(NodeProcesses):
-    """The node of this name sleeps for so long before each of its answers."""
+    """The node of this name sleeps so many seconds before each of its replies."""
 
     def __init__(self, plan: RunPlan, name: str, seconds: float) -> None:
         super().__init__(plan)

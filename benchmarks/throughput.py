@@ -1,9 +1,9 @@
 """Node-turns per second of a run in processes, as a ratio to two bounds measured in the same session.
 
     echo      a bare ZeroMQ echo between as many processes with the same frame sizes
-    straight  that echo with the same inference and physics as straight-line code: what the house itself costs
+    straight  that echo with the same inference and physics in straight-line code; the ratio is the framework's overhead
 
-Policy: the 40-512-128-10 actor on li2020's cell; books and digest trace on. Median of 5 pairs.
+Policy: the 40-512-128-10 actor in li2020's cell; books and digest trace are on. Median of 5 pairs.
 
     python -m benchmarks.throughput [agents ...]
 """
@@ -34,11 +34,11 @@ from schemes.parts.numpy_nets import Mlp, draw_mlp  # noqa: E402
 
 PAIRS = 5
 NODE_TURNS = 30_000
-AGENTS = {3: (None, None), 20: (0.35, 0.8), 50: (0.3, 0.8)}  # the least ratios to echo and to straight
+AGENTS = {3: (None, None), 20: (0.35, 0.8), 50: (0.3, 0.8)}  # the minimum ratios to echo and to straight
 BYE = b"bye"
 
 
-def house(agents: int, slots: int) -> float:
+def airtoll_run(agents: int, slots: int) -> float:
     """Node-turns per second of a run."""
     plan = RunPlan(
         run_id="throughput",
@@ -63,7 +63,7 @@ def house(agents: int, slots: int) -> float:
 
 
 def echo(agents: int, slots: int) -> float:
-    """Node-turns per second of frames of the same sizes, thrown to and fro."""
+    """Node-turns per second of a bare exchange of frames of the same sizes."""
     turn, reply = _frame_sizes()
     frame = bytes(turn)
 
@@ -80,7 +80,7 @@ def echo(agents: int, slots: int) -> float:
 
 
 def straight(agents: int, slots: int) -> float:
-    """The same with physics at the server and inference at the nodes, written in one go."""
+    """The same with physics at the server and inference at the nodes, in straight-line code."""
     turn, reply = _frame_sizes()
     world = WORLD.build(D2DUnderlay(pairs=agents), seed=1, replicas=1)
 
@@ -106,7 +106,7 @@ def _ignore(_telemetry: Telemetry) -> None:
 
 
 def _frame_sizes() -> tuple[int, int]:
-    """Bytes of a Turn and of a Reply of the run in `house`."""
+    """Bytes of a Turn and of a Reply of the run in `airtoll_run`."""
     world = WORLD.build(D2DUnderlay(), seed=1, replicas=1)
     measurement = world.measure(world.reset(0), "observation")[0].tobytes()
     turn = Turn(1000, 0, 0, 2, 0, measurement, [])
@@ -144,9 +144,9 @@ def _echo_node(endpoint: str, _index: int, reply: int) -> None:
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.connect(endpoint)
         socket.send(b"hello")
-        answer = bytes(reply)
+        frame = bytes(reply)
         while socket.recv() != BYE:
-            socket.send(answer)
+            socket.send(frame)
 
 
 def _acting_node(endpoint: str, index: int, reply: int) -> None:
@@ -170,16 +170,16 @@ def main() -> int:
     failed = False
     for agents in [int(a) for a in sys.argv[1:]] or AGENTS:
         slots = NODE_TURNS // agents
-        rates = [(house(agents, slots), echo(agents, slots), straight(agents, slots)) for _ in range(PAIRS)]
+        rates = [(airtoll_run(agents, slots), echo(agents, slots), straight(agents, slots)) for _ in range(PAIRS)]
         medians = [statistics.median(column) for column in zip(*rates, strict=True)]
-        to_echo = statistics.median(h / e for h, e, _ in rates)
-        to_straight = statistics.median(h / s for h, _, s in rates)
-        least_echo, least_straight = AGENTS.get(agents, (None, None))
-        failed |= to_echo < (least_echo or 0) or to_straight < (least_straight or 0)
+        to_echo = statistics.median(run_rate / echo_rate for run_rate, echo_rate, _ in rates)
+        to_straight = statistics.median(run_rate / straight_rate for run_rate, _, straight_rate in rates)
+        min_echo, min_straight = AGENTS.get(agents, (None, None))
+        failed |= to_echo < (min_echo or 0) or to_straight < (min_straight or 0)
         run, bare, lean = (f"{median:,.0f}" for median in medians)
         print(f"{agents} agents, node-turns per second: run {run}, echo {bare}, straight {lean}")
-        print(f"  run / echo     {to_echo:.2f}  (at least {least_echo or '-'}, aim 0.5)")
-        print(f"  run / straight {to_straight:.2f}  (at least {least_straight or '-'})", flush=True)
+        print(f"  run / echo     {to_echo:.2f}  (at least {min_echo or '-'}, aim 0.5)")
+        print(f"  run / straight {to_straight:.2f}  (at least {min_straight or '-'})", flush=True)
     return int(failed)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from channel_server.worlds.contract import Metric, Outcome
+from channel_server.worlds.contract import Metric, SlotOutcome
 from protocol.accounting.air_book import AirRow, encode_rows
 from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
 from protocol.messages.node import Note, Report
@@ -43,7 +43,7 @@ class Recorder:
         """What a node told in a turn."""
         self.trace.add(slot, turn, source, TraceField.NOTES, self._encode(notes))
 
-    def outcome(self, slot: int, turn: int, phase: str, outcome: Outcome) -> None:
+    def outcome(self, slot: int, turn: int, phase: str, outcome: SlotOutcome) -> None:
         """Rewards and metrics of a slot."""
         add = self.trace.add
         for node, reward in enumerate(outcome.rewards):

@@ -336,7 +336,7 @@ class Slots:
     def _tell(self, report: str) -> None:
         """The network's parties tell what a report says."""
         for told in self._world.report(self.state, report):
-            party = len(self._agents) + 1 + told.party
+            party = len(self._agents) + 1 + told.source
             self._post(party, [told.note])
 
     def _transmit(self) -> None:

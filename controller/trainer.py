@@ -39,10 +39,10 @@ class LearningTrainer(NodePolicy):
         self._training = training
         self._learner: Learner = training.learner()
         timeout = _MAX_RESENDS * welcome.resend_after_slots
-        max_slots = _WAITING_SLOTS + timeout + training.max_slots_unsent
+        max_slots = _WAITING_SLOTS + timeout + training.max_upload_interval_slots
         self._joiner = Joiner(training.layouts, timeout_slots=timeout, max_slots=max_slots)
         self._updates = 0
-        self._version = 0
+        self._policy_version = 0
         self._pushed_at = -training.push_every_slots  # the slot in which weights were last sent
         self._has_unsent = False  # updates since then
 
@@ -55,8 +55,9 @@ class LearningTrainer(NodePolicy):
         if not (due and self._has_unsent):
             return TurnOutput(scalars=scalars) if scalars else NO_OUTPUT
         self._pushed_at, self._has_unsent = turn.slot, False
-        self._version += 1
-        return TurnOutput(notes=tuple(map(self._weights, self._agents)), scalars=scalars | {"version": self._version})
+        self._policy_version += 1
+        scalars = scalars | {"policy_version": self._policy_version}
+        return TurnOutput(notes=tuple(map(self._weights, self._agents)), scalars=scalars)
 
     def close(self, turn: TurnContext) -> tuple[Note, ...]:
         self._add(turn)
@@ -66,13 +67,13 @@ class LearningTrainer(NodePolicy):
         return {
             "learner": self._learner.save(),
             "joiner": self._joiner.snapshot(),
-            "counts": [self._updates, self._version, self._pushed_at, self._has_unsent],
+            "counts": [self._updates, self._policy_version, self._pushed_at, self._has_unsent],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         self._learner.load(data["learner"])
         self._joiner.restore(data["joiner"])
-        self._updates, self._version, self._pushed_at, self._has_unsent = data["counts"]
+        self._updates, self._policy_version, self._pushed_at, self._has_unsent = data["counts"]
 
     def _add(self, turn: TurnContext) -> bool:
         """Add the inbox to the joiner; whether this completed a slot."""
@@ -81,7 +82,7 @@ class LearningTrainer(NodePolicy):
                 self._joiner.add(received.source, received.body)
         histories = list(self._joiner.take())
         for joint in histories:
-            self._learner.add(joint)
+            self._learner.add(self._training.to_transitions(joint))
         return bool(histories)
 
     def _learn(self) -> dict[str, float]:
@@ -94,5 +95,5 @@ class LearningTrainer(NodePolicy):
         return scalars
 
     def _weights(self, node: int) -> Note:
-        body = write_weights(self._learner.weights(node), self._version, self._training.precision)
+        body = write_weights(self._learner.weights(node), self._policy_version, self._training.precision)
         return Note((node,), Kind.WEIGHTS, body)

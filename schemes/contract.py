@@ -1,4 +1,4 @@
-"""What a scheme is: who decides what, who tells whom, in which order within a slot.
+"""The contract of a scheme: what each node decides, which notes nodes send each other, in which order within a slot.
 
 Each scheme is a module `schemes/<paper>/<name>.py` that opens with its card and offers `SCHEME = Scheme(...)`.
 """
@@ -17,14 +17,15 @@ from protocol.messages.choreography import Choreography, Step
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind
 from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
-from schemes.parts.history import JointHistory, Layout
+from schemes.parts.history import JointTrajectory, Layout
+from schemes.parts.replay import Transitions
 from schemes.parts.weights import Precision
 
 
 class TurnContext(NamedTuple):
     """A node's turn, decoded: its own measurement and inbox, nothing else.
 
-    `measurement`: records [E] of the turn's view. `chance.at(episode, slot, turn)`: this node's own randomness.
+    `measurement`: records [E] of the turn's view. `chance.at(episode, slot, turn)`: the node's own random generator.
     """
 
     slot: int
@@ -37,14 +38,15 @@ class TurnContext(NamedTuple):
     chance: CounterRng
 
     def rng(self) -> np.random.Generator:
-        """A generator at this position; the same each time it is asked for within a turn."""
+        """The generator of this position; every call within a turn returns the same one, at its beginning."""
         return self.chance.at(self.episode, self.slot, self.turn)
 
 
 class TurnOutput(NamedTuple):
-    """What a node does with its turn. `action`: records [E], or None to keep the last one.
+    """What a node does in its turn. `action`: records [E], or None to keep the last one.
 
-    `scalars`: figures for people, such as losses; telemetry, not signalling.
+    `scalars`: telemetry for people, such as losses and the `policy_version` in use; it is not signalling and is not in
+    the trace.
     """
 
     action: Records | None = None
@@ -56,21 +58,21 @@ NO_OUTPUT = TurnOutput()
 
 
 class NodePolicy:
-    """The deciding part of a node. Subclasses are plain objects: no socket, no clock, no global randomness."""
+    """The decision logic of a node. Subclasses are plain objects: no socket, no clock, no global randomness."""
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        """One answer per turn."""
+        """The output of one turn."""
         raise NotImplementedError
 
     def close(self, turn: TurnContext) -> tuple[Note, ...]:
-        """The closing turn: the last measurement and feedback; an agent may tell the trainer its last history."""
+        """The closing turn, after the last slot: an agent reads its last measurement and may send its last history."""
         return ()
 
     def on_episode(self, episode: int) -> None:
         """Called before the first turn of every episode."""
 
     def snapshot(self) -> dict[str, Any]:
-        """All that `answer` remembers between turns: MessagePack types and numpy arrays."""
+        """All state kept between turns: MessagePack types and numpy arrays."""
         return {}
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -78,13 +80,14 @@ class NodePolicy:
 
 
 class Learner(Protocol):
-    """What learns, at the trainer or on a node: a plain object without I/O.
+    """A learning algorithm, at the trainer or on a node: a plain object without I/O.
 
-    `learn` does that many updates and returns figures about them, nothing while there is too little to learn from.
-    `weights`: what a node of this index acts by. `save` and `load`: all state, so that learning goes on bit for bit.
+    `add` stores transitions. `learn` does that many updates and returns their mean statistics; while there are too few
+    transitions it does nothing and returns {}. `weights`: the actor of the agent with this index. `save` and `load`
+    cover all state, so that a loaded learner continues bit for bit.
     """
 
-    def add(self, joint: JointHistory, /) -> None: ...
+    def add(self, transitions: Transitions, /) -> None: ...
     def learn(self, updates: int, /) -> dict[str, float]: ...
     def weights(self, node: int, /) -> dict[str, npt.NDArray[np.float32]]: ...
     def save(self) -> dict[str, Any]: ...
@@ -92,33 +95,42 @@ class Learner(Protocol):
 
 
 class Training(NamedTuple):
-    """How a scheme learns. `learner` builds it, torch and all; `layouts`: what each agent's histories are made of;
-    `max_slots_unsent`: of how many slots an agent tells nothing at most, between two histories."""
+    """How a scheme learns at the trainer.
+
+    `learner` builds the learner and loads torch. `layouts`: the rows of each agent's histories. `to_transitions`:
+    joined rows to the arrays that the learner stores. `max_upload_interval_slots`: the most slots between two histories
+    of an agent.
+    """
 
     learner: Callable[[], Learner]
     layouts: list[Layout]
+    to_transitions: Callable[[JointTrajectory], Transitions]
     updates_per_turn: int
     push_every_slots: int
     precision: Precision
-    max_slots_unsent: int
+    max_upload_interval_slots: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Card:
-    """A scheme in words; `airtoll schemes` and the docs are written from it.
+    """A scheme's description: the source of `airtoll schemes NAME` and of the docs' tables.
 
-    `name`: paper/module. `worlds`: where it can run. `sees`: what an agent measures [shape, unit]. `tells`: notes and
-    their size. `fallback`: what stands in for a lost agent's action.
+    `name`: paper/module. `citation`: short reference and section. `paper`: the full bibliographic reference. `worlds`:
+    where the scheme runs. `observes`: what an agent measures [shape, unit]. `sends`: its notes and their size, or
+    "nothing". `reference`: the readable implementation, if the one that runs is optimised. `fallback`: what replaces
+    the action of a lost agent.
     """
 
     name: str
     summary: str
     citation: str
+    paper: str = ""
     equations: str
     worlds: tuple[str, ...]
-    sees: str
-    tells: str
+    observes: str
+    sends: str
     deviations: tuple[str, ...] = ()
+    reference: str = ""
     reproduces: str = ""
     fallback: Literal["hold", "silent", "random"] = "silent"
 
@@ -130,9 +142,11 @@ class NoParams:
 
 @dataclass(frozen=True)
 class Scheme:
-    """A scheme's parts. `node` and `cloud` build the policies of an agent and of the trainer from the Welcome; in a
-    scheme whose trainer learns, `training` says what. They raise ValueError with the cure when world and parameters do
-    not fit. `learns`: whether it needs torch, which the extra `learn` installs.
+    """A scheme's parts.
+
+    `node` and `cloud` build the policies of an agent and of the trainer from the Welcome; a scheme whose trainer learns
+    gives `training` instead of `cloud`. All three raise ValueError with a suggested fix when world and parameters do
+    not fit. `learns`: whether the scheme needs torch, which the extra `learn` installs.
     """
 
     card: Card
@@ -145,7 +159,7 @@ class Scheme:
 
 
 def load(name: str) -> Scheme:
-    """The scheme `paper/module`, as in the Welcome."""
+    """The scheme named `paper/module`, as in the Welcome. ValueError for a malformed name."""
     paper, _, module = name.partition("/")
     if not (paper.isidentifier() and module.isidentifier()):
         raise ValueError(f"{name!r} is not a scheme's name; expected paper/module, such as li2020/random")

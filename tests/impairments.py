@@ -1,4 +1,4 @@
-"""Signalling models that the kits play every scheme under."""
+"""The signalling models under which the conformance kits run every scheme."""
 
 from typing import Any
 
@@ -15,5 +15,5 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def fits(model: str, world: str) -> bool:
-    """Whether the world has what the model needs."""
+    """Whether the world supports the model."""
     return model != "radio" or world == "d2d_underlay"

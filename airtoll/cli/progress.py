@@ -48,8 +48,8 @@ class Figures:
         said = [self._reward] if self._reward else []
         if "updates" in self._trained:
             said.append(f"{self._trained['updates']:,.0f} updates")
-        if "version" in self._trained:
-            said.append(f"weights version {self._trained['version']:,.0f}")
+        if "policy_version" in self._trained:
+            said.append(f"weights version {self._trained['policy_version']:,.0f}")
         return ", ".join(said) if self._learns else ""
 
 

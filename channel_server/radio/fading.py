@@ -15,11 +15,9 @@ RAYLEIGH_STD_DB = 10 * pi / (sqrt(6) * log(10))
 
 
 def draw_power(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """|h|^2 of Rayleigh fading without memory: exponential of mean 1, half the draws of a complex h.
-
-    Renderable in float32, which takes two thirds of the time and is far finer than the fading it stands for; its exact
-    zeros, one in ten million, become the smallest number there is, so that every gain has a logarithm.
-    """
+    """|h|^2 of Rayleigh fading without memory, of any `shape`: exponential of mean 1, half the draws of a complex h."""
+    # float32 takes two thirds of the time and is far finer than the model; its exact zeros, one in ten million, become
+    # the smallest normal number, so that every gain has a logarithm
     draws = rng.standard_exponential(shape, np.float32)
     return np.maximum(draws, np.finfo(np.float32).tiny).astype(np.float64)
 
@@ -32,11 +30,11 @@ def draw_coefficients(rng: np.random.Generator, shape: tuple[int, ...]) -> Coeff
 
 
 def step(coefficients: Coefficients, correlation: float, rng: np.random.Generator) -> Coefficients:
-    """The coefficients one slot later; `correlation` rho in [0, 1] holds between neighbouring slots."""
+    """The coefficients one slot later: rho h + sqrt(1 - rho^2) e, `correlation` rho in [0, 1]; any shape."""
     fresh = draw_coefficients(rng, coefficients.shape)
     return np.asarray(correlation * coefficients + np.sqrt(1 - correlation**2) * fresh)
 
 
 def power(coefficients: Coefficients) -> Floats:
-    """|h|^2, without the square root of abs."""
+    """|h|^2; np.abs would take a square root first."""
     return coefficients.real**2 + coefficients.imag**2

@@ -1,4 +1,4 @@
-"""Where nodes are dropped, and how far apart they lie. Positions are plane coordinates in metres, [..., 2]."""
+"""Positions of nodes and distances between them. Positions are plane coordinates in metres, [..., 2]."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from channel_server.radio.decibels import Floats
 def uniform_in_disc(uniform: Floats, radius_m: float) -> Floats:
     """Points uniform over the area of a disc around the origin.
 
-    `uniform`: independent numbers of [0, 1), [..., 2], so that one draw can place everybody. Returns [..., 2] in m.
+    `uniform`: independent numbers of [0, 1), [..., 2], so that one draw can place all nodes. Returns [..., 2] in m.
     """
     distance_m = radius_m * np.sqrt(uniform[..., 0])  # area grows with the square of the distance
     angle = 2 * np.pi * uniform[..., 1]

@@ -27,9 +27,9 @@ class Links:
         """A view of one group: [E, size] to [E, *shape]."""
         return flat[:, self._spans[name]].reshape(len(flat), *self.shapes[name])
 
-    def where(self, **seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    def where(self, **masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Masks [*shape] of some groups as one mask [size]; groups that are not named are False."""
         whole = np.zeros(self.size, np.bool_)
-        for name, mask in seen.items():
+        for name, mask in masks.items():
             whole[self._spans[name]] = mask.reshape(-1)
         return whole

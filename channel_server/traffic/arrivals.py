@@ -1,4 +1,4 @@
-"""Who arrives when: draws at a position, so that every scheme of a study meets the same traffic."""
+"""Task arrivals, drawn at a position (episode, slot), so that every scheme of a study meets the same traffic."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,10 +23,10 @@ class PoissonArrivals:
     seed: int
 
     def at(self, episode: int, slot: int) -> npt.NDArray[np.int64]:
-        """Tasks that arrive at the beginning of this slot, [E, n]; the same whenever it is asked."""
-        rng = self._chance.at(episode, slot)
+        """Tasks that arrive at the beginning of this slot, [E, n]; equal at every call."""
+        rng = self._rng.at(episode, slot)
         return rng.poisson(self.load, (self.replicas, self.queues)).astype(np.int64, copy=False)
 
     @cached_property
-    def _chance(self) -> CounterRng:
+    def _rng(self) -> CounterRng:
         return CounterRng(self.seed, "arrivals")

@@ -1,7 +1,7 @@
-"""First-in first-out queues that remember how long each task has waited.
+"""First-in first-out queues that keep how long each task has waited.
 
 A queue is kept as its number of tasks per age, so that serving is one cumulative sum over ages. The array grows by
-replacement when a task gets older than it is wide: an overloaded queue costs time, never a task.
+replacement when a task gets older than it is wide, so that an overloaded queue never drops a task.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Queues:
 
     @classmethod
     def empty(cls, replicas: int, queues: int) -> "Queues":
-        """Nobody waits, [E, n]."""
+        """Empty queues, [E, n]."""
         return cls(np.zeros((replicas, queues, _FIRST_AGES), np.int64))
 
     @cached_property
@@ -34,7 +34,7 @@ class Queues:
         return lengths
 
     def arrive(self, tasks: Tasks) -> "Queues":
-        """Open a slot: those who wait get one slot older, `tasks` [E, n] join behind them at age 0."""
+        """Begin a slot: waiting tasks get one slot older, `tasks` [E, n] join at age 0."""
         old = self.by_age
         ages = old.shape[-1]
         if old[..., -1].any():
@@ -54,7 +54,7 @@ class Queues:
 
 
 class Served(NamedTuple):
-    """What is left, and who went: `by_delay[..., d]` tasks with a delay of d + 1 slots, [E, n, ages].
+    """The queues after service, and the served tasks: `by_delay[..., d]` with a delay of d + 1 slots, [E, n, ages].
 
     A task served in the slot of its arrival has a delay of one slot.
     """

@@ -6,12 +6,12 @@
 
 Arrivals Y_n come at the beginning of a slot and are Poisson. The equations are printed for one subband; with H = 1 at
 most 2 of the 8 devices of fig. 2 succeed per slot and the loads of the paper are unstable, so there are H of them.
-A device that is scheduled with an empty queue transmits nothing useful but spoils others all the same.
+A scheduled device with an empty queue sends no task but makes others fail all the same.
 
 Not modelled: channels, powers, transmission errors other than by conflict.
 
-Agents are access points with wires between them, so notes between agents travel over the backhaul; what is heard on the
-air itself (a carrier, an INTENT) says so on the note.
+Agents are access points with wires between them, so notes between agents travel over the backhaul; a note that is sent
+on the air itself (an INTENT) names the sidelink.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from annotated_types import Ge, Le
 
 from channel_server.traffic.arrivals import PoissonArrivals
 from channel_server.traffic.queues import Queues
-from channel_server.worlds.contract import Metric, Outcome, Told, WorldEntry
+from channel_server.worlds.contract import InfrastructureNote, Metric, SlotOutcome, WorldEntry
 from channel_server.worlds.graphs import Graph, load
 from protocol.determinism.snapshots import fields_of
 from protocol.messages.kinds import LinkClass
@@ -51,8 +51,8 @@ class ConflictGraphParams:
 
 
 @dataclass(frozen=True)
-class State:
-    """Between two calls of the world.
+class GraphState:
+    """The state between two calls of the world.
 
     `queues` after arrivals; `left` [E, N] q_n at the end of the last slot; `active`, `succeeded` [E, N, H] mu and m of
     the last slot.
@@ -65,7 +65,7 @@ class State:
 
 
 class ConflictGraph:
-    """The world `conflict_graph`; see the module for its equations."""
+    """The world `conflict_graph`; the module gives its equations."""
 
     infrastructure: Sequence[str] = ()
     agent_link = LinkClass.BACKHAUL
@@ -100,18 +100,18 @@ class ConflictGraph:
             "carrier": [_carrier_space(n, params.subbands) for n in own_counts],
         }
 
-    def reset(self, episode: int) -> State:
-        """Empty queues, a silent air."""
+    def reset(self, episode: int) -> GraphState:
+        """Empty queues and no transmission."""
         shape = (self._replicas, len(self.graph.devices))
         silence = np.zeros((*shape, self._params.subbands), bool)
-        return State(Queues.empty(*shape), np.zeros(shape, np.int64), silence, silence)
+        return GraphState(Queues.empty(*shape), np.zeros(shape, np.int64), silence, silence)
 
-    def begin(self, state: State, episode: int, slot: int) -> State:
+    def begin(self, state: GraphState, episode: int, slot: int) -> GraphState:
         """New tasks arrive."""
         return replace(state, queues=state.queues.arrive(self._arrivals.at(episode, slot)))
 
-    def measure(self, state: State, view: str) -> list[Records]:
-        """Own queues and successes; the view `carrier` adds who was on the air in the last slot."""
+    def measure(self, state: GraphState, view: str) -> list[Records]:
+        """Own queues and successes; the view `carrier` adds the activity of the last slot."""
         records = [self._queues_record(state, node, view) for node in range(len(self.agents))]
         if view == "carrier":
             busy = self._count(self._rivals, state.active) > 0  # [E, N, H]
@@ -120,31 +120,31 @@ class ConflictGraph:
                 record["busy"] = busy[:, own]
         return records
 
-    def neighbours(self, state: State) -> Sequence[tuple[int, ...]]:
-        """Agents whose devices conflict with mine, in either direction (section II-B)."""
+    def neighbours(self, state: GraphState) -> Sequence[tuple[int, ...]]:
+        """By agent, the agents whose devices conflict with its own, in either direction (section II-B)."""
         return self.graph.neighbours
 
-    def report(self, state: State, report: str) -> list[Told]:
-        """Nobody but the agents is there to tell anything: KeyError."""
+    def report(self, state: GraphState, report: str) -> list[InfrastructureNote]:
+        """KeyError: there is no infrastructure that sends notes."""
         raise KeyError(report)
 
-    def probe(self, state: State, actions: Sequence[Records]) -> NoReturn:
-        """Not offered: a trial of a slot would be the slot itself."""
-        raise NotImplementedError("conflict_graph has no probing; use a scheme that acts without 'probe' turns")
+    def probe(self, state: GraphState, actions: Sequence[Records]) -> NoReturn:
+        """NotImplementedError: a trial of a slot would be the slot itself."""
+        raise NotImplementedError("conflict_graph has no probing; use a scheme without 'probe' turns")
 
-    def transmit(self, state: State, actions: Sequence[Records]) -> tuple[State, Outcome]:
-        """Collide, serve, and reward."""
+    def transmit(self, state: GraphState, actions: Sequence[Records]) -> tuple[GraphState, SlotOutcome]:
+        """Collisions, service, and rewards."""
         active = self._scheduled(actions)  # mu [E, N, H]
         succeeded = active & (self._count(self._spoilers, active) == 0)  # eq. (3)
         queues, by_delay = state.queues.serve(succeeded.sum(2))  # eq. (4)
         rewards = self._rewards(queues.lengths)
         arrived = state.queues.by_age[..., 0].sum()
         tally = self._tally(by_delay, queues.lengths, arrived, active, succeeded, rewards)
-        return State(queues, queues.lengths, active, succeeded), Outcome(rewards, *tally)
+        return GraphState(queues, queues.lengths, active, succeeded), SlotOutcome(rewards, *tally)
 
-    def render(self, state: State) -> dict[str, Any]:
-        """The graph, by device id; of the last slot each device's queue at its end, and the subbands on which it was
-        scheduled and got through."""
+    def render(self, state: GraphState) -> dict[str, Any]:
+        """The graph, by device id; per device its queue at the end of the last slot, and the subbands on which it was
+        scheduled and succeeded."""
         graph = self.graph
         return {
             "agents": list(graph.agents),
@@ -163,7 +163,7 @@ class ConflictGraph:
         return self._local_topology(node)
 
     def silent(self, node: int) -> Records:
-        """Nobody is scheduled."""
+        """No device is scheduled."""
         return self.actions[node].empty(self._replicas)
 
     def random(self, node: int, rng: np.random.Generator) -> Records:
@@ -173,28 +173,28 @@ class ConflictGraph:
         action["device"] = rng.integers(1, len(self.graph.serves[node]), shape, endpoint=True)
         return action
 
-    def resample_unobserved(self, state: State, view: str, node: int, rng: np.random.Generator) -> State:
-        """Redraw all that `node` cannot measure: others' queues, own tasks' ages, the air out of its earshot."""
+    def resample_unobserved(self, state: GraphState, view: str, node: int, rng: np.random.Generator) -> GraphState:
+        """Redraw all that `node` cannot measure: others' queues, own tasks' ages, activity without conflict with it."""
         own = self.graph.own[node]
         seen = np.zeros(len(self.graph.devices), bool)
         seen[own] = view != ""
         sensed = seen | (self._rivals[own].any(0) & (view == "carrier"))
-        return State(
+        return GraphState(
             Queues(_redraw_ages(state.queues.by_age, seen, rng)),
             np.where(seen, state.left, rng.integers(0, 9, state.left.shape)),
             _redraw(state.active, seen if view == "" else sensed, rng),
             _redraw(state.succeeded, seen, rng),
         )
 
-    def snapshot(self, state: State) -> dict[str, Any]:
+    def snapshot(self, state: GraphState) -> dict[str, Any]:
         """The state as nested dicts of arrays."""
         return fields_of(state)
 
-    def restore(self, data: dict[str, Any]) -> State:
+    def restore(self, data: dict[str, Any]) -> GraphState:
         """The inverse of `snapshot`."""
-        return State(**{**data, "queues": Queues(**data["queues"])})
+        return GraphState(**{**data, "queues": Queues(**data["queues"])})
 
-    def _queues_record(self, state: State, node: int, view: str) -> Records:
+    def _queues_record(self, state: GraphState, node: int, view: str) -> Records:
         record = self.views[view][node].empty(self._replicas)
         own = self.graph.own[node]
         record["tasks"] = state.queues.lengths[:, own]
@@ -203,11 +203,11 @@ class ConflictGraph:
         return record
 
     def _count(self, edges: npt.NDArray[np.float32], active: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-        """How many active devices stand in `edges` [N, N] to each device, [E, N, H]."""
+        """The number of active devices with an edge in `edges` [N, N] to each device, [E, N, H]."""
         return edges @ active.astype(np.float32)
 
     def _scheduled(self, actions: Sequence[Records]) -> npt.NDArray[np.bool_]:
-        """mu: who is scheduled on which subband, [E, N, H]."""
+        """mu: the devices scheduled on each subband, [E, N, H]."""
         chosen = [a["device"][:, None, :] == own for a, own in zip(actions, self._locals, strict=True)]
         return np.concatenate(chosen, axis=1)
 
@@ -285,11 +285,11 @@ def _queues_space(n_own: int, subbands: int) -> Space:
 
 
 def _carrier_space(n_own: int, subbands: int) -> Space:
-    heard = (
+    activity = (
         Field("active", "u1", (n_own, subbands), unit="0/1, last slot"),
         Field("busy", "u1", (n_own, subbands), unit="0/1, a conflicting device was active in the last slot"),
     )
-    return Space((*_queues_space(n_own, subbands).fields, *heard))
+    return Space((*_queues_space(n_own, subbands).fields, *activity))
 
 
 def _redraw(flags: npt.NDArray[np.bool_], keep: npt.NDArray[np.bool_], rng: np.random.Generator) -> Any:
@@ -297,7 +297,7 @@ def _redraw(flags: npt.NDArray[np.bool_], keep: npt.NDArray[np.bool_], rng: np.r
 
 
 def _redraw_ages(by_age: Any, seen: npt.NDArray[np.bool_], rng: np.random.Generator) -> Any:
-    """New tasks for the resample_unobserved; the seen keep their number of tasks, but not their ages."""
+    """New tasks for devices that are not `seen`; the others keep their number of tasks, but not the ages."""
     return np.where(seen[:, None], rng.permuted(by_age, axis=-1), rng.integers(0, 3, by_age.shape))
 
 

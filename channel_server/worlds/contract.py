@@ -1,4 +1,4 @@
-"""What a world is: the physics and traffic of a scenario, as functions over a frozen state.
+"""The contract of a world: the physics and traffic of a scenario, as functions over a frozen state.
 
 State is a frozen dataclass of arrays with leading replica axis E. Functions return a new state and draw only from
 positions (episode, slot), never depending on actions, so that all schemes of a study meet the same channels.
@@ -17,15 +17,15 @@ from protocol.messages.spaces import Records, Space
 
 
 class Metric(NamedTuple):
-    """A ratio that is reported as sum / count over any set of slots."""
+    """A quantity reported as sum / count over any set of slots."""
 
     name: str
     unit: str
     doc: str
 
 
-class Outcome(NamedTuple):
-    """What a transmission did.
+class SlotOutcome(NamedTuple):
+    """The result of a slot's transmission.
 
     `rewards` [n_agents, E]; `sums`, `counts` [n_metrics]: numerators and denominators in the order of `World.metrics`.
     """
@@ -35,10 +35,10 @@ class Outcome(NamedTuple):
     counts: npt.NDArray[np.float64]
 
 
-class Told(NamedTuple):
-    """A note told by a party of the network; `party` indexes `World.parties`."""
+class InfrastructureNote(NamedTuple):
+    """A note sent by the infrastructure; `source` indexes `World.infrastructure`."""
 
-    party: int
+    source: int
     note: Note
 
 
@@ -47,13 +47,13 @@ class World(Protocol):
 
     One slot:  begin -> measure, report, probe (advance nothing) -> transmit -> report (feedback) -> begin ...
 
-    A world whose draws take long may also offer `prefetch(episode, slot)`: called while the nodes are at work, it draws
-    ahead what `begin` will need there, and changes nothing that can be seen. One that knows the radio of signalling
-    links offers what `Radio` says, one that can be drawn what `Renderable` says.
+    A world whose draws take long may also offer `prefetch(episode, slot)`: called while the nodes compute, it draws
+    ahead what `begin` will need there, and changes no result. A world that models the radio of signalling links also
+    implements `Radio`, one that can be drawn `Renderable`.
     """
 
     agents: Sequence[str]  # names, by node index
-    infrastructure: Sequence[str]  # who else is in the air and may tell notes: the BS, cellular users
+    infrastructure: Sequence[str]  # names of other senders of notes: the BS, cellular users
     views: Mapping[str, Sequence[Space]]  # measurement spaces, by view and node
     actions: Sequence[Space]  # action spaces, by node
     metrics: Sequence[Metric]
@@ -68,35 +68,35 @@ class World(Protocol):
         ...
 
     def measure(self, state: Any, view: str) -> Sequence[Records]:
-        """What each node's own receiver measures, [n_agents] of records [E]. KeyError for an unknown view."""
+        """Each node's measurement at its own receiver, [n_agents] of records [E]. KeyError for an unknown view."""
         ...
 
     def neighbours(self, state: Any) -> Sequence[tuple[int, ...]]:
-        """Node indices each agent's broadcast reaches, sorted."""
+        """By agent, the sorted node indices that its broadcast reaches."""
         ...
 
-    def report(self, state: Any, report: str) -> list[Told]:
-        """Notes the network's parties tell; KeyError for an unknown report."""
+    def report(self, state: Any, report: str) -> list[InfrastructureNote]:
+        """The notes that the infrastructure sends for this report. KeyError for an unknown report."""
         ...
 
     def probe(self, state: Any, actions: Sequence[Records]) -> Any:
-        """What a short trial of these actions would let the receivers measure; advances nothing."""
+        """The state with what the receivers would measure in a short trial of these actions; no time passes."""
         ...
 
-    def transmit(self, state: Any, actions: Sequence[Records]) -> tuple[Any, Outcome]:
-        """Radiate: SINR, rates, queues, rewards."""
+    def transmit(self, state: Any, actions: Sequence[Records]) -> tuple[Any, SlotOutcome]:
+        """Transmit: SINR, rates, queues, rewards."""
         ...
 
     def static_info(self, node: int) -> dict[str, Any]:
-        """Static knowledge of an agent, or of the BS/cloud for node == len(agents). MessagePack types only."""
+        """Static information for an agent, or for the BS/cloud if node == len(agents). MessagePack types only."""
         ...
 
     def silent(self, node: int) -> Records:
-        """The action of a node that radiates nothing, [E]; also every node's action before its first."""
+        """The action of a node that does not transmit, [E]; also every node's action before its first."""
         ...
 
     def random(self, node: int, rng: np.random.Generator) -> Records:
-        """A uniformly drawn action that radiates (the `random` fallback), [E]."""
+        """A uniformly drawn action that transmits (the `random` fallback), [E]."""
         ...
 
     def resample_unobserved(self, state: Any, view: str, node: int, rng: np.random.Generator) -> Any:
@@ -113,7 +113,7 @@ class World(Protocol):
 
 
 class Radio(Protocol):
-    """What a world offers beside, if links may be rationed by their radio.
+    """The additional interface of a world whose signalling links can have the budget `radio`.
 
     A link of class `link` carries `share * signalling_band_hz * slot_s * signalling_bps_hz(...)` bits in a slot.
     """
@@ -122,17 +122,19 @@ class Radio(Protocol):
     slot_s: float
 
     def signalling_bps_hz(self, state: Any, source: int, receivers: tuple[int, ...], link: LinkClass) -> float:
-        """Spectral efficiency in this slot, mean over replicas; of several receivers the least. Nodes and parties by
-        index. ValueError for a link that is no radio."""
+        """Spectral efficiency in bit/s/Hz in this slot, mean over replicas; of several receivers the smallest.
+
+        Nodes and infrastructure by index in `Welcome.names`. ValueError for a link class that is not radio.
+        """
         ...
 
 
 class Renderable(Protocol):
-    """What a world offers beside, if people can look at it."""
+    """The additional interface of a world that can be drawn as a map."""
 
     def render(self, state: Any) -> dict[str, Any]:
-        """Who is where, and what the last transmission did there, in replica 0: finite numbers and lists of them, by
-        name, units in the names. Asked for a few times a second, and by no node."""
+        """Positions and the result of the last transmission in replica 0: finite numbers and lists of them by name,
+        units in the names. Called a few times a second, for people only."""
         ...
 
 
@@ -142,10 +144,10 @@ class Build(Protocol):
 
 @dataclass(frozen=True)
 class WorldEntry:
-    """How a module offers its world: `WORLD = WorldEntry(...)`; the catalogue finds it by itself.
+    """A world's entry in the catalogue, which finds it as `WORLD = WorldEntry(...)` in a module or package of worlds.
 
     `name`: the module's name. `summary`: one line. `source`: paper and equations. `params`: a frozen dataclass.
-    `build` raises ValueError with key, value and cure for parameters that are impossible together.
+    `build` raises ValueError with key, value and a suggested fix for parameters that are impossible together.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Conflict graphs: who serves which devices, and which device spoils which others.
+"""Conflict graphs: the devices that each agent serves, and the devices that each device makes fail when active.
 
 A graph's file is YAML, one line per agent and per device:
 
@@ -24,7 +24,7 @@ from protocol.messages.kinds import TRAINER_NAME
 
 _KEYS = ("agents", "conflicts")
 _MAX_OWN = 127  # local indices are 8-bit integers in actions
-_LARGEST_ID = 65_535  # ids are 16-bit integers in notes
+_MAX_ID = 65_535  # ids are 16-bit integers in notes
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Graph:
 
     @cached_property
     def spoils(self) -> npt.NDArray[np.bool_]:
-        """[N, N] by position: [i, n] is true where i active makes n fail."""
+        """[N, N] by position: [i, n] is True where i active makes n fail."""
         ids = self.devices
         return np.array([[(i, n) in self.conflicts for n in ids] for i in ids], bool)
 
@@ -57,7 +57,7 @@ class Graph:
 
     @cached_property
     def neighbours(self) -> tuple[tuple[int, ...], ...]:
-        """Agents with a device in conflict with one of mine, in either direction; sorted indices."""
+        """By agent, the sorted indices of agents with a device in conflict with one of its own, in either direction."""
         rivals = self.spoils | self.spoils.T
         return tuple(
             tuple(j for j, other in enumerate(self.own) if j != k and rivals[mine, other].any())
@@ -68,7 +68,7 @@ class Graph:
 def load(graph: str) -> Graph:
     """The graph built in by the name 'fig2', or read from a YAML file.
 
-    ValueError names the file, the key, the value and the cure.
+    ValueError names the file, the key, the value and a suggested fix.
     """
     return FIG2 if graph == "fig2" else parse(_read(graph), graph)
 
@@ -76,37 +76,37 @@ def load(graph: str) -> Graph:
 def parse(data: Any, source: str) -> Graph:
     """A checked graph from a file's content; `source` names it in errors (ValueError)."""
     if not isinstance(data, dict) or sorted(data, key=str) != list(_KEYS):
-        _refuse(source, "", data, "write the two keys 'agents' and 'conflicts', and no other")
+        _reject(source, "", data, "write the two keys 'agents' and 'conflicts', and no other")
     serves = _agents(data["agents"], source)
     owner = _owners(serves, source)
     return Graph(tuple(serves), tuple(serves.values()), frozenset(_conflicts(data["conflicts"], owner, source)))
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key written twice, where the plain loader keeps the last one in silence."""
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that rejects duplicate keys; the plain loader silently keeps the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = [key for i, key in enumerate(keys) if key in keys[:i]]
         if twice:
-            raise yaml.YAMLError(f"key {twice[0]!r} is written twice; join the two")
+            raise yaml.YAMLError(f"key {twice[0]!r} is written twice; merge the two")
         return super().construct_mapping(node, deep=deep)
 
 
 def _read(path: str) -> Any:
     try:
-        return yaml.load(Path(path).read_text("utf-8"), _Loader)
+        return yaml.load(Path(path).read_text("utf-8"), _StrictLoader)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        cure = "give 'fig2', or a readable YAML file with the keys 'agents' and 'conflicts'"
-        raise ValueError(f"graph {path!r} cannot be read: {error}; {cure}") from None
+        suggestion = "give 'fig2', or a readable YAML file with the keys 'agents' and 'conflicts'"
+        raise ValueError(f"graph {path!r} cannot be read: {error}; {suggestion}") from None
 
 
 def _agents(data: Any, source: str) -> dict[str, tuple[int, ...]]:
     if not isinstance(data, dict) or not data:
-        _refuse(source, "agents", data, "write one line per agent, such as 'ap1: [1, 2]'")
+        _reject(source, "agents", data, "write one line per agent, such as 'ap1: [1, 2]'")
     for name in data:
         if not isinstance(name, str) or not name.replace("-", "_").isidentifier() or name == TRAINER_NAME:
-            _refuse(source, "agents", name, "name an agent by notes, digits and '-', such as 'ap1'")
+            _reject(source, "agents", name, "name an agent by letters, digits and '-', such as 'ap1'")
     return {name: _own(own, f"agents.{name}", source) for name, own in data.items()}
 
 
@@ -114,31 +114,31 @@ def _own(data: Any, key: str, source: str) -> tuple[int, ...]:
     """The devices of one agent."""
     own = _ids(data, key, source)
     if not 0 < len(own) <= _MAX_OWN:
-        _refuse(source, key, data, f"an agent serves 1 to {_MAX_OWN} devices: move some, or leave the agent out")
+        _reject(source, key, data, f"an agent serves 1 to {_MAX_OWN} devices: move some, or leave the agent out")
     return own
 
 
 def _ids(data: Any, key: str, source: str) -> tuple[int, ...]:
     """A list of device ids."""
     if not isinstance(data, list):
-        _refuse(source, key, data, "write a list of devices, such as [1, 2]")
+        _reject(source, key, data, "write a list of devices, such as [1, 2]")
     return tuple(_id(device, key, source) for device in data)
 
 
 def _id(device: Any, key: str, source: str) -> int:
-    if isinstance(device, bool) or not isinstance(device, int) or not 0 < device <= _LARGEST_ID:
-        _refuse(source, key, device, f"name a device by a whole number from 1 to {_LARGEST_ID}")
+    if isinstance(device, bool) or not isinstance(device, int) or not 0 < device <= _MAX_ID:
+        _reject(source, key, device, f"name a device by a whole number from 1 to {_MAX_ID}")
     return int(device)
 
 
 def _owners(serves: dict[str, tuple[int, ...]], source: str) -> dict[int, str]:
-    """Who serves each device."""
+    """The agent that serves each device."""
     owner: dict[int, str] = {}
     for name, own in serves.items():
         for device in own:
             if device in owner:
-                cure = f"it is served by {owner[device]!r} already: keep one of the two"
-                _refuse(source, f"agents.{name}", device, cure)
+                suggestion = f"it is served by {owner[device]!r} already: keep one of the two"
+                _reject(source, f"agents.{name}", device, suggestion)
             owner[device] = name
     return owner
 
@@ -146,26 +146,26 @@ def _owners(serves: dict[str, tuple[int, ...]], source: str) -> dict[int, str]:
 def _conflicts(data: Any, owner: dict[int, str], source: str) -> Iterator[tuple[int, int]]:
     """The pairs (i, n): i active makes n fail."""
     if not isinstance(data, dict):
-        _refuse(source, "conflicts", data, "write one line per device, such as '1: [2, 3]', or {} for none")
+        _reject(source, "conflicts", data, "write one line per device, such as '1: [2, 3]', or {} for none")
     for i, spoiled in data.items():
         key = f"conflicts.{i}"
         _served(i, owner, "conflicts", source)
         for n in _ids(spoiled, key, source):
             if n == i:
-                _refuse(source, key, n, "a device cannot conflict with itself: remove it")
+                _reject(source, key, n, "a device cannot conflict with itself: remove it")
             yield i, _served(n, owner, key, source)
 
 
 def _served(device: Any, owner: dict[int, str], key: str, source: str) -> int:
     if _id(device, key, source) not in owner:
         known = ", ".join(map(str, sorted(owner)))
-        _refuse(source, key, device, f"no agent serves this device: add it to an agent; known: {known}")
+        _reject(source, key, device, f"no agent serves this device: add it to an agent; known: {known}")
     return int(device)
 
 
-def _refuse(source: str, key: str, value: Any, cure: str) -> NoReturn:
+def _reject(source: str, key: str, value: Any, suggestion: str) -> NoReturn:
     where = f"{key} = {value!r}" if key else repr(value)
-    raise ValueError(f"graph {source!r}: {where}: {cure}")
+    raise ValueError(f"graph {source!r}: {where}: {suggestion}")
 
 
 # zhang2025 fig. 2: four agents in a symmetric deployment

@@ -180,7 +180,7 @@ def nodes(folder: RunFolder, slot: int) -> list[dict[str, Any]]:
     """
     meta = folder.meta
     lost, missed = _absences(folder, slot)
-    versions = {told.node: int(told.value) for told in folder.scalars() if told.name == "version"}
+    versions = {told.node: int(told.value) for told in folder.scalars() if told.name == "policy_version"}
     at_trainer = "processes" if meta.placement == "pool" else meta.placement
     roles = ["agent"] * meta.agents + ["trainer"] + ["network"] * (len(meta.names) - meta.agents - 1)
     here = {"host": socket.gethostname(), "fingerprint": meta.fingerprint}

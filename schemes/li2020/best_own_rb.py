@@ -1,12 +1,12 @@
-"""The RB that looks best to the pair alone: how far plain fading diversity goes, without learning and without a note.
+"""Each pair takes its own best RB: what plain fading diversity achieves, without learning and without a note.
 
 In every slot each receiver measures its own link on every RB and the BS's pilot, and the pair takes, at full power,
 
     own_gain        argmax_k g[t_n, r_n, k]
     gain_over_bs    argmax_k g[t_n, r_n, k] / g[b, r_n, k]
 
-The second avoids what the BS does to the pair, which is most of its interference while N is small; neither knows what
-the pair does to others. That the receiver's measurement reaches its transmitter is part of the pair and not metered.
+The second avoids the BS's interference, which is most of a pair's interference while N is small; neither considers the
+interference that the pair causes. The measurement goes from receiver to transmitter inside the pair and is not metered.
 """
 
 from dataclasses import dataclass
@@ -18,16 +18,18 @@ from protocol.messages.choreography import Choreography, agents_act
 from protocol.messages.node import Welcome
 from protocol.params import param
 from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
-from schemes.li2020.cell import Choices, cell_of
+from schemes.li2020 import PAPER
+from schemes.li2020.cell_info import ActionTable, cell_info
 
 CARD = Card(
     name="li2020/best_own_rb",
     summary="each pair takes the RB of its best own gain, alone or over the BS's gain",
-    citation="ours; a lead over it is more than fading diversity",
+    citation="ours, beside Li and Guo 2020: a lead over it is more than fading diversity",
+    paper=PAPER,
     equations="argmax_k g_own[k], or argmax_k g_own[k] / g_bs[k]; terms of li2020 eq. (2)",
     worlds=("d2d_underlay",),
-    sees="own_gain_db [K, dB], bs_gain_db [K, dB], this slot, at the receiver",
-    tells="nothing",
+    observes="own_gain_db [K, dB], bs_gain_db [K, dB], this slot, at the receiver",
+    sends="nothing",
     reproduces=(
         "no figure; total reward at N = 10 over 20 drops, random / own_gain / gain_over_bs / greedy_central: "
         "33 / 48 / 64 / 65 with a D2D intercept of 148 dB, 79 / 99 / 113 / 126 with 128.1 dB"
@@ -44,21 +46,21 @@ class BestOwnRb:
     form: Literal["own_gain", "gain_over_bs"] = param("gain_over_bs", "what the pair maximises", source="ours")
 
 
-class Selfish(NodePolicy):
-    """Without memory."""
+class BestOwnRbPair(NodePolicy):
+    """Stateless."""
 
     def __init__(self, welcome: Welcome, params: BestOwnRb) -> None:
-        self._choose, self._form = Choices(cell_of(welcome), welcome.action), params.form
+        self._actions, self._form = ActionTable(cell_info(welcome), welcome.action), params.form
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        worth_db = turn.measurement["own_gain_db"]  # [E, K]
+        score_db = turn.measurement["own_gain_db"]  # [E, K]
         if self._form == "gain_over_bs":
-            worth_db = worth_db - turn.measurement["bs_gain_db"]
-        return TurnOutput(self._choose(np.argmax(worth_db, axis=1)))
+            score_db = score_db - turn.measurement["bs_gain_db"]
+        return TurnOutput(self._actions(np.argmax(score_db, axis=1)))
 
 
 def choreography(_params: BestOwnRb) -> Choreography:
     return Choreography((agents_act(view="receiver"),))
 
 
-SCHEME = Scheme(CARD, choreography, Selfish, params=BestOwnRb)
+SCHEME = Scheme(CARD, choreography, BestOwnRbPair, params=BestOwnRb)

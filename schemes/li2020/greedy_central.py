@@ -1,20 +1,19 @@
-"""Full knowledge at the BS: what a simple central scheduler gets out of the cell, and what its knowledge costs.
+"""Full channel knowledge at the BS: the reward of a simple central scheduler, and the signalling that it costs.
 
 One slot:
-    1. every receiver tells the BS/cloud the gains it measures turn: from all N transmitters and the BS, on all K RBs
-    2. every CUE tells it the gains on its own RB
-    3. the BS/cloud places the pairs and tells each its RB
+    1. every receiver sends the BS/cloud the gains it measures: from all N transmitters and the BS, on all K RBs
+    2. every CUE sends it the gains on its own RB
+    3. the BS/cloud places the pairs and sends each its RB
     4. the pairs transmit
 
-Greedy, by steepest ascent: all pairs start silent. Of all pairs not yet placed and all RBs, the (pair, RB) that raises
-the cell's total reward most is placed, until all are placed or nothing raises it; who is left stays silent. The total
-is eq. (5-7) summed over the placed pairs: what a newcomer takes from the pairs and the CUE already there is counted.
-All at full power. Moving single pairs afterwards was tried and adds less than 0.3 % (N = 10, 20; both intercepts).
+Greedy steepest ascent: all pairs start silent. Of all pairs not yet placed and all RBs, the (pair, RB) that raises the
+cell's total reward most is placed, until all are placed or none raises it; the others stay silent. The total is eq.
+(5-7) summed over the placed pairs, so it includes what a new pair takes from the pairs and the CUE on its RB. All at
+full power. Moving single pairs afterwards adds less than 0.3 % (N = 10, 20; both intercepts).
 
-Stale rules: hold. The cloud places by the newest gains of each receiver, by when they were told, however late they
-came. A CUE never heard counts as in outage, a pair never heard as worth nothing; so does one whose newest gains are
-older than `oldest_slots`. A pair does what the newest decision says, whatever slot it was meant for, until a newer one
-comes; it is silent before the first.
+Stale rules: hold. The cloud uses each receiver's newest gains, by the slot in which they were sent. Without gains, or
+with gains older than `max_age_slots`, a CUE counts as in outage and a pair as without reward. A pair follows the newest
+decision, whatever slot it was made for, until a newer one comes; before the first it is silent.
 """
 
 from dataclasses import dataclass
@@ -31,7 +30,8 @@ from protocol.messages.node import Note, Welcome
 from protocol.messages.spaces import Records
 from protocol.params import param
 from schemes.contract import NO_OUTPUT, Card, Scheme, TurnContext, TurnOutput, to_trainer
-from schemes.li2020.cell import Cell, Choices, cell_of
+from schemes.li2020 import PAPER
+from schemes.li2020.cell_info import ActionTable, CellInfo, cell_info
 from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
 
 Floats = npt.NDArray[np.float64]
@@ -39,12 +39,13 @@ Indices = npt.NDArray[np.int64]
 
 CARD = Card(
     name="li2020/greedy_central",
-    summary="all gains to the BS in every slot, which places the pairs greedily",
-    citation="ours; li2020 sec. I-A names centralised schemes and leaves them out of its figures",
+    summary="all gains are sent to the BS in every slot, which places the pairs greedily",
+    citation="ours; Li and Guo 2020, sec. I-A, name centralised schemes and leave them out of the figures",
+    paper=PAPER,
     equations="greedy ascent of sum_n r_n over (pair, RB), r_n of eq. (5-7)",
     worlds=("d2d_underlay",),
-    sees="d2d_gain_db [N, K, dB], bs_gain_db [K, dB], this slot, at the receiver",
-    tells=(
+    observes="d2d_gain_db [N, K, dB], bs_gain_db [K, dB], this slot, at the receiver",
+    sends=(
         "csi: 4 (N + 1) K bytes per pair and slot to the BS (float32, linear), 4 (N + 1) bytes per CUE; "
         "decision: 1 byte per pair (2 beyond 127 RBs), ceil(log2(K + 1)) bits of payload"
     ),
@@ -54,51 +55,51 @@ CARD = Card(
 
 @dataclass(frozen=True)
 class GreedyCentral:
-    oldest_slots: Annotated[int, Ge(0)] | None = param(
-        None, "a receiver whose gains are older counts as never heard; none: any age", unit="slots", source="ours"
+    max_age_slots: Annotated[int, Ge(0)] | None = param(
+        None, "older gains of a receiver count as not received; none: any age", unit="slots", source="ours"
     )
 
 
-class Teller(LatestNotesPolicy):
-    """A pair: tells what its receiver measures, does what it is told."""
+class ReportingPair(LatestNotesPolicy):
+    """A pair: sends its receiver's gains to the trainer and follows the newest decision."""
 
     def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
-        cell = cell_of(welcome)
-        self._rbs, self._choose = cell.rbs, Choices(cell, welcome.action)
+        cell = cell_info(welcome)
+        self._rbs, self._actions = cell.rbs, ActionTable(cell, welcome.action)
         super().__init__(LatestNotes(Kind.DECISION))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._told.hear(turn.inbox)  # what comes late comes before the exchange
+        self._latest.update(turn.inbox)  # in both turns: late notes arrive in turn 0, before the exchange
         if turn.step == "exchange":
             return TurnOutput(notes=(to_trainer(Kind.CSI, _linear_gains(turn.measurement)),))
-        decisions = self._told.at(turn.slot)
+        decisions = self._latest.at(turn.slot)
         if not decisions:
             return NO_OUTPUT
         rb = np.frombuffer(decisions[0].body, _rb_dtype(self._rbs)).astype(np.int64)
-        return TurnOutput(self._choose(rb))
+        return TurnOutput(self._actions(rb))
 
 
-class Placer(LatestNotesPolicy):
-    """The BS/cloud: holds the newest gains each receiver told."""
+class CentralScheduler(LatestNotesPolicy):
+    """The BS/cloud: keeps each receiver's newest gains and places all pairs."""
 
     def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
-        self._cell, self._replicas = cell_of(welcome), welcome.replicas
+        self._cell, self._replicas = cell_info(welcome), welcome.replicas
         self._first_cue = welcome.names.index("cue-0")
-        super().__init__(LatestNotes(Kind.CSI, params.oldest_slots))
+        super().__init__(LatestNotes(Kind.CSI, params.max_age_slots))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._told.hear(turn.inbox)
+        self._latest.update(turn.inbox)
         return TurnOutput(notes=self._decisions(place(self._gains(turn.slot))))
 
     def _gains(self, slot: int) -> "Gains":
-        """As they are known, linear; zero for who was never heard."""
+        """The gains known in `slot`, linear; zero where a receiver has sent none."""
         n, k = self._cell.pairs, self._cell.rbs
         at_pairs = np.zeros((n, self._replicas, n + 1, k))  # [rx, E, tx and last the BS, RB]
         at_cues = np.zeros((k, self._replicas, n + 1))  # [CUE, E, tx and last the BS]
-        for received in self._told.at(slot):
-            by_pair = received.source < n
-            heard = at_pairs[received.source] if by_pair else at_cues[received.source - self._first_cue]
-            heard[...] = np.frombuffer(received.body, "<f4").reshape(heard.shape)
+        for note in self._latest.at(slot):
+            by_pair = note.source < n
+            gains = at_pairs[note.source] if by_pair else at_cues[note.source - self._first_cue]
+            gains[...] = np.frombuffer(note.body, "<f4").reshape(gains.shape)
         return Gains.of(self._cell, at_pairs, at_cues)
 
     def _decisions(self, rb: Indices) -> tuple[Note, ...]:
@@ -109,7 +110,7 @@ class Placer(LatestNotesPolicy):
 
 @dataclass(frozen=True)
 class Gains:
-    """Received powers of the moment at full power, in units of the noise."""
+    """Received powers of this slot at full power, in units of the noise power."""
 
     pair: Floats  # [E, RB, tx, rx]; the diagonal is the pairs' own signal
     pair_bs: Floats  # [E, RB, rx]
@@ -119,7 +120,7 @@ class Gains:
     negative_reward: float
 
     @classmethod
-    def of(cls, cell: Cell, at_pairs: Floats, at_cues: Floats) -> "Gains":
+    def of(cls, cell: CellInfo, at_pairs: Floats, at_cues: Floats) -> "Gains":
         """From linear gains [rx, E, tx + BS, RB] and [CUE, E, tx + BS]."""
         d2d, bs = cell.d2d_powers_w[0] / cell.noise_w, cell.bs_power_w / cell.noise_w
         by_rb = np.ascontiguousarray(at_pairs.transpose(1, 3, 2, 0))  # [E, RB, tx + BS, rx]
@@ -139,7 +140,7 @@ def place(gains: Gains) -> Indices:
 
 
 class _Placement:
-    """Who is where, and what each further (RB, pair) would add to the total reward. All replicas step together."""
+    """The RB of each pair, and what each further (RB, pair) would add to the total reward; all replicas at once."""
 
     def __init__(self, gains: Gains) -> None:
         e, k, n = gains.cue.shape
@@ -148,12 +149,12 @@ class _Placement:
         self.rb = np.full((e, n), -1)
         self._own = np.ascontiguousarray(np.diagonal(gains.pair, axis1=2, axis2=3))  # [E, RB, pair]
         self._members = np.zeros((e, k, n), bool)
-        self._gain = np.empty((e, k, n))  # of placing a pair on an RB as it is now; the pairs' own RBs are not counted
+        self._gain = np.empty((e, k, n))  # [E, RB, N]: what placing a pair there would add
         for rb in range(k):
             self._evaluate(np.full(e, rb))
 
     def insert_best(self) -> None:
-        """Place the best (pair, RB) of every replica, where it helps."""
+        """In every replica, place the (pair, RB) that adds most, if it adds anything."""
         open_gain = np.where(self.rb[:, None, :] < 0, self._gain, -np.inf)  # [E, RB, N]
         rb, pair = np.divmod(open_gain.reshape(len(open_gain), -1).argmax(axis=1), self.rb.shape[1])
         helps = open_gain[self._replica, rb, pair] > 0.0
@@ -168,8 +169,8 @@ class _Placement:
         gains, at = self._gains, (self._replica, rb)
         members = self._members[at]  # [E, N]
         from_all, own = gains.pair[at], self._own[at]  # [E, tx, rx], [E, N]
-        heard = np.matmul(members[:, None, :].astype(float), from_all)[:, 0]  # [E, rx], own signal of members included
-        base = 1.0 + gains.pair_bs[at] + heard - np.where(members, own, 0.0)  # [E, rx]
+        total = np.matmul(members[:, None, :].astype(float), from_all)[:, 0]  # [E, rx], a member's own signal included
+        base = 1.0 + gains.pair_bs[at] + total - np.where(members, own, 0.0)  # [E, rx]
         rate = np.log2(1.0 + own / base)  # [E, N]: of a member as it is, of a candidate when it joins
         harmed = np.log2(1.0 + own[:, None, :] / (base[:, None, :] + from_all))  # [E, candidate, member]
         kept = np.where(members[:, None, :], harmed, 0.0).sum(axis=2)  # [E, candidate]
@@ -180,7 +181,7 @@ class _Placement:
         self._gain[at] = after - before
 
     def _reward(self, rates: Floats, count: Indices, cue_load: Floats, at: tuple[Indices, Indices]) -> Floats:
-        """Eq. (5-7) summed over an RB's pairs."""
+        """Eq. (5-7) summed over an RB's pairs, [E, .]."""
         served = self._gains.cue_bs[at][:, None] >= self._gains.cue_threshold * cue_load
         return np.where(served, rates, self._gains.negative_reward * count)
 
@@ -199,4 +200,4 @@ def choreography(_params: GreedyCentral) -> Choreography:
     return Choreography((agents_exchange(view="csi"), network_sends("cue_csi"), trainer_decides(), agents_act()))
 
 
-SCHEME = Scheme(CARD, choreography, Teller, Placer, GreedyCentral)
+SCHEME = Scheme(CARD, choreography, ReportingPair, CentralScheduler, GreedyCentral)

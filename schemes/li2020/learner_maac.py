@@ -1,27 +1,22 @@
-"""MAAC and NAAC: a deterministic actor per pair, trained with a critic that knows the states and actions of others.
+"""MAAC and NAAC with all agents' networks stacked and hand-written gradients: the learner that runs use.
 
     y_i = r_i + gamma Q'_i(s', mu'(s'))                                                       eq. (15)
     L(theta_i) = E (Q_i(s, a) - y_i)^2                                                        eq. (14)
     grad J_i = E grad_a Q_i(s, a) grad mu_i(s_i)  at a_i = mu_i(s_i), the others' a from D    eq. (17)
     theta' <- tau theta + (1 - tau) theta'                                                    eq. (19)
 
-NAAC is the same with fewer inputs to each critic (eq. 20, 21): `critic_inputs` says whom critic i knows. All N actors
-and critics are stacked: one product per layer for all of them.
+Read `learner_maac_reference` first: it is the same algorithm in plain autograd, with the equations at the lines and the
+deviations from the paper explained (their numbers are used below). tests/schemes/li2020/test_learner_maac.py compares
+the two over updates of MAAC and NAAC. What stacking saves, in processor time per update on one thread, batch 64
+(`python -m benchmarks.learner`):
 
-Deviations from the paper, of the mathematics alone:
-1. Actions are categorical: mu_i is softmax((logits + Gumbel noise) / temperature), passed on as the one-hot of its
-   largest entry (straight-through), as in the MADDPG reference code. In targets mu' is the plain argmax, as executed.
-2. The squares of the logits are held down by a penalty, as in the MADDPG reference code, but a larger one: through a
-   softmax that has saturated no gradient passes.
-3. Critic and actor step from the same weights: both gradients are taken before either moves (alg. 1 steps the critic
-   first), so that the actor's pass through the critic needs only what its own action changes in the second layer.
-4. Adam, batch size, temperature, initial weights: ours; the paper does not give them.
-5. Rewards are learnt from less each agent's mean so far: with a discount of 0.95 the values' common part is 20 times a
-   reward, and a critic that has yet to reach it says nothing of the actions. Mean Q is told of the centred ones.
+@@TABLE@@
+
+NAAC is MAAC with fewer inputs to each critic (eq. 20, 21): `critic_inputs` lists the agents whose states and actions
+critic i knows. All N actors and all N critics are one stack each, so that a layer is one batched product.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,82 +25,38 @@ import torch
 from torch import Tensor
 
 from protocol.determinism.rng import CounterRng
+from schemes.li2020.critic_inputs import CriticInputs, check_critic_inputs
+from schemes.li2020.maac import Maac
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
-from schemes.parts.nn.determinism import settle
-from schemes.parts.nn.stacked import Layer, StackedMlp
-from schemes.parts.replay import Floats, JointTrajectory, Minibatch, Replay
+from schemes.parts.nn.determinism import make_deterministic
+from schemes.parts.nn.stacked import StackedLayer, StackedMlp
+from schemes.parts.replay import Floats, Minibatch, Replay, Transitions
 
-CriticInputs = tuple[tuple[int, ...], ...]
-
-
-def everybody(agents: int) -> CriticInputs:
-    """MAAC: critic i knows i, then all others."""
-    return tuple((i, *(j for j in range(agents) if j != i)) for i in range(agents))
-
-
-def neighbours(nearest: Sequence[Sequence[int]]) -> CriticInputs:
-    """NAAC: critic i knows i, then the pairs `nearest[i]`. li2020 eq. (20)"""
-    return tuple((i, *others) for i, others in enumerate(nearest))
-
-
-@dataclass(frozen=True)
-class MaacSettings:
-    """Sizes of the game, and how to learn it. Defaults are li2020 sec. V where it speaks.
-
-    `critic_inputs`: per agent the agents its critic knows, itself first, as many for each.
-    """
-
-    inputs: int  # S, of one agent's state
-    n_actions: int  # A
-    critic_inputs: CriticInputs
-    actor_hidden: tuple[int, ...] = (512, 128)
-    critic_hidden: tuple[int, ...] = (1024, 512, 256)
-    actor_rate: float = 1e-4
-    critic_rate: float = 1e-3
-    discount: float = 0.95
-    tau: float = 0.01
-    replay_capacity: int = 1_000_000
-    centre_rewards: bool = True  # ours
-    batch: int = 64  # ours
-    temperature: float = 1.0  # ours
-    logit_penalty: float = 1.0  # ours
-
-    def __post_init__(self) -> None:
-        if len({len(known) for known in self.critic_inputs}) != 1:
-            raise ValueError("critics are stacked: each must know as many agents as the others")
-        if any(known[0] != i or len(set(known)) != len(known) for i, known in enumerate(self.critic_inputs)):
-            raise ValueError("critic_inputs[i] must begin with i and name nobody twice")
-        if len(self.critic_hidden) < 2:
-            raise ValueError("actions join after a critic's first hidden layer: give it at least two")
-
-    @property
-    def agents(self) -> int:
-        return len(self.critic_inputs)
-
-    @property
-    def known(self) -> int:
-        """M, how many agents a critic knows."""
-        return len(self.critic_inputs[0])
+STATS = ("critic_loss", "mean_q", "actor_loss", "entropy")
 
 
 class JointCritic:
     """N critics of fig. 4: the states pass one layer, the actions join after it.
 
-    `second` and the layers after it are `tail`; its inputs are [states' layer, own action, the others' actions].
+    Each critic knows M agents, itself first. `states`: the first layer, of the M states [N, B, M S]. `tail`: all layers
+    after it; its inputs [N, B, H + M A] are the first layer's outputs, the own action, the others' actions.
     """
 
-    def __init__(self, states: Layer, tail: StackedMlp, *, n_actions: int) -> None:
+    def __init__(self, states: StackedLayer, tail: StackedMlp, *, n_actions: int) -> None:
         self.states, self.tail = states, tail
-        self._width = states.weight.shape[2]
+        self._width = states.weight.shape[2]  # H
         self._own = slice(self._width, self._width + n_actions)
 
     @classmethod
-    def draw(cls, rngs: Sequence[np.random.Generator], settings: MaacSettings) -> "JointCritic":
-        first, *rest = settings.critic_hidden
-        states = Layer.draw(rngs, settings.known * settings.inputs, first)
-        sizes = (first + settings.known * settings.n_actions, *rest, 1)
-        return cls(states, StackedMlp.draw(rngs, sizes), n_actions=settings.n_actions)
+    def draw(
+        cls, rngs: Sequence[np.random.Generator], hidden: Sequence[int], *, known: int, inputs: int, n_actions: int
+    ) -> "JointCritic":
+        """Random first weights. `known`: M; `inputs`: S; `n_actions`: A."""
+        first, *rest = hidden
+        states = StackedLayer.draw(rngs, known * inputs, first)
+        tail = StackedMlp.draw(rngs, (first + known * n_actions, *rest, 1))
+        return cls(states, tail, n_actions=n_actions)
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -115,28 +66,32 @@ class JointCritic:
         return JointCritic(self.states.copy(), self.tail.copy(), n_actions=self._own.stop - self._own.start)
 
     def join(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """The tail's inputs, and what its first layer makes of them. states [N, B, M S], actions [N, B, M A]"""
+        """The tail's inputs, and its first layer's output. states [N, B, M S], actions [N, B, M A]"""
         joined = torch.cat([torch.relu_(self.states(states)), actions], dim=2)
         return joined, self.tail.layers[0](joined)
 
     def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
         """Q [N, B, 1]"""
-        return self.tail.onward(self.join(states, actions)[1])[1]
+        return self.tail.forward_from_first(self.join(states, actions)[1])[1]
 
-    def gradients(self, states: Tensor, joined: Tensor, hidden: Sequence[Tensor], upstream: Tensor) -> None:
-        """Fill every `.grad`."""
-        at_second = self.tail.gradients(joined, hidden, upstream)
+    def backward(self, states: Tensor, joined: Tensor, hidden: Sequence[Tensor], dq: Tensor) -> None:
+        """Critic loss gradient, eq. (14), into `.grad` of every weight. states [N, B, M S], dq [N, B, 1] = dL/dQ."""
+        at_second = self.tail.backward(joined, hidden, dq)
         from_states = self.tail.layers[0].weight[:, : self._width]
+        # the gradient at the actions is not needed here, so only the columns of the states' layer are multiplied back
         at_first = torch.bmm(at_second, from_states.mT).mul_(joined[:, :, : self._width] > 0)
-        self.states.gradients(states, at_first)
+        self.states.backward(states, at_first)
 
-    def with_own(self, second: Tensor, change: Tensor) -> tuple[list[Tensor], Tensor]:
-        """`hidden` and Q after the own action has changed by `change` [N, B, A]; `second` is of the actions before."""
-        return self.tail.onward(torch.baddbmm(second, change, self._own_rows))
+    def with_own_action(self, second: Tensor, change: Tensor) -> tuple[list[Tensor], Tensor]:
+        """`hidden` and Q for another own action, which differs by `change` [N, B, A] from the one that gave `second`.
 
-    def own_gradient(self, hidden: Sequence[Tensor], upstream: Tensor) -> Tensor:
-        """The gradient at the own action, [N, B, A]."""
-        return torch.bmm(self.tail.back(hidden, upstream)[0], self._own_rows.mT)
+        The own action enters one layer, linearly: `second` + change x its rows replaces a pass of the whole layer.
+        """
+        return self.tail.forward_from_first(torch.baddbmm(second, change, self._own_rows))
+
+    def own_action_gradient(self, hidden: Sequence[Tensor], dq: Tensor) -> Tensor:
+        """dL/d(own action) [N, B, A] from `dq` = dL/dQ [N, B, 1]."""
+        return torch.bmm(self.tail.output_gradients(hidden, dq)[0], self._own_rows.mT)
 
     @property
     def _own_rows(self) -> Tensor:
@@ -144,68 +99,70 @@ class JointCritic:
 
 
 class MaacLearner:
-    """Absorbs what the pairs went through, learns, gives the weights of their target actors.
+    """The actors, critics and targets of N agents, and their replay. `inputs`: size S of a state; `n_actions`: A.
 
-    CounterRng is a position: update u draws its minibatch and noise at u, agent i its first weights at i.
+    Random numbers depend on the seed and a position: agent i's first weights are drawn at (seed, i), the minibatch and
+    the Gumbel noise of update u at (seed, u).
     """
 
-    def __init__(self, settings: MaacSettings, *, seed: int) -> None:
-        settle()
-        self.settings, self.updates = settings, 0
-        rngs = [CounterRng(seed, "learner", i).at(0, 0) for i in range(settings.agents)]
-        self.actor = StackedMlp.draw(rngs, (settings.inputs, *settings.actor_hidden, settings.n_actions))
-        self.critic = JointCritic.draw(rngs, settings)
+    def __init__(self, params: Maac, *, inputs: int, n_actions: int, critic_inputs: CriticInputs, seed: int) -> None:
+        make_deterministic()
+        check_critic_inputs(critic_inputs)
+        self.params, self.updates = params, 0
+        self._agents, self._n_actions = len(critic_inputs), n_actions
+        self._known = torch.tensor(critic_inputs)  # [N, M]
+        rngs = [CounterRng(seed, "learner", i).at(0, 0) for i in range(self._agents)]
+        known = len(critic_inputs[0])
+        self.actor = StackedMlp.draw(rngs, (inputs, *params.actor_hidden, n_actions))
+        self.critic = JointCritic.draw(rngs, params.critic_hidden, known=known, inputs=inputs, n_actions=n_actions)
         self.target_actor, self.target_critic = self.actor.copy(), self.critic.copy()
-        self._actor_adam = Adam(self.actor.tensors, settings.actor_rate)
-        self._critic_adam = Adam(self.critic.tensors, settings.critic_rate)
-        self._known = torch.tensor(settings.critic_inputs)  # [N, M]
-        self._chance = CounterRng(seed, "updates")
+        self._actor_adam = Adam(self.actor.tensors, params.actor_rate)
+        self._critic_adam = Adam(self.critic.tensors, params.critic_rate)
+        self._rng = CounterRng(seed, "updates")
         self.replay = Replay(
-            settings.replay_capacity,
-            agents=settings.agents,
-            inputs=settings.inputs,
-            n_actions=settings.n_actions,
-            centred=settings.centre_rewards,
+            params.replay_capacity,
+            agents=self._agents,
+            inputs=inputs,
+            n_actions=n_actions,
+            centred=params.centre_rewards,
         )
 
-    def add(self, trajectory: JointTrajectory) -> None:
-        """Remember what happened to all pairs."""
-        self.replay.add(trajectory)
+    def add(self, transitions: Transitions) -> None:
+        """Store transitions of all agents."""
+        self.replay.add(transitions)
 
     def learn(self, updates: int) -> dict[str, float]:
-        """That many updates, or none before the replay holds a minibatch; means over them and the pairs."""
-        settings = self.settings
-        if updates < 1 or len(self.replay) < settings.batch:
-            return {"updates": 0.0}
-        told: list[Tensor] = []
+        """That many updates and their mean STATS; nothing and {} before the replay holds a minibatch."""
+        if updates < 1 or len(self.replay) < self.params.batch:
+            return {}
+        stats: list[Tensor] = []
         for _ in range(updates):
-            rng = self._chance.at(0, self.updates)
-            minibatch = self.replay.sample(rng, settings.batch)
-            told.append(self.update(minibatch, rng.gumbel(size=(settings.agents, settings.batch, settings.n_actions))))
-        means = torch.stack(told).mean(0).tolist()
-        return {"updates": float(updates), **dict(zip(_TOLD, means, strict=True))}
+            rng = self._rng.at(0, self.updates)
+            minibatch = self.replay.sample(rng, self.params.batch)
+            stats.append(self.update(minibatch, rng.gumbel(size=(self._agents, self.params.batch, self._n_actions))))
+        return dict(zip(STATS, torch.stack(stats).mean(0).tolist(), strict=True))
 
     def update(self, minibatch: Minibatch, noise: npt.NDArray[np.float64]) -> Tensor:
-        """One step of alg. 1 from line 10 on. noise [N, B, A]; returns the values of `_TOLD`."""
+        """One step of li2020 alg. 1 from line 10 on. `noise`: Gumbel [N, B, A]. Returns the values of STATS."""
         actions = self._one_hot(torch.tensor(minibatch.actions).T)  # [N, B, A]
         own_states = _by_agent(minibatch.states)
         states = self._gather(own_states)
         joined, second = self.critic.join(states, self._gather(actions))
-        told_critic = self._critic_gradients(states, joined, second, self._targets(minibatch))
-        told_actor = self._actor_gradients(own_states, actions, second, torch.tensor(noise, dtype=torch.float32))
-        self._critic_adam.step()  # deviation 3: both gradients are there
+        critic_stats = self._critic_backward(states, joined, second, self._targets(minibatch))
+        actor_stats = self._actor_backward(own_states, actions, second, torch.tensor(noise, dtype=torch.float32))
+        self._critic_adam.step()  # deviation 3: both gradients exist already
         self._actor_adam.step()
-        stacked.follow(self.target_critic.tensors, self.critic.tensors, self.settings.tau)  # eq. (19)
-        stacked.follow(self.target_actor.tensors, self.actor.tensors, self.settings.tau)
+        stacked.soft_update(self.target_critic.tensors, self.critic.tensors, self.params.tau)  # eq. (19)
+        stacked.soft_update(self.target_actor.tensors, self.actor.tensors, self.params.tau)
         self.updates += 1
-        return torch.stack([*told_critic, *told_actor])
+        return torch.stack([*critic_stats, *actor_stats])
 
     def weights(self, node: int) -> dict[str, Floats]:
-        """The target actor's of one pair, as li2020 alg. 2 downloads it; for `numpy_nets.Mlp`."""
+        """The target actor of one agent, which li2020 alg. 2 downloads; for `numpy_nets.Mlp`."""
         return self.target_actor.weights(node)
 
     def save(self) -> dict[str, Any]:
-        """All that `learn` depends on."""
+        """All state that `learn` depends on."""
         return {
             "updates": self.updates,
             "networks": {name: stacked.snapshot(tensors) for name, tensors in self._networks.items()},
@@ -215,7 +172,7 @@ class MaacLearner:
         }
 
     def load(self, data: dict[str, Any]) -> None:
-        """The inverse of `save`, for a learner of the same settings and seed."""
+        """The inverse of `save`, for a learner of the same parameters, shapes and seed."""
         self.updates = data["updates"]
         for name, tensors in self._networks.items():
             stacked.restore(tensors, data["networks"][name])
@@ -223,47 +180,46 @@ class MaacLearner:
         self._critic_adam.restore(data["critic_adam"])
         self.replay.restore(data["replay"])
 
-    # -------------------------------------------------------------------------------- one update
-
     def _targets(self, minibatch: Minibatch) -> Tensor:
         """y [N, B, 1], eq. (15)"""
         own = _by_agent(minibatch.next_states)
         best = self._one_hot(self.target_actor(own).argmax(dim=2))  # deviation 1
         ahead = self.target_critic(self._gather(own), self._gather(best))
         not_terminal = torch.tensor(minibatch.not_terminal)[:, None]  # [B, 1]
-        return torch.tensor(minibatch.rewards).T[:, :, None] + self.settings.discount * not_terminal * ahead
+        return torch.tensor(minibatch.rewards).T[:, :, None] + self.params.discount * not_terminal * ahead
 
-    def _critic_gradients(
+    def _critic_backward(
         self, states: Tensor, joined: Tensor, second: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Of eq. (14); tells the loss and mean Q."""
-        hidden, q = self.critic.tail.onward(second)
+        """The critics' gradient, eq. (14); returns loss and mean Q."""
+        hidden, q = self.critic.tail.forward_from_first(second)
         error = q - targets
-        self.critic.gradients(states, joined, hidden, error * (2 / self.settings.batch))
+        self.critic.backward(states, joined, hidden, error * (2 / self.params.batch))
         return error.square().mean(), q.mean()
 
-    def _actor_gradients(
+    def _actor_backward(
         self, own_states: Tensor, actions: Tensor, second: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Of eq. (17); tells the loss, and the entropy of the choices."""
-        settings = self.settings
+        """The actors' gradient, eq. (17); returns the loss and the entropy of the choices."""
+        params = self.params
         hidden, logits = self.actor.forward(own_states)
-        soft = torch.softmax((logits + noise) / settings.temperature, dim=2)  # deviation 1
+        soft = torch.softmax((logits + noise) / params.gumbel_temperature, dim=2)  # deviation 1
         chosen = self._one_hot(soft.argmax(dim=2))
-        critic_hidden, q = self.critic.with_own(second, chosen - actions)
-        at_choice = self.critic.own_gradient(critic_hidden, torch.full_like(q, -1 / settings.batch))
-        at_logits = soft * (at_choice - (soft * at_choice).sum(dim=2, keepdim=True)) / settings.temperature
-        at_logits += logits * (2 * settings.logit_penalty / logits[0].numel())  # deviation 2
-        self.actor.gradients(own_states, hidden, at_logits)
-        return settings.logit_penalty * logits.square().mean() - q.mean(), _entropy(logits)
+        critic_hidden, q = self.critic.with_own_action(second, chosen - actions)
+        d_choice = self.critic.own_action_gradient(critic_hidden, torch.full_like(q, -1 / params.batch))
+        # straight-through: the gradient at the one-hot choice passes through the Jacobian of the softmax
+        d_logits = soft * (d_choice - (soft * d_choice).sum(dim=2, keepdim=True)) / params.gumbel_temperature
+        d_logits += logits * (2 * params.logit_penalty / logits[0].numel())  # deviation 2
+        self.actor.backward(own_states, hidden, d_logits)
+        return params.logit_penalty * logits.square().mean() - q.mean(), _entropy(logits)
 
-    def _gather(self, of_agents: Tensor) -> Tensor:
-        """What each critic knows, itself first: [N, B, X] to [N, B, M X]."""
-        return of_agents.transpose(0, 1)[:, self._known].transpose(0, 1).flatten(start_dim=2)
+    def _gather(self, per_agent: Tensor) -> Tensor:
+        """The inputs of each critic, its own agent's first: [N, B, X] to [N, B, M X]."""
+        return per_agent.transpose(0, 1)[:, self._known].transpose(0, 1).flatten(start_dim=2)
 
     def _one_hot(self, choice: Tensor) -> Tensor:
         """[N, B] to [N, B, A]"""
-        return (choice[:, :, None] == torch.arange(self.settings.n_actions)).float()
+        return (choice[:, :, None] == torch.arange(self._n_actions)).float()
 
     @property
     def _networks(self) -> dict[str, tuple[Tensor, ...]]:
@@ -272,15 +228,12 @@ class MaacLearner:
         return {name: network.tensors for name, network in (networks | critics).items()}
 
 
-_TOLD = ("critic_loss", "mean_q", "actor_loss", "entropy")
-
-
 def _by_agent(states: Floats) -> Tensor:
     """[B, N, S] to [N, B, S], in memory of torch's own."""
     return torch.tensor(states).transpose(0, 1).contiguous()
 
 
 def _entropy(logits: Tensor) -> Tensor:
-    """Of the softmax, in nats; mean over pairs and minibatch."""
+    """Entropy of softmax(logits) in nats, mean over agents and minibatch. logits [N, B, A]"""
     log_p = torch.log_softmax(logits, dim=2)
     return -(log_p.exp() * log_p).sum(dim=2).mean()

@@ -12,17 +12,18 @@ from protocol.messages.node import Welcome
 from protocol.params import param
 from schemes.contract import Scheme, Training
 from schemes.li2020 import maac
+from schemes.li2020.critic_inputs import nearest_agents
 from schemes.li2020.maac import Maac
 
 CARD = replace(
     maac.CARD,
     name="li2020/naac",
     summary="MAAC whose critics know only the nearest pairs",
-    citation="li2020, sec. IV, alg. 3",
+    citation="Li and Guo 2020, sec. IV, alg. 3",
     equations="(20), (21), else as MAAC",
     deviations=(
         *maac.CARD.deviations,
-        "8. who is near whom is known at the BS and told by nobody; distances between transmitters, of replica 0",
+        "8. the BS knows which pairs are near each other without notes; distances between transmitters, of replica 0",
     ),
     reproduces="fig. 6-11 (L1-L7): see docs/reproduction/li2020.md",
 )
@@ -36,14 +37,14 @@ class Naac(Maac):
 
 
 def training(welcome: Welcome, params: Naac) -> Training:
-    """Critics that know the nearest. ValueError when there are not so many others."""
+    """Every critic knows the nearest pairs. ValueError if there are not enough others."""
     if params.neighbours >= welcome.agents:
         raise ValueError(
             f"neighbours {params.neighbours} needs at least {params.neighbours + 1} pairs, not {welcome.agents}: "
             "lower neighbours or raise world.pairs"
         )
     nearest: list[list[int]] = welcome.static_info["nearest"]
-    return maac.training_with(welcome, params, lambda _: [others[: params.neighbours] for others in nearest])
+    return maac.training_with(welcome, params, nearest_agents([others[: params.neighbours] for others in nearest]))
 
 
 SCHEME = Scheme(CARD, maac.choreography, maac.pair, params=Naac, training=training, learns=True)

@@ -1,15 +1,15 @@
 """Stochastic learning automata: each pair learns online which RB is quiet, from its own receiver and one bit of the BS.
 
-Every pair keeps a probability per RB, at first 1 / K, and draws its RB from it. After the slot it rewards what it did:
+Every pair keeps a probability per RB, at first 1 / K, and draws its RB from it. After the slot it updates them:
 
     u = 0 if the CUE of its RB was in outage, else clip(1 - 10 log10(I / sigma^2) / 60, 0, 1)
     p <- p + b u (e_a - p)                                        linear reward-inaction
 
-I is what its receiver heard on its RB besides its own signal: other pairs and the BS. The bit comes from the BS after
-the slot and is the only note.
+I is the interference at its receiver on its RB, from other pairs and the BS. The BS sends the bit after the slot; it is
+the only note.
 
-Stale rule: nothing is held. A bit that comes late rewards the RB of the slot it speaks of, if that is no more than 64
-slots ago; a lost one teaches nothing, a repeated one nothing more.
+Stale rule: a late bit counts for the RB of the slot it was sent for, if that is at most 64 slots ago; a lost bit has no
+effect, a repeated one is ignored.
 """
 
 from dataclasses import dataclass
@@ -25,19 +25,21 @@ from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
 from protocol.params import param
 from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
-from schemes.li2020.cell import Choices, cell_of
+from schemes.li2020 import PAPER
+from schemes.li2020.cell_info import ActionTable, cell_info
 
 CARD = Card(
     name="li2020/sla",
     summary="online linear reward-inaction over the RBs; no training, one bit of feedback per slot",
     citation=(
-        "li2020 names it [14] without details; after Sastry, Phansalkar, Thathachar, IEEE Trans. SMC 24(5), 1994, "
-        "and Wu et al., IEEE TVT 62(9), 2013"
+        "Li and Guo 2020, sec. V, a benchmark [14] without details; after Sastry, Phansalkar, Thathachar, IEEE Trans. "
+        "Systems, Man, and Cybernetics 24(5), 1994, and Wu et al., IEEE Trans. Vehicular Technology 62(9), 2013"
     ),
+    paper=PAPER,
     equations="p += b u (e_a - p); u = 1 - 10 log10(I / sigma^2) / 60 within [0, 1], 0 under cellular outage",
     worlds=("d2d_underlay",),
-    sees="interference_over_noise [1], last_rb: the slot before, on its own RB",
-    tells="nothing; it is told 1 bit (1 byte) per pair and slot by the BS",
+    observes="interference_over_noise [1], last_rb: the previous slot, on its own RB",
+    sends="nothing; it receives 1 bit (1 byte) per pair and slot from the BS",
     deviations=(
         "1. the paper does not define its SLA: utility and step are ours",
         "2. full power only",
@@ -45,29 +47,29 @@ CARD = Card(
     fallback="random",
 )
 
-_AWAITED_SLOTS = 64  # how many slots may pass before a missing bit is given up
+_AWAITED_SLOTS = 64  # a bit that has not come after so many slots is given up
 
 
 @dataclass(frozen=True)
 class Sla:
     step: Annotated[float, Gt(0), Le(1)] = param(0.05, "b of the update", source="ours")
     span_db: Annotated[float, Gt(0)] = param(
-        60.0, "interference this far above the noise is worth 0", unit="dB", source="ours"
+        60.0, "interference this far above the noise has utility 0", unit="dB", source="ours"
     )
 
 
 class Automaton(NodePolicy):
-    """`probability` [E, K]; `_awaited`: by slot, the RB used and its utility, until the BS has spoken of that slot."""
+    """`probability` [E, K]; `_awaited`: by slot, the RB used and its utility, until the BS's bit comes."""
 
     def __init__(self, welcome: Welcome, params: Sla) -> None:
-        cell, self._params = cell_of(welcome), params
-        self._choose = Choices(cell, welcome.action)
+        cell, self._params = cell_info(welcome), params
+        self._actions = ActionTable(cell, welcome.action)
         self.probability = np.full((welcome.replicas, cell.rbs), 1.0 / cell.rbs)
         self._awaited: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]] = {}
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         self._learn(turn)
-        return TurnOutput(self._choose(self._draw(turn.rng())))
+        return TurnOutput(self._actions(self._draw(turn.rng())))
 
     def close(self, turn: TurnContext) -> tuple[Note, ...]:
         self._learn(turn)
@@ -86,9 +88,9 @@ class Automaton(NodePolicy):
 
     def _learn(self, turn: TurnContext) -> None:
         self._remember(turn.slot - 1, turn.measurement)
-        for received in turn.inbox:
-            if received.kind == Kind.FEEDBACK:
-                self._reward(received)
+        for note in turn.inbox:
+            if note.kind == Kind.FEEDBACK:
+                self._reinforce(note)
 
     def _remember(self, slot: int, measured: Records) -> None:
         over_noise_db = 10 * np.log10(np.maximum(measured["interference_over_noise"], 1e-30))
@@ -96,15 +98,15 @@ class Automaton(NodePolicy):
         self._awaited[slot] = (measured["last_rb"].astype(np.int64), utility.astype(np.float64))
         self._awaited.pop(slot - _AWAITED_SLOTS, None)
 
-    def _reward(self, received: ReceivedNote) -> None:
-        if received.slot not in self._awaited:
+    def _reinforce(self, bit: ReceivedNote) -> None:
+        if bit.slot not in self._awaited:
             return
-        rb, utility = self._awaited.pop(received.slot)
-        outage = np.frombuffer(received.body, np.uint8)
+        rb, utility = self._awaited.pop(bit.slot)
+        outage = np.frombuffer(bit.body, np.uint8)
         self.probability = reinforce(self.probability, rb, self._params.step * utility * (outage == 0))
 
     def _draw(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """One RB per replica, [E], by the inverse of the cumulated probabilities."""
+        """One RB per replica, [E], by inversion of the cumulative probabilities."""
         cumulated = np.cumsum(self.probability, axis=1)
         threshold = rng.random(len(cumulated)) * cumulated[:, -1]
         return np.asarray((cumulated <= threshold[:, None]).sum(axis=1))
@@ -113,7 +115,7 @@ class Automaton(NodePolicy):
 def reinforce(
     probability: npt.NDArray[np.float64], action: npt.NDArray[np.int64], weight: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """p + weight (e_a - p): [E, K], [E], [E] in [0, 1]. A negative action was silence and teaches nothing."""
+    """p + weight (e_a - p) [E, K], for action [E], weight [E] in [0, 1]. A negative action was silence: no change."""
     chosen = (action[:, None] == np.arange(probability.shape[1])).astype(np.float64)
     return np.asarray(probability + np.where(action >= 0, weight, 0.0)[:, None] * (chosen - probability))
 

@@ -1,7 +1,7 @@
-"""What was said last, however late it comes: the common part of stale rules.
+"""The newest note of each source: the common part of the schemes' rules for stale information.
 
-Notes may be lost, late, repeated, or overtake each other. By when it was told, of each source the newest counts; what
-was told before it and comes after it is not taken.
+Notes may be lost, late, repeated or reordered. Of each source the note that was sent last counts, by slot and turn; an
+older one that arrives after it is ignored.
 """
 
 from collections.abc import Iterable
@@ -15,80 +15,80 @@ from schemes.contract import NodePolicy
 
 
 class NewestFilter:
-    """Picks what is news: for what is done when it comes, such as a decision, and need not be kept."""
+    """Passes a note only if it is newer than all before it of the same source: for notes that are used on arrival."""
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
-        self._told_at: dict[int, tuple[int, int]] = {}  # by source: slot and turn of its newest note
+        self._sent_at: dict[int, tuple[int, int]] = {}  # by source: slot and turn of its newest note
 
     def take(self, inbox: Iterable[ReceivedNote]) -> list[ReceivedNote]:
-        """The newest note of each source that has told one of this kind since the last that was taken."""
-        news: dict[int, ReceivedNote] = {}
-        for received in inbox:
-            told_at = (received.slot, received.turn)
-            if received.kind == self._kind and told_at > self._told_at.get(received.source, (-1, -1)):
-                self._told_at[received.source], news[received.source] = told_at, received
-        return list(news.values())
+        """The newest note of each source, of those sources that have a newer one than at the last call."""
+        newest: dict[int, ReceivedNote] = {}
+        for note in inbox:
+            sent_at = (note.slot, note.turn)
+            if note.kind == self._kind and sent_at > self._sent_at.get(note.source, (-1, -1)):
+                self._sent_at[note.source], newest[note.source] = sent_at, note
+        return list(newest.values())
 
-    def forget(self) -> None:
-        """Nobody has said anything."""
-        self._told_at.clear()
+    def clear(self) -> None:
+        """Forget all sources."""
+        self._sent_at.clear()
 
     def snapshot(self) -> list[Any]:
-        """When each source's newest was told."""
-        return [[source, *told_at] for source, told_at in self._told_at.items()]
+        """Source, slot and turn of each newest note."""
+        return [[source, *sent_at] for source, sent_at in self._sent_at.items()]
 
     def restore(self, data: list[Any]) -> None:
         """The inverse of `snapshot`."""
-        self._told_at = {source: (slot, turn) for source, slot, turn in data}
+        self._sent_at = {source: (slot, turn) for source, slot, turn in data}
 
 
 class LatestNotes:
-    """Keeps each source's newest note: for what is looked at again in later slots, such as a neighbour's queue.
+    """Keeps each source's newest note: for values that are read again in later slots, such as a neighbour's queue.
 
-    `oldest_slots`: an older note counts as if nothing had been said, 0 for none but those of the slot; None: any age.
+    `max_age_slots`: a note that is older counts as none; 0 accepts notes of the current slot only, None any age.
     """
 
-    def __init__(self, kind: Kind, oldest_slots: int | None = None) -> None:
-        self._newest = NewestFilter(kind)
-        self._oldest = oldest_slots
-        self._received: dict[int, ReceivedNote] = {}
+    def __init__(self, kind: Kind, max_age_slots: int | None = None) -> None:
+        self._filter = NewestFilter(kind)
+        self._max_age_slots = max_age_slots
+        self._notes: dict[int, ReceivedNote] = {}
 
-    def hear(self, inbox: Iterable[ReceivedNote]) -> None:
-        """Take the news."""
-        self._received |= {received.source: received for received in self._newest.take(inbox)}
+    def update(self, inbox: Iterable[ReceivedNote]) -> None:
+        """Replace the notes of which the inbox has newer ones."""
+        self._notes |= {note.source: note for note in self._filter.take(inbox)}
 
     def at(self, slot: int) -> list[ReceivedNote]:
-        """What each source said last, if it is not too old in `slot`: its age is `slot - note.slot`."""
-        received_notes = self._received.values()
-        return [received for received in received_notes if self._oldest is None or slot - received.slot <= self._oldest]
+        """Each source's newest note, unless it is too old in `slot`: the age is `slot - note.slot`."""
+        notes, max_age = self._notes.values(), self._max_age_slots
+        return [note for note in notes if max_age is None or slot - note.slot <= max_age]
 
-    def forget(self) -> None:
-        """Nobody has said anything."""
-        self._newest.forget()
-        self._received.clear()
+    def clear(self) -> None:
+        """Forget all notes."""
+        self._filter.clear()
+        self._notes.clear()
 
     def snapshot(self) -> list[Any]:
-        """The notes held."""
-        return [encode(received) for received in self._received.values()]
+        """The notes kept, encoded."""
+        return [encode(note) for note in self._notes.values()]
 
     def restore(self, data: list[Any]) -> None:
         """The inverse of `snapshot`."""
-        self.forget()
-        self.hear(decode(received, type=ReceivedNote) for received in data)
+        self.clear()
+        self.update(decode(note, type=ReceivedNote) for note in data)
 
 
 class LatestNotesPolicy(NodePolicy):
-    """A policy that remembers nothing but what it was told last; when an episode begins, nobody has said anything."""
+    """A policy whose only state is the newest notes it has received; an episode starts with none."""
 
-    def __init__(self, told: LatestNotes) -> None:
-        self._told = told
+    def __init__(self, latest: LatestNotes) -> None:
+        self._latest = latest
 
     def on_episode(self, episode: int) -> None:
-        self._told.forget()
+        self._latest.clear()
 
     def snapshot(self) -> dict[str, Any]:
-        return {"told": self._told.snapshot()}
+        return {"notes": self._latest.snapshot()}
 
     def restore(self, data: dict[str, Any]) -> None:
-        self._told.restore(data["told"])
+        self._latest.restore(data["notes"])

@@ -1,4 +1,4 @@
-"""Small networks for nodes: a float32 multilayer perceptron in numpy, so that who only acts never loads torch."""
+"""Small networks for nodes: a float32 multilayer perceptron in numpy, so that nodes that only act never load torch."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -43,10 +43,10 @@ class Mlp:
 
     def __call__(self, x: Floats) -> Floats:
         if len(x) == 1:  # a vector times a matrix takes three quarters of the time of a matrix of one row
-            return self._pass(x[0])[None]
-        return self._pass(x)
+            return self._forward(x[0])[None]
+        return self._forward(x)
 
-    def _pass(self, x: Floats) -> Floats:
+    def _forward(self, x: Floats) -> Floats:
         *hidden, (matrix, bias) = self._layers
         for hidden_matrix, hidden_bias in hidden:
             x = x.dot(hidden_matrix)
@@ -58,5 +58,5 @@ class Mlp:
 
 
 def _layer(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
-    """The matrix turned to [in, out] and laid out once, rather than at every pass."""
+    """Weight [out, in] to a contiguous [in, out], once rather than at every pass; and the bias [out]."""
     return np.ascontiguousarray(weight.T, np.float32), np.asarray(bias, np.float32)

@@ -1,10 +1,10 @@
 """Experience replay of N agents together, in which no state is kept twice.
 
 A ring of slots: row i holds a slot's states, actions and rewards, and row i + 1 its successor states. The last row of
-every unbroken stretch has states alone. Replicas are separate streams side by side.
+every unbroken stretch has states alone. Replicas are separate streams, one per column.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,14 @@ _FIRST_ROWS = 64
 
 
 @dataclass(frozen=True)
-class JointTrajectory:
-    """T slots without a gap, within one episode; what follows the last of them comes with it.
+class Transitions:
+    """T contiguous transitions of N agents within one episode, as arrays: T + 1 states, T actions, T rewards.
 
-    A stretch that goes on from the one absorbed before (same episode, `first_slot` its first + T) is joined to it:
-    its first states are those the other one ended with, and are not kept again. Anything else starts anew.
-    `valid`: False for a slot that is not to be learnt from: some agent's row, or its state one slot later, was lost.
-    `terminated`: after the last slot nothing follows, its successor states are without meaning. An episode that was
-    cut (truncated) is one that is not terminated: its last states are a successor like any other.
+    A stretch that continues the one added before (same episode, `first_slot` its first + T) is joined to it: its first
+    states equal the other's last ones and are not stored again. Any other stretch starts anew.
+    `valid`: False for an agent's row that must not be learnt from, because its reward is unknown or the action was not
+    the one transmitted. `terminated`: the episode ended with the last slot, whose successor states have no meaning. A
+    truncated episode is not terminated: its last states are a successor like any other.
     """
 
     states: Floats  # [T + 1, E, N, S]
@@ -33,7 +33,7 @@ class JointTrajectory:
     rewards: Floats  # [T, E, N]
     episode: int = 0
     first_slot: int = 0
-    valid: Flags | None = None  # [T, E]; None: all
+    valid: Flags | None = None  # [T, E, N]; None: all
     terminated: bool = False
 
     def __post_init__(self) -> None:
@@ -43,19 +43,32 @@ class JointTrajectory:
                 f"{len(self.states)} states, {slots} actions, {len(self.rewards)} rewards: expected T + 1, T and T"
             )
 
-    def last(self, slots: int) -> "JointTrajectory":
-        """Its last `slots` slots."""
+    @property
+    def usable(self) -> Flags:
+        """[T, E]: True where the rows of all agents are valid."""
+        if self.valid is None:
+            return np.ones(self.rewards.shape[:2], bool)
+        return np.asarray(self.valid.all(axis=2))
+
+    def of_agent(self, agent: int) -> "Transitions":
+        """The transitions of one agent alone, N = 1."""
+        own = slice(agent, agent + 1)
+        valid = None if self.valid is None else self.valid[:, :, own]
+        states, actions, rewards = self.states[:, :, own], self.actions[:, :, own], self.rewards[:, :, own]
+        return replace(self, states=states, actions=actions, rewards=rewards, valid=valid)
+
+    def last(self, slots: int) -> "Transitions":
+        """The last `slots` slots."""
         skip = len(self.actions) - slots
         if skip <= 0:
             return self
-        return JointTrajectory(
-            self.states[skip:],
-            self.actions[skip:],
-            self.rewards[skip:],
-            self.episode,
-            self.first_slot + skip,
-            None if self.valid is None else self.valid[skip:],
-            self.terminated,
+        return replace(
+            self,
+            states=self.states[skip:],
+            actions=self.actions[skip:],
+            rewards=self.rewards[skip:],
+            first_slot=self.first_slot + skip,
+            valid=None if self.valid is None else self.valid[skip:],
         )
 
 
@@ -71,68 +84,68 @@ class Minibatch:
 
 
 class Replay:
-    """At most `capacity` transitions; the oldest make room. Memory is taken as it fills, by doubling.
+    """A ring of at most `capacity` transitions; new ones overwrite the oldest. Memory grows by doubling as it fills.
 
-    `centred`: rewards are given less each agent's mean over all valid ones ever absorbed. Where episodes never
-    terminate, that changes no order of actions, and a critic need not first climb to mean / (1 - discount). Naik et
-    al., "Reward centering", RLC 2024.
+    `centred`: minibatches hold rewards less each agent's mean over all valid ones ever added. Where episodes never
+    terminate, centring does not change the order of actions, and a critic need not first climb to mean / (1 -
+    discount): Naik et al., "Reward Centering", RLC 2024.
     """
 
     def __init__(self, capacity: int, *, agents: int, inputs: int, n_actions: int, centred: bool = False) -> None:
         if capacity < 1:
-            raise ValueError(f"a replay of {capacity} transitions holds nothing: give it at least 1")
-        self._capacity, self._shape, self._choices = capacity, (agents, inputs), n_actions
-        self._centred, self._earned, self._counted = centred, np.zeros(agents), 0
-        self._written, self._tail = 0, -1  # how many rows hold something; the last one in use
-        self._awaits: tuple[int, int] | None = None  # episode and slot that would go on from the tail
-        self._found: npt.NDArray[np.int64] | None = None
+            raise ValueError(f"replay capacity {capacity}: must be at least 1")
+        self._capacity, self._shape, self._n_actions = capacity, (agents, inputs), n_actions
+        self._centred, self._reward_sum, self._counted = centred, np.zeros(agents), 0
+        self._written, self._tail = 0, -1  # rows in use, and the index of the newest
+        self._continued_by: tuple[int, int] | None = None  # episode and first slot of a stretch that continues the tail
+        self._drawable_cache: npt.NDArray[np.int64] | None = None
         self._begin(replicas=1)
 
     def __len__(self) -> int:
-        """How many transitions can be drawn."""
+        """The number of transitions that can be drawn."""
         return len(self._drawable())
 
     @property
     def nbytes(self) -> int:
-        """Memory taken by the rows."""
+        """Memory of the rows, in bytes."""
         return sum(array.nbytes for array in self._columns.values())
 
-    def add(self, trajectory: JointTrajectory) -> None:
-        """Append; ValueError if the number of replicas is not that of what is held."""
-        self._fit(replicas=trajectory.states.shape[1])
-        self._count(trajectory)
-        trajectory = trajectory.last(self._max_rows - 1)
-        slots, first = len(trajectory.actions), self._next_row(trajectory)
+    def add(self, transitions: Transitions) -> None:
+        """Append a stretch. ValueError if its number of replicas differs from that of the rows held."""
+        self._check_replicas(transitions.states.shape[1])
+        self._count_rewards(transitions)
+        transitions = transitions.last(self._max_rows - 1)
+        slots, first = len(transitions.actions), self._next_row(transitions)
         self._grow(first + slots + 1)
         rows = (first + np.arange(slots + 1)) % self._max_rows
-        self._write(rows, trajectory)
+        self._write(rows, transitions)
         self._written = max(self._written, min(first + slots + 1, self._max_rows))
-        # the successor of what terminated is never looked at: its row is free again
-        self._tail = int(rows[-1] - trajectory.terminated) % self._max_rows
-        self._awaits = None if trajectory.terminated else (trajectory.episode, trajectory.first_slot + slots)
+        # the successor states of a terminated stretch are never read: their row is free again
+        self._tail = int(rows[-1] - transitions.terminated) % self._max_rows
+        self._continued_by = None if transitions.terminated else (transitions.episode, transitions.first_slot + slots)
 
     def sample(self, rng: np.random.Generator, size: int) -> Minibatch:
-        """Uniform over the transitions held; ValueError when there are none."""
+        """`size` transitions, uniform with replacement. ValueError if there are none."""
         drawable, replicas = self._drawable(), self._replicas
         if not len(drawable):
-            raise ValueError("an empty replay has no minibatch: absorb a valid slot first")
+            raise ValueError("the replay holds no valid transition: add one before sampling")
         row, replica = np.divmod(drawable[rng.integers(len(drawable), size=size)], replicas)
-        states, held = self._columns["states"], self._columns
+        states, columns = self._columns["states"], self._columns
         return Minibatch(
             states=states[row, replica],
-            actions=held["actions"][row, replica].astype(np.int64),
-            rewards=held["rewards"][row, replica] - self._mean(),
+            actions=columns["actions"][row, replica].astype(np.int64),
+            rewards=columns["rewards"][row, replica] - self._mean_reward(),
             next_states=states[(row + 1) % self._max_rows, replica],
-            not_terminal=np.where(held["terminated"][row], np.float32(0), np.float32(1)),
+            not_terminal=np.where(columns["terminated"][row], np.float32(0), np.float32(1)),
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """The rows written, and where the ring stands."""
+        """The rows in use and the position of the ring."""
         return {
             "replicas": self._replicas,
             "tail": self._tail,
-            "awaits": None if self._awaits is None else list(self._awaits),
-            "earned": self._earned.copy(),
+            "continued_by": None if self._continued_by is None else list(self._continued_by),
+            "reward_sum": self._reward_sum.copy(),
             "counted": self._counted,
             "rows": {name: column[: self._written].copy() for name, column in self._columns.items()},
         }
@@ -142,17 +155,19 @@ class Replay:
         self._begin(data["replicas"])
         self._columns = {name: column.copy() for name, column in data["rows"].items()}
         self._written, self._tail = len(self._columns["terminated"]), data["tail"]
-        self._awaits = None if data["awaits"] is None else (data["awaits"][0], data["awaits"][1])
-        self._earned, self._counted = data["earned"].copy(), data["counted"]
+        self._continued_by = (
+            None if data["continued_by"] is None else (data["continued_by"][0], data["continued_by"][1])
+        )
+        self._reward_sum, self._counted = data["reward_sum"].copy(), data["counted"]
 
-    def _count(self, trajectory: JointTrajectory) -> None:
-        valid = np.ones(trajectory.rewards.shape[:2], bool) if trajectory.valid is None else trajectory.valid
-        self._earned += trajectory.rewards[valid].sum(axis=0, dtype=np.float64)
-        self._counted += int(np.count_nonzero(valid))
+    def _count_rewards(self, transitions: Transitions) -> None:
+        usable = transitions.usable
+        self._reward_sum += transitions.rewards[usable].sum(axis=0, dtype=np.float64)
+        self._counted += int(np.count_nonzero(usable))
 
-    def _mean(self) -> Floats:
-        """What is taken off each agent's rewards, [N]."""
-        mean = self._earned / max(1, self._counted) if self._centred else np.zeros_like(self._earned)
+    def _mean_reward(self) -> Floats:
+        """The offset subtracted from each agent's rewards, [N]."""
+        mean = self._reward_sum / max(1, self._counted) if self._centred else np.zeros_like(self._reward_sum)
         return np.asarray(mean, np.float32)
 
     # -------------------------------------------------------------------------------- the ring
@@ -161,11 +176,11 @@ class Replay:
         self._replicas = replicas
         self._max_rows = max(1, self._capacity // replicas) + 1  # the last one for the successors
         self._columns = self._empty(min(_FIRST_ROWS, self._max_rows))
-        self._found = None
+        self._drawable_cache = None
 
-    def _fit(self, replicas: int) -> None:
+    def _check_replicas(self, replicas: int) -> None:
         if replicas != self._replicas and self._written:
-            raise ValueError(f"{replicas} replicas do not go on from {self._replicas}: use a replay for each")
+            raise ValueError(f"{replicas} replicas do not continue {self._replicas}: use a replay for each number")
         if replicas != self._replicas:
             self._begin(replicas)
 
@@ -173,19 +188,19 @@ class Replay:
         across, (agents, inputs) = (rows, self._replicas), self._shape
         return {
             "states": np.zeros((*across, agents, inputs), np.float32),
-            "actions": np.zeros((*across, agents), np.min_scalar_type(self._choices - 1)),
+            "actions": np.zeros((*across, agents), np.min_scalar_type(self._n_actions - 1)),
             "rewards": np.zeros((*across, agents), np.float32),
             "drawable": np.zeros(across, np.bool_),
             "terminated": np.zeros(rows, np.bool_),
         }
 
-    def _next_row(self, trajectory: JointTrajectory) -> int:
-        """The tail if the stretch goes on from it, else the row behind."""
-        not_terminal = self._awaits == (trajectory.episode, trajectory.first_slot)
-        return self._tail if not_terminal else (self._tail + 1) % self._max_rows
+    def _next_row(self, transitions: Transitions) -> int:
+        """The tail's row if the stretch continues it, else the row after."""
+        continues = self._continued_by == (transitions.episode, transitions.first_slot)
+        return self._tail if continues else (self._tail + 1) % self._max_rows
 
     def _grow(self, rows: int) -> None:
-        """Room for `rows`, before the ring has ever closed."""
+        """Make room for `rows` rows. Only before the ring first wraps."""
         room = len(self._columns["terminated"])
         if min(rows, self._max_rows) <= room:
             return
@@ -194,18 +209,18 @@ class Replay:
             larger[name][:room] = column
         self._columns = larger
 
-    def _write(self, rows: npt.NDArray[np.int64], trajectory: JointTrajectory) -> None:
+    def _write(self, rows: npt.NDArray[np.int64], transitions: Transitions) -> None:
         columns, used, tail = self._columns, rows[:-1], rows[-1]
-        columns["states"][rows] = trajectory.states
-        columns["actions"][used], columns["rewards"][used] = trajectory.actions, trajectory.rewards
-        columns["drawable"][used] = True if trajectory.valid is None else trajectory.valid
+        columns["states"][rows] = transitions.states
+        columns["actions"][used], columns["rewards"][used] = transitions.actions, transitions.rewards
+        columns["drawable"][used] = transitions.usable
         columns["drawable"][tail] = False
         columns["terminated"][used] = False
-        columns["terminated"][used[-1:]] = trajectory.terminated
-        self._found = None
+        columns["terminated"][used[-1:]] = transitions.terminated
+        self._drawable_cache = None
 
     def _drawable(self) -> npt.NDArray[np.int64]:
-        """Row * replicas + replica of every transition; looked up once after each change."""
-        if self._found is None:
-            self._found = np.flatnonzero(self._columns["drawable"])
-        return self._found
+        """row * replicas + replica of every transition that can be drawn; computed once after each change."""
+        if self._drawable_cache is None:
+            self._drawable_cache = np.flatnonzero(self._columns["drawable"])
+        return self._drawable_cache

@@ -1,4 +1,4 @@
-"""Weights as notes: a version, then safetensors in float32, float16, or int8 with a scale per tensor."""
+"""The body of a weights note: the policy version, then safetensors in float32, float16, or int8 with a scale each."""
 
 from collections.abc import Mapping
 from struct import Struct
@@ -14,32 +14,32 @@ _version = Struct("<I")
 _SCALE = ".scale"
 
 
-def write_weights(weights: Weights, version: int, precision: Precision) -> bytes:
-    """The body of a weights note."""
+def write_weights(weights: Weights, policy_version: int, precision: Precision) -> bytes:
+    """The body of a weights note: `policy_version` as uint32, then the tensors in `precision`."""
     match precision:
         case "int8":
             tensors = {name: part for key, w in weights.items() for name, part in _quantised(key, w).items()}
         case _:
             tensors = {key: np.ascontiguousarray(w, precision) for key, w in weights.items()}
-    return _version.pack(version) + save(tensors)
+    return _version.pack(policy_version) + save(tensors)
 
 
 def read_weights(body: bytes) -> tuple[int, dict[str, npt.NDArray[np.float32]]]:
-    """Version and weights of a note, in float32. ValueError for a body that holds none."""
+    """Policy version and float32 weights of a note. ValueError for a body without a version."""
     if len(body) < _version.size:
-        raise ValueError("a weights note without a version")
+        raise ValueError("a weights note without a policy version")
     tensors = load(body[_version.size :])
     names = [name for name in tensors if not name.endswith(_SCALE)]
     return _version.unpack_from(body)[0], {name: _restored(tensors, name) for name in names}
 
 
 def safetensors_in(body: bytes) -> bytes:
-    """What follows the version in the body of a weights note."""
+    """The safetensors in the body of a weights note, after the policy version."""
     return body[_version.size :]
 
 
 def body_of(safetensors: bytes) -> bytes:
-    """The body of a note of weights that no trainer has made: version 0."""
+    """The body of a note with uploaded weights, which no trainer has made: policy version 0."""
     return _version.pack(0) + safetensors
 
 

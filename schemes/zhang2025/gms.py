@@ -3,7 +3,7 @@
 "Starts with an empty schedule, iteratively selects the device with the longest queue in the network, adding it to the
 schedule and disabling those conflicting devices [...] until all devices are either scheduled or disabled."
 
-What the sentence leaves open, and what meets the published means (load 0.3 / 0.4 / 0.5, slots):
+The sentence leaves details open. Mean delays of the possible rules (load 0.3 / 0.4 / 0.5, in slots):
 
     rule                                                     drops = in_neighbours     both
     one schedule per slot on all subbands, ties at random    1.80 / 2.05 / 2.34        1.72 / 1.92 / 2.16     this one
@@ -13,15 +13,15 @@ What the sentence leaves open, and what meets the published means (load 0.3 / 0.
     expected: fig. 8 has 2.34 at 0.5                         1.81 / 2.03 / 2.33        1.73 / 1.92 / 2.16
 
 In words: every slot, among devices with tasks, take the longest queue (ties uniformly at random), drop those in
-conflict, repeat; whoever is on the schedule has all H subbands. `drops="in_neighbours"` drops only the i with (i, n)
+conflict, repeat; each scheduled device has all H subbands. `drops="in_neighbours"` drops only the i with (i, n)
 in E for the chosen n, as in the authors' code; a later choice may then lie in E out of n and be spoiled by it. `both`
 drops conflicts of either direction, as the text says. Dropping only the out-neighbours gives 2.02 / 2.54 / 3.62. An
 agent's other devices are dropped with either, for it has one device per subband.
 
-The agents tell the trainer their queue lengths, the trainer tells each agent its device. Stale rules: hold. For the
-trainer an agent's queues are those of its newest note, by when it was told, however late that came; empty before its
-first word, and once that note is older than `oldest_slots`. An agent does what the newest decision says, whatever
-slot it was meant for, until a newer one comes; it is silent before the first.
+The agents send the trainer their queue lengths, the trainer sends each agent its device. Stale rules: hold. The trainer
+takes an agent's queues from its newest note, by the slot in which it was sent; they count as empty before its first
+note, and once that note is older than `max_age_slots`. An agent follows the newest decision, whatever slot it was made
+for, until a newer one comes; before the first it is silent.
 """
 
 from collections.abc import Iterator
@@ -39,6 +39,7 @@ from protocol.messages.spaces import Space
 from protocol.params import param
 from schemes.contract import NO_OUTPUT, Card, Scheme, TurnContext, TurnOutput, to_trainer
 from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
+from schemes.zhang2025 import PAPER
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import WholeTopology, whole_topology
 
@@ -48,31 +49,31 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class GmsParams:
-    """Whom a chosen device disables, and which queues count."""
+    """Which devices a chosen one disables, and how old queue lengths may be."""
 
     drops: Literal["in_neighbours", "both"] = param(
         "in_neighbours",
         "in_neighbours: those that would spoil the chosen device; both: those that it would spoil, too",
         source="authors' code; text of IV-B",
     )
-    oldest_slots: Annotated[int, Ge(0)] | None = param(
-        None, "for the trainer an older word of an agent counts as empty queues; none: any age",
+    max_age_slots: Annotated[int, Ge(0)] | None = param(
+        None, "an older note of an agent counts as empty queues; none: any age",
         unit="slots", source="ours",
     )  # fmt: skip
 
 
 class GmsAgent(LatestNotesPolicy):
-    """Tells its queues, does what it is told."""
+    """Sends its queue lengths and follows the newest decision."""
 
     def __init__(self, action: Space, replicas: int) -> None:
         self._silence = action.empty(replicas)
         super().__init__(LatestNotes(Kind.DECISION))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._told.hear(turn.inbox)  # what comes late comes before the exchange
+        self._latest.update(turn.inbox)  # in both turns: late notes arrive in turn 0, before the exchange
         if turn.step == "exchange":
             return TurnOutput(notes=(to_trainer(Kind.CSI, encode_queues(turn.measurement["tasks"])),))
-        decisions = self._told.at(turn.slot)
+        decisions = self._latest.at(turn.slot)
         return TurnOutput(self._on_all_subbands(decisions[0].body)) if decisions else NO_OUTPUT
 
     def _on_all_subbands(self, body: bytes) -> npt.NDArray[Any]:
@@ -82,27 +83,27 @@ class GmsAgent(LatestNotesPolicy):
 
 
 class GmsCloud(LatestNotesPolicy):
-    """Knows the graph and all queues, and schedules."""
+    """The trainer: knows the graph, receives all queue lengths, and schedules."""
 
     def __init__(self, topology: WholeTopology, params: GmsParams, replicas: int) -> None:
         self._topology, self._replicas = topology, replicas
         self._dropped = dropped_by(topology, params.drops)
-        super().__init__(LatestNotes(Kind.CSI, params.oldest_slots))
+        super().__init__(LatestNotes(Kind.CSI, params.max_age_slots))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._told.hear(turn.inbox)
+        self._latest.update(turn.inbox)
         scheduled = greedy_schedule(self._tasks(turn.slot), self._dropped, turn.rng())
         return TurnOutput(notes=tuple(self._decisions(scheduled)))
 
     def _tasks(self, slot: int) -> npt.NDArray[np.int64]:
-        """All queues as they are known, [E, N]."""
+        """All queue lengths as the trainer knows them, [E, N]."""
         tasks = np.zeros((self._replicas, len(self._topology.owner)), np.int64)
-        for received in self._told.at(slot):
-            tasks[:, self._topology.owner == received.source] = decode_queues(received.body, self._replicas)
+        for note in self._latest.at(slot):
+            tasks[:, self._topology.owner == note.source] = decode_queues(note.body, self._replicas)
         return tasks
 
     def _decisions(self, scheduled: Flags) -> Iterator[Note]:
-        """To each agent the local index of its device, 0 for none: one byte, of which the air carries the bits used."""
+        """To each agent the local index of its device, 0 for none, in one byte; the air is charged the bits needed."""
         for k, own in enumerate(self._topology.agents):
             device = scheduled[:, self._topology.owner == k] @ np.arange(1, len(own) + 1)  # [E]
             bits = len(own).bit_length() * self._replicas
@@ -110,14 +111,14 @@ class GmsCloud(LatestNotesPolicy):
 
 
 def dropped_by(topology: WholeTopology, drops: Drops) -> Flags:
-    """[N, N]: [n, i] is true where choosing n drops i; always n itself and its agent's other devices."""
+    """[N, N]: [n, i] is True where choosing n drops i; always n itself and its agent's other devices."""
     conflicting = topology.spoils.T | topology.spoils if drops == "both" else topology.spoils.T
     dropped: Flags = conflicting | (topology.owner[:, None] == topology.owner)
     return dropped
 
 
 def greedy_schedule(tasks: npt.NDArray[np.int64], dropped: Flags, rng: np.random.Generator) -> Flags:
-    """The devices to schedule, [E, N], for queues [E, N]; ties fall uniformly at random."""
+    """The devices to schedule, [E, N], for queue lengths [E, N] in tasks; ties are broken uniformly at random."""
     priority = np.where(tasks > 0, tasks + rng.random(tasks.shape), 0.0)  # [E, N]
     scheduled = np.zeros(tasks.shape, bool)
     while True:
@@ -143,12 +144,13 @@ def cloud(welcome: Welcome, params: GmsParams) -> GmsCloud:
 
 CARD = Card(
     name="zhang2025/gms",
-    summary="central: longest queue first, dropping those in conflict, until nobody is left",
-    citation="Zhang and Guo, Multi-Agent RL for Multi-Cell Spectrum and Power Allocation, 2025, IV-B, benchmark 1",
+    summary="central: longest queue first, dropping those in conflict, until no device is left",
+    citation="Zhang and Guo 2025, sec. IV-B, benchmark 1",
+    paper=PAPER,
     equations="none; the rule in words of IV-B",
     worlds=("conflict_graph",),
-    sees="own queue lengths [n_own, tasks]; the trainer knows the graph",
-    tells="csi: 2 bytes per device and slot to the trainer; decision: 1 byte (2 bits for two devices) to each agent; "
+    observes="own queue lengths [n_own, tasks]; the trainer knows the graph",
+    sends="csi: 2 bytes per device and slot to the trainer; decision: 1 byte (2 bits for two devices) to each agent; "
     "fig. 2: 20 bytes, 136 bits per slot",
     deviations=(
         "1. drops=in_neighbours is the authors' code, which the published 2.34 needs; the text's reading is drops=both",

@@ -1,14 +1,14 @@
-"""Queue lengths as notes: two bytes per device."""
+"""Queue lengths in notes: two bytes per device."""
 
 import numpy as np
 import numpy.typing as npt
 
-_MAX_CHARS = 65_535
+_MAX_TASKS = 65_535
 
 
 def encode_queues(tasks: npt.NDArray[np.integer]) -> bytes:
-    """Queue lengths [E, n], little-endian 16 bits each; a queue of more than 65535 tasks says 65535."""
-    body: bytes = np.minimum(tasks, _MAX_CHARS).astype("<u2").tobytes()
+    """Queue lengths [E, n], little-endian 16 bits each; longer queues are sent as 65535."""
+    body: bytes = np.minimum(tasks, _MAX_TASKS).astype("<u2").tobytes()
     return body
 
 

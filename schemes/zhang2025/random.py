@@ -1,8 +1,8 @@
 """Random scheduling: each agent gives each subband to one of its devices or to none, all equally likely.
 
-Not a row of the paper; the floor under those that are, and a first run that needs no note. It looks at nothing, so
-empty queues are scheduled too. In fig. 2 each device is spoiled by its agent's other one and by both of one neighbour,
-so it gets through on a subband with probability 1/3 * 1/3: 1/3 of a task per slot, hardly more than the light load.
+Not a row of the paper, but a lower bound for those that are. It measures nothing, so empty queues are scheduled too.
+In fig. 2 a device conflicts with its agent's other one and both devices of one neighbour, so it succeeds on a subband
+with probability 1/3 * 1/3: 1/3 of a task per slot, hardly more than the light load.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from protocol.messages.choreography import Choreography, agents_act
 from protocol.messages.node import Welcome
 from protocol.messages.spaces import Space
 from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
+from schemes.zhang2025 import PAPER
 
 
 class RandomAgent(NodePolicy):
@@ -36,12 +37,13 @@ def agent(welcome: Welcome, _: Any) -> RandomAgent:
 
 CARD = Card(
     name="zhang2025/random",
-    summary="each subband to a device of one's own or to none, uniformly",
-    citation="ours, beside Zhang and Guo, Multi-Agent RL for Multi-Cell Spectrum and Power Allocation, 2025",
+    summary="each agent gives each subband to one of its devices or to none, uniformly",
+    citation="ours, beside Zhang and Guo 2025",
+    paper=PAPER,
     equations="none",
     worlds=("conflict_graph",),
-    sees="nothing",
-    tells="nothing",
+    observes="nothing",
+    sends="nothing",
     fallback="silent",
 )
 SCHEME = Scheme(CARD, choreography, agent)

@@ -1,4 +1,4 @@
-"""What a node knows of the conflict graph, parsed from the Welcome's facts."""
+"""A node's knowledge of the conflict graph, parsed from the static information in its Welcome."""
 
 from functools import cached_property
 from typing import TypeVar
@@ -14,14 +14,14 @@ Ids = tuple[int, ...]
 
 
 class Neighbour(Struct, frozen=True):
-    """An agent whose devices conflict with mine; `agent` is its node index."""
+    """An agent whose devices conflict with the own ones; `agent` is its node index."""
 
     agent: int
     devices: Ids
 
 
 class LocalTopology(Struct, frozen=True, dict=True):
-    """An agent's view. `spoils[i]`, `spoiled_by[i]`: ids in conflict with my i-th device, out of it and into it."""
+    """An agent's view. `spoils[i]`, `spoiled_by[i]`: ids in conflict with its i-th device, out of it and into it."""
 
     subbands: int
     n_devices: int
@@ -32,18 +32,18 @@ class LocalTopology(Struct, frozen=True, dict=True):
 
     @cached_property
     def around(self) -> Ids:
-        """My devices, then the neighbours', in the order of their notes."""
+        """The own devices, then the neighbours', in the order of their notes."""
         return self.devices + tuple(device for other in self.neighbours for device in other.devices)
 
     @cached_property
     def rivals(self) -> npt.NDArray[np.bool_]:
-        """[n_own, n_around]: true where a device conflicts with mine, in either direction."""
+        """[n_own, n_around]: True where a device conflicts with an own one, in either direction."""
         conflicts = [{*out, *into} for out, into in zip(self.spoils, self.spoiled_by, strict=True)]
         return np.array([[device in mine for device in self.around] for mine in conflicts], bool)
 
     @cached_property
     def columns(self) -> dict[int, slice]:
-        """Where each neighbour's devices stand in `around`, by node index."""
+        """The position of each neighbour's devices in `around`, by node index."""
         ends = len(self.devices) + np.cumsum([len(other.devices) for other in self.neighbours])
         pairs = zip(self.neighbours, ends.tolist(), strict=True)
         return {other.agent: slice(end - len(other.devices), end) for other, end in pairs}
@@ -63,7 +63,7 @@ class WholeTopology(Struct, frozen=True, dict=True):
 
     @cached_property
     def spoils(self) -> npt.NDArray[np.bool_]:
-        """[N, N]: [i, n] is true where i active makes n fail."""
+        """[N, N]: [i, n] is True where i active makes n fail."""
         ids, conflicts = [device for own in self.agents for device in own], set(self.conflicts)
         return np.array([[(i, n) in conflicts for n in ids] for i in ids], bool)
 
@@ -85,5 +85,5 @@ def _parse(welcome: Welcome, kind: type[_T]) -> _T:
     try:
         return msgspec.convert(welcome.static_info, kind)
     except msgspec.ValidationError as error:
-        cure = "run it in the world 'conflict_graph'"
-        raise ValueError(f"{welcome.scheme} needs the facts of a conflict graph ({error}); {cure}") from None
+        suggestion = "run it in the world 'conflict_graph'"
+        raise ValueError(f"{welcome.scheme} needs a conflict graph ({error}); {suggestion}") from None

@@ -1,6 +1,6 @@
-"""Every scheme in each of its worlds, found by themselves; small cells so that the kits stay fast.
+"""Every scheme of the catalogue in each of its worlds; small cells so that the kits stay fast.
 
-A scheme whose trainer learns is given all three phases, small networks and weights that come late.
+Runs of schemes that learn have all three phases, small networks and delayed weights.
 """
 
 from dataclasses import fields
@@ -27,7 +27,7 @@ homes = pytest.mark.parametrize(("scheme", "world"), HOMES)
 
 
 def small(world: str) -> dict[str, Any]:
-    """The world's settings for tests; its defaults if it asks for nothing else."""
+    """The world's settings for tests; its defaults if it is not in SMALL."""
     return SMALL.get(world, {"name": world})
 
 
@@ -38,6 +38,12 @@ def home_plan(scheme: str, world: str, *, slots: int, **settings: Any) -> RunPla
     known = {field.name for field in fields(schemes()[scheme].params)}
     params = {key: value for key, value in SMALL_NETWORKS.items() if key in known}
     phases = {"warmup": slots // 5, "train": slots // 2, "eval": slots - slots // 5 - slots // 2}
-    loading_torch = {"lost_after_s": 60}  # takes its time on a busy machine
-    late = {"phases": phases, "train_delay_slots": 3, "slots": None, "params": params, "on_node_loss": loading_torch}
-    return plan_for(scheme, small(world), **(late | settings))
+    loading_torch = {"lost_after_s": 60}  # loading torch is slow on a busy machine
+    learning = {
+        "phases": phases,
+        "train_delay_slots": 3,
+        "slots": None,
+        "params": params,
+        "on_node_loss": loading_torch,
+    }
+    return plan_for(scheme, small(world), **(learning | settings))

@@ -1,4 +1,4 @@
-"""First law, for every scheme there is, in each of its worlds: one run, one trace, wherever the nodes live."""
+"""First law, for every scheme in each of its worlds: one run has one trace in every placement."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_in_process_and_processes_agree_bit_for_bit(scheme: str, world: str, see
 
 
 @homes
-def test_they_agree_when_notes_are_late_lost_and_rationed(scheme: str, world: str) -> None:
+def test_they_agree_when_notes_are_late_lost_and_limited(scheme: str, world: str) -> None:
     plan = home_plan(scheme, world, slots=60, signalling=MODELS["all of it"])
     here, there = in_process(plan), in_processes(plan)
     assert_same_trace(here, there)

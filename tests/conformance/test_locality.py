@@ -1,4 +1,4 @@
-"""Locality: changing anything a node cannot measure and was not told leaves its Turn unchanged."""
+"""Locality: changing anything that a node cannot measure and did not receive leaves its Turn unchanged."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +23,8 @@ from tests.recording import Recording, plan_for, stepping
 @pytest.mark.parametrize(
     ("replicas", "signalling"), [(1, "ideal"), (2, "ideal"), (1, MODELS["all of it"])], ids=["1", "2", "impaired"]
 )
-def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, replicas: int, signalling: Any) -> None:
-    """Each Turn's measurement against a world in which all that its node cannot see is another."""
+def test_a_turn_contains_only_what_its_node_measures(scheme: str, world: str, replicas: int, signalling: Any) -> None:
+    """Each Turn's measurement against a state that differs in everything its node cannot measure."""
     plan = home_plan(scheme, world, slots=12, replicas=replicas, signalling=signalling)
     loopback, steps, _ = stepping(plan)
     built, rng, checked = build_world(plan), np.random.default_rng(1), 0
@@ -39,22 +39,22 @@ def test_what_a_node_is_given_is_what_it_measures(scheme: str, world: str, repli
 
 @pytest.mark.parametrize("signalling", ["ideal", MODELS["all of it"]], ids=["ideal", "impaired"])
 @homes
-def test_what_a_node_reads_was_told_to_it(scheme: str, world: str, signalling: Any) -> None:
-    """Each note stands in the air book, with its reader among the destinations."""
+def test_every_note_in_an_inbox_was_sent_to_its_node(scheme: str, world: str, signalling: Any) -> None:
+    """The air book has each note, with the node among its destinations."""
     plan = home_plan(scheme, world, slots=12, signalling=signalling)
     loopback, steps, recording = stepping(plan)
-    read = [(node, received) for turn, node in _turns(loopback, steps) for received in turn.inbox]
+    read = [(node, note) for turn, node in _turns(loopback, steps) for note in turn.inbox]
     booked = _receivers(recording)
-    assert all(node in booked[received.source, received.slot, received.turn, received.kind] for node, received in read)
+    assert all(node in booked[note.source, note.slot, note.turn, note.kind] for node, note in read)
     assert bool(read) == bool(recording.air)
 
 
 @pytest.mark.parametrize("world", worlds())
-def test_the_scrambled_world_is_really_another(world: str) -> None:
-    """What `resample_unobserved` keeps is little: everybody else measures something else."""
-    built = build_world(plan_for(_tenant(world), small(world)))
+def test_a_resampled_state_really_differs(world: str) -> None:
+    """`resample_unobserved` keeps little: some other node measures something else."""
+    built = build_world(plan_for(_some_scheme(world), small(world)))
     rng = np.random.default_rng(2)
-    state = _lived_in(built, rng)
+    state = _state_after_slots(built, rng)
     for view in built.views:
         mine = built.measure(built.resample_unobserved(state, view, 0, rng), view)
         others = [a.tobytes() != b.tobytes() for a, b in zip(mine, built.measure(state, view), strict=True)]
@@ -63,7 +63,7 @@ def test_the_scrambled_world_is_really_another(world: str) -> None:
 
 
 def _turns(loopback: Loopback, steps: Iterator[None]) -> Iterator[tuple[Turn, int]]:
-    """Every Turn when it has just been sent, and to which node."""
+    """Every Turn as soon as it is sent, and the node that it is sent to."""
     seen: set[tuple[int, int, int]] = set()
     for _ in steps:
         for peer, frame in loopback.on_their_way:
@@ -85,12 +85,12 @@ def _measures_anything(plan: RunPlan) -> bool:
     return any(spec.view for spec in plan.choreography.turns if spec.who == "agents")
 
 
-def _tenant(world: str) -> str:
-    """Some scheme that lives in this world."""
+def _some_scheme(world: str) -> str:
+    """Some scheme that runs in this world."""
     return next(name for name, home in HOMES if home == world)
 
 
-def _lived_in(built: World, rng: np.random.Generator) -> object:
+def _state_after_slots(built: World, rng: np.random.Generator) -> object:
     """The state after some slots of random actions."""
     state = built.reset(0)
     for slot in range(5):

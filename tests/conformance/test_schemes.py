@@ -1,4 +1,4 @@
-"""What every scheme keeps, in each of its worlds."""
+"""The contract of every scheme, in each of its worlds."""
 
 from typing import Any
 
@@ -12,21 +12,20 @@ from tests.conformance.homes import home_plan, homes
 from tests.impairments import MODELS, fits
 from tests.recording import Checkpointed, in_process
 
-KEPT_AT = 13
+CHECKPOINT_SLOT = 13
 
 
 @pytest.mark.parametrize("model", ["ideal", *MODELS])
 @homes
-def test_a_run_goes_on_from_its_checkpoint(scheme: str, world: str, model: str) -> None:
-    """The state of every core between two slots, put away and taken up, gives the uninterrupted run; so does a run
-    that puts it away and goes on."""
+def test_a_run_continues_from_its_checkpoint(scheme: str, world: str, model: str) -> None:
+    """A run restored from a checkpoint gives the uninterrupted run, and so does the run that writes the checkpoint."""
     if not fits(model, world):
         return
     how: dict[str, Any] = {"slots": 24, "episode_slots": 20, "signalling": MODELS.get(model, "ideal")}
     plan = home_plan(scheme, world, **how)
     whole = in_process(plan)
     kept = Checkpointed()
-    run_in_process(home_plan(scheme, world, **how, checkpoint_every=KEPT_AT), kept)
+    run_in_process(home_plan(scheme, world, **how, checkpoint_every=CHECKPOINT_SLOT), kept)
     [(past, after)] = kept.pasts
     run_in_process(plan, after, past=past)
     for recording in (kept, after):
@@ -39,20 +38,20 @@ def test_a_run_goes_on_from_its_checkpoint(scheme: str, world: str, model: str) 
 
 
 @homes
-def test_a_card_that_tells_nothing_costs_no_byte(scheme: str, world: str) -> None:
+def test_a_scheme_sends_no_byte_if_and_only_if_its_card_says_nothing(scheme: str, world: str) -> None:
     recording = in_process(home_plan(scheme, world, slots=30))
-    silent = schemes()[scheme].card.tells == "nothing"
+    silent = schemes()[scheme].card.sends == "nothing"
     assert silent == (not recording.air)
 
 
 @pytest.mark.parametrize("scheme", schemes().values(), ids=schemes().keys())
 def test_the_card_is_filled_in(scheme: Scheme) -> None:
     card = scheme.card
-    assert all([card.summary, card.citation, card.equations, card.worlds, card.sees, card.tells])
+    assert all([card.summary, card.citation, card.equations, card.worlds, card.observes, card.sends, card.paper])
 
 
 @homes
-def test_the_world_offers_the_views_and_reports_that_are_asked_for(scheme: str, world: str) -> None:
+def test_the_world_has_the_views_and_reports_of_the_choreography(scheme: str, world: str) -> None:
     plan = home_plan(scheme, world, slots=50)
     built = build_world(plan)
     state = built.begin(built.reset(0), 0, 0)

@@ -13,7 +13,8 @@ from protocol.messages.node import NodeSpaces, ReceivedNote, Welcome
 from protocol.messages.spaces import Space
 from schemes.contract import NO_OUTPUT, Training, TurnContext, TurnOutput
 from schemes.li2020 import maac
-from schemes.parts.history import VALID, HistoryWriter, JointHistory, Layout
+from schemes.parts.history import VALID, HistoryWriter, JointTrajectory, Layout
+from schemes.parts.replay import Transitions
 from tests.schemes.direct import welcome_for
 
 PAIRS = 2
@@ -26,8 +27,8 @@ class Counting:
         self.slots: list[int] = []
         self.turns = 0
 
-    def add(self, joint: JointHistory) -> None:
-        self.slots += range(joint.first_slot, joint.first_slot + len(joint.rewards))
+    def add(self, transitions: Transitions) -> None:
+        self.slots += range(transitions.first_slot, transitions.first_slot + len(transitions.rewards))
 
     def learn(self, updates: int) -> dict[str, float]:
         self.turns += 1
@@ -49,11 +50,19 @@ def _welcome(resend_after_slots: int) -> Welcome:
     return structs.replace(welcome, everyone=everyone, resend_after_slots=resend_after_slots)
 
 
-def _trainer(resend_after_slots: int = 0, max_slots_unsent: int = 0) -> tuple[LearningTrainer, Counting, list[Layout]]:
+def _trainer(
+    resend_after_slots: int = 0, max_upload_interval_slots: int = 0
+) -> tuple[LearningTrainer, Counting, list[Layout]]:
     welcome, learner = _welcome(resend_after_slots), Counting()
     layouts = [Layout(e.views["experience"], e.action, 1) for e in welcome.everyone]
-    training = Training(lambda: learner, layouts, 3, 1, "float32", max_slots_unsent)
+    training = Training(lambda: learner, layouts, _to_transitions, 3, 1, "float32", max_upload_interval_slots)
     return LearningTrainer(welcome, training), learner, layouts
+
+
+def _to_transitions(joint: JointTrajectory) -> Transitions:
+    across = joint.rewards.shape  # [T, E, N]
+    states = np.zeros((across[0] + 1, *across[1:], 1), np.float32)
+    return Transitions(states, np.zeros(across, int), joint.rewards, 0, joint.first_slot)
 
 
 def _row(layout: Layout, agent: int, slot: int) -> ReceivedNote:
@@ -61,7 +70,7 @@ def _row(layout: Layout, agent: int, slot: int) -> ReceivedNote:
     writer, state = HistoryWriter(layout), np.zeros(1, layout.state)
     writer.start(slot, state)
     action = np.zeros(1, layout.row["action"].base)
-    writer.add(action=action, reward=np.zeros(1), version=0, flags=VALID, state=state)
+    writer.add(action=action, reward=np.zeros(1), policy_version=0, flags=VALID, state=state)
     return ReceivedNote(agent, Kind.HISTORY, slot + 1, 0, writer.take())
 
 
@@ -99,7 +108,7 @@ def test_late_histories_are_learnt_from_within_ten_transmissions() -> None:
 
 
 def test_while_a_pair_is_lost_the_rows_of_the_other_are_limited() -> None:
-    trainer, learner, layouts = _trainer(max_slots_unsent=40)
+    trainer, learner, layouts = _trainer(max_upload_interval_slots=40)
     for slot in range(1500):
         _take_turn(trainer, slot + 1, _row(layouts[0], 0, slot))
     [kept, _] = trainer.snapshot()["joiner"]["rows"]

@@ -78,16 +78,16 @@ def test_a_violated_bound_is_reported_as_on_the_page() -> None:
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_the_locality_kit_passes(replicas: int) -> None:
-    locality_kit.test_what_a_node_is_given_is_what_it_measures(SCHEME, WORLD, replicas, "ideal")
-    locality_kit.test_what_a_node_reads_was_told_to_it(SCHEME, WORLD, "ideal")
-    locality_kit.test_the_scrambled_world_is_really_another(WORLD)
+    locality_kit.test_a_turn_contains_only_what_its_node_measures(SCHEME, WORLD, replicas, "ideal")
+    locality_kit.test_every_note_in_an_inbox_was_sent_to_its_node(SCHEME, WORLD, "ideal")
+    locality_kit.test_a_resampled_state_really_differs(WORLD)
 
 
 def test_the_scheme_kit_passes() -> None:
-    scheme_kit.test_a_run_goes_on_from_its_checkpoint(SCHEME, WORLD, "ideal")
-    scheme_kit.test_a_card_that_tells_nothing_costs_no_byte(SCHEME, WORLD)
+    scheme_kit.test_a_run_continues_from_its_checkpoint(SCHEME, WORLD, "ideal")
+    scheme_kit.test_a_scheme_sends_no_byte_if_and_only_if_its_card_says_nothing(SCHEME, WORLD)
     scheme_kit.test_the_card_is_filled_in(catalogue.schemes()[SCHEME])
-    scheme_kit.test_the_world_offers_the_views_and_reports_that_are_asked_for(SCHEME, WORLD)
+    scheme_kit.test_the_world_has_the_views_and_reports_of_the_choreography(SCHEME, WORLD)
 
 
 def test_a_scheme_in_another_world_is_rejected_with_its_own_world() -> None:

@@ -15,9 +15,9 @@ from protocol.accounting.air_book import AirRow
 from protocol.messages.codec import decode_for_node, decode_for_server
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Reply, Welcome
-from schemes.li2020.cell import Standardiser, cell_of
+from schemes.li2020.cell_info import Standardiser, cell_info
 from schemes.li2020.pair import VIEW, layout_of
-from schemes.parts.history import Chunk, Layout, read_chunk
+from schemes.parts.history import HistoryChunk, Layout, read_chunk
 from schemes.parts.numpy_nets import draw_mlp
 from schemes.parts.weights import Precision, read_weights, write_weights
 from tests.docs.pages import block, quoted_table, states, table
@@ -101,8 +101,8 @@ def test_a_history_byte_by_byte(recording: Recording, tmp_path: Path) -> None:
     np.testing.assert_allclose(values[4:], _numbers(sent)[: len(values) - 4], atol=0.006)
 
 
-def _numbers(chunk: Chunk) -> list[float]:
-    """Every number of a history of one replica, in its order."""
+def _numbers(chunk: HistoryChunk) -> list[float]:
+    """Every number of a history of one replica, in the order in which they lie in it."""
     assert chunk.first_state is not None
     return [number for record in (chunk.first_state[0], *chunk.rows) for number in _flat(record)]
 
@@ -154,10 +154,10 @@ def test_the_papers_sizes(layout: str, tmp_path: Path) -> None:
     plan = plan_for("li2020/maac", world, slots=None, phases=phases, params={"critic_hidden": [4, 4]})
     recording = in_process(msgspec.structs.replace(plan, record=msgspec.structs.replace(plan.record, frames_slots=1)))
     [welcome] = [m for m in map(decode_for_node, _frames(recording, tmp_path, "down", "pair-0")) if type(m) is Welcome]
-    rows, inputs = layout_of(welcome), Standardiser(cell_of(welcome), welcome.views[VIEW]).inputs
+    rows, inputs = layout_of(welcome), Standardiser(cell_info(welcome), welcome.views[VIEW]).inputs
     note = _history_at(20, recording.air)
     assert note == 10 * rows.row.itemsize + NUMBER.size + 7
-    actor = draw_mlp(np.random.default_rng(0), (inputs, 512, 128, cell_of(welcome).n_actions))
+    actor = draw_mlp(np.random.default_rng(0), (inputs, 512, 128, cell_info(welcome).n_actions))
     weights = [NUMBER.size + len(write_weights(actor, 1, precision)) for precision in PRECISIONS]
     sizes = [inputs, rows.state.itemsize, rows.row.itemsize, note, note / 10, *weights, 0]
     assert [float(cell.replace(",", "")) for cell in printed] == sizes

@@ -1,6 +1,6 @@
-"""A scheme and a world played together in plain Python: no wire, no gate, no delay, no loss.
+"""A scheme and a world run together in plain Python: no wire, no gate, no delay, no loss.
 
-Notes told in a turn are readable in the next one; feedback told after a slot in turn 0 of the next slot.
+Notes sent in a turn are readable in the next one; feedback sent after a slot is readable in turn 0 of the next slot.
 """
 
 from collections import Counter, defaultdict
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from channel_server.worlds.contract import Told, World, WorldEntry
+from channel_server.worlds.contract import InfrastructureNote, World, WorldEntry
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import TurnSpec
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, TRAINER_NAME, Kind
@@ -24,7 +24,7 @@ _NOTHING_MEASURED = Space()
 def welcome_for(
     world: World, scheme: Scheme, index: int, params: Any = None, *, seed: int = 1, replicas: int = 1
 ) -> Welcome:
-    """What the channel server would tell node `index` (an agent, or the trainer for len(agents))."""
+    """The Welcome that the channel server would send node `index` (an agent, or the trainer for len(agents))."""
     params = scheme.params() if params is None else params
     agents = len(world.agents)
     is_agent = index < agents
@@ -79,7 +79,7 @@ class Stage:
             make(welcome_for(world, scheme, i, params, seed=seed, replicas=replicas), params)
             for i, make in enumerate(build)
         ]
-        self.note_bytes: Counter[Kind] = Counter()  # as told: a broadcast counts once
+        self.note_bytes: Counter[Kind] = Counter()  # as sent: a broadcast counts once
         self.payload_bits: Counter[Kind] = Counter()
         self.slots: list[dict[str, float]] = []  # metric means, slot by slot
         self.sums = np.zeros(len(world.metrics))
@@ -111,8 +111,8 @@ class Stage:
         views = [spec.view for spec in self.choreography.turns if spec.who == "agents"]
         spec = TurnSpec(who="agents", step="close", view=views[0] if views else "")
         self.turn = 0
-        for moment, policy in zip(self._moments(list(range(self.n_agents)), spec), self.policies, strict=False):
-            policy.close(moment)
+        for turn, policy in zip(self._turns(list(range(self.n_agents)), spec), self.policies, strict=False):
+            policy.close(turn)
 
     def means(self) -> dict[str, float]:
         return self._ratios(self.sums, self.counts)
@@ -138,17 +138,17 @@ class Stage:
             yield from ([node] for node in order)
 
     def _ask(self, nodes: list[int], spec: TurnSpec) -> None:
-        moments = self._moments(nodes, spec)
-        answers = [self.policies[node].on_turn(moment) for node, moment in zip(nodes, moments, strict=True)]
-        for node, answer in zip(nodes, answers, strict=True):
-            if answer.action is not None:
-                self.actions[node] = answer.action
-            for note in answer.notes:
+        turns = self._turns(nodes, spec)
+        outputs = [self.policies[node].on_turn(turn) for node, turn in zip(nodes, turns, strict=True)]
+        for node, output in zip(nodes, outputs, strict=True):
+            if output.action is not None:
+                self.actions[node] = output.action
+            for note in output.notes:
                 self._deliver(node, note)
         if spec.step == "probe":
             self.state = self.world.probe(self.state, self.actions)
 
-    def _moments(self, nodes: list[int], spec: TurnSpec) -> list[TurnContext]:
+    def _turns(self, nodes: list[int], spec: TurnSpec) -> list[TurnContext]:
         measured = self._measured(nodes, spec)
         inboxes = [self.inboxes.pop(node, []) for node in nodes]
         return [
@@ -164,9 +164,9 @@ class Stage:
         records, spaces = self.world.measure(self.state, spec.view), self.world.views[spec.view]
         return [spaces[node].decode(records[node].tobytes()) for node in nodes]
 
-    def _publish(self, told: list[Told]) -> None:
-        for party, note in told:
-            self._deliver(self.n_agents + 1 + party, note)
+    def _publish(self, notes: list[InfrastructureNote]) -> None:
+        for source, note in notes:
+            self._deliver(self.n_agents + 1 + source, note)
 
     def _deliver(self, source: int, note: Note) -> None:
         self.note_bytes[note.kind] += len(note.body)

@@ -1,4 +1,4 @@
-"""Stale rules: what a card declares held is held, by when it was told; with an age limit, forgotten after it."""
+"""Rules for stale information: the note that was sent last counts, until the maximum age if there is one."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,11 +17,11 @@ from schemes.li2020 import greedy_central
 from schemes.zhang2025 import gms, llq
 from tests.schemes.direct import Stage
 
-Fate = Callable[[ReceivedNote], Iterable[int]]  # how many slots late each copy of a note comes
+Fate = Callable[[ReceivedNote], Iterable[int]]  # by how many slots each copy of a note is late
 
 
 class BadStage(Stage):
-    """Each note is given its fate; what is late comes in turn 0 of its slot, older notes last."""
+    """Each note has a fate; late copies arrive in turn 0 of their slot, older notes last."""
 
     fate: Fate = staticmethod(lambda _: [0])
 
@@ -64,7 +64,7 @@ def _actions(stage: Stage) -> list[bytes]:
 
 CENTRAL = [greedy_central.SCHEME, gms.SCHEME]
 central = pytest.mark.parametrize("scheme", CENTRAL, ids=lambda scheme: scheme.card.name)
-told = pytest.mark.parametrize("scheme", [*CENTRAL, llq.SCHEME], ids=lambda scheme: scheme.card.name)
+keeping = pytest.mark.parametrize("scheme", [*CENTRAL, llq.SCHEME], ids=lambda scheme: scheme.card.name)
 
 
 @central
@@ -80,21 +80,21 @@ def test_without_a_decision_the_last_one_is_kept(scheme: Scheme) -> None:
 
 
 @central
-def test_a_late_decision_is_done_when_it_comes(scheme: Scheme) -> None:
+def test_a_late_decision_takes_effect_when_it_comes(scheme: Scheme) -> None:
     late = _stage(scheme, lambda received: [3] if received.kind == Kind.DECISION else [0])
-    in_time, told_at = _stage(scheme), list[list[bytes]]()
+    in_time, decided = _stage(scheme), list[list[bytes]]()
     for slot in range(12):
         in_time.play_slot()
         late.play_slot()
-        told_at.append(_actions(in_time))
+        decided.append(_actions(in_time))
         if slot < 3:
             assert _actions(late) == [stage.tobytes() for stage in map(late.world.silent, range(late.n_agents))]
-        elif scheme is greedy_central.SCHEME:  # what is told does not depend on what is done
-            assert _actions(late) == told_at[slot - 3]
+        elif scheme is greedy_central.SCHEME:  # its decisions do not depend on past actions
+            assert _actions(late) == decided[slot - 3]
 
 
-@told
-def test_overtaken_and_repeated_letters_change_nothing(scheme: Scheme) -> None:
+@keeping
+def test_reordered_and_repeated_notes_change_nothing(scheme: Scheme) -> None:
     plain, crowded = _stage(scheme), _stage(scheme, lambda _: [0, 0, 1, 2, 5])
     for _ in range(20):
         plain.play_slot()
@@ -102,19 +102,19 @@ def test_overtaken_and_repeated_letters_change_nothing(scheme: Scheme) -> None:
         assert _actions(plain) == _actions(crowded)
 
 
-@told
-def test_what_was_told_last_is_held_at_any_age(scheme: Scheme) -> None:
+@keeping
+def test_the_newest_notes_are_kept_at_any_age(scheme: Scheme) -> None:
     stage = _stage(scheme)
     for _ in range(5):
         stage.play_slot()
-    held = [policy.snapshot()["told"] for policy in stage.policies]
+    held = [policy.snapshot()["notes"] for policy in stage.policies]
     stage.fate = lambda _: []
     for _ in range(50):
         stage.play_slot()
-    assert pack([policy.snapshot()["told"] for policy in stage.policies]) == pack(held)
+    assert pack([policy.snapshot()["notes"] for policy in stage.policies]) == pack(held)
 
 
-def test_the_cloud_places_by_what_it_holds() -> None:
+def test_the_cloud_decides_by_the_newest_gains() -> None:
     stage = _stage(greedy_central.SCHEME)
     stage.play_slot()
     first = _actions(stage)
@@ -125,8 +125,8 @@ def test_the_cloud_places_by_what_it_holds() -> None:
 
 
 @central
-def test_the_cloud_forgets_what_is_too_old(scheme: Scheme) -> None:
-    stage = _stage(scheme, oldest_slots=2)
+def test_the_cloud_ignores_notes_over_the_maximum_age(scheme: Scheme) -> None:
+    stage = _stage(scheme, max_age_slots=2)
     for _ in range(30):
         stage.play_slot()
     stage.fate = lambda received: [] if received.kind == Kind.CSI else [0]
@@ -139,10 +139,10 @@ def test_the_cloud_forgets_what_is_too_old(scheme: Scheme) -> None:
 
 
 def test_an_old_queue_of_a_neighbour_counts_as_empty() -> None:
-    """With a long queue around, told long ago, an agent is silent; unless it minds the age."""
+    """With an old note of a long queue nearby an agent stays silent, unless the note is over the maximum age."""
     up = {}
-    for oldest_slots in (None, 2):
-        stage = _stage(llq.SCHEME, lambda _: [], oldest_slots=oldest_slots)
+    for max_age_slots in (None, 2):
+        stage = _stage(llq.SCHEME, lambda _: [], max_age_slots=max_age_slots)
         for other in stage.world.neighbours(stage.state)[0]:
             received = ReceivedNote(other, Kind.NEIGHBOUR, 0, 0, b"\xff\xff" * 2)
             stage.inboxes[0] += [received, structs.replace(received, slot=-1, body=b"\0\0" * 2)]
@@ -150,7 +150,7 @@ def test_an_old_queue_of_a_neighbour_counts_as_empty() -> None:
         for _ in range(40):
             stage.play_slot()
             on_air.append(bool(stage.actions[0]["device"].any()))
-        up[oldest_slots] = on_air
+        up[max_age_slots] = on_air
     assert not any(up[None])
     assert not any(up[2][:3])
     assert any(up[2][3:])

@@ -1,7 +1,7 @@
-"""A run in which some agents say more than they should, over their own connections and before their own answers.
+"""A run in which some agents send mutated frames over their own connections before their own replies.
 
-A mutation that happens to be a right Reply to the open turn, or a Bye, would rightly change the run, so they leave out
-what `is_harmless` does not know to be out of turn.
+A mutation that happens to be a valid Reply to the open turn, or a Bye, would legitimately change the run; the agents
+send only what `is_harmless` accepts. Used by `python -m tests.soak.fuzz`.
 """
 
 import random
@@ -20,12 +20,12 @@ from protocol.messages.node import Bye, Message, Reply, Turn
 from protocol.messages.plan import RunPlan
 from tests.soak.mutation import RECORDED_SLOTS, Parts, mutated
 
-FIRST_SLOT = 10  # they begin after the slots of which frames are recorded
-PER_ANSWER = 5
+FIRST_SLOT = 10  # the mutations start after the slots whose frames are recorded
+PER_REPLY = 5
 
 
 class Babbled(NodeProcesses):
-    """The agents of `seeds` say `share` mutations of `frames` each."""
+    """The agents of `seeds` send `share` mutations of `frames` each."""
 
     def __init__(self, plan: RunPlan, frames: list[bytes], seeds: Mapping[str, int], share: int) -> None:
         super().__init__(plan)
@@ -40,7 +40,7 @@ class Babbled(NodeProcesses):
 
 
 def babbling_process(endpoint: str, run_id: str, name: str, frames: list[bytes], seed: int, share: int) -> None:
-    """The process of such an agent."""
+    """The process of an agent that sends mutations."""
     session, mutations = Session(run_id, name, policy_builder(name)), babble(frames, seed, share)
     with zmq.Context() as context, context.socket(zmq.DEALER) as server:
         server.connect(endpoint)
@@ -48,14 +48,14 @@ def babbling_process(endpoint: str, run_id: str, name: str, frames: list[bytes],
         while not session.over:
             message = decode_for_node(server.recv())
             if isinstance(message, Turn) and message.slot >= FIRST_SLOT:
-                for parts in islice(mutations, PER_ANSWER):
+                for parts in islice(mutations, PER_REPLY):
                     server.send_multipart(parts)
-            for answer in session.handle(message):
-                server.send(encode(answer))
+            for reply in session.handle(message):
+                server.send(encode(reply))
 
 
 def babble(frames: list[bytes], seed: int, share: int) -> Iterator[Parts]:
-    """What an agent says beside its answers."""
+    """The mutations that an agent sends in addition to its replies."""
     rng = random.Random(seed)
     while share:
         parts = mutated(frames, rng)
@@ -65,7 +65,7 @@ def babble(frames: list[bytes], seed: int, share: int) -> Iterator[Parts]:
 
 
 def is_harmless(frame: bytes) -> bool:
-    """Whether a frame changes nothing whoever says it: it cannot be read, or answers no turn that may be open."""
+    """Whether a frame changes nothing from any sender: it cannot be read, or replies to no turn that may be open."""
     match read(frame):
         case Reply(slot):
             return slot < RECORDED_SLOTS
@@ -76,7 +76,7 @@ def is_harmless(frame: bytes) -> bool:
 
 
 def read(frame: bytes) -> Message | None:
-    """The message in a frame; None for one that is none."""
+    """The message in a frame; None if it cannot be read."""
     try:
         return decode_for_server(frame)
     except BadFrame:

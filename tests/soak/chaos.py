@@ -1,8 +1,8 @@
-"""Kills agents, the trainer and the channel server of a learning run at random moments, and asks what is left of it.
+"""Kills agents, the trainer and the channel server of a learning run at random moments, and checks the results.
 
-The run is `airtoll run` with checkpoints; agents are started again, the loss of the trainer or the channel server rolls
-the run back. When it is over: it is done, its replay has the same trace, the trainer holds every history that it
-acknowledged, and no process, socket file or shared memory is left.
+The run is `airtoll run` with checkpoints; lost agents are restarted, and the loss of the trainer or the channel server
+rolls the run back. Checked at the end: the run has succeeded, its replay has the same trace, the trainer holds every
+history that it acknowledged, and no process, socket file or shared memory is left behind.
 
     python -m tests.soak.chaos --kills 200 --seed 1
 """
@@ -44,34 +44,39 @@ from protocol.messages.plan import RunPlan  # noqa: E402
 from schemes.parts.history import VALID, Joiner, Layout  # noqa: E402
 
 SLOTS_PER_KILL = 100
-SPARED_SLOTS = 500
+SPARED_SLOTS = 500  # at the end of the run, so that the last kill does not come too late
 POLL_INTERVAL_S = 0.02
-LATEST_S = 0.25  # after its mark, a kill comes at a random moment within this time
-OUTLIVE_S = 5.0  # within which the last helpers of a command notice its end
+MAX_DELAY_S = 0.25  # a kill comes at a random moment within this time after its slot
+EXIT_TIMEOUT_S = 5.0  # the last helper processes of a command may exit this much later
 VICTIMS = (CHANNEL_SERVER, "trainer")  # and the pairs
 _SHARED_MEMORY = Path("/dev/shm")
 _number = Struct("<I")
 
 
-class Aftermath(NamedTuple):
-    """What is wrong, one line each, and what was killed, in order."""
+class ChaosResult(NamedTuple):
+    """The faults found, one line each, and the names of the killed processes, in order."""
 
     faults: list[str]
     killed: list[str]
 
 
 def main() -> int:
-    """Print what was killed and what is wrong; 1 if anything is."""
-    asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    asked.add_argument("--kills", type=int, default=200)
-    asked.add_argument("--seed", type=int, default=1)
-    given = asked.parse_args()
+    """Print the kills and the faults; 1 if there are any faults."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        faults, killed = wreak(Path(folder), settings(given.kills, given.seed), kills=given.kills, seed=given.seed)
+        faults, killed = run_with_kills(
+            Path(folder), settings(options.kills, options.seed), kills=options.kills, seed=options.seed
+        )
     counts = ", ".join(f"{killed.count(name)} of {name}" for name in sorted(set(killed)))
     print(f"{len(killed)} kills in {time.monotonic() - began:.0f} s: {counts}")
-    print("\n".join(faults) or "the run is done, replays to its trace, lost no acknowledged history and left nothing")
+    print(
+        "\n".join(faults)
+        or "the run succeeded, its replay has the same trace, no acknowledged history was lost, nothing was left behind"
+    )
     return int(bool(faults))
 
 
@@ -93,46 +98,46 @@ def settings(kills: int, seed: int, *, slots_per_kill: int = SLOTS_PER_KILL) -> 
     }
 
 
-def wreak(at: Path, described: dict[str, Any], *, kills: int, seed: int) -> Aftermath:
-    """Play the run in the folder `at`, kill so many of its processes, and look at what is left."""
+def run_with_kills(at: Path, config_data: dict[str, Any], *, kills: int, seed: int) -> ChaosResult:
+    """Run in the folder `at`, kill so many of its processes, and check the results."""
     config, folder, temporary = at / "run.yaml", at / "run", at / "tmp"
-    config.write_text(yaml.safe_dump(described), "utf-8")
+    config.write_text(yaml.safe_dump(config_data), "utf-8")
     temporary.mkdir()
     rng = random.Random(seed)
     before = set(_SHARED_MEMORY.iterdir())
     command = [sys.executable, "-m", "airtoll", "run", str(config), "--out", str(folder)]
     environment = os.environ | {"TMPDIR": str(temporary)}
-    with (at / "said.txt").open("wb") as said:
-        run = subprocess.Popen(command, stdout=said, stderr=said, env=environment, start_new_session=True)
-        killed = list(_kills(run, folder, _marks(described, kills, rng), rng))
+    with (at / "output.txt").open("wb") as output:
+        run = subprocess.Popen(command, stdout=output, stderr=output, env=environment, start_new_session=True)
+        killed = list(_kills(run, folder, _kill_slots(config_data, kills, rng), rng))
         run.wait()
     sockets = [path for path in temporary.rglob("*") if path.is_socket()]
     left = [*_processes_of(run.pid), *sockets, *set(_SHARED_MEMORY.iterdir()) - before]
     faults = [f"left behind: {thing}" for thing in left]
-    faults += [f"only {len(killed)} of {kills} kills before the run was over"] if len(killed) < kills else []
-    faults += [(at / "said.txt").read_text("utf-8")] if run.returncode else []
-    return Aftermath([*faults, *_faults_of(RunFolder.open(folder))], killed)
+    faults += [f"only {len(killed)} of {kills} kills before the run ended"] if len(killed) < kills else []
+    faults += [(at / "output.txt").read_text("utf-8")] if run.returncode else []
+    return ChaosResult([*faults, *_faults_of(RunFolder.open(folder))], killed)
 
 
-def _marks(described: dict[str, Any], kills: int, rng: random.Random) -> list[int]:
-    """Slots, in order; the last ones are spared, for the last kill shall not come too late."""
-    slots = sum(described["phases"].values())
+def _kill_slots(config_data: dict[str, Any], kills: int, rng: random.Random) -> list[int]:
+    """The slots after which a process is killed, in order."""
+    slots = sum(config_data["phases"].values())
     return sorted(rng.randrange(max(1, slots - SPARED_SLOTS)) for _ in range(kills))
 
 
-def _kills(run: subprocess.Popen[bytes], folder: Path, marks: list[int], rng: random.Random) -> Iterator[str]:
-    """Kill somebody whenever the run has passed a mark; whom."""
-    while marks and run.poll() is None:
+def _kills(run: subprocess.Popen[bytes], folder: Path, kill_slots: list[int], rng: random.Random) -> Iterator[str]:
+    """Kill a process whenever the run has passed the next of `kill_slots`; its name."""
+    while kill_slots and run.poll() is None:
         time.sleep(POLL_INTERVAL_S)
-        if _slot(folder) >= marks[0]:
-            time.sleep(rng.uniform(0.0, LATEST_S))
+        if _slot(folder) >= kill_slots[0]:
+            time.sleep(rng.uniform(0.0, MAX_DELAY_S))
             if killed := _kill_one(run.pid, rng):
-                del marks[0]
+                del kill_slots[0]
                 yield killed
 
 
 def _kill_one(command: int, rng: random.Random) -> str:
-    """Kill the channel server or a node; its name, or "" when there is none just now."""
+    """Kill the channel server or a node; its name, or "" if none is running at the moment."""
     try:
         named = [(process.name(), process) for process in psutil.Process(command).children(recursive=True)]
         victims = [(name, process) for name, process in named if name in VICTIMS or name.startswith("pair-")]
@@ -146,7 +151,7 @@ def _kill_one(command: int, rng: random.Random) -> str:
 
 
 def _slot(folder: Path) -> int:
-    """The last slot in the trace so far."""
+    """The last slot in the trace so far, -1 before the first."""
     try:
         with (folder / "trace.bin").open("rb") as trace:
             rows = os.fstat(trace.fileno()).st_size // ROW.itemsize
@@ -158,8 +163,8 @@ def _slot(folder: Path) -> int:
 
 
 def _processes_of(command: int) -> list[str]:
-    """Processes of a command that led a session of its own, and outlive it."""
-    _, alive = psutil.wait_procs([p for p in psutil.process_iter() if _session(p) == command], timeout=OUTLIVE_S)
+    """The processes left in the session that a command led."""
+    _, alive = psutil.wait_procs([p for p in psutil.process_iter() if _session(p) == command], timeout=EXIT_TIMEOUT_S)
     return [process.name() for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -186,10 +191,10 @@ def _faults_of(folder: RunFolder) -> Iterator[str]:
 
 
 def _slots_learnt_from(folder: RunFolder) -> tuple[int, int]:
-    """Valid slots that the trainer held at the newest checkpoint, and those that a fresh joiner makes of all histories
-    that it had acknowledged by then.
+    """Valid slots that the trainer held at the newest checkpoint, and those that a new joiner completes from all
+    histories that the trainer had acknowledged by then.
 
-    What the trainer is told in slot t it answers in slot t + train_delay_slots, and its acknowledgements are traced
+    The trainer replies in slot t + train_delay_slots to what it receives in slot t, and its acknowledgements are traced
     there.
     """
     checkpoint = folder.checkpoints.read(folder.checkpoints.slots[0])
@@ -197,19 +202,19 @@ def _slots_learnt_from(folder: RunFolder) -> tuple[int, int]:
     trainer = len(folder.names) - 1 - folder.names[::-1].index("trainer")
     held = unpack(checkpoint.nodes[trainer])["policy"]["learner"]["replay"]["counted"]
     joiner, acknowledged = Joiner(_layouts(plan, trainer)), 0
-    told: dict[tuple[int, int], bytes] = {}  # by agent and number
+    histories: dict[tuple[int, int], bytes] = {}  # by agent and number
     for slot, source, note in _notes(folder):
         if note.kind == Kind.HISTORY:
-            told[source, _number.unpack_from(note.body)[0]] = note.body[_number.size :]
+            histories[source, _number.unpack_from(note.body)[0]] = note.body[_number.size :]
         elif note.kind == Kind.ACK and source == trainer and slot < checkpoint.slot + plan.train_delay_slots:
             (agent,) = note.to
-            joiner.add(agent, told[agent, _number.unpack(note.body)[0]])
+            joiner.add(agent, histories[agent, _number.unpack(note.body)[0]])
             acknowledged += sum(int(np.all(joint.flags & VALID, axis=1).sum()) for joint in joiner.take())
     return held, acknowledged
 
 
 def _notes(folder: RunFolder) -> Iterator[tuple[int, int, Note]]:
-    """Slot, source and note of all that was told, in the order of the trace."""
+    """Slot, source and note of every note sent, in the order of the trace."""
     decode = msgspec.msgpack.Decoder(list[Note]).decode
     for slot, _, source, field, value in read_arrays(folder.path / "values.msgpack", 5):
         if field == TraceField.NOTES:

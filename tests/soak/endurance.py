@@ -1,6 +1,6 @@
-"""Memory of every process of a learning run over 20,000 slots: after a quarter of them it must not grow any more.
+"""Memory of every process of a learning run over 20,000 slots: after the first quarter it must not grow.
 
-The replay holds 2,000 slots, so that it is full by then. Figures are USS, what a process alone holds.
+The replay holds 2,000 slots, so that it is full by then. Memory is USS (unique set size).
 
     python -m tests.soak.endurance
 """
@@ -17,7 +17,7 @@ from controller.config.resolved import load  # noqa: E402
 from controller.execution.processes import NodeProcesses  # noqa: E402
 from protocol.messages.telemetry import Ended, Progress  # noqa: E402
 
-SLOTS, WARM, LATE = 20_000, 5_000, 19_000
+SLOTS, EARLY, LATE = 20_000, 5_000, 19_000
 MAX_MB = 4.0
 SCHEME = {
     "name": "li2020/maac",
@@ -42,14 +42,16 @@ def main() -> int:
     before, after = _sampled(NodeProcesses(config.plan_for("endurance")))
     growth_mb = {name: after[name] - before[name] for name in before}
     for name, grown in growth_mb.items():
-        print(f"{name:9} {before[name]:7.1f} MB at slot {WARM:,}, {grown:+.1f} MB by slot {LATE:,} (at most +{MAX_MB})")
+        print(
+            f"{name:9} {before[name]:7.1f} MB at slot {EARLY:,}, {grown:+.1f} MB by slot {LATE:,} (at most +{MAX_MB})"
+        )
     return int(max(growth_mb.values()) > MAX_MB)
 
 
 def _sampled(processes: NodeProcesses) -> tuple[dict[str, float], dict[str, float]]:
     """USS in MB by process, early and late in the run."""
     samples: list[dict[str, float]] = []
-    marks = [WARM, LATE]
+    marks = [EARLY, LATE]
     with processes:
         while not isinstance(telemetry := processes.receive(), Ended):
             if isinstance(telemetry, Progress) and marks and telemetry.slot >= marks[0]:

@@ -1,4 +1,7 @@
-"""Frames that went wrong: recorded ones with bits flipped, ends cut off, parts exchanged, and worse."""
+"""Mutated frames: recorded ones with bits flipped, truncated, spliced, nested, and worse.
+
+Used by `python -m tests.soak.fuzz`.
+"""
 
 import random
 from collections.abc import Sequence
@@ -11,14 +14,14 @@ from protocol.messages.plan import PhasePlan, RunPlan
 from protocol.messages.telemetry import Chunk, Telemetry
 
 RECORDED_SLOTS = 2
-Parts = list[bytes]  # a ZeroMQ message; a right one has one part
+Parts = list[bytes]  # a ZeroMQ message; a valid one has one part
 
 _HUGE = (b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff")
 _NESTING = (b"\x91", b"\x81\x01", b"\x92\x05")
 
 
 def recorded_frames(plan: RunPlan) -> list[bytes]:
-    """All frames of the run's first slots, both ways."""
+    """All frames of the run's first slots, in both directions."""
     kept: list[bytes] = []
 
     def keep(telemetry: Telemetry) -> None:
@@ -33,8 +36,10 @@ def recorded_frames(plan: RunPlan) -> list[bytes]:
 
 
 def mutated(frames: Sequence[bytes], rng: random.Random) -> Parts:
-    """One frame gone wrong; now and then it is a right one in the wrong place."""
-    change = rng.choice((_flipped, _flipped, _cut, _spliced, _lengthened, _nested, _noise, _right, _parted))
+    """One mutated frame; sometimes a valid one, sent out of place."""
+    change = rng.choice(
+        (_flipped, _flipped, _truncated, _spliced, _lengthened, _nested, _noise, _unchanged, _multipart)
+    )
     return change(frames, rng)
 
 
@@ -45,7 +50,7 @@ def _flipped(frames: Sequence[bytes], rng: random.Random) -> Parts:
     return [bytes(frame)]
 
 
-def _cut(frames: Sequence[bytes], rng: random.Random) -> Parts:
+def _truncated(frames: Sequence[bytes], rng: random.Random) -> Parts:
     frame = rng.choice(frames)
     return [frame[: rng.randrange(len(frame))]]
 
@@ -56,7 +61,7 @@ def _spliced(frames: Sequence[bytes], rng: random.Random) -> Parts:
 
 
 def _lengthened(frames: Sequence[bytes], rng: random.Random) -> Parts:
-    """A length of four thousand million where a value stood."""
+    """A length of four billion in place of a value."""
     frame = rng.choice(frames)
     at = rng.randrange(len(frame))
     return [frame[:at] + rng.choice(_HUGE) + frame[at + 1 :]]
@@ -70,9 +75,9 @@ def _noise(_frames: Sequence[bytes], rng: random.Random) -> Parts:
     return [rng.randbytes(rng.choice((0, 1, 30, 3_000)))]
 
 
-def _right(frames: Sequence[bytes], rng: random.Random) -> Parts:
+def _unchanged(frames: Sequence[bytes], rng: random.Random) -> Parts:
     return [rng.choice(frames)]
 
 
-def _parted(frames: Sequence[bytes], rng: random.Random) -> Parts:
+def _multipart(frames: Sequence[bytes], rng: random.Random) -> Parts:
     return [rng.choice((rng.choice(frames), b"")) for _ in range(rng.randrange(2, 6))]

@@ -12,7 +12,7 @@ from tests.soak.mutation import mutated, recorded_frames
 
 def test_mutated_frames_are_counted_and_leave_no_mark() -> None:
     result = fuzz(2000)
-    assert (result.state, result.parting) == ("STOPPED", "")
+    assert (result.state, result.divergence) == ("STOPPED", "")
     assert result.dropped == result.counted > 1900
     assert result.growth_mb < MAX_MB
 

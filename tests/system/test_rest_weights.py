@@ -50,7 +50,7 @@ def paused(service: Service) -> str:
 
 def _until_told(service: Service, run_id: str) -> None:
     """Until its nodes were told weights: there is a figure of the trainer's that says so, and then it is asked."""
-    service.until(run_id, lambda run: b"version" in RunFolder.open(Path(run["folder"])).read("scalars.csv"))
+    service.until(run_id, lambda run: b"policy_version" in RunFolder.open(Path(run["folder"])).read("scalars.csv"))
     assert service.client.weights_kept(run_id)["weights"]
 
 

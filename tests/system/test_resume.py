@@ -136,6 +136,6 @@ def test_a_frozen_agent_is_restarted() -> None:
 
 def test_a_run_survives_a_few_kills_of_its_processes(tmp_path: Path) -> None:
     described = chaos.settings(3, seed=5, slots_per_kill=250)
-    aftermath = chaos.wreak(tmp_path, described, kills=2, seed=5)
+    aftermath = chaos.run_with_kills(tmp_path, described, kills=2, seed=5)
     assert aftermath.faults == []
     assert len(aftermath.killed) == 2

@@ -14,7 +14,7 @@ from tests.recording import Recording, assert_same_trace, in_process
 from tests.system.counting_relay import CountingRelay
 from tests.system.processes import nothing, play
 
-TELLING = [name for name, scheme in schemes().items() if scheme.card.tells != "nothing"]
+TELLING = [name for name, scheme in schemes().items() if scheme.card.sends != "nothing"]
 IMPAIRED = [
     *((scheme, "all of it") for scheme in TELLING),
     *(("li2020/greedy_central", model) for model in MODELS),

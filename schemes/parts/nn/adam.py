@@ -1,4 +1,4 @@
-"""Adam over tensors whose gradients are written by hand."""
+"""Adam over tensors with hand-written gradients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,11 +21,11 @@ class Adam:
         self._optimiser = torch.optim.Adam(self._tensors, lr=rate, fused=True)
 
     def step(self) -> None:
-        """One step down the gradients."""
+        """One step along the gradients in `.grad`."""
         self._optimiser.step()
 
     def snapshot(self) -> dict[str, Any]:
-        """Steps made and both moments; the gradients are written anew before they are read."""
+        """The number of steps and both moments; each update overwrites the gradients before it reads them."""
         states = [self._optimiser.state[tensor] for tensor in self._tensors if tensor in self._optimiser.state]
         moments = {name: stacked.snapshot([state[name] for state in states]) for name in _MOMENTS}
         return {"steps": int(states[0]["step"]) if states else 0, **moments}

@@ -13,7 +13,7 @@ TRAINED: list[Telemetry] = [
     Window("train", 2, 3, {"outage": 9.0, "reward_total": 25.0}, {"outage": 2.0, "reward_total": 2.0}),
     Scalars(3, "trainer", {"updates": 1200.0, "loss": 0.1}),
     Scalars(3, "pair-0", {"updates": 1.0}),
-    Scalars(4, "trainer", {"version": 3.0}),
+    Scalars(4, "trainer", {"policy_version": 3.0}),
 ]
 
 

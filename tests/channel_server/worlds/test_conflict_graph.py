@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channel_server.worlds.conflict_graph import WORLD, ConflictGraph, ConflictGraphParams, State, build
-from channel_server.worlds.contract import Outcome
+from channel_server.worlds.conflict_graph import WORLD, ConflictGraph, ConflictGraphParams, GraphState, build
+from channel_server.worlds.contract import SlotOutcome
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.spaces import Records
 
@@ -41,7 +41,7 @@ def sparse(world: ConflictGraph, *position: int) -> list[Records]:
     return actions
 
 
-def play(world: ConflictGraph, slots: int, seed: int = 0) -> tuple[State, list[Outcome]]:
+def play(world: ConflictGraph, slots: int, seed: int = 0) -> tuple[GraphState, list[SlotOutcome]]:
     """Some slots of random actions."""
     state, outcomes = world.reset(0), []
     for t in range(slots):
@@ -51,12 +51,12 @@ def play(world: ConflictGraph, slots: int, seed: int = 0) -> tuple[State, list[O
     return state, outcomes
 
 
-def ratio(world: ConflictGraph, outcome: Outcome, name: str) -> float:
+def ratio(world: ConflictGraph, outcome: SlotOutcome, name: str) -> float:
     i = [metric.name for metric in world.metrics].index(name)
     return float(outcome.sums[i] / outcome.counts[i])
 
 
-def total(world: ConflictGraph, outcomes: list[Outcome], name: str) -> float:
+def total(world: ConflictGraph, outcomes: list[SlotOutcome], name: str) -> float:
     i = [metric.name for metric in world.metrics].index(name)
     return float(sum(outcome.sums[i] for outcome in outcomes))
 

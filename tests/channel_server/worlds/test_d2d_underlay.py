@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from channel_server.worlds.contract import Outcome
-from channel_server.worlds.d2d_underlay import WORLD, Cell, D2DUnderlay, State
+from channel_server.worlds.contract import SlotOutcome
+from channel_server.worlds.d2d_underlay import WORLD, CellState, D2DCell, D2DUnderlay
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import TRAINER, Kind, LinkClass
 from protocol.messages.spaces import Records
@@ -15,13 +15,13 @@ from protocol.messages.spaces import Records
 VIEWS = ("observation", "receiver", "csi", "interference", "probe")
 
 
-def cell(params: D2DUnderlay, *, seed: int = 1, replicas: int = 1) -> Cell:
+def cell(params: D2DUnderlay, *, seed: int = 1, replicas: int = 1) -> D2DCell:
     world = WORLD.build(params, seed=seed, replicas=replicas)
-    assert isinstance(world, Cell)
+    assert isinstance(world, D2DCell)
     return world
 
 
-def some_actions(world: Cell, seed: int, *, silence: bool = True) -> list[Records]:
+def some_actions(world: D2DCell, seed: int, *, silence: bool = True) -> list[Records]:
     rng = np.random.default_rng(seed)
     actions = [world.random(n, rng) for n in range(world.params.pairs)]
     for records in actions:
@@ -29,18 +29,18 @@ def some_actions(world: Cell, seed: int, *, silence: bool = True) -> list[Record
     return actions
 
 
-def on_rbs(world: Cell, rbs: list[int]) -> list[Records]:
+def on_rbs(world: D2DCell, rbs: list[int]) -> list[Records]:
     actions = [world.silent(n) for n in range(world.params.pairs)]
     for records, rb in zip(actions, rbs, strict=True):
         records["rb"] = rb
     return actions
 
 
-def opened(world: Cell, slot: int = 0) -> State:
+def opened(world: D2DCell, slot: int = 0) -> CellState:
     return world.begin(world.reset(0), 0, slot)
 
 
-def metrics(outcome: Outcome, world: Cell) -> dict[str, float]:
+def metrics(outcome: SlotOutcome, world: D2DCell) -> dict[str, float]:
     ratios = outcome.sums / outcome.counts
     return {metric.name: float(ratio) for metric, ratio in zip(world.metrics, ratios, strict=True)}
 
@@ -48,9 +48,9 @@ def metrics(outcome: Outcome, world: Cell) -> dict[str, float]:
 # physics against a slow loop and by hand
 
 
-def slow_slot(world: Cell, state: State, actions: list[Records], e: int) -> dict[str, Any]:
+def slow_slot(world: D2DCell, state: CellState, actions: list[Records], e: int) -> dict[str, Any]:
     """One replica of eq. (1-7) in plain Python."""
-    params, links = world.params, world.links
+    params, links = world.params, world.geometry.links
     gain = {name: links.group(state.gain, name)[e].tolist() for name in links.shapes}
     bs_w = 10 ** (params.bs_power_dbm / 10 - 3) / (params.rbs if params.bs_power_split == "total" else 1)
     noise_w = 10 ** ((params.noise_density_dbm_hz + params.noise_figure_db) / 10 - 3) * params.rb_width_hz
@@ -123,7 +123,7 @@ def metrics_of(slow: list[dict[str, Any]], params: D2DUnderlay) -> dict[str, flo
 
 def test_two_pairs_by_hand_from_their_places() -> None:
     world = cell(D2DUnderlay(pairs=2, rbs=1, fading="none"))
-    tx, rx, cue = world.tx_m[0], world.rx_m[0], world.cue_m[0, 0]
+    tx, rx, cue = world.geometry.tx_m[0], world.geometry.rx_m[0], world.geometry.cue_m[0, 0]
     bs_w, d2d_w = 10 ** (46 / 10 - 3), 10 ** (13 / 10 - 3)
     noise_w = 10 ** ((-174 + 8) / 10 - 3) * 180e3
 
@@ -143,16 +143,16 @@ def test_two_pairs_by_hand_from_their_places() -> None:
 
 def test_everybody_is_dropped_in_the_cell() -> None:
     world = cell(D2DUnderlay(pairs=50), replicas=20)
-    assert np.hypot(*np.moveaxis(world.tx_m, -1, 0)).max() < 500
-    assert np.hypot(*np.moveaxis(world.cue_m, -1, 0)).max() < 500
-    apart_m = np.hypot(*np.moveaxis(world.rx_m - world.tx_m, -1, 0))
+    assert np.hypot(*np.moveaxis(world.geometry.tx_m, -1, 0)).max() < 500
+    assert np.hypot(*np.moveaxis(world.geometry.cue_m, -1, 0)).max() < 500
+    apart_m = np.hypot(*np.moveaxis(world.geometry.rx_m - world.geometry.tx_m, -1, 0))
     assert apart_m.max() < 30
     assert apart_m.mean() == pytest.approx(20.0, abs=0.8)  # 2/3 of the radius
 
 
 def test_outage_of_a_lonely_link_under_rayleigh_fading() -> None:
     world = cell(D2DUnderlay(pairs=1, rbs=1, bs_power_dbm=-300.0, d2d_power_dbm=-35.0), replicas=400)
-    mean_snr = world.links.group(world.reset(0).gain, "d2d")[:, 0, 0, 0] * 10**-6.5 / 4.4978e-15
+    mean_snr = world.geometry.links.group(world.reset(0).gain, "d2d")[:, 0, 0, 0] * 10**-6.5 / 4.4978e-15
     expected = float(np.mean(1 - np.exp(-1 / mean_snr)))
     state, outages = world.reset(0), []
     for slot in range(100):
@@ -190,7 +190,7 @@ def test_silence_radiates_nothing_and_earns_nothing() -> None:
     state, outcome = world.transmit(opened(world), on_rbs(world, [-1, -1, 0]))
     assert outcome.rewards[:, 0].tolist() == [0.0, 0.0, -1.0]
     assert [told.note.body for told in world.report(state, "outage")] == [b"\0", b"\0", b"\1"]
-    bs_alone = 10 ** (46 / 10 - 3) / 2 * world.links.group(state.gain, "bs_rx")[0, 2]
+    bs_alone = 10 ** (46 / 10 - 3) / 2 * world.geometry.links.group(state.gain, "bs_rx")[0, 2]
     np.testing.assert_allclose(state.last.interference_w[0, 2], bs_alone)
 
 
@@ -311,7 +311,7 @@ def test_outage_bits_follow_the_penalties() -> None:
     bits = np.array([np.frombuffer(t.note.body, np.uint8) for t in told])
     np.testing.assert_array_equal(bits == 1, outcome.rewards == -1.0)
     assert 0 < bits.sum() < bits.size
-    assert {world.infrastructure[t.party] for t in told} == {"bs"}
+    assert {world.infrastructure[t.source] for t in told} == {"bs"}
     assert [t.note.to for t in told] == [(n,) for n in range(40)]
     assert told[0].note.kind is Kind.FEEDBACK
     alone = cell(D2DUnderlay())
@@ -323,17 +323,17 @@ def test_cellular_users_tell_the_trainer_the_gains_on_their_rb() -> None:
     world = cell(D2DUnderlay(pairs=4, rbs=3), replicas=2)
     state = opened(world)
     told = world.report(state, "cue_csi")
-    assert [world.infrastructure[t.party] for t in told] == ["cue-0", "cue-1", "cue-2"]
+    assert [world.infrastructure[t.source] for t in told] == ["cue-0", "cue-1", "cue-2"]
     for m, (_, note) in enumerate(told):
         gains = np.frombuffer(note.body, "<f4").reshape(2, 5)
-        np.testing.assert_allclose(gains[:, :4], world.links.group(state.gain, "cue")[:, :, m], rtol=1e-6)
-        np.testing.assert_allclose(gains[:, 4], world.links.group(state.gain, "bs_cue")[:, m], rtol=1e-6)
+        np.testing.assert_allclose(gains[:, :4], world.geometry.links.group(state.gain, "cue")[:, :, m], rtol=1e-6)
+        np.testing.assert_allclose(gains[:, 4], world.geometry.links.group(state.gain, "bs_cue")[:, m], rtol=1e-6)
         assert (note.to, note.kind, note.payload_bits) == ((TRAINER,), Kind.CSI, None)
 
 
 def test_neighbours_are_the_nearest_and_never_oneself() -> None:
     world = cell(D2DUnderlay(pairs=6, neighbours=2))
-    apart_m = np.hypot(*np.moveaxis(world.tx_m[0][:, None] - world.tx_m[0], -1, 0))
+    apart_m = np.hypot(*np.moveaxis(world.geometry.tx_m[0][:, None] - world.geometry.tx_m[0], -1, 0))
     for n, near in enumerate(world.neighbours(world.reset(0))):
         assert len(near) == 2
         assert n not in near
@@ -472,7 +472,9 @@ def test_signalling_over_radio_against_a_slow_loop(
     snr = 10 ** ((power_dbm - 30) / 10) / (10 ** ((-174 + 8 - 30) / 10) * 180e3)
     each = []
     for receiver in receivers:
-        gains = [world.links.group(state.gain, name)[(e, *at)] for name, at in group(receiver) for e in range(2)]
+        gains = [
+            world.geometry.links.group(state.gain, name)[(e, *at)] for name, at in group(receiver) for e in range(2)
+        ]
         each.append(np.mean([_efficiency(snr * gain) for gain in gains]))
     assert world.signalling_bps_hz(state, source, receivers, link) == pytest.approx(min(each))
     assert (world.signalling_band_hz, world.slot_s) == (360e3, 1e-3)
@@ -498,5 +500,5 @@ def test_the_picture_shows_the_last_transmission_of_the_first_replica() -> None:
     rewards = np.where(blocked, world.params.negative_reward, shown["rate_bps_hz"])
     np.testing.assert_allclose(rewards, outcome.rewards[:, 0], atol=1e-3)
     assert shown["outage"] == [rate < 1 for rate in shown["rate_bps_hz"]]  # at a threshold of 0 dB
-    np.testing.assert_allclose(shown["tx_m"], world.tx_m[0], atol=0.01)
+    np.testing.assert_allclose(shown["tx_m"], world.geometry.tx_m[0], atol=0.01)
     assert np.hypot(*np.transpose(shown["cue_m"])).max() <= shown["radius_m"]

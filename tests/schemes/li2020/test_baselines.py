@@ -1,4 +1,4 @@
-"""random, best_own_rb and untrained_actor: what they choose, and in which order they and greedy_central rank."""
+"""random, best_own_rb and untrained_actor: their choices, and the order of their rewards with greedy_central."""
 
 from typing import Any
 
@@ -52,12 +52,12 @@ def test_best_own_rb_takes_the_largest(form: Any) -> None:
     on_stage = stage(best_own_rb.SCHEME, BestOwnRb(form), pairs=5)
     on_stage.play_slot()
     for action, seen in zip(on_stage.actions, on_stage.world.measure(on_stage.state, "receiver"), strict=True):
-        worth_db = seen["own_gain_db"][0] - (seen["bs_gain_db"][0] if form == "gain_over_bs" else 0)
-        assert int(action["rb"][0]) == max(range(10), key=lambda k: worth_db[k])
+        score_db = seen["own_gain_db"][0] - (seen["bs_gain_db"][0] if form == "gain_over_bs" else 0)
+        assert int(action["rb"][0]) == max(range(10), key=lambda k: score_db[k])
 
 
 @pytest.mark.parametrize("intercept_db", [148.0, 128.1])
-def test_who_knows_more_earns_more(intercept_db: float) -> None:
+def test_a_scheme_with_more_information_has_a_higher_reward(intercept_db: float) -> None:
     cell = D2DUnderlay(d2d_intercept_db=intercept_db)
 
     def reward(scheme: Scheme, params: Any = None) -> float:
@@ -70,7 +70,7 @@ def test_who_knows_more_earns_more(intercept_db: float) -> None:
 
 
 @pytest.mark.parametrize("scheme", [random.SCHEME, best_own_rb.SCHEME, untrained_actor.SCHEME])
-def test_nothing_is_told(scheme: Scheme) -> None:
+def test_schemes_that_send_nothing_send_nothing(scheme: Scheme) -> None:
     on_stage = stage(scheme)
     on_stage.play_slot()
     assert not on_stage.note_bytes

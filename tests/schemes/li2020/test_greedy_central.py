@@ -4,28 +4,28 @@ from math import log2
 import numpy as np
 import pytest
 
-from channel_server.worlds.d2d_underlay import WORLD, Cell, D2DUnderlay, State
+from channel_server.worlds.d2d_underlay import WORLD, CellState, D2DCell, D2DUnderlay
 from protocol.messages.kinds import Kind
 from schemes.li2020 import greedy_central
 from tests.schemes.direct import Stage, play, welcome_for
 
 
-def reward_of(world: Cell, state: State, rbs: tuple[int, ...]) -> float:
+def reward_of(world: D2DCell, state: CellState, rbs: tuple[int, ...]) -> float:
     actions = [world.silent(n) for n in range(len(rbs))]
     for records, rb in zip(actions, rbs, strict=True):
         records["rb"] = rb
     return float(world.transmit(state, actions)[1].rewards.sum())
 
 
-def on_stage(params: D2DUnderlay, *, seed: int = 1, replicas: int = 1) -> tuple[Cell, Stage]:
+def on_stage(params: D2DUnderlay, *, seed: int = 1, replicas: int = 1) -> tuple[D2DCell, Stage]:
     world = WORLD.build(params, seed=seed, replicas=replicas)
-    assert isinstance(world, Cell)
+    assert isinstance(world, D2DCell)
     stage = Stage(world, greedy_central.SCHEME, seed=seed, replicas=replicas)
     stage.on_episode(0)
     return world, stage
 
 
-def greedy_by_hand(world: Cell, state: State) -> tuple[int, ...]:
+def greedy_by_hand(world: D2DCell, state: CellState) -> tuple[int, ...]:
     """Steepest ascent in plain Python, over the world's own rewards."""
     n, k = world.params.pairs, world.params.rbs
     placed, total = [-1] * n, 0.0
@@ -53,11 +53,11 @@ def test_it_places_as_the_slow_ascent_does(intercept_db: float) -> None:
 def test_replicas_are_placed_independently() -> None:
     params = D2DUnderlay(pairs=5, rbs=3, d2d_intercept_db=128.1)
     _, alone = on_stage(params)
-    _, beside = on_stage(params, replicas=3)
+    _, replicated = on_stage(params, replicas=3)
     alone.play_slot()
-    beside.play_slot()
-    assert [int(a["rb"][0]) for a in alone.actions] == [int(a["rb"][0]) for a in beside.actions]
-    assert any(len(set(a["rb"].tolist())) > 1 for a in beside.actions)
+    replicated.play_slot()
+    assert [int(a["rb"][0]) for a in alone.actions] == [int(a["rb"][0]) for a in replicated.actions]
+    assert any(len(set(a["rb"].tolist())) > 1 for a in replicated.actions)
 
 
 @pytest.mark.parametrize("intercept_db", [148.0, 110.0])
@@ -72,7 +72,7 @@ def test_it_comes_close_to_exhaustive_search(intercept_db: float) -> None:
     assert sum(reached) >= 0.95 * sum(best)
 
 
-def test_what_it_tells_in_a_slot() -> None:
+def test_notes_of_a_slot() -> None:
     _, stage = on_stage(D2DUnderlay(pairs=5, rbs=10))
     stage.play_slot()
     assert stage.note_bytes == {Kind.CSI: 5 * 4 * 6 * 10 + 10 * 4 * 6, Kind.DECISION: 5}
@@ -86,16 +86,16 @@ def test_many_rbs_take_two_bytes() -> None:
     assert all(0 <= action["rb"][0] < 200 for action in stage.actions)
 
 
-def test_a_pair_that_is_told_nothing_keeps_its_action() -> None:
+def test_a_pair_without_a_decision_keeps_its_action() -> None:
     _, stage = on_stage(D2DUnderlay(pairs=3))
     stage.play_slot()
-    told = [action.copy() for action in stage.actions]
+    before = [action.copy() for action in stage.actions]
     spec = stage.choreography.turns[-1]
     stage._play(spec)
-    assert [a.tolist() for a in stage.actions] == [a.tolist() for a in told]
+    assert [a.tolist() for a in stage.actions] == [a.tolist() for a in before]
 
 
-def test_what_is_not_heard_is_held() -> None:
+def test_without_new_gains_the_cloud_decides_the_same() -> None:
     _, stage = on_stage(D2DUnderlay(pairs=4, rbs=3))
     stage.play_slot()
     first = [action["rb"].tolist() for action in stage.actions]
@@ -104,7 +104,7 @@ def test_what_is_not_heard_is_held() -> None:
     assert [action["rb"].tolist() for action in stage.actions] == first
 
 
-def test_rbs_of_cellular_users_never_heard_are_left_alone() -> None:
+def test_rbs_of_cellular_users_without_gains_stay_unused() -> None:
     _, stage = on_stage(D2DUnderlay(pairs=4, rbs=3))
     exchange, _, decide, act = stage.choreography.turns
     stage.state, stage.turn = stage.world.begin(stage.state, 0, 0), 0
@@ -116,7 +116,9 @@ def test_rbs_of_cellular_users_never_heard_are_left_alone() -> None:
 def test_a_restored_cloud_decides_the_same() -> None:
     world, stage = on_stage(D2DUnderlay(pairs=4, rbs=3))
     stage.play_slot()
-    again = greedy_central.Placer(welcome_for(world, greedy_central.SCHEME, 4), greedy_central.SCHEME.params())
+    again = greedy_central.CentralScheduler(
+        welcome_for(world, greedy_central.SCHEME, 4), greedy_central.SCHEME.params()
+    )
     again.restore(stage.policies[4].snapshot())
     stage.policies[4] = again
     first = [action["rb"].tolist() for action in stage.actions]

@@ -1,5 +1,6 @@
+"""MAAC and NAAC: the stacked learner against the readable one, bit-equal restarts, and a game with a known optimum."""
+
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,13 @@ import torch
 from torch import nn
 
 from protocol.determinism.snapshots import pack, unpack
-from schemes.li2020.learner_maac import CriticInputs, MaacLearner, MaacSettings, everybody, neighbours
-from schemes.parts.nn.stacked import Layer
+from schemes.li2020.critic_inputs import CriticInputs, all_agents, nearest_agents
+from schemes.li2020.learner_maac import STATS, MaacLearner
+from schemes.li2020.learner_maac_reference import MaacReferenceLearner, linears
+from schemes.li2020.maac import Maac
+from schemes.parts.nn.stacked import StackedLayer
 from schemes.parts.numpy_nets import Mlp
-from schemes.parts.replay import Floats, JointTrajectory
-from tests.schemes.li2020.plain_maac import PlainMaac
+from schemes.parts.replay import Floats, Transitions
 
 AGENTS, INPUTS, CHOICES = 5, 6, 4
 RING = tuple(tuple((i + j) % AGENTS for j in range(1, 4)) for i in range(AGENTS))
@@ -20,14 +23,15 @@ SMALL: dict[str, Any] = {"actor_hidden": (16, 8), "critic_hidden": (24, 16, 8), 
 
 
 def learner(known: CriticInputs, *, seed: int = 1, **changed: Any) -> MaacLearner:
-    return MaacLearner(MaacSettings(INPUTS, CHOICES, known, **(SMALL | changed)), seed=seed)
+    params = Maac(**(SMALL | changed))
+    return MaacLearner(params, inputs=INPUTS, n_actions=CHOICES, critic_inputs=known, seed=seed)
 
 
-def history(slots: int, *, agents: int = AGENTS, seed: int = 1, first_slot: int = 0, **how: Any) -> JointTrajectory:
+def history(slots: int, *, agents: int = AGENTS, seed: int = 1, first_slot: int = 0, **how: Any) -> Transitions:
     rng = np.random.default_rng(seed)
     states = rng.standard_normal((slots + 1, 1, agents, INPUTS), dtype=np.float32)
     actions = rng.integers(CHOICES, size=(slots, 1, agents))
-    return JointTrajectory(states, actions, rng.random((slots, 1, agents), dtype=np.float32), 0, first_slot, **how)
+    return Transitions(states, actions, rng.random((slots, 1, agents), dtype=np.float32), 0, first_slot, **how)
 
 
 def trained(known: CriticInputs, updates: int = 10, **changed: Any) -> MaacLearner:
@@ -41,39 +45,37 @@ def same(a: MaacLearner, b: MaacLearner) -> bool:
     return pack(a.save()) == pack(b.save())
 
 
-@pytest.mark.parametrize("known", [everybody(AGENTS), neighbours(RING)], ids=["MAAC", "NAAC"])
-def test_the_stacked_learner_equals_a_loop_over_agents(known: CriticInputs) -> None:
+@pytest.mark.parametrize("known", [all_agents(AGENTS), nearest_agents(RING)], ids=["MAAC", "NAAC"])
+def test_the_stacked_learner_equals_the_reference(known: CriticInputs) -> None:
+    """From the same seed, over 10 updates: first weights, minibatches, noise, statistics and all networks."""
     stacked = learner(known, actor_rate=1e-3, tau=0.1)
-    plain = PlainMaac(stacked)
-    stacked.add(history(30, terminated=True))
-    rng = np.random.default_rng(2)
+    reference = MaacReferenceLearner(stacked.params, inputs=INPUTS, n_actions=CHOICES, critic_inputs=known, seed=1)
+    first = stacked.actor.layers[0].weight.clone()
+    for each in (stacked, reference):
+        each.add(history(30, terminated=True))
     for _ in range(10):
-        minibatch = stacked.replay.sample(rng, 16)
-        noise = rng.gumbel(size=(AGENTS, 16, CHOICES))
-        stacked.update(minibatch, noise)
-        plain.update(minibatch, noise)
-    for i, agent in enumerate(plain.agents):
+        assert stacked.learn(1) == pytest.approx(reference.learn(1), rel=1e-3, abs=1e-4)
+    for i, agent in enumerate(reference.agents):
         _assert_equal(stacked.actor.layers, i, agent.actor)
         _assert_equal(stacked.target_actor.layers, i, agent.target_actor)
         _assert_equal((stacked.critic.states, *stacked.critic.tail.layers), i, agent.critic)
         _assert_equal((stacked.target_critic.states, *stacked.target_critic.tail.layers), i, agent.target_critic)
-    first = MaacLearner(stacked.settings, seed=1)
-    assert (stacked.actor.layers[0].weight - first.actor.layers[0].weight).abs().max() > 1e-3
+        for name, weight in reference.weights(i).items():
+            np.testing.assert_allclose(stacked.weights(i)[name], weight, rtol=1e-3, atol=2e-5)
+    assert (stacked.actor.layers[0].weight - first).abs().max() > 1e-3
 
 
-def _assert_equal(layers: Sequence[Layer], i: int, module: nn.Module) -> None:
-    """Network i of the stack against a module whose parameters are weight, bias, weight, bias ..."""
-    parameters = iter(module.parameters())
-    for layer in layers:
-        torch.testing.assert_close(layer.weight[i].T, next(parameters).detach(), rtol=1e-3, atol=2e-5)
-        torch.testing.assert_close(layer.bias[i, 0], next(parameters).detach(), rtol=1e-3, atol=2e-5)
-    assert next(parameters, None) is None
+def _assert_equal(layers: Sequence[StackedLayer], i: int, module: nn.Module) -> None:
+    """Network i of the stack against a module's linear layers, in order."""
+    for layer, linear in zip(layers, linears(module), strict=True):
+        torch.testing.assert_close(layer.weight[i].T, linear.weight.detach(), rtol=1e-3, atol=2e-5)
+        torch.testing.assert_close(layer.bias[i, 0], linear.bias.detach(), rtol=1e-3, atol=2e-5)
 
 
-def test_naac_that_knows_everybody_is_maac_up_to_the_order_of_inputs() -> None:
-    everyone = everybody(AGENTS)
-    backwards: CriticInputs = tuple((i, *reversed(others)) for i, *others in everyone)
-    maac, naac = learner(everyone), learner(backwards)
+def test_naac_with_all_agents_is_maac_up_to_the_order_of_inputs() -> None:
+    known = all_agents(AGENTS)
+    backwards: CriticInputs = tuple((i, *reversed(others)) for i, *others in known)
+    maac, naac = learner(known), learner(backwards)
     order = torch.tensor([0, *range(AGENTS - 1, 0, -1)])
     for mine, theirs in ((naac.critic, maac.critic), (naac.target_critic, maac.target_critic)):
         mine.states.weight.copy_(_reordered(theirs.states.weight, order, INPUTS))
@@ -81,8 +83,7 @@ def test_naac_that_knows_everybody_is_maac_up_to_the_order_of_inputs() -> None:
         mine.tail.layers[0].weight[:, :24] = theirs.tail.layers[0].weight[:, :24]
     for each in (maac, naac):
         each.add(history(40))
-    told = maac.learn(10), naac.learn(10)
-    assert told[0] == pytest.approx(told[1], rel=1e-4)
+    assert maac.learn(10) == pytest.approx(naac.learn(10), rel=1e-4)
     torch.testing.assert_close(maac.actor.layers[0].weight, naac.actor.layers[0].weight, rtol=1e-3, atol=1e-5)
 
 
@@ -91,20 +92,20 @@ def _reordered(weight: torch.Tensor, order: torch.Tensor, width: int) -> torch.T
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
-    assert same(trained(everybody(AGENTS)), trained(everybody(AGENTS)))
-    assert not same(trained(everybody(AGENTS)), trained(everybody(AGENTS), seed=2))
+    assert same(trained(all_agents(AGENTS)), trained(all_agents(AGENTS)))
+    assert not same(trained(all_agents(AGENTS)), trained(all_agents(AGENTS), seed=2))
 
 
 def test_updates_in_portions_are_the_same_updates() -> None:
-    whole, parts = trained(neighbours(RING), 10), trained(neighbours(RING), 3)
+    whole, parts = trained(nearest_agents(RING), 10), trained(nearest_agents(RING), 3)
     parts.learn(7)
     assert same(whole, parts)
 
 
 @pytest.mark.parametrize("before", [0, 7])
-def test_a_loaded_learner_goes_on_bit_by_bit(before: int) -> None:
-    whole = trained(everybody(AGENTS), before)
-    loaded = learner(everybody(AGENTS))
+def test_a_loaded_learner_continues_bit_by_bit(before: int) -> None:
+    whole = trained(all_agents(AGENTS), before)
+    loaded = learner(all_agents(AGENTS))
     loaded.load(unpack(pack(whole.save())))
     for each in (whole, loaded):
         each.add(history(20, seed=3, first_slot=40))
@@ -113,27 +114,28 @@ def test_a_loaded_learner_goes_on_bit_by_bit(before: int) -> None:
     assert same(whole, loaded)
 
 
-def test_nothing_is_learnt_before_a_minibatch_is_there() -> None:
-    it = learner(everybody(AGENTS))
+def test_nothing_is_learnt_without_a_minibatch() -> None:
+    it = learner(all_agents(AGENTS))
     it.add(history(15))
     before = it.save()["networks"]
-    assert it.learn(3) == {"updates": 0.0}
-    assert pack(it.save()["networks"]) == pack(before)
+    assert it.learn(3) == {}
+    assert (pack(it.save()["networks"]), it.updates) == (pack(before), 0)
     it.add(history(1, first_slot=15))
-    assert it.learn(3)["updates"] == 3
+    assert it.learn(3)
+    assert it.updates == 3
 
 
-def test_what_is_told_is_finite_and_the_entropy_that_of_some_choice() -> None:
-    it = learner(everybody(AGENTS))
+def test_statistics_are_finite_and_the_entropy_is_that_of_a_distribution_over_the_choices() -> None:
+    it = learner(all_agents(AGENTS))
     it.add(history(40))
-    told = it.learn(5)
-    assert list(told) == ["updates", "critic_loss", "mean_q", "actor_loss", "entropy"]
-    assert np.isfinite(list(told.values())).all()
-    assert 0 < told["entropy"] <= np.log(CHOICES) + 1e-6
+    stats = it.learn(5)
+    assert tuple(stats) == STATS == ("critic_loss", "mean_q", "actor_loss", "entropy")
+    assert np.isfinite(list(stats.values())).all()
+    assert 0 < stats["entropy"] <= np.log(CHOICES) + 1e-6
 
 
 def test_a_node_gets_its_target_actor() -> None:
-    it = trained(everybody(AGENTS))
+    it = trained(all_agents(AGENTS))
     x = np.random.default_rng(1).standard_normal((AGENTS, 3, INPUTS), dtype=np.float32)
     expected = it.target_actor(torch.tensor(x)).numpy()
     for node in range(AGENTS):
@@ -144,16 +146,16 @@ def test_a_node_gets_its_target_actor() -> None:
 
 
 def test_weights_given_do_not_change_afterwards() -> None:
-    it = trained(everybody(AGENTS))
+    it = trained(all_agents(AGENTS))
     given = it.weights(0)
     before = {name: array.copy() for name, array in given.items()}
     it.learn(3)
     assert all((given[name] == before[name]).all() for name in before)
 
 
-def test_first_weights_of_an_agent_do_not_depend_on_how_many_others_its_critic_does_not_know() -> None:
-    few = learner(neighbours(RING))
-    many = learner(neighbours([[(i + j) % 9 for j in range(1, 4)] for i in range(9)]))
+def test_first_weights_of_an_agent_do_not_depend_on_the_number_of_agents_its_critic_does_not_know() -> None:
+    few = learner(nearest_agents(RING))
+    many = learner(nearest_agents([[(i + j) % 9 for j in range(1, 4)] for i in range(9)]))
     assert all((few.weights(2)[name] == many.weights(2)[name]).all() for name in few.weights(2))
     assert torch.equal(few.critic.states.weight[2], many.critic.states.weight[2])
 
@@ -162,21 +164,16 @@ def test_first_weights_of_an_agent_do_not_depend_on_how_many_others_its_critic_d
     ("known", "message"),
     [(((0, 1), (1,)), "as many agents"), (((1, 0), (1, 0)), "begin with i"), (((0, 1, 1), (1, 0, 0)), "twice")],
 )
-def test_critic_inputs_that_cannot_be(known: CriticInputs, message: str) -> None:
+def test_impossible_critic_inputs_are_rejected(known: CriticInputs, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        MaacSettings(INPUTS, CHOICES, known)
-
-
-def test_a_critic_needs_a_layer_for_the_states_and_one_behind() -> None:
-    with pytest.raises(ValueError, match="at least two"):
-        replace(MaacSettings(INPUTS, CHOICES, everybody(2)), critic_hidden=(8,))
+        learner(known)
 
 
 def test_pairs_learn_to_take_different_rbs_as_their_observation_asks() -> None:
     """Two pairs, two RBs, one bit seen by both: RB 0 is pair 0's if the bit is 0, else pair 1's. 1 each if apart as
-    the bit says, 0.3 if apart the other way, 0 on the same RB."""
-    settings = MaacSettings(1, 2, everybody(2), actor_hidden=(32,), critic_hidden=(32, 32), discount=0.5)
-    it = MaacLearner(replace(settings, actor_rate=1e-3), seed=1)
+    the bit asks, 0.3 if apart the other way, 0 on the same RB."""
+    params = Maac(actor_hidden=(32,), critic_hidden=(32, 32), discount=0.5, actor_rate=1e-3)
+    it = MaacLearner(params, inputs=1, n_actions=2, critic_inputs=all_agents(2), seed=1)
     rng = np.random.default_rng(1)
     for first in range(0, 1500, 10):
         it.add(_matching(it, rng, first))
@@ -186,13 +183,13 @@ def test_pairs_learn_to_take_different_rbs_as_their_observation_asks() -> None:
         assert [int(Mlp(it.weights(n))(seen).argmax()) for n in (0, 1)] == [bit, 1 - bit]
 
 
-def _matching(it: MaacLearner, rng: np.random.Generator, first: int) -> JointTrajectory:
+def _matching(it: MaacLearner, rng: np.random.Generator, first: int) -> Transitions:
     bits = rng.integers(2, size=11)
     states: Floats = np.repeat(2 * bits - 1, 2).reshape(11, 1, 2, 1).astype(np.float32)
     nets = [Mlp(it.weights(n)) for n in (0, 1)]
     logits = np.stack([nets[n](states[:10, 0, n]) for n in (0, 1)], axis=1)  # [10, 2, 2]
     actions = (logits + rng.gumbel(size=logits.shape)).argmax(axis=2)
     actions = np.where(rng.random(actions.shape) < 0.2, rng.integers(2, size=actions.shape), actions)
-    apart, told = actions[:, 0] != actions[:, 1], actions[:, 0] == bits[:10]
-    reward = np.where(apart, np.where(told, 1.0, 0.3), 0.0).astype(np.float32)
-    return JointTrajectory(states, actions[:, None], np.repeat(reward, 2).reshape(10, 1, 2), 0, first)
+    apart, as_asked = actions[:, 0] != actions[:, 1], actions[:, 0] == bits[:10]
+    reward = np.where(apart, np.where(as_asked, 1.0, 0.3), 0.0).astype(np.float32)
+    return Transitions(states, actions[:, None], np.repeat(reward, 2).reshape(10, 1, 2), 0, first)

@@ -1,4 +1,4 @@
-"""A learner is placeable: on the node and at the trainer it comes to the same weights; only the books differ."""
+"""DQN on the node and at the trainer: the same weights, actions and rewards; only the books differ."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_the_same_weights_bit_for_bit(both: Any) -> None:
     for a, b in zip(here, there, strict=True):
         assert a.net is not None
         assert b.net is not None
-        assert a.version == b.version == 70
+        assert a.policy_version == b.policy_version == 70
         for name, weight in a.net.weights.items():
             np.testing.assert_array_equal(weight, b.net.weights[name])
 

@@ -1,3 +1,5 @@
+"""SLA: the update step by step, late and lost bits, and the games it solves."""
+
 from typing import Any
 
 import numpy as np
@@ -24,22 +26,22 @@ def automaton(*, node: int = 0, rbs: int = 2, replicas: int = 1, **params: Any) 
     return Automaton(welcome_for(world, sla.SCHEME, node, replicas=replicas), Sla(**params))
 
 
-def moment(
+def turn_after(
     policy: Automaton,
     slot: int,
     last_rb: Any,
     over_noise: Any,
     outage: Any,
     *,
-    told_slot: int | None = None,
+    sent_slot: int | None = None,
     node: int = 0,
 ) -> TurnContext:
-    """The turn after slot - 1, in which `last_rb` was used; `outage` None for a lost bit."""
+    """The turn of `slot`, where `last_rb` was used in the slot before; `outage` None for a lost bit."""
     measured = VIEW.empty(len(policy.probability))
     measured["last_rb"], measured["interference_over_noise"] = last_rb, over_noise
     bits = np.broadcast_to(np.asarray(outage if outage is not None else 0, np.uint8), len(measured))
-    received = ReceivedNote(BS, Kind.FEEDBACK, slot - 1 if told_slot is None else told_slot, 1, bits.tobytes())
-    inbox = [] if outage is None else [received]
+    bit = ReceivedNote(BS, Kind.FEEDBACK, slot - 1 if sent_slot is None else sent_slot, 1, bits.tobytes())
+    inbox = [] if outage is None else [bit]
     return TurnContext(slot, 0, "act", "eval", 0, measured, inbox, CounterRng(5, "node", node))
 
 
@@ -56,51 +58,51 @@ def test_a_certain_rb_is_absorbing() -> None:
     policy = automaton()
     policy.probability = np.array([[0.0, 1.0]])
     for slot in range(1, 30):
-        assert policy.on_turn(moment(policy, slot, 1, 1.0, 0)).action["rb"] == 1  # type: ignore[index]
+        assert policy.on_turn(turn_after(policy, slot, 1, 1.0, 0)).action["rb"] == 1  # type: ignore[index]
     assert policy.probability.tolist() == [[0.0, 1.0]]
 
 
 @pytest.mark.parametrize(("over_noise", "outage"), [(1.0, 1), (1e7, 0), (1e6, 0)])
 def test_no_utility_leaves_the_probabilities(over_noise: float, outage: int) -> None:
     policy = automaton()
-    policy.on_turn(moment(policy, 1, 0, over_noise, outage))
+    policy.on_turn(turn_after(policy, 1, 0, over_noise, outage))
     assert policy.probability.tolist() == [[0.5, 0.5]]
 
 
 def test_one_step_by_hand() -> None:
     policy = automaton(step=0.1)
-    policy.on_turn(moment(policy, 1, 1, 1e3, 0))  # 30 of 60 dB above the noise: u = 0.5
+    policy.on_turn(turn_after(policy, 1, 1, 1e3, 0))  # 30 of 60 dB above the noise: u = 0.5
     assert policy.probability.tolist() == [pytest.approx([0.5 - 0.025, 0.5 + 0.025])]
 
 
 def test_replicas_learn_apart() -> None:
     policy = automaton(replicas=3, step=0.1)
-    policy.on_turn(moment(policy, 1, [0, 1, 1], 1.0, [0, 0, 1]))
+    policy.on_turn(turn_after(policy, 1, [0, 1, 1], 1.0, [0, 0, 1]))
     assert policy.probability[:, 0].tolist() == pytest.approx([0.55, 0.45, 0.5])
 
 
-def test_a_late_bit_rewards_the_rb_of_its_slot_and_a_lost_one_nothing() -> None:
+def test_a_late_bit_counts_for_the_rb_of_its_slot_and_a_lost_one_has_no_effect() -> None:
     policy = automaton(step=0.1)
-    policy.on_turn(moment(policy, 1, 0, 1.0, None))
-    policy.on_turn(moment(policy, 2, 1, 1.0, None))
+    policy.on_turn(turn_after(policy, 1, 0, 1.0, None))
+    policy.on_turn(turn_after(policy, 2, 1, 1.0, None))
     assert policy.probability.tolist() == [[0.5, 0.5]]
-    policy.on_turn(moment(policy, 3, 1, 1.0, 0, told_slot=0))
+    policy.on_turn(turn_after(policy, 3, 1, 1.0, 0, sent_slot=0))
     assert policy.probability[0, 0] == pytest.approx(0.55)
-    policy.on_turn(moment(policy, 4, 1, 1.0, 0, told_slot=0))  # said twice
+    policy.on_turn(turn_after(policy, 4, 1, 1.0, 0, sent_slot=0))  # repeated
     assert policy.probability[0, 0] == pytest.approx(0.55)
 
 
 def test_bits_that_never_come_are_given_up() -> None:
     policy = automaton()
     for slot in range(1, 300):
-        policy.on_turn(moment(policy, slot, 0, 1.0, None))
+        policy.on_turn(turn_after(policy, slot, 0, 1.0, None))
     assert len(policy.snapshot()["awaited"]) < 100
 
 
 def test_draws_follow_the_probabilities() -> None:
     policy = automaton(rbs=3, replicas=4000)
     policy.probability = np.tile([0.2, 0.0, 0.8], (4000, 1))
-    action = policy.on_turn(moment(policy, 0, -1, 1.0, None)).action
+    action = policy.on_turn(turn_after(policy, 0, -1, 1.0, None)).action
     assert action is not None
     assert np.bincount(action["rb"], minlength=3) / 4000 == pytest.approx([0.2, 0.0, 0.8], abs=0.03)
 
@@ -110,18 +112,18 @@ def test_two_pairs_that_block_each_other_end_apart(seed: int) -> None:
     pair = [automaton(node=n) for n in range(2)]
     rbs, over_noise = [-1, -1], [1.0, 1.0]
     for slot in range(1500):
-        answers = [
-            policy.on_turn(moment(policy, slot + 2000 * seed, rbs[n], over_noise[n], 0, node=n))
+        outputs = [
+            policy.on_turn(turn_after(policy, slot + 2000 * seed, rbs[n], over_noise[n], 0, node=n))
             for n, policy in enumerate(pair)
         ]
-        rbs = [int(answer.action["rb"][0]) for answer in answers]  # type: ignore[index]
+        rbs = [int(output.action["rb"][0]) for output in outputs]  # type: ignore[index]
         over_noise = [1e8 if rbs[0] == rbs[1] else 1.0] * 2
     certain = [policy.probability[0].argmax() for policy in pair]
     assert certain[0] != certain[1]
     assert min(policy.probability.max() for policy in pair) > 0.99
 
 
-def test_it_spares_cellular_users_better_with_time() -> None:
+def test_cellular_outage_falls_with_time() -> None:
     world = WORLD.build(D2DUnderlay(pairs=20, d2d_intercept_db=128.1), seed=1, replicas=5)
     stage = Stage(world, sla.SCHEME, replicas=5)
     stage.on_episode(0)
@@ -132,7 +134,7 @@ def test_it_spares_cellular_users_better_with_time() -> None:
     assert late < 0.75 * early
 
 
-def test_one_bit_per_pair_and_slot_is_all_that_is_told() -> None:
+def test_one_bit_per_pair_and_slot_is_all_that_is_sent() -> None:
     stage = Stage(WORLD.build(D2DUnderlay(pairs=7), seed=1, replicas=1), sla.SCHEME)
     stage.on_episode(0)
     for _ in range(3):
@@ -141,20 +143,20 @@ def test_one_bit_per_pair_and_slot_is_all_that_is_told() -> None:
     assert stage.payload_bits == {Kind.FEEDBACK: 21}
 
 
-def test_a_restored_automaton_goes_on_as_before() -> None:
+def test_a_restored_automaton_continues() -> None:
     policy, again = automaton(rbs=3), automaton(rbs=3)
-    policy.on_turn(moment(policy, 1, 2, 10.0, 0))
-    policy.on_turn(moment(policy, 2, 1, 1.0, None))
+    policy.on_turn(turn_after(policy, 1, 2, 10.0, 0))
+    policy.on_turn(turn_after(policy, 2, 1, 1.0, None))
     again.restore(unpack(pack(policy.snapshot())))
     for one in (policy, again):
-        one.on_turn(moment(one, 3, 0, 5.0, 0, told_slot=1))
+        one.on_turn(turn_after(one, 3, 0, 5.0, 0, sent_slot=1))
     np.testing.assert_array_equal(policy.probability, again.probability)
     assert policy.probability[0, 1] > 1 / 3
 
 
 def test_the_last_bit_is_learnt_when_the_run_closes() -> None:
     policy = automaton(step=0.1)
-    policy.close(moment(policy, 1, 0, 1.0, 0))
+    policy.close(turn_after(policy, 1, 0, 1.0, 0))
     assert policy.probability[0, 0] == pytest.approx(0.55)
 
 

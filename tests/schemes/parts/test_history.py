@@ -1,4 +1,4 @@
-"""Histories: what nodes write is what the trainer reads and joins, each slot once, no state told twice."""
+"""Histories: the trainer reads and joins what nodes write, each slot once, no state sent twice."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.spaces import Field, Records, Space
-from schemes.parts.history import VALID, HistoryWriter, Joiner, JointHistory, Layout, read_chunk
+from schemes.parts.history import VALID, HistoryWriter, Joiner, JointTrajectory, Layout, read_chunk
 
 STATES = Space((Field("seen", "f4", (2,)),))
 ACTIONS = Space((Field("rb", "i2", low=-1, high=9),))
@@ -30,40 +30,41 @@ def _action(agent: int, slot: int) -> Records:
 
 
 def _bodies(agent: int, first: int, slots: int, cuts: set[int]) -> list[bytes]:
-    """The notes of an agent that acts in slots first .. first + slots - 1 and tells after the slots in `cuts`."""
+    """The notes of an agent that acts in slots first .. first + slots - 1 and uploads after the slots in `cuts`."""
     writer, bodies = HistoryWriter(LAYOUT), []
     writer.start(first, _state(agent, first))
     for slot in range(first, first + slots):
         reward = np.full(REPLICAS, 100 * agent + slot)
-        writer.add(action=_action(agent, slot), reward=reward, version=slot, flags=VALID, state=_state(agent, slot + 1))
+        state = _state(agent, slot + 1)
+        writer.add(action=_action(agent, slot), reward=reward, policy_version=slot, flags=VALID, state=state)
         if slot in cuts:
             bodies.append(writer.take())
     return [*bodies, writer.take()] if writer.rows else bodies
 
 
-def _check(joint: JointHistory, agents: int) -> range:
+def _check(joint: JointTrajectory, agents: int) -> range:
     slots = range(joint.first_slot, joint.first_slot + len(joint.rewards))
-    told = [joint.first_slot, *(s + 1 for s in slots)]
+    with_states = [joint.first_slot, *(s + 1 for s in slots)]
     for agent in range(agents):
-        assert joint.states[agent]["seen"][:, 0].tolist() == [[agent, slot] for slot in told]
+        assert joint.states[agent]["seen"][:, 0].tolist() == [[agent, slot] for slot in with_states]
         assert joint.actions[agent]["rb"][:, 0].tolist() == [(agent + slot) % 10 for slot in slots]
         assert joint.rewards[:, 0, agent].tolist() == [100 * agent + slot for slot in slots]
     assert (joint.flags == VALID).all()
     return slots
 
 
-def test_a_note_holds_each_state_once() -> None:
+def test_a_note_contains_each_state_once() -> None:
     first, second = _bodies(0, 5, 7, {8})
     row = LAYOUT.row.itemsize
     state = STATES.dtype.itemsize * REPLICAS
     assert (len(first), len(second)) == (7 + state + 4 * row, 7 + 3 * row)
     chunk = read_chunk(second, LAYOUT)
     assert (chunk.first_slot, chunk.first_state, len(chunk.rows)) == (9, None, 3)
-    assert chunk.rows["version"].tolist() == [9, 10, 11]
+    assert chunk.rows["policy_version"].tolist() == [9, 10, 11]
 
 
 @given(st.data())
-def test_whatever_is_told_when_all_common_slots_are_joined_once(data: st.DataObject) -> None:
+def test_with_any_upload_times_all_common_slots_are_joined_once(data: st.DataObject) -> None:
     agents = data.draw(st.integers(1, 3))
     spans = [(data.draw(st.integers(0, 5)), data.draw(st.integers(1, 12))) for _ in range(agents)]
     queues = [
@@ -98,7 +99,7 @@ def test_a_gap_is_not_joined_over() -> None:
 
 
 @given(st.data())
-def test_in_any_order_all_common_slots_are_joined_once_within_the_patience(data: st.DataObject) -> None:
+def test_in_any_order_all_common_slots_are_joined_once_within_the_timeout(data: st.DataObject) -> None:
     agents = data.draw(st.integers(1, 3))
     notes = [
         (agent, body)
@@ -116,30 +117,28 @@ def test_in_any_order_all_common_slots_are_joined_once_within_the_patience(data:
     assert (sorted(seen), joiner.rows) == (list(range(3, 15)), 0)
 
 
-def _told_by(agent: int, slots: int) -> list[bytes]:
+def _uploads_of(agent: int, slots: int) -> list[bytes]:
     """One note per slot."""
     return _bodies(agent, 0, slots, set(range(slots)))
 
 
 @pytest.mark.parametrize(("timeout", "late", "learnt"), [(0, 2, False), (5, 4, True), (5, 7, False)])
-def test_a_row_that_is_late_counts_within_the_patience_and_leaves_nothing_behind(
-    timeout: int, late: int, learnt: bool
-) -> None:
+def test_a_late_row_counts_within_the_timeout_and_leaves_nothing_behind(timeout: int, late: int, learnt: bool) -> None:
     joiner, missing = Joiner([LAYOUT] * 2, timeout_slots=timeout), 4
-    for slot, bodies in enumerate(zip(_told_by(0, 30), _told_by(1, 30), strict=True)):
+    for slot, bodies in enumerate(zip(_uploads_of(0, 30), _uploads_of(1, 30), strict=True)):
         joiner.add(0, bodies[0])
         if slot != missing:
             joiner.add(1, bodies[1])
         if slot == missing + 1 + late:
-            joiner.add(1, _told_by(1, 30)[missing])
+            joiner.add(1, _uploads_of(1, 30)[missing])
             assert (missing in [s for joint in joiner.take() for s in _check(joint, 2)]) == learnt
         list(joiner.take())
     assert joiner.rows == 0
 
 
-def test_while_an_agent_is_not_heard_of_the_rows_of_the_others_are_bounded() -> None:
+def test_while_an_agent_is_lost_the_rows_of_the_others_are_bounded() -> None:
     joiner = Joiner([LAYOUT] * 2, max_slots=10)
-    for body in _told_by(0, 100):
+    for body in _uploads_of(0, 100):
         joiner.add(0, body)
         assert list(joiner.take()) == []
     assert joiner.rows == 10
@@ -147,25 +146,25 @@ def test_while_an_agent_is_not_heard_of_the_rows_of_the_others_are_bounded() -> 
     writer.start(90, _state(1, 90))  # it comes back
     for slot in range(90, 100):
         reward = np.full(REPLICAS, 100 + slot)
-        writer.add(action=_action(1, slot), reward=reward, version=0, flags=VALID, state=_state(1, slot + 1))
+        writer.add(action=_action(1, slot), reward=reward, policy_version=0, flags=VALID, state=_state(1, slot + 1))
     joiner.add(1, writer.take())
     assert [slot for joint in joiner.take() for slot in _check(joint, 2)] == list(range(90, 100))
 
 
 @pytest.mark.parametrize("cut", [1, -1])
-def test_a_body_of_the_wrong_length_is_told(cut: int) -> None:
+def test_a_body_of_the_wrong_length_is_rejected(cut: int) -> None:
     [body] = _bodies(0, 0, 3, set())
     wrong = body[:-1] if cut < 0 else body + b"\0"
     with pytest.raises(ValueError, match="a history of 3 rows does not fit"):
         read_chunk(wrong, LAYOUT)
 
 
-def test_a_writer_goes_on_after_a_snapshot() -> None:
-    def told(writer: HistoryWriter) -> Any:
-        writer.add(action=_action(0, 1), reward=np.ones(2), version=0, flags=VALID, state=_state(0, 2))
+def test_a_writer_continues_after_a_snapshot() -> None:
+    def body(writer: HistoryWriter) -> Any:
+        writer.add(action=_action(0, 1), reward=np.ones(2), policy_version=0, flags=VALID, state=_state(0, 2))
         return writer.take()
 
     first, second = HistoryWriter(LAYOUT), HistoryWriter(LAYOUT)
     first.start(1, _state(0, 1))
     second.restore(unpack(pack(first.snapshot())))
-    assert told(first) == told(second)
+    assert body(first) == body(second)

@@ -1,4 +1,4 @@
-"""Weights as notes: what comes out is what went in, as far as the precision goes, and how many bytes it takes."""
+"""Weights notes: the round trip in each precision, and the bytes it takes."""
 
 import numpy as np
 import pytest
@@ -13,15 +13,15 @@ WEIGHTS = draw_mlp(np.random.default_rng(1), SIZES)
 
 @pytest.mark.parametrize(("precision", "error"), [("float32", 0.0), ("float16", 2**-11), ("int8", 0.5 / 127)])
 def test_each_precision_keeps_what_it_can(precision: Precision, error: float) -> None:
-    version, restored = read_weights(write_weights(WEIGHTS, 7, precision))
-    assert version == 7
+    policy_version, restored = read_weights(write_weights(WEIGHTS, 7, precision))
+    assert policy_version == 7
     assert restored.keys() == WEIGHTS.keys()
     for name, weight in WEIGHTS.items():
         assert restored[name].dtype == np.float32
         assert np.abs(restored[name] - weight).max() <= error * np.abs(weight).max() * 1.01
 
 
-def test_a_body_is_a_version_and_safetensors() -> None:
+def test_a_body_is_a_policy_version_and_safetensors() -> None:
     body = write_weights(WEIGHTS, 1, "float32")
     assert body[:4] == b"\1\0\0\0"
     np.testing.assert_array_equal(load(body[4:])["0.weight"], WEIGHTS["0.weight"])
@@ -39,6 +39,6 @@ def test_all_zero_weights_survive() -> None:
     np.testing.assert_array_equal(read_weights(write_weights(zero, 0, "int8"))[1]["0.weight"], 0)
 
 
-def test_what_holds_no_version_is_told() -> None:
-    with pytest.raises(ValueError, match="without a version"):
+def test_a_body_without_a_policy_version_is_rejected() -> None:
+    with pytest.raises(ValueError, match="without a policy version"):
         read_weights(b"")

@@ -1,9 +1,9 @@
-"""The conflict graph world with a scheme of zhang2025 upon it."""
+"""The conflict graph world with a scheme of zhang2025."""
 
 from pathlib import Path
 from typing import Any
 
-from channel_server.worlds.conflict_graph import WORLD, ConflictGraph, ConflictGraphParams, State
+from channel_server.worlds.conflict_graph import WORLD, ConflictGraph, ConflictGraphParams, GraphState
 from channel_server.worlds.graphs import Graph
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import TurnSpec
@@ -24,24 +24,24 @@ def stage_of(
     return stage
 
 
-def state_of(stage: Stage) -> State:
+def state_of(stage: Stage) -> GraphState:
     """The world's state behind a stage."""
-    state: State = stage.state
+    state: GraphState = stage.state
     return state
 
 
 def graph_of(stage: Stage) -> Graph:
-    """The graph that a stage is played on."""
+    """The graph of a stage."""
     assert isinstance(stage.world, ConflictGraph)
     return stage.world.graph
 
 
-def moment_of(stage: Stage, node: int, turn: int, spec: TurnSpec) -> TurnContext:
-    """What `node` would find in such a turn of the coming slot, with nothing in its inbox."""
+def turn_of(stage: Stage, node: int, turn: int, spec: TurnSpec) -> TurnContext:
+    """The turn of `node` by this spec in the next slot, with an empty inbox."""
     state = stage.world.begin(stage.state, stage.episode, stage.slot)
-    seen = stage.world.measure(state, spec.view)[node] if spec.view else Space().empty(stage.replicas)
+    measured = stage.world.measure(state, spec.view)[node] if spec.view else Space().empty(stage.replicas)
     chance = CounterRng(stage.seed, "node", node)
-    return TurnContext(stage.slot, turn, spec.step, "eval", stage.episode, seen, [], chance)
+    return TurnContext(stage.slot, turn, spec.step, "eval", stage.episode, measured, [], chance)
 
 
 def uneven(folder: Path) -> ConflictGraphParams:

@@ -11,7 +11,7 @@ from protocol.messages.kinds import Kind
 from schemes.contract import NO_OUTPUT
 from schemes.zhang2025.gms import SCHEME, Drops, GmsParams, dropped_by, greedy_schedule
 from schemes.zhang2025.topology import WholeTopology
-from tests.schemes.zhang2025.stages import delay_slots, graph_of, moment_of, stage_of, state_of, uneven
+from tests.schemes.zhang2025.stages import delay_slots, graph_of, stage_of, state_of, turn_of, uneven
 
 CHAIN = WholeTopology(subbands=1, agents=((1,), (2,), (3,)), conflicts=((1, 2), (2, 3)))
 
@@ -74,7 +74,7 @@ def test_every_device_with_tasks_is_scheduled_or_has_a_reason(tmp_path: Path) ->
     assert stage.means()["success_ratio"] == 1.0
 
 
-def test_what_it_tells_is_what_the_card_says() -> None:
+def test_the_notes_are_those_of_the_card() -> None:
     stage = stage_of(SCHEME)
     for _ in range(10):
         stage.play_slot()
@@ -82,17 +82,17 @@ def test_what_it_tells_is_what_the_card_says() -> None:
     assert dict(stage.payload_bits) == {Kind.CSI: 1280, Kind.DECISION: 80}
 
 
-def test_the_cloud_holds_the_last_queues_it_was_told() -> None:
+def test_the_cloud_keeps_the_newest_queues() -> None:
     stage = stage_of(SCHEME, replicas=2)
     for _ in range(5):
         stage.play_slot()
     cloud = stage.policies[-1]
-    told = unpack(pack(cloud.snapshot()))
+    saved = unpack(pack(cloud.snapshot()))
     again = stage_of(SCHEME, replicas=2).policies[-1]
-    again.restore(told)
-    assert pack(again.snapshot()) == pack(told)
+    again.restore(saved)
+    assert pack(again.snapshot()) == pack(saved)
     again.on_episode(1)
-    assert (len(again.snapshot()["told"]), len(told["told"])) == (0, 4)
+    assert (len(again.snapshot()["notes"]), len(saved["notes"])) == (0, 4)
 
 
 def test_an_agent_without_a_decision_keeps_its_last_one() -> None:
@@ -101,7 +101,7 @@ def test_an_agent_without_a_decision_keeps_its_last_one() -> None:
         stage.play_slot()
     act = stage.choreography.turns[2]
     for node, policy in enumerate(stage.policies[:-1]):
-        assert policy.on_turn(moment_of(stage, node, 2, act)).action == stage.actions[node]
+        assert policy.on_turn(turn_of(stage, node, 2, act)).action == stage.actions[node]
         policy.on_episode(1)
-        assert policy.on_turn(moment_of(stage, node, 2, act)) == NO_OUTPUT
+        assert policy.on_turn(turn_of(stage, node, 2, act)) == NO_OUTPUT
     assert any(action["device"].any() for action in stage.actions)

@@ -48,7 +48,7 @@ def test_published_mean_delays(load: float, low: float, high: float) -> None:
     assert low < delay_slots(SCHEME, load, slots=1000, replicas=32) < high
 
 
-def test_who_is_on_the_air_is_longest_around_and_who_is_longest_is_on_the_air(tmp_path: Path) -> None:
+def test_a_device_transmits_only_as_the_longest_queue_and_always_as_the_only_longest(tmp_path: Path) -> None:
     for world in (None, uneven(tmp_path)):
         stage = stage_of(SCHEME, world=world, replicas=8)
         graph = graph_of(stage)
@@ -65,21 +65,21 @@ def test_who_is_on_the_air_is_longest_around_and_who_is_longest_is_on_the_air(tm
             assert agent_on_air[alone_longest].all()
 
 
-def test_what_it_tells_is_what_the_card_says() -> None:
+def test_the_notes_are_those_of_the_card() -> None:
     stage = stage_of(SCHEME)
     for _ in range(10):
         stage.play_slot()
     assert dict(stage.note_bytes) == {Kind.NEIGHBOUR: 160}
 
 
-def test_neighbours_are_held_until_they_speak_again() -> None:
+def test_neighbours_queues_are_kept_until_their_next_note() -> None:
     stage = stage_of(SCHEME, replicas=2)
     for _ in range(5):
         stage.play_slot()
     for policy in stage.policies:
-        told = unpack(pack(policy.snapshot()))
-        assert len(told["told"]) == 2
+        saved = unpack(pack(policy.snapshot()))
+        assert len(saved["notes"]) == 2
         policy.on_episode(1)
-        assert policy.snapshot() == {"told": []}
-        policy.restore(told)
-        assert pack(policy.snapshot()) == pack(told)
+        assert policy.snapshot() == {"notes": []}
+        policy.restore(saved)
+        assert pack(policy.snapshot()) == pack(saved)

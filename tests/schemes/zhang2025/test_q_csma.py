@@ -12,7 +12,7 @@ from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.node import ReceivedNote
 from schemes.zhang2025.q_csma import SCHEME, QCsmaParams
 from tests.schemes.direct import Stage
-from tests.schemes.zhang2025.stages import delay_slots, graph_of, moment_of, stage_of, state_of, uneven
+from tests.schemes.zhang2025.stages import delay_slots, graph_of, stage_of, state_of, turn_of, uneven
 
 
 def exclusive(stage: Stage) -> np.typing.NDArray[np.bool_]:
@@ -53,9 +53,9 @@ def test_contention_is_that_of_a_slow_loop(window: int) -> None:
     pairs, winners = exclusive(stage), 0
     for _ in range(10):
         stage.play_slot()
-        minds = [policy.snapshot() for policy in stage.policies]
-        backoff = np.concatenate([mind["backoff"] for mind in minds], 1)  # [E, N, H]
-        earliest = np.concatenate([mind["earliest"] for mind in minds], 1)
+        states = [policy.snapshot() for policy in stage.policies]
+        backoff = np.concatenate([state["backoff"] for state in states], 1)  # [E, N, H]
+        earliest = np.concatenate([state["earliest"] for state in states], 1)
         for e in range(5):
             for h in range(3):
                 chosen = set(np.flatnonzero(backoff[e, :, h] < earliest[e, :, h]).tolist())
@@ -73,45 +73,45 @@ def test_the_cards_mean_delays(window: int, load: float, expected_slots: float) 
 
 def test_each_intent_is_a_note_on_the_air() -> None:
     stage = stage_of(SCHEME, QCsmaParams(window=1), world=ConflictGraphParams(load=50.0))
-    moment = moment_of(stage, 0, 0, stage.choreography.turns[0])
-    notes = stage.policies[0].on_turn(moment).notes
+    turn = turn_of(stage, 0, 0, stage.choreography.turns[0])
+    notes = stage.policies[0].on_turn(turn).notes
     assert [note.body for note in notes] == [bytes([device, 0, h]) for device in (1, 2) for h in range(3)]
     assert {(note.kind, note.link, note.payload_bits) for note in notes} == {(Kind.CONTROL, LinkClass.SIDELINK, 5)}
 
 
-def test_an_intent_of_an_earlier_slot_was_not_heard() -> None:
+def test_an_intent_of_an_earlier_slot_is_ignored() -> None:
     stage = stage_of(SCHEME, world=ConflictGraphParams(load=50.0))
     stage.play_slot()
-    moment = moment_of(stage, 0, 15, stage.choreography.turns[1])
+    turn = turn_of(stage, 0, 15, stage.choreography.turns[1])
     late = ReceivedNote(1, Kind.CONTROL, stage.slot - 1, 0, bytes([3, 0, 0]))
-    stage.policies[0].on_turn(moment._replace(inbox=[late]))
+    stage.policies[0].on_turn(turn._replace(inbox=[late]))
     assert (stage.policies[0].snapshot()["earliest"] == 16).all()
-    stage.policies[0].on_turn(moment._replace(inbox=[msgspec.structs.replace(late, slot=stage.slot)]))
+    stage.policies[0].on_turn(turn._replace(inbox=[msgspec.structs.replace(late, slot=stage.slot)]))
     assert (stage.policies[0].snapshot()["earliest"][0, :, 0] == 0).all()
 
 
 def test_a_chosen_device_waits_for_its_agents_other_one(tmp_path: Path) -> None:
     """Devices 1 and 2 of the agent are not in conflict, but a subband carries one of them."""
     stage = stage_of(SCHEME, world=uneven(tmp_path))
-    policy, moment = stage.policies[2], moment_of(stage, 2, 16, stage.choreography.turns[-1])
-    moment.measurement["tasks"] = 10_000
-    moment.measurement["active"][:, 1] = 1
-    mind = policy.snapshot()
-    mind["backoff"][:, 0] = 3  # device 1 has won its mini-slot
-    policy.restore(mind)
-    action = policy.on_turn(moment).action
+    policy, turn = stage.policies[2], turn_of(stage, 2, 16, stage.choreography.turns[-1])
+    turn.measurement["tasks"] = 10_000
+    turn.measurement["active"][:, 1] = 1
+    state = policy.snapshot()
+    state["backoff"][:, 0] = 3  # device 1 has won its mini-slot
+    policy.restore(state)
+    action = policy.on_turn(turn).action
     assert action is not None
     assert (action["device"] == 2).all()
 
 
-def test_an_empty_queue_gives_its_subband_up() -> None:
+def test_an_empty_queue_releases_its_subband() -> None:
     stage = stage_of(SCHEME, world=ConflictGraphParams(load=0.0))
     stage.play_slot()
     assert not state_of(stage).active.any()
     assert not stage.note_bytes
 
 
-def test_a_snapshot_in_the_middle_of_the_mini_slots_goes_on() -> None:
+def test_a_snapshot_between_mini_slots_continues() -> None:
     one, two = (stage_of(SCHEME, QCsmaParams(6), replicas=3) for _ in range(2))
     for _ in range(3):
         one.play_slot()
@@ -120,12 +120,12 @@ def test_a_snapshot_in_the_middle_of_the_mini_slots_goes_on() -> None:
             kept = unpack(pack(policy.snapshot()))
             policy.on_episode(0)
             policy.restore(kept)
-    minds = [[pack(policy.snapshot()) for policy in stage.policies] for stage in (one, two)]
-    assert minds[0] == minds[1]
+    states = [[pack(policy.snapshot()) for policy in stage.policies] for stage in (one, two)]
+    assert states[0] == states[1]
     assert (state_of(one).active == state_of(two).active).all()
 
 
-def test_who_misses_the_first_mini_slot_does_not_contend_and_keeps_what_it_does() -> None:
+def test_an_agent_that_misses_the_first_mini_slot_does_not_contend_and_keeps_its_action() -> None:
     stage = stage_of(SCHEME, QCsmaParams(4), world=ConflictGraphParams(load=50.0))
     for _ in range(10):
         stage.play_slot()
@@ -133,5 +133,5 @@ def test_who_misses_the_first_mini_slot_does_not_contend_and_keeps_what_it_does(
     for node, policy in enumerate(stage.policies):
         assert (policy.snapshot()["backoff"] < 4).all()  # of the slot before
         for turn in (1, 2, 3):
-            assert not policy.on_turn(moment_of(stage, node, turn, exchange)).notes
-        assert policy.on_turn(moment_of(stage, node, 4, act)).action == stage.actions[node]
+            assert not policy.on_turn(turn_of(stage, node, turn, exchange)).notes
+        assert policy.on_turn(turn_of(stage, node, 4, act)).action == stage.actions[node]

@@ -18,7 +18,7 @@ def test_every_choice_is_as_likely(tmp_path: Path) -> None:
         np.testing.assert_allclose(shares, 1 / (n_own + 1), atol=0.015)
 
 
-def test_it_tells_nothing_and_one_third_gets_through() -> None:
+def test_it_sends_nothing_and_one_third_succeeds() -> None:
     stage = stage_of(SCHEME, replicas=64)
     for _ in range(50):
         stage.play_slot()

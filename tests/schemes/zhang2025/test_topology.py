@@ -1,4 +1,4 @@
-"""Facts parsed: who conflicts with whom."""
+"""The static information of a conflict graph, parsed."""
 
 import msgspec
 import pytest
@@ -31,7 +31,7 @@ def test_the_cloud_knows_the_whole_graph() -> None:
     assert topology.spoils[0].nonzero()[0].tolist() == [1, 2, 7]
 
 
-def test_another_world_is_refused_with_the_cure() -> None:
+def test_another_world_is_rejected_with_a_suggestion() -> None:
     foreign = msgspec.structs.replace(welcome(0), static_info={"rbs": 10})
-    with pytest.raises(ValueError, match=r"zhang2025/llq needs the facts of a conflict graph.*'conflict_graph'"):
+    with pytest.raises(ValueError, match=r"zhang2025/llq needs a conflict graph.*'conflict_graph'"):
         SCHEME.node(foreign, SCHEME.params())

@@ -1,9 +1,9 @@
 import torch
 
-from schemes.parts.nn.determinism import settle
+from schemes.parts.nn.determinism import make_deterministic
 
 
-def test_one_thread_and_no_chance() -> None:
-    settle()
+def test_one_thread_and_deterministic_algorithms() -> None:
+    make_deterministic()
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from schemes.parts.nn.adam import Adam
-from schemes.parts.nn.stacked import StackedMlp, follow
+from schemes.parts.nn.stacked import StackedMlp, soft_update
 from schemes.parts.numpy_nets import Mlp, draw_mlp
 
 SIZES = (5, 8, 7, 3)
@@ -50,7 +50,7 @@ def test_gradients_equal_autograd() -> None:
     x, upstream = torch.randn(4, 6, 5, generator=generator), torch.randn(4, 6, 3, generator=generator)
     Adam(net.tensors, 1e-3)
     hidden, _ = net.forward(x)
-    first = net.gradients(x, hidden, upstream)
+    first = net.backward(x, hidden, upstream)
     for n in range(4):
         module = sequential(net, n)
         (module(x[n]) * upstream[n]).sum().backward()
@@ -67,16 +67,16 @@ def _grad(tensor: Tensor | nn.Module) -> Tensor:
     return tensor.grad
 
 
-def test_a_target_follows() -> None:
+def test_a_soft_update_moves_the_target_by_tau() -> None:
     net, target = stack(2), stack(2)
     for tensor in target.tensors:
         tensor.zero_()
-    follow(target.tensors, net.tensors, 0.25)
+    soft_update(target.tensors, net.tensors, 0.25)
     torch.testing.assert_close(target.layers[0].weight, net.layers[0].weight * 0.25)
 
 
 @pytest.mark.parametrize("steps", [0, 3])
-def test_adam_goes_on_where_it_was(steps: int) -> None:
+def test_a_restored_adam_continues(steps: int) -> None:
     tensors = [torch.ones(3, 2), torch.ones(2)]
     adam = Adam(tensors, 0.1)
     for step in range(steps):

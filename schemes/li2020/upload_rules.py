@@ -1,4 +1,4 @@
-"""When a pair tells its history: every so many slots, or when its channel to the BS is good."""
+"""When a pair uploads its history: every so many slots, or when its channel to the BS is good."""
 
 from collections import deque
 from typing import Protocol
@@ -8,19 +8,19 @@ import numpy as np
 from schemes.contract import TurnContext
 
 _REMEMBERED_SLOTS = 100
-MAX_INTERVALS = 4
+MAX_INTERVALS = 4  # a pair whose channel is never good uploads after so many times the interval
 
 
-class Uploads(Protocol):
-    """`due`: whether to tell the `rows` that have not been told; asked once per slot."""
+class UploadRule(Protocol):
+    """`due`: whether to upload the `rows` that have not been sent. Called once per slot."""
 
     def due(self, turn: TurnContext, rows: int) -> bool: ...
     def snapshot(self) -> list[float]: ...
     def restore(self, data: list[float]) -> None: ...
 
 
-class Every:
-    """In every slot that `slots` divides."""
+class EverySlots:
+    """Due in every slot that `slots` divides."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -34,9 +34,11 @@ class Every:
     def restore(self, data: list[float]) -> None: ...
 
 
-class WhenGood:
-    """With at least `slots` rows to tell, when the pair's gain to the BS is at or above the `quantile` of the last 100
-    slots; with four times as many rows whatever it is. The gain is the mean in dB over RBs and replicas."""
+class WhenChannelGood:
+    """Due with at least `slots` rows when the gain to the BS is at or above the `quantile` of its last 100 values.
+
+    With MAX_INTERVALS times as many rows it is due at any gain. The gain is the mean in dB over RBs and replicas.
+    """
 
     def __init__(self, slots: int, quantile: float) -> None:
         self._slots, self._quantile = slots, quantile

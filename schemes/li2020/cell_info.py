@@ -1,4 +1,4 @@
-"""What a node of li2020's cell knows of it, and how it reads and writes its records."""
+"""The static information of li2020's cell; observations to network inputs, choices to action records."""
 
 from typing import Any, Literal
 
@@ -12,8 +12,8 @@ from protocol.messages.spaces import Records, Space
 Floats = npt.NDArray[np.float32]
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """The static facts of a D2D cell; thresholds and powers linear, `typical_db` [mean, standard deviation]."""
+class CellInfo(msgspec.Struct, frozen=True):
+    """Static information of a D2D cell; thresholds and powers are linear, `typical_db` (mean, deviation)."""
 
     pairs: int
     rbs: int
@@ -28,22 +28,22 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def n_actions(self) -> int:
-        """RBs times power levels: alpha x beta in sec. III-A."""
+        """RBs times power levels: alpha x beta in li2020 sec. III-A."""
         return self.rbs * len(self.d2d_powers_w)
 
 
-def cell_of(welcome: Welcome) -> Cell:
-    """The cell a node is welcomed to; ValueError when the world is another one."""
+def cell_info(welcome: Welcome) -> CellInfo:
+    """The static information in a Welcome. ValueError if the world is not a D2D cell."""
     try:
-        return msgspec.convert(welcome.static_info, Cell)
+        return msgspec.convert(welcome.static_info, CellInfo)
     except msgspec.ValidationError as error:
         raise ValueError(f"{welcome.scheme} needs a D2D cell ({error}); choose the world d2d_underlay") from error
 
 
-class Choices:
-    """The actions of a cell, laid out once: `choices(c)` are the records of choice [E] = level * rbs + rb."""
+class ActionTable:
+    """The action records of a cell, built once: `table(choice)` for choices [E] = level * rbs + rb, -1 for silence."""
 
-    def __init__(self, cell: Cell, space: Space) -> None:
+    def __init__(self, cell: CellInfo, space: Space) -> None:
         choice = np.arange(cell.n_actions)
         self._table = space.empty(cell.n_actions + 1)
         self._table["rb"][:-1] = choice % cell.rbs
@@ -56,16 +56,16 @@ class Choices:
 
 
 class Standardiser:
-    """s_i of sec. III-A as a network's input: decibels less their typical mean, by their typical deviation.
+    """s_i of li2020 sec. III-A as a network's input: (decibels - typical mean) / typical standard deviation.
 
-    K(t-1) is one-hot (zeros for none) in the layout `per_rb`, (rb + 1) / K in `compact`.
+    K(t-1) is one-hot (zeros for silence) in the layout `per_rb`, (rb + 1) / K in `compact`.
     """
 
-    def __init__(self, cell: Cell, observation: Space) -> None:
+    def __init__(self, cell: CellInfo, observation: Space) -> None:
         per_rb, k = cell.observation == "per_rb", cell.rbs
         widths = [k, k if per_rb else 1, k if per_rb else 1]
         moments = np.array(list(cell.typical_db.values()), np.float32).repeat(widths, axis=0)  # [decibels, 2]
-        self._mean_db, self._per_db = moments[:, 0], 1 / moments[:, 1]
+        self._mean_db, self._inverse_std = moments[:, 0], 1 / moments[:, 1]
         one_hot = np.vstack([np.eye(k), np.zeros((1, k))])  # the last row is rb -1
         level = (np.append(np.arange(k), -1) + 1)[:, None] / k
         self._last_rb = (one_hot if per_rb else level).astype(np.float32)
@@ -74,17 +74,17 @@ class Standardiser:
         self._as_numbers = _leading_numbers(observation, tuple(cell.typical_db), self._decibels)
 
     def __call__(self, observation: Records) -> Floats:
-        """[E, inputs]"""
+        """Observation records [E] to float32 [E, inputs]."""
         x = np.empty((len(observation), self.inputs), np.float32)
         decibels = x[:, : self._decibels]
         np.subtract(observation.view(self._as_numbers)["numbers"], self._mean_db, out=decibels)
-        decibels *= self._per_db
+        decibels *= self._inverse_std
         x[:, self._decibels :] = self._last_rb[observation["last_rb"]]
         return x
 
 
 def _leading_numbers(space: Space, names: tuple[str, ...], count: int) -> np.dtype[Any]:
-    """The record's first fields read as one row of `count` float32. ValueError if they are not what comes first."""
+    """A dtype that reads a record's first fields as one row of `count` float32. ValueError if others come first."""
     leading = tuple(field.name for field in space.fields[: len(names)] if field.dtype == "f4")
     if leading != names:
         raise ValueError(f"an observation begins with the float32 fields {names}, not with {leading}")

@@ -6,28 +6,28 @@ from msgspec.structs import replace
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from schemes.li2020 import random
-from schemes.li2020.cell import Choices, Standardiser, cell_of
+from schemes.li2020.cell_info import ActionTable, Standardiser, cell_info
 from tests.schemes.direct import welcome_for
 
 
-def test_another_world_is_refused_with_the_cure() -> None:
+def test_another_world_is_rejected_with_a_suggestion() -> None:
     world = WORLD.build(D2DUnderlay(), seed=1, replicas=1)
-    stranger = replace(welcome_for(world, random.SCHEME, 0), static_info={"queues": 3})
+    foreign = replace(welcome_for(world, random.SCHEME, 0), static_info={"queues": 3})
     with pytest.raises(ValueError, match="choose the world d2d_underlay"):
-        cell_of(stranger)
+        cell_info(foreign)
 
 
-def test_agents_and_cloud_read_the_same_facts() -> None:
+def test_agents_and_cloud_read_the_same_static_information() -> None:
     world = WORLD.build(D2DUnderlay(pairs=4, power_levels=2), seed=1, replicas=1)
-    cell = cell_of(welcome_for(world, random.SCHEME, 0))
-    assert cell == cell_of(welcome_for(world, random.SCHEME, 4))
+    cell = cell_info(welcome_for(world, random.SCHEME, 0))
+    assert cell == cell_info(welcome_for(world, random.SCHEME, 4))
     assert cell.n_actions == 20
     assert cell.d2d_powers_w[1] == pytest.approx(cell.d2d_powers_w[0] / 10**0.6)
 
 
 def test_a_choice_is_an_rb_and_a_level() -> None:
     world = WORLD.build(D2DUnderlay(rbs=10, power_levels=2), seed=1, replicas=3)
-    records = Choices(cell_of(welcome_for(world, random.SCHEME, 0)), world.actions[0])(np.array([7, 17, -1]))
+    records = ActionTable(cell_info(welcome_for(world, random.SCHEME, 0)), world.actions[0])(np.array([7, 17, -1]))
     assert records["rb"].tolist() == [7, 7, -1]
     assert records["power"].tolist() == [0, 1, 0]
 
@@ -37,7 +37,7 @@ def test_standardised_observations_are_of_order_one(observation: Any, inputs: in
     world = WORLD.build(D2DUnderlay(observation=observation, pairs=30), seed=1, replicas=50)
     rng = np.random.default_rng(1)
     state, _ = world.transmit(world.begin(world.reset(0), 0, 0), [world.random(n, rng) for n in range(30)])
-    cell = cell_of(welcome_for(world, random.SCHEME, 0, replicas=50))
+    cell = cell_info(welcome_for(world, random.SCHEME, 0, replicas=50))
     standardise = Standardiser(cell, world.views["observation"][0])
     x = np.concatenate([standardise(seen) for seen in world.measure(world.begin(state, 0, 1), "observation")])
     assert x.shape == (30 * 50, inputs) == (1500, standardise.inputs)

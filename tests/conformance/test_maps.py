@@ -1,4 +1,4 @@
-"""Every world that can be drawn: what it shows can be told to people, and changes nothing."""
+"""Every world that can be drawn: its map is finite JSON, and rendering changes nothing."""
 
 import json
 from typing import Any
@@ -13,7 +13,9 @@ from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import MapUpdate, Telemetry
 from tests.conformance.homes import HOMES, home_plan
 
-DRAWN = [name for name, world in worlds().items() if hasattr(world.build(world.params(), seed=1, replicas=1), "render")]
+RENDERABLE = [
+    name for name, world in worlds().items() if hasattr(world.build(world.params(), seed=1, replicas=1), "render")
+]
 
 
 def _plan(world: str, **settings: Any) -> RunPlan:
@@ -21,8 +23,8 @@ def _plan(world: str, **settings: Any) -> RunPlan:
     return home_plan(scheme, world, **settings)
 
 
-@pytest.mark.parametrize("name", DRAWN)
-def test_a_picture_is_finite_and_changes_nothing(name: str) -> None:
+@pytest.mark.parametrize("name", RENDERABLE)
+def test_a_map_is_finite_and_rendering_changes_nothing(name: str) -> None:
     world: Any = build_world(_plan(name, slots=5, replicas=2))
     state = world.begin(world.reset(0), 0, 0)
     state, _ = world.transmit(state, [world.silent(node) for node in range(len(world.agents))])
@@ -32,10 +34,10 @@ def test_a_picture_is_finite_and_changes_nothing(name: str) -> None:
     assert pack(world.snapshot(state)) == before
 
 
-@pytest.mark.parametrize("name", DRAWN)
-def test_the_last_picture_of_a_run_is_of_its_last_slot_and_none_is_told_twice(name: str) -> None:
-    told: list[Telemetry] = []
-    run_in_process(_plan(name, slots=30), told.append)
-    slots = [picture.slot for picture in told if isinstance(picture, MapUpdate)]
+@pytest.mark.parametrize("name", RENDERABLE)
+def test_the_last_map_of_a_run_is_of_its_last_slot_and_none_is_sent_twice(name: str) -> None:
+    sent: list[Telemetry] = []
+    run_in_process(_plan(name, slots=30), sent.append)
+    slots = [update.slot for update in sent if isinstance(update, MapUpdate)]
     assert slots[-1] == 29
     assert slots == sorted(set(slots))

@@ -1,0 +1,145 @@
+"""What a pair measures, by view: the spaces of the records, and how they are filled from the state."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from channel_server.radio.decibels import Floats, to_db, to_dbm
+from channel_server.radio.sinr import at_channel
+from channel_server.worlds.d2d_underlay.geometry import CellGeometry
+from channel_server.worlds.d2d_underlay.link_budget import LinkBudget
+from channel_server.worlds.d2d_underlay.params import D2DUnderlay
+from channel_server.worlds.d2d_underlay.transmission import CellState, Reception
+from protocol.messages.spaces import Field, Records, Space
+
+LAST_SLOT_VIEWS = ("observation", "experience", "interference")  # they show the pair's reception of the previous slot
+
+
+class Views:
+    """`spaces`: the record of each view, the same for all pairs."""
+
+    def __init__(self, params: D2DUnderlay, budget: LinkBudget, geometry: CellGeometry, replicas: int) -> None:
+        self._params, self._budget, self._geometry, self._replicas = params, budget, geometry, replicas
+        self.spaces: Mapping[str, Space] = view_spaces(params)
+        self._fill: dict[str, Callable[[CellState, Records], None]] = {
+            "observation": self._observation if params.observation == "per_rb" else self._compact_observation,
+            "experience": self._experience,
+            "receiver": self._receiver,
+            "csi": self._csi,
+            "interference": lambda state, records: self._own_rb(state.last, records),
+            "probe": lambda state, records: self._own_rb(state.trial, records),
+        }
+
+    def measure(self, state: CellState, view: str) -> list[Records]:
+        """Every pair's measurement, [N] of records [E]. KeyError for an unknown view."""
+        fill = self._fill[view]
+        records = np.zeros((self._params.pairs, self._replicas), self.spaces[view].dtype)  # [N, E]
+        fill(state, records)
+        return list(records)
+
+    def measured_links(self, view: str, node: int) -> npt.NDArray[np.bool_]:
+        """The links whose gains `node` measures in `view`, [links]."""
+        n, k = self._params.pairs, self._params.rbs
+        links, own = self._geometry.links, np.arange(n) == node
+        to_own_rx = np.broadcast_to(own, (n, k, n))  # [tx, RB, rx]
+        rows = np.broadcast_to(own[:, None], (n, k))
+        match view:
+            case "observation" | "experience":
+                return links.where(d2d=to_own_rx & own[:, None, None], bs_tx=rows)
+            case "receiver":
+                return links.where(d2d=to_own_rx & own[:, None, None], bs_rx=rows)
+            case "csi":
+                return links.where(d2d=to_own_rx, bs_rx=rows)
+            case _:  # the other views show past receptions, which do not determine the gains of this slot
+                return links.where()
+
+    def _group(self, state: CellState, name: str) -> Floats:
+        return self._geometry.links.group(state.gain, name)
+
+    def _own_gain_db(self, state: CellState) -> Floats:
+        """[N, E, K]"""
+        return _by_pair(to_db(self._geometry.own(state.gain)))
+
+    def _observation(self, state: CellState, records: Records) -> None:
+        records["own_gain_db"] = self._own_gain_db(state)
+        records["bs_gain_db"] = _by_pair(to_db(self._group(state, "bs_tx")))
+        records["interference_dbm"] = _by_pair(to_dbm(state.last.interference_w))
+        records["last_rb"] = state.last.rb.T
+
+    def _compact_observation(self, state: CellState, records: Records) -> None:
+        records["own_gain_db"] = self._own_gain_db(state)
+        records["bs_gain_db"] = to_db(self._group(state, "bs_tx").mean(axis=2)).T
+        records["interference_dbm"] = to_dbm(self._on_own_rb(state.last)).T
+        records["last_rb"] = state.last.rb.T
+
+    def _experience(self, state: CellState, records: Records) -> None:
+        self._fill["observation"](state, records)
+        records["sinr"] = state.last.sinr.T
+
+    def _receiver(self, state: CellState, records: Records) -> None:
+        records["own_gain_db"] = self._own_gain_db(state)
+        records["bs_gain_db"] = _by_pair(to_db(self._group(state, "bs_rx")))
+
+    def _csi(self, state: CellState, records: Records) -> None:
+        records["d2d_gain_db"] = to_db(self._group(state, "d2d").transpose(3, 0, 1, 2))  # [rx, E, tx, RB]
+        records["bs_gain_db"] = _by_pair(to_db(self._group(state, "bs_rx")))
+
+    def _own_rb(self, after: Reception, records: Records) -> None:
+        records["interference_over_noise"] = self._on_own_rb(after).T / self._budget.noise_w
+        records["sinr"] = after.sinr.T
+        records["last_rb"] = after.rb.T
+
+    def _on_own_rb(self, after: Reception) -> Floats:
+        """Interference in W on the RB a pair used, [E, N]; the noise power for a silent pair."""
+        return np.where(after.rb >= 0, at_channel(after.interference_w, after.rb), self._budget.noise_w)
+
+
+def view_spaces(params: D2DUnderlay) -> dict[str, Space]:
+    """The record of every view. Fields are of this slot unless their comment says otherwise."""
+    n, k = params.pairs, params.rbs
+    on_own_rb = Space(
+        (
+            Field("interference_over_noise", "f4", unit="1"),  # on the RB used; 1 for a silent pair
+            Field("sinr", "f4", unit="1"),
+            Field("last_rb", "i2"),
+        )
+    )
+    width = (k,) if params.observation == "per_rb" else ()
+    decibels = (
+        Field("own_gain_db", "f4", (k,), "dB"),
+        Field("bs_gain_db", "f4", width, "dB"),  # from the BS to the transmitter
+        Field("interference_dbm", "f4", width, "dBm"),  # of the previous slot: BS and other pairs, no noise
+    )
+    own_sinr = Field("sinr", "f4", unit="1")  # of the previous slot, 0 after silence
+    last_rb = Field("last_rb", "i2")  # of the previous slot, -1 for none
+    return {
+        "observation": Space((*decibels, last_rb)),  # s_i = [G_d, G_c, I(t-1), K(t-1)], li2020 sec. III-A
+        "experience": Space((*decibels, own_sinr, last_rb)),  # s_i, and the SINR that the last reward follows from
+        "receiver": Space(
+            (
+                Field("own_gain_db", "f4", (k,), "dB"),
+                Field("bs_gain_db", "f4", (k,), "dB"),  # from the BS to the receiver, by its pilot
+            )
+        ),
+        "csi": Space(
+            (
+                Field("d2d_gain_db", "f4", (n, k), "dB"),  # from every pair's transmitter to this receiver
+                Field("bs_gain_db", "f4", (k,), "dB"),
+            )
+        ),
+        "interference": on_own_rb,  # of the previous slot
+        "probe": on_own_rb,  # of the last trial in this slot
+    }
+
+
+def action_space(params: D2DUnderlay) -> Space:
+    """An RB, and a power level where there are several."""
+    rb = Field("rb", "i2", low=-1, high=params.rbs - 1)  # -1 is silence
+    level = Field("power", "u1", low=0, high=params.power_levels - 1)  # 0 is the full power
+    return Space((rb,) if params.power_levels == 1 else (rb, level))
+
+
+def _by_pair(values: Floats) -> Floats:
+    """[E, N, K] to [N, E, K]."""
+    return values.swapaxes(0, 1)

@@ -1,0 +1,187 @@
+"""MAAC and NAAC (li2020, alg. 1 and 3) in plain PyTorch: one loop over agents, autograd, the equations at the lines.
+
+This file is to be read. Runs use `learner_maac`, which does the same with stacked networks and hand-written gradients;
+tests/schemes/li2020/test_learner_maac.py compares the two over updates of MAAC and NAAC, from the same seed.
+
+Agent i has an actor mu_i(s_i) and a critic Q_i(s, a), and a slow copy (target) of both. The critic knows the states and
+actions of the agents `critic_inputs[i]`: all of them in MAAC, i and its nearest ones in NAAC (eq. 20, 21).
+
+Deviations from the paper, of the mathematics alone:
+1. Actions are categorical. mu_i is softmax((logits + Gumbel noise) / temperature), passed on as the one-hot of its
+   largest entry (straight-through), as in the MADDPG reference code. In targets mu' is the plain argmax, as executed.
+2. A penalty holds down the squares of the logits, as in the MADDPG reference code, but a larger one: no gradient passes
+   through a saturated softmax.
+3. Critic and actor step from the same weights: both gradients are taken before either moves; alg. 1 steps the critic
+   first. The stacked learner then gets the actor's pass through the critic from the critic's own pass.
+4. Adam, batch size, temperature and first weights are ours; the paper does not give them.
+5. The replay subtracts each agent's mean reward so far: with a discount of 0.95 the common part of the values is 20
+   times a reward, and a critic that has not reached it yet does not tell actions apart. `mean_q` is of centred rewards.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from protocol.determinism.rng import CounterRng
+from schemes.li2020.critic_inputs import CriticInputs, check_critic_inputs
+from schemes.li2020.maac import Maac
+from schemes.parts.nn.determinism import make_deterministic
+from schemes.parts.numpy_nets import draw_mlp
+from schemes.parts.replay import Minibatch, Replay, Transitions
+
+
+class MaacReferenceLearner:
+    """`inputs`: size S of an agent's state; `n_actions`: A; `critic_inputs`: per critic the agents it knows."""
+
+    def __init__(self, params: Maac, *, inputs: int, n_actions: int, critic_inputs: CriticInputs, seed: int) -> None:
+        make_deterministic()
+        check_critic_inputs(critic_inputs)
+        self.params, self.n_actions, self.critic_inputs, self.updates = params, n_actions, critic_inputs, 0
+        known = len(critic_inputs[0])
+        rngs = [CounterRng(seed, "learner", i).at(0, 0) for i in range(len(critic_inputs))]
+        self.agents = [Agent(params, rng, known=known, inputs=inputs, n_actions=n_actions) for rng in rngs]
+        self.rng = CounterRng(seed, "updates")
+        self.replay = Replay(
+            params.replay_capacity,
+            agents=len(critic_inputs),
+            inputs=inputs,
+            n_actions=n_actions,
+            centred=params.centre_rewards,  # deviation 5
+        )
+
+    def add(self, transitions: Transitions) -> None:
+        """Store transitions of all agents in the replay D."""
+        self.replay.add(transitions)
+
+    def learn(self, updates: int) -> dict[str, float]:
+        """That many updates and their mean statistics; nothing and {} before the replay holds a minibatch."""
+        if updates < 1 or len(self.replay) < self.params.batch:
+            return {}
+        stats = []
+        for _ in range(updates):
+            rng = self.rng.at(0, self.updates)
+            minibatch = self.replay.sample(rng, self.params.batch)
+            noise = rng.gumbel(size=(len(self.agents), self.params.batch, self.n_actions))
+            stats.append(self.update(minibatch, noise))
+        return {key: float(np.mean([each[key] for each in stats])) for key in stats[0]}
+
+    def update(self, minibatch: Minibatch, noise: npt.NDArray[np.float64]) -> dict[str, float]:
+        """One update of every agent, alg. 1 from line 10 on. `noise`: Gumbel [N, B, A]."""
+        n = range(len(self.agents))
+        states = [torch.tensor(minibatch.states[:, j]) for j in n]  # N of [B, S]
+        actions = [self.one_hot(torch.tensor(minibatch.actions[:, j])) for j in n]  # N of [B, A]
+        next_states = [torch.tensor(minibatch.next_states[:, j]) for j in n]
+        with torch.no_grad():
+            next_logits = [self.agents[j].target_actor(next_states[j]) for j in n]
+            next_actions = [self.one_hot(logits.argmax(dim=1)) for logits in next_logits]  # mu'(s'), deviation 1
+        stats = []
+        for i, agent in enumerate(self.agents):
+            known = self.critic_inputs[i]
+
+            # y_i = r_i + gamma Q'_i(s', mu'(s')), eq. (15); without the second term where the episode terminated
+            with torch.no_grad():
+                ahead = agent.target_critic([next_states[j] for j in known], [next_actions[j] for j in known])
+            not_terminal = torch.tensor(minibatch.not_terminal)
+            y = torch.tensor(minibatch.rewards[:, i]) + self.params.discount * not_terminal * ahead
+
+            # L(theta_i) = E (Q_i(s, a) - y_i)^2, eq. (14)
+            q = agent.critic([states[j] for j in known], [actions[j] for j in known])
+            critic_loss = functional.mse_loss(q, y)
+
+            # grad J_i = E grad_a Q_i(s, a) grad mu_i(s_i) at a_i = mu_i(s_i), the others' a from D, eq. (16), (17)
+            logits = agent.actor(states[i])
+            soft = torch.softmax((logits + torch.tensor(noise[i]).float()) / self.params.gumbel_temperature, dim=1)
+            own = self.one_hot(soft.argmax(dim=1)) - soft.detach() + soft  # straight-through, deviation 1
+            q_own = agent.critic([states[j] for j in known], [own if j == i else actions[j] for j in known])
+            actor_loss = self.params.logit_penalty * logits.square().mean() - q_own.mean()  # deviation 2
+
+            # deviation 3: both gradients before either step; the actor's loss must not reach the critic's weights
+            critic_gradients = torch.autograd.grad(critic_loss, list(agent.critic.parameters()))
+            actor_gradients = torch.autograd.grad(actor_loss, list(agent.actor.parameters()))
+            step(agent.critic_adam, critic_gradients)
+            step(agent.actor_adam, actor_gradients)
+
+            # theta' <- tau theta + (1 - tau) theta', eq. (19)
+            soft_update(agent.target_critic, agent.critic, self.params.tau)
+            soft_update(agent.target_actor, agent.actor, self.params.tau)
+
+            log_p = torch.log_softmax(logits, dim=1)
+            entropy = -(log_p.exp() * log_p).sum(dim=1).mean()
+            stats.append([critic_loss.item(), q.mean().item(), actor_loss.item(), entropy.item()])
+        self.updates += 1
+        means = np.mean(stats, axis=0).tolist()
+        return dict(zip(("critic_loss", "mean_q", "actor_loss", "entropy"), means, strict=True))
+
+    def weights(self, node: int) -> dict[str, npt.NDArray[np.float32]]:
+        """The target actor of one agent, which alg. 2 downloads; for `numpy_nets.Mlp`."""
+        return {name: tensor.numpy().copy() for name, tensor in self.agents[node].target_actor.state_dict().items()}
+
+    def one_hot(self, choice: Tensor) -> Tensor:
+        """[B] to [B, A]"""
+        return functional.one_hot(choice, self.n_actions).float()
+
+
+class Agent:
+    """An agent's actor and critic, their targets, and an optimiser each."""
+
+    def __init__(self, params: Maac, rng: np.random.Generator, *, known: int, inputs: int, n_actions: int) -> None:
+        self.actor = mlp(inputs, *params.actor_hidden, n_actions)
+        self.critic = Critic(known * inputs, known * n_actions, params.critic_hidden)
+        draw_weights([*linears(self.actor), *linears(self.critic)], rng)
+        self.target_actor, self.target_critic = deepcopy(self.actor), deepcopy(self.critic)
+        self.actor_adam = torch.optim.Adam(self.actor.parameters(), lr=params.actor_rate)
+        self.critic_adam = torch.optim.Adam(self.critic.parameters(), lr=params.critic_rate)
+
+
+class Critic(nn.Module):
+    """Q_i(s, a) of fig. 4: the states of all known agents pass one layer, their actions join after it."""
+
+    def __init__(self, states: int, actions: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        first, *rest = hidden
+        self.states = nn.Linear(states, first)
+        self.tail = mlp(first + actions, *rest, 1)
+
+    def forward(self, states: Sequence[Tensor], actions: Sequence[Tensor]) -> Tensor:
+        """M of [B, S] and M of [B, A] to [B]"""
+        h = torch.relu(self.states(torch.cat(list(states), dim=1)))
+        q: Tensor = self.tail(torch.cat([h, *actions], dim=1))
+        return q[:, 0]
+
+
+def mlp(*sizes: int) -> nn.Sequential:
+    """ReLU between the layers, none after the last."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def linears(module: nn.Module) -> list[nn.Linear]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+
+
+def draw_weights(layers: Sequence[nn.Linear], rng: np.random.Generator) -> None:
+    """First weights uniform in +-1 / sqrt(inputs), drawn layer by layer."""
+    for layer in layers:
+        drawn = draw_mlp(rng, (layer.in_features, layer.out_features))
+        layer.load_state_dict({"weight": torch.tensor(drawn["0.weight"]), "bias": torch.tensor(drawn["0.bias"])})
+
+
+def step(optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None:
+    """One optimiser step along these gradients."""
+    for parameter, gradient in zip(optimiser.param_groups[0]["params"], gradients, strict=True):
+        parameter.grad = gradient
+    optimiser.step()
+
+
+@torch.no_grad()
+def soft_update(target: nn.Module, network: nn.Module, tau: float) -> None:
+    for theirs, mine in zip(target.parameters(), network.parameters(), strict=True):
+        theirs.mul_(1 - tau).add_(tau * mine)
