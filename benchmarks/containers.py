@@ -51,7 +51,7 @@ def on_loopback(folder: Path, *, locked: bool) -> Iterator[Controller]:
     pool = Pool(folder)
     try:
         pool.start("channel", *words)
-        pool.start("agent", "--places", str(AGENTS), *words)
+        pool.start("agent", "--capacity", str(AGENTS), *words)
         with pool.serving(*words) as service:
             yield service.client
     finally:
@@ -61,7 +61,7 @@ def on_loopback(folder: Path, *, locked: bool) -> Iterator[Controller]:
 @contextmanager
 def in_containers(project: str, *words: str, **scale: int) -> Iterator[Controller]:
     """The services of compose.yaml."""
-    stack = Stack(project, AIRTOLL_REST="127.0.0.1:0", AIRTOLL_PLACES=str(AGENTS))
+    stack = Stack(project, AIRTOLL_REST="127.0.0.1:0", AIRTOLL_CAPACITY=str(AGENTS))
     try:
         stack.up(*words, **scale)
         yield stack.client()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from airtoll.cli.study_progress import Watch
+from airtoll.cli.study_progress import StudyProgress
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
 from controller.studies.cells import Cell, cells_of
@@ -44,7 +44,7 @@ class StudyFolder:
         said += [f"{self.results.dropped} rows of other cells dropped"] if self.results.dropped else []
         return ", ".join([*said, f"{len(self.missing)} to carry out"])
 
-    def run(self, watch: Watch, *, workers: int, keep_runs: bool) -> list[str]:
+    def run(self, watch: StudyProgress, *, workers: int, keep_runs: bool) -> list[str]:
         """Carry out what is missing; the titles of cells that failed. Each result is on the disk when it is told.
 
         KeyboardInterrupt after Ctrl-C, once every process has stopped.
@@ -65,7 +65,7 @@ class StudyFolder:
         """Draw every plot from results.csv; the paths. ConfigError when there is none."""
         return study_plots.save(self.study, self.cells, read_rows(self.out / FILE), self.out)
 
-    def _take(self, carried: Carried, watch: Watch, *, keep_runs: bool) -> list[str]:
+    def _take(self, carried: Carried, watch: StudyProgress, *, keep_runs: bool) -> list[str]:
         cell, summary, reason, last = carried
         if not last:
             watch.warn(f"{cell.title}: {reason}; once more")

@@ -183,7 +183,7 @@ def nodes(folder: RunFolder, slot: int) -> list[dict[str, Any]]:
     """
     config, meta = folder.config, folder.meta
     lost, missed = _absences(folder, slot)
-    versions = {told.node: int(told.value) for told in _scalars(folder) if told.name == "version"}
+    versions = {told.node: int(told.value) for told in _scalars(folder) if told.name == "policy_version"}
     has_trainer = config.plan(meta["run_id"]).choreography.has_trainer
     at_trainer = "processes" if config.placement == "pool" else config.placement
     roles = ["agent"] * config.agents + ["trainer"] + ["network"] * (len(folder.names) - config.agents - 1)

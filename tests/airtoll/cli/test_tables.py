@@ -14,11 +14,11 @@ PACED = {
 }
 
 
-def test_who_missed_turns_is_told_most_first() -> None:
+def test_missed_turns_are_listed_most_first() -> None:
     console = Console(width=100)
-    with console.capture() as told:
+    with console.capture() as captured:
         console.print(tables.missed_turns(PACED))
-    rows = [line.split() for line in told.get().splitlines() if line.strip()]
+    rows = [line.split() for line in captured.get().splitlines() if line.strip()]
     assert rows[-3:] == [
         ["pair-2", "400", "100", "25.00%", "25"],
         ["pair-1", "500", "1", "0.20%", "0"],
@@ -26,7 +26,7 @@ def test_who_missed_turns_is_told_most_first() -> None:
     ]
 
 
-def test_slots_are_told_in_one_line() -> None:
+def test_slot_times_are_one_line() -> None:
     assert tables.paced(PACED) == (
         "slots of 10 ms lasted 10.00 (p50 9.99, p99 11.00, at most 14.25) ms; "
         "they began 0.10 (p50 0.00, p99 1.00, at most 4.25) ms late"
