@@ -27,7 +27,7 @@ def comparison(
     rows = [*baselines.items(), (summary["scheme"], summary)]
     floor, *_, ceiling = [score(baseline) for baseline in baselines.values()]
     metrics = [name for name in summary["metrics"] if name != _SCORE][:2]
-    table = Table(title="on the same channels, eval phase", box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(title="on the same channels, means over eval", box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     table.add_column("scheme", no_wrap=True)
     for name in (_SCORE, "gain over floor", "share of gap", *metrics):
         table.add_column(name.replace("_", " "), justify="right")
@@ -36,14 +36,10 @@ def comparison(
         table.add_column(Text(f"{part}\noverhead\n[bytes/\nslot/node]"), justify="right")
     for name, row in rows:
         gain, share = score(row) / floor - 1, gap_share(score(row), floor, ceiling)
-        performance = (
-            f"{score(row):.5g}",
-            f"{gain:+.1%}",
-            f"{share:.1%}",
-            *(f"{row['metrics'][m]:.4f}" for m in metrics),
-        )
+        others = [f"{row['metrics'][metric]:.4f}" for metric in metrics]
         overhead = _rate(training_bytes(row), training_node_slots), _rate(eval_bytes(row), node_slots)
-        table.add_row(Text(name.replace(" ", "\n  ")), *performance, *overhead)
+        shown = Text(name.replace(" ", "\n  "))
+        table.add_row(shown, f"{score(row):.5g}", f"{gain:+.1%}", f"{share:.1%}", *others, *overhead)
     return table
 
 

@@ -12,7 +12,7 @@ import msgpack
 
 from airtoll.analysis.streams import read_arrays
 
-FILE = "frames.msgpack"
+FRAMES_FILE = "frames.msgpack"
 
 MESSAGES: dict[int, tuple[str, ...]] = {
     1: ("Hello", "protocol", "run_id", "name", "fingerprint"),
@@ -33,7 +33,7 @@ NESTED: dict[str, tuple[str, ...]] = {
     "inbox": ("ReceivedNote", "source", "kind", "slot", "turn", "body"),
     "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt"),
 }
-_SHOWN_BYTES = 16
+_MAX_HEX_BYTES = 16
 
 
 class Frame(NamedTuple):
@@ -50,9 +50,11 @@ class Frame(NamedTuple):
 
 def frames_of(folder: Path) -> Iterator[Frame]:
     """The recorded frames, in order. ValueError when none were recorded, or for a damaged file."""
-    if not (folder / FILE).exists():
-        raise ValueError(f"{folder} has no {FILE}: no frames were recorded; run with record.frames_slots of at least 1")
-    for way, peer, frame in read_arrays(folder / FILE, 3):
+    if not (folder / FRAMES_FILE).exists():
+        raise ValueError(
+            f"{folder} has no {FRAMES_FILE}: no frames were recorded; run with record.frames_slots of at least 1"
+        )
+    for way, peer, frame in read_arrays(folder / FRAMES_FILE, 3):
         yield Frame(way, peer, frame, describe(frame))
 
 
@@ -83,8 +85,8 @@ def _shown(value: Any) -> str:
     """A value; byte strings as hex, truncated when long."""
     match value:
         case bytes():
-            more = "..." if len(value) > _SHOWN_BYTES else ""
-            return f"<{len(value)} bytes {value[:_SHOWN_BYTES].hex()}{more}>"
+            more = "..." if len(value) > _MAX_HEX_BYTES else ""
+            return f"<{len(value)} bytes {value[:_MAX_HEX_BYTES].hex()}{more}>"
         case list():
             return f"[{', '.join(map(_shown, value))}]"
         case dict():

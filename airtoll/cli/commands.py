@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from airtoll.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 
 
-class Entry(NamedTuple):
+class CommandInfo(NamedTuple):
     """A command in the overview: the module of `airtoll.cli` whose `app` has it, and its first line of help."""
 
     panel: str
@@ -25,31 +25,31 @@ _HERE, _RESULTS, _CLIENT = "Runs on this machine", "Results", "Runs of a control
 _SERVICE, _CATALOGUE = "Controller and workers", "Catalogue"
 
 COMMANDS = {
-    "run": Entry(_HERE, "runs", "Start a run and follow it until it ends."),
-    "resume": Entry(_HERE, "runs", "Continue a run from a checkpoint, or a controller's run after a pause."),
-    "replay": Entry(_HERE, "runs", "Repeat a run in one process and compare the traces."),
-    "node": Entry(_HERE, "runs", "Start a lost node again, so that it rejoins its run."),
-    "study": Entry(_HERE, "studies", "Run a grid of configurations and seeds; write one table and plots."),
-    "toll": Entry(_RESULTS, "results", "Show the signalling overhead of a run."),
-    "plot": Entry(_RESULTS, "results", "Draw a run's curves, map and toll."),
-    "diff": Entry(_RESULTS, "results", "Compare two runs bit for bit."),
-    "frames": Entry(_RESULTS, "results", "Show the recorded frames, decoded."),
-    "submit": Entry(_CLIENT, "controller_runs", "Put a run into the controller's queue."),
-    "list": Entry(_CLIENT, "controller_runs", "List the controller's runs, newest first."),
-    "show": Entry(_CLIENT, "controller_runs", "Show a run's state and results."),
-    "watch": Entry(_CLIENT, "controller_runs", "Follow a run until it ends."),
-    "pause": Entry(_CLIENT, "controller_runs", "Pause a run between two slots."),
-    "stop": Entry(_CLIENT, "controller_runs", "Stop a run after its current slot."),
-    "compare": Entry(_CLIENT, "controller_runs", "Show two runs side by side."),
-    "nodes": Entry(_CLIENT, "controller_runs", "List the nodes of runs and the workers of the pool."),
-    "weights": Entry(_CLIENT, "controller_runs", "Download a node's weights, or list those that are kept."),
-    "put-weights": Entry(_CLIENT, "controller_runs", "Upload weights for a node."),
-    "serve": Entry(_SERVICE, "service", "Start the controller."),
-    "agent": Entry(_SERVICE, "service", "Start a worker of the pool that runs agents."),
-    "channel": Entry(_SERVICE, "service", "Start a worker of the pool that runs channel servers."),
-    "keys": Entry(_SERVICE, "keys", "Manage the keys of encrypted, authenticated connections."),
-    "worlds": Entry(_CATALOGUE, "catalogue", "List the worlds, or one world's parameters."),
-    "schemes": Entry(_CATALOGUE, "catalogue", "List the schemes, or one scheme's card and parameters."),
+    "run": CommandInfo(_HERE, "runs", "Start a run and follow it until it ends."),
+    "resume": CommandInfo(_HERE, "runs", "Continue a run from a checkpoint, or a controller's run after a pause."),
+    "replay": CommandInfo(_HERE, "runs", "Repeat a run in one process and compare the traces."),
+    "node": CommandInfo(_HERE, "runs", "Start a lost node again, so that it rejoins its run."),
+    "study": CommandInfo(_HERE, "studies", "Run a grid of configurations and seeds; write one table and plots."),
+    "toll": CommandInfo(_RESULTS, "results", "Show the signalling overhead of a run."),
+    "plot": CommandInfo(_RESULTS, "results", "Draw a run's curves, map and toll."),
+    "diff": CommandInfo(_RESULTS, "results", "Compare two runs bit for bit."),
+    "frames": CommandInfo(_RESULTS, "results", "Show the recorded frames, decoded."),
+    "submit": CommandInfo(_CLIENT, "controller_runs", "Put a run into the controller's queue."),
+    "list": CommandInfo(_CLIENT, "controller_runs", "List the controller's runs, newest first."),
+    "show": CommandInfo(_CLIENT, "controller_runs", "Show a run's state and results."),
+    "watch": CommandInfo(_CLIENT, "controller_runs", "Follow a run until it ends."),
+    "pause": CommandInfo(_CLIENT, "controller_runs", "Pause a run between two slots."),
+    "stop": CommandInfo(_CLIENT, "controller_runs", "Stop a run after its current slot."),
+    "compare": CommandInfo(_CLIENT, "controller_runs", "Show two runs side by side."),
+    "nodes": CommandInfo(_CLIENT, "controller_runs", "List the nodes of runs and the workers of the pool."),
+    "weights": CommandInfo(_CLIENT, "controller_runs", "Download a node's weights, or list those that are kept."),
+    "put-weights": CommandInfo(_CLIENT, "controller_runs", "Upload weights for a node."),
+    "serve": CommandInfo(_SERVICE, "service", "Start the controller."),
+    "agent": CommandInfo(_SERVICE, "service", "Start a worker of the pool that runs agents."),
+    "channel": CommandInfo(_SERVICE, "service", "Start a worker of the pool that runs channel servers."),
+    "keys": CommandInfo(_SERVICE, "keys", "Manage the keys of encrypted, authenticated connections."),
+    "worlds": CommandInfo(_CATALOGUE, "catalogue", "List the worlds, or one world's parameters."),
+    "schemes": CommandInfo(_CATALOGUE, "catalogue", "List the schemes, or one scheme's card and parameters."),
 }
 
 
@@ -66,8 +66,8 @@ class _Commands(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        for name, entry in COMMANDS.items():
-            self.add_command(TyperCommand(name, help=entry.summary, rich_help_panel=entry.panel))
+        for name, info in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=info.summary, rich_help_panel=info.panel))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in COMMANDS:

@@ -70,5 +70,5 @@ def print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in:
 
 def _comparison(folder: RunFolder, summary: dict[str, Any], baselines: dict[str, Any]) -> Table:
     schedule, agents = folder.config.schedule, folder.config.agents
-    training, execution = (played(schedule, summary["slots"], of=phases) for phases in tables.PARTS.values())
+    training, execution = (played(schedule, summary["slots"], of=phases) for phases in tables.LEARNING_PARTS.values())
     return comparison(summary, baselines, node_slots=execution * agents, training_node_slots=training * agents)

@@ -14,7 +14,7 @@ from protocol.messages.plan import PhasePlan
 Tolls = Mapping[str, Mapping[str, int]]
 
 
-PARTS = {"training (warmup and train)": ("warmup", "train"), "execution (eval)": ("eval",)}
+LEARNING_PARTS = {"training (warmup and train)": ("warmup", "train"), "execution (eval)": ("eval",)}
 _COUNTS = ("notes", "note_bytes", "payload_bits")
 
 
@@ -88,9 +88,9 @@ def toll_of_learning(
 
     Probes are not counted per phase: they are in the last table.
     """
-    parts = [name for name, phases in PARTS.items() if not by_phase.keys().isdisjoint(phases)]
+    parts = [name for name, phases in LEARNING_PARTS.items() if not by_phase.keys().isdisjoint(phases)]
     for name in parts:
-        own, tolls = played(schedule, slots, of=PARTS[name]), _over_phases(by_phase, PARTS[name])
+        own, tolls = played(schedule, slots, of=LEARNING_PARTS[name]), _over_phases(by_phase, LEARNING_PARTS[name])
         title, below = f"toll of {name}, {own:,} slots", probes if name == parts[-1] else 0
         yield toll(tolls, by="kind", slots=own, agents=agents, probes=below, title=title)
 

@@ -23,7 +23,7 @@ ABOUT = {
     "channel": "Start a worker of the pool that runs channel servers: it is leased to one run at a time.",
 }
 _MAX_CAPACITY = 1000
-_MAX_NAME_CHARS = 80
+_MAX_WORKER_NAME_CHARS = 80
 
 
 def main(words: Sequence[str]) -> int:
@@ -102,6 +102,8 @@ def _at_most(most: int) -> Callable[[str], int]:
 
 
 def _name(text: str) -> str:
-    if not text or len(text) > _MAX_NAME_CHARS or not text.isprintable():
-        raise ArgumentTypeError(f"{text[:100]!r} is not allowed: must have 1 to {_MAX_NAME_CHARS} printable characters")
+    if not text or len(text) > _MAX_WORKER_NAME_CHARS or not text.isprintable():
+        raise ArgumentTypeError(
+            f"{text[:100]!r} is not allowed: must have 1 to {_MAX_WORKER_NAME_CHARS} printable characters"
+        )
     return text

@@ -28,7 +28,7 @@ _MAX_MARKED = 12  # a line of at most so many points has a marker on each
 _MEANS_PER_RUN = 16  # a moving mean spans about 1/16 of the run
 
 
-class Series(NamedTuple):
+class Curve(NamedTuple):
     """A ratio over slots: `sums` / `counts` [points] at `slots` [points], in the phase `phases` [points]."""
 
     name: str
@@ -58,14 +58,14 @@ class Series(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Series on one scale. `label`: of the y-axis; `points`: what a point is, in the legend of a kind's first panel."""
+    """Curves on one scale. `label`: of the y-axis; `points`: what a point is, in the legend of a kind's first panel."""
 
     label: str
-    series: list[Series]
+    curves: list[Curve]
     points: str = ""
 
 
-def curves(folder: RunFolder) -> "Figure":
+def draw_curves(folder: RunFolder) -> "Figure":
     """Reward, outages or delays, rates or queues; below them the scalars that nodes reported, such as losses.
 
     ValueError for a run without a complete window.
@@ -84,7 +84,7 @@ def curves(folder: RunFolder) -> "Figure":
     return figure
 
 
-def metric_series(folder: RunFolder) -> dict[str, Series]:
+def metric_curves(folder: RunFolder) -> dict[str, Curve]:
     """Every metric per window, at the window's middle, by name."""
     rows = folder.windows()
     slots = np.array([(float(row["first"]) + float(row["last"]) + 1) / 2 for row in rows])
@@ -94,10 +94,10 @@ def metric_series(folder: RunFolder) -> dict[str, Series]:
         return np.array([float(row[name]) for row in rows])
 
     names = [key.removesuffix("_sum") for key in (rows[0] if rows else ()) if key.endswith("_sum")]
-    return {name: Series(name, slots, column(f"{name}_sum"), column(f"{name}_count"), phases) for name in names}
+    return {name: Curve(name, slots, column(f"{name}_sum"), column(f"{name}_count"), phases) for name in names}
 
 
-def scalar_series(folder: RunFolder) -> dict[str, Series]:
+def scalar_curves(folder: RunFolder) -> dict[str, Curve]:
     """Every scalar that nodes reported, per slot, by name; the mean over nodes where several reported the same one."""
     by_name: dict[str, list[Scalar]] = defaultdict(list)
     for scalar in folder.scalars():
@@ -106,38 +106,38 @@ def scalar_series(folder: RunFolder) -> dict[str, Series]:
     return {name: _mean_over_nodes(name, scalars, over) for name, scalars in by_name.items()}
 
 
-def _mean_over_nodes(name: str, scalars: Sequence[Scalar], over: Sequence[Span]) -> Series:
+def _mean_over_nodes(name: str, scalars: Sequence[Scalar], over: Sequence[Span]) -> Curve:
     slots = sorted({scalar.slot for scalar in scalars})
     index = {slot: i for i, slot in enumerate(slots)}
     sums, counts = np.zeros(len(slots)), np.zeros(len(slots))
     for scalar in scalars:
         sums[index[scalar.slot]] += scalar.value
         counts[index[scalar.slot]] += 1
-    return Series(name, np.array(slots, float), sums, counts, [phase_at(slot, over) for slot in slots])
+    return Curve(name, np.array(slots, float), sums, counts, [phase_at(slot, over) for slot in slots])
 
 
 def _metric_panels(folder: RunFolder) -> list[Panel]:
     """Those of `_PANELS` that the world has; the first metrics of a world that has none of them."""
-    config, series = folder.config, metric_series(folder)
-    chosen = [[name for name in series if fnmatch(name, pattern)] for pattern in _PANELS]
-    groups = [group for group in chosen if group] or [[name] for name in series]
-    panels = [_panel(group, series, config.units) for group in groups[:_MAX_METRIC_PANELS]]
+    config, curves = folder.config, metric_curves(folder)
+    chosen = [[name for name in curves if fnmatch(name, pattern)] for pattern in _PANELS]
+    groups = [group for group in chosen if group] or [[name] for name in curves]
+    panels = [_panel(group, curves, config.units) for group in groups[:_MAX_METRIC_PANELS]]
     return _described_once(panels, f"windows of {config.record.window_slots} slots")
 
 
 def _scalar_panels(folder: RunFolder) -> list[Panel]:
     """A panel for each: losses have scales of their own."""
-    series = scalar_series(folder)
-    names = [name for name in series if name not in _COUNTERS]
+    curves = scalar_curves(folder)
+    names = [name for name in curves if name not in _COUNTERS]
     return _described_once(
-        [_panel([name], series, {}) for name in names[:_MAX_SCALAR_PANELS]], "reports of the trainer"
+        [_panel([name], curves, {}) for name in names[:_MAX_SCALAR_PANELS]], "reports of the trainer"
     )
 
 
-def _panel(names: Sequence[str], series: dict[str, Series], units: dict[str, str]) -> Panel:
+def _panel(names: Sequence[str], curves: dict[str, Curve], units: dict[str, str]) -> Panel:
     unit = units.get(names[0], "1")
     name = names[0] if len(names) == 1 else _shared_name(names)
-    return Panel(name if unit == "1" else f"{name}\n[{unit}]", [series[name] for name in names])
+    return Panel(name if unit == "1" else f"{name}\n[{unit}]", [curves[name] for name in names])
 
 
 def _described_once(panels: list[Panel], points: str) -> list[Panel]:
@@ -152,13 +152,13 @@ def _shared_name(names: Sequence[str]) -> str:
 
 
 def _draw(axes: "Axes", panel: Panel) -> None:
-    several = len(panel.series) > 1
-    for series, colour in zip(panel.series, COLOURS, strict=False):
-        if series.width > 1:
-            axes.plot(series.slots, series.values, color=colour, alpha=_FAINT, linewidth=1)
-        marker = "o" if len(series.slots) <= _MAX_MARKED else None
-        label = series.name if several else None
-        axes.plot(series.slots, series.moving_mean(), marker=marker, color=colour, linewidth=2, label=label)
+    several = len(panel.curves) > 1
+    for curve, colour in zip(panel.curves, COLOURS, strict=False):
+        if curve.width > 1:
+            axes.plot(curve.slots, curve.values, color=colour, alpha=_FAINT, linewidth=1)
+        marker = "o" if len(curve.slots) <= _MAX_MARKED else None
+        label = curve.name if several else None
+        axes.plot(curve.slots, curve.moving_mean(), marker=marker, color=colour, linewidth=2, label=label)
     if panel.points:
         _describe_points(axes, panel)
     axes.set_ylabel(panel.label)
@@ -169,7 +169,7 @@ def _draw(axes: "Axes", panel: Panel) -> None:
 
 def _describe_points(axes: "Axes", panel: Panel) -> None:
     """Legend entries for the faint and the bold line; a moving mean of one point is the point itself."""
-    width, empty = panel.series[0].width, list[float]()
+    width, empty = panel.curves[0].width, list[float]()
     if width > 1:
         axes.plot(empty, empty, color="black", alpha=_FAINT, linewidth=1, label=panel.points)
     bold = f"moving mean of {width}" if width > 1 else panel.points

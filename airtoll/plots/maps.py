@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Points = npt.NDArray[np.float64]  # [n, 2]
 
 _HEIGHT_PX = 900
-_MARKERS = "osDv^Ph<"  # resource k has colour k of ten; after ten resources the next marker
+_RESOURCE_MARKERS = "osDv^Ph<"  # resource k has colour k of ten; after ten resources the next marker
 _MAX_LISTED = 24  # resources in a legend
 _LINE_CHARS = 24  # of legend texts
 _NO_QUEUES = "mean queues of devices are unknown: run with record: {values: true}"
@@ -35,7 +35,7 @@ class MapData(NamedTuple):
     rendered: dict[str, Any]
 
 
-def map_of(folder: RunFolder) -> "Figure":
+def draw_map(folder: RunFolder) -> "Figure":
     """The run's map. ValueError for a world without a map."""
     config = folder.config
     if config.world.name not in _DRAWINGS:
@@ -237,7 +237,7 @@ def _colour(resource: int) -> str:
 
 
 def _marker(resource: int) -> str:
-    return _MARKERS[resource // len(TEN_COLOURS) % len(_MARKERS)]
+    return _RESOURCE_MARKERS[resource // len(TEN_COLOURS) % len(_RESOURCE_MARKERS)]
 
 
 _DRAWINGS: dict[str, Callable[["Axes", MapData], None]] = {"conflict_graph": _draw_graph, "d2d_underlay": _draw_cell}

@@ -51,9 +51,9 @@ def draw(folder: RunFolder, plot: RunPlot) -> "Figure":
 
     match plot:
         case RunPlot.CURVES:
-            return curves.curves(folder)
+            return curves.draw_curves(folder)
         case RunPlot.MAP:
-            return maps.map_of(folder)
+            return maps.draw_map(folder)
         case RunPlot.TOLL:
             return toll_chart.toll_chart(folder)
         case _:

@@ -25,8 +25,8 @@ Row = Mapping[str, str]
 Marks = Literal["band", "dots", "path"]  # where x is a numeric axis, a categorical axis, a measured quantity
 
 _PANELS_PER_ROW, _ROW_PX, _MARGINS_PX = 3, 460, 110
-_MARKERS = "osD^vP"
-_STYLES = ("-", "--", "-.", ":")  # so that two equal lines are both visible
+_LINE_MARKERS = "osD^vP"
+_LINE_STYLES = ("-", "--", "-.", ":")  # so that two equal lines are both visible
 _BAND = 0.18  # opacity
 _OVERHEAD = {"training": "training overhead", "eval": "execution overhead"}  # parts in the names of TOLLS
 _SPREAD = 0.5  # share of a category's width over which its lines are spread
@@ -77,13 +77,14 @@ def draw(study: Study, sweep: Sweep, plot: Plot, rows: Sequence[Row], *, label: 
     if not shown:
         return None
     panels = _labels(sweep, plot.panels, shown)
-    beside = min(len(panels), _PANELS_PER_ROW)
+    columns = min(len(panels), _PANELS_PER_ROW)
+    height = -(-len(panels) // columns)  # in panels
     x_label, y_label = plot.x_label or label(plot.x), plot.y_label or _y_label(plot, label)
     figure = new_figure(
         plot.title or f"{study.name}: {' '.join(y_label.split())} against {x_label}",
-        _MARGINS_PX + _ROW_PX * -(-len(panels) // beside),
+        _MARGINS_PX + _ROW_PX * height,
     )
-    grid = list(figure.subplots(-(-len(panels) // beside), beside, sharex=True, sharey=True, squeeze=False).flat)
+    grid = list(figure.subplots(height, columns, sharex=True, sharey=True, squeeze=False).flat)
     counts: set[int] = set()
     for axes, panel in zip(grid, panels, strict=False):
         counts |= _draw_panel(axes, sweep, plot, _with(shown, plot.panels, panel))
@@ -91,10 +92,10 @@ def draw(study: Study, sweep: Sweep, plot: Plot, rows: Sequence[Row], *, label: 
             axes.set_title(f"{plot.panels} = {panel}", fontsize=11)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
-    for axes in grid[::beside]:
+    for axes in grid[::columns]:
         axes.set_ylabel(y_label)
     if plot.lines:
-        legend_right(grid[beside - 1], title=plot.lines, alignment="left")
+        legend_right(grid[columns - 1], title=plot.lines, alignment="left")
     held = [_named(plot.held)] if plot.held else []
     figure.supxlabel("\n".join([x_label, "; ".join([*held, _caption(counts, _marks(sweep, plot))])]), fontsize=10)
     return figure
@@ -186,8 +187,8 @@ def _scale(axes: "Axes", sweep: Sweep, plot: Plot) -> None:
 
 
 def _draw_line(axes: "Axes", drawn: Sequence[Point], number: int, label: str, marks: Marks) -> None:
-    colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
-    style = _STYLES[number % len(_STYLES)]
+    colour, marker = COLOURS[number % len(COLOURS)], _LINE_MARKERS[number % len(_LINE_MARKERS)]
+    style = _LINE_STYLES[number % len(_LINE_STYLES)]
     xs, ys, half = [p.x for p in drawn], [p.y.value for p in drawn], [p.y.half for p in drawn]
     if marks == "band":
         low, high = ([y + sign * h for y, h in zip(ys, half, strict=True)] for sign in (-1, 1))

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from airtoll.analysis.frames import FILE, MESSAGES, NESTED, describe, frames_of
+from airtoll.analysis.frames import FRAMES_FILE, MESSAGES, NESTED, describe, frames_of
 from protocol.messages.codec import encode
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Bye, Hello, Note, ReceivedNote, Refused, Reply, Report, Turn, Welcome
@@ -57,13 +57,13 @@ def test_surplus_fields_are_shown() -> None:
 
 def test_a_file_is_described_line_by_line(tmp_path: Path) -> None:
     rows = [["up", "pair-0", encode(Bye("a"))], ["down", "trainer", encode(Bye("b"))]]
-    (tmp_path / FILE).write_bytes(b"".join(map(msgpack.packb, rows)))
+    (tmp_path / FRAMES_FILE).write_bytes(b"".join(map(msgpack.packb, rows)))
     lines = ["up   pair-0: Bye(reason='a', error='')", "down trainer: Bye(reason='b', error='')"]
     assert list(map(str, frames_of(tmp_path))) == lines
 
 
 def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(msgpack.packb(["up", "pair-0", b"frame"])[:-1])
+    (tmp_path / FRAMES_FILE).write_bytes(msgpack.packb(["up", "pair-0", b"frame"])[:-1])
     with pytest.raises(ValueError, match=r"frames\.msgpack is truncated: its last entry, from byte 0"):
         list(frames_of(tmp_path))
 

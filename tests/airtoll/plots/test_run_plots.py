@@ -14,8 +14,8 @@ from airtoll.analysis.mean_queues import mean_queues
 from airtoll.analysis.streams import read_arrays
 from airtoll.cli.commands import app
 from airtoll.plots import maps
-from airtoll.plots.curves import Series, curves, metric_series, scalar_series
-from airtoll.plots.maps import map_of
+from airtoll.plots.curves import Curve, draw_curves, metric_curves, scalar_curves
+from airtoll.plots.maps import draw_map
 from airtoll.plots.toll_chart import told_bytes, toll_chart
 from controller.execution.building import build_world
 from controller.run_folder.folder import RunFolder
@@ -95,7 +95,7 @@ def test_curves_show_the_windows_metrics_and_the_scalars(tmp_path: Path) -> None
         Scalars(1, "trainer", {"loss": 0.5, "updates": 1.0}),
         Scalars(2, "trainer", {"loss": 0.25, "policy_version": 1.0}),
     ]
-    rate, idle, loss = curves(learning(tmp_path / "a", [*windows, *reports])).axes
+    rate, idle, loss = draw_curves(learning(tmp_path / "a", [*windows, *reports])).axes
     assert rate.lines[0].get_xydata().tolist() == [[1.0, 2.0], [2.5, 9.0], [4.0, 0.5]]  # type: ignore[union-attr]
     assert np.isnan(np.asarray(idle.lines[0].get_ydata(), float)).all()
     assert loss.lines[0].get_xydata().tolist() == [[1.0, 0.5], [2.0, 0.25]]  # type: ignore[union-attr]
@@ -104,7 +104,7 @@ def test_curves_show_the_windows_metrics_and_the_scalars(tmp_path: Path) -> None
 
 
 def test_metrics_of_a_kind_share_a_panel(tmp_path: Path) -> None:
-    reward, outage, rate = curves(_run(tmp_path / "a", CELL)).axes
+    reward, outage, rate = draw_curves(_run(tmp_path / "a", CELL)).axes
     assert reward.get_ylabel() == "reward_total\n[bit/s/Hz]"
     assert _labels(outage) == ["cellular_outage", "d2d_outage"]
     assert (outage.get_ylabel(), rate.get_ylabel()) == ("outage", "sum_rate_bps_hz\n[bit/s/Hz]")
@@ -113,9 +113,9 @@ def test_metrics_of_a_kind_share_a_panel(tmp_path: Path) -> None:
 def test_a_moving_mean_weighs_by_counts_and_stays_within_its_phase() -> None:
     ones = np.ones(32)
     counts = np.where(np.arange(32) == 3, 3.0, ones)
-    series = Series("rate", np.arange(32.0), np.arange(32.0), counts, ["train"] * 16 + ["eval"] * 16)
-    mean = series.moving_mean()
-    assert series.width == 3
+    curve = Curve("rate", np.arange(32.0), np.arange(32.0), counts, ["train"] * 16 + ["eval"] * 16)
+    mean = curve.moving_mean()
+    assert curve.width == 3
     assert mean[3] == (2 + 3 + 4) / 5
     assert (mean[0], mean[15], mean[16]) == (0.5, 14.5, 16.5)
 
@@ -126,9 +126,9 @@ def test_the_same_scalar_of_several_nodes_is_averaged(tmp_path: Path) -> None:
         Scalars(1, "pair-1", {"loss": 3.0}),
         Scalars(4, "pair-0", {"loss": 7.0}),
     ]
-    loss = scalar_series(learning(tmp_path / "a", reports))["loss"]
+    loss = scalar_curves(learning(tmp_path / "a", reports))["loss"]
     assert (loss.slots.tolist(), loss.values.tolist(), loss.phases) == ([1.0, 4.0], [2.0, 7.0], ["train", "eval"])
-    assert metric_series(make(tmp_path / "b", [])) == {}
+    assert metric_curves(make(tmp_path / "b", [])) == {}
 
 
 # -------------------------------------------------------------------------------- toll
@@ -165,7 +165,7 @@ def test_the_cell_is_drawn_with_the_last_actions(tmp_path: Path) -> None:
     values = [entry for entry in read_arrays(folder.path / "values.msgpack", 5) if entry[3] == TraceField.ACTION][-3:]
     rbs = [int(world.actions[node].decode(value)["rb"][0]) for _, _, node, _, value in values]
     assert folder.map["map"]["rb"] == rbs
-    (axes,) = map_of(folder).axes
+    (axes,) = draw_map(folder).axes
     positions = np.concatenate([dots.get_offsets() for dots in axes.collections])
     for point in (*world.cue_m[0], *world.tx_m[0], *world.rx_m[0]):
         assert np.isclose(positions, point).all(axis=1).any()
@@ -176,24 +176,24 @@ def test_the_cell_is_drawn_with_the_last_actions(tmp_path: Path) -> None:
 
 
 def test_the_map_shows_the_first_of_several_replicas(tmp_path: Path) -> None:
-    (axes,) = map_of(_run(tmp_path / "a", CELL | {"replicas": 2})).axes
+    (axes,) = draw_map(_run(tmp_path / "a", CELL | {"replicas": 2})).axes
     assert _labels(axes)[-1].startswith("RB 1: ")
 
 
 def test_a_run_without_map_data_is_drawn_without_actions(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", CELL)
     (folder.path / "map.json").unlink()
-    (axes,) = map_of(folder).axes
+    (axes,) = draw_map(folder).axes
     assert [text.get_text() for text in axes.texts if "no map.json" in text.get_text()]
     assert _labels(axes)[-1] == "RB unknown"
 
 
 def test_the_graph_is_drawn_with_queues_where_values_were_recorded(tmp_path: Path) -> None:
-    axes, bar = map_of(_run(tmp_path / "a", GRAPH | {"record": {"values": True}})).axes
+    axes, bar = draw_map(_run(tmp_path / "a", GRAPH | {"record": {"values": True}})).axes
     assert [text.get_text() for text in axes.texts] == [*("ap1", "ap2", "ap3", "ap4"), *map(str, range(1, 9))]
     assert len(axes.patches) == 16  # of 24 conflicts 8 go both ways
     assert bar.get_xlabel() == "mean queue at the end of a slot [tasks]"
-    (without,) = map_of(_run(tmp_path / "b", GRAPH)).axes
+    (without,) = draw_map(_run(tmp_path / "b", GRAPH)).axes
     assert "mean queues" in _labels(without)[-1]
 
 
