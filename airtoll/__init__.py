@@ -1,4 +1,4 @@
-"""airtoll: an emulated radio network whose nodes learn, with every byte they tell each other measured.
+"""airtoll: networked emulation of radio networks whose nodes learn, with every byte of signalling metered.
 
 import airtoll
 
@@ -9,9 +9,16 @@ from protocol.determinism import threads
 
 threads.pin()  # before anything imports numpy
 
-from importlib.metadata import version  # noqa: E402
-
 from airtoll.api import connect, run  # noqa: E402
 
-__version__ = version("airtoll")
+__version__: str
 __all__ = ["__version__", "connect", "run"]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        # Read when somebody asks: importlib.metadata takes longer to import than the rest of this package.
+        from importlib.metadata import version
+
+        return version("airtoll")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

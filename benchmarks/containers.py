@@ -51,7 +51,7 @@ def on_loopback(folder: Path, *, encrypted: bool) -> Iterator[Controller]:
     pool = Pool(folder)
     try:
         pool.start("channel", *options)
-        pool.start("agent", "--places", str(AGENTS), *options)
+        pool.start("agent", "--capacity", str(AGENTS), *options)
         with pool.serving(*options) as service:
             yield service.client
     finally:
@@ -61,7 +61,7 @@ def on_loopback(folder: Path, *, encrypted: bool) -> Iterator[Controller]:
 @contextmanager
 def in_containers(project: str, *options: str, **scale: int) -> Iterator[Controller]:
     """The services of compose.yaml."""
-    stack = Stack(project, AIRTOLL_REST="127.0.0.1:0", AIRTOLL_PLACES=str(AGENTS))
+    stack = Stack(project, AIRTOLL_REST="127.0.0.1:0", AIRTOLL_CAPACITY=str(AGENTS))
     try:
         stack.up(*options, **scale)
         yield stack.client()

@@ -1,29 +1,45 @@
-"""A run and its baselines on the same channels: its gain over the floor, and its share of the gap to the ceiling."""
+"""A run compared with its baselines on the same channels: performance and signalling overhead."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 _SCORE = "reward_total"
+_TRAINING_PHASES = ("warmup", "train")
+_TRAINING_KINDS = ("history", "weights", "ack")
 
 
-def comparison(summary: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]], *, node_slots: int) -> Table:
-    """One row per scheme, the run itself last: reward, gain over the first baseline, share of the gap from the first to
-    the last; then the world's other metrics and the overhead in evaluation, over its `node_slots` slots times nodes."""
+def comparison(
+    summary: Mapping[str, Any],
+    baselines: Mapping[str, Mapping[str, Any]],
+    *,
+    node_slots: int,
+    training_node_slots: int = 0,
+) -> Table:
+    """One row per scheme, the run's own last: the mean reward in eval, its gain over the first baseline (the floor),
+    its share of the gap between the first and the last (the ceiling), two more metrics, and the overhead of training
+    and of execution in bytes per slot and node. `node_slots`: slots of eval times nodes; `training_node_slots`:
+    likewise of warmup and train.
+    """
     rows = [*baselines.items(), (summary["scheme"], summary)]
     floor, *_, ceiling = [score(baseline) for baseline in baselines.values()]
     metrics = [name for name in summary["metrics"] if name != _SCORE][:2]
-    table = Table(title="on the same channels, eval phase", box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(title="on the same channels, means over eval", box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     table.add_column("scheme", no_wrap=True)
-    for heading in (_SCORE, "over the first", "share of the gap", *metrics, "execution overhead [bytes/slot/node]"):
-        table.add_column(heading.replace("_", " "), justify="right")
+    for name in (_SCORE, "gain over floor", "share of gap", *metrics):
+        table.add_column(name.replace("_", " "), justify="right")
+    for part in ("training", "execution"):
+        # A Text, because a console that reads markup would swallow the unit in brackets.
+        table.add_column(Text(f"{part}\noverhead\n[bytes/\nslot/node]"), justify="right")
     for name, row in rows:
         gain, share = score(row) / floor - 1, gap_share(score(row), floor, ceiling)
-        means = [f"{row['metrics'][metric]:.4f}" for metric in metrics]
-        shown, overhead = name.replace(" ", "\n  "), f"{eval_bytes(row) / node_slots:.4g}"
-        table.add_row(shown, f"{score(row):.5g}", f"{gain:+.1%}", f"{share:.1%}", *means, overhead)
+        others = [f"{row['metrics'][metric]:.4f}" for metric in metrics]
+        overhead = _rate(training_bytes(row), training_node_slots), _rate(eval_bytes(row), node_slots)
+        shown = Text(name.replace(" ", "\n  "))
+        table.add_row(shown, f"{score(row):.5g}", f"{gain:+.1%}", f"{share:.1%}", *others, *overhead)
     return table
 
 
@@ -38,7 +54,19 @@ def gap_share(value: float, floor: float, ceiling: float) -> float:
 
 
 def eval_bytes(summary: Mapping[str, Any]) -> int:
-    """Bytes of the notes that execution costs. The last notes of training may still be sent in the eval phase: they do
-    not count."""
-    tolls = summary["toll_by_phase"].get("eval", {})
-    return sum(toll["note_bytes"] for kind, toll in tolls.items() if kind not in ("history", "weights", "ack"))
+    """Bytes of notes sent in the eval phase for execution; the last notes of training may be sent there, too."""
+    return sum(count for kind, count in _note_bytes(summary, "eval") if kind not in _TRAINING_KINDS)
+
+
+def training_bytes(summary: Mapping[str, Any]) -> int:
+    """Bytes of all other notes: those of the warmup and train phases, and the last of training in eval."""
+    late = sum(count for kind, count in _note_bytes(summary, "eval") if kind in _TRAINING_KINDS)
+    return late + sum(count for phase in _TRAINING_PHASES for _, count in _note_bytes(summary, phase))
+
+
+def _note_bytes(summary: Mapping[str, Any], phase: str) -> Iterator[tuple[str, int]]:
+    yield from ((kind, toll["note_bytes"]) for kind, toll in summary["toll_by_phase"].get(phase, {}).items())
+
+
+def _rate(count: int, node_slots: int) -> str:
+    return f"{count / node_slots:.4g}" if node_slots else "-"

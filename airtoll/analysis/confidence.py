@@ -1,8 +1,8 @@
-"""How sure a mean over seeds is: Student's t interval.
+"""The confidence interval of a mean over seeds: Student's t.
 
     mean +- t(1 - alpha/2, n - 1) s / sqrt(n),   s^2 = sum (x - mean)^2 / (n - 1)
 
-The distribution of t in closed form for whole degrees of freedom: Abramowitz and Stegun, 26.7.3 and 26.7.4.
+The distribution of t has a closed form for whole degrees of freedom: Abramowitz and Stegun, 26.7.3 and 26.7.4.
 """
 
 import math
@@ -11,11 +11,11 @@ from functools import cache
 from typing import NamedTuple
 
 LEVEL = 0.95
-_HALVINGS = 100  # of an interval of angles: more than a float can tell apart
+_HALVINGS = 100  # of an interval of angles: beyond the resolution of a float
 
 
 class Mean(NamedTuple):
-    """A mean of `seeds` values, and half the width of its interval: nan for one value."""
+    """A mean of `seeds` values, and half the width of its confidence interval: nan for one value."""
 
     value: float
     half: float
@@ -23,7 +23,7 @@ class Mean(NamedTuple):
 
 
 def mean_of(values: Sequence[float], level: float = LEVEL) -> Mean:
-    """The mean of independent, about normal values, and how sure it is."""
+    """The mean of independent, roughly normal values, with its confidence interval."""
     count = len(values)
     mean = math.fsum(values) / count
     if count == 1:
@@ -34,8 +34,7 @@ def mean_of(values: Sequence[float], level: float = LEVEL) -> Mean:
 
 @cache
 def student_t(level: float, freedom: int) -> float:
-    """The t that a Student-distributed variable of so many degrees of freedom stays within, in both directions, with
-    probability `level`."""
+    """The t with P(|T| < t) = `level` for a Student-distributed T of `freedom` degrees of freedom."""
     low, high = 0.0, math.pi / 2  # angles, t = sqrt(freedom) tan(angle)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

@@ -1,7 +1,7 @@
-"""Recorded frames in words, decoded with the plain msgpack package: a witness that shares no code with the nodes.
+"""Recorded frames as text, decoded with the plain msgpack package: a check that shares no code with the nodes.
 
-The field names below are written down a second time on purpose; they also tell the writer of a node in another
-language what stands where.
+The field names below are written down a second time on purpose; they also document the fields' order for nodes written
+in other languages.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ import msgpack
 
 from airtoll.analysis.streams import read_arrays
 
-FILE = "frames.msgpack"
+FRAMES_FILE = "frames.msgpack"
 
 MESSAGES: dict[int, tuple[str, ...]] = {
     1: ("Hello", "protocol", "run_id", "name", "fingerprint"),
     2: (
         *("Welcome", "run_id", "index", "names", "agents", "scheme", "params", "seed", "replicas"),
-        *("choreography", "views", "action", "facts", "everyone", "resend_after_slots"),
+        *("choreography", "views", "action", "static_info", "everyone", "resend_after_slots"),
     ),
     3: ("Refused", "reason"),
     4: ("Turn", "slot", "turn", "spec", "phase", "episode", "measurement", "inbox"),
@@ -33,11 +33,11 @@ NESTED: dict[str, tuple[str, ...]] = {
     "inbox": ("ReceivedNote", "source", "kind", "slot", "turn", "body"),
     "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt"),
 }
-_SHOWN_BYTES = 16
+_MAX_HEX_BYTES = 16
 
 
 class Frame(NamedTuple):
-    """A frame that crossed, `way` up or down: as bytes, and in words."""
+    """A recorded frame, `way` up or down: its bytes, and its text."""
 
     way: str
     peer: str
@@ -49,21 +49,23 @@ class Frame(NamedTuple):
 
 
 def frames_of(folder: Path) -> Iterator[Frame]:
-    """The recorded frames, in their order. ValueError when none were kept, or for a damaged file."""
-    if not (folder / FILE).exists():
-        raise ValueError(f"{folder} has no {FILE}: no frames were kept; run with record.frames_slots of at least 1")
-    for way, peer, frame in read_arrays(folder / FILE, 3):
+    """The recorded frames, in order. ValueError when none were recorded, or for a damaged file."""
+    if not (folder / FRAMES_FILE).exists():
+        raise ValueError(
+            f"{folder} has no {FRAMES_FILE}: no frames were recorded; run with record.frames_slots of at least 1"
+        )
+    for way, peer, frame in read_arrays(folder / FRAMES_FILE, 3):
         yield Frame(way, peer, frame, describe(frame))
 
 
 def describe(frame: Any) -> str:
-    """One frame with its message's name and fields."""
+    """A frame as its message's name and fields."""
     try:
         message = msgpack.unpackb(frame, strict_map_key=False)
     except (TypeError, ValueError, msgpack.UnpackException) as error:
         return f"not MessagePack ({error}): {_shown(frame)}"
     if not (isinstance(message, list) and message and message[0] in MESSAGES):
-        return f"no message of ours: {_shown(message)}"
+        return f"not a message of the protocol: {_shown(message)}"
     return _named(MESSAGES[message[0]], message[1:])
 
 
@@ -80,11 +82,11 @@ def _field(name: str, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value, byte strings as hex and cut when long."""
+    """A value; byte strings as hex, truncated when long."""
     match value:
         case bytes():
-            more = "..." if len(value) > _SHOWN_BYTES else ""
-            return f"<{len(value)} bytes {value[:_SHOWN_BYTES].hex()}{more}>"
+            more = "..." if len(value) > _MAX_HEX_BYTES else ""
+            return f"<{len(value)} bytes {value[:_MAX_HEX_BYTES].hex()}{more}>"
         case list():
             return f"[{', '.join(map(_shown, value))}]"
         case dict():

@@ -1,4 +1,4 @@
-"""The mean queue of every device of a conflict graph, from what its agents measured."""
+"""The mean queue of every device of a conflict graph, from its agents' measurements."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ _VALUES, _QUEUE = "values.msgpack", "left"  # q_n at the end of the slot before
 
 
 def mean_queues(folder: RunFolder, world: Any) -> npt.NDArray[np.float64] | None:
-    """[devices], over the slots and replicas; None where values were not kept, or the scheme's agents measure none.
+    """[devices] in tasks, over slots and replicas; None where values were not recorded or agents do not measure queues.
 
     ValueError for damaged values.
     """

@@ -1,4 +1,4 @@
-"""Files that are streams of MessagePack arrays, read with the plain msgpack package."""
+"""Reads files that are streams of MessagePack arrays, with the plain msgpack package."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import msgpack
 
 
 def read_arrays(path: Path, length: int) -> list[tuple[Any, ...]]:
-    """All arrays of `length` items in a file. ValueError when it is damaged or cut, with the byte."""
+    """All arrays of `length` items in a file. ValueError when it is damaged or truncated, with the byte."""
     data = path.read_bytes()
     # `max_array_len`: a damaged length must not make the unpacker reserve memory for it
     unpacker = msgpack.Unpacker(max_buffer_size=0, use_list=False, max_array_len=length)
@@ -23,5 +23,5 @@ def read_arrays(path: Path, length: int) -> list[tuple[Any, ...]]:
     except (ValueError, msgpack.UnpackException) as error:
         raise ValueError(f"{path} is damaged after byte {whole}: {error}") from error
     if whole != len(data):
-        raise ValueError(f"{path} is cut: its last entry, from byte {whole}, is not whole")
+        raise ValueError(f"{path} is truncated: its last entry, from byte {whole}, is incomplete")
     return arrays

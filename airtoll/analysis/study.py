@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from airtoll.cli.study_progress import Watch
+from airtoll.cli.study_progress import StudyProgress
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
 from controller.studies.cells import StudyCell, cells_of
@@ -44,7 +44,7 @@ class StudyFolder:
         parts += [f"{self.results.dropped} rows of other cells dropped"] if self.results.dropped else []
         return ", ".join([*parts, f"{len(self.missing)} to run"])
 
-    def run(self, watch: Watch, *, workers: int, keep_runs: bool) -> list[str]:
+    def run(self, watch: StudyProgress, *, workers: int, keep_runs: bool) -> list[str]:
         """Execute the missing cells; the titles of those that failed. `watch` is called when a row has been written.
 
         KeyboardInterrupt after Ctrl-C, when every process has stopped.
@@ -82,7 +82,7 @@ class StudyFolder:
             return f"it has rows of {found}, none of {', '.join(sweeps)}: the study was renamed; {fix}"
         return "no row that a plot shows has succeeded; run the study without --plots-only"
 
-    def _take(self, result: CellResult, watch: Watch, *, keep_runs: bool) -> list[str]:
+    def _take(self, result: CellResult, watch: StudyProgress, *, keep_runs: bool) -> list[str]:
         cell, summary, reason, last = result
         if not last:
             watch.warn(f"{cell.title}: {reason}; trying again")

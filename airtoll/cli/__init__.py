@@ -1,18 +1,21 @@
-"""The command `airtoll`. Kept bare: processes started by a run import this module again, and need no commands; a worker
-of the pool lives where what they need is not installed."""
+"""The command `airtoll`.
+
+Kept bare: processes that a run starts import this module again and need no commands, and a pool worker runs where
+typer, rich and pydantic are not installed.
+"""
 
 import sys
 
+from airtoll.cli.exit_codes import INTERRUPTED
 from protocol.determinism import threads
 
 threads.pin()  # before anything imports numpy
 
-INTERRUPTED = 130
 _WORKERS = ("agent", "channel")
 
 
 def main() -> None:
-    """Run the command line. An interrupt has the same exit code wherever it comes."""
+    """Run the command line. Ctrl-C exits with the same code wherever it arrives."""
     try:
         if sys.argv[1:2] and sys.argv[1] in _WORKERS:
             from airtoll.cli import workers

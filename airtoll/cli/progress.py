@@ -1,4 +1,4 @@
-"""How far a run is: a live line on a terminal, a few plain lines elsewhere."""
+"""The progress of a run: a live line on a terminal, a few plain lines elsewhere."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,105 +11,98 @@ from controller.config.schedule import phase_at, spans
 from controller.run_folder.writer import event_line
 from protocol.messages import kinds
 from protocol.messages.plan import PhasePlan
-from protocol.messages.telemetry import Event, Progress, Scalars, Telemetry, Window
+from protocol.messages.telemetry import Event, Progress, Scalars, Sink, Telemetry, Window
 
-Watch = Callable[[Telemetry], None]
 _LINES_PER_RUN = 4
 _REWARD = "reward_total"
 
 
-class Figures:
-    """What there is to say of a run beside its slots: its phase if it has several, and what learning has come to."""
+@contextmanager
+def run_progress(console: Console, schedule: Sequence[PhasePlan]) -> Iterator[Sink]:
+    """A sink that shows a run's telemetry on the console: its slots, its phase, the state of learning, its events."""
+    newest = _Newest(schedule)
+    if not console.is_terminal:
+        yield _sink(newest, _plain_lines(console, newest), console)
+        return
+    # The texts come from nodes and schemes: markup would swallow what they have in brackets.
+    phase, learning = (TextColumn(f"{{task.fields[{field}]}}", markup=False) for field in ("phase", "learning"))
+    counts = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Bar(TextColumn("slots"), phase, *counts, learning, console=console, transient=True) as bar:
+        yield _sink(newest, _live_line(bar, newest), console)
+
+
+def print_line(console: Console, line: str) -> None:
+    """A line as it is: no markup, no colours, no wrapping."""
+    console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+class _Newest:
+    """The newest a run has reported: its phase if it has several, and how far learning is."""
 
     def __init__(self, schedule: Sequence[PhasePlan]) -> None:
         self.slots = sum(plan.slots for plan in schedule)
         self._spans = spans(schedule)
         self._learns = any(plan.name == "train" for plan in schedule)
-        self._trained: dict[str, float] = {}
+        self._scalars: dict[str, float] = {}
         self._reward = ""
 
-    def take(self, telemetry: Telemetry) -> None:
-        """Remember the newest figures."""
+    def update(self, telemetry: Telemetry) -> None:
         match telemetry:
             case Window():
-                self._reward = _reward(telemetry)
+                self._reward = _mean_reward(telemetry)
             case Scalars(_, kinds.TRAINER_NAME, scalars):
-                self._trained |= scalars
+                self._scalars |= scalars
             case _:
                 pass
 
     def phase(self, slot: int) -> str:
-        """The phase of the last slot that was finished; nothing for a run of one phase."""
+        """The phase of the last finished slot; empty for a run of one phase."""
         return phase_at(max(0, slot - 1), self._spans) if len(self._spans) > 1 else ""
 
     @property
     def learning(self) -> str:
-        """`reward_total 29.4, 900 updates, weights version 9`; nothing for a run that does not train."""
-        said = [self._reward] if self._reward else []
-        if "updates" in self._trained:
-            said.append(f"{self._trained['updates']:,.0f} updates")
-        if "policy_version" in self._trained:
-            said.append(f"weights version {self._trained['policy_version']:,.0f}")
-        return ", ".join(said) if self._learns else ""
+        """`reward_total 29.4, 900 updates, policy version 9`; empty for a run that does not train."""
+        parts = [self._reward] if self._reward else []
+        if "updates" in self._scalars:
+            parts.append(f"{self._scalars['updates']:,.0f} updates")
+        if "policy_version" in self._scalars:
+            parts.append(f"policy version {self._scalars['policy_version']:,.0f}")
+        return ", ".join(parts) if self._learns else ""
 
 
-@contextmanager
-def watching(console: Console, schedule: Sequence[PhasePlan]) -> Iterator[Watch]:
-    """Something to show telemetry to, for a run of these phases."""
-    if not console.is_terminal:
-        yield _plain(console, Figures(schedule))
-        return
-    phase, learning = TextColumn("{task.fields[phase]}"), TextColumn("{task.fields[learning]}")
-    counts = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Bar(TextColumn("slots"), phase, *counts, learning, console=console, transient=True) as bar:
-        yield _live(bar, Figures(schedule))
-
-
-def _live(bar: Bar, figures: Figures) -> Watch:
-    task = bar.add_task("slots", total=figures.slots, phase=figures.phase(0), learning="")
-
-    def watch(telemetry: Telemetry) -> None:
-        figures.take(telemetry)
+def _sink(newest: _Newest, show_slot: Callable[[int], None], console: Console) -> Sink:
+    def sink(telemetry: Telemetry, /) -> None:
+        newest.update(telemetry)
         match telemetry:
             case Progress(slot):
-                bar.update(task, completed=slot, phase=figures.phase(slot), learning=figures.learning)
+                show_slot(slot)
             case Event():
-                _say(bar.console, event_line(telemetry))
+                print_line(console, event_line(telemetry))
             case _:
                 pass
 
-    return watch
+    return sink
 
 
-def _plain(console: Console, figures: Figures) -> Watch:
-    marks = [max(1, figures.slots * part // _LINES_PER_RUN) for part in range(1, _LINES_PER_RUN + 1)]
-
-    def watch(telemetry: Telemetry) -> None:
-        figures.take(telemetry)
-        match telemetry:
-            case Progress(slot):
-                passed = [mark for mark in marks if mark <= slot]
-                if passed:
-                    del marks[: len(passed)]
-                    _say(console, _line(figures, slot))
-            case Event():
-                _say(console, event_line(telemetry))
-            case _:
-                pass
-
-    return watch
+def _live_line(bar: Bar, newest: _Newest) -> Callable[[int], None]:
+    task = bar.add_task("slots", total=newest.slots, phase=newest.phase(0), learning="")
+    return lambda slot: bar.update(task, completed=slot, phase=newest.phase(slot), learning=newest.learning)
 
 
-def _line(figures: Figures, slot: int) -> str:
-    said = ", ".join(filter(None, [figures.phase(slot), figures.learning]))
-    return f"slot {slot} of {figures.slots}" + (f": {said}" if said else "")
+def _plain_lines(console: Console, newest: _Newest) -> Callable[[int], None]:
+    marks = [max(1, newest.slots * part // _LINES_PER_RUN) for part in range(1, _LINES_PER_RUN + 1)]
+
+    def show(slot: int) -> None:
+        passed = [mark for mark in marks if mark <= slot]
+        if passed:
+            del marks[: len(passed)]
+            details = ", ".join(filter(None, [newest.phase(slot), newest.learning]))
+            print_line(console, f"slot {slot} of {newest.slots}" + (f": {details}" if details else ""))
+
+    return show
 
 
-def _reward(window: Window) -> str:
+def _mean_reward(window: Window) -> str:
     """The mean of the window's reward, or of the world's first metric."""
     name = _REWARD if _REWARD in window.sums else next(iter(window.sums), "")
     return f"{name} {window.sums[name] / window.counts[name]:.4g}" if window.counts.get(name) else ""
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""How far a study is: a bar on a terminal, a line per cell elsewhere."""
+"""The progress of a study: a bar on a terminal, a line per cell elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,41 +8,46 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from airtoll.cli.progress import print_line
 
-class Watch(Protocol):
-    """Is told of each cell that is done with, and of what went wrong."""
+
+class StudyProgress(Protocol):
+    """Receives the title of each finished cell, and warnings."""
 
     def done(self, cell: str) -> None: ...
     def warn(self, line: str) -> None: ...
 
 
 @contextmanager
-def watching(console: Console, total: int, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Watch]:
-    """Something to tell of the cells of a study that has so many to carry out."""
+def study_progress(
+    console: Console, total: int, *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[StudyProgress]:
+    """Shows the progress of a study that has `total` cells to run."""
     pace = _Pace(total, clock)
     if not console.is_terminal:
         yield _Lines(console, pace)
         return
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[newest]}"))
+    newest = TextColumn("{task.fields[newest]}", markup=False)  # a cell's title may have brackets
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), newest)
     with Progress(TextColumn("cells"), *columns, console=console) as bar:
-        yield _Live(bar, pace)
+        yield _LiveBar(bar, pace)
 
 
 class _Pace:
-    """How many cells are done with, and how long the others take if they are like those."""
+    """How many cells are finished, and how long the others take if they are like those."""
 
     def __init__(self, total: int, clock: Callable[[], float]) -> None:
         self.total, self.done = total, 0
-        self._clock, self._began = clock, clock()
+        self._clock, self._started = clock, clock()
 
     def next(self) -> str:
-        """One more is done: `3 min left`."""
+        """One more is finished: `3 min left`."""
         self.done += 1
-        left_s = (self._clock() - self._began) / self.done * (self.total - self.done)
+        left_s = (self._clock() - self._started) / self.done * (self.total - self.done)
         return f"{readable(left_s)} left"
 
 
-class _Live:
+class _LiveBar:
     def __init__(self, bar: Progress, pace: _Pace) -> None:
         self._bar, self._pace = bar, pace
         self._task = bar.add_task("cells", total=pace.total, newest="")
@@ -51,7 +56,7 @@ class _Live:
         self._bar.update(self._task, advance=1, newest=f"{self._pace.next()}: {cell}")
 
     def warn(self, line: str) -> None:
-        _say(self._bar.console, line)
+        print_line(self._bar.console, line)
 
 
 class _Lines:
@@ -60,10 +65,10 @@ class _Lines:
 
     def done(self, cell: str) -> None:
         left = self._pace.next()
-        _say(self._console, f"{self._pace.done} of {self._pace.total}, {left}: {cell}")
+        print_line(self._console, f"{self._pace.done} of {self._pace.total}, {left}: {cell}")
 
     def warn(self, line: str) -> None:
-        _say(self._console, line)
+        print_line(self._console, line)
 
 
 def readable(seconds: float) -> str:
@@ -72,7 +77,3 @@ def readable(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,6 +1,7 @@
-"""The commands of the pool's workers, `airtoll agent` and `airtoll channel`.
+"""The pool's workers, `airtoll agent` and `airtoll channel`.
 
-They need what a node needs and nothing else: the words are read by the standard library, because typer brings pydantic.
+They need what a node needs and nothing else: argparse reads their options, because a worker is installed without typer
+and what typer requires.
 """
 
 import os
@@ -13,77 +14,82 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from airtoll.cli.exit_codes import FAILED, USAGE
 from controller.pool.worker import Offer, Worker
 from protocol.transports.keys import Keys, KeysError
 
 ABOUT = {
-    "agent": "Wait for runs of a controller, and be nodes of theirs.",
-    "channel": "Wait for runs of a controller, and be the channel server of one at a time.",
+    "agent": "Start a worker of the pool that runs agents: it waits for a controller's runs and is leased to them.",
+    "channel": "Start a worker of the pool that runs channel servers: it is leased to one run at a time.",
 }
-_REFUSED, _USAGE = 1, 2
-_MAX_NAME_CHARS = 80
+_MAX_CAPACITY = 1000
+_MAX_WORKER_NAME_CHARS = 80
 
 
 def main(words: Sequence[str]) -> int:
-    """`agent` or `channel` and its options; the exit code. It serves until SIGTERM or Ctrl-C."""
-    told = parser().parse_args(words)
-    offer = Offer(told.role, told.name, told.capacity, told.port, told.address)
+    """Serve as `agent` or `channel`, whose options follow, until SIGTERM or Ctrl-C; the exit code."""
+    options = parser().parse_args(words)
+    offer = Offer(options.role, options.name, options.capacity, options.port, options.address)
     stop = threading.Event()
 
-    def hear(_number: int, _frame: FrameType | None) -> None:
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, hear)
+        signal.signal(number, request_stop)
     try:
-        keys = None if told.keys is None else Keys.read(Path(told.keys)).client()
+        keys = None if options.keys is None else Keys.read(Path(options.keys)).client()
     except KeysError as error:
         print(f"--keys: {error}", file=sys.stderr)
-        return _USAGE
+        return USAGE
     try:
-        worker = Worker(offer, told.pool, keys)
+        worker = Worker(offer, options.pool, keys)
     except ValueError as error:
         print(f"--pool: {error}", file=sys.stderr)
-        return _USAGE
+        return USAGE
     with worker:
         worker.serve(stop.is_set)
     if worker.refused:
-        print(f"the pool does not take this worker: {worker.refused}", file=sys.stderr)
-    return _REFUSED if worker.refused else 0
+        print(f"the pool rejected this worker: {worker.refused}", file=sys.stderr)
+    return FAILED if worker.refused else 0
 
 
 def parser() -> ArgumentParser:
-    """Of what is typed."""
-    words = ArgumentParser("airtoll")
-    roles = words.add_subparsers(dest="role", required=True)
+    """The options of both workers."""
+    parser = ArgumentParser("airtoll")
+    roles = parser.add_subparsers(dest="role", required=True)
     agent, channel = (roles.add_parser(role, description=about, help=about) for role, about in ABOUT.items())
     for role in (agent, channel):
-        pool = os.environ.get("AIRTOLL_POOL")
-        role.add_argument(
-            "--pool",
-            metavar="tcp://HOST:PORT",
-            default=pool,
-            required=not pool,
-            help="where the controller's pool listens; AIRTOLL_POOL without",
-        )
-        role.add_argument(
-            "--name", type=_name, default=f"{socket.gethostname()}-{os.getpid()}", help="by default of host and process"
-        )
-        role.add_argument(
-            "--keys",
-            metavar="DIR",
-            default=os.environ.get("AIRTOLL_KEYS") or None,
-            help="of a pool that is locked, the folder of the node's keys; AIRTOLL_KEYS without",
-        )
-        role.set_defaults(capacity=1, port=0, address="")
+        _add_common_options(role)
     agent.add_argument(
-        "--places", type=_at_most(1000), metavar="N", help="so many nodes at a time, of one run or of several"
+        "--capacity", type=_at_most(_MAX_CAPACITY), default=1, metavar="N", help="run at most N nodes at a time (1)"
     )
-    channel.add_argument("--port", type=_at_most(65535), help="where nodes come to; any that is free without")
+    channel.add_argument("--port", type=_at_most(65535), help="accept nodes on this port; default: any free one")
     channel.add_argument(
-        "--address", metavar="HOST", help="by which nodes reach this machine; without as it is on the way to the pool"
+        "--address", metavar="HOST", help="how nodes reach this machine; default: its address on the way to the pool"
     )
-    return words
+    return parser
+
+
+def _add_common_options(role: ArgumentParser) -> None:
+    pool, keys = os.environ.get("AIRTOLL_POOL"), os.environ.get("AIRTOLL_KEYS")
+    role.add_argument(
+        "--pool",
+        metavar="tcp://HOST:PORT",
+        default=pool,
+        required=not pool,
+        help="where the controller's pool listens; default: AIRTOLL_POOL",
+    )
+    role.add_argument(
+        "--name", type=_name, default=f"{socket.gethostname()}-{os.getpid()}", help="default: host and process id"
+    )
+    role.add_argument(
+        "--keys",
+        metavar="DIR",
+        default=keys or None,
+        help="the node's keys, for an encrypted pool; default: AIRTOLL_KEYS",
+    )
+    role.set_defaults(capacity=1, port=0, address="")
 
 
 def _at_most(most: int) -> Callable[[str], int]:
@@ -96,6 +102,8 @@ def _at_most(most: int) -> Callable[[str], int]:
 
 
 def _name(text: str) -> str:
-    if not text or len(text) > _MAX_NAME_CHARS or not text.isprintable():
-        raise ArgumentTypeError(f"{text[:100]!r} is not allowed: must have 1 to {_MAX_NAME_CHARS} printable characters")
+    if not text or len(text) > _MAX_WORKER_NAME_CHARS or not text.isprintable():
+        raise ArgumentTypeError(
+            f"{text[:100]!r} is not allowed: must have 1 to {_MAX_WORKER_NAME_CHARS} printable characters"
+        )
     return text

@@ -1,4 +1,4 @@
-"""Metrics and figures of learning against slots: what was counted faint, its moving mean over it."""
+"""Metrics and training scalars over slots: the values faint, their moving mean bold."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from airtoll.plots.plot_style import COLOURS, legend_beside, quieten, shade_phases, sheet
+from airtoll.plots.plot_style import COLOURS, legend_right, light_grid, run_figure, shade_phases
 from controller.config.schedule import PhaseSpan, phase_at, spans
 from controller.run_folder.reader import RunFolder, Scalar
 
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-_PANELS = ("reward_total", "*outage", "delay_slots", "*_rate_bps_hz", "queue_tasks")  # metrics of a panel, if there are
+# Metrics that share a panel, by pattern. A world has some of them.
+_PANELS = ("reward_total", "*outage", "delay_slots", "*_rate_bps_hz", "queue_tasks")
 _MAX_METRIC_PANELS, _MAX_SCALAR_PANELS = 3, 4
-_NOT_DRAWN = ("updates", "policy_version")  # they count, they do not tell how it goes
-_PANEL_PX, _REST_PX = 190, 110
-_FAINT = 0.35
-_FEW = 12  # so few points are marked one by one
-_MEANS_IN_RUN = 16  # a moving mean spans about this part of the run
+_COUNTERS = ("updates", "policy_version")  # not drawn: they only grow
+_PANEL_PX, _MARGINS_PX = 190, 110
+_FAINT = 0.35  # opacity
+_MAX_MARKED = 12  # a line of at most so many points has a marker on each
+_MEANS_PER_RUN = 16  # a moving mean spans about 1/16 of the run
 
 
-class Series(NamedTuple):
-    """A ratio over slots: `sums` / `counts` [points] at `slots`; `phases` by point."""
+class Curve(NamedTuple):
+    """A ratio over slots: `sums` / `counts` [points] at `slots` [points], in the phase `phases` [points]."""
 
     name: str
     slots: Floats
@@ -43,11 +44,11 @@ class Series(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Points in a moving mean: odd, so that it lies in their middle."""
-        return len(self.slots) // _MEANS_IN_RUN // 2 * 2 + 1
+        """Points in a moving mean: an odd number, so that the mean is drawn at the middle one."""
+        return len(self.slots) // _MEANS_PER_RUN // 2 * 2 + 1
 
     def moving_mean(self) -> Floats:
-        """Sums over counts of the points around each, none of another phase, [points]."""
+        """Sums over counts of the points around each, [points]; no mean spans two phases."""
         mean = np.empty(len(self.slots))
         for phase in dict.fromkeys(self.phases):
             of_phase = np.array([p == phase for p in self.phases])
@@ -57,23 +58,23 @@ class Series(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """What shares a scale. `label` for the y-axis; `points`: what they are, said once for all panels of a kind."""
+    """Curves on one scale. `label`: of the y-axis; `points`: what a point is, in the legend of a kind's first panel."""
 
     label: str
-    series: list[Series]
+    curves: list[Curve]
     points: str = ""
 
 
-def curves(folder: RunFolder) -> "Figure":
-    """Reward, outages or delays, rates or queues; below them losses and the like, where nodes reported some.
+def draw_curves(folder: RunFolder) -> "Figure":
+    """Reward, outages or delays, rates or queues; below them the scalars that nodes reported, such as losses.
 
-    ValueError when no window was finished.
+    ValueError for a run without a complete window.
     """
     meta, metrics = folder.meta, _metric_panels(folder)
     if not metrics:
         raise ValueError(f"{folder.path} has no metrics: the run stopped before its first window was full")
     panels = metrics + _scalar_panels(folder)
-    figure = sheet(meta, _REST_PX + _PANEL_PX * len(panels))
+    figure = run_figure(meta, _MARGINS_PX + _PANEL_PX * len(panels))
     stack = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for axes, panel in zip(stack, panels, strict=True):
         _draw(axes, panel)
@@ -83,13 +84,13 @@ def curves(folder: RunFolder) -> "Figure":
     return figure
 
 
-def metric_series(folder: RunFolder) -> dict[str, Series]:
-    """Every metric by window, at the window's middle."""
+def metric_curves(folder: RunFolder) -> dict[str, Curve]:
+    """Every metric per window, at the window's middle, by name."""
     windows = folder.windows()
     slots = np.array([(window.first + window.last + 1) / 2 for window in windows])
     phases = [window.phase for window in windows]
     return {
-        name: Series(
+        name: Curve(
             name,
             slots,
             np.array([window.sums[name] for window in windows]),
@@ -100,77 +101,79 @@ def metric_series(folder: RunFolder) -> dict[str, Series]:
     }
 
 
-def scalar_series(folder: RunFolder) -> dict[str, Series]:
-    """Every figure that nodes reported, by slot; the mean where several nodes reported the same one."""
+def scalar_curves(folder: RunFolder) -> dict[str, Curve]:
+    """Every scalar that nodes reported, per slot, by name; the mean over nodes where several reported the same one."""
     by_name: dict[str, list[Scalar]] = defaultdict(list)
     for scalar in folder.scalars():
         by_name[scalar.name].append(scalar)
     over = spans(folder.meta.schedule)
-    return {name: _joined(name, told, over) for name, told in by_name.items()}
+    return {name: _mean_over_nodes(name, scalars, over) for name, scalars in by_name.items()}
 
 
-def _joined(name: str, told: Sequence[Scalar], over: Sequence[PhaseSpan]) -> Series:
-    slots = sorted({scalar.slot for scalar in told})
+def _mean_over_nodes(name: str, scalars: Sequence[Scalar], over: Sequence[PhaseSpan]) -> Curve:
+    slots = sorted({scalar.slot for scalar in scalars})
     index = {slot: i for i, slot in enumerate(slots)}
     sums, counts = np.zeros(len(slots)), np.zeros(len(slots))
-    for scalar in told:
+    for scalar in scalars:
         sums[index[scalar.slot]] += scalar.value
         counts[index[scalar.slot]] += 1
-    return Series(name, np.array(slots, float), sums, counts, [phase_at(slot, over) for slot in slots])
+    return Curve(name, np.array(slots, float), sums, counts, [phase_at(slot, over) for slot in slots])
 
 
 def _metric_panels(folder: RunFolder) -> list[Panel]:
-    """Those of `_PANELS` that the world has; of a world that has none of them its first metrics."""
-    meta, series = folder.meta, metric_series(folder)
-    chosen = [[name for name in series if fnmatch(name, pattern)] for pattern in _PANELS]
-    groups = [group for group in chosen if group] or [[name] for name in series]
-    panels = [_panel(group, series, meta.units) for group in groups[:_MAX_METRIC_PANELS]]
-    return _said_once(panels, f"windows of {meta.window_slots} slots")
+    """Those of `_PANELS` that the world has; the first metrics of a world that has none of them."""
+    meta, curves = folder.meta, metric_curves(folder)
+    chosen = [[name for name in curves if fnmatch(name, pattern)] for pattern in _PANELS]
+    groups = [group for group in chosen if group] or [[name] for name in curves]
+    panels = [_panel(group, curves, meta.units) for group in groups[:_MAX_METRIC_PANELS]]
+    return _described_once(panels, f"windows of {meta.window_slots} slots")
 
 
 def _scalar_panels(folder: RunFolder) -> list[Panel]:
     """A panel for each: losses have scales of their own."""
-    series = scalar_series(folder)
-    names = [name for name in series if name not in _NOT_DRAWN]
-    return _said_once([_panel([name], series, {}) for name in names[:_MAX_SCALAR_PANELS]], "reports of learning")
+    curves = scalar_curves(folder)
+    names = [name for name in curves if name not in _COUNTERS]
+    return _described_once(
+        [_panel([name], curves, {}) for name in names[:_MAX_SCALAR_PANELS]], "reports of the trainer"
+    )
 
 
-def _panel(names: Sequence[str], series: dict[str, Series], units: dict[str, str]) -> Panel:
+def _panel(names: Sequence[str], curves: dict[str, Curve], units: dict[str, str]) -> Panel:
     unit = units.get(names[0], "1")
     name = names[0] if len(names) == 1 else _shared_name(names)
-    return Panel(name if unit == "1" else f"{name}\n[{unit}]", [series[name] for name in names])
+    return Panel(name if unit == "1" else f"{name}\n[{unit}]", [curves[name] for name in names])
 
 
-def _said_once(panels: list[Panel], points: str) -> list[Panel]:
+def _described_once(panels: list[Panel], points: str) -> list[Panel]:
     return [panel._replace(points="" if number else points) for number, panel in enumerate(panels)]
 
 
 def _shared_name(names: Sequence[str]) -> str:
-    """What names of one kind end in: `outage` of `cellular_outage` and `d2d_outage`."""
+    """The common ending of names: `outage` of `cellular_outage` and `d2d_outage`."""
     words = [name.split("_")[::-1] for name in names]
     shared = [same[0] for same in zip(*words, strict=False) if len(set(same)) == 1]
     return "_".join(reversed(shared)) or names[0]
 
 
 def _draw(axes: "Axes", panel: Panel) -> None:
-    several = len(panel.series) > 1
-    for series, colour in zip(panel.series, COLOURS, strict=False):
-        if series.width > 1:
-            axes.plot(series.slots, series.values, color=colour, alpha=_FAINT, linewidth=1)
-        marker = "o" if len(series.slots) <= _FEW else None
-        label = series.name if several else None
-        axes.plot(series.slots, series.moving_mean(), marker=marker, color=colour, linewidth=2, label=label)
+    several = len(panel.curves) > 1
+    for curve, colour in zip(panel.curves, COLOURS, strict=False):
+        if curve.width > 1:
+            axes.plot(curve.slots, curve.values, color=colour, alpha=_FAINT, linewidth=1)
+        marker = "o" if len(curve.slots) <= _MAX_MARKED else None
+        label = curve.name if several else None
+        axes.plot(curve.slots, curve.moving_mean(), marker=marker, color=colour, linewidth=2, label=label)
     if panel.points:
-        _explain(axes, panel)
+        _describe_points(axes, panel)
     axes.set_ylabel(panel.label)
-    quieten(axes)
+    light_grid(axes)
     if several or panel.points:
-        legend_beside(axes, fontsize=10)
+        legend_right(axes, fontsize=10)
 
 
-def _explain(axes: "Axes", panel: Panel) -> None:
-    """What is faint and what is bold; a mean of one is what it is of."""
-    width, empty = panel.series[0].width, list[float]()
+def _describe_points(axes: "Axes", panel: Panel) -> None:
+    """Legend entries for the faint and the bold line; a moving mean of one point is the point itself."""
+    width, empty = panel.curves[0].width, list[float]()
     if width > 1:
         axes.plot(empty, empty, color="black", alpha=_FAINT, linewidth=1, label=panel.points)
     bold = f"moving mean of {width}" if width > 1 else panel.points
@@ -178,7 +181,7 @@ def _explain(axes: "Axes", panel: Panel) -> None:
 
 
 def _around(values: Floats, width: int) -> Floats:
-    """Sums over `width` points around each; over fewer at the ends."""
+    """Sums over the `width` points around each, [points]; over fewer at the ends."""
     totals: Floats = np.concatenate([[0.0], np.cumsum(values)])
     first = np.arange(len(values)) - (width - 1) // 2
     around: Floats = totals[np.clip(first + width, 0, len(values))] - totals[np.clip(first, 0, len(values))]

@@ -1,4 +1,4 @@
-"""Where everybody is, and who used what in the last slot: one drawing per world, of its first replica."""
+"""The map of a run: where its nodes are, and which resources they used in the last slot; one drawing per world."""
 
 from collections.abc import Callable
 from textwrap import fill
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airtoll.analysis.mean_queues import mean_queues
-from airtoll.plots.plot_style import COLOURS, GREY, TEN_COLOURS, legend_beside, sheet
+from airtoll.plots.plot_style import COLOURS, GREY, TEN_COLOURS, legend_right, run_figure
 from controller.config.catalogue import world_named
 from controller.run_folder.reader import RunFolder
 
@@ -20,40 +20,40 @@ if TYPE_CHECKING:
 Points = npt.NDArray[np.float64]  # [n, 2]
 
 _HEIGHT_PX = 900
-_MARKERS = "osDv^Ph<"  # resource k has colour k of ten, and the next marker where they begin anew
+_RESOURCE_MARKERS = "osDv^Ph<"  # resource k has colour k of ten; after ten resources the next marker
 _MAX_LISTED = 24  # resources in a legend
-_LINE = 24  # notes
-_NO_QUEUES = "the devices' mean queues are not known: run with record: {values: true}"
-_NO_PICTURE = "what was done in the last slot is not known: no map.json; play the run again"
+_LINE_CHARS = 24  # of legend texts
+_NO_QUEUES = "mean queues of devices are unknown: run with record: {values: true}"
+_NO_ACTIONS = "the last slot's actions are unknown: no map.json; repeat the run"
 
 
-class Known(NamedTuple):
-    """What a drawing is made from. `shown`: what the world showed last, empty before the first slot."""
+class MapData(NamedTuple):
+    """What a map is drawn from, of the run's first replica. `rendered`: what the world rendered last (World.render),
+    empty before the first slot."""
 
     folder: RunFolder
     world: Any
-    shown: dict[str, Any]
+    rendered: dict[str, Any]
 
 
-def map_of(folder: RunFolder) -> "Figure":
-    """The run's map. ValueError for a world that none is drawn of."""
+def draw_map(folder: RunFolder) -> "Figure":
+    """The run's map. ValueError for a world without a map."""
     meta = folder.meta
     if meta.world not in _DRAWINGS:
-        raise ValueError(f"no map is drawn of the world {meta.world!r}; there are maps of {', '.join(_DRAWINGS)}")
+        raise ValueError(f"the world {meta.world!r} has no map; worlds with a map: {', '.join(_DRAWINGS)}")
     world = world_of(folder)
-    found = folder.map
-    slot, shown = found["slot"], found["map"]
-    figure = sheet(meta, _HEIGHT_PX, subject="" if slot is None else f", slot {slot}")
+    slot, rendered = folder.map["slot"], folder.map["map"]
+    figure = run_figure(meta, _HEIGHT_PX, subject="" if slot is None else f", slot {slot}")
     axes = figure.subplots()
     axes.set_aspect("equal")
-    _DRAWINGS[meta.world](axes, Known(folder, world, shown))
-    if not shown:
-        axes.text(0.5, -0.1, _NO_PICTURE, transform=axes.transAxes, ha="center", color="#B00000")
+    _DRAWINGS[meta.world](axes, MapData(folder, world, rendered))
+    if not rendered:
+        axes.text(0.5, -0.1, _NO_ACTIONS, transform=axes.transAxes, ha="center", color="#B00000")
     return figure
 
 
 def has_map(folder: RunFolder) -> bool:
-    """Whether a map is drawn of the run's world."""
+    """Whether the run's world has a map."""
     return folder.meta.world in _DRAWINGS
 
 
@@ -68,11 +68,11 @@ def world_of(folder: RunFolder) -> Any:
 # -------------------------------------------------------------------------------- d2d_underlay
 
 
-def _draw_cell(axes: "Axes", known: Known) -> None:
-    """After li2020 fig. 5: BS, CUEs, pairs; what is on the same RB has the same colour and marker."""
-    world = known.world
+def _draw_cell(axes: "Axes", data: MapData) -> None:
+    """After li2020 fig. 5: BS, CUEs and pairs; users of the same RB have the same colour and marker."""
+    world = data.world
     cue_m, tx_m, rx_m = world.cue_m[0], world.tx_m[0], world.rx_m[0]
-    rbs: list[int] | None = known.shown.get("rb")
+    rbs: list[int] | None = data.rendered.get("rb")
     _draw_bounds(axes, world.params.radius_m)
     _draw_reuse(axes, cue_m, tx_m, rbs)
     _draw_cues(axes, cue_m)
@@ -93,7 +93,7 @@ def _draw_bounds(axes: "Axes", radius_m: float) -> None:
 
 
 def _draw_reuse(axes: "Axes", cue_m: Points, tx_m: Points, rbs: list[int] | None) -> None:
-    """Each transmitter and the CUE it disturbs."""
+    """A line from each transmitter to the CUE that it interferes with."""
     for tx, rb in zip(tx_m, rbs or [], strict=False):
         if rb >= 0:
             axes.plot(
@@ -131,51 +131,51 @@ def _cell_legend(axes: "Axes", count: int, rbs: list[int] | None) -> None:
             label = f"RB {rb}: {_users(rbs, rb)}"
             axes.scatter(empty, empty, s=48, marker=_marker(rb), color=_colour(rb), label=label)
     if rbs is None or -1 in rbs:
-        label = "RB not known" if rbs is None else f"silent: {_users(rbs, -1)}"
+        label = "RB unknown" if rbs is None else f"silent: {_users(rbs, -1)}"
         axes.scatter(empty, empty, s=48, marker="x", color=GREY, label=label)
-    legend_beside(axes, fontsize=10, labelspacing=0.7)
+    legend_right(axes, fontsize=10, labelspacing=0.7)
 
 
 def _users(rbs: list[int], rb: int) -> str:
-    """`pairs 3, 4, 5`, in lines that leave room for the cell."""
+    """`pairs 3, 4, 5`, wrapped so that the legend leaves room for the cell."""
     pairs = [str(pair) for pair, used in enumerate(rbs) if used == rb]
-    return fill(f"pair{'s' * (len(pairs) > 1)} {', '.join(pairs)}", _LINE) if pairs else "no pair"
+    return fill(f"pair{'s' * (len(pairs) > 1)} {', '.join(pairs)}", _LINE_CHARS) if pairs else "no pair"
 
 
 # -------------------------------------------------------------------------------- conflict_graph
 
 
-def _draw_graph(axes: "Axes", known: Known) -> None:
-    """Devices on a circle, agent by agent, with the subbands they were given; arrows point at whom a device spoils."""
-    graph = known.world.graph
+def _draw_graph(axes: "Axes", data: MapData) -> None:
+    """Devices on a circle, agent by agent, with their scheduled subbands; arrows point from interferer to victim."""
+    graph = data.world.graph
     agents, devices = _on_circles([len(own) for own in graph.serves])
-    queues = mean_queues(known.folder, known.world)
+    queues = mean_queues(data.folder, data.world)
     _draw_conflicts(axes, devices, graph.spoils)
     _draw_agents(axes, graph, agents, devices)
     _draw_devices(axes, graph.devices, devices, queues)
-    _draw_subbands(axes, devices, known.shown.get("active", []))
+    _draw_subbands(axes, devices, data.rendered.get("active", []))
     axes.set_xlim(-1.3, 1.3)
     axes.set_ylim(-1.3, 1.3)
     axes.set_axis_off()
-    _graph_legend(axes, known, queues is not None)
+    _graph_legend(axes, data, queues is not None)
 
 
 def _on_circles(counts: list[int]) -> tuple[Points, Points]:
     """Agents on an inner circle [agents, 2] and devices on the outer [devices, 2], a gap between agents."""
     total, gap = sum(counts) + len(counts) * 0.6, 0.6
     starts = np.cumsum([0, *(count + gap for count in counts[:-1])])
-    places = [start + i for start, count in zip(starts, counts, strict=True) for i in range(count)]
+    positions = [start + i for start, count in zip(starts, counts, strict=True) for i in range(count)]
     middles = [start + (count - 1) / 2 for start, count in zip(starts, counts, strict=True)]
 
     def circle(at: list[float], radius: float) -> Points:
         angle = np.pi / 2 - 2 * np.pi * np.array(at) / total
         return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
-    return circle(middles, 0.52), circle(places, 1.0)
+    return circle(middles, 0.52), circle(positions, 1.0)
 
 
 def _draw_conflicts(axes: "Axes", devices: Points, spoils: npt.NDArray[np.bool_]) -> None:
-    """One arrow per direction; a single one with two heads where both spoil each other."""
+    """One arrow per conflict; one arrow with two heads where devices interfere with each other."""
     from matplotlib.patches import FancyArrowPatch
 
     for i, n in np.argwhere(spoils):
@@ -208,34 +208,34 @@ def _draw_agents(axes: "Axes", graph: Any, agents: Points, devices: Points) -> N
 def _draw_devices(axes: "Axes", ids: tuple[int, ...], devices: Points, queues: Points | None) -> None:
     about = {"c": queues, "cmap": "cividis_r", "vmin": 0} if queues is not None else {"color": "white"}
     dots = axes.scatter(devices[:, 0], devices[:, 1], s=760, edgecolor="black", linewidth=1.2, zorder=3, **about)
-    for place, (x, y) in enumerate(devices):
-        dark = queues is not None and queues[place] > queues.max() / 2
-        axes.text(x, y, str(ids[place]), ha="center", va="center", color="white" if dark else "black", zorder=4)
+    for index, (x, y) in enumerate(devices):
+        dark = queues is not None and queues[index] > queues.max() / 2
+        axes.text(x, y, str(ids[index]), ha="center", va="center", color="white" if dark else "black", zorder=4)
     if queues is not None:
         bar = axes.figure.colorbar(dots, ax=axes, location="bottom", shrink=0.5, pad=0.02)
         bar.set_label("mean queue at the end of a slot [tasks]")
 
 
 def _draw_subbands(axes: "Axes", devices: Points, active: list[list[int]]) -> None:
-    """Outside each device a mark per subband that it was scheduled on."""
+    """Outside each device one marker per subband that it was scheduled on."""
     for device, subbands in zip(devices, active, strict=False):
         for nth, subband in enumerate(subbands):
             x, y = device * (1.14 + 0.07 * nth)
             axes.scatter([x], [y], s=80, marker=_marker(subband), color=_colour(subband), zorder=3)
 
 
-def _graph_legend(axes: "Axes", known: Known, has_queues: bool) -> None:
+def _graph_legend(axes: "Axes", data: MapData, has_queues: bool) -> None:
     empty: list[float] = []
     axes.plot(empty, empty, color=COLOURS[5], linewidth=5, alpha=0.35, label="agent serves device")
-    axes.plot(empty, empty, color="#555555", label="both spoil each other")
-    axes.plot(empty, empty, color=COLOURS[1], label="spoils the one it points at")
-    if known.shown:
-        for subband in range(known.folder.meta.world_params["subbands"]):
+    axes.plot(empty, empty, color="#555555", label="interfere with each other")
+    axes.plot(empty, empty, color=COLOURS[1], label="interferes with the one it points at")
+    if data.rendered:
+        for subband in range(data.folder.meta.world_params["subbands"]):
             label = f"scheduled on subband {subband}"
             axes.scatter(empty, empty, s=80, marker=_marker(subband), color=_colour(subband), label=label)
     if not has_queues:
-        axes.plot(empty, empty, " ", label=f"\n{fill(_NO_QUEUES, _LINE)}")
-    legend_beside(axes, fontsize=10, labelspacing=0.7)
+        axes.plot(empty, empty, " ", label=f"\n{fill(_NO_QUEUES, _LINE_CHARS)}")
+    legend_right(axes, fontsize=10, labelspacing=0.7)
 
 
 _BOX = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": COLOURS[5], "linewidth": 2}
@@ -246,7 +246,7 @@ def _colour(resource: int) -> str:
 
 
 def _marker(resource: int) -> str:
-    return _MARKERS[resource // len(TEN_COLOURS) % len(_MARKERS)]
+    return _RESOURCE_MARKERS[resource // len(TEN_COLOURS) % len(_RESOURCE_MARKERS)]
 
 
-_DRAWINGS: dict[str, Callable[["Axes", Known], None]] = {"conflict_graph": _draw_graph, "d2d_underlay": _draw_cell}
+_DRAWINGS: dict[str, Callable[["Axes", MapData], None]] = {"conflict_graph": _draw_graph, "d2d_underlay": _draw_cell}

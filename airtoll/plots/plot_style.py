@@ -1,6 +1,6 @@
-"""The paper plots are drawn on: 1200 px wide, titled with its run, in colours that the colour-blind can tell apart.
+"""The common style of plots: 1200 px wide, titled with the run, in colours that the colour-blind can distinguish.
 
-matplotlib is imported where something is drawn and nowhere else: it takes longer to load than a short run.
+matplotlib is imported where something is drawn and nowhere else: it takes longer to import than a short run.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito, Color Universal Design, 2008; yellow is left out: it is hard to see on white.
+# Okabe and Ito, Color Universal Design, 2008; yellow is left out, because it is hard to see on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5D3A9B")
 # Petroff, Accessible color sequences for data visualization, 2021: for what comes in tens, such as resource blocks.
 TEN_COLOURS = (
@@ -24,13 +24,13 @@ _DPI = 100
 _SHADES = {"warmup": "#EDEDED", "train": "#E3EEF6", "eval": "#FFFFFF"}
 
 
-def sheet(meta: RunMeta, height_px: int, *, subject: str = "") -> "Figure":
-    """An empty figure for a run."""
-    return titled(f"{meta.world}, {meta.scheme}, seed {meta.seed}{subject}", height_px)
+def run_figure(meta: RunMeta, height_px: int, *, subject: str = "") -> "Figure":
+    """An empty figure, titled with the run's world, scheme and seed."""
+    return new_figure(f"{meta.world}, {meta.scheme}, seed {meta.seed}{subject}", height_px)
 
 
-def titled(title: str, height_px: int) -> "Figure":
-    """An empty figure that keeps legends beside the axes on the paper."""
+def new_figure(title: str, height_px: int) -> "Figure":
+    """An empty figure whose layout leaves room for legends to the right of the axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1200 / _DPI, height_px / _DPI), dpi=_DPI, layout="constrained")
@@ -38,13 +38,13 @@ def titled(title: str, height_px: int) -> "Figure":
     return figure
 
 
-def legend_beside(axes: "Axes", **settings: Any) -> None:
+def legend_right(axes: "Axes", **settings: Any) -> None:
     """The legend to the right of the axes."""
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, **settings)
 
 
 def shade_phases(axes: "Axes", meta: RunMeta, *, named: bool) -> None:
-    """Each phase in a shade of its own, `named` above the axes, unless there is one phase only."""
+    """Shade each phase, with its name above the axes if `named`. A run of a single phase is not shaded."""
     over = spans(meta.schedule)
     axes.set_xlim(0, over[-1].after)
     if len(over) == 1:
@@ -56,8 +56,8 @@ def shade_phases(axes: "Axes", meta: RunMeta, *, named: bool) -> None:
             axes.text(middle, 1.02, span.phase, transform=above, ha="center", va="bottom", color="#555555")
 
 
-def quieten(axes: "Axes") -> None:
-    """A light grid, no frame on the right and above."""
+def light_grid(axes: "Axes") -> None:
+    """Horizontal grid lines in light grey; no frame on the right and above."""
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""A run as pictures: which there are, and where they are written."""
+"""The plots of a run: which of them it has data for, and where they are written."""
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Plot(Enum):
-    """What may be drawn of a run."""
+class RunPlot(Enum):
+    """The plots that can be drawn of a run."""
 
     CURVES = "curves"
     MAP = "map"
     TOLL = "toll"
 
 
-def sensible(folder: RunFolder) -> list[Plot]:
-    """The plots that this run has something for."""
+def plots_with_data(folder: RunFolder) -> list[RunPlot]:
+    """The plots that this run has data for."""
     from airtoll.plots.maps import has_map
 
-    there = {
-        Plot.CURVES: bool(folder.windows()),
-        Plot.MAP: has_map(folder),
-        Plot.TOLL: next(folder.air_rows(), None) is not None,
+    has_data = {
+        RunPlot.CURVES: bool(folder.windows()),
+        RunPlot.MAP: has_map(folder),
+        RunPlot.TOLL: next(folder.air_rows(), None) is not None,
     }
-    return [plot for plot, has in there.items() if has]
+    return [plot for plot, has in has_data.items() if has]
 
 
-def save(folder: RunFolder, plots: Sequence[Plot], out: Path | None = None) -> Iterator[Path]:
-    """Draw, write, and tell where: `out` for a single plot, else DIR/plots/<plot>.png.
+def save(folder: RunFolder, plots: Sequence[RunPlot], out: Path | None = None) -> Iterator[Path]:
+    """Draw and write plots; the paths, each once it is written: `out` for a single plot, else DIR/plots/<plot>.png.
 
-    ConfigError for an `out` that cannot be. ValueError for a run that has nothing to draw, or is damaged.
+    ConfigError for an `out` that cannot be written. ValueError for a run without data for a plot, or with damaged data.
     """
     if out is not None and len(plots) != 1:
         raise ConfigError(f"--out is for one plot: choose one of {', '.join(f'--{plot.value}' for plot in plots)}")
@@ -45,16 +45,16 @@ def save(folder: RunFolder, plots: Sequence[Plot], out: Path | None = None) -> I
         yield path
 
 
-def draw(folder: RunFolder, plot: Plot) -> "Figure":
-    """One plot. ValueError for a run that has nothing to draw, or is damaged."""
+def draw(folder: RunFolder, plot: RunPlot) -> "Figure":
+    """Draw one plot. ValueError for a run without data for it, or with damaged data."""
     from airtoll.plots import curves, maps, toll_chart
 
     match plot:
-        case Plot.CURVES:
-            return curves.curves(folder)
-        case Plot.MAP:
-            return maps.map_of(folder)
-        case Plot.TOLL:
+        case RunPlot.CURVES:
+            return curves.draw_curves(folder)
+        case RunPlot.MAP:
+            return maps.draw_map(folder)
+        case RunPlot.TOLL:
             return toll_chart.toll_chart(folder)
         case _:
             assert_never(plot)

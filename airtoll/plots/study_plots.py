@@ -1,6 +1,6 @@
-"""A study as pictures: means over seeds against an axis, with the band in which the true mean lies.
+"""The plots of a study: means over seeds against an axis, with their confidence intervals.
 
-matplotlib is imported where something is drawn and nowhere else: it takes longer to load than a short run.
+matplotlib is imported where something is drawn and nowhere else: it takes longer to import than a short run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from airtoll.analysis.confidence import LEVEL, Mean, mean_of
-from airtoll.plots.plot_style import COLOURS, legend_beside, quieten, titled
+from airtoll.plots.plot_style import COLOURS, legend_right, light_grid, new_figure
 from controller.config.catalogue import scheme_named, world_named
 from controller.config.errors import ConfigError
 from controller.config.run_config import RunConfig
@@ -22,24 +22,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Row = Mapping[str, str]
-Marks = Literal["band", "dots", "path"]  # of numbers that were chosen, of categories, of figures that came about
+Marks = Literal["band", "dots", "path"]  # where x is a numeric axis, a categorical axis, a measured quantity
 
-_PANELS_BESIDE, _ROW_PX, _REST_PX = 3, 460, 110
-_MARKERS = "osD^vP"
-_STYLES = ("-", "--", "-.", ":")  # two equal lines are both seen
-_BAND = 0.18  # of opacity
-_SPREAD = 0.5  # of the room of a category that its lines share
+_PANELS_PER_ROW, _ROW_PX, _MARGINS_PX = 3, 460, 110
+_LINE_MARKERS = "osD^vP"
+_LINE_STYLES = ("-", "--", "-.", ":")  # so that two equal lines are both visible
+_BAND = 0.18  # opacity
+_OVERHEAD = {"training": "training overhead", "eval": "execution overhead"}  # parts in the names of TOLLS
+_SPREAD = 0.5  # share of a category's width over which its lines are spread
 
 
 class Point(NamedTuple):
-    """`x`: a number, or the place of a category."""
+    """`x`: a number, or the position of a category."""
 
     x: float
     y: Mean
 
 
 def save(study: Study, cells: Sequence[StudyCell], rows: Sequence[Row], out: Path) -> Iterator[Path]:
-    """Draw every plot of the study that there are rows for, and tell where. ConfigError when one cannot be written."""
+    """Draw every plot of the study that has rows; the paths, each once it is written. ConfigError when one cannot be
+    written."""
     units = units_of(cells)
     for sweep in study.sweeps:
         own = [row for row in rows if row["sweep"] == sweep.name and row["state"] == "SUCCEEDED"]
@@ -52,7 +54,7 @@ def save(study: Study, cells: Sequence[StudyCell], rows: Sequence[Row], out: Pat
 
 
 class Labels:
-    """What axes of pictures are called, units included."""
+    """The labels of plots' axes, units included."""
 
     def __init__(self, config: RunConfig, units: Mapping[str, str]) -> None:
         world, scheme = world_named(config.world.name), scheme_named(config.scheme.name)
@@ -61,27 +63,28 @@ class Labels:
             self._units |= {f"{where}.{f.name}": str(f.metadata.get("unit") or "1") for f in fields(params)}
 
     def __call__(self, name: str) -> str:
-        """`delay_slots [slots]`, `told in eval, all kinds [bits/slot/node]`."""
+        """`delay_slots [slots]`, `execution overhead, all kinds [bits/slot/node]`."""
         if name in TOLLS:
             part, kind, unit, *_ = name.split("_")
-            return f"told in {part}, {'all kinds' if kind == 'all' else kind} [{unit}/slot/node]"
+            return f"{_OVERHEAD[part]}, {'all kinds' if kind == 'all' else kind} [{unit}/slot/node]"
         unit = self._units.get(name, "1")
         return name if unit == "1" else f"{name} [{unit}]"
 
 
 def draw(study: Study, sweep: Sweep, plot: PlotSpec, rows: Sequence[Row], *, label: Labels) -> "Figure | None":
-    """One plot of the sweep's rows; None when there are none that it shows."""
+    """One plot of the sweep's rows; None when it has none to show."""
     shown = relative(sweep, plot, [row for row in rows if row.get(plot.y) and _has(row, plot.held)])
     if not shown:
         return None
     panels = _labels(sweep, plot.panels, shown)
-    beside = min(len(panels), _PANELS_BESIDE)
+    columns = min(len(panels), _PANELS_PER_ROW)
+    height = -(-len(panels) // columns)  # in panels
     x_label, y_label = plot.x_label or label(plot.x), plot.y_label or _y_label(plot, label)
-    figure = titled(
+    figure = new_figure(
         plot.title or f"{study.name}: {' '.join(y_label.split())} against {x_label}",
-        _REST_PX + _ROW_PX * -(-len(panels) // beside),
+        _MARGINS_PX + _ROW_PX * height,
     )
-    grid = list(figure.subplots(-(-len(panels) // beside), beside, sharex=True, sharey=True, squeeze=False).flat)
+    grid = list(figure.subplots(height, columns, sharex=True, sharey=True, squeeze=False).flat)
     counts: set[int] = set()
     for axes, panel in zip(grid, panels, strict=False):
         counts |= _draw_panel(axes, sweep, plot, _with(shown, plot.panels, panel))
@@ -89,26 +92,26 @@ def draw(study: Study, sweep: Sweep, plot: PlotSpec, rows: Sequence[Row], *, lab
             axes.set_title(f"{plot.panels} = {panel}", fontsize=11)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
-    for axes in grid[::beside]:
+    for axes in grid[::columns]:
         axes.set_ylabel(y_label)
     if plot.lines:
-        legend_beside(grid[beside - 1], title=plot.lines, alignment="left")
+        legend_right(grid[columns - 1], title=plot.lines, alignment="left")
     held = [_named(plot.held)] if plot.held else []
-    figure.supxlabel("\n".join([x_label, "; ".join([*held, _explained(counts, _marks(sweep, plot))])]), fontsize=10)
+    figure.supxlabel("\n".join([x_label, "; ".join([*held, _caption(counts, _marks(sweep, plot))])]), fontsize=10)
     return figure
 
 
 def points(sweep: Sweep, plot: PlotSpec, rows: Iterable[Row]) -> list[Point]:
-    """One point per value of the axis `x`; where `x` is a figure, one per combination of the axes, by their x."""
+    """One point per value of the axis `x`; where `x` is measured, one per combination of the axes, sorted by x."""
     across = sweep.axis(plot.x)
     by = [plot.x] if across else [axis.name for axis in sweep.axes]
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[axis] for axis in by), []).append(row)
-    places = _places(list(across.values)) if across else {}
+    positions = _positions(list(across.values)) if across else {}
     found = [
         Point(
-            places[labels[0]] if across else mean_of([float(row.get(plot.x) or 0) for row in group]).value,
+            positions[labels[0]] if across else mean_of([float(row.get(plot.x) or 0) for row in group]).value,
             mean_of([float(row[plot.y]) for row in group]),
         )
         for labels, group in groups.items()
@@ -117,8 +120,8 @@ def points(sweep: Sweep, plot: PlotSpec, rows: Iterable[Row]) -> list[Point]:
 
 
 def relative(sweep: Sweep, plot: PlotSpec, rows: Sequence[Row]) -> list[Row]:
-    """The rows with y over the reference's y of the same seed, so that a band is not of what the seeds share. Rows
-    without a reference are left out."""
+    """The rows with y divided by the reference's y of the same seed, so that the interval does not include what the
+    seeds share. Rows without a reference are left out."""
     if not plot.reference:
         return list(rows)
     alike = ["seed", *(axis.name for axis in sweep.axes if axis.name not in plot.reference)]
@@ -144,7 +147,7 @@ def _named(labels: Mapping[str, str]) -> str:
 
 
 def _draw_panel(axes: "Axes", sweep: Sweep, plot: PlotSpec, rows: Sequence[Row]) -> set[int]:
-    """How many seeds the points have."""
+    """Draw one line per label; the numbers of seeds that points have."""
     marks, lines = _marks(sweep, plot), _labels(sweep, plot.lines, rows)
     _scale(axes, sweep, plot)
     counts: set[int] = set()
@@ -153,12 +156,12 @@ def _draw_panel(axes: "Axes", sweep: Sweep, plot: PlotSpec, rows: Sequence[Row])
         shift = _SPREAD * ((number + 0.5) / len(lines) - 0.5) if marks == "dots" else 0.0
         _draw_line(axes, [point._replace(x=point.x + shift) for point in drawn], number, line, marks)
         counts |= {point.y.seeds for point in drawn}
-    quieten(axes)
+    light_grid(axes)
     return counts
 
 
 def _marks(sweep: Sweep, plot: PlotSpec) -> Marks:
-    """A band needs numbers that were chosen; between categories there is nothing."""
+    """A band connects values of a numeric axis; between categories there is nothing to connect."""
     across = sweep.axis(plot.x)
     if across is None:
         return "path"
@@ -177,15 +180,15 @@ def _scale(axes: "Axes", sweep: Sweep, plot: PlotSpec) -> None:
     if "x" in (plot.log or ""):
         axes.set_xscale("log")
     if across and (plot.log in ("x", "xy") or _marks(sweep, plot) == "dots"):
-        axes.set_xticks(list(_places(list(across.values)).values()), list(across.values))
+        axes.set_xticks(list(_positions(list(across.values)).values()), list(across.values))
         axes.xaxis.set_minor_locator(NullLocator())
     if across and _marks(sweep, plot) == "dots":
         axes.set_xlim(-0.5, len(across.values) - 0.5)
 
 
 def _draw_line(axes: "Axes", drawn: Sequence[Point], number: int, label: str, marks: Marks) -> None:
-    colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
-    style = _STYLES[number % len(_STYLES)]
+    colour, marker = COLOURS[number % len(COLOURS)], _LINE_MARKERS[number % len(_LINE_MARKERS)]
+    style = _LINE_STYLES[number % len(_LINE_STYLES)]
     xs, ys, half = [p.x for p in drawn], [p.y.value for p in drawn], [p.y.half for p in drawn]
     if marks == "band":
         low, high = ([y + sign * h for y, h in zip(ys, half, strict=True)] for sign in (-1, 1))
@@ -196,17 +199,17 @@ def _draw_line(axes: "Axes", drawn: Sequence[Point], number: int, label: str, ma
         axes.errorbar(xs, ys, yerr=half, color=colour, marker=marker, linestyle=line, capsize=4, label=label)
 
 
-def _explained(counts: set[int], marks: Marks) -> str:
-    """What is drawn, in words."""
+def _caption(counts: set[int], marks: Marks) -> str:
+    """What points and intervals are."""
     if max(counts) == 1:
-        return "one seed, so nothing is known of the spread"
+        return "one seed, so the spread is unknown"
     seeds = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
     shown = "band" if marks == "band" else "bars"
     return f"mean over {seeds} seeds; {shown}: {LEVEL:.0%} confidence interval of the mean (Student t)"
 
 
 def _labels(sweep: Sweep, axis: str | None, rows: Sequence[Row]) -> list[str]:
-    """The axis's labels that rows have, in its order; one of no meaning without an axis."""
+    """The axis's labels that rows have, in the axis's order; one empty label without an axis."""
     found = sweep.axis(axis) if axis else None
     return [label for label in found.values if any(row[found.name] == label for row in rows)] if found else [""]
 
@@ -215,7 +218,7 @@ def _with(rows: Iterable[Row], axis: str | None, label: str) -> list[Row]:
     return [row for row in rows if axis is None or row[axis] == label]
 
 
-def _places(labels: list[str]) -> dict[str, float]:
+def _positions(labels: list[str]) -> dict[str, float]:
     return dict(zip(labels, numbers_of(labels) or map(float, range(len(labels))), strict=True))
 
 

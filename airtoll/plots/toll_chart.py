@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from airtoll.plots.plot_style import COLOURS, GREY, legend_beside, quieten, shade_phases, sheet
+from airtoll.plots.plot_style import COLOURS, GREY, legend_right, light_grid, run_figure, shade_phases
 from controller.run_folder.reader import RunFolder
 from protocol.accounting.air_book import toll_by_kind
 from protocol.messages.kinds import Kind
@@ -40,7 +40,7 @@ def toll_chart(folder: RunFolder) -> "Figure":
     if not told.totals:
         raise ValueError(f"{folder.path}: nothing was told in this run, there is no toll to plot")
     meta = folder.meta
-    figure = sheet(meta, 800)
+    figure = run_figure(meta, 800)
     over_time, by_node = figure.subplots(2, height_ratios=(3, 2))
     _draw_over_time(over_time, told)
     shade_phases(over_time, meta, named=True)
@@ -90,7 +90,7 @@ def _draw_over_time(axes: "Axes", told: Told) -> None:
     axes.set_xlabel("slot")
     axes.set_ylim(0, 1.05 * max(1e-9, below.max()))
     _finish(axes)
-    legend_beside(axes, title="kind of note: bytes told", alignment="left", reverse=True)
+    legend_right(axes, title="kind of note: bytes told", alignment="left", reverse=True)
 
 
 def _draw_by_node(axes: "Axes", told: Told, names: list[str]) -> None:
@@ -114,7 +114,7 @@ def _finish(axes: "Axes") -> None:
     from matplotlib.ticker import EngFormatter
 
     axes.yaxis.set_major_formatter(EngFormatter())
-    quieten(axes)
+    light_grid(axes)
 
 
 def _readable(count: int) -> str:

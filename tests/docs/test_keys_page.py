@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer.main
 
-from airtoll.cli.commands import app
+from airtoll.cli.commands import load
 from protocol.transports.keys import Keys
 from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY
 from tests.docs.pages import page, table
@@ -55,7 +54,7 @@ def test_the_files_are_those_of_the_page(walked: Path) -> None:
 
 def test_every_command_is_listed() -> None:
     listed = re.findall(r"^    airtoll keys (\w+) ", page(PAGE), re.MULTILINE)
-    keys = typer.main.get_command(app).commands["keys"]  # type: ignore[attr-defined]
+    keys = load("keys")
     assert listed == list(keys.commands)
     assert all(
         "--format" in [opt for option in command.params for opt in option.opts] for command in keys.commands.values()

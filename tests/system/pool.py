@@ -107,7 +107,7 @@ def pooled(folder: Path, *words: str, agents: int, channels: int = 1) -> Iterato
         for _ in range(channels):
             pool.start("channel")
         if agents:
-            pool.start("agent", "--places", str(agents))
+            pool.start("agent", "--capacity", str(agents))
         service = stack.enter_context(pool.serving(*words))
         yield pool, service
 

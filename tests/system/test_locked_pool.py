@@ -39,7 +39,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[There]:
     pool = Pool(folder)
     try:
         pool.start("channel", "--keys", str(folder / "nodes"))
-        pool.start("agent", "--places", "3", "--keys", str(folder / "nodes"))
+        pool.start("agent", "--capacity", "3", "--keys", str(folder / "nodes"))
         with pool.serving("--keys", str(house)) as service:
             yield There(pool, service, folder)
     finally:
@@ -70,7 +70,7 @@ def test_who_is_not_on_the_list_ends_and_is_counted(there: There, tmp_path: Path
     shutil.copy(there.folder / "house" / "server.key", tmp_path)
     other = there.pool.start("agent", "--keys", str(Keys.make(tmp_path).folder))
     assert other.process.wait(timeout=TIMEOUT_S) == 1
-    assert "does not take this worker: its key is not on the list there" in other.log
+    assert "rejected this worker: its key is not on the list there" in other.log
     with urllib.request.urlopen(f"{there.service.url}/metrics", timeout=TIMEOUT_S) as answer:
         assert f'airtoll_pool_turned_away{{reason="{NOT_ON_THE_LIST}"}} 1.0' in answer.read().decode()
 

@@ -170,7 +170,7 @@ def test_after_a_kill_of_the_channel_server_the_run_is_rolled_back_to_another(
 def test_runs_and_workers_go_on_without_a_service_and_the_next_one_finds_them(tmp_path: Path) -> None:
     pool = Pool(tmp_path)
     try:
-        workers = [pool.start("channel"), pool.start("agent", "--places", "3")]
+        workers = [pool.start("channel"), pool.start("agent", "--capacity", "3")]
         until(lambda: all("looks for the pool" in worker.log for worker in workers))
         with pool.serving() as first:
             run_id = first.client.submit(LONG | POOLED)["id"]
@@ -200,7 +200,7 @@ def test_where_no_pool_can_be_is_told(tmp_path: Path) -> None:
     for words in (["agent", "--pool", "http://here"], ["channel", "--pool", "tcp://here:0"]):
         result = CliRunner().invoke(app, words)
         assert (result.exit_code, "write it as tcp://HOST:8771" in result.stderr) == (2, True)
-    for words in (["agent"], ["agent", "--pool", "tcp://here:1", "--places", "0"]):
+    for words in (["agent"], ["agent", "--pool", "tcp://here:1", "--capacity", "0"]):
         assert CliRunner().invoke(app, words).exit_code == 2
     result = CliRunner().invoke(app, ["serve", "--port", "0", "--data", str(tmp_path), "--pool", "8771"])
     assert (result.exit_code, "write it as tcp://127.0.0.1:8771" in result.stderr) == (2, True)

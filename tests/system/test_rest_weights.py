@@ -152,7 +152,7 @@ def test_what_people_type(service: Service, tmp_path: Path, monkeypatch: pytest.
 
     file = tmp_path / "mine.safetensors"
     assert call("weights", run_id, "pair-0", "-o", str(file)) == f"{file}\n"
-    assert "pair-0 is given them in the next slot" in call("put-weights", run_id, "pair-0", str(file))
+    assert "pair-0 receives them over the air in the next slot" in call("put-weights", run_id, "pair-0", str(file))
     service.until(run_id, lambda run: b"put pair-0" in RunFolder.open(Path(run["folder"])).read("log.txt"))
     assert "pair-1" in call("weights", run_id)
     kept = json.loads(call("weights", run_id, "--format", "json"))["weights"]

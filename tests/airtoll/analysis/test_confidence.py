@@ -1,4 +1,4 @@
-"""Student's interval against printed tables and by hand."""
+"""Student's interval, against printed tables and calculations by hand."""
 
 import math
 
@@ -11,7 +11,7 @@ from airtoll.analysis.confidence import mean_of, student_t
     ("freedom", "printed"),
     [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (5, 2.571), (9, 2.262), (10, 2.228), (29, 2.045), (100, 1.984)],
 )
-def test_quantiles_are_the_printed_ones(freedom: int, printed: float) -> None:
+def test_quantiles_equal_the_printed_ones(freedom: int, printed: float) -> None:
     assert round(student_t(0.95, freedom), 3) == printed
 
 
@@ -20,13 +20,13 @@ def test_other_levels() -> None:
     assert math.isclose(student_t(0.5, 1), 1.0)  # Cauchy's quartiles
 
 
-def test_a_mean_and_how_sure_it_is() -> None:
+def test_a_mean_has_students_interval() -> None:
     five = mean_of([1.0, 2.0, 3.0, 4.0, 5.0])  # s^2 = 10 / 4
     assert (five.value, five.seeds) == (3.0, 5)
     assert math.isclose(five.half, 2.776445 * math.sqrt(2.5 / 5), rel_tol=1e-6)
     assert mean_of([2.0, 2.0]).half == 0.0
 
 
-def test_one_value_says_nothing_of_the_spread() -> None:
+def test_one_value_has_no_interval() -> None:
     one = mean_of([7.0])
     assert (one.value, one.seeds, math.isnan(one.half)) == (7.0, 1, True)

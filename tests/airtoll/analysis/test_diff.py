@@ -91,7 +91,7 @@ def test_fingerprints_are_compared_first_but_decide_nothing(tmp_path: Path) -> N
     [
         ("trace.bin", -1, "multiple"),
         ("trace.bin", 0, "has no trace"),
-        ("values.msgpack", -1, "is cut: its last entry"),
+        ("values.msgpack", -1, "is truncated: its last entry"),
     ],
 )
 def test_a_truncated_file_is_reported(tmp_path: Path, file: str, keep: int, message: str) -> None:

@@ -1,29 +1,29 @@
-"""Frames decoded without our structs, against the structs."""
+"""The independent decoder of frames, checked against the structs."""
 
 from pathlib import Path
 
 import msgpack
 import pytest
 
-from airtoll.analysis.frames import FILE, MESSAGES, NESTED, describe, frames_of
+from airtoll.analysis.frames import FRAMES_FILE, MESSAGES, NESTED, describe, frames_of
 from protocol.messages.codec import encode
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Bye, Hello, Note, ReceivedNote, Refused, Reply, Report, Turn, Welcome
 
 
 @pytest.mark.parametrize("message", [Hello, Welcome, Refused, Turn, Reply, Report, Bye], ids=lambda m: m.__name__)
-def test_names_and_fields_are_the_structs(message: type) -> None:
+def test_names_and_fields_are_those_of_the_structs(message: type) -> None:
     config = message.__struct_config__  # type: ignore[attr-defined]
     assert MESSAGES[config.tag] == (message.__name__, *message.__struct_fields__)  # type: ignore[attr-defined]
 
 
-def test_nested_fields_are_the_structs() -> None:
+def test_nested_fields_are_those_of_the_structs() -> None:
     assert NESTED["inbox"] == ("ReceivedNote", *ReceivedNote.__struct_fields__)
     assert NESTED["outbox"] == ("Note", *Note.__struct_fields__)
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "text"),
     [
         (Hello(1, "r", "pair-0", {"cpu": "x"}), "Hello(protocol=1, run_id='r', name='pair-0', fingerprint={cpu: 'x'})"),
         (Refused("no"), "Refused(reason='no')"),
@@ -42,32 +42,32 @@ def test_nested_fields_are_the_structs() -> None:
     ],
     ids=["hello", "refused", "turn", "reply", "report", "bye"],
 )
-def test_a_frame_is_told(message: Hello | Refused | Turn | Reply | Report | Bye, told: str) -> None:
-    assert describe(encode(message)) == told
+def test_a_frame_is_described(message: Hello | Refused | Turn | Reply | Report | Bye, text: str) -> None:
+    assert describe(encode(message)) == text
 
 
 @pytest.mark.parametrize("frame", [b"", b"\xc1", b"\x93\x01", msgpack.packb({}), msgpack.packb([99]), b"\x2a", "text"])
-def test_what_is_no_message_is_told_as_such(frame: object) -> None:
-    assert describe(frame).startswith(("not MessagePack", "no message of ours"))
+def test_a_frame_that_is_no_message_is_described_as_such(frame: object) -> None:
+    assert describe(frame).startswith(("not MessagePack", "not a message of the protocol"))
 
 
-def test_fields_beyond_the_known_are_shown() -> None:
+def test_surplus_fields_are_shown() -> None:
     assert describe(msgpack.packb([3, "no", 7])) == "Refused(reason='no', 7)"
 
 
-def test_a_file_is_told_line_by_line(tmp_path: Path) -> None:
+def test_a_file_is_described_line_by_line(tmp_path: Path) -> None:
     rows = [["up", "pair-0", encode(Bye("a"))], ["down", "trainer", encode(Bye("b"))]]
-    (tmp_path / FILE).write_bytes(b"".join(map(msgpack.packb, rows)))
-    told = ["up   pair-0: Bye(reason='a', error='')", "down trainer: Bye(reason='b', error='')"]
-    assert list(map(str, frames_of(tmp_path))) == told
+    (tmp_path / FRAMES_FILE).write_bytes(b"".join(map(msgpack.packb, rows)))
+    lines = ["up   pair-0: Bye(reason='a', error='')", "down trainer: Bye(reason='b', error='')"]
+    assert list(map(str, frames_of(tmp_path))) == lines
 
 
-def test_a_cut_file_is_told(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(msgpack.packb(["up", "pair-0", b"frame"])[:-1])
-    with pytest.raises(ValueError, match=r"frames\.msgpack is cut: its last entry, from byte 0, is not whole"):
+def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
+    (tmp_path / FRAMES_FILE).write_bytes(msgpack.packb(["up", "pair-0", b"frame"])[:-1])
+    with pytest.raises(ValueError, match=r"frames\.msgpack is truncated: its last entry, from byte 0"):
         list(frames_of(tmp_path))
 
 
-def test_a_run_without_frames_is_told(tmp_path: Path) -> None:
+def test_a_run_without_frames_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"run with record\.frames_slots of at least 1"):
         list(frames_of(tmp_path))

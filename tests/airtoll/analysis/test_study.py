@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 import airtoll
 from airtoll.analysis.study import StudyFolder
 from airtoll.cli.commands import app
-from airtoll.cli.study_progress import readable, watching
+from airtoll.cli.study_progress import readable, study_progress
 from airtoll.plots.study_plots import Labels, draw, points, relative
 from controller.config.errors import ConfigError
 from controller.studies.cells import StudyCell, cells_of
@@ -258,7 +258,7 @@ def test_a_second_study_in_the_same_folder_is_rejected(tmp_path: Path) -> None:
 
 def test_progress_off_a_terminal_is_a_line_per_cell(capsys: pytest.CaptureFixture[str]) -> None:
     times = iter([0.0, 40.0, 60.0])
-    with watching(Console(width=200), 4, clock=lambda: next(times)) as watch:
+    with study_progress(Console(width=200), 4, clock=lambda: next(times)) as watch:
         watch.done("a")
         watch.warn("b: its process died (signal 9); trying again")
         watch.done("b")
@@ -268,7 +268,7 @@ def test_progress_off_a_terminal_is_a_line_per_cell(capsys: pytest.CaptureFixtur
 
 
 def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    with watching(Console(width=100, force_terminal=True), 2) as watch:
+    with study_progress(Console(width=100, force_terminal=True), 2) as watch:
         watch.done("small: seed=1")
         watch.warn("small: seed=2: its process died (signal 9); trying again")
     shown = capsys.readouterr().out
@@ -402,7 +402,7 @@ def test_points_are_means_with_students_interval(tmp_path: Path) -> None:
         ({"x": "world.load", "lines": "scheme", "log": "xy", "title": "t"}, ["world.load [tasks/slot]"], "band: "),
         ({"x": "world.load", "lines": "scheme", "relative_to": {"scheme": "llq"}}, ["world.load"], "over 2 seeds"),
         ({"x": "scheme", "panels": "world.load"}, ["scheme"], "mean over 1 to 3 seeds; bars: 95%"),
-        ({"x": "eval_all_bits_per_slot_node"}, ["told in eval, all kinds [bits/slot/node]"], "bars"),
+        ({"x": "eval_all_bits_per_slot_node"}, ["execution overhead, all kinds [bits/slot/node]"], "bars"),
         ({"x": "world.load", "where": {"scheme": "llq"}, "x_label": "load"}, ["load", "scheme = llq"], "over 2 seeds"),
     ],
 )

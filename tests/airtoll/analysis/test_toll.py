@@ -60,7 +60,7 @@ def test_what_a_signalling_model_did_is_summed(tmp_path: Path) -> None:
     folder = make(tmp_path / "late", told, signalling={"all": {"loss": 0.5}})
     fates = folder.delivery_stats()
     assert fates["csi"] == {"attempts": 4, "lost": 2, "mean_age_slots": 2.0, "largest_age_slots": 3}
-    lines = _text(tables.fates(fates))
+    lines = _text(tables.delivery(fates))
     assert ["csi", "4", "2", "2.00", "3"] in lines
     assert ["ack", "1", "0", "-", "-"] in lines
     assert make(tmp_path / "ideal", told).delivery_stats() == {}
@@ -103,7 +103,10 @@ def test_the_newest_weights_are_told_if_there_are_some() -> None:
         Scalar(2, "trainer", "policy_version", 1.0),
         Scalar(2, "pair-0", "updates", 1.0),
     ]
-    assert tables.weights([*told, Scalar(9, "trainer", "updates", 1500.0)]) == "weights: version 1 after 1,500 updates"
+    assert (
+        tables.weights([*told, Scalar(9, "trainer", "updates", 1500.0)])
+        == "weights: policy version 1 after 1,500 updates"
+    )
     assert tables.weights(told[:1]) is None
 
 

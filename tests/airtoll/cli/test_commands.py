@@ -1,4 +1,4 @@
-"""The command line: what it prints, and how it exits."""
+"""The command line: what it prints, and its exit codes."""
 
 import json
 import subprocess
@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
-from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
 import airtoll
-from airtoll.cli.commands import app
+from airtoll.cli import controller_tables, output
+from airtoll.cli.commands import COMMANDS, app, load
 from controller.config import catalogue
 from protocol.accounting.trace import ROW
 from tests.airtoll.folders import CELL, finished, make, traced
@@ -63,15 +62,15 @@ def test_a_replay_is_equal(cell: Path, tmp_path: Path) -> None:
     assert (again.exit_code, "replay-2" in again.stdout) == (0, True)
 
 
-def test_a_paced_run_tells_who_missed_what_and_cannot_be_replayed(cell: Path, tmp_path: Path) -> None:
+def test_a_paced_run_reports_missed_turns_and_cannot_be_replayed(cell: Path, tmp_path: Path) -> None:
     result = _call("run", cell, "--placement", "processes", "--set", "clock.slot_ms=20", "--out", tmp_path / "a")
     assert result.exit_code == 0, result.output
     assert "slots of 20 ms lasted" in result.stdout
     assert "missed turns" in result.stdout
     replay = _call("replay", tmp_path / "a")
     assert (replay.exit_code, "is a paced run" in replay.stderr) == (2, True)
-    cure = replay.stderr.split("airtoll run ")[1].split()
-    assert _call("run", *cure, "--placement", "in-process", "--out", tmp_path / "b").exit_code == 0
+    suggestion = replay.stderr.split("airtoll run ")[1].split()
+    assert _call("run", *suggestion, "--placement", "in-process", "--out", tmp_path / "b").exit_code == 0
 
 
 def test_a_replay_of_a_trace_that_was_changed_differs(cell: Path, tmp_path: Path) -> None:
@@ -85,7 +84,7 @@ def test_a_replay_of_a_trace_that_was_changed_differs(cell: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reason"),
     [
         (["--set", "world.rbs=0"], "world.rbs: 0 is not allowed: must be at least 1 (given by --set)\n"),
         (["--set", "world.rbs"], "--set 'world.rbs' is not allowed: write key=value, such as --set world.pairs=20\n"),
@@ -94,15 +93,15 @@ def test_a_replay_of_a_trace_that_was_changed_differs(cell: Path, tmp_path: Path
         (["--colour", "red"], "No such option"),
     ],
 )
-def test_bad_usage_exits_2_with_one_message(cell: Path, words: list[str], told: str) -> None:
+def test_invalid_usage_exits_2_with_one_message(cell: Path, words: list[str], reason: str) -> None:
     result = _call("run", cell, *words)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert told in result.stderr
+    assert reason in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_bad_variable_exits_2(cell: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_variable_exits_2(cell: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRTOLL_SED", "3")
     result = _call("run", cell)
     assert result.exit_code == 2
@@ -117,7 +116,7 @@ def test_a_folder_that_is_no_run_exits_2(tmp_path: Path, words: list[str]) -> No
     assert result.stderr == f"{tmp_path} is not a run's folder: no config.yaml\n"
 
 
-def test_a_damaged_trace_exits_1_with_its_place(tmp_path: Path) -> None:
+def test_a_damaged_trace_exits_1_and_names_its_file(tmp_path: Path) -> None:
     a, b = finished(tmp_path / "a"), finished(tmp_path / "b")
     (b.path / "trace.bin").write_bytes(b.read("trace.bin")[: ROW.itemsize + 3])
     result = _call("diff", a.path, b.path)
@@ -125,7 +124,7 @@ def test_a_damaged_trace_exits_1_with_its_place(tmp_path: Path) -> None:
     assert result.stderr.startswith(f"{b.path / 'trace.bin'}: the trace's length 20 is not a multiple")
 
 
-def test_the_toll_of_a_run_that_was_cut_off_is_there(tmp_path: Path) -> None:
+def test_the_toll_of_a_run_that_was_killed_is_shown(tmp_path: Path) -> None:
     folder = make(tmp_path / "a", traced())
     assert _call("toll", folder.path).exit_code == 0
 
@@ -156,7 +155,7 @@ def test_frames_are_limited(cell: Path, tmp_path: Path) -> None:
 
 def test_no_frames_exits_1(tmp_path: Path) -> None:
     result = _call("frames", finished(tmp_path / "a").path)
-    assert (result.exit_code, "no frames were kept" in result.stderr) == (1, True)
+    assert (result.exit_code, "no frames were recorded" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("name", catalogue.worlds())
@@ -192,60 +191,92 @@ def test_runs_from_python(cell: Path, tmp_path: Path) -> None:
 
 
 WITHOUT_FORMAT = {
-    "agent": "goes on until it is told to stop; its log is for people",
+    "agent": "serves until it is stopped; its log is for people",
     "channel": "likewise",
-    "keys": "has commands of its own: show tells programs what there is",
-    "node": "is a process of a run, and prints nothing",
-    "serve": "goes on until it is told to stop; it says where it listens",
+    "keys": "has commands of its own, each with --format",
+    "node": "is a process of a run and prints nothing",
+    "serve": "serves until it is stopped; prints the URL it listens at",
 }
 
 
-def test_every_command_tells_programs_as_well() -> None:
-    commands = typer.main.get_command(app)
-    assert isinstance(commands, TyperGroup)
-    formats = {
-        name: [option for option in command.params if "--format" in option.opts]
-        for name, command in commands.commands.items()
-    }
+def test_every_command_can_print_json() -> None:
+    formats = {name: [option for option in load(name).params if "--format" in option.opts] for name in COMMANDS}
     assert {name for name, options in formats.items() if not options} == set(WITHOUT_FORMAT)
     assert len(formats) > 15
 
 
-def test_what_is_compared_drawn_and_recorded_as_json(cell: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_own_help_begins_with_its_line_in_the_overview(name: str) -> None:
+    assert load(name).help.startswith(COMMANDS[name].summary.rstrip("."))
+    assert COMMANDS[name].summary in " ".join(_call("--help").stdout.replace("│", " ").split())
+
+
+def test_verdicts_plots_and_frames_as_json(cell: Path, tmp_path: Path) -> None:
     _call("run", cell, "--out", tmp_path / "a")
 
-    def told(*words: object) -> Any:
+    def as_json(*words: object) -> Any:
         result = _call(*words, "--format", "json")
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
-    replayed = told("replay", tmp_path / "a", "--out", tmp_path / "b")
+    replayed = as_json("replay", tmp_path / "a", "--out", tmp_path / "b")
     assert (replayed["equal"], replayed["replayed_in"]) == (True, str(tmp_path / "b"))
-    assert told("diff", tmp_path / "a", tmp_path / "b")["lines"][0].startswith("equal: ")
-    frames = told("frames", tmp_path / "a", "--limit", "3")
+    assert as_json("diff", tmp_path / "a", tmp_path / "b")["lines"][0].startswith("equal: ")
+    frames = as_json("frames", tmp_path / "a", "--limit", "3")
     assert [frame["way"] for frame in frames] == ["up", "down", "up"]
     assert frames[0]["message"].startswith("Hello(") and bytes.fromhex(frames[0]["hex"])[1] == 1  # noqa: PT018
-    assert told("plot", tmp_path / "a", "--curves") == {"files": [str(tmp_path / "a" / "plots" / "curves.png")]}
+    assert as_json("plot", tmp_path / "a", "--curves") == {"files": [str(tmp_path / "a" / "plots" / "curves.png")]}
 
 
-def test_the_front_door_loads_little_and_pins_threads() -> None:
+def test_the_package_imports_little_and_pins_threads() -> None:
     code = "import sys, airtoll.cli; import os; print(os.environ['OMP_NUM_THREADS'], 'numpy' in sys.modules or "
     code += "'pydantic' in sys.modules or 'typer' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout == "1 False\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 False\n"
 
 
-def test_the_version_is_told() -> None:
+def test_the_overview_imports_no_commands_and_no_large_library() -> None:
+    """`airtoll --help` is to appear at once: each of these takes a tenth of a second or more."""
+    large = ("numpy", "pydantic", "yaml", "matplotlib", "torch", "fastapi", "sqlalchemy", "zmq", "airtoll.cli.output")
+    code = f"""
+import sys
+from airtoll.cli import main
+sys.argv = ["airtoll", "--help"]
+try:
+    main()
+finally:
+    print([name for name in {large} if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+    assert [name for name in COMMANDS if name not in done.stdout] == []
+
+
+@pytest.mark.parametrize("reason", ["[red]x[/] pairs[3]", "[/]", ":warning: \\[b]"])
+def test_texts_with_brackets_are_printed_as_they_are(reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run: dict[str, Any] = dict.fromkeys(("id", "world", "scheme", "seed", "folder", "trace_digest"), "")
+    run |= {"state": "FAILED", "reason": reason, "created": "2026-01-01T00:00:00+00:00", "slot": 1, "slots": 2}
+    output.print_tables(controller_tables.runs([run]), controller_tables.run(run | {"metrics": {reason: None}}))
+    assert capsys.readouterr().out.count(reason) == 3
+
+
+def test_an_invalid_url_exits_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRTOLL_URL", "localhost:8770")
+    result = _call("list")
+    assert (result.exit_code, result.stderr.startswith("AIRTOLL_URL: 'localhost:8770' is not")) == (2, True)
+
+
+def test_the_version_is_printed() -> None:
     assert _call("--version").stdout == f"airtoll {airtoll.__version__}\n"
 
 
-def test_a_run_keeps_the_graph_it_was_played_on(tmp_path: Path) -> None:
-    """The file may change or go; the folder replays all the same."""
+def test_a_run_keeps_a_copy_of_its_graph(tmp_path: Path) -> None:
+    """The original may change or disappear; the run can be replayed all the same."""
     graph, config = tmp_path / "mine.yaml", tmp_path / "run.yaml"
     graph.write_text("agents: {a: [1], b: [2]}\nconflicts: {1: [2], 2: [1]}\n")
     config.write_text("world: {name: conflict_graph, graph: mine.yaml}\nscheme: zhang2025/llq\nslots: 20\n")
-    made = _call("run", config, "--placement", "in-process", "--out", tmp_path / "a")
-    assert made.exit_code == 0, made.output
+    first = _call("run", config, "--placement", "in-process", "--out", tmp_path / "a")
+    assert first.exit_code == 0, first.output
     graph.unlink()
     again = _call("replay", tmp_path / "a")
     assert again.exit_code == 0, again.output

@@ -1,4 +1,4 @@
-"""`airtoll keys`, and `airtoll node` at a run that has keys."""
+"""`airtoll keys`, and `airtoll node` for an encrypted run."""
 
 import json
 import subprocess
@@ -39,17 +39,17 @@ def test_keys_are_made_shown_allowed_and_revoked(tmp_path: Path) -> None:
     assert list(Keys(here).allowed()) == ["node"]
 
 
-def test_no_command_tells_a_secret(tmp_path: Path) -> None:
-    said = [_call("make", tmp_path).output, _call("show", tmp_path).output, _call("revoke", tmp_path, "node").output]
+def test_no_command_prints_a_secret(tmp_path: Path) -> None:
+    outputs = [_call("make", tmp_path).output, _call("show", tmp_path).output, _call("revoke", tmp_path, "node").output]
     keys = Keys.read(tmp_path)
     for secret in (keys.server().secret, keys.client().secret):
-        assert not any(secret.decode() in output for output in said)
+        assert not any(secret.decode() in output for output in outputs)
 
 
 @pytest.mark.parametrize(
     "words", [["show", "nowhere"], ["revoke", "nowhere", "node"], ["allow", "nowhere", "node.key"]]
 )
-def test_where_no_keys_are_it_says_how_to_make_them(words: list[str]) -> None:
+def test_a_folder_without_keys_is_reported_with_how_to_make_them(words: list[str]) -> None:
     result = _call(*words)
     assert (result.exit_code, result.output) == (
         2,
@@ -58,7 +58,7 @@ def test_where_no_keys_are_it_says_how_to_make_them(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "reason"),
     [
         (
             ["--keys", "others"],
@@ -67,7 +67,7 @@ def test_where_no_keys_are_it_says_how_to_make_them(words: list[str]) -> None:
         ([], "the channel server hung up in the handshake: does it want keys?"),
     ],
 )
-def test_a_node_that_may_not_come_in_ends_and_says_why(tmp_path: Path, given: list[str], said: str) -> None:
+def test_a_rejected_node_exits_with_the_reason(tmp_path: Path, given: list[str], reason: str) -> None:
     keys, others = Keys.make(tmp_path / "keys"), tmp_path / "others"
     others.mkdir()
     (others / "server.key").write_bytes((keys.folder / "server.key").read_bytes())
@@ -77,11 +77,11 @@ def test_a_node_that_may_not_come_in_ends_and_says_why(tmp_path: Path, given: li
         command = [sys.executable, "-m", "airtoll", "node", str(folder), "pair-0", *given]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert reason in done.stderr
 
 
 def _running(folder: Path, endpoint: str) -> Path:
-    """A run's folder that says the run goes on there."""
+    """A run's folder whose meta has a run that is RUNNING at the endpoint."""
     path = finished(folder).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "RUNNING", "endpoint": endpoint}))
     return path.parent

@@ -1,8 +1,12 @@
 """Tables and lines of results."""
 
+from typing import Any
+
+import pytest
 from rich.console import Console
 
-from airtoll.cli import tables
+from airtoll.analysis.baselines import comparison
+from airtoll.cli import output, tables
 
 PACED = {
     "slot_ms": 10.0,
@@ -14,11 +18,11 @@ PACED = {
 }
 
 
-def test_who_missed_turns_is_told_most_first() -> None:
+def test_missed_turns_are_listed_most_first() -> None:
     console = Console(width=100)
-    with console.capture() as told:
+    with console.capture() as captured:
         console.print(tables.missed_turns(PACED))
-    rows = [line.split() for line in told.get().splitlines() if line.strip()]
+    rows = [line.split() for line in captured.get().splitlines() if line.strip()]
     assert rows[-3:] == [
         ["pair-2", "400", "100", "25.00%", "25"],
         ["pair-1", "500", "1", "0.20%", "0"],
@@ -26,8 +30,27 @@ def test_who_missed_turns_is_told_most_first() -> None:
     ]
 
 
-def test_slots_are_told_in_one_line() -> None:
+def test_slot_times_are_one_line() -> None:
     assert tables.paced(PACED) == (
         "slots of 10 ms lasted 10.00 (p50 9.99, p99 11.00, at most 14.25) ms; "
         "they began 0.10 (p50 0.00, p99 1.00, at most 4.25) ms late"
     )
+
+
+def test_the_comparison_has_performance_and_both_overheads(capsys: pytest.CaptureFixture[str]) -> None:
+    late = {"csi": {"note_bytes": 80}, "weights": {"note_bytes": 300}, "ack": {"note_bytes": 20}}
+    learning = _summary(3.0, {"warmup": {"history": {"note_bytes": 180}}, "eval": late})
+    baselines = {"floor": _summary(2.0, {}), "ceiling": _summary(4.0, {"eval": {"csi": {"note_bytes": 10}}})}
+    output.print_tables(comparison(learning, baselines, node_slots=40, training_node_slots=100))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert rows[-3:] == [
+        ["floor", "2", "+0.0%", "0.0%", "0.5000", "0", "0"],
+        ["ceiling", "4", "+100.0%", "100.0%", "0.5000", "0", "0.25"],
+        ["learning", "3", "+50.0%", "50.0%", "0.5000", "5", "2"],  # 180 + 300 + 20 bytes, and 80
+    ]
+    output.print_tables(comparison(learning, baselines, node_slots=40))
+    assert capsys.readouterr().out.splitlines()[-2].split()[-2:] == ["-", "2"]
+
+
+def _summary(reward: float, tolls: dict[str, Any]) -> dict[str, Any]:
+    return {"scheme": "learning", "metrics": {"reward_total": reward, "outage": 0.5}, "toll_by_phase": tolls}

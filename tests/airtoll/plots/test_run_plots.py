@@ -1,4 +1,4 @@
-"""Plots: what is in them, where they go, and what is said when there is nothing to draw."""
+"""Plots of runs: what they show, where they are written, and what is reported when there is nothing to draw."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from airtoll.analysis.mean_queues import mean_queues
 from airtoll.analysis.streams import read_arrays
 from airtoll.cli.commands import app
 from airtoll.plots import maps
-from airtoll.plots.curves import Series, curves, metric_series, scalar_series
-from airtoll.plots.maps import map_of
+from airtoll.plots.curves import Curve, draw_curves, metric_curves, scalar_curves
+from airtoll.plots.maps import draw_map, world_of
 from airtoll.plots.toll_chart import told_bytes, toll_chart
 from controller.run_folder.reader import RunFolder
 from protocol.accounting.air_book import encode_rows
@@ -43,44 +43,44 @@ def _labels(axes: Any) -> list[str]:
 # -------------------------------------------------------------------------------- the command
 
 
-def test_without_a_flag_all_that_make_sense_are_drawn(tmp_path: Path) -> None:
+def test_without_a_flag_every_plot_with_data_is_drawn(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", CELL | {"scheme": "li2020/greedy_central"})
     result = _call("plot", folder.path)
     paths = [folder.path / "plots" / f"{name}.png" for name in ("curves", "map", "toll")]
     assert (result.exit_code, result.stdout.splitlines()) == (0, [str(path) for path in paths]), result.output
     for path in paths:
-        picture = imread(path)
-        assert picture.shape[1] == 1200
-        assert picture[..., :3].std() > 0.02  # not an empty page
+        pixels = imread(path)
+        assert pixels.shape[1] == 1200
+        assert pixels[..., :3].std() > 0.02  # not an empty page
 
 
-def test_a_run_that_told_nothing_has_no_toll_to_draw(tmp_path: Path) -> None:
+def test_a_run_without_notes_has_no_toll_to_draw(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", CELL)
     assert [Path(line).name for line in _call("plot", folder.path).stdout.splitlines()] == ["curves.png", "map.png"]
     asked = _call("plot", folder.path, "--toll")
     assert (asked.exit_code, "there is no toll to plot" in asked.stderr) == (1, True)
 
 
-def test_one_plot_goes_where_it_is_wanted(tmp_path: Path) -> None:
+def test_a_single_plot_is_written_to_out(tmp_path: Path) -> None:
     folder, wanted = finished(tmp_path / "a"), tmp_path / "new" / "mine.svg"
     assert _call("plot", folder.path, "--toll", "--out", wanted).stdout == f"{wanted}\n"
     assert "<svg" in wanted.read_text()
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reason"),
     [
         (["--out", "a.png"], "--out is for one plot: choose one of --curves, --map, --toll"),
         (["--toll", "--out", "a.xyz"], "--out: 'a.xyz' is not allowed: must end in one of ."),
         (["--toll", "--out", "/dev/null/a.png"], "--out: /dev/null/a.png cannot be written: "),
     ],
 )
-def test_an_out_that_cannot_be_exits_2(tmp_path: Path, words: list[str], told: str) -> None:
+def test_an_invalid_out_exits_2(tmp_path: Path, words: list[str], reason: str) -> None:
     result = _call("plot", finished(tmp_path / "a").path, *words)
-    assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
+    assert (result.exit_code, reason in result.stderr) == (2, True), result.stderr
 
 
-def test_a_run_without_a_window_has_no_curves(tmp_path: Path) -> None:
+def test_a_run_without_a_complete_window_has_no_curves(tmp_path: Path) -> None:
     result = _call("plot", make(tmp_path / "a", traced()).path, "--curves")
     assert (result.exit_code, "has no metrics" in result.stderr) == (1, True)
 
@@ -88,13 +88,13 @@ def test_a_run_without_a_window_has_no_curves(tmp_path: Path) -> None:
 # -------------------------------------------------------------------------------- curves
 
 
-def test_curves_hold_the_windows_metrics_and_the_scalars(tmp_path: Path) -> None:
+def test_curves_show_the_windows_metrics_and_the_scalars(tmp_path: Path) -> None:
     windows = [window("train", 0, 1, 4.0, 2.0), window("train", 2, 2, 9.0, 1.0), window("eval", 3, 4, 1.0, 2.0)]
-    told = [
+    reports = [
         Scalars(1, "trainer", {"loss": 0.5, "updates": 1.0}),
         Scalars(2, "trainer", {"loss": 0.25, "policy_version": 1.0}),
     ]
-    rate, idle, loss = curves(learning(tmp_path / "a", [*windows, *told])).axes
+    rate, idle, loss = draw_curves(learning(tmp_path / "a", [*windows, *reports])).axes
     assert rate.lines[0].get_xydata().tolist() == [[1.0, 2.0], [2.5, 9.0], [4.0, 0.5]]  # type: ignore[union-attr]
     assert np.isnan(np.asarray(idle.lines[0].get_ydata(), float)).all()
     assert loss.lines[0].get_xydata().tolist() == [[1.0, 0.5], [2.0, 0.25]]  # type: ignore[union-attr]
@@ -103,31 +103,31 @@ def test_curves_hold_the_windows_metrics_and_the_scalars(tmp_path: Path) -> None
 
 
 def test_metrics_of_a_kind_share_a_panel(tmp_path: Path) -> None:
-    reward, outage, rate = curves(_run(tmp_path / "a", CELL)).axes
+    reward, outage, rate = draw_curves(_run(tmp_path / "a", CELL)).axes
     assert reward.get_ylabel() == "reward_total\n[bit/s/Hz]"
     assert _labels(outage) == ["cellular_outage", "d2d_outage"]
     assert (outage.get_ylabel(), rate.get_ylabel()) == ("outage", "sum_rate_bps_hz\n[bit/s/Hz]")
 
 
-def test_a_moving_mean_weighs_by_counts_and_keeps_to_its_phase() -> None:
+def test_a_moving_mean_weighs_by_counts_and_stays_within_its_phase() -> None:
     ones = np.ones(32)
     counts = np.where(np.arange(32) == 3, 3.0, ones)
-    series = Series("rate", np.arange(32.0), np.arange(32.0), counts, ["train"] * 16 + ["eval"] * 16)
-    mean = series.moving_mean()
-    assert series.width == 3
+    curve = Curve("rate", np.arange(32.0), np.arange(32.0), counts, ["train"] * 16 + ["eval"] * 16)
+    mean = curve.moving_mean()
+    assert curve.width == 3
     assert mean[3] == (2 + 3 + 4) / 5
     assert (mean[0], mean[15], mean[16]) == (0.5, 14.5, 16.5)
 
 
-def test_the_same_figure_of_several_nodes_is_averaged(tmp_path: Path) -> None:
-    told = [
+def test_the_same_scalar_of_several_nodes_is_averaged(tmp_path: Path) -> None:
+    reports = [
         Scalars(1, "pair-0", {"loss": 1.0}),
         Scalars(1, "pair-1", {"loss": 3.0}),
         Scalars(4, "pair-0", {"loss": 7.0}),
     ]
-    loss = scalar_series(learning(tmp_path / "a", told))["loss"]
+    loss = scalar_curves(learning(tmp_path / "a", reports))["loss"]
     assert (loss.slots.tolist(), loss.values.tolist(), loss.phases) == ([1.0, 4.0], [2.0, 7.0], ["train", "eval"])
-    assert metric_series(make(tmp_path / "b", [])) == {}
+    assert metric_curves(make(tmp_path / "b", [])) == {}
 
 
 # -------------------------------------------------------------------------------- toll
@@ -136,8 +136,8 @@ def test_the_same_figure_of_several_nodes_is_averaged(tmp_path: Path) -> None:
 def test_the_toll_is_drawn_per_slot_by_kind_and_by_node(tmp_path: Path) -> None:
     rows = [air(0, Kind.CSI, size=10), air(0, Kind.CSI, attempt=0, size=99), air(2, Kind.ACK, size=4)]
     late = [replace(air(2, Kind.CSI, size=8), slot=slot) for slot in (3, 4)]
-    told = Chunk("air_book.msgpack", encode_rows([*rows, *late]))
-    folder = make(tmp_path / "a", [told, ended()])
+    book = Chunk("air_book.msgpack", encode_rows([*rows, *late]))
+    folder = make(tmp_path / "a", [book, ended()])
     bytes_ = told_bytes(folder)
     assert {kind: per_slot.tolist() for kind, per_slot in bytes_.over_time.items()} == {
         "csi": [10, 0, 0, 16],
@@ -150,60 +150,60 @@ def test_the_toll_is_drawn_per_slot_by_kind_and_by_node(tmp_path: Path) -> None:
     assert sorted(_labels(over_time)) == ["ack: 4 B, 13.3%", "csi: 26 B, 86.7%"]
 
 
-def test_a_run_that_was_cut_off_is_drawn_over_the_slots_it_had(tmp_path: Path) -> None:
-    told = Chunk("air_book.msgpack", encode_rows([air(0, Kind.CSI, size=10)]))
-    assert told_bytes(make(tmp_path / "a", [told, *traced(slots=2)])).edges.tolist() == [0, 1, 2]
+def test_the_toll_of_a_killed_run_is_drawn_over_its_slots(tmp_path: Path) -> None:
+    book = Chunk("air_book.msgpack", encode_rows([air(0, Kind.CSI, size=10)]))
+    assert told_bytes(make(tmp_path / "a", [book, *traced(slots=2)])).edges.tolist() == [0, 1, 2]
 
 
 # -------------------------------------------------------------------------------- maps
 
 
-def test_the_cell_is_drawn_with_what_everybody_did_last(tmp_path: Path) -> None:
+def test_the_cell_is_drawn_with_the_last_actions(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", CELL | {"record": {"values": True}})
-    world = maps.world_of(folder)
+    world = world_of(folder)
     values = [entry for entry in read_arrays(folder.path / "values.msgpack", 5) if entry[3] == TraceField.ACTION][-3:]
     rbs = [int(world.actions[node].decode(value)["rb"][0]) for _, _, node, _, value in values]
     assert folder.map["map"]["rb"] == rbs
-    (axes,) = map_of(folder).axes
-    capacity = np.concatenate([dots.get_offsets() for dots in axes.collections])
+    (axes,) = draw_map(folder).axes
+    positions = np.concatenate([dots.get_offsets() for dots in axes.collections])
     for point in (*world.cue_m[0], *world.tx_m[0], *world.rx_m[0]):
-        assert np.isclose(capacity, point).all(axis=1).any()
-    told = [
+        assert np.isclose(positions, point).all(axis=1).any()
+    users = [
         f"RB {rb}: " + (", ".join(str(i) for i, used in enumerate(rbs) if used == rb) or "no pair") for rb in (0, 1)
     ]
-    assert [label.replace("pairs ", "").replace("pair ", "") for label in _labels(axes)[-2:]] == told
+    assert [label.replace("pairs ", "").replace("pair ", "") for label in _labels(axes)[-2:]] == users
 
 
-def test_of_several_replicas_the_first_is_drawn(tmp_path: Path) -> None:
-    (axes,) = map_of(_run(tmp_path / "a", CELL | {"replicas": 2})).axes
+def test_the_map_shows_the_first_of_several_replicas(tmp_path: Path) -> None:
+    (axes,) = draw_map(_run(tmp_path / "a", CELL | {"replicas": 2})).axes
     assert _labels(axes)[-1].startswith("RB 1: ")
 
 
-def test_a_run_without_a_picture_is_drawn_without_what_was_done(tmp_path: Path) -> None:
+def test_a_run_without_map_data_is_drawn_without_actions(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", CELL)
     (folder.path / "map.json").unlink()
-    (axes,) = map_of(folder).axes
-    assert [text.get_text() for text in axes.texts if "play the run again" in text.get_text()]
-    assert _labels(axes)[-1] == "RB not known"
+    (axes,) = draw_map(folder).axes
+    assert [text.get_text() for text in axes.texts if "no map.json" in text.get_text()]
+    assert _labels(axes)[-1] == "RB unknown"
 
 
-def test_the_graph_is_drawn_with_queues_where_values_were_kept(tmp_path: Path) -> None:
-    axes, bar = map_of(_run(tmp_path / "a", GRAPH | {"record": {"values": True}})).axes
+def test_the_graph_is_drawn_with_queues_where_values_were_recorded(tmp_path: Path) -> None:
+    axes, bar = draw_map(_run(tmp_path / "a", GRAPH | {"record": {"values": True}})).axes
     assert [text.get_text() for text in axes.texts] == [*("ap1", "ap2", "ap3", "ap4"), *map(str, range(1, 9))]
     assert len(axes.patches) == 16  # of 24 conflicts 8 go both ways
     assert bar.get_xlabel() == "mean queue at the end of a slot [tasks]"
-    (without,) = map_of(_run(tmp_path / "b", GRAPH)).axes
+    (without,) = draw_map(_run(tmp_path / "b", GRAPH)).axes
     assert "mean queues" in _labels(without)[-1]
 
 
 def test_mean_queues_agree_with_the_worlds_metric(tmp_path: Path) -> None:
     folder = _run(tmp_path / "a", GRAPH | {"slots": 200, "record": {"values": True}})
-    queues = mean_queues(folder, maps.world_of(folder))
+    queues = mean_queues(folder, world_of(folder))
     assert queues is not None
     assert queues.mean() == pytest.approx(folder.summary["metrics"]["queue_tasks"], rel=0.05)  # but for the last slot
 
 
-def test_a_world_without_a_map_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_world_without_a_map_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(maps._DRAWINGS, "d2d_underlay")
     result = _call("plot", finished(tmp_path / "a").path, "--map")
-    assert result.stderr == "no map is drawn of the world 'd2d_underlay'; there are maps of conflict_graph\n"
+    assert result.stderr == "the world 'd2d_underlay' has no map; worlds with a map: conflict_graph\n"

@@ -1,0 +1,98 @@
+"""The worlds and schemes that are installed: `airtoll worlds` and `airtoll schemes`."""
+
+import dataclasses
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from airtoll.cli import output
+from airtoll.cli.output import Format, FormatOption
+from channel_server.worlds.contract import WorldEntry
+from controller.config import catalogue
+from controller.config.catalogue import Entry, params_schema
+from controller.config.errors import shown
+from schemes.contract import Card, Scheme
+
+_BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+
+app = typer.Typer()
+
+EntryName = Annotated[str | None, typer.Argument(metavar="[NAME]")]
+
+
+@app.command()
+def worlds(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> None:
+    """List the worlds, or one world's parameters."""
+    chosen = catalogue.worlds() if name is None else {name: catalogue.world_named(name)}
+    if as_format is Format.JSON:
+        output.print_json({n: as_data(w) | {"parameters": parameters(w)} for n, w in chosen.items()})
+    else:
+        output.print_tables(world_list(chosen), *([] if name is None else [params_table(chosen[name])]))
+
+
+@app.command()
+def schemes(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> None:
+    """List the schemes, or one scheme's card and parameters."""
+    chosen = catalogue.schemes() if name is None else {name: catalogue.scheme_named(name)}
+    if as_format is Format.JSON:
+        output.print_json({n: as_data(s.card) | {"parameters": parameters(s)} for n, s in chosen.items()})
+    elif name is None:
+        output.print_tables(scheme_list(chosen))
+    else:
+        output.print_tables(card_table(chosen[name].card), params_table(chosen[name]))
+
+
+def world_list(worlds: dict[str, WorldEntry]) -> Table:
+    """One line per world."""
+    made = output.table("world", "summary", "source")
+    for name, world in worlds.items():
+        made.add_row(name, world.summary, world.source)
+    return made
+
+
+def scheme_list(schemes: dict[str, Scheme]) -> Table:
+    """One line per scheme."""
+    made = output.table("scheme", "worlds", "summary")
+    for name, scheme in schemes.items():
+        made.add_row(name, ", ".join(scheme.card.worlds), scheme.card.summary)
+    return made
+
+
+def card_table(card: Card) -> Table:
+    """A scheme's card."""
+    texts = (
+        (key, "\n".join(map(str, value)) if isinstance(value, list) else str(value))
+        for key, value in as_data(card).items()
+    )
+    return output.pairs_table((key, text or "-") for key, text in texts)
+
+
+def params_table(entry: Entry) -> Table:
+    """All parameters of a world or scheme."""
+    made = output.table("parameter", "default", "bounds", "meaning (source)")
+    made.columns[0].no_wrap = True
+    for name, schema in parameters(entry).items():
+        default = shown(schema["default"]) if "default" in schema else "(required)"
+        meaning = f"{schema.get('description', '')} ({schema.get('source', 'ours')})"
+        made.add_row(name, f"{default} {schema.get('unit', '')}", bounds(schema), meaning)
+    return made
+
+
+def parameters(entry: Entry) -> dict[str, dict[str, Any]]:
+    """JSON schema of each parameter, by name."""
+    properties: dict[str, dict[str, Any]] = params_schema(entry)["properties"]
+    return {name: schema for name, schema in properties.items() if name != "name"}
+
+
+def bounds(schema: dict[str, Any]) -> str:
+    """The values a parameter may have: `>= 1, <= 500`, or its choices."""
+    if "enum" in schema:
+        return " or ".join(map(str, schema["enum"]))
+    return ", ".join(f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema)
+
+
+def as_data(entry: WorldEntry | Card) -> dict[str, Any]:
+    """A world's or a card's own fields, for JSON."""
+    fields = {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry) if f.name not in ("params", "build")}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}

@@ -1,0 +1,93 @@
+"""A controller's answers as tables and lines."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+
+from airtoll.cli.output import pairs_table, table
+
+Objects = list[dict[str, Any]]
+
+
+def runs(runs: Objects) -> Table:
+    """One line per run; a column of reasons if any run has one."""
+    reasons = any(run["reason"] for run in runs)
+    made = table("id", "state", "slot", "created", *(["reason"] if reasons else []))
+    for run in runs:
+        slot = f"{run['slot']:,} of {run['slots']:,}"
+        cells = run["id"], run["state"], slot, _local(run["created"], "%Y-%m-%d %H:%M"), run["reason"]
+        made.add_row(*cells[: len(made.columns)])
+    return made
+
+
+def run(run: dict[str, Any]) -> Table:
+    """State and results of one run."""
+    keys = ("id", "state", "reason", "world", "scheme", "seed", "slot", "slots", "folder", "trace_digest")
+    metrics = ((name, _number(mean)) for name, mean in run["metrics"].items())
+    return pairs_table([*((key, str(run[key])) for key in keys), *metrics])
+
+
+def event_lines(event: dict[str, Any]) -> Iterator[str]:
+    """What one event of a run's stream brings: lines of the log, windows of metrics, a new state."""
+    yield from event.get("log", [])
+    for window in event.get("metrics", []):
+        total, count = window.get("reward_total_sum"), window.get("reward_total_count")
+        mean = f", reward_total {total / count:.4g}" if total is not None and count else ""
+        yield f"slots {window['first']} to {window['last']}, {window['phase']}{mean}"
+    if "state" in event:
+        reason = f": {event['reason']}" if event["reason"] and event["state"] != "FAILED" else ""
+        yield f"{event['state']}, slot {event['slot']} of {event['slots']}{reason}"
+
+
+def weights(kept: Objects) -> Table:
+    """The kept versions of each node's weights."""
+    made = table("node", "version", "bytes", "by")
+    for weights in kept:
+        made.add_row(weights["node"], f"{weights['version']:,}", f"{weights['bytes']:,}", weights["by"])
+    return made
+
+
+def workers(workers: Objects) -> Table:
+    """The pool's workers: capacity, what they run, when they were last heard from."""
+    made = table("worker", "role", "host", "capacity", "idle", "leased to", "torch", "last seen")
+    for worker in workers:
+        capacity = str(worker["places"]), str(worker["idle"])
+        leases = "\n".join(f"{lease['run']} {lease['node']}" for lease in worker["leases"])
+        torch, last_seen = worker["fingerprint"].get("torch", "none"), _local(worker["last_seen"], "%H:%M:%S")
+        made.add_row(worker["name"], worker["role"], worker["host"], *capacity, leases, torch, last_seen)
+    return made
+
+
+def nodes(nodes: Objects) -> Table:
+    """The nodes of runs: where they live, whether they are present, which policy they have."""
+    made = table("node", "run", "role", "placement", "host", "present", "slots missed", "policy version")
+    for node in nodes:
+        version = "-" if node["weights_version"] is None else str(node["weights_version"])
+        where = node["worker"] or node["place"], node["host"] or "-"
+        present = "yes" if node["present"] else "no"
+        made.add_row(node["name"], node["run"], node["role"], *where, present, f"{node['slots_missed']:,}", version)
+    return made
+
+
+def comparison(both: dict[str, Any]) -> Table:
+    """Runs side by side: metrics, then payload bits per kind of note."""
+    made = table("", *(f"{run['scheme']}\n{run['id']}" for run in both["runs"]))
+    ids = [run["id"] for run in both["runs"]]
+    for name, metric in both["metrics"].items():
+        made.add_row(name, *(_number(metric["values"][run_id]) for run_id in ids))
+    for kind in dict.fromkeys(kind for tolls in both["toll"].values() for kind in tolls):
+        bits = [both["toll"][run_id].get(kind, {}).get("payload_bits", 0) for run_id in ids]
+        made.add_row(f"{kind}, payload bits", *(f"{count:,}" for count in bits))
+    if not both["same_channels"]:
+        made.caption = "not on the same channels: world or seed differ"
+    return made
+
+
+def _local(time: str, form: str) -> str:
+    return datetime.fromisoformat(time).astimezone().strftime(form)
+
+
+def _number(mean: float | None) -> str:
+    return "-" if mean is None else f"{mean:.6g}"

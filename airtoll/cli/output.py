@@ -1,0 +1,91 @@
+"""What commands print: JSON for programs, tables and lines for people; results on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from airtoll.cli.exit_codes import FAILED
+from controller.config.errors import ConfigError
+
+_PAGE_WIDTH = 110  # of tables in a file or a pipe, which have no width to fit into
+
+
+class Format(Enum):
+    """How a result is written to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")]
+
+
+def print_json(data: Any) -> None:
+    """Indented JSON; ValueError for a number that JSON has no form for."""
+    typer.echo(json.dumps(data, indent=2, allow_nan=False))
+
+
+def print_result(data: Any, as_format: Format, text: Callable[[], None]) -> None:
+    """The data as JSON, or whatever `text` prints."""
+    if as_format is Format.JSON:
+        print_json(data)
+    else:
+        text()
+
+
+def print_tables(*tables: RenderableType) -> None:
+    """Tables to stdout, their texts exactly as they are."""
+    # Names and reasons come from files, nodes and users: without `markup=False` rich swallows what stands in brackets.
+    console = Console(width=None if sys.stdout.isatty() else _PAGE_WIDTH, markup=False, emoji=False)
+    for table in tables:
+        console.print(table)
+
+
+def print_paths(paths: Iterable[str], as_format: Format) -> None:
+    """One path per line as soon as each is written, or all of them as JSON."""
+    if as_format is Format.JSON:
+        print_json({"files": list(paths)})
+        return
+    for path in paths:
+        typer.echo(path)
+
+
+def notice(line: str) -> None:
+    """A line to stderr, where it is in no program's way."""
+    typer.echo(line, err=True)
+
+
+def table(*columns: str, title: str | None = None, right: Sequence[str] = ()) -> Table:
+    """An empty table of the house's style; the columns `right` are aligned to the right."""
+    made = Table(title=title, box=SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    for column in (*columns, *right):
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+def pairs_table(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and values, without a heading."""
+    made = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in rows:
+        made.add_row(name, value)
+    return made
+
+
+@contextmanager
+def damage_reported() -> Iterator[None]:
+    """A file that cannot be read ends the command with its error as one line, not a traceback."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except ValueError as error:
+        notice(str(error))
+        raise typer.Exit(FAILED) from error

@@ -1,0 +1,100 @@
+"""What a run's folder holds: `airtoll toll`, `plot`, `diff` and `frames`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from airtoll.analysis.frames import frames_of
+from airtoll.analysis.toll import By, toll_by
+from airtoll.cli import output, tables
+from airtoll.cli.output import Format, FormatOption
+from airtoll.cli.report import FolderArgument, print_verdict, rate_basis, toll_tables
+from airtoll.plots.run_plots import RunPlot, plots_with_data, save
+from controller.run_folder.reader import RunFolder
+from protocol.accounting.air_book import Toll
+
+app = typer.Typer()
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run's folder.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another run's folder.")],
+    as_format: FormatOption = Format.TEXT,
+) -> None:
+    """Compare two runs bit for bit.
+
+    Names the slot, turn, node and field in which the traces differ first. Exits with 1 if they differ.
+    """
+    print_verdict(RunFolder.open(a), RunFolder.open(b), as_format)
+
+
+@app.command()
+def toll(
+    folder: FolderArgument,
+    by: Annotated[By, typer.Option(help="Sum per kind of note, per sending node or per link class.")] = By.KIND,
+    as_format: FormatOption = Format.TEXT,
+) -> None:
+    """Show the signalling overhead of a run.
+
+    Counts the notes that nodes sent each other over the air, in bytes and payload bits.
+    """
+    past = RunFolder.open(folder)
+    with output.damage_reported():
+        tolls = _as_data(toll_by(past, by))
+        by_phase = {phase: _as_data(toll) for phase, toll in past.toll_by_phase().items()}
+        delivery = past.delivery_stats() if by is By.KIND else {}
+    if as_format is Format.JSON:
+        output.print_json({name: toll | delivery.get(name, {}) for name, toll in tolls.items()})
+    elif by is By.KIND:
+        output.print_tables(*toll_tables(past, tolls, by_phase, delivery))
+    else:
+        output.print_tables(tables.toll(tolls, by=by.value, **rate_basis(past)))
+
+
+@app.command()
+def plot(
+    folder: FolderArgument,
+    curves: Annotated[bool, typer.Option("--curves", help="Metrics and losses over slots.")] = False,
+    as_map: Annotated[bool, typer.Option("--map", help="The cell or graph with the last slot's actions.")] = False,
+    toll_chart: Annotated[bool, typer.Option("--toll", help="Signalling overhead over time and by node.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a single plot to FILE.")] = None,
+    as_format: FormatOption = Format.TEXT,
+) -> None:
+    """Draw a run's curves, map and toll.
+
+    Writes one PNG per plot to DIR/plots; without a flag, every plot that the run has data for.
+    """
+    past, flags = RunFolder.open(folder), {RunPlot.CURVES: curves, RunPlot.MAP: as_map, RunPlot.TOLL: toll_chart}
+    with output.damage_reported():
+        paths = save(past, [name for name, asked in flags.items() if asked] or plots_with_data(past), out)
+        output.print_paths(map(str, paths), as_format)
+
+
+@app.command()
+def frames(
+    folder: FolderArgument,
+    limit: Annotated[int | None, typer.Option(min=1, help="Show only the first so many.")] = None,
+    as_format: FormatOption = Format.TEXT,
+) -> None:
+    """Show the recorded frames, decoded."""
+    RunFolder.open(folder)
+    with output.damage_reported():
+        kept = list(frames_of(folder))[:limit]
+    if as_format is Format.JSON:
+        output.print_json([{"way": f.way, "peer": f.peer, "hex": _hex(f.data), "message": f.message} for f in kept])
+    else:
+        for frame in kept:
+            typer.echo(str(frame))
+
+
+def _as_data(tolls: Mapping[str, Toll]) -> dict[str, dict[str, int]]:
+    return {name: msgspec.structs.asdict(toll) for name, toll in tolls.items()}
+
+
+def _hex(data: Any) -> str | None:
+    """None where damage left something other than bytes."""
+    return data.hex() if isinstance(data, bytes) else None

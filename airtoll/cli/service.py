@@ -1,0 +1,101 @@
+"""Processes that serve until they are stopped: `airtoll serve`, and the pool's workers `agent` and `channel`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from airtoll.cli import output, workers
+from airtoll.cli.exit_codes import USAGE
+from controller.service.limits import MAX_QUEUED, MAX_READERS, REQUEST_TIMEOUT_S, STOP_TIMEOUT_S
+
+_PORT = 8770
+_ARGPARSE = {"allow_extra_args": True, "ignore_unknown_options": True}  # workers parse their options themselves
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Listen on this port; 0: any free one.")] = _PORT,
+    at_once: Annotated[int, typer.Option(min=1, help="Run at most so many runs at a time; queue the others.")] = 1,
+    queue: Annotated[int, typer.Option(min=1, help="Queue at most so many runs.")] = MAX_QUEUED,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Store runs and their index here.")] = Path("runs"),
+    on_loss: Annotated[
+        Literal["fail", "resume"],
+        typer.Option(help="When a run's process is lost: fail the run, or resume it from its newest checkpoint."),
+    ] = "fail",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", envvar="AIRTOLL_TOKEN_FILE", help="The token; created and printed once if FILE is missing."
+        ),
+    ] = None,
+    pool: Annotated[
+        str,
+        typer.Option(
+            metavar="tcp://HOST:PORT", envvar="AIRTOLL_POOL", help="Accept pool workers here; default: no pool."
+        ),
+    ] = "",
+    run_process_ports: Annotated[
+        str,
+        typer.Option(
+            metavar="FIRST-LAST",
+            envvar="AIRTOLL_RUN_PROCESS_PORTS",
+            help="Ports on which run processes accept leased workers; default: any free ones.",
+        ),
+    ] = "*",
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", envvar="AIRTOLL_KEYS", help="Encrypt the pool's connections; accept only allowed workers."
+        ),
+    ] = None,
+    stop_timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Kill a run process that has not stopped after so long.")
+    ] = STOP_TIMEOUT_S,
+    request_timeout: Annotated[
+        float,
+        typer.Option(
+            min=0.1, metavar="SECONDS", help="Cut off a client that sends a request, or reads a response, too slowly."
+        ),
+    ] = REQUEST_TIMEOUT_S,
+    readers: Annotated[int, typer.Option(min=1, help="Serve at most so many event streams at a time.")] = MAX_READERS,
+) -> None:
+    """Start the controller.
+
+    It accepts runs over REST, queues them, and keeps them running after you log out. AIRTOLL_TOKEN sets the token,
+    AIRTOLL_DB the database of its index. With --pool, workers started by `airtoll agent` and `airtoll channel` can run
+    the nodes.
+    """
+    try:
+        from controller.api import server
+    except ModuleNotFoundError as error:
+        output.notice(f"{error}; pip install 'airtoll[serve]'")
+        raise typer.Exit(USAGE) from error
+    server.serve(
+        host=host,
+        port=port,
+        at_once=at_once,
+        max_queued=queue,
+        data=data,
+        resume_lost=on_loss == "resume",
+        token_file=token_file,
+        token_made=lambda token: output.notice(f"made the token {token}; it is kept in {token_file}"),
+        pool=(pool, run_process_ports, keys) if pool else None,
+        stop_timeout_s=stop_timeout,
+        timeout_s=request_timeout,
+        max_readers=readers,
+        ready=lambda url: typer.echo(f"listening at {url}"),
+    )
+
+
+@app.command(help=workers.ABOUT["agent"], context_settings=_ARGPARSE, add_help_option=False)
+def agent(ctx: typer.Context) -> None:
+    raise typer.Exit(workers.main(["agent", *ctx.args]))
+
+
+@app.command(help=workers.ABOUT["channel"], context_settings=_ARGPARSE, add_help_option=False)
+def channel(ctx: typer.Context) -> None:
+    raise typer.Exit(workers.main(["channel", *ctx.args]))
