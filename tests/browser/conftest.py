@@ -32,6 +32,9 @@ def finished(service: Service) -> dict[str, str]:
         "random": CELL | {"scheme": "li2020/random"},
         "other seed": CELL | {"seed": 2},
         "graph": GRAPH,
+        "graph lossy": GRAPH | {"signalling": {"all": {"delay_slots": 3, "loss": 0.1}}},
+        "phases": {key: CELL[key] for key in ("world", "scheme", "placement")}
+        | {"phases": {"warmup": 25, "eval": 275}},
     }
     ids = {name: service.client.submit(config)["id"] for name, config in configs.items()}
     for run_id in ids.values():

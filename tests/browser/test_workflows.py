@@ -192,3 +192,18 @@ def test_a_queued_run_says_so_and_can_be_filtered(page: Page, service: Service) 
     page.wait_until(lambda: [link.text for link in page.all(".list tbody a")] == [ids[2]])
     service.client.stop(ids[2])
     page.wait_for("No run is in these states.")
+
+
+def test_phases_are_proposed_for_schemes_that_learn(page: Page) -> None:
+    def phases() -> list[str | None]:
+        return [page.field(name).get_attribute("value") for name in ("warmup", "train", "eval")]
+
+    page.open("#/new")
+    page.select("World", "d2d_underlay")
+    page.select("Scheme", "li2020/sla")
+    assert phases() == ["0", "0", "1000"]
+    page.select("Scheme", "li2020/maac")
+    assert phases() == ["500", "4000", "500"]
+    page.type("train", "70")
+    page.select("Scheme", "li2020/random")
+    assert phases() == ["0", "70", "1000"]
