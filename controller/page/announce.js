@@ -1,13 +1,14 @@
-// What a screen reader says beside the page: changes of state, and nothing that ticks.
+// Announcements for screen readers: changes of state, but nothing that changes all the time.
 
-import { tell } from "./element.js";
+import { setText } from "./dom.js";
 
+const CLEARED_AFTER_MS = 5000;
 let clearing = 0;
 
-/** Say one sentence, politely. */
-export function say(text) {
-  const said = document.getElementById("said");
-  tell(said, text);
+/** Announce one sentence, politely. */
+export function announce(text) {
+  const region = document.getElementById("announcements");
+  setText(region, text);
   clearTimeout(clearing);
-  clearing = setTimeout(() => tell(said, ""), 5000);
+  clearing = setTimeout(() => setText(region, ""), CLEARED_AFTER_MS);
 }

@@ -1,73 +1,75 @@
-// The controller by REST: one function that asks, with the token if there is one.
+// The controller's REST API: one function for all requests, with the token if there is one.
 
 import * as connection from "./connection.js";
-import { askedForToken } from "./dialog.js";
+import { promptForToken } from "./dialog.js";
 
 const BASE = new URL("api/v1", document.baseURI.split("#")[0]).href;
 const TOKEN = "airtoll-token";
-let asking = null;
+let prompt = null; // the dialog that is open, as a promise
 
-/** What the controller will not do, in its own words. */
+/** A request that the controller rejected: the problem document's status, detail and errors by field. */
 export class Problem extends Error {
-  constructor(status, told) {
-    super(told.detail ?? `status ${status}`);
+  constructor(status, problem) {
+    super(problem.detail ?? `status ${status}`);
     this.status = status;
-    this.faults = told.faults ?? [];
+    this.errors = problem.faults ?? [];
   }
 }
 
 /** The controller did not answer. */
-export class LostError extends Error {}
+export class UnreachableError extends Error {}
 
-/** The answer as JSON; null where there is none. Problem, LostError. */
-export async function ask(path, options = {}) {
-  const answer = await open(path, options);
-  return answer.status === 204 ? null : await answer.json();
+/** The response's JSON; null where there is none. Throws Problem or UnreachableError. */
+export async function request(path, options = {}) {
+  const response = await send(path, options);
+  return response.status === 204 ? null : await response.json();
 }
 
-/** The answer as it comes. A 401 asks for the token, and goes on with it. */
-export async function open(path, { method = "GET", query = {}, body, headers = {}, signal } = {}) {
+/** The response. On status 401 the user is asked for the token, and the request is sent again with it. */
+export async function send(path, { method = "GET", query = {}, body, headers = {}, signal } = {}) {
   for (let isFirst = true; ; isFirst = false) {
     const token = sessionStorage.getItem(TOKEN);
     const bearer = token ? { Authorization: `Bearer ${token}` } : {};
-    const answer = await sent(address(path, query), { method, body, headers: { ...headers, ...bearer }, signal });
-    if (answer.ok) return answer;
-    const told = await answer.json().catch(() => ({}));
-    const isMend = answer.status === 401 && (await anotherToken(token, !isFirst || token !== null));
-    if (!isMend) throw new Problem(answer.status, told);
+    const response = await fetched(address(path, query), { method, body, headers: { ...headers, ...bearer }, signal });
+    if (response.ok) return response;
+    const problem = await response.json().catch(() => ({}));
+    const mayRetry = response.status === 401 && (await hasNewToken(token, !isFirst || token !== null));
+    if (!mayRetry) throw new Problem(response.status, problem);
   }
 }
 
-/** Where something of the API lies. */
+/** The URL of an API path. */
 export function address(path, query = {}) {
   const url = new URL(BASE + path);
-  for (const [name, value] of Object.entries(query)) for (const one of [value].flat()) url.searchParams.append(name, one);
+  for (const [name, values] of Object.entries(query)) {
+    for (const value of [values].flat()) url.searchParams.append(name, value);
+  }
   return url.href;
 }
 
-/** Whether requests bear a token. */
+/** Whether requests carry a token. */
 export function hasToken() {
   return sessionStorage.getItem(TOKEN) !== null;
 }
 
-async function sent(url, options) {
+async function fetched(url, options) {
   try {
-    const answer = await fetch(url, { cache: "no-store", ...options });
-    connection.back();
-    return answer;
+    const response = await fetch(url, { cache: "no-store", ...options });
+    connection.restored();
+    return response;
   } catch (error) {
     if (options.signal?.aborted) throw error;
     connection.lost();
-    throw new LostError("the controller does not answer", { cause: error });
+    throw new UnreachableError("the controller does not answer", { cause: error });
   }
 }
 
-/** Whether there is another token now than the one that was refused; asked for once, however many wait for it. */
-async function anotherToken(refused, wasRefused) {
-  if (sessionStorage.getItem(TOKEN) !== refused) return true;
-  asking ??= askedForToken(wasRefused).finally(() => (asking = null));
-  const given = await asking;
-  if (!given) return false;
-  sessionStorage.setItem(TOKEN, given);
+/** Whether there is now another token than the rejected one. Requests that fail together share one dialog. */
+async function hasNewToken(rejected, wasRejected) {
+  if (sessionStorage.getItem(TOKEN) !== rejected) return true;
+  prompt ??= promptForToken(wasRejected).finally(() => (prompt = null));
+  const token = await prompt;
+  if (!token) return false;
+  sessionStorage.setItem(TOKEN, token);
   return true;
 }

@@ -1,131 +1,147 @@
-// Charts by Plotly, which the controller serves; each with its values as a table for those who do not see it.
+// Charts by Plotly, which the controller serves. Each has its values as a table, for people who cannot see it.
 
-import { h, tell } from "./element.js";
-import { count, figure } from "./numbers.js";
+import { h, setText } from "./dom.js";
+import { integer, number } from "./format.js";
 import { series } from "./palette.js";
 import { table } from "./table.js";
 
 const SCRIPT = "page/plotly.min.js";
-const MOST_ROWS = 25;
-const ROOM = 0.12; // of an axis, for the name of a phase
-const TRIES = 4;
-let loaded = null;
+const ATTEMPTS = 4;
+const RETRY_AFTER_MS = 1000;
+const MAX_TABLE_ROWS = 25;
+const MAX_POINTS_WITH_MARKERS = 30;
+const WIDE = 0.12; // of the axis: room for a phase's name
+const NARROW = 0.025; // of the axis: room for it when rotated
+let plotly = null; // a promise
 
-/** Plotly; asked for early, it is there when there is something to draw. */
-export function plotly() {
-  loaded ??= fetched(TRIES).catch((error) => {
-    loaded = null;
+/** Plotly. Called before there is anything to draw, it is loaded when there is. */
+export function loadPlotly() {
+  plotly ??= fetched(ATTEMPTS).catch((error) => {
+    plotly = null;
     throw error;
   });
-  return loaded;
+  return plotly;
 }
 
-function fetched(tries) {
+function fetched(attempts) {
   return new Promise((resolve, reject) => {
-    const failed = () => (tries > 1 ? setTimeout(() => fetched(tries - 1).then(resolve, reject), 1000) : reject(new Error("the charts could not be loaded")));
-    document.head.append(h("script", { src: SCRIPT, onload: () => resolve(window.Plotly), onerror: failed }));
+    const onload = () => resolve(window.Plotly);
+    const onerror = () => {
+      if (attempts > 1) setTimeout(() => fetched(attempts - 1).then(resolve, reject), RETRY_AFTER_MS);
+      else reject(new Error("the charts could not be loaded"));
+    };
+    document.head.append(h("script", { src: SCRIPT, onload, onerror }));
   });
 }
 
-/** A figure that is drawn anew whenever there is more to show, and when the theme changes. */
+/** A chart that is redrawn whenever there is more data, and when the theme changes. */
 export class Chart {
   constructor(title, signal, ...controls) {
-    this.drawing = h("div", { class: "plot", role: "img", "aria-label": title, hidden: true });
-    this.empty = h("p", { class: "notice" }, "Nothing to draw yet.");
+    this.plot = h("div", { class: "plot", role: "img", "aria-label": title, hidden: true });
+    this.empty = h("p", { class: "notice" }, "No data yet.");
     this.values = h("details", {}, h("summary", {}, "As a table"));
     this.title = h("h2", {}, title);
-    this.values.addEventListener("toggle", () => this.tabulate());
-    this.element = h("section", { class: "card chart" }, h("div", { class: "head" }, this.title, controls), this.empty, this.drawing, this.values);
+    this.values.addEventListener("toggle", () => this.fillTable());
+    const head = h("div", { class: "head" }, this.title, controls);
+    this.element = h("section", { class: "card chart" }, head, this.empty, this.plot, this.values);
     this.signal = signal;
-    document.addEventListener("themechange", () => this.last && this.draw(this.last), { signal });
-    signal.addEventListener("abort", () => window.Plotly?.purge(this.drawing));
+    document.addEventListener("themechange", () => this.drawn && this.draw(this.drawn), { signal });
+    signal.addEventListener("abort", () => window.Plotly?.purge(this.plot));
   }
 
   /**
-   * `traces`: of Plotly, or a function that makes them, for colours follow the theme; `layout`: likewise; `summary`: in
-   * a sentence; `columns` and `rows`: the values.
+   * `traces`: a function that makes Plotly's traces, whose colours follow the theme; `layout`: Plotly's;
+   * `summary`: one sentence for screen readers; `columns` and `rows`: the values as a table.
    */
-  draw(what) {
-    this.last = what;
-    this.empty.hidden = what.rows.length > 0;
-    this.drawing.hidden = this.values.hidden = !what.rows.length;
-    if (!what.rows.length) return;
-    this.drawing.setAttribute("aria-label", `${this.title.textContent}. ${what.summary}`);
-    this.tabulate();
-    plotly().then(
-      (drawn) => {
-        if (this.signal.aborted || this.last !== what) return;
-        const config = { displayModeBar: false, responsive: true, scrollZoom: false };
-        drawn.react(this.drawing, what.traces(), styled(this.element, what.layout), config);
+  draw(content) {
+    this.drawn = content;
+    this.empty.hidden = content.rows.length > 0;
+    this.plot.hidden = this.values.hidden = !content.rows.length;
+    if (!content.rows.length) return;
+    this.plot.setAttribute("aria-label", `${this.title.textContent}. ${content.summary}`);
+    this.fillTable();
+    loadPlotly().then(
+      (library) => {
+        if (this.signal.aborted || this.drawn !== content) return;
+        const options = { displayModeBar: false, responsive: true, scrollZoom: false };
+        library.react(this.plot, content.traces(), styled(this.element, content.layout), options);
       },
       (error) => {
         this.empty.hidden = false;
-        tell(this.empty, `${error.message}; the table below has the values.`);
+        setText(this.empty, `${error.message}; the table below has the values.`);
       },
     );
   }
 
-  tabulate() {
-    if (!this.values.open || !this.last) return;
-    const { columns, rows } = this.last;
-    const step = Math.ceil(rows.length / MOST_ROWS);
-    const some = rows.filter((_, place) => (rows.length - 1 - place) % step === 0);
-    const caption = step > 1 ? `${this.title.textContent}, every ${step}th of ${rows.length}` : this.title.textContent;
-    this.values.lastElementChild.tagName === "SUMMARY" || this.values.lastElementChild.remove();
-    this.values.append(table(caption, columns, some));
+  fillTable() {
+    if (!this.values.open || !this.drawn) return;
+    const { columns, rows } = this.drawn;
+    const step = Math.ceil(rows.length / MAX_TABLE_ROWS);
+    const some = rows.filter((_, n) => (rows.length - 1 - n) % step === 0);
+    const title = this.title.textContent;
+    if (this.values.lastElementChild.tagName !== "SUMMARY") this.values.lastElementChild.remove();
+    this.values.append(table(step > 1 ? `${title}, every ${step}th of ${rows.length} rows` : title, columns, some));
   }
 }
 
-/** Lines over slots: {name, x, y}; `unit` stands at the axis, `phases` [{name, first}] are marked. */
-export function lines(chart, drawn, unit, phases) {
-  const all = drawn.filter((line) => line.x.length);
-  const slots = [...new Set(all.flatMap((line) => line.x))].sort((a, b) => a - b);
-  const at = all.map((line) => new Map(line.x.map((slot, place) => [slot, line.y[place]])));
-  const newest = all.map((line) => `${line.name} ${figure(line.y.at(-1))}`);
+/** Draw lines {name, x, y} over slots; `unit` labels the axis, `phases` {name, first} are marked. */
+export function lines(chart, all, unit, phases) {
+  const drawn = all.filter((line) => line.x.length);
+  const slots = [...new Set(drawn.flatMap((line) => line.x))].sort((a, b) => a - b);
+  const values = drawn.map((line) => new Map(line.x.map((slot, n) => [slot, line.y[n]])));
+  const newest = drawn.map((line) => `${line.name} ${number(line.y.at(-1))}`);
   chart.draw({
-    traces: () => all.map((line, n) => lineTrace(line, n)),
-    layout: { ...phaseMarks(phases, slots.at(-1)), xaxis: { title: { text: "slot" } }, yaxis: { title: { text: plain(unit) } }, showlegend: all.length > 1 },
-    summary: `At slot ${count(slots.at(-1))}: ${newest.join(", ")} ${unit}`,
-    columns: [["slot", "number"], ...all.map((line) => [line.name, "number"])],
-    rows: slots.map((slot) => [count(slot), ...at.map((known) => figure(known.get(slot)))]),
+    traces: () => drawn.map(lineTrace),
+    layout: {
+      ...phaseMarks(phases, slots.at(-1)),
+      xaxis: { title: { text: "slot" } },
+      yaxis: { title: { text: plain(unit) } },
+      showlegend: drawn.length > 1,
+    },
+    summary: `At slot ${integer(slots.at(-1))}: ${newest.join(", ")} ${unit}`,
+    columns: [["slot", "number"], ...drawn.map((line) => [line.name, "number"])],
+    rows: slots.map((slot) => [integer(slot), ...values.map((known) => number(known.get(slot)))]),
   });
 }
 
 function lineTrace(line, n) {
-  const { colour, dash, mark } = series(n);
-  const few = line.x.length < 30;
+  const { colour, dash, marker } = series(n);
   return {
     type: "scatter",
-    mode: few ? "lines+markers" : "lines",
+    mode: line.x.length < MAX_POINTS_WITH_MARKERS ? "lines+markers" : "lines",
     name: plain(line.name),
     x: line.x,
     y: line.y,
     line: { color: colour, dash, width: 2 },
-    marker: { color: colour, symbol: mark, size: 6 },
+    marker: { color: colour, symbol: marker, size: 6 },
     hovertemplate: "slot %{x}: %{y:.4g}",
   };
 }
 
-/** Text for Plotly, which would take some of it for HTML. */
+/** Text for Plotly, which would read some characters as HTML. */
 export function plain(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** Where phases begin, by `last`: a line, and their names. */
-function phaseMarks(all, last) {
+/** Plotly's lines and labels where phases begin, on an axis that ends at the slot `end`. */
+export function phaseMarks(all, end) {
   if (all.length < 2) return {};
-  const phases = all.filter(({ first }) => first <= last);
-  const isWide = ({ first }, place) => (phases[place + 1]?.first ?? last) - first >= last * ROOM;
-  const dashed = { type: "line", yref: "paper", y0: 0, y1: 1, line: { dash: "dot", width: 1, color: "#888888" } };
+  const phases = all.filter(({ first }) => first <= end);
+  const line = { type: "line", yref: "paper", y0: 0, y1: 1, line: { dash: "dot", width: 1, color: "#888888" } };
+  const share = ({ first }, n) => ((phases[n + 1]?.first ?? end) - first) / end;
+  const position = { y: 1, yref: "paper", xanchor: "left", yanchor: "top", showarrow: false };
+  // The label of a short phase is rotated: it runs along the phase's line.
+  const label = ({ name, first }, width) => ({ ...position, x: first, text: name, textangle: width < WIDE ? -90 : 0 });
   return {
-    shapes: phases.slice(1).map(({ first }) => ({ ...dashed, x0: first, x1: first })),
-    annotations: phases.filter(isWide).map(({ name, first }) => ({ x: first, y: 1, yref: "paper", yanchor: "top", xanchor: "left", text: name, showarrow: false })),
+    shapes: phases.slice(1).map(({ first }) => ({ ...line, x0: first, x1: first })),
+    annotations: phases.flatMap((phase, n) => (share(phase, n) < NARROW ? [] : [label(phase, share(phase, n))])),
   };
 }
 
 function styled(element, layout) {
   const { color, borderTopColor, fontFamily } = getComputedStyle(element);
-  const axis = { gridcolor: borderTopColor, zerolinecolor: borderTopColor, linecolor: borderTopColor, automargin: true };
+  const line = borderTopColor;
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
   return {
     height: 280,
     margin: { l: 52, r: 12, t: 18, b: 44 },

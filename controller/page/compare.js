@@ -1,34 +1,43 @@
-// Runs side by side: what they reach against what it costs, in bytes per slot and node.
+// Runs side by side: performance against toll, in bytes per slot and node.
 
-import { ask } from "./api.js";
+import { request } from "./api.js";
 import { Chart, plain } from "./charts.js";
-import { breakable, fill, h, tell } from "./element.js";
-import { failure, loading, nothing } from "./notices.js";
-import { bytes, figure, words } from "./numbers.js";
+import { breakable, fill, h, setText } from "./dom.js";
+import { bytes, metricLabel, number } from "./format.js";
+import { failure, loading, notice } from "./notices.js";
 import { series } from "./palette.js";
-import { repeat } from "./patience.js";
+import { poll } from "./polling.js";
 import { badge, hasEnded } from "./states.js";
 import { table } from "./table.js";
 
 const EVERY_MS = 3000;
-const OTHER_CHANNELS = "These runs did not meet the same channels: their worlds, seeds or episodes differ, so figures may differ for that alone.";
-const OTHER_WORLDS = "These runs did not meet the same channels, but live in different worlds: a metric of the same name need not mean the same.";
+const RATE = "bytes per slot and node";
+const SAME_TRACE = "These runs have the same trace, bit for bit.";
+const OTHER_CHANNELS =
+  "These runs had different channels, because their worlds, seeds or episodes differ. " +
+  "Their metrics may differ for this reason alone.";
+const OTHER_WORLDS =
+  "These runs had different channels, because they are in different worlds. " +
+  "Metrics of the same name may differ in meaning.";
 
 /** The view; `query` has the ids of the `runs`, and the `metric`. */
 export function show(main, query, signal) {
   const ids = (query.get("runs") ?? "").split(",").filter(Boolean);
-  const place = h("div", {}, loading("the comparison"));
-  main.append(h("h1", {}, "Compare"), place);
-  if (ids.length < 2) return fill(place, nothing("Two runs or more are compared. ", h("a", { href: "#/" }, "Choose them in the list")));
+  const content = h("div", {}, loading("the comparison"));
+  main.append(h("h1", {}, "Compare"), content);
+  if (ids.length < 2) {
+    fill(content, notice("A comparison needs two runs or more. ", h("a", { href: "#/" }, "Choose runs in the list")));
+    return;
+  }
   const view = new Comparison(ids, query, signal);
   const task = async () => {
-    if (view.isDone) return;
+    if (view.isFinal) return;
     await view.refresh();
-    if (!place.contains(view.element)) fill(place, view.element);
+    if (!content.contains(view.element)) fill(content, view.element);
   };
-  repeat(EVERY_MS, signal, task, (error) => {
-    if (!place.contains(view.element)) fill(place, failure(error));
-    return error.status >= 400 && error.status < 500 ? "stop" : "again";
+  poll(EVERY_MS, signal, task, (error) => {
+    if (!content.contains(view.element)) fill(content, failure(error));
+    return error.status >= 400 && error.status < 500 ? "stop" : "retry";
   });
 }
 
@@ -37,87 +46,117 @@ class Comparison {
     this.ids = ids;
     this.query = query;
     this.signal = signal;
-    this.agents = new Map();
-    this.choice = h("select", { id: "metric", onchange: () => this.choose() });
-    this.chart = new Chart("Performance against toll", signal, h("label", { class: "inline" }, "metric ", this.choice));
+    this.agents = new Map(); // run id -> number of agents
+    this.metric = h("select", { id: "metric", onchange: () => this.chooseMetric() });
+    const choice = h("label", { class: "inline" }, "metric ", this.metric);
+    this.chart = new Chart("Performance against toll", signal, choice);
     this.channels = h("p", { class: "notice", hidden: true });
-    this.place = h("div", {});
-    this.element = h("div", { class: "cards-grid compare" }, this.channels, h("div", { class: "column" }, this.chart.element), h("section", { class: "card" }, h("h2", {}, "Figures"), this.place));
+    this.table = h("div", {});
+    this.element = h(
+      "div",
+      { class: "cards-grid compare" },
+      this.channels,
+      h("div", { class: "column" }, this.chart.element),
+      h("section", { class: "card" }, h("h2", {}, "Runs"), this.table),
+    );
   }
 
   async refresh() {
-    this.told = await ask("/compare", { query: { runs: this.ids.join(",") }, signal: this.signal });
+    this.comparison = await request("/compare", { query: { runs: this.ids.join(",") }, signal: this.signal });
     const unknown = this.ids.filter((id) => !this.agents.has(id));
     await Promise.all(unknown.map((id) => this.countAgents(id)));
-    this.isDone = this.told.runs.every((run) => hasEnded(run.state));
-    this.offer(Object.keys(this.told.metrics));
-    this.say();
+    this.isFinal = this.comparison.runs.every((run) => hasEnded(run.state));
+    this.offerMetrics(Object.keys(this.comparison.metrics));
+    this.showChannels();
     this.draw();
   }
 
   async countAgents(id) {
-    const { nodes } = await ask("/nodes", { query: { run: id }, signal: this.signal });
+    const { nodes } = await request("/nodes", { query: { run: id }, signal: this.signal });
     this.agents.set(id, nodes.filter((node) => node.role === "agent").length);
   }
 
-  offer(metrics) {
-    if (this.choice.options.length === metrics.length) return;
-    const wanted = this.query.get("metric") ?? metrics.find((name) => name.startsWith("reward")) ?? metrics[0];
-    fill(this.choice, metrics.map((name) => h("option", { value: name }, words(name))));
-    if (metrics.includes(wanted)) this.choice.value = wanted;
+  offerMetrics(names) {
+    if (this.metric.options.length === names.length) return;
+    const chosen = this.query.get("metric") ?? names.find((name) => name.startsWith("reward")) ?? names[0];
+    fill(this.metric, names.map((name) => h("option", { value: name }, metricLabel(name))));
+    if (names.includes(chosen)) this.metric.value = chosen;
   }
 
-  choose() {
-    this.query.set("metric", this.choice.value);
+  chooseMetric() {
+    this.query.set("metric", this.metric.value);
     history.replaceState(null, "", `#/compare?${this.query}`);
     this.draw();
   }
 
-  say() {
-    const { same_channels: sameChannels, same_trace: sameTrace } = this.told;
+  showChannels() {
+    const { runs, same_channels: sameChannels, same_trace: sameTrace } = this.comparison;
+    const worlds = new Set(runs.map((run) => run.world));
     this.channels.hidden = sameChannels && !sameTrace;
-    const different = new Set(this.told.runs.map((run) => run.world)).size > 1 ? OTHER_WORLDS : OTHER_CHANNELS;
-    tell(this.channels, sameTrace ? "These runs have the same trace, bit for bit." : different);
+    setText(this.channels, sameTrace ? SAME_TRACE : worlds.size > 1 ? OTHER_WORLDS : OTHER_CHANNELS);
     this.channels.classList.toggle("warn", !sameChannels);
   }
 
   draw() {
-    const name = this.choice.value;
-    const { unit, values } = this.told.metrics[name];
-    const runs = this.told.runs.map((run, n) => ({ run, n, value: values[run.id], cost: this.cost(run) }));
-    const there = runs.filter(({ value }) => value !== null);
-    const trace = ({ run, n, value, cost }) => {
-      const { colour, mark } = series(n);
-      const about = { color: colour, symbol: mark, size: 13, line: { width: 1 } };
-      return { type: "scatter", mode: "markers", cliponaxis: false, name: plain(`${run.scheme}, seed ${run.seed}`), x: [cost], y: [value], marker: about, hovertemplate: `${plain(run.id)}<br>%{x:.4g} bytes: %{y:.4g}` };
-    };
+    const name = this.metric.value;
+    const { unit, values } = this.comparison.metrics[name];
+    const runs = this.comparison.runs.map((run, n) => ({ run, n, value: values[run.id], rate: this.rate(run) }));
+    const finished = runs.filter(({ value }) => value !== null);
+    const described = ({ run, value, rate }) => `${run.scheme}: ${number(value)} at ${number(rate)} bytes`;
+    const metric = `${metricLabel(name)} [${unit}]`;
     this.chart.draw({
-      traces: () => there.map(trace),
-      layout: { height: 400, showlegend: true, legend: { orientation: "h", y: -0.22, yanchor: "top" }, xaxis: { title: { text: "bytes per slot and node" } }, yaxis: { title: { text: plain(`${words(name)} [${unit}]`) } } },
-      summary: there.map(({ run, value, cost }) => `${run.scheme}: ${figure(value)} ${unit} at ${figure(cost)} bytes`).join("; "),
-      columns: [["run", ""], [`${words(name)} [${unit}]`, "number"], ["bytes per slot and node", "number"]],
-      rows: there.map(({ run, value, cost }) => [run.id, figure(value), figure(cost)]),
+      traces: () => finished.map(pointTrace),
+      layout: {
+        height: 400,
+        showlegend: true,
+        legend: { orientation: "h", y: -0.22, yanchor: "top" },
+        xaxis: { title: { text: RATE } },
+        yaxis: { title: { text: plain(metric) } },
+      },
+      summary: finished.map(described).join("; "),
+      columns: [["run", ""], [metric, "number"], [RATE, "number"]],
+      rows: finished.map(({ run, value, rate }) => [run.id, number(value), number(rate)]),
     });
-    fill(this.place, this.table(runs, name, unit));
+    fill(this.table, this.runTable(runs, metric));
   }
 
-  /** Bytes of notes, each counted once, per slot and agent. */
-  cost(run) {
-    const told = Object.values(this.told.toll[run.id] ?? {}).reduce((sum, toll) => sum + toll.note_bytes, 0);
-    return told / Math.max(1, run.slot) / Math.max(1, this.agents.get(run.id));
+  /** Note bytes, each note counted once, per slot and agent. */
+  rate(run) {
+    const total = Object.values(this.comparison.toll[run.id] ?? {}).reduce((sum, toll) => sum + toll.note_bytes, 0);
+    return total / Math.max(1, run.slot) / Math.max(1, this.agents.get(run.id));
   }
 
-  table(runs, name, unit) {
-    const all = ({ id }) => Object.entries(this.told.toll[id] ?? {}).map(([kind, toll]) => `${kind} ${bytes(toll.note_bytes)}`).join(", ") || "nothing told";
-    const columns = [["run", ""], ["scheme", ""], ["state", ""], [`${words(name)} [${unit}]`, "number"], ["bytes per slot and node", "number"], ["toll by kind", ""]];
-    const rows = runs.map(({ run, value, cost }) => [
+  runTable(runs, metric) {
+    const columns = [
+      ["run", ""], ["scheme", ""], ["state", ""], [metric, "number"], [RATE, "number"], ["toll by kind", ""],
+    ];
+    const rows = runs.map(({ run, value, rate }) => [
       h("a", { href: `#/runs/${encodeURIComponent(run.id)}` }, breakable(run.id)),
       h("span", {}, breakable(run.scheme)),
       badge(run.state),
-      value === null && !hasEnded(run.state) ? "at its end" : figure(value),
-      figure(cost),
-      all(run),
+      value === null && !hasEnded(run.state) ? "when it ends" : number(value),
+      number(rate),
+      this.tollByKind(run),
     ]);
-    return table("Runs that are compared", columns, rows, { hidden: true, cards: true });
+    return table("Runs in this comparison", columns, rows, { hideCaption: true, cards: true });
   }
+
+  tollByKind({ id }) {
+    const kinds = Object.entries(this.comparison.toll[id] ?? {});
+    return kinds.map(([kind, toll]) => `${kind} ${bytes(toll.note_bytes)}`).join(", ") || "no notes sent";
+  }
+}
+
+function pointTrace({ run, n, value, rate }) {
+  const { colour, marker } = series(n);
+  return {
+    type: "scatter",
+    mode: "markers",
+    cliponaxis: false,
+    name: plain(`${run.scheme}, seed ${run.seed}`),
+    x: [rate],
+    y: [value],
+    marker: { color: colour, symbol: marker, size: 13, line: { width: 1 } },
+    hovertemplate: `${plain(run.id)}<br>%{x:.4g} bytes: %{y:.4g}`,
+  };
 }

@@ -1,27 +1,27 @@
-// Whether the controller answers. While it does not, a banner says so once, and again when it is back.
+// The banner about the connection: shown once when the controller stops answering, and once when it answers again.
 
-import { tell } from "./element.js";
+import { setText } from "./dom.js";
 
 const SHOWN_MS = 4000;
 let isLost = false;
 
-/** The controller could not be reached. */
+/** A request failed. */
 export function lost() {
   if (isLost) return;
   isLost = true;
-  show("lost", "Connection lost. What you see is as it was; the page tries to come back by itself.");
+  show("lost", "Connection lost. The page shows the last data it received and reconnects by itself.");
 }
 
-/** The controller answered. */
-export function back() {
+/** A request succeeded. */
+export function restored() {
   if (!isLost) return;
   isLost = false;
-  show("back", "Connected again.");
+  show("restored", "Connected again.");
   setTimeout(() => isLost || show("", ""), SHOWN_MS);
 }
 
 function show(state, text) {
   const banner = document.getElementById("connection");
   banner.dataset.state = state;
-  tell(banner, text);
+  setText(banner, text);
 }

@@ -1,51 +1,36 @@
-// Questions that stand in front of the page.
+// Modal dialogs.
 
-import { h } from "./element.js";
+import { h } from "./dom.js";
 
-/** Whether it was agreed to. */
-export async function confirmed(question, verb) {
-  const answer = await asked([h("h2", { id: "question" }, question)], verb);
-  return answer !== null;
+/** Whether the user confirmed; `verb` is on the button. */
+export function confirmed(question, verb) {
+  return opened([h("h2", { id: "question" }, question)], verb);
 }
 
-/** The token that was typed, or null. */
-export async function askedForToken(wasRefused) {
+/** The token that the user typed, or null. */
+export async function promptForToken(wasRejected) {
   const input = h("input", { id: "token", type: "password", autocomplete: "off", required: true });
-  const why = wasRefused ? "The controller did not take this token." : "This controller asks for a token.";
-  const answer = await asked(
-    [
-      h("h2", { id: "question" }, "Token"),
-      h("p", {}, `${why} It is the controller's AIRTOLL_TOKEN, and is kept until this tab is closed.`),
-      h("label", { for: "token" }, "Token"),
-      input,
-    ],
-    "Enter",
-  );
-  return answer === null ? null : input.value.trim();
+  const reason = wasRejected ? "The controller rejected this token." : "This controller requires a token.";
+  const content = [
+    h("h2", { id: "question" }, "Token"),
+    h("p", {}, `${reason} It is the controller's AIRTOLL_TOKEN. The page keeps it until this tab is closed.`),
+    h("label", { for: "token" }, "Token"),
+    input,
+  ];
+  return (await opened(content, "Enter")) ? input.value.trim() : null;
 }
 
-function asked(content, verb) {
+/** Whether the dialog was closed by its main button. */
+function opened(content, verb) {
   return new Promise((resolve) => {
-    const close = () => dialog.close("");
-    const dialog = h(
-      "dialog",
-      { "aria-labelledby": "question", onclose: () => left() },
-      h(
-        "form",
-        { method: "dialog" },
-        content,
-        h(
-          "div",
-          { class: "buttons" },
-          h("button", { type: "button", onclick: close }, "Cancel"),
-          h("button", { class: "main", value: "yes" }, verb),
-        ),
-      ),
-    );
-    const left = () => {
+    const cancel = h("button", { type: "button", onclick: () => dialog.close("") }, "Cancel");
+    const main = h("button", { class: "main", value: "yes" }, verb);
+    const form = h("form", { method: "dialog" }, content, h("div", { class: "buttons" }, cancel, main));
+    const onclose = () => {
       dialog.remove();
-      resolve(dialog.returnValue === "yes" ? "yes" : null);
+      resolve(dialog.returnValue === "yes");
     };
+    const dialog = h("dialog", { "aria-labelledby": "question", onclose }, form);
     document.body.append(dialog);
     dialog.showModal();
   });

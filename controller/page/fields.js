@@ -1,91 +1,97 @@
-// Form fields from JSON schemas: label, unit, meaning, bounds, and what was wrong with what was sent.
+// Form fields from JSON schemas: label, unit, description, bounds, and the error that the controller reports.
 
-import { h, tell } from "./element.js";
-import { figure } from "./numbers.js";
-import { asTyped, typed, typesOf } from "./values.js";
+import { h, setText } from "./dom.js";
+import { fieldText, parsed, typesOf } from "./form_values.js";
+import { number } from "./format.js";
 
 const BOUNDS = { minimum: "at least", exclusiveMinimum: "above", maximum: "at most", exclusiveMaximum: "below" };
-let number = 0;
+let count = 0; // of all fields, for their ids
+
+/** Mark a form control as invalid, with the reason in `message`; "" removes the mark. */
+export function setError(control, message, text) {
+  setText(message, text);
+  if (text) control.setAttribute("aria-invalid", "true");
+  else control.removeAttribute("aria-invalid");
+}
 
 /** One field; `path` is its key in the configuration, with dots. */
 export class Field {
   constructor(path, name, schema, value) {
     this.path = path;
-    this.name = name;
     this.schema = schema;
-    this.default = schema.default;
-    const id = `field-${(number += 1)}`;
-    this.fault = h("span", { class: "fault", id: `${id}-fault` });
+    const id = `field-${(count += 1)}`;
+    this.error = h("span", { class: "field-error", id: `${id}-error` });
     this.hint = h("span", { class: "hint", id: `${id}-hint` }, hint(schema));
     this.control = control(schema, id, value === undefined ? schema.default : value);
-    this.control.setAttribute("aria-describedby", `${id}-hint ${id}-fault`);
+    this.control.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
+    this.untouched = this.control.value;
     const unit = schema.unit ? h("span", { class: "unit" }, ` [${schema.unit}]`) : null;
-    this.element = h(
-      "div",
-      { class: "field" },
-      h("label", { for: id }, schema.label ?? label(name, schema.unit), unit),
-      this.control,
-      this.hint,
-      this.fault,
-    );
+    const label = h("label", { for: id }, schema.label ?? labelText(name, schema.unit), unit);
+    this.element = h("div", { class: "field" }, label, this.control, this.hint, this.error);
   }
 
-  /** What is to be sent; undefined for what is as it would be anyway. */
+  /** The value to send; undefined if it is the default. */
   get value() {
     const { control: element, schema } = this;
-    if (element.type === "checkbox") return element.checked === Boolean(this.default) ? undefined : element.checked;
-    if (element.value.trim() === asTyped(this.default) || (element.value.trim() === "" && schema.optional)) return undefined;
-    return typed(element.value, schema);
+    if (element.type === "checkbox") return element.checked === Boolean(schema.default) ? undefined : element.checked;
+    const text = element.value.trim();
+    if (text === fieldText(schema.default) || (text === "" && schema.optional)) return undefined;
+    return parsed(element.value, schema);
   }
 
-  /** Say what is wrong; nothing with "". */
-  blame(text) {
-    tell(this.fault, text);
-    if (text) this.control.setAttribute("aria-invalid", "true");
-    else this.control.removeAttribute("aria-invalid");
+  /** Replace the value, unless the user has changed it. */
+  propose(value) {
+    if (this.control.value === this.untouched) this.control.value = this.untouched = fieldText(value);
+  }
+
+  /** Show why the value was rejected; "" removes the error. */
+  showError(text) {
+    setError(this.control, this.error, text);
   }
 }
 
-/** The fields of an object's schema, but for its name. */
+/** The fields of an object's schema, except its name. */
 export function fieldsOf(path, schema, values = {}) {
-  return Object.entries(schema.properties)
-    .filter(([name]) => name !== "name")
-    .map(([name, about]) => new Field(`${path}.${name}`, name, about, values[name]));
+  const properties = Object.entries(schema.properties).filter(([name]) => name !== "name");
+  return properties.map(([name, property]) => new Field(`${path}.${name}`, name, property, values[name]));
 }
 
-/** An object of what the fields have to say, nested by their paths. */
-export function gathered(fields) {
-  const whole = {};
+/** The values of fields that are not at their defaults, nested by their paths. */
+export function valuesOf(fields) {
+  const object = {};
   for (const field of fields) {
     const value = field.value;
     if (value === undefined) continue;
     const keys = field.path.split(".");
     const last = keys.pop();
-    let inside = whole;
-    for (const key of keys) inside = inside[key] ??= {};
-    inside[last] = value;
+    keys.reduce((inner, key) => (inner[key] ??= {}), object)[last] = value;
   }
-  return whole;
+  return object;
 }
 
 function control(schema, id, value) {
-  const choices = schema.enum ?? (schema.anyOf ?? []).find((one) => one.enum)?.enum;
-  if (choices) return h("select", { id, value: asTyped(value) }, choices.map((one) => h("option", { value: one }, String(one))));
+  const options = schema.enum ?? (schema.anyOf ?? []).find((option) => option.enum)?.enum;
+  if (options) {
+    const elements = options.map((option) => h("option", { value: option }, String(option)));
+    return h("select", { id, value: fieldText(value) }, elements);
+  }
   const types = typesOf(schema);
   if (types.includes("boolean")) return h("input", { id, type: "checkbox", checked: Boolean(value) });
-  const mode = types.includes("integer") ? "numeric" : types.includes("number") ? "decimal" : "text";
-  const none = types.includes("null") || schema.optional ? "none" : null;
-  return h("input", { id, type: "text", inputmode: mode, autocomplete: "off", spellcheck: "false", placeholder: none, value: asTyped(value) });
+  const inputmode = types.includes("integer") ? "numeric" : types.includes("number") ? "decimal" : "text";
+  const placeholder = types.includes("null") || schema.optional ? "none" : null;
+  const about = { id, type: "text", inputmode, autocomplete: "off", spellcheck: "false", placeholder };
+  return h("input", { ...about, value: fieldText(value) });
 }
 
-function label(name, unit) {
-  const end = unit ? name.replace(new RegExp(`_(${unit.replaceAll(/\W/g, "_")})$`, "i"), "") : name;
-  return end.replaceAll("_", " ");
+/** A parameter's name in words, without the unit that its name ends with. */
+function labelText(name, unit) {
+  const suffix = unit && new RegExp(`_(${unit.replaceAll(/\W/g, "_")})$`, "i");
+  return (suffix ? name.replace(suffix, "") : name).replaceAll("_", " ");
 }
 
 function hint(schema) {
-  const numbers = (schema.anyOf ?? [schema]).find((one) => Object.keys(BOUNDS).some((key) => key in one)) ?? {};
-  const bounds = Object.entries(BOUNDS).filter(([key]) => key in numbers);
-  const told = bounds.map(([key, words]) => `${words} ${figure(numbers[key])}`).join(", ");
-  return [schema.description, told].filter(Boolean).join("; ");
+  const bounded = (schema.anyOf ?? [schema]).find((option) => Object.keys(BOUNDS).some((key) => key in option)) ?? {};
+  const bounds = Object.entries(BOUNDS).filter(([key]) => key in bounded);
+  const text = bounds.map(([key, words]) => `${words} ${number(bounded[key])}`).join(", ");
+  return [schema.description, text].filter(Boolean).join("; ");
 }

@@ -1,47 +1,52 @@
-// The files of a run's folder, to be taken home.
+// The files of a run's folder, for download.
 
-import { address, ask, hasToken, open } from "./api.js";
-import { fill, h } from "./element.js";
-import { failure, loading, nothing } from "./notices.js";
-import { bytes, moment } from "./numbers.js";
+import { address, hasToken, request, send } from "./api.js";
+import { fill, h } from "./dom.js";
+import { bytes, dateTime } from "./format.js";
+import { failure, loading, notice } from "./notices.js";
 import { table } from "./table.js";
+
+const COLUMNS = [["file", ""], ["size", "number"], ["changed", ""]];
+const URL_KEPT_MS = 60_000;
 
 export class Files {
   constructor(run, signal) {
     this.path = `/runs/${encodeURIComponent(run.id)}/files`;
     this.signal = signal;
-    this.place = h("div", {});
-    this.element = h("details", { class: "card wide", ontoggle: () => this.element.open && this.refresh() }, h("summary", {}, h("h2", {}, "Files")), this.place);
+    this.content = h("div", {});
+    const ontoggle = () => this.element.open && this.refresh();
+    this.element = h("details", { class: "card wide", ontoggle }, h("summary", {}, h("h2", {}, "Files")), this.content);
   }
 
   async refresh() {
-    fill(this.place, loading("files"));
+    fill(this.content, loading("files"));
     try {
-      const { files } = await ask(this.path, { signal: this.signal });
-      const rows = files.map((file) => [this.link(file.name), bytes(file.bytes), moment(file.modified)]);
-      fill(this.place, files.length ? table("Files of the run's folder", [["file", ""], ["size", "number"], ["changed", ""]], rows, { hidden: true }) : nothing("No files yet."));
+      const { files } = await request(this.path, { signal: this.signal });
+      const rows = files.map((file) => [this.link(file.name), bytes(file.bytes), dateTime(file.modified)]);
+      const list = () => table("Files of the run's folder", COLUMNS, rows, { hideCaption: true });
+      fill(this.content, files.length ? list() : notice("No files yet."));
     } catch (error) {
-      if (!this.signal.aborted) fill(this.place, failure(error));
+      if (!this.signal.aborted) fill(this.content, failure(error));
     }
   }
 
   link(name) {
-    const where = `${this.path}/${name.split("/").map(encodeURIComponent).join("/")}`;
-    const last = name.split("/").at(-1);
-    const about = { href: address(where), download: last };
-    return h("a", hasToken() ? { ...about, onclick: (event) => this.fetched(event, where, last) } : about, name);
+    const path = `${this.path}/${name.split("/").map(encodeURIComponent).join("/")}`;
+    const attributes = { href: address(path), download: name.split("/").at(-1) };
+    const onclick = (event) => this.download(event, path, attributes.download);
+    return h("a", hasToken() ? { ...attributes, onclick } : attributes, name);
   }
 
-  /** A link cannot bear a token: what it leads to is fetched, and then saved. */
-  async fetched(event, where, name) {
+  /** A link cannot send a token: fetch the file, then save it. */
+  async download(event, path, name) {
     event.preventDefault();
     try {
-      const answer = await open(where, { signal: this.signal });
-      const url = URL.createObjectURL(await answer.blob());
+      const response = await send(path, { signal: this.signal });
+      const url = URL.createObjectURL(await response.blob());
       h("a", { href: url, download: name }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      setTimeout(() => URL.revokeObjectURL(url), URL_KEPT_MS);
     } catch (error) {
-      if (!this.signal.aborted) this.place.prepend(failure(error));
+      if (!this.signal.aborted) this.content.prepend(failure(error));
     }
   }
 }

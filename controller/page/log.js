@@ -1,27 +1,28 @@
-// A run's log: its last lines, at the end unless somebody reads further up.
+// A run's log: its last lines. The card scrolls to the end unless the user reads further up.
 
-import { h } from "./element.js";
+import { h } from "./dom.js";
 
-const MOST = 1000;
+const MAX_LINES = 1000;
+const NEAR_END_PX = 8;
 
 export class Log {
   constructor() {
-    this.text = h("pre", { class: "log", tabindex: "0", role: "region", "aria-label": "Log" }, "No line yet.");
+    this.text = h("pre", { class: "log", tabindex: "0", role: "region", "aria-label": "Log" }, "No lines yet.");
     this.element = h("section", { class: "card wide" }, h("h2", {}, "Log"), this.text);
     this.clear();
   }
 
-  /** As if nothing had come yet. */
+  /** Forget all lines. */
   clear() {
     this.lines = [];
   }
 
-  /** More lines. */
+  /** Append lines. */
   add(lines) {
     if (!lines.length) return;
     const { text } = this;
-    const isAtEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - 8;
-    this.lines = [...this.lines, ...lines].slice(-MOST);
+    const isAtEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - NEAR_END_PX;
+    this.lines = [...this.lines, ...lines].slice(-MAX_LINES);
     text.textContent = this.lines.join("\n");
     if (isAtEnd) text.scrollTop = text.scrollHeight;
   }

@@ -1,26 +1,26 @@
-// The page: one view at a time, named by what stands behind the # of the address.
+// Routes: the part of the address after # names the one view that is shown.
 
 import { show as compare } from "./compare.js";
-import { show as fresh } from "./new_run.js";
-import { nothing } from "./notices.js";
+import { fill, h } from "./dom.js";
+import { show as newRun } from "./new_run.js";
+import { notice } from "./notices.js";
 import { show as run } from "./run.js";
 import { show as runs } from "./runs.js";
-import { begin as beginTheme } from "./theme.js";
-import { fill, h } from "./element.js";
+import { start as startTheme } from "./theme.js";
 
-let leaving = new AbortController();
-let shown = null;
+let view = new AbortController(); // aborted when the view is left
+let shownHash = null;
 
-/** The view of an address: its name, how it is shown, and what it is about. */
-function chosen(hash) {
+/** The view of an address: the navigation entry it belongs to, the function that shows it, that function's argument. */
+function route(hash) {
   const [path, search] = hash.replace(/^#/, "").split("?");
   const query = new URLSearchParams(search);
   const [, first, second] = (path || "/").split("/");
   if (!first) return ["runs", runs, query];
-  if (first === "new") return ["new", fresh, query];
+  if (first === "new") return ["new", newRun, query];
   if (first === "compare") return ["runs", compare, query];
   if (first === "runs" && second) return ["runs", run, decoded(second)];
-  return ["", unknown, path];
+  return ["", notFound, path];
 }
 
 function decoded(text) {
@@ -31,33 +31,34 @@ function decoded(text) {
   }
 }
 
-function enter() {
-  leaving.abort();
-  leaving = new AbortController();
-  const [name, show, about] = chosen(location.hash);
+function showView() {
+  view.abort();
+  view = new AbortController();
+  const [entry, show, argument] = route(location.hash);
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    if (link.dataset.view === entry) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   const main = document.getElementById("main");
   fill(main);
-  show(main, about, leaving.signal);
+  show(main, argument, view.signal);
   const heading = main.querySelector("h1");
   document.title = `${heading.textContent} · airtoll`;
   heading.tabIndex = -1;
-  if (shown !== null) heading.focus({ preventScroll: true });
-  if (shown !== location.hash) scrollTo(0, 0);
-  shown = location.hash;
+  // The browser itself sets the focus at the first load; afterwards a screen reader reads the focused heading.
+  if (shownHash !== null) heading.focus({ preventScroll: true });
+  if (shownHash !== location.hash) scrollTo(0, 0);
+  shownHash = location.hash;
 }
 
-function unknown(main, path) {
-  main.append(h("h1", {}, "Nothing here"), nothing(`The page has no view ${path}. `, h("a", { href: "#/" }, "All runs")));
+function notFound(main, path) {
+  main.append(h("h1", {}, "Not found"), notice(`The page has no view ${path}. `, h("a", { href: "#/" }, "All runs")));
 }
 
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("main").focus();
 });
-window.addEventListener("hashchange", enter);
-beginTheme(document.getElementById("theme"));
-enter();
+window.addEventListener("hashchange", showView);
+startTheme(document.getElementById("theme"));
+showView();

@@ -1,47 +1,50 @@
-// A run's map, drawn by what its world shows; asked for again while the run goes on.
+// A run's map, drawn from what its world renders, and polled while the run makes progress.
 
-import { ask } from "./api.js";
+import { request } from "./api.js";
 import { cellMap } from "./cell_map.js";
-import { fill, h, tell } from "./element.js";
+import { fill, h, setText } from "./dom.js";
+import { integer } from "./format.js";
 import { graphMap } from "./graph_map.js";
-import { count } from "./numbers.js";
 
 const NARROW_PX = 480;
-const GROWN = 1.6; // marks and words of a map on a narrow page
+const NARROW_SCALE = 1.6; // of markers and text on a narrow page
 const DRAWINGS = { d2d_underlay: cellMap, conflict_graph: graphMap };
 
 export class RunMap {
   constructor(run, signal) {
     this.path = `/runs/${encodeURIComponent(run.id)}/map`;
+    this.signal = signal;
     this.world = run.world;
     this.replicas = run.config.replicas ?? 1;
     this.title = h("h2", {}, "Map");
-    this.place = h("div", { role: "img", class: "drawing", hidden: true });
+    this.drawing = h("div", { role: "img", class: "drawing", hidden: true });
     this.legend = h("div", {});
-    this.note = h("p", { class: "notice" }, "Drawn as soon as a slot is done.");
+    this.notice = h("p", { class: "notice" }, "The map appears after the first slot.");
     this.table = h("div", {});
-    this.details = h("details", { hidden: true }, h("summary", {}, "As a table"), this.table);
-    document.addEventListener("themechange", () => this.last && this.draw(this.last), { signal });
-    this.element = h("section", { class: "card map-card" }, this.title, this.note, this.place, this.legend, this.details);
+    this.values = h("details", { hidden: true }, h("summary", {}, "As a table"), this.table);
+    const parts = [this.title, this.notice, this.drawing, this.legend, this.values];
+    this.element = h("section", { class: "card map-card" }, parts);
+    document.addEventListener("themechange", () => this.drawn && this.draw(this.drawn), { signal });
   }
 
-  /** Ask for it, and draw it if it is new. */
-  async refresh(signal) {
-    if (!(this.world in DRAWINGS)) return tell(this.note, `No map is drawn of the world ${this.world}.`);
-    const told = await ask(this.path, { signal });
-    if (told.slot !== null && told.slot !== this.last?.slot) this.draw(told);
+  /** Request the map, and draw it if it is new. */
+  async refresh() {
+    if (!(this.world in DRAWINGS)) return setText(this.notice, `This page has no drawing of the world ${this.world}.`);
+    const answer = await request(this.path, { signal: this.signal });
+    if (answer.slot !== null && answer.slot !== this.drawn?.slot) this.draw(answer);
   }
 
-  draw(told) {
-    const { slot, shown } = (this.last = told);
-    const drawn = DRAWINGS[this.world](shown, this.element.clientWidth < NARROW_PX ? GROWN : 1);
-    this.place.hidden = this.details.hidden = false;
-    this.note.hidden = true;
-    tell(this.title, `Map, slot ${count(slot)}${this.replicas > 1 ? ", first replica" : ""}`);
-    this.place.setAttribute("aria-label", drawn.summary);
-    drawn.drawing.style.fontSize = `${drawn.letters}px`;
-    fill(this.place, drawn.drawing);
-    fill(this.legend, drawn.legend);
-    fill(this.table, drawn.table);
+  draw(answer) {
+    this.drawn = answer;
+    const scale = this.element.clientWidth < NARROW_PX ? NARROW_SCALE : 1;
+    const { drawing, fontSize, legend, summary, table } = DRAWINGS[this.world](answer.map, scale);
+    this.drawing.hidden = this.values.hidden = false;
+    this.notice.hidden = true;
+    setText(this.title, `Map, slot ${integer(answer.slot)}${this.replicas > 1 ? ", first replica" : ""}`);
+    this.drawing.setAttribute("aria-label", summary);
+    drawing.style.fontSize = `${fontSize}px`;
+    fill(this.drawing, drawing);
+    fill(this.legend, legend);
+    fill(this.table, table);
   }
 }

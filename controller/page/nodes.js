@@ -1,50 +1,61 @@
-// The nodes of a run: where each lives, whether it is there, what it missed, how old its word is.
+// The nodes of a run: where each is placed, whether it is present, and how recent its weights and reports are.
 
-import { ask } from "./api.js";
-import { fill, h, tell } from "./element.js";
-import { count } from "./numbers.js";
+import { request } from "./api.js";
+import { fill, h, setText } from "./dom.js";
+import { integer } from "./format.js";
+import { loading } from "./notices.js";
 import { table } from "./table.js";
 
-const FEW = 20;
-const COLUMNS = [["node", ""], ["role", ""], ["place", ""], ["there", ""], ["slots missed", "number"], ["weights version", "number"], ["last report [slots ago]", "number"]];
+const MAX_SHOWN = 20; // until the user asks for more
+const COLUMNS = [
+  ["node", ""], ["role", ""], ["placement", ""], ["present", ""], ["slots missed", "number"],
+  ["policy version", "number"], ["last report [slots ago]", "number"],
+];
 
 export class Nodes {
   constructor(run, scalars, signal) {
-    this.id = run.id;
+    this.run = run.id;
     this.scalars = scalars;
     this.signal = signal;
-    this.all = false;
-    this.place = h("div", {}, h("p", { class: "notice" }, "Loading nodes …"));
+    this.rows = [];
+    this.showsAll = false;
+    this.content = h("div", {}, loading("nodes"));
     this.more = h("button", { type: "button", hidden: true, onclick: () => this.toggle() });
-    this.element = h("section", { class: "card wide nodes" }, h("h2", {}, "Nodes"), this.place, this.more);
+    this.element = h("section", { class: "card wide nodes" }, h("h2", {}, "Nodes"), this.content, this.more);
   }
 
-  /** Ask for them, as they are at `slot`. */
+  /** Request the nodes, of a run that has done `slot` slots. */
   async refresh(slot) {
-    const { nodes } = await ask("/nodes", { query: { run: this.id }, signal: this.signal });
-    this.told = nodes.map((node) => [
+    const { nodes } = await request("/nodes", { query: { run: this.run }, signal: this.signal });
+    this.rows = nodes.map((node) => [
       node.name,
       node.role,
       node.place,
       node.present ? "yes" : h("strong", {}, "lost"),
-      count(node.slots_missed),
-      count(node.weights_version),
-      count(this.scalars.heard.has(node.name) ? Math.max(0, slot - this.scalars.heard.get(node.name)) : null),
+      integer(node.slots_missed),
+      integer(node.weights_version),
+      integer(this.reportAge(node.name, slot)),
     ]);
     this.show();
   }
 
+  reportAge(name, slot) {
+    const { lastReport } = this.scalars;
+    return lastReport.has(name) ? Math.max(0, slot - lastReport.get(name)) : null;
+  }
+
   toggle() {
-    this.all = !this.all;
+    this.showsAll = !this.showsAll;
     this.show();
   }
 
   show() {
-    const hidden = this.told.length - FEW;
+    const hidden = this.rows.length - MAX_SHOWN;
     this.more.hidden = hidden <= 0;
-    tell(this.more, this.all ? "Show fewer" : `Show ${hidden} more`);
-    const before = this.place.querySelector(".scroll");
-    if (before === document.activeElement) return; // whoever reads it now may go on
-    fill(this.place, table("Nodes of the run", COLUMNS, this.told.slice(0, this.all ? undefined : FEW), { hidden: true }));
+    setText(this.more, this.showsAll ? "Show fewer" : `Show ${hidden} more`);
+    // A table that has the focus is being read or scrolled by keyboard: leave it until the focus moves on.
+    if (this.content.querySelector(".scroll") === document.activeElement) return;
+    const rows = this.rows.slice(0, this.showsAll ? undefined : MAX_SHOWN);
+    fill(this.content, table("Nodes of the run", COLUMNS, rows, { hideCaption: true }));
   }
 }

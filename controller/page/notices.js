@@ -1,24 +1,25 @@
-// What stands in place of something that is not there: not yet, or not at all.
+// Notices instead of content: it is loading, there is none, or it cannot be loaded.
 
-import { LostError } from "./api.js";
-import { h } from "./element.js";
+import { UnreachableError } from "./api.js";
+import { h } from "./dom.js";
 
-/** It comes. */
+/** Content that is loading. */
 export function loading(what) {
   return h("p", { class: "notice", role: "status" }, `Loading ${what} …`);
 }
 
-/** There is nothing, and what can be done about it. */
-export function nothing(text, ...more) {
+/** A plain notice. */
+export function notice(text, ...more) {
   return h("p", { class: "notice" }, text, ...more);
 }
 
-/** It cannot be had, and why. */
+/** Content that cannot be loaded, and why. */
 export function failure(error) {
-  if (error instanceof LostError) return nothing("The controller does not answer. The page tries again by itself.");
+  if (error instanceof UnreachableError) return notice("The controller does not answer. The page retries by itself.");
   if (error.status === 401) {
-    const again = h("button", { type: "button", onclick: () => window.dispatchEvent(new Event("hashchange")) }, "Enter the token");
-    return nothing("This controller asks for a token. ", again);
+    const reload = () => window.dispatchEvent(new Event("hashchange"));
+    const button = h("button", { type: "button", onclick: reload }, "Enter the token");
+    return notice("This controller requires a token. ", button);
   }
   return h("p", { class: "notice bad", role: "alert" }, error.message);
 }

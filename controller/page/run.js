@@ -1,93 +1,104 @@
-// One run, live: how far it is, its map, its figures, its toll, its nodes, and what may be asked of it.
+// One run, live: its state, map, metrics, toll, nodes, log, configuration and files.
 
-import { ask, Problem } from "./api.js";
-import { say } from "./announce.js";
-import { Chart, lines, plotly } from "./charts.js";
+import { announce } from "./announce.js";
+import { Problem, request } from "./api.js";
+import { Chart, lines, loadPlotly } from "./charts.js";
 import { confirmed } from "./dialog.js";
-import { fill, h, tell } from "./element.js";
+import { fill, h } from "./dom.js";
 import { follow } from "./events.js";
 import { Files } from "./files.js";
+import { metricLabel } from "./format.js";
 import { Log } from "./log.js";
 import { RunMap } from "./map.js";
+import { Metrics, Scalars } from "./metrics.js";
 import { Nodes } from "./nodes.js";
 import { failure, loading } from "./notices.js";
-import { count, moment as shownMoment, words } from "./numbers.js";
-import { once, repeat } from "./patience.js";
-import { badge, hasEnded, may } from "./states.js";
+import { poll, retry } from "./polling.js";
+import { RunHead } from "./run_head.js";
+import { hasEnded } from "./states.js";
 import { Toll } from "./toll.js";
-import { Scalars, Windows } from "./windows.js";
 
 const MAP_EVERY_MS = 1000;
-const TOLL_EVERY_MS = 2500;
-const NODES_EVERY_MS = 8000; // and when the log has something to say
-const DRAW_AFTER_MS = 300;
-const LEFT = 4; // what stands left of the charts is as high as so many of them
+const NODES_EVERY_MS = 8000; // and whenever the log grows
+const DRAW_AFTER_MS = 300; // one drawing for all events that come together
+const MAX_SCALAR_LINES = 8;
+const LEFT_HEIGHT = 4; // the map and the toll are as high as so many charts of metrics
 
-/** The view of the run of an id. */
+/** The view of one run. */
 export function show(main, id, signal) {
-  const place = h("div", {}, loading("the run"));
-  main.append(h("h1", { class: "id" }, id), place);
+  const content = h("div", {}, loading("the run"));
+  main.append(h("h1", { class: "id" }, id), content);
   const path = `/runs/${encodeURIComponent(id)}`;
-  plotly().catch(() => {}); // said where something is to be drawn
-  const begin = async () => {
-    const [run, { series }] = await Promise.all([ask(path, { signal }), ask(`${path}/metrics`, { query: { windows: 1 }, signal })]);
+  loadPlotly().catch(() => {}); // early; a chart that needs it reports the failure
+  const load = async () => {
+    const metrics = request(`${path}/metrics`, { query: { windows: 1 }, signal });
+    const [run, { series }] = await Promise.all([request(path, { signal }), metrics]);
     const view = new RunView(run, series, signal);
-    fill(place, view.element);
-    view.begin();
+    fill(content, view.element);
+    view.start();
   };
-  const failed = (error) => (fill(place, failure(error)), error instanceof Problem && error.status < 500 ? "stop" : "again");
-  once(signal, begin, failed);
+  retry(signal, load, (error) => {
+    fill(content, failure(error));
+    return error instanceof Problem && error.status < 500 ? "stop" : "retry";
+  });
 }
 
 class RunView {
-  constructor(run, metrics, signal) {
+  constructor(run, series, signal) {
     this.run = run;
     this.path = `/runs/${encodeURIComponent(run.id)}`;
     this.signal = signal;
-    this.windows = new Windows();
-    this.scalars = new Scalars();
-    this.head = new Head(run, (what) => this.tell(what));
-    this.map = new RunMap(run, signal);
-    this.toll = new Toll(run, signal);
-    this.nodes = new Nodes(run, this.scalars, signal);
-    this.log = new Log();
     this.phases = phasesOf(run.config);
-    this.charts = chartsOf(metrics).map(([title, names, unit]) => ({ names, unit, chart: new Chart(title, signal) }));
-    this.report = h("select", { id: "report", onchange: () => this.drawScalars() });
-    this.scalarChart = new Chart("What nodes report", signal, h("label", { class: "inline" }, "figure ", this.report));
+    this.metrics = new Metrics();
+    this.scalars = new Scalars();
+    this.toll = new Toll(this.phases, signal);
+    this.log = new Log();
+    this.head = new RunHead(run, (action) => this.act(action));
+    this.map = new RunMap(run, signal);
+    this.nodes = new Nodes(run, this.scalars, signal);
+    this.charts = chartsOf(series).map(({ title, ...chart }) => ({ ...chart, chart: new Chart(title, signal) }));
+    this.scalar = h("select", { id: "scalar", onchange: () => this.drawScalars() });
+    this.scalarChart = new Chart("Node scalars", signal, h("label", { class: "inline" }, "scalar ", this.scalar));
     this.scalarChart.element.hidden = true;
-    const drawn = this.charts.map(({ chart }) => chart.element);
-    const right = Math.ceil((drawn.length + LEFT) / 2);
-    this.element = h(
+    this.element = this.layout();
+  }
+
+  layout() {
+    const charts = this.charts.map(({ chart }) => chart.element);
+    const right = Math.ceil((charts.length + LEFT_HEIGHT) / 2);
+    const toll = [this.toll.overTime.element, this.toll.totals.element];
+    return h(
       "div",
       {},
       this.head.element,
       h(
         "div",
         { class: "cards-grid" },
-        h("div", { class: "column" }, this.map.element, this.toll.time.element, this.toll.bars.element, drawn.slice(right)),
-        h("div", { class: "column" }, drawn.slice(0, right), this.scalarChart.element),
+        h("div", { class: "column" }, this.map.element, toll, charts.slice(right)),
+        h("div", { class: "column" }, charts.slice(0, right), this.scalarChart.element),
         this.nodes.element,
         this.log.element,
-        config(run),
-        new Files(run, signal).element,
+        configuration(this.run),
+        new Files(this.run, this.signal).element,
       ),
     );
   }
 
-  begin() {
-    this.drawFigures();
-    const stop = (error) => (error.status === 404 ? (this.gone(error), "stop") : "again");
-    repeat(MAP_EVERY_MS, this.signal, this.ifNew(() => this.map.refresh(this.signal)), stop);
-    repeat(TOLL_EVERY_MS, this.signal, this.ifNew(({ state, slot }) => this.toll.refresh(slot, hasEnded(state))), stop);
-    repeat(NODES_EVERY_MS, this.signal, this.ifNew(({ slot }) => this.nodes.refresh(slot)), stop);
-    follow(this.run.id, { signal: this.signal, begun: () => this.clear(), heard: (event, data) => this.heard(event, data) }).catch(
-      (error) => this.signal.aborted || this.gone(error),
-    );
+  /** Poll what is polled, and follow the run's events. */
+  start() {
+    this.draw();
+    const onError = (error) => (error.status === 404 ? (this.showError(error), "stop") : "retry");
+    poll(MAP_EVERY_MS, this.signal, this.onProgress(() => this.map.refresh()), onError);
+    poll(NODES_EVERY_MS, this.signal, this.onProgress(({ slot }) => this.nodes.refresh(slot)), onError);
+    follow(this.run.id, {
+      signal: this.signal,
+      onStart: () => this.clear(),
+      onEvent: (name, data) => this.receive(name, data),
+    }).catch((error) => this.signal.aborted || this.showError(error));
   }
 
-  /** A task that is done when the run has gone on since it was done last. */
-  ifNew(task) {
+  /** A task that runs only if the run has made progress since the last time. */
+  onProgress(task) {
     let done = "";
     return async () => {
       const { state, slot } = this.run;
@@ -98,140 +109,94 @@ class RunView {
   }
 
   clear() {
-    for (const kept of [this.windows, this.scalars, this.log]) kept.clear();
+    for (const data of [this.metrics, this.scalars, this.toll, this.log]) data.clear();
   }
 
-  heard(event, data) {
-    if (data.state) this.stand(data);
-    if (event !== "figures") return;
-    for (const row of data.metrics) this.windows.add(row);
-    for (const row of data.scalars) this.scalars.add(row);
+  receive(name, data) {
+    if (data.state) this.update(data);
+    if (name === "end") return;
+    if (data.metrics.some((row) => this.metrics.repeats(row))) return "restart";
+    for (const target of ["metrics", "scalars", "toll"]) for (const row of data[target]) this[target].add(row);
     this.log.add(data.log);
-    if (data.log.length && this.run.state !== "PENDING") this.nodes.refresh(this.run.slot).catch(() => {}); // asked for again later
-    if (data.metrics.length || data.scalars.length) this.drawSoon();
+    // The log reports lost nodes and rejoins, which /nodes then shows; a failed request is repeated by the poll.
+    if (data.log.length && this.run.state !== "PENDING") this.nodes.refresh(this.run.slot).catch(() => {});
+    if (data.metrics.length || data.scalars.length || data.toll.length) this.drawSoon();
   }
 
-  /** Once for all that comes in a moment. */
   drawSoon() {
     this.drawing ??= setTimeout(() => {
       this.drawing = null;
-      this.drawFigures();
-      this.drawScalars();
+      this.draw();
     }, DRAW_AFTER_MS);
   }
 
-  stand({ state, slot, reason }) {
+  /** Show a change of the run's state, slot or reason. */
+  update({ state, slot, reason }) {
     const hasChanged = state !== this.run.state;
     this.run = { ...this.run, state, slot, reason };
-    this.head.stand(this.run);
-    if (hasChanged) say(`The run is ${state.toLowerCase()}${reason ? `: ${reason}` : ""}`);
-    if (hasChanged && hasEnded(state)) this.refresh();
+    this.head.update(this.run);
+    if (!hasChanged) return;
+    announce(`The run is ${state.toLowerCase()}${reason ? `: ${reason}` : ""}`);
+    this.reload(); // events carry neither the start nor the end time
   }
 
-  async refresh() {
-    this.head.stand(await ask(this.path, { signal: this.signal }).catch(() => this.run));
+  async reload() {
+    const { started, ended } = await request(this.path, { signal: this.signal }).catch(() => this.run);
+    this.run = { ...this.run, started, ended };
+    this.head.update(this.run);
   }
 
-  async tell(what) {
-    if (what === "remove") return this.remove();
-    const question = "Stop the run? What it has so far is kept, but it cannot go on.";
-    if (what === "stop" && !(await confirmed(question, "Stop the run"))) return;
-    await this.asked(async () => this.stand(await ask(`${this.path}/${what}`, { method: "POST" })));
+  /** Send what the user requested by a button: pause, resume, stop or delete. */
+  async act(action) {
+    if (action === "delete") return this.delete();
+    const question = "Stop the run? Its results so far are kept, but it cannot be resumed.";
+    if (action === "stop" && !(await confirmed(question, "Stop the run"))) return;
+    await this.attempt(async () => this.update(await request(`${this.path}/${action}`, { method: "POST" })));
   }
 
-  async remove() {
+  async delete() {
     if (!(await confirmed("Delete the run, its folder and all its files?", "Delete the run"))) return;
-    await this.asked(async () => {
-      await ask(this.path, { method: "DELETE" });
+    await this.attempt(async () => {
+      await request(this.path, { method: "DELETE" });
       location.hash = "#/";
     });
   }
 
-  async asked(task) {
+  async attempt(task) {
     try {
-      this.head.complain("");
+      this.head.showError("");
       await task();
     } catch (error) {
-      this.head.complain(error.message);
+      this.head.showError(error.message);
     }
   }
 
-  drawFigures() {
+  draw() {
     for (const { names, unit, chart } of this.charts) {
-      lines(chart, names.map((name) => ({ name: words(name), ...this.windows.series(name) })), unit, this.phases);
+      const series = names.map((name) => ({ name: metricLabel(name), ...this.metrics.series(name) }));
+      lines(chart, series, unit, this.phases);
     }
+    this.toll.draw(this.run.slot);
+    this.drawScalars();
   }
 
   drawScalars() {
     const names = [...this.scalars.byName.keys()].filter((name) => name !== "policy_version").sort();
     this.scalarChart.element.hidden = !names.length;
     if (!names.length) return;
-    const before = this.report.value;
-    if (names.length !== this.report.options.length) fill(this.report, names.map((name) => h("option", {}, name)));
-    if (names.includes(before)) this.report.value = before;
-    const nodes = [...this.scalars.byName.get(this.report.value)].slice(0, 8);
-    lines(this.scalarChart, nodes.map(([name, series]) => ({ name, ...series })), this.report.value, this.phases);
+    const before = this.scalar.value;
+    if (names.length !== this.scalar.options.length) fill(this.scalar, names.map((name) => h("option", {}, name)));
+    if (names.includes(before)) this.scalar.value = before;
+    const nodes = [...this.scalars.byName.get(this.scalar.value)].slice(0, MAX_SCALAR_LINES);
+    lines(this.scalarChart, nodes.map(([name, series]) => ({ name, ...series })), this.scalar.value, this.phases);
   }
 
-  gone(error) {
-    this.head.complain(error.status === 404 ? "The run is not there any more: it was deleted." : error.message);
-  }
-}
-
-/** What stands above all: the state, how far it is, and what may be asked of the run. */
-class Head {
-  constructor(run, asked) {
-    const button = (what, text, kind) => {
-      const click = (event) => event.currentTarget.getAttribute("aria-disabled") === "true" || asked(what);
-      return [what, h("button", { type: "button", class: kind, onclick: click }, text)];
-    };
-    this.buttons = Object.fromEntries([button("pause", "Pause"), button("resume", "Resume"), button("stop", "Stop"), button("remove", "Delete", "danger")]);
-    this.state = h("span", {});
-    this.bar = h("progress", { "aria-label": "Slots done" });
-    this.far = h("span", {});
-    this.reason = h("p", { class: "reason", hidden: true });
-    this.complaint = h("p", { class: "notice bad", role: "alert", hidden: true });
-    this.facts = h("dl", { class: "facts" });
-    this.element = h(
-      "section",
-      { class: "card run-head", "aria-label": "State" },
-      h("div", { class: "head" }, h("div", { class: "standing" }, this.state, this.bar, this.far), h("div", { class: "buttons" }, Object.values(this.buttons))),
-      this.reason,
-      this.complaint,
-      this.facts,
-    );
-    this.stand(run);
-  }
-
-  stand(run) {
-    if (this.shown !== run.state) fill(this.state, badge(run.state));
-    this.shown = run.state;
-    this.bar.max = Math.max(1, run.slots);
-    this.bar.value = run.slot;
-    tell(this.far, `slot ${count(run.slot)} of ${count(run.slots)}`);
-    const waits = run.state === "PENDING" && !run.reason ? "It waits until others have made room for it." : "";
-    this.reason.hidden = !(run.reason || waits);
-    this.reason.classList.toggle("bad", run.state === "FAILED");
-    tell(this.reason, `${run.state === "FAILED" ? "Why it failed: " : ""}${run.reason || waits}`);
-    for (const [what, isAllowed] of Object.entries(may(run.state))) this.buttons[what].setAttribute("aria-disabled", String(!isAllowed));
-    this.tellFacts(run);
-  }
-
-  tellFacts(run) {
-    const facts = { world: run.world, scheme: run.scheme, seed: String(run.seed), placement: run.config.placement, begun: shownMoment(run.started), ended: shownMoment(run.ended) };
-    const text = JSON.stringify(facts);
-    if (text === this.facts.dataset.text) return;
-    this.facts.dataset.text = text;
-    fill(this.facts, Object.entries(facts).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value ?? "–"))));
-  }
-
-  complain(text) {
-    this.complaint.hidden = !text;
-    tell(this.complaint, text);
+  showError(error) {
+    this.head.showError(error.status === 404 ? "The run does not exist any more: it was deleted." : error.message);
   }
 }
 
-/** Metrics by chart: rewards, then what has the same unit. */
+/** One chart for rewards, then one for each unit. */
 function chartsOf(series) {
   const charts = new Map();
   for (const [name, { unit }] of Object.entries(series)) {
@@ -239,26 +204,27 @@ function chartsOf(series) {
     if (!charts.has(key)) charts.set(key, { names: [], unit: unit === "1" ? "share" : unit });
     charts.get(key).names.push(name);
   }
-  const inOrder = [...charts].sort(([a], [b]) => (b === "") - (a === ""));
-  return inOrder.map(([key, { names, unit }]) => [titled(key, names), names, unit]);
+  const rewardFirst = [...charts].sort(([a], [b]) => (b === "") - (a === ""));
+  return rewardFirst.map(([key, { names, unit }]) => ({ title: chartTitle(key, names), names, unit }));
 }
 
-function titled(key, names) {
-  return key === "" ? "Reward" : key === "1" ? "Shares" : capital(names.map(words).join(", "));
-}
-
-function capital(text) {
+function chartTitle(key, names) {
+  if (key === "") return "Reward";
+  if (key === "1") return "Shares";
+  const text = names.map(metricLabel).join(", ");
   return text[0].toUpperCase() + text.slice(1);
 }
 
+/** The phases that have slots: their names and first slots. */
 function phasesOf(config) {
   const phases = Object.entries(config.phases ?? {}).filter(([, slots]) => slots > 0);
   let first = 0;
   return phases.map(([name, slots]) => ({ name, first: (first += slots) - slots }));
 }
 
-function config(run) {
-  const again = h("a", { href: `#/new?like=${encodeURIComponent(run.id)}`, class: "button" }, "New run like this one");
-  const text = h("pre", { tabindex: "0", role: "region", "aria-label": "Configuration" }, JSON.stringify(run.config, null, 2));
-  return h("details", { class: "card wide" }, h("summary", {}, h("h2", {}, "Configuration")), h("p", {}, again), text);
+function configuration(run) {
+  const copy = h("a", { href: `#/new?like=${encodeURIComponent(run.id)}`, class: "button" }, "New run like this one");
+  const about = { tabindex: "0", role: "region", "aria-label": "Configuration" };
+  const text = h("pre", about, JSON.stringify(run.config, null, 2));
+  return h("details", { class: "card wide" }, h("summary", {}, h("h2", {}, "Configuration")), h("p", {}, copy), text);
 }

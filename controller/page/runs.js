@@ -1,196 +1,185 @@
-// All runs, the newest first: what became of them, and which of them to compare.
+// The list of runs, newest first: filters by state, and a choice of runs to compare.
 
-import { ask } from "./api.js";
-import { say } from "./announce.js";
-import { breakable, fill, h, tell } from "./element.js";
-import { failure, loading, nothing } from "./notices.js";
-import { count, figure, moment, words } from "./numbers.js";
-import { repeat } from "./patience.js";
+import { announce } from "./announce.js";
+import { request } from "./api.js";
+import { breakable, fill, h, setText } from "./dom.js";
+import { dateTime, integer, metricLabel, number } from "./format.js";
+import { failure, loading, notice } from "./notices.js";
+import { poll } from "./polling.js";
 import { badge, STATES } from "./states.js";
 import { tableRow } from "./table.js";
 
 const EVERY_MS = 2000;
-const A_PAGE = 25;
-const MOST_COMPARED = 16;
-const COLUMNS = [["Compare", ""], ["Run", ""], ["State", ""], ["Progress", ""], ["World", ""], ["Scheme", ""], ["Figures", ""], ["Taken", ""]];
-const chosen = new Set(); // ids to compare, kept while other views are looked at
+const PER_PAGE = 25;
+const MAX_COMPARED = 16;
+const METRICS_SHOWN = 2;
+const COLUMNS = [
+  ["Compare", ""], ["Run", ""], ["State", ""], ["Progress", ""],
+  ["World", ""], ["Scheme", ""], ["Metrics", ""], ["Created", ""],
+];
+const selected = new Set(); // ids to compare, kept while other views are shown
 
 /** The view; `query` has the filters. */
 export function show(main, query, signal) {
   const list = new List(query, signal);
   main.append(...list.parts);
-  repeat(EVERY_MS, signal, () => list.refresh(), (error) => list.fail(error));
+  poll(EVERY_MS, signal, () => list.refresh(), (error) => list.showError(error));
 }
 
 class List {
   constructor(query, signal) {
     this.query = query;
     this.signal = signal;
-    this.states = new Map(); // by id, as they were told last
+    this.states = new Map(); // run id -> state at the last poll
     this.rows = new Map();
-    this.compare = h("button", { type: "button", class: "main", onclick: () => this.toCompare() }, "Compare");
+    this.compare = h("button", { type: "button", class: "main", onclick: () => this.openComparison() }, "Compare");
     this.body = h("tbody", { role: "rowgroup" });
-    this.place = h("div", { class: "list" }, loading("runs"));
-    this.turning = h("nav", { class: "buttons", "aria-label": "Pages of runs" });
+    this.content = h("div", { class: "list" }, loading("runs"));
+    this.pages = h("nav", { class: "buttons", "aria-label": "Pages of runs" });
+    const newRun = h("a", { href: "#/new", class: "button" }, "New run");
     this.parts = [
-      h("div", { class: "head" }, h("h1", {}, "Runs"), h("div", { class: "buttons" }, this.compare, newRun())),
+      h("div", { class: "head" }, h("h1", {}, "Runs"), h("div", { class: "buttons" }, this.compare, newRun)),
       this.filters(),
-      this.place,
-      this.turning,
+      this.content,
+      this.pages,
     ];
-    this.choose();
+    this.updateCompare();
   }
 
   filters() {
-    const given = this.query.getAll("state");
+    const checked = this.query.getAll("state");
     const boxes = STATES.map((state) => {
-      const change = (event) => this.filter("state", state, event.target.checked);
-      return h("label", { class: "choice" }, h("input", { type: "checkbox", checked: given.includes(state), onchange: change }), badge(state));
+      const onchange = (event) => this.filter("state", state, event.target.checked);
+      const box = h("input", { type: "checkbox", checked: checked.includes(state), onchange });
+      return h("label", { class: "choice" }, box, badge(state));
     });
-    return h("fieldset", { class: "filters" }, h("legend", {}, "Only these states"), boxes);
+    return h("fieldset", { class: "filters" }, h("legend", {}, "Filter by state"), boxes);
   }
 
   filter(name, value, isOn) {
-    const others = this.query.getAll(name).filter((one) => one !== value);
+    const others = this.query.getAll(name).filter((other) => other !== value);
     this.query.delete(name);
     this.query.delete("from");
-    for (const one of isOn ? [...others, value] : others) this.query.append(name, one);
+    for (const state of isOn ? [...others, value] : others) this.query.append(name, state);
     history.replaceState(null, "", `#/?${this.query}`);
-    this.refresh().catch((error) => this.fail(error));
+    this.refresh().catch((error) => this.showError(error));
   }
 
   async refresh() {
     const from = Number(this.query.get("from") ?? 0);
-    const asked = this.query.toString();
-    const query = { limit: A_PAGE, offset: from, state: this.query.getAll("state") };
-    const told = await ask("/runs", { query, signal: this.signal });
-    if (asked !== this.query.toString()) return; // the filter has changed meanwhile
-    this.announce(told.runs);
-    this.fillIn(told.runs);
-    this.turn(from, told.total);
+    const filters = this.query.toString();
+    const query = { limit: PER_PAGE, offset: from, state: this.query.getAll("state") };
+    const { runs, total } = await request("/runs", { query, signal: this.signal });
+    if (filters !== this.query.toString()) return; // the filter changed while the request was under way
+    this.announceChanges(runs);
+    this.update(runs);
+    this.updatePages(from, total);
   }
 
-  fail(error) {
-    if (!this.rows.size) fill(this.place, failure(error));
-    return error.status === 401 ? "stop" : "again";
+  showError(error) {
+    if (!this.rows.size) fill(this.content, failure(error));
+    return error.status === 401 ? "stop" : "retry";
   }
 
-  fillIn(runs) {
+  update(runs) {
     if (!runs.length) {
       this.rows.clear();
-      const text = this.query.has("state") ? "No run is in these states." : "There are no runs yet. ";
-      fill(this.place, nothing(text, this.query.has("state") ? null : h("a", { href: "#/new" }, "Start the first one")));
+      const first = () => notice("There are no runs yet. ", h("a", { href: "#/new" }, "Start the first one"));
+      fill(this.content, this.query.has("state") ? notice("No run is in these states.") : first());
       return;
     }
-    if (!this.rows.size) fill(this.place, whole(this.body));
-    this.rows = new Map(runs.map((run) => [run.id, (this.rows.get(run.id) ?? new Row(this)).fillIn(run)]));
+    if (!this.rows.size) fill(this.content, runTable(this.body));
+    this.rows = new Map(runs.map((run) => [run.id, this.rows.get(run.id) ?? new Row(run, () => this.updateCompare())]));
+    for (const run of runs) this.rows.get(run.id).update(run);
     const rows = [...this.rows.values()].map((row) => row.element);
-    if (rows.some((row, place) => row !== this.body.children[place]) || rows.length !== this.body.children.length) fill(this.body, rows);
+    const shown = this.body.children;
+    // Rows are replaced only if their order has changed: an element that is moved loses the focus.
+    if (rows.length !== shown.length || rows.some((row, n) => row !== shown[n])) fill(this.body, rows);
   }
 
-  announce(runs) {
-    const changed = runs.filter((run) => this.states.has(run.id) && this.states.get(run.id) !== run.state);
-    if (changed.length === 1) say(`${changed[0].id} is ${changed[0].state.toLowerCase()}`);
-    else if (changed.length) say(`${changed.length} runs have changed their state`);
-    for (const run of runs) this.states.set(run.id, run.state);
+  announceChanges(runs) {
+    const changed = runs.filter(({ id, state }) => this.states.has(id) && this.states.get(id) !== state);
+    if (changed.length === 1) announce(`${changed[0].id} is ${changed[0].state.toLowerCase()}`);
+    else if (changed.length) announce(`${changed.length} runs have changed their state`);
+    for (const { id, state } of runs) this.states.set(id, state);
   }
 
-  turn(from, total) {
-    const until = Math.min(total, from + A_PAGE);
-    const to = (text, place) => h("a", { href: `#/?${this.at(place)}`, class: "button" }, text);
-    const links = [from > 0 && to("Newer", Math.max(0, from - A_PAGE)), until < total && to("Older", until)];
-    const text = total > A_PAGE ? `${from + 1} to ${until} of ${count(total)}` : "";
-    if (this.turning.dataset.text !== text) {
-      this.turning.dataset.text = text;
-      fill(this.turning, text && h("span", {}, text), links);
-      this.turning.hidden = !text;
-    }
+  updatePages(from, total) {
+    const until = Math.min(total, from + PER_PAGE);
+    const text = total > PER_PAGE ? `${from + 1} to ${until} of ${integer(total)}` : "";
+    if (this.pages.dataset.text === text) return;
+    this.pages.dataset.text = text;
+    this.pages.hidden = !text;
+    const link = (label, first) => h("a", { href: `#/?${this.queryFrom(first)}`, class: "button" }, label);
+    const newer = from > 0 && link("Newer", Math.max(0, from - PER_PAGE));
+    fill(this.pages, text && h("span", {}, text), newer, until < total && link("Older", until));
   }
 
-  at(place) {
+  queryFrom(first) {
     const query = new URLSearchParams(this.query);
-    query.set("from", place);
+    query.set("from", first);
     return query;
   }
 
-  choose(id, isOn) {
-    if (id) isOn ? chosen.add(id) : chosen.delete(id);
-    const fits = chosen.size >= 2 && chosen.size <= MOST_COMPARED;
-    this.compare.setAttribute("aria-disabled", String(!fits));
-    tell(this.compare, chosen.size ? `Compare ${chosen.size} runs` : "Compare");
+  updateCompare() {
+    const isAllowed = selected.size >= 2 && selected.size <= MAX_COMPARED;
+    this.compare.setAttribute("aria-disabled", String(!isAllowed));
+    setText(this.compare, selected.size ? `Compare ${selected.size} runs` : "Compare");
   }
 
-  toCompare() {
-    if (chosen.size < 2) say("Choose two runs or more to compare them");
-    else if (chosen.size > MOST_COMPARED) say(`At most ${MOST_COMPARED} runs are compared`);
-    else location.hash = `#/compare?runs=${encodeURIComponent([...chosen].join(","))}`;
+  openComparison() {
+    if (selected.size < 2) announce("Choose two runs or more to compare them");
+    else if (selected.size > MAX_COMPARED) announce(`At most ${MAX_COMPARED} runs can be compared`);
+    else location.hash = `#/compare?runs=${encodeURIComponent([...selected].join(","))}`;
   }
 }
 
-/** One run's line, updated in place: what has the focus keeps it. */
+/** One run's row. It is updated in place, so that an element that has the focus keeps it. */
 class Row {
-  constructor(list) {
-    this.list = list;
-    this.box = h("input", { type: "checkbox", onchange: () => list.choose(this.id, this.box.checked) });
-    this.link = h("a", {});
+  constructor({ id, world, scheme, created }, onSelect) {
+    const onchange = (event) => {
+      if (event.target.checked) selected.add(id);
+      else selected.delete(id);
+      onSelect();
+    };
+    const box = { type: "checkbox", "aria-label": `Compare ${id}`, checked: selected.has(id), onchange };
     this.reason = h("span", { class: "reason" });
     this.state = h("span", {});
-    this.bar = h("progress", {});
-    this.far = h("span", { class: "small" });
-    this.world = h("span", {});
-    this.scheme = h("span", {});
-    this.figures = h("span", { class: "figures" });
-    this.taken = h("span", {});
+    this.bar = h("progress", { "aria-label": `Slots of ${id}` });
+    this.progress = h("span", { class: "small" });
+    this.metrics = h("span", { class: "metrics" });
+    const link = h("a", { href: `#/runs/${encodeURIComponent(id)}` }, breakable(id));
     this.element = tableRow(COLUMNS, [
-      this.box,
-      h("span", { class: "stack" }, this.link, this.reason),
+      h("input", box),
+      h("span", { class: "stack" }, link, this.reason),
       this.state,
-      h("span", { class: "stack" }, this.bar, this.far),
-      this.world,
-      this.scheme,
-      this.figures,
-      this.taken,
+      h("span", { class: "stack" }, this.bar, this.progress),
+      h("span", {}, breakable(world)),
+      h("span", {}, breakable(scheme)),
+      this.metrics,
+      h("span", {}, dateTime(created)),
     ]);
   }
 
-  fillIn(run) {
-    if (this.id !== run.id) this.name(run);
-    if (this.told !== run.state) fill(this.state, badge(run.state));
-    this.told = run.state;
-    tell(this.reason, run.reason);
+  update(run) {
+    if (this.shownState !== run.state) fill(this.state, badge(run.state));
+    this.shownState = run.state;
+    setText(this.reason, run.reason);
     this.bar.value = run.slot;
     this.bar.max = Math.max(1, run.slots);
-    tell(this.far, `${count(run.slot)} of ${count(run.slots)}`);
-    const metrics = Object.entries(run.metrics).slice(0, 2);
-    const text = metrics.map(([name, value]) => `${words(name)} ${figure(value)}`).join("\n");
-    tell(this.figures, text || "–");
-    return this;
-  }
-
-  name(run) {
-    this.id = run.id;
-    this.box.setAttribute("aria-label", `Compare ${run.id}`);
-    this.box.checked = chosen.has(run.id);
-    this.link.href = `#/runs/${encodeURIComponent(run.id)}`;
-    this.bar.setAttribute("aria-label", `Slots of ${run.id}`);
-    fill(this.link, breakable(run.id));
-    fill(this.world, breakable(run.world));
-    fill(this.scheme, breakable(run.scheme));
-    tell(this.taken, moment(run.created));
+    setText(this.progress, `${integer(run.slot)} of ${integer(run.slots)}`);
+    const metrics = Object.entries(run.metrics).slice(0, METRICS_SHOWN);
+    setText(this.metrics, metrics.map(([name, value]) => `${metricLabel(name)} ${number(value)}`).join("\n") || "–");
   }
 }
 
-function whole(body) {
-  const heads = COLUMNS.map(([head]) => h("th", { scope: "col", role: "columnheader" }, head));
+function runTable(body) {
+  const headers = COLUMNS.map(([text]) => h("th", { scope: "col", role: "columnheader" }, text));
   return h(
     "table",
     { class: "cards runs", role: "table" },
-    h("caption", { class: "unseen" }, "Runs, the newest first"),
-    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)),
+    h("caption", { class: "visually-hidden" }, "Runs, newest first"),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, headers)),
     body,
   );
-}
-
-function newRun() {
-  return h("a", { href: "#/new", class: "button" }, "New run");
 }

@@ -1,8 +1,8 @@
-// The states of runs: each with a sign and a word, so that no colour has to tell them apart.
+// The states of runs, each with a symbol and a word, so that they do not differ by colour alone.
 
-import { h } from "./element.js";
+import { h } from "./dom.js";
 
-const SIGNS = {
+const SYMBOLS = {
   PENDING: "◷",
   RUNNING: "▶",
   PAUSED: "‖",
@@ -13,25 +13,25 @@ const SIGNS = {
 };
 const ENDS = ["SUCCEEDED", "FAILED", "STOPPED"];
 
-export const STATES = Object.keys(SIGNS);
+export const STATES = Object.keys(SYMBOLS);
 
-/** Whether nothing follows. */
+/** Whether a run in this state has ended. */
 export function hasEnded(state) {
   return ENDS.includes(state);
 }
 
-/** What may be asked of a run in a state. */
-export function may(state) {
+/** Which requests a run in this state accepts. */
+export function allowed(state) {
   return {
     pause: state === "RUNNING",
     resume: state === "PAUSED",
     stop: ["PENDING", "RUNNING", "PAUSED"].includes(state),
-    remove: hasEnded(state),
+    delete: hasEnded(state),
   };
 }
 
-/** A state in a word, with its sign. */
+/** A state as symbol and word. */
 export function badge(state) {
-  const sign = h("span", { "aria-hidden": "true" }, SIGNS[state] ?? "?");
-  return h("span", { class: "badge", "data-state": state }, sign, ` ${state.toLowerCase()}`);
+  const symbol = h("span", { "aria-hidden": "true" }, SYMBOLS[state] ?? "?");
+  return h("span", { class: "badge", "data-state": state }, symbol, ` ${state.toLowerCase()}`);
 }

@@ -1,19 +1,21 @@
-// Tables: with a caption, heads that are heads, and cells that name their column where the page is narrow.
+// Tables: with a caption, header cells, and cells that repeat their column's header on narrow screens.
 
-import { h } from "./element.js";
+import { h } from "./dom.js";
 
-/** `columns`: [head, "number" or ""]; `rows`: lists of cells, the first of which heads its row. `hidden`: the caption is
- * for screen readers alone; `cards`: where the page is narrow, a row becomes a card. */
-export function table(caption, columns, rows, { hidden = false, cards = false } = {}) {
-  const heads = columns.map(([head, kind]) => h("th", { scope: "col", role: "columnheader", class: kind }, head));
+/**
+ * `columns`: [header, "number" or ""]; `rows`: lists of cells, the first of which is the row's header.
+ * `hideCaption`: the caption is for screen readers only; `cards`: on narrow screens each row becomes a card.
+ */
+export function table(caption, columns, rows, { hideCaption = false, cards = false } = {}) {
+  const headers = columns.map(([text, kind]) => h("th", { scope: "col", role: "columnheader", class: kind }, text));
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     h(
       "table",
-      { role: "table", class: cards ? "cards" : null },
-      h("caption", { class: hidden ? "unseen" : null }, caption),
-      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)),
+      { role: "table", class: cards ? "cards" : null }, // the roles survive the cards' `display: block`
+      h("caption", { class: hideCaption ? "visually-hidden" : null }, caption),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, headers)),
       h("tbody", { role: "rowgroup" }, rows.map((row) => tableRow(columns, row))),
     ),
   );
@@ -24,12 +26,12 @@ export function tableRow(columns, cells) {
   return h(
     "tr",
     { role: "row" },
-    cells.map((content, place) => {
-      const [head, kind] = columns[place];
-      const about = { class: kind || null, "data-head": head };
-      return place === 0
-        ? h("th", { scope: "row", role: "rowheader", ...about }, content)
-        : h("td", { role: "cell", ...about }, content);
+    cells.map((content, n) => {
+      const [header, kind] = columns[n];
+      const attributes = { class: kind || null, "data-header": header };
+      return n === 0
+        ? h("th", { scope: "row", role: "rowheader", ...attributes }, content)
+        : h("td", { role: "cell", ...attributes }, content);
     }),
   );
 }

@@ -1,30 +1,30 @@
-// Light, dark, or as the system is. Who draws by hand listens for "themechange".
+// The theme: light, dark, or the system's. Drawings listen for the document's event "themechange".
 
 const KEY = "airtoll-theme";
 
-/** Follow the switch and the system. */
-export function begin(choice) {
-  choice.value = localStorage.getItem(KEY) ?? "auto";
-  choice.addEventListener("change", () => {
-    localStorage.setItem(KEY, choice.value);
-    apply(choice.value);
+/** Follow the select element and the system. */
+export function start(select) {
+  select.value = localStorage.getItem(KEY) ?? "auto";
+  select.addEventListener("change", () => {
+    localStorage.setItem(KEY, select.value);
+    apply(select.value);
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", told);
-  apply(choice.value);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", notify);
+  apply(select.value);
 }
 
-/** Whether what is seen is dark. */
+/** Whether the page is dark now. */
 export function isDark() {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const theme = document.documentElement.dataset.theme;
+  return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-function apply(chosen) {
-  if (chosen === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = chosen;
-  told();
+function apply(theme) {
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  notify();
 }
 
-function told() {
+function notify() {
   document.dispatchEvent(new Event("themechange"));
 }

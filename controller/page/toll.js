@@ -1,92 +1,116 @@
-// A run's toll: what its nodes told each other, over time by kind, and in all by kind, node or class of links.
+// The charts of a run's toll: by kind over time, and in total by kind, node or link class.
 
-import { ask } from "./api.js";
-import { Chart, plain } from "./charts.js";
-import { h } from "./element.js";
-import { bytes, count, figure } from "./numbers.js";
+import { Chart, phaseMarks, plain } from "./charts.js";
+import { h } from "./dom.js";
+import { bytes, integer, number, percent } from "./format.js";
 import { series } from "./palette.js";
+import { COUNTS, TollTable } from "./toll_table.js";
 
-const WINDOWS = 60; // of the slots that are done
-const MOST_WINDOWS = 1000; // of all that are planned
-const MOST_BARS = 30;
-const KINDS = ["neighbour", "csi", "decision", "feedback", "history", "weights", "ack", "control"]; // each in its colour
-const BY = { kind: "kind of note", node: "node", link: "class of links" };
+const MAX_BARS = 30;
+const SUMMARISED = 5; // bars that a chart's description for screen readers names
+const BAR_PX = 24;
+const KINDS = ["neighbour", "csi", "decision", "feedback", "history", "weights", "ack", "control"]; // colours by index
+const KEYS = { kind: "kind of note", node: "sender", link: "link class" };
 
 export class Toll {
-  constructor(run, signal) {
-    this.path = `/runs/${encodeURIComponent(run.id)}/toll`;
-    this.signal = signal;
-    this.choice = h("select", { id: "toll-by", onchange: () => this.refresh(this.slot).catch(() => {}) }, Object.entries(BY).map(([by, text]) => h("option", { value: by }, text)));
-    this.time = new Chart("Toll over time", signal);
-    this.bars = new Chart("Toll in all", signal, h("label", { class: "inline" }, "by ", this.choice));
-    this.slot = run.slot;
-    this.planned = run.slots;
+  constructor(phases, signal) {
+    this.phases = phases;
+    this.table = new TollTable();
+    const options = Object.entries(KEYS).map(([key, text]) => h("option", { value: key }, text));
+    this.key = h("select", { id: "toll-by", onchange: () => this.drawTotals() }, options);
+    this.overTime = new Chart("Toll over time", signal);
+    this.totals = new Chart("Toll in total", signal, h("label", { class: "inline" }, "by ", this.key));
   }
 
-  /** Ask for what has been told by now, in `slot`, which may be the last. */
-  async refresh(slot, isLast = this.isLast) {
-    this.slot = slot;
-    this.isLast = isLast;
-    const by = this.choice.value;
-    const [time, all] = await Promise.all([this.ask("kind", Math.min(MOST_WINDOWS, Math.ceil((WINDOWS * this.planned) / Math.max(1, slot)))), this.ask(by, 1)]);
-    this.overTime(time.windows);
-    if (by === this.choice.value) this.inAll(all.windows[0]?.tolls ?? {}, by);
+  /** Forget all rows. */
+  clear() {
+    this.table.clear();
   }
 
-  ask(by, windows) {
-    return ask(this.path, { query: { by, windows }, signal: this.signal });
+  /** One row of toll.csv. */
+  add(row) {
+    this.table.add(row);
   }
 
-  overTime(windows) {
-    const done = Math.max(this.slot, 1);
-    const whole = windows.filter(({ last }) => this.isLast || last < done); // of the others not all is known yet
-    const shown = whole.length ? whole : windows.slice(0, 1);
-    const spans = shown.map(({ first, last, tolls }) => ({ first, last: Math.max(first, Math.min(last, done - 1)), tolls }));
-    const kinds = KINDS.filter((kind) => spans.some(({ tolls }) => kind in tolls));
+  /** Draw both charts, of a run that has done `slot` slots. */
+  draw(slot) {
+    this.drawOverTime(slot);
+    this.drawTotals();
+  }
+
+  drawOverTime(slot) {
+    const windows = this.table.windows.all;
+    const kinds = KINDS.filter((kind) => kind in this.table.totals.kind);
     const width = ({ first, last }) => last - first + 1;
-    const rate = (span, kind) => (span.tolls[kind]?.note_bytes ?? 0) / width(span);
+    const rate = (window, kind) => (window.bytes[kind] ?? 0) / width(window);
+    const end = Math.max(slot, 1, (windows.at(-1)?.last ?? 0) + 1);
     const trace = (kind) => ({
       type: "bar",
       name: kind,
-      x: spans.map((span) => (span.first + span.last) / 2),
-      y: spans.map((span) => rate(span, kind)),
-      width: spans.map(width),
-      marker: bar(KINDS.indexOf(kind)),
+      x: windows.map(({ first, last }) => (first + last) / 2),
+      y: windows.map((window) => rate(window, kind)),
+      width: windows.map(width),
+      marker: barStyle(KINDS.indexOf(kind)),
       hovertemplate: "%{y:.4g} bytes/slot",
     });
-    this.time.draw({
+    this.overTime.draw({
       traces: () => kinds.map(trace),
-      layout: { barmode: "stack", bargap: 0, showlegend: true, xaxis: { title: { text: "slot" }, range: [0, done] }, yaxis: { title: { text: "bytes per slot" } } },
-      summary: kinds.length ? `Kinds told: ${kinds.join(", ")}.` : "",
+      layout: {
+        ...phaseMarks(this.phases, end),
+        barmode: "stack",
+        bargap: 0,
+        showlegend: true,
+        xaxis: { title: { text: "slot" }, range: [0, end] },
+        yaxis: { title: { text: "bytes per slot" } },
+      },
+      summary: `Kinds of notes sent: ${kinds.join(", ")}.`,
       columns: [["slots", ""], ...kinds.map((kind) => [`${kind} [bytes/slot]`, "number"])],
-      rows: spans.map((span) => [`${count(span.first)} to ${count(span.last)}`, ...kinds.map((kind) => figure(rate(span, kind)))]),
+      rows: windows.map((window) => [
+        `${integer(window.first)} to ${integer(window.last)}`,
+        ...kinds.map((kind) => number(rate(window, kind))),
+      ]),
     });
   }
 
-  inAll(tolls, by) {
-    const all = Object.entries(tolls).sort(([, a], [, b]) => b.note_bytes - a.note_bytes);
-    const shown = all.slice(0, MOST_BARS).reverse();
+  drawTotals() {
+    const key = this.key.value;
+    const all = this.table.ranked(key);
+    const allBits = all.reduce((sum, [, counts]) => sum + counts.payload_bits, 0);
+    const share = (counts) => percent(counts.payload_bits, allBits);
+    const drawn = all.slice(0, MAX_BARS).reverse(); // Plotly draws the first at the bottom
     const trace = {
       type: "bar",
       orientation: "h",
-      y: shown.map(([name]) => plain(name)),
-      x: shown.map(([, toll]) => toll.note_bytes),
-      text: shown.map(([, toll]) => bytes(toll.note_bytes)),
+      y: drawn.map(([name]) => plain(name)),
+      x: drawn.map(([, counts]) => counts.note_bytes),
+      text: drawn.map(([, counts]) => bytes(counts.note_bytes)),
       textposition: "auto",
-      hovertemplate: "%{y}: %{x} bytes",
+      customdata: drawn.map(([, counts]) => share(counts)),
+      hovertemplate: "%{y}: %{x} bytes, %{customdata} of all bits<extra></extra>",
     };
-    const more = all.length > MOST_BARS ? `, the largest ${MOST_BARS} of ${all.length}` : "";
-    this.bars.draw({
+    const more = all.length > MAX_BARS ? `, the largest ${MAX_BARS} of ${all.length}` : "";
+    this.totals.draw({
       traces: () => [{ ...trace, marker: { color: series(0).colour } }],
-      layout: { height: Math.max(180, 70 + 24 * shown.length), bargap: 0.35, showlegend: false, xaxis: { title: { text: `note bytes${more}` } }, yaxis: { type: "category" } },
-      summary: all.slice(0, 5).map(([name, toll]) => `${name} ${bytes(toll.note_bytes)}`).join(", "),
-      columns: [[BY[by], ""], ["notes", "number"], ["payload bits", "number"], ["note bytes", "number"], ["copies", "number"], ["copy bytes", "number"]],
-      rows: all.map(([name, t]) => [name, ...[t.notes, t.payload_bits, t.note_bytes, t.copies, t.copy_bytes].map(count)]),
+      layout: {
+        height: Math.max(180, 70 + BAR_PX * drawn.length),
+        bargap: 0.35,
+        showlegend: false,
+        xaxis: { title: { text: `note bytes${more}` } },
+        yaxis: { type: "category" },
+      },
+      summary: all.slice(0, SUMMARISED).map(([name, { note_bytes: size }]) => `${name} ${bytes(size)}`).join(", "),
+      columns: [
+        [KEYS[key], ""],
+        ...COUNTS.map((name) => [name.replaceAll("_", " "), "number"]),
+        ["share of bits", "number"],
+      ],
+      rows: all.map(([name, counts]) => [name, ...COUNTS.map((one) => integer(counts[one])), share(counts)]),
     });
   }
 }
 
-function bar(n) {
+function barStyle(n) {
   const { colour, pattern } = series(n);
-  return { color: colour, pattern: { shape: pattern, fillmode: "overlay", solidity: 0.25, size: 6 }, line: { width: 0 } };
+  const shape = { shape: pattern, fillmode: "overlay", solidity: 0.25, size: 6 };
+  return { color: colour, pattern: shape, line: { width: 0 } };
 }

@@ -1,16 +1,16 @@
-"""docs/page.md: every view that it names is there."""
+"""docs/page.md: each view that it lists exists."""
 
 import re
 
 import pytest
 
-from tests.browser.pilot import Pilot
+from tests.browser.page import Page
 from tests.docs.pages import table
 
 
 @pytest.mark.parametrize(("address", "heading"), [(row[0], row[1]) for row in table("page.md", "address")])
-def test_a_view_stands_at_its_address(pilot: Pilot, ended: dict[str, str], address: str, heading: str) -> None:
-    ids = iter([ended["sla"], ended["random"]])
+def test_a_view_has_its_address_and_heading(page: Page, finished: dict[str, str], address: str, heading: str) -> None:
+    ids = iter([finished["sla"], finished["random"]])
     view = re.sub("ID", lambda _: next(ids), address)
-    pilot.open(view)
-    assert pilot.text("h1") == (ended["sla"] if heading == "ID" else heading)
+    page.open(view)
+    assert page.text("h1") == (finished["sla"] if heading == "ID" else heading)

@@ -94,7 +94,7 @@ def test_the_page_knows_all_kinds_of_notes_and_all_states() -> None:
     kinds = re.search(r"KINDS = \[(.*?)\]", _source("toll.js"))
     assert kinds is not None
     assert re.findall(r'"(\w+)"', kinds[1]) == [kind.name.lower() for kind in Kind]
-    signs = re.search(r"SIGNS = \{(.*?)\}", _source("states.js"), re.DOTALL)
+    signs = re.search(r"SYMBOLS = \{(.*?)\}", _source("states.js"), re.DOTALL)
     assert signs is not None
     assert re.findall(r"([A-Z]+):", signs[1]) == [state.value for state in State]
     ends = re.search(r"ENDS = \[(.*?)\]", _source("states.js"))
