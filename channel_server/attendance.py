@@ -1,24 +1,31 @@
-"""Who is there: nodes that are gone, lost for the run, back again.
+"""Which nodes are there: nodes that are gone, lost for the run, back again.
 
 A node that is gone becomes *lost* where it is next asked, at a slot and turn, and rejoins at the start of a slot, so
 that a replay can do the same at the same places.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from protocol.messages.plan import PastEvent
 
 
 class Attendance:
-    """Presence of nodes by index. With `past` events, losses and rejoins happen exactly as they did then."""
+    """Presence of nodes by index. With `past` events, losses and rejoins happen exactly as they did then.
 
-    def __init__(self, names: Sequence[str], past: tuple[PastEvent, ...] | None) -> None:
-        self._names = names
+    `seated`: the nodes that have a peer now. `lost`: the nodes that are not asked. `missed`: slots missed, by name.
+    """
+
+    def __init__(
+        self, names: Sequence[str], past: tuple[PastEvent, ...] | None, seated: Callable[[], Collection[int]]
+    ) -> None:
+        self.names = names
         self._replaying = past is not None
         self._past = {(e.event, e.node, e.slot, e.turn) for e in past or ()}
+        self._seated = seated
         self._gone: dict[int, str] = {}
+        self._returned: list[int] = []
         self.lost: set[int] = set()
         self.missed: Counter[str] = Counter()
 
@@ -38,21 +45,26 @@ class Attendance:
         self.lost.add(node)
         return self._gone.get(node, "as in the run that is replayed")
 
-    def back(self, slot: int, seated: Collection[int]) -> list[int]:
-        """Lost nodes that rejoin at this slot."""
-        return [node for node in sorted(self.lost) if self._is_back(node, slot, seated)]
+    def away(self, slot: int) -> set[int]:
+        """Nodes that are lost and do not rejoin at this slot."""
+        return self.lost.difference(self._back(slot)) if self.lost else self.lost
 
-    def returning(self, slot: int, seated: Collection[int]) -> list[int]:
-        """Nodes that rejoin at this slot, no longer lost from now on."""
-        back = self.back(slot, seated)
-        self.lost.difference_update(back)
-        for node in back:
+    def rejoin(self, slot: int) -> list[int]:
+        """Nodes that rejoin at this slot, sorted; they are not lost from now on."""
+        self._returned = self._back(slot)
+        self.lost.difference_update(self._returned)
+        for node in self._returned:
             self._gone.pop(node, None)
-        return back
+        return self._returned
+
+    def take_returned(self) -> list[int]:
+        """The nodes that rejoined at the last slot, each returned once."""
+        returned, self._returned = self._returned, []
+        return returned
 
     def count_missed(self) -> None:
         """Once per slot: each lost node has missed it."""
-        self.missed.update(self._names[node] for node in self.lost)
+        self.missed.update(self.names[node] for node in self.lost)
 
     def snapshot(self) -> dict[str, Any]:
         """Lost nodes, those that are gone, and counts."""
@@ -63,8 +75,10 @@ class Attendance:
         self.lost, self.missed = set(data["lost"]), Counter(data["missed"])
         self._gone = dict(data["gone"])
 
-    def _is_back(self, node: int, slot: int, seated: Collection[int]) -> bool:
-        return self._happened("rejoined", node, slot, 0) if self._replaying else node in seated
+    def _back(self, slot: int) -> list[int]:
+        if self._replaying:
+            return [node for node in sorted(self.lost) if self._happened("rejoined", node, slot, 0)]
+        return sorted(self.lost.intersection(self._seated()))
 
     def _happened(self, event: str, node: int, slot: int, turn: int) -> bool:
-        return (event, self._names[node], slot, turn) in self._past
+        return (event, self.names[node], slot, turn) in self._past

@@ -1,4 +1,4 @@
-"""Between a transport's frames and the core's messages: decodes, encodes, books the wire, keeps recorded frames."""
+"""Between a transport's frames and the core's messages: decodes, encodes, books the wire, records frames."""
 
 from collections.abc import Iterable, Iterator
 
@@ -14,14 +14,13 @@ Outgoing = Iterable[tuple[Peer, bytes]]
 class Frames:
     """A core as seen by a transport. `wire`: the book of a transport with sockets, None in one process.
 
-    What is to be sent is encoded one by one as it is taken, so that the first node is at work while the last is served.
+    Messages are encoded one by one as they are taken, so that the first node is at work while the last is served.
     """
 
     def __init__(self, core: ChannelServer, wire: WireBook | None) -> None:
         self._core = core
+        self._run = core.run
         self._wire = wire
-        self._recorder = core.slots.recorder
-        self._keep_before = core.slots.recorder.frames_slots
 
     def arrived(self, peer: Peer, frame: bytes) -> Outgoing:
         """A frame from a peer; the frames to send."""
@@ -34,31 +33,31 @@ class Frames:
         if self._wire is not None:
             notes = (0, 0) if self._core.is_late(peer, message) else signalling(message)
             self._wire.up(peer, len(frame), *notes)
-        if self._core.slots.slot < self._keep_before:
-            return self._kept(peer, message, frame)
+        if self._run.keeps_frames:
+            return self._recorded(peer, message, frame)
         sends = self._core.arrived(peer, message)
         if type(message) is Hello:
             self._name(peer)
         return self.encoded(sends) if sends else ()
 
     def encoded(self, sends: list[Send]) -> Iterator[tuple[Peer, bytes]]:
-        """What the core wants sent, as frames."""
-        keeping = self._core.slots.slot < self._keep_before
+        """The core's messages as frames."""
+        records = self._run.keeps_frames
         for peer, message in sends:
             frame = encode(message)
             if self._wire is not None:
                 self._wire.down(peer, len(frame), *signalling(message))
-            if keeping:
-                self._recorder.frame("down", self._core.peer_name(peer), frame)
+            if records:
+                self._run.record_frame("down", self._core.peer_name(peer), frame)
             yield peer, frame
 
-    def _kept(self, peer: Peer, message: Message, frame: bytes) -> Outgoing:
-        """As `arrived`, of a slot whose frames are kept; a name is known after Hello and before Bye."""
+    def _recorded(self, peer: Peer, message: Message, frame: bytes) -> Outgoing:
+        """As `arrived`, of a slot whose frames are recorded; a peer has a name after its Hello and before its Bye."""
         leaver = self._core.peer_name(peer)
         sends = self._core.arrived(peer, message)
         if type(message) is Hello:
             self._name(peer)
-        self._recorder.frame("up", self._core.peer_name(peer) if type(message) is Hello else leaver, frame)
+        self._run.record_frame("up", self._core.peer_name(peer) if type(message) is Hello else leaver, frame)
         return self.encoded(sends)
 
     def _name(self, peer: Peer) -> None:

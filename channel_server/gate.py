@@ -10,9 +10,9 @@ from protocol.messages.node import ReceivedNote, Reply
 
 
 class Gate:
-    """Who was asked in this turn and what came. Replies are read in node order, whatever order they came in.
+    """The nodes asked in this turn and their replies, which are read in node order, whatever order they came in.
 
-    `missed`: whose answers came too late for this turn, or would have.
+    `missed`: nodes that were passed over, as their replies came too late for this turn, or would have.
     """
 
     def __init__(self, slot: int, turn: int, step: Step, asked: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""When the slots of a paced run begin, and how well that was kept. Told the time, in seconds of a monotonic clock."""
+"""When the slots of a paced run begin, and how well that was kept. Times are arguments, in s of a monotonic clock."""
 
 from collections import Counter
 
@@ -9,10 +9,10 @@ _MS_PER_S = 1000.0
 
 
 class Metronome:
-    """Slot n begins n slots after the first, never early; if nobody was there to begin it, at once.
+    """Slot n begins n slots after the first, never early; if the run was not ready for it then, at once.
 
     `length_s`: from one begin to the next. `lateness_s`: how far begins lay behind the clock. `overtime_s`: for how
-    long frames are still read that came before a deadline.
+    long after a deadline frames are still read that came before it.
     """
 
     def __init__(self, slot_ms: float) -> None:
@@ -44,8 +44,12 @@ class Metronome:
         return (self._began or 0.0) + part * self._slot_s
 
     def rest(self) -> None:
-        """The run is held: the next slot is the first of a new count."""
+        """The run stands between two slots: the next slot is the first of a new count."""
         self._first = self._began = None
+
+    def spreads(self) -> tuple[Spread, Spread]:
+        """The distributions of `length_s` and `lateness_s`, in ms."""
+        return self.length_s.spread(), self.lateness_s.spread()
 
 
 class Durations:

@@ -1,4 +1,4 @@
-"""The paced clock as a core sees it: deadlines as parts of a slot, who missed one, who owes an answer. No time here."""
+"""The paced clock as a core sees it: deadlines as parts of a slot, missed turns, late replies. No time here."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from protocol.messages.telemetry import Paced, Spread
 
 
 @dataclass
-class Debt:
-    """A turn that a node missed, with the notes it was handed; `answered` once the late answer has come."""
+class MissedTurn:
+    """A turn that a node missed, with the notes it was handed; `answered` once its late reply has come."""
 
     slot: int
     turn: int
@@ -23,13 +23,16 @@ class Debt:
     answered: bool = False
 
     def is_over(self, slot: int) -> bool:
-        """Whether the node is asked again from this slot on. Who was too late to act is not in the slot after: it sees
-        that a slot is missing, and does not take what came of its fallback's action for its own."""
+        """Whether the node is asked again from this slot on.
+
+        A node that was too late to act sits out the slot after. It sees that a slot is missing, and does not take the
+        result of its fallback's action for its own.
+        """
         return self.answered and not (self.acts and slot == self.slot + 1)
 
 
 class Pace:
-    """Deadlines, debts and counts. `on`: whether turns have deadlines; never in lockstep, nor in the closing turn."""
+    """Deadlines and counts of turns. `on`: whether turns have deadlines; never in lockstep, nor in the closing turn."""
 
     def __init__(self, clock: ClockPlan, choreography: Choreography, names: Sequence[str], agents: int) -> None:
         self.on = clock.slot_ms is not None
@@ -37,16 +40,16 @@ class Pace:
         self._names = names
         self._turns_per_slot = waited_turns(choreography, agents)
         self._opened = 0
-        self.debts: dict[int, Debt] = {}  # by node: the turn it missed last
-        self._turns: Counter[str] = Counter()
-        self._missed: Counter[str] = Counter()
-        self._late: Counter[str] = Counter()
+        self._missed: dict[int, MissedTurn] = {}  # by node: the turn it missed last
+        self._turn_counts: Counter[str] = Counter()
+        self._missed_counts: Counter[str] = Counter()
+        self._late_counts: Counter[str] = Counter()
 
     def begin_slot(self, slot: int) -> None:
-        """Nodes that have answered meanwhile come back: at the start of a slot, so that they are in all of it."""
+        """Nodes whose late reply has come are asked again: from the start of a slot, so that they are in all of it."""
         self._opened = 0
-        for node in [node for node, debt in self.debts.items() if debt.is_over(slot)]:
-            del self.debts[node]
+        for node in [node for node, missed in self._missed.items() if missed.is_over(slot)]:
+            del self._missed[node]
 
     def begin_turn(self) -> None:
         """A turn that is waited for is opened."""
@@ -58,48 +61,58 @@ class Pace:
         return self._opened / self._turns_per_slot
 
     def expire(self, gate: Gate) -> None:
-        """The gate's deadline has passed: who has not answered has missed the turn, and owes the answer."""
+        """The gate's deadline has passed: nodes that have not answered have missed the turn."""
         for node in gate.missing:
-            self.debts[node] = Debt(gate.slot, gate.turn, gate.handed.get(node, []), gate.step == "act")
+            self._missed[node] = MissedTurn(gate.slot, gate.turn, gate.handed.get(node, []), gate.step == "act")
         gate.pass_over(gate.missing)
 
     @property
-    def owed(self) -> list[tuple[int, int, int]]:
-        """Answers that have not come: node, slot and turn."""
-        return [(node, debt.slot, debt.turn) for node, debt in self.debts.items() if not debt.answered]
+    def behind(self) -> set[int]:
+        """Nodes that missed a turn and are not asked again yet."""
+        return set(self._missed)
 
-    def owes(self, node: int, slot: int, turn: int) -> bool:
-        """Whether the answer of this turn is one that comes late."""
-        debt = self.debts.get(node)
-        return debt is not None and not debt.answered and (debt.slot, debt.turn) == (slot, turn)
+    @property
+    def unanswered(self) -> list[tuple[int, int, int]]:
+        """Missed turns whose reply has not come: node, slot and turn."""
+        return [(node, missed.slot, missed.turn) for node, missed in self._missed.items() if not missed.answered]
 
-    def paid(self, node: int) -> None:
-        """The late answer has come."""
-        self.debts[node].answered = True
-        self._late[self._names[node]] += 1
+    def is_late(self, node: int, slot: int, turn: int) -> bool:
+        """Whether a node's reply to this turn comes late."""
+        missed = self._missed.get(node)
+        return missed is not None and not missed.answered and (missed.slot, missed.turn) == (slot, turn)
+
+    def take_late(self, node: int) -> None:
+        """The late reply has come."""
+        self._missed[node].answered = True
+        self._late_counts[self._names[node]] += 1
 
     def forget(self, node: int) -> list[ReceivedNote]:
         """The node is lost; the notes that it was handed and will not answer."""
-        debt = self.debts.pop(node, None)
-        return [] if debt is None or debt.answered else debt.received_notes
+        missed = self._missed.pop(node, None)
+        return [] if missed is None or missed.answered else missed.received_notes
 
     def count(self, gate: Gate) -> None:
         """A turn that was waited for has closed."""
-        self._turns.update(self._names[node] for node in [*gate.asked, *gate.missed])
-        self._missed.update(self._names[node] for node in gate.missed)
+        self._turn_counts.update(self._names[node] for node in [*gate.asked, *gate.missed])
+        self._missed_counts.update(self._names[node] for node in gate.missed)
 
-    def told(self, length_ms: Spread, lateness_ms: Spread) -> Paced:
+    def summary(self, length_ms: Spread, lateness_ms: Spread) -> Paced:
         """How the run kept its time."""
-        turns, missed, late = dict(self._turns), dict(self._missed), dict(self._late)
+        turns, missed, late = dict(self._turn_counts), dict(self._missed_counts), dict(self._late_counts)
         return Paced(self._slot_ms, turns, missed, late, length_ms, lateness_ms)
 
     def snapshot(self) -> dict[str, Any]:
-        """The counts. Nobody owes anything where a run goes on: nodes are snapshotted when they have answered."""
-        return {"turns": dict(self._turns), "missed": dict(self._missed), "late": dict(self._late)}
+        """The counts. No reply is late where a run resumes: nodes are saved when they have answered."""
+        return {
+            "turns": dict(self._turn_counts),
+            "missed": dict(self._missed_counts),
+            "late": dict(self._late_counts),
+        }
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
-        self._turns, self._missed, self._late = (Counter(data[name]) for name in ("turns", "missed", "late"))
+        counts = (Counter(data[name]) for name in ("turns", "missed", "late"))
+        self._turn_counts, self._missed_counts, self._late_counts = counts
 
 
 def waited_turns(choreography: Choreography, agents: int) -> int:

@@ -1,4 +1,4 @@
-"""The seats of a run: who may sit where, and which peer of the transport sits there now."""
+"""The seats of a run: which names it has seats for, and which peer of the transport sits in each now."""
 
 from collections.abc import Collection, Sequence
 
@@ -21,15 +21,15 @@ class Seats:
         """Why this peer cannot be seated, or ""."""
         if hello.protocol != PROTOCOL_VERSION:
             return (
-                f"protocol version {hello.protocol} is not spoken here, only {PROTOCOL_VERSION}: "
+                f"protocol version {hello.protocol} is not supported, only {PROTOCOL_VERSION}: "
                 "run node and channel server from the same airtoll"
             )
         if hello.run_id != self._run_id:
             return f"this is run {self._run_id}, not {hello.run_id[:80]}: check the endpoint"
         if hello.name not in self._index:
-            return f"no place named {hello.name[:80]!r} in this run; places: {_shortened(self.names)}"
+            return f"no seat named {hello.name[:80]!r} in this run; seats: {_shortened(self.names)}"
         if self._index[hello.name] in self._peers:
-            return f"the place {hello.name!r} is taken by a node that is alive: choose another place"
+            return f"the seat {hello.name!r} is taken by a node that is alive: choose another seat"
         return ""
 
     def seat(self, peer: Peer, name: str) -> int:
@@ -40,22 +40,22 @@ class Seats:
         return index
 
     def leave(self, peer: Peer) -> int | None:
-        """Free the peer's seat; the node's index, or None for a stranger."""
+        """Free the peer's seat; the node's index, or None for a peer without a seat."""
         node = self._nodes.pop(peer, None)
         if node is not None:
             del self._peers[node]
         return node
 
     def node(self, peer: Peer) -> int | None:
-        """Who sits there, or None for a stranger."""
+        """The index of the peer's node, or None for a peer without a seat."""
         return self._nodes.get(peer)
 
     def peer(self, node: int) -> Peer | None:
-        """Where a node sits, or None for an empty seat."""
+        """The peer in a node's seat, or None for an empty seat."""
         return self._peers.get(node)
 
     def peer_of(self, node: int) -> Peer:
-        """Where a node sits; KeyError for an empty seat."""
+        """The peer in a node's seat; KeyError for an empty seat."""
         return self._peers[node]
 
     def nodes(self) -> Collection[int]:

@@ -1,4 +1,4 @@
-"""What a node is told of its run when it takes its place."""
+"""The Welcome: all that a node knows of its run beforehand, sent when it takes its seat."""
 
 from channel_server.worlds.contract import World
 from protocol.messages.kinds import TRAINER_NAME

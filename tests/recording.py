@@ -6,6 +6,7 @@ from typing import Any
 import msgpack
 
 from channel_server.core import Past
+from channel_server.waiting import Waiting
 from controller.config.catalogue import schemes
 from controller.config.resolved import load
 from controller.execution.building import build_world
@@ -141,11 +142,11 @@ def stepping(plan: RunPlan) -> tuple[Loopback, Iterator[None], Recording]:
 
     def steps() -> Iterator[None]:
         loopback.seat_all()
-        while loopback.core.stage != "ended" and loopback.step():
+        while loopback.run.waiting is not Waiting.NOTHING and loopback.step():
             yield
-        for telemetry in loopback.core.slots.recorder.drain():
+        for telemetry in loopback.run.telemetry():
             recording(telemetry)
-        recording(loopback.core.ended(wall_s=0.0, wire=[]))
+        recording(loopback.run.ended(wall_s=0.0, wire=[]))
 
     return loopback, steps(), recording
 

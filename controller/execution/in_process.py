@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from agent_node.session import Session
 from channel_server.core import ChannelServer, Past, Send
 from channel_server.frames import Frames
+from channel_server.run_progress import RunProgress
+from channel_server.waiting import Waiting
 from channel_server.worlds.contract import World
 from controller.execution.building import build_world, policy_builder
 from controller.execution.controls import NO_CONTROLS, RunControls
@@ -14,7 +16,7 @@ from protocol.determinism.fingerprint import fingerprint
 from protocol.messages.codec import decode_for_node, encode
 from protocol.messages.orders import Order
 from protocol.messages.plan import RunPlan
-from protocol.messages.telemetry import TELEMETRY_EVERY_S, Ended, Progress, Sink
+from protocol.messages.telemetry import TELEMETRY_EVERY_S, Ended, Sink
 
 _PAUSE_POLL_S = 0.05  # while paused
 
@@ -22,16 +24,17 @@ _PAUSE_POLL_S = 0.05  # while paused
 class Loopback:
     """Queues instead of sockets: every message is still encoded and decoded.
 
-    Advance with `step` until the core's stage is "ended", and `checkpoint` when it has `saved`. `sessions`: the nodes,
-    by their transport's name. `wall_s`: what the resumed run had taken up to its checkpoint.
+    Advance with `step` until the run waits for NOTHING, and `checkpoint` when one is due. `sessions`: the nodes, by
+    their transport's name. `wall_s`: of the run that is resumed, up to its checkpoint.
     """
 
     def __init__(self, plan: RunPlan, world: World, past: Past | None = None) -> None:
         self.core = ChannelServer(plan, world, fingerprint())
-        self.wall_s = 0.0 if past is None else self.core.restore(past)[0]
+        self.run = self.core.run
+        self.wall_s = 0.0 if past is None else self.run.restore(past)[0]
         self.sessions: dict[bytes, Session] = {}
         self._plan = plan
-        self._names = plan.nodes if past is None else [self.core.names[node] for node in past.nodes]
+        self._names = plan.nodes if past is None else [self.run.names[node] for node in past.nodes]
         self._frames = Frames(self.core, None)
         self._down: deque[tuple[bytes, bytes]] = deque()
 
@@ -82,47 +85,44 @@ def run_in_process(
     `controls`: interrupts and pauses are polled between messages, orders several times a second.
     """
     loopback = Loopback(plan, build_world(plan), past)
-    core = loopback.core
+    run = loopback.run
     loopback.seat_all()
     reported_at = time.monotonic()
     began = reported_at - loopback.wall_s
     pausing = False
-    while core.stage != "ended":
+    while run.waiting is not Waiting.NOTHING:
         try:
-            if core.saved:
-                loopback.send(core.checkpoint(wall_s=time.monotonic() - began, wire=[]))
+            if run.checkpoint_due:
+                loopback.send(run.checkpoint(wall_s=time.monotonic() - began, wire=[]))
             if controls.paused() != pausing:
-                _take(core, controls.orders())  # those given before the pause take effect before it
+                _take(run, controls.orders())  # those given before the pause take effect before it
                 pausing = not pausing
-                loopback.send(core.pause() if pausing else core.resume())
-            if core.rests:
+                loopback.send(run.pause() if pausing else run.resume())
+            if run.waiting is Waiting.RESUME:
                 time.sleep(_PAUSE_POLL_S)
             elif not loopback.step():
-                raise RuntimeError(f"no message is on its way, yet {', '.join(core.awaited)} did not answer")
+                raise RuntimeError(f"no message is on its way, yet {', '.join(run.awaited)} did not answer")
         except Exception as error:  # the world or a scheme's data is at fault: end the run with this reason
-            loopback.send(core.fail(f"{type(error).__name__}: {error}"))
+            loopback.send(run.fail(f"{type(error).__name__}: {error}"))
         now = time.monotonic()
         if now - reported_at >= TELEMETRY_EVERY_S:
             reported_at = now
-            _take(core, controls.orders())
-            _report(core, sink)
+            _take(run, controls.orders())
+            _send_telemetry(run, sink)
         if controls.interrupted():
-            loopback.send(core.interrupt())
+            loopback.send(run.interrupt())
     wall_s = time.monotonic() - began
-    _report(core, sink)
-    ended = core.ended(wall_s=wall_s, wire=[])
+    _send_telemetry(run, sink)
+    ended = run.ended(wall_s=wall_s, wire=[])
     sink(ended)
     return ended
 
 
-def _take(core: ChannelServer, orders: Iterable[Order]) -> None:
+def _take(run: RunProgress, orders: Iterable[Order]) -> None:
     for order in orders:
-        core.take_order(order)
+        run.take_order(order)
 
 
-def _report(core: ChannelServer, sink: Sink) -> None:
-    for telemetry in core.slots.recorder.drain():
+def _send_telemetry(run: RunProgress, sink: Sink) -> None:
+    for telemetry in run.telemetry():
         sink(telemetry)
-    if update := core.slots.map_update():
-        sink(update)
-    sink(Progress(core.slots.slot))

@@ -90,7 +90,7 @@ class _Line:
 
     def __init__(self, framing: Framing) -> None:
         up, down = Leg(framing_bytes=framing.up_handshake), Leg(framing_bytes=framing.down_handshake)
-        self.account = Connection("stranger", up, down)
+        self.account = Connection("unknown peer", up, down)
         self.unanswered_bytes = self.unanswered_notes = 0
 
 

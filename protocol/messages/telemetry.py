@@ -109,9 +109,13 @@ class OrderDone(Struct, frozen=True, tag=True):
 
 
 class Progress(Struct, frozen=True, tag=True):
-    """The run has finished `slot` slots."""
+    """The run has finished `slot` slots. `waiting`: what it waits for, by the name of a
+    `channel_server.waiting.Waiting`. `awaited`: the nodes it waits for, eight names at most of `awaited_count`."""
 
     slot: int
+    waiting: str = ""
+    awaited: list[str] = []
+    awaited_count: int = 0
 
 
 class MapUpdate(Struct, frozen=True, tag=True):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.config.run_config import as_mapping, load
-from controller.run_folder.folder import RunFolder
+from controller.config.resolved import load
+from controller.config.run_config import as_mapping
 from controller.run_folder.status import State
+from controller.run_folder.writer import RunWriter
 from controller.service.store import Results, Run, Store
 from tests.browser.page import Page
 from tests.system.service import CELL, LONG, serving
@@ -56,11 +57,12 @@ def test_the_page_prompts_for_a_token_and_keeps_it(page: Page, tmp_path: Path) -
 
 @pytest.mark.parametrize("run_id", ["fails-s1-0000", _HOSTILE])
 def test_hostile_data_is_shown_as_text(page: Page, tmp_path: Path, run_id: str) -> None:
-    folder = RunFolder.create(load(CELL), at=tmp_path / "hostile")
-    folder.log(_HOSTILE)
+    resolved = load(CELL)
+    writer = RunWriter.create(resolved, at=tmp_path / "hostile")
+    writer.log(_HOSTILE)
     store = Store(f"sqlite:///{tmp_path}/airtoll.db")
-    config = as_mapping(folder.config)
-    run = Run(run_id, "d2d_underlay", _HOSTILE[:80], 1, 300, config, folder.path, datetime.now(UTC), State.RUNNING)
+    config = as_mapping(resolved.config)
+    run = Run(run_id, "d2d_underlay", _HOSTILE[:80], 1, 300, config, writer.path, datetime.now(UTC), State.RUNNING)
     store.add(run)
     assert store.move(run_id, State.FAILED, results=Results(_HOSTILE, 3, {_HOSTILE: 1.0}))
     store.close()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_server.pace import waited_turns
+from channel_server.waiting import Awaited, Waiting
 from controller.execution.building import build_world
 from controller.execution.in_process import Loopback
 from protocol.accounting.trace import TraceField
@@ -64,11 +65,11 @@ class PacedHome(Loopback):
     def tick(self) -> None:
         """Time passes to the next begin of a slot or deadline, or, in the closing turn, to the next answer."""
         self._ticks += 1
-        if self.core.between_slots:
-            self.send(self.core.begin_slot())
+        if self.run.waiting is Waiting.SLOT_TIME:
+            self.send(self.run.begin_slot())
         else:
-            self.send(self.core.deadline())
-        patient = not self.core.between_slots and self.core.slots.deadline is None
+            self.send(self.run.on_deadline())
+        patient = self.run.waiting is not Waiting.SLOT_TIME and self.run.deadline is None
         due = [late for late in self._late if patient or late[0] <= self._ticks]
         self._late = [late for late in self._late if late not in due]
         for _, peer, frame in due:
@@ -82,19 +83,19 @@ class PacedHome(Loopback):
 
     def come_to(self, slot: int) -> None:
         """Play until a slot has begun."""
-        while self.core.slots.slot < slot or self.core.between_slots:
+        while self.run.slot < slot or self.run.waiting is Waiting.SLOT_TIME:
             if not self.step():
                 self.tick()
 
     def play(self) -> Recording:
         """The whole run, or what is left of it."""
         recording = Recording()
-        while self.core.stage != "ended":
+        while self.run.waiting is not Waiting.NOTHING:
             if not self.step():
                 self.tick()
-        for telemetry in self.core.slots.recorder.drain():
+        for telemetry in self.run.telemetry():
             recording(telemetry)
-        recording(self.core.ended(wall_s=0.0, wire=[], paced=self.core.slots.pace.told(NO_TIME, NO_TIME)))
+        recording(self.run.ended(wall_s=0.0, wire=[], times=(NO_TIME, NO_TIME)))
         return recording
 
 
@@ -207,9 +208,9 @@ def test_a_node_that_never_answers_is_lost_with_what_it_was_handed() -> None:
     name = build_world(plan).agents[0]
     home = PacedHome(plan, lambda peer, reply: 10**6 if peer == name and reply.slot >= 3 else 0)
     home.come_to(8)
-    assert home.core.slots.owed == [(0, 3, 0)]
-    home.send(home.core.on_timeout_of([0], "silent for 10 s"))
-    assert home.core.slots.owed == []
+    assert home.run.sequence.late_replies == [(0, 3, 0)]
+    home.send(home.core.on_timeout(Awaited(Waiting.REPLIES, 3, 0, node=0)))
+    assert home.run.sequence.late_replies == []
     recording = home.play()
     [lost] = [event for event in recording.events if event.event == "lost"]
     assert (lost.node, lost.slot, lost.reason) == (name, 8, "silent for 10 s")
@@ -236,7 +237,7 @@ def test_deadlines_are_parts_of_the_slot() -> None:
     home = PacedHome(plan, lambda _peer, reply: 10**6 if reply.slot == 1 else 0)
     home.come_to(1)
     deadlines = []
-    while (deadline := home.core.slots.deadline) is not None:
+    while (deadline := home.run.deadline) is not None:
         deadlines.append(deadline)
-        home.send(home.core.deadline())
+        home.send(home.run.on_deadline())
     assert deadlines == [1 / 3, 2 / 3]  # no pair is asked to act, as all owe their gains

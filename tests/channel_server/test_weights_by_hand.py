@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channel_server.waiting import RUNNING, Waiting
 from controller.execution.building import build_world
 from controller.execution.in_process import Loopback, run_in_process
 from protocol.accounting.air_book import AirRow, Outcome
@@ -40,7 +41,7 @@ def other() -> bytes:
 
 
 def _at_slot(steps: Iterator[None], loopback: Loopback, slot: int) -> None:
-    while loopback.core.slots.slot < slot:
+    while loopback.run.slot < slot:
         next(steps)
 
 
@@ -64,7 +65,7 @@ def test_they_are_told_in_the_next_slot_booked_and_acted_by(other: bytes) -> Non
     plan = _plan()
     loopback, steps, recording = stepping(plan)
     _at_slot(steps, loopback, 20)
-    loopback.core.take_order(PutWeights("a", "pair-0", other))
+    loopback.run.take_order(PutWeights("a", "pair-0", other))
     _at_slot(steps, loopback, 22)
     node = loopback.sessions[b"pair-0"].node
     assert node is not None
@@ -95,11 +96,11 @@ def test_whenever_they_are_put_the_run_replays(
     loopback, steps, recording = stepping(plan)
     names = [*build_world(plan).agents, "trainer"]
     for moment, _ in enumerate(steps):
-        if loopback.core.stage != "running":
+        if loopback.run.waiting not in RUNNING:
             continue
         for when, node in puts:
             if when == moment:
-                loopback.core.take_order(PutWeights(str(moment), names[node], other))
+                loopback.run.take_order(PutWeights(str(moment), names[node], other))
         if kill is not None and moment == kill[0] and names[kill[1]].encode() in loopback.sessions:
             loopback.leave(names[kill[1]].encode(), "killed")
         if kill is not None and moment == kill[0] + kill[2]:
@@ -113,7 +114,7 @@ def test_who_loses_them_is_told_again_until_it_has_them(other: bytes) -> None:
     plan = _plan(signalling=signalling, params=TELLS_RARELY)
     loopback, steps, recording = stepping(plan)
     _at_slot(steps, loopback, 30)
-    loopback.core.take_order(PutWeights("a", "pair-0", other))
+    loopback.run.take_order(PutWeights("a", "pair-0", other))
     _rest(steps)
     rows = _rows_by_hand(recording)
     assert [row.attempt for row in rows] == list(range(1, len(rows) + 1))
@@ -127,7 +128,7 @@ def test_a_node_that_comes_back_is_told_them_again(other: bytes) -> None:
     plan = _plan(params=TELLS_RARELY)
     loopback, steps, recording = stepping(plan)
     _at_slot(steps, loopback, 30)
-    loopback.core.take_order(PutWeights("a", "pair-0", other))
+    loopback.run.take_order(PutWeights("a", "pair-0", other))
     _at_slot(steps, loopback, 35)
     loopback.leave(b"pair-0", "killed")
     _at_slot(steps, loopback, 37)
@@ -145,8 +146,8 @@ def test_of_several_for_one_slot_the_latest_counts(other: bytes) -> None:
     _at_slot(steps, loopback, 20)
     mine = write_weights(read_weights(other)[1], 3, "float16")
     for number, body in (("a", mine), ("b", other)):
-        loopback.core.take_order(PutWeights(number, "pair-0", body))
-    loopback.core.take_order(PutWeights("c", "pair-9", other))
+        loopback.run.take_order(PutWeights(number, "pair-0", body))
+    loopback.run.take_order(PutWeights("c", "pair-9", other))
     _rest(steps)
     assert [(weights.slot, weights.body) for weights in recording.weights if weights.uploaded] == [(21, other)]
     assert recording.answers == [
@@ -158,12 +159,12 @@ def test_of_several_for_one_slot_the_latest_counts(other: bytes) -> None:
 
 def test_what_comes_too_late_is_answered(other: bytes) -> None:
     loopback, steps, recording = stepping(_plan())
-    while loopback.core.slots.slot < SLOTS:
+    while loopback.run.slot < SLOTS:
         next(steps)
-    loopback.core.take_order(PutWeights("a", "pair-0", other))
+    loopback.run.take_order(PutWeights("a", "pair-0", other))
     _rest(steps)
-    loopback.core.take_order(PutWeights("b", "pair-0", other))
-    told = recording.answers + loopback.core.slots.recorder.drain()
+    loopback.run.take_order(PutWeights("b", "pair-0", other))
+    told = recording.answers + [sent for sent in loopback.run.telemetry() if isinstance(sent, OrderDone)]
     assert told == [OrderDone("a", "the run has ended"), OrderDone("b", "the run has ended")]
 
 
@@ -173,14 +174,14 @@ def test_a_run_resumed_after_them_has_the_trace_of_the_whole_one(other: bytes) -
     orders = iter([[PutWeights("a", "pair-0", other)]])
     started = Loopback(plan, build_world(plan))
     started.seat_all()
-    while started.core.stage != "ended":
-        if started.core.saved:
-            started.send(started.core.checkpoint(wall_s=0.0, wire=[]))
-        if started.core.slots.slot == 20:
+    while started.run.waiting is not Waiting.NOTHING:
+        if started.run.checkpoint_due:
+            started.send(started.run.checkpoint(wall_s=0.0, wire=[]))
+        if started.run.slot == 20:
             for order in next(orders, []):
-                started.core.take_order(order)
+                started.run.take_order(order)
         started.step()
-    for told in started.core.slots.recorder.drain():
+    for told in started.run.telemetry():
         kept(told)
     past, resumed = kept.pasts[0]
     assert past.slot == 25
@@ -194,8 +195,8 @@ def test_what_nodes_were_given_is_told_when_asked_and_at_the_end() -> None:
     loopback, steps, recording = stepping(_plan())
     _at_slot(steps, loopback, 40)
     for number in ("a", "b"):
-        loopback.core.take_order(ReportWeights(number))
-    for told in loopback.core.slots.recorder.drain():
+        loopback.run.take_order(ReportWeights(number))
+    for told in loopback.run.telemetry():
         recording(told)
     assert recording.answers == [OrderDone("a"), OrderDone("b")]
     assert [weights.node for weights in recording.weights] == [0, 1, 2, 3]

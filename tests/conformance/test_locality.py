@@ -31,7 +31,7 @@ def test_a_turn_contains_only_what_its_node_measures(scheme: str, world: str, re
     for turn, node in _turns(loopback, steps):
         if turn.measurement and turn.spec != CLOSING:
             view = plan.choreography.turns[turn.spec].view
-            elsewhere = built.resample_unobserved(loopback.core.slots.state, view, node, rng)
+            elsewhere = built.resample_unobserved(loopback.run.state.medium.state, view, node, rng)
             assert built.measure(elsewhere, view)[node].tobytes() == turn.measurement
             checked += 1
     assert bool(checked) == _measures_anything(plan)

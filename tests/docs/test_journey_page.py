@@ -68,8 +68,9 @@ STATIONS = {
     "channel_server.core": ["ChannelServer._hello", "ChannelServer._reply"],
     "channel_server.gate": ["Gate.accept", "Gate.answers"],
     "channel_server.relay": ["Relay.post"],
-    "channel_server.slots": [f"Slots._{name}" for name in ("one_slot", "ask", "close", "tell", "act_for")]
-    + ["Slots._transmit", "Slots._book", "Slots._closing"],
+    "channel_server.turn_sequence": [f"TurnSequence._{name}" for name in ("play_slot", "ask", "transmit", "close_run")]
+    + ["TurnSequence._collect"],
+    "channel_server.turn_exchange": [f"TurnExchange.{name}" for name in ("close", "send_report", "fall_back", "book")],
     "channel_server.worlds.contract": ["World.begin", "World.report", "World.transmit"],
     "agent_node.session": ["Session._welcome"],
     "agent_node.edge": ["run_node"],

@@ -10,9 +10,11 @@ import msgspec
 import numpy as np
 import pytest
 
+import channel_server.checkpointing
 import channel_server.core
 import channel_server.edge
 import channel_server.gate
+import channel_server.reply_checks
 import protocol.messages.codec
 from controller.config.layers import parse_yaml
 from controller.execution.machine import Process
@@ -69,7 +71,15 @@ def test_the_numbers_of_the_protocol_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [protocol.messages.codec, channel_server.core, channel_server.edge, channel_server.gate]
+    "module",
+    [
+        protocol.messages.codec,
+        channel_server.checkpointing,
+        channel_server.core,
+        channel_server.edge,
+        channel_server.gate,
+        channel_server.reply_checks,
+    ],
 )
 def test_every_reason_to_drop_a_frame_is_listed(module: object) -> None:
     source = Path(str(module.__file__)).read_text("utf-8")  # type: ignore[attr-defined]

@@ -178,13 +178,13 @@ def test_strangers_are_refused_and_the_trace_is_what_it_was() -> None:
     assert recording.ended is not None
     dropped = recording.ended.dropped
     assert dropped["refused Hello"] == 4
-    assert {"empty frame", "garbage frame", "truncated frame", "reply from a stranger"} <= dropped.keys()
+    assert {"empty frame", "garbage frame", "truncated frame", "reply from an unknown peer"} <= dropped.keys()
     assert dropped["frame in several parts"] == 1
     assert dropped["connection without a frame that can be read"] >= 2  # plain TCP, and the frame too large to be taken
     assert len(reasons(recording.events, "refused")) == 4
     assert_same_trace(recording, in_process(plan))
     accounts = {account.peer: account for account in recording.ended.wire}
-    assert accounts["stranger"].up.frames >= 9
+    assert accounts["unknown peer"].up.frames >= 9
 
 
 def test_when_the_channel_server_is_killed_the_others_stop_and_say_so(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""What happens to a run at a slot and turn, and what it rejects."""
+
+from collections import Counter
+from typing import Any, Literal
+
+from channel_server.recorder import Recorder
+from channel_server.timeline import Timeline
+from protocol.messages.telemetry import Event
+
+_LOGGED_PER_REASON = 20  # a flood of bad frames is counted in full, but logged only so often
+
+EventKind = Literal["rejoined", "interrupted", "put", "refused", "dropped", "warning", "paused", "continued"]
+
+
+class EventLog:
+    """Events go to the recorder; `dropped` counts what was rejected, by reason."""
+
+    def __init__(self, recorder: Recorder, timeline: Timeline) -> None:
+        self._recorder = recorder
+        self._timeline = timeline
+        self.dropped: Counter[str] = Counter()
+
+    def add(self, event: EventKind, node: str = "", reason: str = "") -> None:
+        """An event at the present slot and turn."""
+        self._recorder.event(Event(event, self._timeline.slot, self._timeline.turn, node, reason))
+
+    def reject(self, counted_as: str, event: Literal["dropped", "refused"], node: str, reason: str) -> None:
+        """Something was rejected: count it, and log it unless there have been many of its kind."""
+        self.dropped[counted_as] += 1
+        if self.dropped[counted_as] <= _LOGGED_PER_REASON:
+            self.add(event, node, reason)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The counts; what was logged is in the run's folder."""
+        return {"dropped": dict(self.dropped)}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """The inverse of `snapshot`."""
+        self.dropped = Counter(data["dropped"])

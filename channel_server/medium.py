@@ -1,0 +1,88 @@
+"""The medium of a run: its world, the world's state, and the actions by which the agents radiate."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from channel_server.action_board import ActionBoard
+from channel_server.worlds.contract import InfrastructureNote, Radio, SlotOutcome, World
+from protocol.messages.kinds import LinkClass
+from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import MapUpdate
+
+
+class Medium:
+    """What nodes measure, and what their actions do. `probes`: trials of single agents so far, which cost airtime."""
+
+    def __init__(self, plan: RunPlan, world: World) -> None:
+        self._world = world
+        self.agents = range(len(world.agents))
+        self.state: Any = world.reset(0)
+        self.board = ActionBoard(world, plan.loss.fallback, seed=plan.seed)
+        self.probes = 0
+        self._prefetch = getattr(world, "prefetch", None)
+        self._render = getattr(world, "render", None)
+        self._prefetched = 0  # the slot that has been drawn ahead
+        self._transmitted: tuple[int, Any] | None = None  # the last slot and the state it left, until it is rendered
+
+    def reset(self, episode: int) -> None:
+        """Before the first slot of an episode: the world begins anew, and nobody radiates."""
+        self.state = self._world.reset(episode)
+        self.board.actions.clear()
+
+    def begin(self, episode: int, slot: int) -> None:
+        """Open a slot."""
+        self.state = self._world.begin(self.state, episode, slot)
+
+    def measure(self, view: str) -> list[bytes]:
+        """What each node measures, encoded, by index; the trainer, which comes last, measures nothing."""
+        if not view:
+            return [b""] * (len(self.agents) + 1)
+        return [*(records.tobytes() for records in self._world.measure(self.state, view)), b""]
+
+    def probe(self, probing: int) -> None:
+        """Try the actions of a probe turn, of so many agents. This costs no note, but airtime."""
+        self.state = self._world.probe(self.state, self.board.take_trial())
+        self.probes += probing
+
+    def transmit(self, slot: int) -> SlotOutcome:
+        """Radiate by the actions of this slot."""
+        self.state, outcome = self._world.transmit(self.state, self.board.actions.records())
+        self._transmitted = (slot, self.state)
+        return outcome
+
+    def report(self, report: str) -> list[InfrastructureNote]:
+        """The notes that the BS and the cellular users send for this report."""
+        return self._world.report(self.state, report)
+
+    def neighbours(self) -> Sequence[tuple[int, ...]]:
+        """Whom each agent's broadcast reaches."""
+        return self._world.neighbours(self.state)
+
+    def radio_bits(self, source: int, receivers: tuple[int, ...], link: LinkClass) -> float:
+        """How many bits a link carries in this slot if signalling has all of its radio."""
+        world = cast(Radio, self._world)  # a plan that rations signalling by radio is rejected for any other world
+        bps_hz = world.signalling_bps_hz(self.state, source, receivers, link)
+        return world.signalling_band_hz * world.slot_s * bps_hz
+
+    def prefetch(self, episode: int, slot: int) -> None:
+        """Draw a slot's fading ahead, once, if the world can."""
+        if self._prefetch is not None and self._prefetched < slot:
+            self._prefetched = slot
+            self._prefetch(episode, slot)
+
+    def map_update(self) -> MapUpdate | None:
+        """The map after the last slot; None if the world draws none, or none that has not been returned before."""
+        if self._render is None or self._transmitted is None:
+            return None
+        (slot, state), self._transmitted = self._transmitted, None
+        return MapUpdate(slot, self._render(state))
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state between two slots."""
+        return {"world": self._world.snapshot(self.state), "board": self.board.snapshot(), "probes": self.probes}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """The inverse of `snapshot`."""
+        self.state = self._world.restore(data["world"])
+        self.board.restore(data["board"])
+        self.probes = data["probes"]

@@ -1,0 +1,28 @@
+"""Which replies are rejected, though they come in turn: a node must not get what it sends past the core unchecked."""
+
+from channel_server.relay import Relay
+from channel_server.worlds.contract import World
+from protocol.messages.choreography import Step
+from protocol.messages.kinds import TRAINER
+from protocol.messages.node import Reply
+
+
+class ReplyChecks:
+    """Holds replies to their turn, to the action spaces of a world with so many replicas, and to the run's nodes."""
+
+    def __init__(self, world: World, relay: Relay, replicas: int) -> None:
+        self._agents = len(world.agents)
+        self._relay = relay
+        self._action_checks = [space.checker(replicas) for space in world.actions]
+
+    def fault(self, node: int, reply: Reply, step: Step) -> str:
+        """Why a node's reply cannot be taken in a turn of this step, or ""."""
+        if reply.action and (node >= self._agents or step not in ("act", "probe")):
+            return "reply with an action out of turn"
+        if reply.action and not self._action_checks[node](reply.action):
+            return "reply with an action outside its space"
+        if step == "close" and any(note.to != (TRAINER,) or node >= self._agents for note in reply.outbox):
+            return "reply with a note that nobody will read"
+        if reply.outbox and self._relay.fault(node, reply.outbox):
+            return "reply with a note to nowhere"
+        return ""

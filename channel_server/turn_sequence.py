@@ -1,0 +1,233 @@
+"""The turn sequence: which nodes are asked in which order, slot after slot, as the run's choreography says.
+
+Speaks of nodes by index; the core knows which peer each of them is.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from channel_server.gate import Gate
+from channel_server.run_state import RunState
+from channel_server.turn_exchange import Asked, TurnExchange
+from channel_server.waiting import Waiting
+from protocol.determinism.rng import CounterRng
+from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
+from protocol.messages.node import Reply
+from protocol.messages.plan import OnLoss, RunPlan
+
+Waits = Iterator[tuple[Waiting, Asked]]
+
+_LEARN = TurnSpec(who="trainer", step="learn")
+
+
+class TurnSequence:
+    """The run as a sequence of waits, one per `advance`. `gate`: the open gate while replies are awaited, else None."""
+
+    def __init__(self, plan: RunPlan, state: RunState, exchange: TurnExchange) -> None:
+        self._plan = plan
+        self._timeline = state.timeline
+        self._medium = state.medium
+        self._recorder = state.recorder
+        self._attendance = state.attendance
+        self._pace = state.pace
+        self._learning = state.learning
+        self._events = state.events
+        self._exchange = exchange
+        self._order = CounterRng(plan.seed, "order")
+        self._unsent: Asked = []  # sent along with the next turns that are waited for
+        self._waits = self._run()
+        self.gate: Gate | None = None
+
+    def advance(self) -> tuple[Waiting, Asked] | None:
+        """What the run waits for next, and the turns to send before; None when it is over. NodeLostError if a loss ends
+        the run."""
+        return next(self._waits, None)
+
+    @property
+    def absent(self) -> list[int]:
+        """The nodes that this slot waits for to come back; none in a replay."""
+        away = self._attendance.away(self._timeline.slot)
+        if not away or self._plan.replay is not None:
+            return []
+        waits: tuple[OnLoss, ...] = ("pause", "restart") if away.issuperset(self._medium.agents) else ("pause",)
+        return [node for node in sorted(away) if self._plan.loss.of(self._attendance.names[node]) in waits]
+
+    def gate_of(self, reply: Reply) -> Gate | None:
+        """The gate that a reply is meant for; the one that is waited for if it fits none."""
+        return self._learning.gate_of(reply) or self.gate
+
+    def lose(self, node: int) -> bool:
+        """A node is gone: no open gate waits for it. Whether that closes the gate that the run waits for."""
+        waits = self.gate is not None and not self.gate.closed  # before the next line, as it may be a learn turn's gate
+        self._learning.lose(node)
+        if self.gate is None or not waits:
+            return False
+        self.gate.lose(node)
+        return self.gate.closed
+
+    @property
+    def deadline(self) -> float | None:
+        """The part of the slot after which the open turn is over; None if it has no deadline."""
+        has_none = not self._pace.on or self.gate is None or self.gate.step == "learn"
+        return None if has_none else self._pace.deadline
+
+    def expire(self) -> None:
+        """The deadline of the open turn has passed: its gate closes."""
+        if self.gate is not None:
+            self._pace.expire(self.gate)
+
+    @property
+    def late_replies(self) -> list[tuple[int, int, int]]:
+        """Replies of a paced run that have not come though no gate waits for them: node, slot and turn."""
+        if not self._pace.on:
+            return []
+        slot, turn, absence = self._timeline.slot, self._timeline.turn, self._attendance.absence
+        return [late for late in self._pace.unanswered + self._learning.unanswered if not absence(late[0], slot, turn)]
+
+    # the run
+
+    def _run(self) -> Waits:
+        line = self._timeline
+        while line.slot < line.stop_before:
+            if line.checkpoint_at == line.slot:
+                yield from self._hold()
+            if line.pause_at == line.slot:
+                yield Waiting.RESUME, []
+            elif self.absent:
+                yield Waiting.LOST_NODES, []
+            elif self._attendance.away(line.slot).issuperset(self._medium.agents):
+                break
+            else:
+                yield from self._until_slot_time()
+                yield from self._play_slot()
+                line.next_slot()
+        yield from self._until_slot_time()  # the last slot lasts as long as the others
+        if line.slot == line.stop_before < line.slots:
+            line.turn = 0
+            self._events.add("interrupted")
+        yield from self._close_run()
+
+    def _hold(self) -> Waits:
+        """Between two slots, until the run has been saved: no learn turn is open then."""
+        for _, gate in self._learning.pending:
+            yield from self._wait(gate, [])
+        yield Waiting.NODE_STATES, []
+
+    def _until_slot_time(self) -> Waits:
+        """In a paced run, between two slots; the trainer may learn meanwhile."""
+        if self._pace.on:
+            sent, self._unsent = self._unsent, []
+            yield Waiting.SLOT_TIME, sent
+
+    def _play_slot(self) -> Waits:
+        self._begin_slot()
+        for index, spec in enumerate(self._plan.choreography.turns):
+            for _ in range(spec.repeat):
+                for group in self._groups(spec):
+                    if spec.who == "network":
+                        self._exchange.send_report(spec.view)
+                    elif spec.step == "learn":
+                        yield from self._learn(index)
+                    else:
+                        yield from self._ask(index, spec, group)
+                    self._timeline.turn += 1
+        self._transmit()
+        self._exchange.book()
+        self._attendance.count_missed()
+        self._recorder.slot_done(self._timeline.slot, last_of_phase=self._timeline.ends_phase)
+
+    def _begin_slot(self) -> None:
+        line = self._timeline
+        line.turn = 0
+        self._pace.begin_slot(line.slot)
+        returned = self._attendance.rejoin(line.slot)
+        for node in returned:
+            self._events.add("rejoined", self._attendance.names[node])
+        if line.begins_episode:
+            self._medium.reset(line.episode)
+        self._medium.begin(line.episode, line.slot)
+        self._exchange.begin_slot(returned)
+
+    def _groups(self, spec: TurnSpec) -> Sequence[Sequence[int]]:
+        """Who is asked together, in the order of the turns."""
+        agents = self._medium.agents
+        if spec.who == "trainer":
+            return [[len(agents)]]
+        if spec.who == "network" or spec.order == "all":
+            return [agents]
+        match spec.order:
+            case "one by one":
+                return [[node] for node in agents]
+            case "random":
+                rng = self._order.at(self._timeline.episode, self._timeline.slot, self._timeline.turn)
+                return [[node] for node in rng.permutation(len(agents)).tolist()]
+            case _:
+                assert_never(spec.order)
+
+    def _transmit(self) -> None:
+        """The world transmits; then the network's parties send their feedback, each report in a turn of its own."""
+        line, choreography = self._timeline, self._plan.choreography
+        phase = PHASES[line.phase]
+        self._recorder.outcome(line.slot, line.turn, phase, self._medium.transmit(line.slot))
+        for report in choreography.feedback if phase in choreography.feedback_phases else ():
+            self._exchange.send_report(report)
+            line.turn += 1
+
+    def _close_run(self) -> Waits:
+        """After the last slot: deliver the last measurement, feedback and weights; take the agents' last histories."""
+        line, agents, choreography = self._timeline, self._medium.agents, self._plan.choreography
+        line.turn = 0
+        self._pace.on = False
+        view = next((spec.view for spec in choreography.turns if spec.who == "agents"), "")
+        self._exchange.begin_closing()
+        yield from self._collect(self._plan.slots + self._plan.train_delay_slots)
+        yield from self._ask(CLOSING, TurnSpec(who="agents", step="close", view=view), agents)
+        line.turn = 1
+        if choreography.has_trainer:
+            yield from self._ask(CLOSING, TurnSpec(who="trainer", step="close"), [len(agents)])
+        self._exchange.book_end()
+
+    # one turn
+
+    def _ask(self, index: int, spec: TurnSpec, group: Sequence[int]) -> Waits:
+        measured = self._medium.measure(spec.view)
+        self._pace.begin_turn()
+        asked, gate = self._exchange.open(index, spec, group, measured)
+        yield from self._wait(gate, asked)
+        if self._pace.on:
+            self._pace.count(gate)
+        self._exchange.close(gate, spec, measured)
+        absent = self._attendance.lost.union(gate.missed).intersection(group)
+        if spec.step == "act":
+            self._exchange.fall_back(absent)
+        if spec.step == "probe":
+            self._medium.probe(len(group) - len(absent))
+
+    def _wait(self, gate: Gate, asked: Asked) -> Waits:
+        """Send what is to be sent, and go on when the gate has closed."""
+        self._unsent += asked
+        if not gate.closed:
+            sent, self._unsent = self._unsent, []
+            self.gate = gate
+            yield Waiting.REPLIES, sent
+            self.gate = None
+
+    def _learn(self, index: int) -> Waits:
+        """Ask the trainer to learn if it has work; wait for its reply in the slot in which that is due.
+
+        A paced run does not wait for it, and does not ask it again before it has replied.
+        """
+        if self._exchange.trainer_has_work:
+            asked, gate = self._exchange.open(index, _LEARN, [len(self._medium.agents)], self._medium.measure(""))
+            self._unsent += asked
+            self._learning.add(gate)
+        yield from self._collect(self._timeline.slot)
+
+    def _collect(self, slot: int) -> Waits:
+        """Take the replies of learn turns that are due by this slot; in a paced run, those that are there."""
+        while (gate := self._learning.due_by(slot)) is not None:
+            if self._pace.on and not gate.closed:
+                break
+            yield from self._wait(gate, [])
+            del self._learning.pending[0]
+            self._exchange.close(gate, _LEARN, [])

@@ -1,0 +1,60 @@
+"""Who joins a run, and who is refused."""
+
+import pytest
+
+from channel_server.waiting import Waiting
+from controller.execution.building import build_world
+from controller.execution.in_process import Loopback
+from protocol.messages.codec import encode
+from protocol.messages.node import PROTOCOL_VERSION, Hello, Refused
+from protocol.messages.plan import RunPlan
+from tests.channel_server.playing import recorded, time_out
+from tests.recording import plan_for, reasons
+
+
+def _run(name: str = "d2d") -> tuple[RunPlan, Loopback]:
+    plan = plan_for("li2020/random", slots=5)
+    return plan, Loopback(plan, build_world(plan))
+
+
+def test_another_fingerprint_is_a_warning_that_names_the_difference() -> None:
+    plan, loopback = _run()
+    loopback.deliver(b"x", encode(Hello(PROTOCOL_VERSION, plan.run_id, "pair-0", {"numpy": "0.9"})))
+    recording = recorded(loopback)
+    assert any("numpy: " in reason and "against 0.9" in reason for reason in reasons(recording.events, "warning"))
+
+
+@pytest.mark.parametrize(
+    ("version", "run_id", "name", "facts"),
+    [
+        (PROTOCOL_VERSION, "test", "pair-0", ["'pair-0'", "taken"]),
+        (PROTOCOL_VERSION, "another", "pair-0", ["run test", "another"]),
+        (PROTOCOL_VERSION + 1, "test", "pair-0", [f"version {PROTOCOL_VERSION + 1}", f"only {PROTOCOL_VERSION}"]),
+        (PROTOCOL_VERSION, "test", "pair-x", ["'pair-x'", "pair-0, pair-1, pair-2, pair-3"]),
+    ],
+)
+def test_a_refused_node_is_sent_the_reason(version: int, run_id: str, name: str, facts: list[str]) -> None:
+    _, loopback = _run()
+    loopback.join(b"pair-0", "pair-0")
+    [(peer, refused)] = loopback.core.arrived(b"late", Hello(version, run_id, name, {}))
+    assert peer == b"late"
+    assert isinstance(refused, Refused)
+    assert all(fact in refused.reason for fact in facts)
+    assert loopback.run.state.events.dropped == {"refused Hello": 1}
+
+
+def test_the_run_waits_for_the_nodes_that_have_not_joined() -> None:
+    _, loopback = _run()
+    loopback.join(b"pair-1", "pair-1")
+    assert (loopback.run.waiting, loopback.run.awaited) == (Waiting.NODES_TO_JOIN, ["pair-0", "pair-2", "pair-3"])
+    loopback.leave(b"pair-1", "killed")
+    assert loopback.run.awaited == ["pair-0", "pair-1", "pair-2", "pair-3"]
+    assert reasons(recorded(loopback).events, "warning") == ["left before the run began: killed"]
+
+
+def test_a_run_fails_when_nodes_do_not_join() -> None:
+    _, loopback = _run()
+    loopback.join(b"pair-1", "pair-1")
+    assert time_out(loopback) == ["pair-1"]  # which is sent a Bye
+    state, reason = loopback.run.end
+    assert (state, "pair-0, pair-2, pair-3" in reason, "60 s" in reason) == ("FAILED", True, True)

@@ -1,0 +1,35 @@
+"""Replies that are rejected, though they come in turn."""
+
+import pytest
+
+from protocol.messages.codec import encode
+from protocol.messages.kinds import Kind
+from protocol.messages.node import Note, Reply
+from tests.recording import plan_for, stepping
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(0, 0, b"\0\0", []), "reply with an action out of turn"),
+        (Reply(0, 0, b"", [Note((-1, 2), Kind.CONTROL, b"x")]), "reply with a note to nowhere"),
+        (Reply(0, 0, b"", [Note((1, 1), Kind.CONTROL, b"x")]), "reply with a note to nowhere"),
+        (Reply(0, 0, b"", [Note((1,), Kind.CONTROL, b"x", -40)]), "reply with a note to nowhere"),
+        (Reply(0, 0, b"", [Note((), Kind.CONTROL, b"x")]), "reply with a note to nowhere"),
+    ],
+)
+def test_a_reply_that_does_not_fit_its_turn_is_rejected(reply: Reply, reason: str) -> None:
+    """In an exchange turn, of a run with a trainer."""
+    loopback, steps, _ = stepping(plan_for("li2020/greedy_central", slots=3))
+    next(steps)
+    loopback.deliver(b"pair-3", encode(reply))
+    assert loopback.run.state.events.dropped == {reason: 1}
+
+
+def test_in_the_closing_turn_only_notes_for_the_trainer_are_accepted() -> None:
+    loopback, steps, _ = stepping(plan_for("li2020/random", slots=3))
+    for _ in steps:
+        if loopback.run.sequence.gate is not None and loopback.run.sequence.gate.step == "close":
+            loopback.deliver(b"pair-3", encode(Reply(3, 0, b"", [Note((-1,), Kind.CONTROL, b"x")])))
+            break
+    assert loopback.run.state.events.dropped == {"reply with a note that nobody will read": 1}
