@@ -417,6 +417,7 @@ class ChannelServer:
     def _finish(self, state: EndState, reason: str) -> list[Send]:
         self.end = (state, reason)
         self.slots.report_weights()
+        self.slots.recorder.finish()
         self.slots.reject_orders("the run has ended")
         self.stage = "ending" if self._seats.taken else "ended"
         return [(peer, Bye(reason or "the run is over")) for _, peer in self._seats.taken]

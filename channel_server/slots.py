@@ -17,7 +17,7 @@ from protocol.accounting.trace import TraceField
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
 from protocol.messages.kinds import LinkClass
-from protocol.messages.node import NUMBER, Note, ReceivedNote, Reply, Turn
+from protocol.messages.node import Note, ReceivedNote, Reply, Turn
 from protocol.messages.orders import PutWeights
 from protocol.messages.plan import OnLoss, RunPlan
 from protocol.messages.spaces import Records
@@ -62,7 +62,7 @@ class Slots:
             seed=plan.seed,
             radio_bits=self._radio_bits,
         )
-        self.recorder = Recorder(plan.record, world.metrics)
+        self.recorder = Recorder(plan, world.metrics)
         self.pace = Pace(plan.clock, plan.choreography, self._names, len(world.agents))
         self.between = False  # a paced slot waits for its begin
         self.gate: Gate | None = None
@@ -195,7 +195,7 @@ class Slots:
         for node, received in self.relay.given.items():
             if self._reported_weights.get(node) is not received:
                 self._reported_weights[node] = received
-                self.recorder.weights(Weights(node, received.slot, received.body[NUMBER.size :]))
+                self.recorder.weights(Weights(node, received.slot, received.body))
 
     def put_weights(self, order: PutWeights) -> None:
         """Give an agent these weights when the next slot begins; who is given others by then gets the latest alone."""
@@ -219,7 +219,7 @@ class Slots:
 
     def idle_work(self) -> None:
         """What can be done while the nodes are at work: digests, and the next slot's chance."""
-        self.recorder.trace.settle()
+        self.recorder.settle()
         if self._prefetch is not None and self._prefetched <= self.slot:
             self._prefetched = self.slot + 1
             self._prefetch(self._episode_of(self._prefetched), self._prefetched)

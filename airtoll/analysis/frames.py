@@ -18,7 +18,7 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     1: ("Hello", "protocol", "run_id", "name", "fingerprint"),
     2: (
         *("Welcome", "run_id", "index", "names", "agents", "scheme", "params", "seed", "replicas"),
-        *("choreography", "views", "action", "facts", "everyone", "resend_after_slots"),
+        *("choreography", "views", "action", "static_info", "everyone", "resend_after_slots"),
     ),
     3: ("Refused", "reason"),
     4: ("Turn", "slot", "turn", "spec", "phase", "episode", "measurement", "inbox"),
@@ -30,8 +30,8 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     10: ("Restore", "data", "more"),
 }
 NESTED: dict[str, tuple[str, ...]] = {
-    "inbox": ("ReceivedNote", "source", "kind", "slot", "turn", "body"),
-    "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt"),
+    "inbox": ("ReceivedNote", "source", "kind", "slot", "turn", "body", "sequence"),
+    "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt", "sequence"),
 }
 _SHOWN_BYTES = 16
 

@@ -23,7 +23,6 @@ from airtoll.analysis.baselines import comparison
 from airtoll.analysis.diff import compare
 from airtoll.analysis.frames import frames_of
 from airtoll.analysis.study import StudyFolder
-from airtoll.analysis.toll import By, toll_by
 from airtoll.cli import INTERRUPTED, keys, overview, tables, workers
 from airtoll.cli.progress import watching
 from airtoll.cli.remote import AsFormat, Format, register, resume_run
@@ -32,12 +31,14 @@ from airtoll.plots.run_plots import Plot, save, sensible
 from controller.config import catalogue, layers
 from controller.config.errors import ConfigError
 from controller.config.run_config import RunConfig, load
-from controller.config.schedule import played
+from controller.config.schedule import played, spans
 from controller.execution.run import check_placement, checkpoint_to_resume, run_baselines
 from controller.execution.run import run as execute
 from controller.run_folder.checkpoints import Checkpoint
 from controller.run_folder.folder import NotARunError, RunFolder
-from protocol.accounting.air_book import Toll
+from controller.run_folder.toll import Key, summarised_delivery
+from protocol.accounting.toll import Toll
+from protocol.messages.choreography import Phase
 from protocol.messages.plan import PastEvent
 from protocol.transports.keys import Keys, KeysError
 
@@ -186,23 +187,25 @@ def diff(
 @app.command()
 def toll(
     folder: Folder,
-    by: Annotated[
-        By, typer.Option(help="Sum per kind of note, per node that told it, or per class of link.")
-    ] = By.KIND,
+    by: Annotated[Key, typer.Option(help="Sum per kind of note, per sending node, or per link class.")] = "kind",
+    phase: Annotated[Phase | None, typer.Option(help="Only the notes sent in this phase.")] = None,
     as_format: AsFormat = Format.TEXT,
 ) -> None:
-    """What the nodes told each other, and what it cost."""
+    """Print the signalling overhead: the notes that the nodes sent, and what they cost."""
     past = RunFolder.open(folder)
     with _damage_reported():
-        tolls = _as_data(toll_by(past, by))
-        by_phase = {phase: _as_data(told) for phase, told in past.toll_by_phase().items()}
-        fates = past.fates() if by is By.KIND else {}
+        table, phases = past.toll, None if phase is None else [phase]
+        tolls = _as_data(table.by(by, phases))
+        stats = {} if past.config.signalling.ideal else summarised_delivery(table.delivery(by, phases))
     if as_format is Format.JSON:
-        _print_json({name: told | fates.get(name, {}) for name, told in tolls.items()})
-    elif by is By.KIND:
-        _print(*_toll_tables(past, tolls, by_phase, fates))
+        _print_json({name: toll | stats.get(name, {}) for name, toll in tolls.items()})
+    elif phase is not None:
+        _print(tables.toll(tolls, by=by, title=f"toll of {phase}", **_about(past, phase)))
+    elif by == "kind":
+        by_phase = {span.phase: _as_data(table.by(by, [span.phase])) for span in spans(past.config.schedule)}
+        _print(*_toll_tables(past, tolls, by_phase, stats))
     else:
-        _print(tables.toll(tolls, by=by.value, **_about(past)))
+        _print(tables.toll(tolls, by=by, **_about(past)))
 
 
 @app.command()
@@ -394,20 +397,24 @@ def _print_results(folder: RunFolder, summary: dict[str, Any], others: dict[str,
 
 
 def _toll_tables(
-    folder: RunFolder, tolls: tables.Tolls, by_phase: Mapping[str, tables.Tolls], fates: Mapping[str, Any]
+    folder: RunFolder, tolls: tables.Tolls, by_phase: Mapping[str, tables.Tolls], stats: Mapping[str, Any]
 ) -> list[Table]:
     """The toll by kind, training and execution apart where there is training; what a signalling model did to it."""
     about, schedule = _about(folder), folder.config.schedule
-    impaired = [tables.fates(fates)] if fates else []
+    impaired = [tables.delivery(stats)] if stats else []
     if any(phase.name == "train" for phase in schedule):
         return [*tables.toll_of_learning(by_phase, schedule=schedule, **about), *impaired]
     return [tables.toll(tolls, by="kind", **about), *impaired]
 
 
-def _about(folder: RunFolder) -> dict[str, Any]:
-    """What rates are taken over; a run that was cut off has not said how many slots it played."""
+def _about(folder: RunFolder, phase: str | None = None) -> dict[str, Any]:
+    """What rates are taken over: all slots or those of a phase; 0 slots for a run that was killed. Probes are counted
+    for all phases together."""
     meta = folder.meta
-    return {"slots": meta.get("slots", 0), "agents": meta["agents"], "probes": meta.get("probes", 0)}
+    slots = meta.get("slots", 0)
+    if phase is not None:
+        return {"slots": played(folder.config.schedule, slots, of=[phase]), "agents": meta["agents"]}
+    return {"slots": slots, "agents": meta["agents"], "probes": meta.get("probes", 0)}
 
 
 def _as_data(tolls: Mapping[str, Toll]) -> dict[str, dict[str, int]]:

@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from controller.config.schedule import played
-from controller.run_folder.folder import TOLD, Scalar
+from controller.run_folder.folder import Scalar
 from protocol.messages.kinds import TRAINER_NAME, Kind
 from protocol.messages.plan import PhasePlan
 
@@ -73,16 +73,16 @@ def toll(tolls: Tolls, *, by: str, slots: int, agents: int, probes: int = 0, tit
     return table
 
 
-def fates(by_kind: Mapping[str, Mapping[str, Any]]) -> Table:
+def delivery(by_kind: Mapping[str, Mapping[str, Any]]) -> Table:
     """What became of the notes under the run's signalling model. Ages are those of notes that arrived."""
     table = Table(title="under the signalling model", box=SIMPLE_HEAD, title_justify="left")
     table.add_column("kind")
     for heading in ("attempts", "lost", "mean age, slots", "largest"):
         table.add_column(heading, justify="right")
-    for kind, fate in by_kind.items():
-        age = fate["mean_age_slots"]
-        largest = "-" if age is None else f"{fate['largest_age_slots']:,}"
-        table.add_row(kind, f"{fate['attempts']:,}", f"{fate['lost']:,}", "-" if age is None else f"{age:.2f}", largest)
+    for kind, stats in by_kind.items():
+        age = stats["mean_age_slots"]
+        ages = ("-", "-") if age is None else (f"{age:.2f}", f"{stats['max_age_slots']:,}")
+        table.add_row(kind, f"{stats['attempts']:,}", f"{stats['lost']:,}", *ages)
     return table
 
 
@@ -105,7 +105,7 @@ def over_phases(by_phase: Mapping[str, Tolls], phases: Iterable[str]) -> dict[st
     parts = [by_phase[phase] for phase in phases if phase in by_phase]
     kinds = [kind.name.lower() for kind in Kind]
     present = [kind for kind in kinds if any(kind in part for part in parts)]
-    return {kind: {key: sum(part[kind][key] for part in parts if kind in part) for key in TOLD} for kind in present}
+    return {kind: {key: sum(part[kind][key] for part in parts if kind in part) for key in _KEYS} for kind in present}
 
 
 def weights(scalars: Iterable[Scalar]) -> str | None:

@@ -27,7 +27,7 @@ def sensible(folder: RunFolder) -> list[Plot]:
     there = {
         Plot.CURVES: bool(folder.windows()),
         Plot.MAP: has_map(folder),
-        Plot.TOLL: next(folder.air_rows(), None) is not None,
+        Plot.TOLL: bool(folder.toll.rows),
     }
     return [plot for plot, has in there.items() if has]
 

@@ -3,6 +3,7 @@
 config.yaml        the resolved configuration; `airtoll run config.yaml` repeats the run
 meta.json          versions, fingerprint, seed, command, names; state (controller.run_folder.status), how it ended
 metrics.csv        sums and counts per window of slots
+toll.csv           counts per window of slots, phase, node, kind of note and link class: controller.run_folder.toll
 scalars.csv        figures that nodes report of themselves: losses, updates, weights version
 events.jsonl       losses, rejoins, refusals, warnings, restarts
 trace.bin          digests, protocol.accounting.trace.ROW        values.msgpack   full values, if asked for
@@ -20,8 +21,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from importlib.metadata import version
@@ -36,18 +36,18 @@ import numpy.typing as npt
 from controller.config.errors import ConfigError
 from controller.config.layers import FILE_SUFFIXES
 from controller.config.run_config import RunConfig, dump_yaml, load
-from controller.config.schedule import Span, phase_at, spans
-from controller.run_folder import tensorboard
+from controller.config.schedule import spans
+from controller.run_folder import tensorboard, toll
 from controller.run_folder.checkpoints import Checkpoint as Kept
 from controller.run_folder.checkpoints import Checkpoints, DamagedError
 from controller.run_folder.status import State
 from controller.run_folder.tensorboard import EventFiles
+from controller.run_folder.toll import TollTable
 from controller.run_folder.weights import KeptWeights
 from protocol.accounting import trace
-from protocol.accounting.air_book import AirRow, Toll, decode_rows, delivery_stats_by_kind, toll_by_kind
+from protocol.accounting.air_book import AirRow, decode_rows
 from protocol.accounting.wire_book import Connection, totals
 from protocol.determinism.fingerprint import fingerprint
-from protocol.messages.kinds import Kind
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.plan import PastEvent, past_events
 from protocol.messages.telemetry import (
@@ -62,15 +62,14 @@ from protocol.messages.telemetry import (
     Progress,
     Scalars,
     Telemetry,
+    TollWindow,
     Weights,
     Window,
 )
 
-DELIVERY_STATS = ("attempts", "lost", "mean_age_slots", "largest_age_slots")  # what it has of a signalling model's work
-TOLD = ("notes", "payload_bits", "note_bytes")  # what the summary has of a toll
 GROWING = (
     *("trace.bin", "values.msgpack", "air_book.msgpack", "frames.msgpack"),
-    *("metrics.csv", "scalars.csv", "events.jsonl"),
+    *("metrics.csv", toll.FILE, "scalars.csv", "events.jsonl"),
 )
 COUNTED = {"restarted": "restarts", "rolled back": "rollbacks", "resumed": "resumes"}  # events, in meta and summary
 _STATES_AFTER = {"paused": State.PAUSED, "continued": State.RUNNING}
@@ -159,6 +158,8 @@ class RunFolder:
                 self._append(file, data)
             case Window():
                 self._window(telemetry)
+            case TollWindow():
+                self._toll_window(telemetry)
             case Scalars():
                 self._scalars(telemetry)
             case Event():
@@ -291,17 +292,10 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f"{self.path / 'scalars.csv'} is damaged: {error}") from error
 
-    def toll_by_phase(self) -> dict[str, dict[str, Toll]]:
-        """The toll per kind, of each phase that has slots. ValueError for a damaged air book."""
-        return _toll_by_phase(self.air_rows(), spans(self.config.schedule))
-
-    def fates(self) -> dict[str, dict[str, Any]]:
-        """What became of the notes of each kind, under a signalling model; nothing to say without one. ValueError for a
-        damaged air book."""
-        if self.config.signalling.ideal:
-            return {}
-        fates = delivery_stats_by_kind(self.air_rows())
-        return {kind: {key: getattr(of_kind, key) for key in DELIVERY_STATS} for kind, of_kind in fates.items()}
+    @property
+    def toll(self) -> TollTable:
+        """The toll so far. ValueError where the file is damaged."""
+        return TollTable.read(self.path, self.names)
 
     def read(self, file: str) -> bytes:
         """A file's bytes; none for one that was never written, as there was nothing to write."""
@@ -330,6 +324,11 @@ class RunFolder:
         numbers = [repr(ratio[name]) for name in names for ratio in (window.sums, window.counts)]
         row = [window.phase, str(window.first), str(window.last), *numbers]
         self._append("metrics.csv", ",".join(row).encode() + b"\n")
+
+    def _toll_window(self, window: TollWindow) -> None:
+        if not (self.path / toll.FILE).exists():
+            self._append(toll.FILE, f"{','.join(toll.COLUMNS)}\n".encode())
+        self._append(toll.FILE, toll.lines(window, self.names))
 
     def _scalars(self, told: Scalars) -> None:
         if not (self.path / "scalars.csv").exists():
@@ -432,6 +431,8 @@ def _first_meta(config: RunConfig, run_id: str, command: Sequence[str]) -> dict[
 def _summary(folder: RunFolder) -> dict[str, Any]:
     config, meta = folder.config, folder.meta
     told = ("slots", "wall_s", "fingerprint", "trace_digest", "probes", "state", "reason", "dropped", "missed", "paced")
+    table = folder.toll
+    stats = {} if config.signalling.ideal else toll.summarised_delivery(table.delivery("kind"))
     slots_per_s = meta["slots"] / meta["wall_s"] if meta["wall_s"] else 0.0
     return {
         "run_id": meta["run_id"],
@@ -443,22 +444,13 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
         **{key: meta[key] for key in (*told, *COUNTED.values())},
         "slots_per_s": round(slots_per_s, 1),
         "metrics": _means(folder.windows()),
-        "toll": _all_told(toll_by_kind(folder.air_rows())),
-        "toll_by_phase": {phase: _all_told(tolls) for phase, tolls in folder.toll_by_phase().items()},
+        "toll": toll.summarised(table.by("kind")),
+        "toll_by_phase": {
+            span.phase: toll.summarised(table.by("kind", [span.phase])) for span in spans(config.schedule)
+        },
         "wire": _wire_totals(folder),
-        **({"signalling": fates} if (fates := folder.fates()) else {}),
+        **({"signalling": stats} if stats else {}),
     }
-
-
-def _toll_by_phase(rows: Iterable[AirRow], over: Sequence[Span]) -> dict[str, dict[str, Toll]]:
-    tolls: dict[str, dict[Kind, Toll]] = {span.phase: defaultdict(Toll) for span in over}
-    for row in rows:
-        tolls[phase_at(row.slot, over)][row.kind].add(row)
-    return {phase: {kind.name.lower(): told[kind] for kind in sorted(told)} for phase, told in tolls.items()}
-
-
-def _all_told(tolls: dict[str, Toll]) -> dict[str, dict[str, int]]:
-    return {kind: {key: getattr(toll, key) for key in TOLD} for kind, toll in tolls.items()}
 
 
 def _means(windows: list[dict[str, str]]) -> dict[str, float | None]:

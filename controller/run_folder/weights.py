@@ -34,7 +34,7 @@ class KeptWeights:
     def add(self, told: Weights) -> None:
         """Keep what was told, and forget what is too old."""
         self._of(told.node).mkdir(parents=True, exist_ok=True)
-        path = self._of(told.node) / f"{told.slot}{_PUT if told.uploaded else _GIVEN}"
+        path = self._of(told.node) / f"{told.sent_slot}{_PUT if told.uploaded else _GIVEN}"
         draft = path.with_name(f".{path.name}.tmp")
         draft.write_bytes(safetensors_in(told.body))
         draft.replace(path)

@@ -7,7 +7,6 @@ import pytest
 
 from controller.config.catalogue import schemes
 from controller.execution.building import build_world, node_names
-from protocol.accounting.air_book import toll_by_kind
 from protocol.accounting.wire_book import totals
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS, fits
@@ -40,7 +39,7 @@ def test_both_books_close(scheme: str, model: str) -> None:
     _check_notes(recording, names)
     sums = totals(recording.ended.wire)
     assert sums.socket_bytes == sum(c.up + c.down for c in relay.connections)
-    assert toll_by_kind(recording.air) == toll_by_kind(in_process(plan).air)
+    assert recording.toll == in_process(plan).toll
 
 
 @pytest.mark.parametrize("scheme", schemes())

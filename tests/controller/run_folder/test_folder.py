@@ -5,17 +5,15 @@ from pathlib import Path
 
 import pytest
 from msgspec import to_builtins
-from msgspec.structs import replace
 
 from controller.config.errors import ConfigError
 from controller.config.run_config import dump_yaml
 from controller.run_folder.folder import NotARunError, RunFolder
-from protocol.accounting.air_book import encode_rows
 from protocol.accounting.wire_book import totals
 from protocol.messages.kinds import Kind
 from protocol.messages.plan import PastEvent
-from protocol.messages.telemetry import Chunk, Event, Listening, Paced, Progress, Scalars, Spread
-from tests.airtoll.folders import air, config, connection, ended, finished, learning, make, traced, window
+from protocol.messages.telemetry import Event, Listening, Paced, Progress, Scalars, Spread
+from tests.airtoll.folders import air, config, connection, ended, finished, learning, make, toll_windows, traced, window
 
 SUMMARY_KEYS = [
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "slots_per_s", "fingerprint"),
@@ -43,7 +41,7 @@ def test_metrics_are_means_over_the_eval_phase_alone(tmp_path: Path) -> None:
 
 def test_the_toll_counts_notes_once_and_every_attempts_bits(tmp_path: Path) -> None:
     rows = [air(0, Kind.CSI), air(0, Kind.CSI, attempt=2), air(1, Kind.NEIGHBOUR, bits=1, size=1)]
-    summary = make(tmp_path / "a", [Chunk("air_book.msgpack", encode_rows(rows)), ended()]).summarise()
+    summary = make(tmp_path / "a", [*toll_windows(rows), ended()]).summarise()
     assert summary["toll"] == {
         "neighbour": {"notes": 1, "payload_bits": 1, "note_bytes": 1},
         "csi": {"notes": 1, "payload_bits": 72, "note_bytes": 10},
@@ -51,9 +49,9 @@ def test_the_toll_counts_notes_once_and_every_attempts_bits(tmp_path: Path) -> N
 
 
 def test_the_toll_by_phase_adds_up_and_the_closing_turn_is_of_the_last_phase(tmp_path: Path) -> None:
-    rows = [replace(air(0, Kind.HISTORY, bits=8, size=1), slot=slot) for slot in (0, 2, 3, 5)]
-    told = Chunk("air_book.msgpack", encode_rows([*rows, air(1, Kind.FEEDBACK, bits=1, size=1)]))
-    summary = learning(tmp_path / "a", [told, ended()]).summarise()
+    rows = [air(0, Kind.HISTORY, bits=8, size=1, slot=slot) for slot in (0, 2, 3, 5)]
+    windows = toll_windows([*rows, air(1, Kind.FEEDBACK, bits=1, size=1)], ("train", 3), ("eval", 2))
+    summary = learning(tmp_path / "a", [*windows, ended()]).summarise()
     assert summary["toll_by_phase"] == {
         "train": {
             "feedback": {"notes": 1, "payload_bits": 1, "note_bytes": 1},
@@ -64,7 +62,7 @@ def test_the_toll_by_phase_adds_up_and_the_closing_turn_is_of_the_last_phase(tmp
     assert summary["toll"]["history"]["notes"] == 4
 
 
-def test_a_phase_in_which_nothing_was_told_has_an_empty_toll(tmp_path: Path) -> None:
+def test_a_phase_without_notes_has_an_empty_toll(tmp_path: Path) -> None:
     assert learning(tmp_path / "a", [ended()]).summarise()["toll_by_phase"] == {"train": {}, "eval": {}}
 
 

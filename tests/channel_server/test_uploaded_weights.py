@@ -148,7 +148,7 @@ def test_of_several_for_one_slot_the_latest_counts(other: bytes) -> None:
         loopback.core.take_order(PutWeights(number, "pair-0", body))
     loopback.core.take_order(PutWeights("c", "pair-9", other))
     _rest(steps)
-    assert [(weights.slot, weights.body) for weights in recording.weights if weights.uploaded] == [(21, other)]
+    assert [(weights.sent_slot, weights.body) for weights in recording.weights if weights.uploaded] == [(21, other)]
     assert recording.answers == [
         OrderDone("a", "other weights came for the same slot"),
         OrderDone("c", "no agent is named 'pair-9'"),
@@ -201,6 +201,6 @@ def test_what_nodes_were_given_is_told_when_asked_and_at_the_end() -> None:
     assert [weights.node for weights in recording.weights] == [0, 1, 2, 3]
     first = recording.weights[0]
     rows = [row for row in recording.air if (row.kind, row.to) == (Kind.WEIGHTS, (0,))]
-    assert (first.slot, len(first.body)) == (rows[-1].slot, rows[-1].note_bytes - 4)
+    assert (first.sent_slot, len(first.body)) == (rows[-1].slot, rows[-1].note_bytes - 4)
     _rest(steps)
-    assert len({weights.slot for weights in recording.weights if weights.node == 0}) == 2
+    assert len({weights.sent_slot for weights in recording.weights if weights.node == 0}) == 2
