@@ -11,7 +11,7 @@ from math import inf
 from msgspec import Struct
 from msgspec.msgpack import decode, encode
 
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.node import ReceivedNote
 from protocol.messages.signalling import SignallingPlan
@@ -45,7 +45,7 @@ class Transmission(Struct, array_like=True):
         same_note = self.note.kind == other.note.kind and self.note.sequence == other.note.sequence
         return same_note and self.link_id == other.link_id
 
-    def row(self, outcome: Outcome, copies: int, until: int) -> AirRow:
+    def row(self, outcome: AttemptOutcome, copies: int, until: int) -> AirRow:
         """Its row of the air book, charged with the bits that have left."""
         note = self.note
         return AirRow(

@@ -14,7 +14,7 @@ from msgspec.msgpack import decode, encode
 from channel_server.link_queues import BROADCAST, LinkQueues, RadioBits, Transmission
 from channel_server.losses import Losses
 from channel_server.weights_ledger import SentWeights, WeightsLedger
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import SignallingPlan
@@ -100,13 +100,13 @@ class Relay:
         """End the run: book what has not arrived."""
         late = [transmission for flight in self._flights.values() for transmission in flight]
         for transmission in sorted(self._links.waiting + late, key=_order):
-            self._rows.append(transmission.row(Outcome.CUT, 0, slot))
+            self._rows.append(transmission.row(AttemptOutcome.CUT, 0, slot))
 
     def unread(self, slot: int, turn: int, node: int, handed: Sequence[ReceivedNote]) -> None:
         """Book what a lost node received and will not read: the notes of its last turn, and its inbox."""
         for note in [*handed, *self.collect(node)]:
             head = (slot, turn, note.source, (node,), self._link(note.source, (node,)), note.kind)
-            self._rows.append(AirRow(*head, 0, Outcome.UNREAD, 0, note.size_bytes, -1, slot))
+            self._rows.append(AirRow(*head, 0, AttemptOutcome.UNREAD, 0, note.size_bytes, -1, slot))
 
     def waiting(self, node: int) -> bool:
         """Whether notes wait in a node's inbox."""
@@ -182,11 +182,11 @@ class Relay:
     def _send(self, transmission: Transmission, slot: int, gone: Collection[int]) -> None:
         """Put a note on its link, unless an earlier attempt of it is still on its way."""
         if transmission.attempt > 1 and self._under_way(transmission):
-            self._rows.append(transmission.row(Outcome.QUEUED, 0, slot))
+            self._rows.append(transmission.row(AttemptOutcome.QUEUED, 0, slot))
             return
         if transmission.note.kind == Kind.WEIGHTS:
             for older in self._links.withdraw(transmission.link_id, Kind.WEIGHTS):
-                self._rows.append(older.row(Outcome.REPLACED, 0, slot))
+                self._rows.append(older.row(AttemptOutcome.REPLACED, 0, slot))
         for arriving in self._without_delay(self._links.send(transmission), slot):
             self._arrive(arriving, slot, gone)
 
@@ -214,8 +214,8 @@ class Relay:
             self._weights.acknowledged(note)
         elif note.kind == Kind.WEIGHTS:
             self._weights.arrived(note, present)
-        missing = Outcome.GONE if len(present) < len(reached) else Outcome.DELIVERED
-        outcome = Outcome.LOST if len(reached) < len(transmission.to) else missing
+        missing = AttemptOutcome.GONE if len(present) < len(reached) else AttemptOutcome.DELIVERED
+        outcome = AttemptOutcome.LOST if len(reached) < len(transmission.to) else missing
         self._rows.append(transmission.row(outcome, len(present), slot))
 
     def _link(self, source: int, to: tuple[int, ...]) -> LinkClass:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.accounting.toll import DeliveryStats, Toll
 
 _K = TypeVar("_K")
@@ -35,7 +35,7 @@ def plain_delivery(rows: Iterable[AirRow]) -> DeliveryStats:
     ages = [row.until - row.slot for row in rows if row.copies > 0 and not row.repeated]
     return DeliveryStats(
         attempts=len([row for row in rows if row.attempt > 0]),
-        lost=len([row for row in rows if row.outcome is Outcome.LOST]),
+        lost=len([row for row in rows if row.outcome is AttemptOutcome.LOST]),
         arrived=len(ages),
         age_slots=sum(ages),
         max_age_slots=max(ages, default=0),

@@ -36,7 +36,7 @@ from controller.execution.run import check_placement, checkpoint_to_resume, run_
 from controller.execution.run import run as execute
 from controller.run_folder.checkpoints import Checkpoint
 from controller.run_folder.folder import NotARunError, RunFolder
-from controller.run_folder.toll import Key, summarised_delivery
+from controller.run_folder.toll import TollKey, summarised_delivery
 from protocol.accounting.toll import Toll
 from protocol.messages.choreography import Phase
 from protocol.messages.plan import PastEvent
@@ -187,7 +187,7 @@ def diff(
 @app.command()
 def toll(
     folder: Folder,
-    by: Annotated[Key, typer.Option(help="Sum per kind of note, per sending node, or per link class.")] = "kind",
+    by: Annotated[TollKey, typer.Option(help="Sum per kind of note, per sending node, or per link class.")] = "kind",
     phase: Annotated[Phase | None, typer.Option(help="Only the notes sent in this phase.")] = None,
     as_format: AsFormat = Format.TEXT,
 ) -> None:

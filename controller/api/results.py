@@ -23,7 +23,7 @@ from controller.api.schemas import (
     TollsShape,
     WireShape,
 )
-from controller.run_folder.toll import Key
+from controller.run_folder.toll import TollKey
 from controller.service import queries as figures
 from controller.service.event_streams import Cursor
 from controller.service.queries import MAX_WINDOWS
@@ -58,7 +58,7 @@ def metrics(
 def toll(
     run_id: RunId,
     services: ServicesDep,
-    by: Key = "kind",
+    by: TollKey = "kind",
     windows: Annotated[int, Query(ge=1, le=MAX_WINDOWS)] = 1,
 ) -> TollsShape:
     """The toll per kind of note, sending node or link class in at most so many windows."""

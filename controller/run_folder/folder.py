@@ -69,7 +69,7 @@ from protocol.messages.telemetry import (
 
 GROWING = (
     *("trace.bin", "values.msgpack", "air_book.msgpack", "frames.msgpack"),
-    *("metrics.csv", toll.FILE, "scalars.csv", "events.jsonl"),
+    *("metrics.csv", toll.TOLL_FILE, "scalars.csv", "events.jsonl"),
 )
 COUNTED = {"restarted": "restarts", "rolled back": "rollbacks", "resumed": "resumes"}  # events, in meta and summary
 _STATES_AFTER = {"paused": State.PAUSED, "continued": State.RUNNING}
@@ -326,9 +326,9 @@ class RunFolder:
         self._append("metrics.csv", ",".join(row).encode() + b"\n")
 
     def _toll_window(self, window: TollWindow) -> None:
-        if not (self.path / toll.FILE).exists():
-            self._append(toll.FILE, f"{','.join(toll.COLUMNS)}\n".encode())
-        self._append(toll.FILE, toll.lines(window, self.names))
+        if not (self.path / toll.TOLL_FILE).exists():
+            self._append(toll.TOLL_FILE, f"{','.join(toll.TOLL_COLUMNS)}\n".encode())
+        self._append(toll.TOLL_FILE, toll.lines(window, self.names))
 
     def _scalars(self, told: Scalars) -> None:
         if not (self.path / "scalars.csv").exists():

@@ -17,13 +17,13 @@ from protocol.accounting.toll import DeliveryStats, Toll
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.telemetry import TollWindow
 
-FILE = "toll.csv"
-Key = Literal["kind", "node", "link"]
+TOLL_FILE = "toll.csv"
+TollKey = Literal["kind", "node", "link"]
 
 _KEYS = ("phase", "first", "last", "node", "kind", "link")
-COLUMNS = (*_KEYS, *Toll.__struct_fields__, *DeliveryStats.__struct_fields__)
+TOLL_COLUMNS = (*_KEYS, *Toll.__struct_fields__, *DeliveryStats.__struct_fields__)
 _TOLL = slice(len(_KEYS), len(_KEYS) + len(Toll.__struct_fields__))
-_DELIVERY = slice(_TOLL.stop, len(COLUMNS))
+_DELIVERY = slice(_TOLL.stop, len(TOLL_COLUMNS))
 _KINDS = tuple(kind.name.lower() for kind in Kind)
 _LINKS = tuple(link.name.lower() for link in LinkClass)
 
@@ -58,12 +58,12 @@ class TollTable:
     @classmethod
     def read(cls, folder: Path, names: Sequence[str]) -> "TollTable":
         """The toll in a run's folder, as far as it is written; empty without a file. DamagedTollError."""
-        path = folder / FILE
+        path = folder / TOLL_FILE
         data = path.read_bytes() if path.exists() else b""
         try:
             rows = list(csv.reader(data[: data.rfind(b"\n") + 1].decode().splitlines()))
-            if rows and tuple(rows[0]) != COLUMNS:
-                raise ValueError(f"its columns are not {','.join(COLUMNS)}")
+            if rows and tuple(rows[0]) != TOLL_COLUMNS:
+                raise ValueError(f"its columns are not {','.join(TOLL_COLUMNS)}")
             nested = [[*row[: len(_KEYS)], row[_TOLL], row[_DELIVERY]] for row in rows[1:]]
             entries = msgspec.convert(nested, tuple[TollEntry, ...], strict=False)
             _check_names(entries, {"node": names, "kind": _KINDS, "link": _LINKS})
@@ -71,15 +71,15 @@ class TollTable:
             raise DamagedTollError(f"{path} is damaged: {error}") from error
         return cls(entries, tuple(names))
 
-    def by(self, key: Key, phases: Collection[str] | None = None) -> dict[str, Toll]:
+    def by(self, key: TollKey, phases: Collection[str] | None = None) -> dict[str, Toll]:
         """The toll per kind, node or link class, of these phases or of all; only what occurred."""
         return self._summed(self._of(phases), key, Toll, lambda row: row.toll)
 
-    def delivery(self, key: Key, phases: Collection[str] | None = None) -> dict[str, DeliveryStats]:
+    def delivery(self, key: TollKey, phases: Collection[str] | None = None) -> dict[str, DeliveryStats]:
         """What became of the notes of each kind, node or link class, likewise."""
         return self._summed(self._of(phases), key, DeliveryStats, lambda row: row.delivery)
 
-    def spans(self, key: Key, max_windows: int) -> list[tuple[int, int, dict[str, Toll]]]:
+    def spans(self, key: TollKey, max_windows: int) -> list[tuple[int, int, dict[str, Toll]]]:
         """First slot, last slot and toll of at most `max_windows` merged windows, in order.
 
         The run so far is cut into `max_windows` equal parts; the windows that begin in the same part are merged. Parts
@@ -107,7 +107,7 @@ class TollTable:
         return self.rows if phases is None else [row for row in self.rows if row.phase in phases]
 
     def _summed(
-        self, rows: Iterable[TollEntry], key: Key, counts: type[_Counts], part: Callable[[TollEntry], _Counts]
+        self, rows: Iterable[TollEntry], key: TollKey, counts: type[_Counts], part: Callable[[TollEntry], _Counts]
     ) -> dict[str, _Counts]:
         sums: dict[str, _Counts] = {}
         for row in rows:

@@ -24,7 +24,7 @@ PING_EVERY_S = 15.0
 _PING = b": ping\n\n"
 MAX_BEHIND = 20  # events that wait for a reader before it is cut off
 _PIECE_BYTES = 1 << 16
-_FILES = ("metrics.csv", "scalars.csv", "log.txt", toll.FILE)
+_FILES = ("metrics.csv", "scalars.csv", "log.txt", toll.TOLL_FILE)
 
 
 class StreamsFullError(Exception):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from controller.run_folder.folder import RunFolder, Scalar
-from controller.run_folder.toll import Key
+from controller.run_folder.toll import TollKey
 from protocol.accounting.wire_book import Connection, totals
 
 MAX_WINDOWS = 1000
@@ -78,7 +78,7 @@ def wire(folder: RunFolder) -> dict[str, Any]:
     return {"connections": msgspec.to_builtins(connections), "totals": msgspec.to_builtins(totals(connections))}
 
 
-def toll(folder: RunFolder, *, by: Key, windows: int = 1) -> list[dict[str, Any]]:
+def toll(folder: RunFolder, *, by: TollKey, windows: int = 1) -> list[dict[str, Any]]:
     """The toll per kind, node or link class in at most so many windows; those without notes are left out.
 
     DamagedTollError.

@@ -12,7 +12,7 @@ from protocol.messages.kinds import Kind, LinkClass
 _MAX_RECEIVERS = 1 << 16
 
 
-class Outcome(IntEnum):
+class AttemptOutcome(IntEnum):
     """The outcome of an attempt: all copies delivered, or some not, and why."""
 
     DELIVERED = 0
@@ -40,7 +40,7 @@ class AirRow(Struct, frozen=True, array_like=True, gc=False):
     link: LinkClass
     kind: Kind
     attempt: int
-    outcome: Outcome
+    outcome: AttemptOutcome
     payload_bits: int
     note_bytes: int
     copies: int

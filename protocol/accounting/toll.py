@@ -6,7 +6,7 @@ outcome is booked slots later. Counts of one key are added, so that a window may
 
 from msgspec import Struct
 
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import Kind, LinkClass
 
 
@@ -49,7 +49,7 @@ class DeliveryStats(Struct, array_like=True):
     def book(self, row: AirRow) -> None:
         """Count one row of the air book. What the relay repeats by itself has no age of its own."""
         self.attempts += row.attempt > 0
-        self.lost += row.outcome == Outcome.LOST
+        self.lost += row.outcome == AttemptOutcome.LOST
         if row.copies > 0 and not row.repeated:
             age = row.until - row.slot
             self.arrived += 1

@@ -46,7 +46,7 @@ def test_notes_arrive_as_they_were_sent_and_are_acknowledged(sent: list[tuple[Ki
     assert not sender.unacknowledged
 
 
-def test_a_repetition_is_acknowledged_again_but_not_taken_again() -> None:
+def test_a_repetition_is_acknowledged_again_but_not_passed_again() -> None:
     sender, receiver = _delivery(), _delivery()
     [note] = sender.send([Note((1,), Kind.HISTORY, b"rows")], 0)
     first, acks = receiver.receive([_received_note(note)])
@@ -71,7 +71,7 @@ def test_what_is_not_acknowledged_survives_a_snapshot() -> None:
     assert again.send([Note((1,), Kind.HISTORY, b"more")], 0)[0].sequence == 2
 
 
-def test_a_node_that_starts_anew_is_taken_from_its_first_note_on() -> None:
+def test_the_first_note_of_a_node_that_starts_anew_passes() -> None:
     receiver = _delivery()
     for slot in range(20):
         [note] = _delivery().send([Note((9,), Kind.HISTORY, b"a")], slot)  # as if it had restarted before every slot
@@ -108,7 +108,7 @@ def test_nothing_is_resent_unless_asked_for() -> None:
     assert sender.resend(1000) == []
 
 
-def test_an_acknowledgement_is_of_who_took_the_note() -> None:
+def test_an_acknowledgement_counts_for_its_source_alone() -> None:
     sender = _delivery(1)
     own, other = sender.send([to_trainer(Kind.HISTORY, b"up"), Note((2,), Kind.WEIGHTS, b"w")], 0)
     assert own.sequence == other.sequence  # numbers are counted by receiver
@@ -116,7 +116,7 @@ def test_an_acknowledgement_is_of_who_took_the_note() -> None:
     assert sender.resend(1) == [structs.replace(own, attempt=2)]
 
 
-def test_older_weights_are_acknowledged_but_not_given() -> None:
+def test_older_weights_are_acknowledged_but_not_passed() -> None:
     sender, receiver = _delivery(), _delivery()
     old, new = (sender.send([Note((1,), Kind.WEIGHTS, bytes([slot]))], slot)[0] for slot in (0, 5))
     assert [received.body for received in receiver.receive([_received_note(new)])[0]] == [b"\5"]

@@ -9,7 +9,7 @@ from msgspec import structs
 from channel_server.toll_windows import TollWindows
 from controller.config.run_config import RunConfig, load
 from controller.run_folder.folder import RunFolder
-from protocol.accounting.air_book import AirRow, Outcome, encode_rows
+from protocol.accounting.air_book import AirRow, AttemptOutcome, encode_rows
 from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
 from protocol.accounting.wire_book import NULL, Connection, Leg
 from protocol.determinism.fingerprint import fingerprint
@@ -61,7 +61,7 @@ def air(
 ) -> AirRow:
     """A broadcast over the sidelink."""
     head = (slot, 0, source, (1, 2), LinkClass.SIDELINK, kind)
-    return AirRow(*head, attempt, Outcome.DELIVERED, bits, size, copies, slot)
+    return AirRow(*head, attempt, AttemptOutcome.DELIVERED, bits, size, copies, slot)
 
 
 def toll_windows(

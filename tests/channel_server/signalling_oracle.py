@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.determinism.rng import CounterRng
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.node import ReceivedNote
@@ -29,7 +29,7 @@ class Attempt:
     sent: int = 0
     due: int | None = None
 
-    def row(self, outcome: Outcome, copies: int, until: int) -> AirRow:
+    def row(self, outcome: AttemptOutcome, copies: int, until: int) -> AirRow:
         received, (source, link, _) = self.received, self.link_id
         head = (received.slot, received.turn, source, self.to, link, received.kind, self.attempt, outcome)
         return AirRow(*head, self.sent, received.size_bytes, copies, until, self.repeated)
@@ -103,12 +103,12 @@ class Oracle:
         kind, sequence = new.received.kind, new.received.sequence
         same = [a for a in self.under_way if (a.link_id, a.received.kind) == (new.link_id, kind)]
         if new.attempt > 1 and any(a.received.sequence == sequence for a in same):
-            self.rows.append(new.row(Outcome.QUEUED, 0, self.slot))
+            self.rows.append(new.row(AttemptOutcome.QUEUED, 0, self.slot))
             return
         for older in same:
             if kind == Kind.WEIGHTS and older.due is None:
                 self.under_way.remove(older)
-                self.rows.append(older.row(Outcome.REPLACED, 0, self.slot))
+                self.rows.append(older.row(AttemptOutcome.REPLACED, 0, self.slot))
         if not new.to:
             new.sent, new.due = new.bits, self.slot + self.rule(new.link_id[1], kind).delay_slots
             self.to_nobody += new.bits
@@ -152,12 +152,12 @@ class Oracle:
             present = [node for node in attempt.receivers_reached if node not in gone]
             self.arrived += [(node, attempt.received) for node in present]
             lost = len(attempt.receivers_reached) < len(attempt.to)
-            whole = Outcome.DELIVERED if len(present) == len(attempt.to) else Outcome.GONE
-            self.rows.append(attempt.row(Outcome.LOST if lost else whole, len(present), self.slot))
+            whole = AttemptOutcome.DELIVERED if len(present) == len(attempt.to) else AttemptOutcome.GONE
+            self.rows.append(attempt.row(AttemptOutcome.LOST if lost else whole, len(present), self.slot))
             ack, source = attempt.received, attempt.received.source
             awaited = self.unacknowledged.get(source, "nothing")
             if ack.kind == Kind.ACK and self.trainer in present and ack.sequence == awaited:
                 del self.unacknowledged[source]
 
     def cut(self) -> None:
-        self.rows += [attempt.row(Outcome.CUT, 0, self.slot) for attempt in self.under_way]
+        self.rows += [attempt.row(AttemptOutcome.CUT, 0, self.slot) for attempt in self.under_way]

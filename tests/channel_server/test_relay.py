@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_server.relay import Relay
-from protocol.accounting.air_book import Outcome
+from protocol.accounting.air_book import AttemptOutcome
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import SignallingPlan
@@ -51,7 +51,7 @@ def test_it_equals_a_list_of_notes(happened: list, gone: set[int]) -> None:  # t
         attempts.append((turn, source, receivers, size, 8 * size, len([n for n in receivers if n not in gone])))
     rows = relay.drain_rows()
     assert [(r.turn, r.source, r.to, r.note_bytes, r.payload_bits, r.copies) for r in rows] == attempts
-    assert all((row.outcome is Outcome.DELIVERED) == (row.copies == len(row.to)) for row in rows)
+    assert all((row.outcome is AttemptOutcome.DELIVERED) == (row.copies == len(row.to)) for row in rows)
     for node in NODES:
         assert relay.collect(node) == pending[node]
         assert relay.collect(node) == []

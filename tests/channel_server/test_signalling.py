@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from channel_server.relay import Relay
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import NEIGHBOURS, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
@@ -140,7 +140,7 @@ def test_a_long_note_arrives_when_its_last_bit_has_left() -> None:
             _post(relay, slot, 0, Note((TRAINER,), Kind.HISTORY, bytes(300_000)))
     [row] = relay.drain_rows()
     assert arrivals == [5 + 239 + 2]
-    assert (row.slot, row.until, row.payload_bits, row.outcome) == (5, 246, 2_400_000, Outcome.DELIVERED)
+    assert (row.slot, row.until, row.payload_bits, row.outcome) == (5, 246, 2_400_000, AttemptOutcome.DELIVERED)
 
 
 def test_every_attempt_of_a_resent_note_is_in_the_books() -> None:
@@ -159,10 +159,12 @@ def test_every_attempt_of_a_resent_note_is_in_the_books() -> None:
             _post(relay, slot, 0, _numbered(number, attempt))
     relay.cut(599)
     rows = relay.drain_rows()
-    assert [(row.attempt, row.until) for row in rows if row.outcome is Outcome.DELIVERED] == [t[1:] for t in taken]
+    assert [(row.attempt, row.until) for row in rows if row.outcome is AttemptOutcome.DELIVERED] == [
+        t[1:] for t in taken
+    ]
     last_attempts = {t[0]: t[1] for t in taken}
     assert len(rows) == sum(last_attempts.values()) + attempt
-    lost = [row for row in rows if row.outcome is Outcome.LOST]
+    lost = [row for row in rows if row.outcome is AttemptOutcome.LOST]
     assert all(row.payload_bits == 96 and row.copies == 0 and row.until - row.slot == 3 for row in lost)
     assert 0.2 < len(lost) / len(rows) < 0.4
 
@@ -192,9 +194,9 @@ def test_newer_weights_take_the_place_of_those_that_wait_and_their_bits_are_book
     relay.cut(2)
     rows = [(row.to, row.slot, row.outcome, row.payload_bits) for row in relay.drain_rows()]
     assert rows == [
-        ((0,), 0, Outcome.REPLACED, 20),
-        ((1,), 0, Outcome.DELIVERED, 25),
-        ((0,), 1, Outcome.CUT, 10),
+        ((0,), 0, AttemptOutcome.REPLACED, 20),
+        ((1,), 0, AttemptOutcome.DELIVERED, 25),
+        ((0,), 1, AttemptOutcome.CUT, 10),
     ]
 
 
@@ -209,7 +211,7 @@ def test_a_rule_does_not_change_the_draws_of_other_notes() -> None:
             relay.open(slot, gone=())
             _post(relay, slot, TRAINER, *outbox)
         feedback = [row for row in relay.drain_rows() if row.kind == Kind.FEEDBACK]
-        lost.append([row.outcome is Outcome.LOST for row in feedback])
+        lost.append([row.outcome is AttemptOutcome.LOST for row in feedback])
     assert lost[0] == lost[1]
     assert 20 < sum(lost[0]) < 40
 

@@ -3,6 +3,7 @@
 from itertools import accumulate
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -17,7 +18,7 @@ from protocol.messages.telemetry import TollWindow
 from tests.airtoll.folders import air
 from tests.impairments import MODELS
 from tests.plain_toll import grouped, plain_delivery, plain_toll
-from tests.recording import in_process, plan_for
+from tests.recording import in_process, plan_for, stepping
 
 
 def _plan(*phases: tuple[str, int], window_slots: int) -> RunPlan:
@@ -117,3 +118,31 @@ def test_toll_windows_are_those_of_the_metrics() -> None:
     ]
     assert sorted(set(_bounds(recording.toll)), key=lambda bounds: bounds[1]) == metrics
     assert len(recording.toll) > len(metrics)  # as some rows were booked after the end of their window
+
+
+@pytest.mark.parametrize(
+    ("end", "last"), [("interrupted", 33), ("interrupted while paused", 32), ("failed", 32), ("ended by itself", 59)]
+)
+def test_however_a_run_ends_its_toll_is_that_of_its_air_book(end: str, last: int) -> None:
+    settings = {"record": {"window_slots": 25}, "slots": 60}
+    loopback, steps, recording = stepping(plan_for("li2020/sla", signalling=MODELS["all of it"], **settings))
+    core = loopback.core
+    while core.slots.slot < 32:
+        next(steps)
+    if end == "interrupted while paused":
+        loopback.send(core.pause())
+    while core.slots.slot < 33:
+        next(steps)
+    match end:
+        case "interrupted" | "interrupted while paused":
+            loopback.send(core.interrupt())
+        case "failed":
+            loopback.send(core.fail("as the test wants it"))
+    for _ in steps:
+        pass
+    sums = Toll()
+    for counts in (counts for window in recording.toll for counts in window.rows):
+        sums.add(counts.toll)
+    assert sums == plain_toll(recording.air)
+    assert sums.notes > 0
+    assert max(window.last for window in recording.toll) == last

@@ -21,7 +21,7 @@ import airtoll
 from airtoll.cli.commands import app
 from airtoll.client import ControllerError
 from controller.run_folder.folder import RunFolder
-from controller.run_folder.toll import COLUMNS
+from controller.run_folder.toll import TOLL_COLUMNS
 from controller.service.run_process_handle import RunProcessHandle
 from tests.system.fuzz import fuzz
 from tests.system.processes import children_of, outlive
@@ -318,7 +318,7 @@ def test_events_go_on_where_they_were_cut_off(service: Service, ended: dict[str,
     assert "reward_total_sum" in told
     events = [json.loads(line.removeprefix("data: ")) for line in told.splitlines() if line.startswith("data: ")]
     rows = [row for event in events for row in event.get("toll", [])]
-    assert [list(row) for row in rows] == [list(COLUMNS)] * len(rows)
+    assert [list(row) for row in rows] == [list(TOLL_COLUMNS)] * len(rows)
     assert {(row["phase"], row["node"], row["kind"], row["link"]) for row in rows} == {
         ("eval", "bs", "feedback", "downlink")
     }

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from airtoll.cli import tables
 from controller.run_folder.folder import Scalar
-from protocol.accounting.air_book import Outcome
+from protocol.accounting.air_book import AttemptOutcome
 from protocol.messages.kinds import Kind
 from protocol.messages.plan import PhasePlan
 from tests.airtoll.folders import air, ended, make, toll_windows
@@ -29,11 +29,11 @@ def test_the_table_has_rates_shares_a_sum_and_probes() -> None:
 def test_what_a_signalling_model_did_is_summed(tmp_path: Path) -> None:
     rows = [
         structs.replace(air(0, Kind.CSI), until=3),
-        structs.replace(air(2, Kind.CSI, attempt=2, copies=1), until=1, outcome=Outcome.LOST),
-        structs.replace(air(0, Kind.CSI, copies=0), until=9, outcome=Outcome.LOST),
+        structs.replace(air(2, Kind.CSI, attempt=2, copies=1), until=1, outcome=AttemptOutcome.LOST),
+        structs.replace(air(0, Kind.CSI, copies=0), until=9, outcome=AttemptOutcome.LOST),
         structs.replace(air(0, Kind.CSI, attempt=2), until=9, repeated=True),
-        structs.replace(air(0, Kind.CSI, attempt=0, copies=-1), until=9, outcome=Outcome.UNREAD),
-        structs.replace(air(0, Kind.ACK, copies=0), outcome=Outcome.CUT),
+        structs.replace(air(0, Kind.CSI, attempt=0, copies=-1), until=9, outcome=AttemptOutcome.UNREAD),
+        structs.replace(air(0, Kind.ACK, copies=0), outcome=AttemptOutcome.CUT),
     ]
     telemetry = [*toll_windows(rows), ended()]
     stats = make(tmp_path / "late", telemetry, signalling={"all": {"loss": 0.5}}).summarise()["signalling"]

@@ -13,7 +13,7 @@ from controller.config.catalogue import schemes
 from controller.config.schedule import phase_at, spans
 from controller.execution.in_process import run_in_process
 from controller.run_folder.folder import RunFolder
-from controller.run_folder.toll import COLUMNS, DamagedTollError, Key, TollTable
+from controller.run_folder.toll import TOLL_COLUMNS, DamagedTollError, TollKey, TollTable
 from protocol.accounting.air_book import AirRow
 from protocol.accounting.toll import Toll
 from protocol.messages.kinds import Kind, LinkClass
@@ -43,7 +43,7 @@ def _config(scheme: str, model: str) -> dict[str, Any]:
     }
 
 
-def _keys(folder: RunFolder) -> dict[Key, Callable[[AirRow], str]]:
+def _keys(folder: RunFolder) -> dict[TollKey, Callable[[AirRow], str]]:
     names = folder.names
     return {
         "kind": lambda row: Kind(row.kind).name.lower(),
@@ -103,7 +103,7 @@ ROWS = [air(0, Kind.CSI), air(2, Kind.CSI, attempt=2), air(0, Kind.NEIGHBOUR, bi
         ("link", {"sidelink": Toll(2, 80, 11, 5, 21)}),
     ],
 )
-def test_the_toll_is_summed_by_each_key_in_its_order(tmp_path: Path, by: Key, expected: dict[str, Toll]) -> None:
+def test_the_toll_is_summed_by_each_key_in_its_order(tmp_path: Path, by: TollKey, expected: dict[str, Toll]) -> None:
     tolls = make(tmp_path / "a", toll_windows(ROWS)).toll.by(by)
     assert list(tolls.items()) == list(expected.items())
 
@@ -148,10 +148,10 @@ def test_of_a_growing_file_whole_lines_are_read(tmp_path: Path) -> None:
     [
         b"phase,first\n",
         b"\xff\n",
-        f"{','.join(COLUMNS)}\neval,0,9\n".encode(),
-        f"{','.join(COLUMNS)}\neval,0,9,pair-0,csi,sidelink,1,1,1,1,x,1,1,1,1,1\n".encode(),
-        f"{','.join(COLUMNS)}\neval,0,9,pair-0,gossip,sidelink,1,1,1,1,1,1,1,1,1,1\n".encode(),
-        f"{','.join(COLUMNS)}\neval,0,9,pair-9,csi,sidelink,1,1,1,1,1,1,1,1,1,1\n".encode(),
+        f"{','.join(TOLL_COLUMNS)}\neval,0,9\n".encode(),
+        f"{','.join(TOLL_COLUMNS)}\neval,0,9,pair-0,csi,sidelink,1,1,1,1,x,1,1,1,1,1\n".encode(),
+        f"{','.join(TOLL_COLUMNS)}\neval,0,9,pair-0,gossip,sidelink,1,1,1,1,1,1,1,1,1,1\n".encode(),
+        f"{','.join(TOLL_COLUMNS)}\neval,0,9,pair-9,csi,sidelink,1,1,1,1,1,1,1,1,1,1\n".encode(),
     ],
 )
 def test_a_damaged_file_is_reported(tmp_path: Path, data: bytes) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.accounting.toll import DeliveryStats, Toll
 from protocol.messages.kinds import Kind, LinkClass
 from tests.airtoll.folders import air
@@ -14,7 +14,14 @@ few = st.integers(0, 3)
 rows = st.builds(
     AirRow,
     *(few, few, few, st.just((1, 2)), st.sampled_from(LinkClass), st.sampled_from(Kind)),
-    *(few, st.sampled_from(Outcome), st.integers(0, 99), st.integers(0, 99), st.integers(-1, 2), st.integers(3, 9)),
+    *(
+        few,
+        st.sampled_from(AttemptOutcome),
+        st.integers(0, 99),
+        st.integers(0, 99),
+        st.integers(-1, 2),
+        st.integers(3, 9),
+    ),
     st.booleans(),
 )
 
@@ -36,10 +43,10 @@ def test_rows_are_counted_one_by_one_and_in_parts(booked: list[AirRow], cut: int
 def test_a_resend_is_no_new_note_and_a_correction_no_attempt() -> None:
     booked = [
         structs.replace(air(0, Kind.CSI), until=3),
-        structs.replace(air(2, Kind.CSI, attempt=2, copies=1), until=1, outcome=Outcome.LOST),
-        structs.replace(air(0, Kind.CSI, copies=0), until=9, outcome=Outcome.LOST),
+        structs.replace(air(2, Kind.CSI, attempt=2, copies=1), until=1, outcome=AttemptOutcome.LOST),
+        structs.replace(air(0, Kind.CSI, copies=0), until=9, outcome=AttemptOutcome.LOST),
         structs.replace(air(0, Kind.CSI, attempt=2), until=9, repeated=True),
-        structs.replace(air(0, Kind.CSI, attempt=0, bits=0, copies=-1), until=9, outcome=Outcome.UNREAD),
+        structs.replace(air(0, Kind.CSI, attempt=0, bits=0, copies=-1), until=9, outcome=AttemptOutcome.UNREAD),
     ]
     toll, delivery = Toll(), DeliveryStats()
     for row in booked:

@@ -92,7 +92,7 @@ def test_a_note_is_charged_for_its_bytes_unless_it_says_otherwise(note: Note) ->
         (b"\x91" * 5000, "frame of the wrong shape"),
     ],
 )
-def test_what_is_no_message_has_a_reason(frame: bytes, reason: str) -> None:
+def test_a_frame_that_is_no_message_has_a_reason(frame: bytes, reason: str) -> None:
     with pytest.raises(BadFrame, match=reason):
         decode_for_server(frame)
 
