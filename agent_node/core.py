@@ -1,4 +1,4 @@
-"""A node without its socket: hosts the policy that the Welcome names and answers turns with it."""
+"""A node without its socket: hosts the policy that the Welcome names and replies to turns with it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,32 +16,32 @@ BuildPolicy = Callable[[Welcome], NodePolicy]
 
 
 def agent_policy(welcome: Welcome) -> NodePolicy:
-    """The policy of an agent, of the scheme that the Welcome names. ValueError with the cure if it does not fit."""
+    """The agent's policy, of the scheme that the Welcome names. ValueError with a suggested fix if it does not fit."""
     scheme = load(welcome.scheme)
     return scheme.node(welcome, msgspec.convert(welcome.params, scheme.params))
 
 
 class Node:
-    """One place in a run: decodes its turns, asks its policy, encodes the answers."""
+    """One seat in a run: decodes its turns, calls its policy, encodes the replies."""
 
     def __init__(self, welcome: Welcome, build: BuildPolicy) -> None:
         self.policy = build(welcome)
         self._specs = {index: _decoder(spec, welcome) for index, spec in enumerate(welcome.choreography.turns)}
         self._specs[CLOSING] = _decoder(_closing(welcome), welcome)
         self._action_fits = welcome.action.checker(welcome.replicas)
-        self._chance = CounterRng(welcome.seed, "node", welcome.index)
+        self._rng = CounterRng(welcome.seed, "node", welcome.index)
         self._delivery = AckedDelivery(trainer=welcome.agents, resend_after_slots=welcome.resend_after_slots)
         self._episode = -1
         self._slot = -1
 
     def turn(self, turn: Turn) -> list[Message]:
-        """The answer to a turn, and what there is to report. ValueError if an action lies outside its space."""
+        """The reply to a turn, and a report if there are scalars. ValueError if an action lies outside its space."""
         if turn.episode != self._episode:
             self._episode = turn.episode
             self.policy.on_episode(turn.episode)
         spec, decode = self._specs[turn.spec]
         inbox, acks = self._delivery.receive(turn.inbox) if turn.inbox else (turn.inbox, [])
-        moment = TurnContext(
+        context = TurnContext(
             turn.slot,
             turn.turn,
             spec.step,
@@ -49,16 +49,16 @@ class Node:
             turn.episode,
             decode(turn.measurement),
             inbox,
-            self._chance,
+            self._rng,
         )
         if spec.step == "close":
-            return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self.policy.close(moment), turn.slot))]
-        answer = self.policy.on_turn(moment)
-        action = b"" if answer.action is None else answer.action.tobytes()
+            return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self.policy.close(context), turn.slot))]
+        output = self.policy.on_turn(context)
+        action = b"" if output.action is None else output.action.tobytes()
         if action and not self._action_fits(action):
-            raise ValueError(f"the policy's action {answer.action} lies outside its space")
-        reply = Reply(turn.slot, turn.turn, action, [*acks, *self._told(answer.notes, turn.slot)])
-        return [reply, Report(turn.slot, dict(answer.scalars))] if answer.scalars else [reply]
+            raise ValueError(f"the policy's action {output.action} lies outside its space")
+        reply = Reply(turn.slot, turn.turn, action, [*acks, *self._outgoing(output.notes, turn.slot)])
+        return [reply, Report(turn.slot, dict(output.scalars))] if output.scalars else [reply]
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""
@@ -71,16 +71,16 @@ class Node:
         self._delivery.restore(data["delivery"])
         self.policy.restore(data["policy"])
 
-    def _told(self, notes: Sequence[Note], slot: int) -> list[Note]:
-        """The policy's notes numbered; before them, in the first turn of a slot, what is due to be told again."""
+    def _outgoing(self, notes: Sequence[Note], slot: int) -> list[Note]:
+        """The policy's notes with their numbers; before them, in the node's first turn of a slot, what is resent."""
         numbered = self._delivery.send(notes, slot) if notes else []
-        again = self._delivery.resend(slot) if slot != self._slot else []
+        resent = self._delivery.resend(slot) if slot != self._slot else []
         self._slot = slot
-        return [*again, *numbered]
+        return [*resent, *numbered]
 
 
 def _decoder(spec: TurnSpec, welcome: Welcome) -> tuple[TurnSpec, Callable[[bytes], Records]]:
-    """How the measurement of a turn is read; a turn without a view measures nothing."""
+    """How to decode the measurement of a turn; a turn without a view has an empty one."""
     if spec.view in welcome.views:
         return spec, welcome.views[spec.view].decode
     nothing = Space().empty(welcome.replicas)
@@ -88,6 +88,6 @@ def _decoder(spec: TurnSpec, welcome: Welcome) -> tuple[TurnSpec, Callable[[byte
 
 
 def _closing(welcome: Welcome) -> TurnSpec:
-    """The closing turn shows agents what their first turn shows."""
+    """In the closing turn agents measure what they measure in their first turn."""
     view = next((spec.view for spec in welcome.choreography.turns if spec.who == "agents"), "")
     return TurnSpec(who="agents", step="close", view=view)

@@ -1,10 +1,11 @@
-"""Acknowledged delivery of histories and weights: each is numbered, told until it is acknowledged, taken once.
+"""Acknowledged delivery: a history or weights note is sent until it is acknowledged, and passed to the policy once.
 
-The number is the first four bytes of the note's body, so it is paid for like the rest. Numbers grow by receiver and are
-never below the slot, so that a node that starts anew goes on where it left. What is not acknowledged for
-`resend_after_slots` is told again, with the same number and body. Two things are given up: weights for which there are
-newer ones, and a note that lies `WINDOW` numbers behind the newest to its receiver. So a receiver that remembers that
-many numbers knows of everything that may still come. All other kinds are told once and may be lost for good.
+Each such note has a sequence number, which the air is charged for like the body. Numbers are counted per receiver and
+are never below the slot, so that a node that restarts continues above the numbers that it used before. A note without
+an acknowledgement for `resend_after_slots` is resent, with the same number and body. The sender gives up two things:
+weights when it sends newer ones, and a note that lies `WINDOW` numbers behind the newest to its receiver. A receiver
+that remembers that many numbers therefore knows every note that may still arrive. Notes of other kinds are sent once
+and may be lost for good.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,21 +15,21 @@ from msgspec import structs
 from msgspec.msgpack import decode, encode
 
 from protocol.messages.kinds import TRAINER, Kind
-from protocol.messages.node import NUMBER, Note, ReceivedNote
+from protocol.messages.node import Note, ReceivedNote
 
 ACKNOWLEDGED = (Kind.HISTORY, Kind.WEIGHTS)
 WINDOW = 1 << 14  # numbers; with at most one note per slot and receiver that many slots or more
 
 
 class Unacked(NamedTuple):
-    """A numbered note without an acknowledgement, and the slot in which it was last told."""
+    """A note without an acknowledgement, and the slot in which it was last sent."""
 
     note: Note
     slot: int
 
 
 class ReceiveWindow:
-    """Which of a source's numbers were taken: bit k of `bits` stands for `highest` - k, and all below count as taken.
+    """Which of a source's numbers have come: bit k of `bits` stands for `highest` - k; all below count as received.
 
     The sliding window of RFC 4303, sec. 3.4.3.
     """
@@ -49,58 +50,63 @@ class ReceiveWindow:
 
 
 class AckedDelivery:
-    """One node's numbered notes: those it told and has no word of yet, and those it has taken.
+    """One node's numbered notes: those it sent that are not acknowledged yet, and those it has received.
 
-    `trainer`: its index, by which it answers what agents tell to TRAINER. `resend_after_slots` 0: nothing is ever
-    told again.
+    `trainer`: the index of the trainer, which acknowledges what agents send to TRAINER. `resend_after_slots` 0: nothing
+    is ever resent.
     """
 
     def __init__(self, *, trainer: int, resend_after_slots: int = 0) -> None:
         self._trainer = trainer
         self._resend_after = resend_after_slots
-        self._last: dict[int, int] = {}  # by receiver: the last number told
-        self.unacknowledged: dict[tuple[int, int], Unacked] = {}  # by receiver and number, in the order first told
-        self._taken: dict[int, ReceiveWindow] = {}  # by source: histories
+        self._last: dict[int, int] = {}  # by receiver: the last number sent
+        self.unacknowledged: dict[tuple[int, int], Unacked] = {}  # by receiver and number, in the order first sent
+        self._histories: dict[int, ReceiveWindow] = {}  # by source
         self._newest: dict[int, int] = {}  # by source: the number of the newest weights
 
     def send(self, notes: Sequence[Note], slot: int) -> list[Note]:
-        """The notes as they leave: those of acknowledged kinds, each to one receiver, numbered."""
+        """The notes as they leave: those of acknowledged kinds, each to one receiver, with a sequence number."""
         return [self._numbered(note, slot) if note.kind in ACKNOWLEDGED else note for note in notes]
 
     def resend(self, slot: int) -> list[Note]:
-        """What has waited too long for its acknowledgement, as a further attempt. The clock is that of its teller."""
-        return list(self._due(slot)) if self._resend_after and self.unacknowledged else []
+        """The notes whose acknowledgement is overdue, as further attempts. Time is counted in the sender's slots."""
+        return list(self._overdue(slot)) if self._resend_after and self.unacknowledged else []
 
-    def receive(self, received_notes: Sequence[ReceivedNote]) -> tuple[list[ReceivedNote], list[Note]]:
-        """The notes for the policy, numbers taken off; the acknowledgements to tell.
+    def receive(self, notes: Sequence[ReceivedNote]) -> tuple[list[ReceivedNote], list[Note]]:
+        """The notes for the policy, and the acknowledgements to send.
 
-        Histories come in any order, each once; weights only if they are newer than all that came before.
+        Histories pass in any order, each once; weights only if they are newer than all before. A note of these kinds
+        that carries no number passes as it is and is not acknowledged.
         """
         fresh: list[ReceivedNote] = []
         acks: list[Note] = []
-        for received in received_notes:
-            if received.kind == Kind.ACK:
-                self.unacknowledged.pop((received.source, NUMBER.unpack(received.body)[0]), None)
-            elif received.kind in ACKNOWLEDGED:
-                acks.append(Note((received.source,), Kind.ACK, received.body[: NUMBER.size]))
-                if self._takes(received):
-                    fresh.append(structs.replace(received, body=received.body[NUMBER.size :]))
+        for note in notes:
+            if note.kind == Kind.ACK:
+                if note.sequence is not None:
+                    self.unacknowledged.pop((note.source, note.sequence), None)
+            elif note.kind in ACKNOWLEDGED and note.sequence is not None:
+                acks.append(Note((note.source,), Kind.ACK, b"", sequence=note.sequence))
+                if self._is_new(note, note.sequence):
+                    fresh.append(note)
             else:
-                fresh.append(received)
+                fresh.append(note)
         return fresh, acks
 
     def snapshot(self) -> dict[str, Any]:
-        """Numbers, and what is not acknowledged yet."""
-        waiting = [[*key, encode(told.note), told.slot] for key, told in self.unacknowledged.items()]
-        taken = [[source, t.highest, t.bits.to_bytes(WINDOW // 8, "little")] for source, t in self._taken.items()]
+        """All numbers, and the notes that are not acknowledged yet."""
+        waiting = [[*key, encode(unacked.note), unacked.slot] for key, unacked in self.unacknowledged.items()]
+        histories = [
+            [source, w.highest, w.bits.to_bytes(WINDOW // 8, "little")] for source, w in self._histories.items()
+        ]
         last, newest = ([list(pair) for pair in numbers.items()] for numbers in (self._last, self._newest))
-        return {"last": last, "waiting": waiting, "taken": taken, "newest": newest}
+        return {"last": last, "waiting": waiting, "histories": histories, "newest": newest}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self._last, self._newest = dict(data["last"]), dict(data["newest"])
-        self._taken = {
-            source: ReceiveWindow(highest, int.from_bytes(bits, "little")) for source, highest, bits in data["taken"]
+        self._histories = {
+            source: ReceiveWindow(highest, int.from_bytes(bits, "little"))
+            for source, highest, bits in data["histories"]
         }
         self.unacknowledged = {
             (receiver, number): Unacked(decode(note, type=Note), slot)
@@ -112,31 +118,30 @@ class AckedDelivery:
         receiver = self._trainer if to == TRAINER else to
         number = max(self._last.get(receiver, 0) + 1, slot + 1)
         self._last[receiver] = number
-        self._on_timeout(receiver, number, note.kind)
-        numbered = structs.replace(note, body=NUMBER.pack(number) + note.body)
+        self._give_up(receiver, number, note.kind)
+        numbered = structs.replace(note, sequence=number)
         self.unacknowledged[receiver, number] = Unacked(numbered, slot)
         return numbered
 
-    def _on_timeout(self, receiver: int, number: int, kind: Kind) -> None:
-        """Forget what need not be told again when a note of this number and kind is."""
-        for key, told in list(self.unacknowledged.items()):
-            replaced = kind == told.note.kind == Kind.WEIGHTS
+    def _give_up(self, receiver: int, number: int, kind: Kind) -> None:
+        """Forget what need not be resent once a note of this number and kind leaves."""
+        for key, unacked in list(self.unacknowledged.items()):
+            replaced = kind == unacked.note.kind == Kind.WEIGHTS
             if key[0] == receiver and (replaced or key[1] <= number - WINDOW):
                 del self.unacknowledged[key]
 
-    def _due(self, slot: int) -> Iterator[Note]:
-        for key, told in self.unacknowledged.items():
-            if slot - told.slot >= self._resend_after:
-                again = structs.replace(told.note, attempt=told.note.attempt + 1)
+    def _overdue(self, slot: int) -> Iterator[Note]:
+        for key, unacked in self.unacknowledged.items():
+            if slot - unacked.slot >= self._resend_after:
+                again = structs.replace(unacked.note, attempt=unacked.note.attempt + 1)
                 self.unacknowledged[key] = Unacked(again, slot)
                 yield again
 
-    def _takes(self, received: ReceivedNote) -> bool:
-        """Whether the policy is given the note. A node that starts anew takes everything."""
-        number: int = NUMBER.unpack_from(received.body)[0]
-        if received.kind == Kind.HISTORY:
-            return self._taken.setdefault(received.source, ReceiveWindow()).take(number)
-        is_newer = number > self._newest.get(received.source, 0)
+    def _is_new(self, note: ReceivedNote, number: int) -> bool:
+        """Whether the policy gets the note. A node that starts anew takes every number."""
+        if note.kind == Kind.HISTORY:
+            return self._histories.setdefault(note.source, ReceiveWindow()).take(number)
+        is_newer = number > self._newest.get(note.source, 0)
         if is_newer:
-            self._newest[received.source] = number
+            self._newest[note.source] = number
         return is_newer

@@ -9,7 +9,7 @@ from protocol.messages.codec import BadFrame, decode_for_node, encode
 from protocol.transports.dealer import ChannelGone, Dealer
 from protocol.transports.keys import ClientKeys
 
-WELCOME_TIMEOUT = 240  # empty waits before a node that was never welcomed gives up: a minute
+MAX_WAITS_FOR_WELCOME = 240  # of a quarter of a second each (Dealer.receive): a minute
 
 
 def run_node(
@@ -21,10 +21,10 @@ def run_node(
     controller_gone: Callable[[], bool] = lambda: False,
     keys: ClientKeys | None = None,
 ) -> int:
-    """Take the place `name` in a run and play it to the end; the process's exit code.
+    """Take the seat `name` in a run and act until the run ends; returns the process's exit code.
 
-    `abandoned` is asked whenever nothing has come for a while: True when who started this process is gone. `keys`: what
-    the connection is locked with, if the channel server has keys.
+    `controller_gone`, called when nothing has come for a while: is the process that started this one gone? `keys`:
+    for the encrypted connection, if the channel server has keys.
     """
     session = Session(run_id, name, build)
     try:
@@ -43,11 +43,11 @@ def _converse(dealer: Dealer, session: Session, controller_gone: Callable[[], bo
     while not session.over:
         frame = dealer.receive()
         if frame is not None:
-            for answer in session.handle(decode_for_node(frame)):
-                dealer.send(encode(answer))
+            for message in session.handle(decode_for_node(frame)):
+                dealer.send(encode(message))
             continue
         waits += 1
         if controller_gone():
             raise ChannelGone("the process that started this node is gone")
-        if session.node is None and waits > WELCOME_TIMEOUT:
+        if session.node is None and waits > MAX_WAITS_FOR_WELCOME:
             raise ChannelGone("no channel server answered: check that the run is up and the endpoint is right")

@@ -9,7 +9,7 @@ from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello, Message, Refuse
 
 
 class Session:
-    """`over` once nothing more is to be said; `failure` says what went wrong, "" if nothing did."""
+    """`over`: the conversation has ended; `failure`: why the node failed, "" if it did not."""
 
     def __init__(self, run_id: str, name: str, build: BuildPolicy) -> None:
         self._run_id = run_id
@@ -18,14 +18,14 @@ class Session:
         self.node: Node | None = None
         self.over = False
         self.failure = ""
-        self._state: list[bytes] = []  # the parts of a state that is being restored
+        self._state: list[bytes] = []  # the parts of a state that is being restored, as they come
 
     def hello(self) -> Hello:
         """The first message."""
         return Hello(PROTOCOL_VERSION, self._run_id, self._name, fingerprint())
 
     def handle(self, message: Message) -> list[Message]:
-        """A message from the channel server; what to answer."""
+        """Take a message from the channel server; returns the messages to send back."""
         if type(message) is Turn:
             return self._turn(message)
         match message:
@@ -52,7 +52,7 @@ class Session:
 
     def _turn(self, turn: Turn) -> list[Message]:
         if self.node is None:
-            return self._end("a turn came before the Welcome")
+            return self._end("received a Turn before the Welcome")
         try:
             return self.node.turn(turn)
         except Exception as error:
@@ -70,14 +70,14 @@ class Session:
 
     def _save(self, slot: int) -> list[Message]:
         if self.node is None:
-            return self._end("a state was asked for before the Welcome")
+            return self._end("received a Save before the Welcome")
         try:
             return [Saved(slot, data, more) for data, more in parts(pack(self.node.snapshot()))]
         except Exception as error:
             return self._fail(error)
 
     def _fail(self, error: Exception) -> list[Message]:
-        """A fault in a policy ends the run loudly, wherever the node lives."""
+        """An exception in a policy ends the run, wherever the node lives; the reason names the line of code."""
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = "/".join(last.filename.rsplit("/", 3)[1:])
         self._end(f"{type(error).__name__}: {error} ({where}:{last.lineno})")

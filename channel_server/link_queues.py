@@ -1,7 +1,7 @@
-"""What waits at the senders: per link a queue of each kind, served slot by slot out of the link's budget.
+"""The queues at the senders: one per link and kind, served slot by slot out of the link's budget.
 
-A link is a source, a class of link and a destination; all receivers of a broadcast are one. It exists here while
-something waits on it or has used its budget in this slot.
+A link is a source, a link class and a destination; all receivers of a broadcast are one destination. A link exists here
+while something waits on it or has used its budget in this slot.
 """
 
 from collections import deque
@@ -11,26 +11,24 @@ from math import inf
 from msgspec import Struct
 from msgspec.msgpack import decode, encode
 
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import Kind, LinkClass
-from protocol.messages.node import NUMBER, ReceivedNote
+from protocol.messages.node import ReceivedNote
 from protocol.messages.signalling import SignallingPlan
 
-LinkId = tuple[int, LinkClass, int]  # a link by name: source, class, destination
-ALL = -1  # the destination of every broadcast
-RadioBits = Callable[
-    [int, tuple[int, ...], LinkClass], float
-]  # source, receivers, class: what one slot of radio carries
+LinkId = tuple[int, LinkClass, int]  # source, link class, destination
+BROADCAST = -1  # the destination of every note with several receivers
+RadioBits = Callable[[int, tuple[int, ...], LinkClass], float]  # source, receivers, class -> bits per slot of radio
 
 
 class Transmission(Struct, array_like=True):
-    """One attempt on its way. `order`: counts what was told; `reaches`: who does not lose the copy; `sent`: bits that
-    have left so far, of `bits`."""
+    """One attempt on its way. `order`: counts all attempts; `receivers_reached`: those who do not lose their copy;
+    `sent`: bits that have left so far, of `bits`. `repeated`: as in the air book."""
 
     order: int
-    received: ReceivedNote
+    note: ReceivedNote
     to: tuple[int, ...]
-    destination: int  # one of `to`, or ALL
+    destination: int  # one of `to`, or BROADCAST
     receivers_reached: tuple[int, ...]
     link: LinkClass
     attempt: int
@@ -40,28 +38,27 @@ class Transmission(Struct, array_like=True):
 
     @property
     def link_id(self) -> LinkId:
-        return (self.received.source, self.link, self.destination)
+        return (self.note.source, self.link, self.destination)
 
     def repeats(self, other: "Transmission") -> bool:
-        """Whether both are attempts of one acknowledged note: its number is what the body begins with."""
-        number, their_number = self.received.body[: NUMBER.size], other.received.body[: NUMBER.size]
-        same_kind = self.received.kind == other.received.kind
-        return same_kind and number == their_number and self.link_id == other.link_id
+        """Whether both are attempts of one acknowledged note."""
+        same_note = self.note.kind == other.note.kind and self.note.sequence == other.note.sequence
+        return same_note and self.link_id == other.link_id
 
-    def row(self, outcome: Outcome, copies: int, until: int) -> AirRow:
-        """What the air book says of it: charged are the bits that have left."""
-        received = self.received
+    def row(self, outcome: AttemptOutcome, copies: int, until: int) -> AirRow:
+        """Its row of the air book, charged with the bits that have left."""
+        note = self.note
         return AirRow(
-            received.slot,
-            received.turn,
-            received.source,
+            note.slot,
+            note.turn,
+            note.source,
             self.to,
             self.link,
-            received.kind,
+            note.kind,
             self.attempt,
             outcome,
             self.sent,
-            len(received.body),
+            note.size_bytes,
             copies,
             until,
             self.repeated,
@@ -69,7 +66,7 @@ class Transmission(Struct, array_like=True):
 
 
 class LinkQueues:
-    """The queues of all links under a plan's budgets; `radio_bits` says what a whole slot of a link's radio carries."""
+    """The queues of all links under a plan's budgets. `radio_bits`: what a whole slot of a link's radio carries."""
 
     def __init__(self, plan: SignallingPlan, radio_bits: RadioBits) -> None:
         self._rank = {kind: rank for rank, kind in enumerate(plan.priorities)}
@@ -83,7 +80,7 @@ class LinkQueues:
         self._links: dict[LinkId, _Link] = {}
 
     def open(self) -> list[Transmission]:
-        """A new slot: every link has its budget anew. Those whose last bit leaves now."""
+        """Begin a slot: every link gets a new budget. Returns the attempts whose last bit leaves now."""
         links, self._links = self._links, {}
         left: list[Transmission] = []
         for link_id, link in links.items():
@@ -94,7 +91,7 @@ class LinkQueues:
         return left
 
     def send(self, transmission: Transmission) -> list[Transmission]:
-        """Queue behind what waits; those whose last bit leaves now. A note to nobody loads no link."""
+        """Queue an attempt. Returns those whose last bit leaves now. A note without receivers loads no link."""
         if transmission.link not in self._rationed or not transmission.to:
             transmission.sent = transmission.bits
             return [transmission]
@@ -107,20 +104,20 @@ class LinkQueues:
         return link.serve()
 
     def withdraw(self, link_id: LinkId, kind: Kind) -> list[Transmission]:
-        """What waits of a kind on a link, taken off its queue."""
+        """Empty a link's queue of one kind."""
         return self._links[link_id].withdraw(kind) if link_id in self._links else []
 
     def waits(self, attempt: Transmission) -> bool:
-        """Whether another attempt of the same note does."""
+        """Whether another attempt of the same note is queued."""
         return attempt.link_id in self._links and any(map(attempt.repeats, self._links[attempt.link_id].waiting))
 
     @property
     def waiting(self) -> list[Transmission]:
-        """What has not left in full, in the order in which it was told."""
+        """What has not left in full, in the order of sending."""
         return sorted((transmission for link in self._links.values() for transmission in link.waiting), key=_order)
 
     def snapshot(self) -> list[bytes]:
-        """What waits between two slots; with the next slot come new budgets."""
+        """What waits between two slots; budgets are not kept, as the next slot brings new ones."""
         return [encode(transmission) for transmission in self.waiting]
 
     def restore(self, data: Iterable[bytes]) -> None:
@@ -130,12 +127,12 @@ class LinkQueues:
             self._links.setdefault(transmission.link_id, _Link(self._rank)).queue(transmission)
 
     def _budget(self, oldest: Transmission) -> float:
-        """Bits of this slot; over radio what the oldest note's receivers can take."""
+        """Bits of this slot; over radio what the oldest note's receivers can receive."""
         budget = self._budgets.get(oldest.link)
         if budget is None:
             return inf
         if budget.radio_share is not None:
-            return int(budget.radio_share * self._radio_bits(oldest.received.source, oldest.to, oldest.link))
+            return int(budget.radio_share * self._radio_bits(oldest.note.source, oldest.to, oldest.link))
         return inf if budget.bits_per_slot is None else budget.bits_per_slot
 
 
@@ -160,7 +157,7 @@ class _Link:
         return [transmission for queue in self._queues.values() for transmission in queue]
 
     def queue(self, transmission: Transmission) -> None:
-        kind = transmission.received.kind
+        kind = transmission.note.kind
         if kind not in self._queues:
             self._queues[kind] = deque()
             if len(self._queues) > 1:
@@ -171,7 +168,7 @@ class _Link:
         return list(self._queues.pop(kind, ()))
 
     def serve(self) -> list[Transmission]:
-        """Bits to the kinds in their order, and within a kind to who came first; those whose last bit leaves."""
+        """Spend the budget by priority, within a kind first come, first served. Returns those whose last bit leaves."""
         left = []
         for queue in self._queues.values():
             while queue:
@@ -182,7 +179,7 @@ class _Link:
         return left
 
     def _spend(self, transmission: Transmission) -> None:
-        kind = transmission.received.kind
+        kind = transmission.note.kind
         cap = self._left_of.get(kind, inf)
         bits = min(transmission.bits - transmission.sent, self._left, cap)
         transmission.sent += int(bits)

@@ -1,4 +1,4 @@
-"""Which copies of a note are lost: drawn when it is told, at a position of chance."""
+"""Which copies of a note are lost: drawn when it is sent, from the counter-based generator of its source."""
 
 import numpy as np
 
@@ -8,48 +8,49 @@ from protocol.messages.signalling import SignallingPlan
 
 
 class Losses:
-    """Draws one number per receiver, also for notes that nothing can happen to, so that a rule shifts no other note's
-    chance. Without a rule that loses, nothing is drawn."""
+    """Draws one number per receiver, also for notes that no rule can lose, so that a rule does not change the draws of
+    other notes. Without a rule with losses nothing is drawn."""
 
     def __init__(self, plan: SignallingPlan, seed: int) -> None:
         self._loss = {(rule.link, rule.kind): rule.loss for rule in plan.rules if rule.loss}
         self._seed = seed
-        self._sources: dict[int, _Source] = {}
+        self._sources: dict[int, _SourceRng] = {}
 
     def survivors(
         self, slot: int, turn: int, source: int, link: LinkClass, kind: Kind, to: tuple[int, ...]
     ) -> tuple[int, ...]:
-        """Those of `to` who do not lose their copy."""
+        """Those of `to` that do not lose their copy."""
         return self._drawn(self._at(slot, turn, source), link, kind, to) if self._loss else to
 
     def survivors_of_resending(self, slot: int, link: LinkClass, node: int) -> tuple[int, ...]:
-        """The same of weights that are told again to a node that came back: a chance of its own, so that a rejoin
-        shifts nobody else's."""
+        """The same of weights that the relay itself sends to a node: drawn from a generator of their own, so that a
+        rejoin does not change the draws of other notes."""
         if not self._loss:
             return (node,)
-        return self._drawn(CounterRng(self._seed, "retelling", node).at(0, slot), link, Kind.WEIGHTS, (node,))
+        rng = CounterRng(self._seed, "retelling", node).at(0, slot)  # the purpose is part of the key: renaming redraws
+        return self._drawn(rng, link, Kind.WEIGHTS, (node,))
 
     def _drawn(self, rng: np.random.Generator, link: LinkClass, kind: Kind, to: tuple[int, ...]) -> tuple[int, ...]:
         loss = self._loss.get((link, kind), 0.0)
         return tuple([node for node in to if rng.random() >= loss])
 
     def _at(self, slot: int, turn: int, source: int) -> np.random.Generator:
-        """One generator for all that a source tells in a turn."""
+        """One generator for all that a source sends in a turn."""
         if source not in self._sources:
-            self._sources[source] = _Source(CounterRng(self._seed, "signalling", source))
+            self._sources[source] = _SourceRng(CounterRng(self._seed, "signalling", source))
         return self._sources[source].at(slot, turn)
 
 
-class _Source:
-    """A source's chance, at the moment at which it last told something."""
+class _SourceRng:
+    """A source's generator, at the slot and turn in which the source last sent something."""
 
-    def __init__(self, chance: CounterRng) -> None:
-        self._chance = chance
-        self._generator = chance.at(0, 0)
-        self._moment = (-1, -1)
+    def __init__(self, rng: CounterRng) -> None:
+        self._rng = rng
+        self._generator = rng.at(0, 0)
+        self._position = (-1, -1)
 
     def at(self, slot: int, turn: int) -> np.random.Generator:
-        if (slot, turn) != self._moment:
-            self._moment = (slot, turn)
-            self._chance.move(self._generator, 0, slot, turn)
+        if (slot, turn) != self._position:
+            self._position = (slot, turn)
+            self._rng.move(self._generator, 0, slot, turn)
         return self._generator

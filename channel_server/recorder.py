@@ -1,4 +1,4 @@
-"""What a run leaves behind: trace, air book, metrics windows, events, recorded frames."""
+"""What a run leaves behind: trace, air book, windows of metrics and toll, events, recorded frames."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -6,11 +6,12 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from channel_server.toll_windows import TollWindows
 from channel_server.worlds.contract import Metric, SlotOutcome
 from protocol.accounting.air_book import AirRow, encode_rows
 from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
 from protocol.messages.node import Note, Report
-from protocol.messages.plan import RecordPlan
+from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import (
     Checkpoint,
     Chunk,
@@ -28,11 +29,14 @@ from protocol.messages.telemetry import (
 class Recorder:
     """Collects telemetry; `drain` hands it over. Windows are cut by slots, never by when they are drained."""
 
-    def __init__(self, plan: RecordPlan, metrics: Sequence[Metric]) -> None:
-        self.trace = TraceWriter(keep_values=plan.values)
-        self._plan = plan
+    def __init__(self, plan: RunPlan, metrics: Sequence[Metric]) -> None:
+        self.trace = TraceWriter(keep_values=plan.record.values)
+        self._plan = plan.record
         self._names = [metric.name for metric in metrics]
-        self._air_rows: list[AirRow] = []
+        self._air_rows: list[AirRow] = []  # not encoded yet
+        self._uncounted: list[AirRow] = []  # not in the toll yet
+        self._toll = TollWindows(plan)
+        self._last_slot = 0  # that was played
         self._frames: list[bytes] = []
         self._ready: list[Telemetry] = []
         self._encode = msgspec.msgpack.Encoder().encode
@@ -40,8 +44,8 @@ class Recorder:
         self._clear_window()
 
     def notes(self, slot: int, turn: int, source: int, notes: Sequence[Note]) -> None:
-        """What a node told in a turn."""
-        self.trace.add(slot, turn, source, TraceField.NOTES, self._encode(notes))
+        """The notes that a node sent in a turn."""
+        self.trace.add(slot, turn, source, TraceField.NOTES, self._encode([_traced(note) for note in notes]))
 
     def outcome(self, slot: int, turn: int, phase: str, outcome: SlotOutcome) -> None:
         """Rewards and metrics of a slot."""
@@ -55,20 +59,33 @@ class Recorder:
         self._counts += outcome.counts
 
     def slot_done(self, slot: int, *, last_of_phase: bool) -> None:
-        """Close the metrics window where it ends."""
+        """Close the windows that end with this slot."""
+        self._last_slot = slot
         if last_of_phase or (slot + 1) % self._plan.window_slots == 0:
             self._close_window(slot)
+            self._close_toll()
+
+    def finish(self) -> None:
+        """Close the toll's windows: the run has ended, with its closing turn or without."""
+        self._close_toll()
+
+    def settle(self) -> None:
+        """Digest and count what was recorded. Called while the nodes compute, it delays nobody."""
+        self.trace.settle()
+        self._toll.add(self._uncounted, last=self._last_slot)
+        self._uncounted.clear()
 
     def air(self, rows: list[AirRow]) -> None:
         """Rows of the air book."""
         self._air_rows += rows
+        self._uncounted += rows
 
     def event(self, event: Event) -> None:
         """Something happened to the run."""
         self._ready.append(event)
 
     def scalars(self, report: Report, node: str) -> None:
-        """What a node says of itself."""
+        """A node's report."""
         self._ready.append(Scalars(report.slot, node, report.scalars))
 
     def state(self, part: NodeState) -> None:
@@ -76,7 +93,7 @@ class Recorder:
         self._ready.append(part)
 
     def weights(self, weights: Weights) -> None:
-        """What a node acts by."""
+        """Weights that a node received, or that were uploaded for it."""
         self._ready.append(weights)
 
     def answered(self, answered: OrderDone) -> None:
@@ -90,18 +107,31 @@ class Recorder:
 
     @property
     def frames_slots(self) -> int:
-        """Of how many slots, from the first, frames are kept."""
+        """The number of slots, from the first, whose frames are kept."""
         return self._plan.frames_slots
 
     def frame(self, direction: Literal["up", "down"], name: str, frame: bytes) -> None:
-        """Keep a frame that crossed."""
+        """Keep a frame that was sent or received."""
         self._frames.append(msgspec.msgpack.encode((direction, name, frame)))
 
     def drain(self) -> list[Telemetry]:
-        """Telemetry since the last call, in an order in which it may be written down."""
+        """Telemetry since the last call, in an order in which it may be written to files."""
         self._collect()
         ready, self._ready = self._ready, []
         return ready
+
+    def snapshot(self) -> dict[str, Any]:
+        """The windows that are open between two slots."""
+        self.settle()
+        metrics = {"first": self._window_first, "sums": self._sums, "counts": self._counts}
+        return metrics | {"toll": self._toll.snapshot(), "last_slot": self._last_slot}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """The inverse of `snapshot`."""
+        self._window_first = None if data["first"] is None else tuple(data["first"])
+        self._sums, self._counts = data["sums"], data["counts"]
+        self._toll.restore(data["toll"])
+        self._last_slot = data["last_slot"]
 
     def _collect(self) -> None:
         rows, values = self.trace.drain()
@@ -112,18 +142,13 @@ class Recorder:
         self._air_rows.clear()
         self._frames.clear()
 
-    def snapshot(self) -> dict[str, Any]:
-        """The metrics window that is open."""
-        return {"first": self._window_first, "sums": self._sums, "counts": self._counts}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """The inverse of `snapshot`."""
-        self._window_first = None if data["first"] is None else tuple(data["first"])
-        self._sums, self._counts = data["sums"], data["counts"]
-
     def _chunk(self, file: ChunkFile, data: bytes) -> None:
         if data:
             self._ready.append(Chunk(file, data))
+
+    def _close_toll(self) -> None:
+        self.settle()
+        self._ready += self._toll.close(last=self._last_slot)
 
     def _close_window(self, last: int) -> None:
         if self._window_first is None:
@@ -138,3 +163,9 @@ class Recorder:
         self._window_first = None
         self._sums = np.zeros(len(self._names))
         self._counts = np.zeros(len(self._names))
+
+
+def _traced(note: Note) -> Note | tuple[Any, ...]:
+    # `sequence` is the last field, and a trace has it only where there is one: so the digests of notes that nobody
+    # acknowledges do not depend on the numbering of those that somebody does.
+    return note if note.sequence is not None else msgspec.structs.astuple(note)[:-1]

@@ -98,6 +98,7 @@ class RunProgress:
         self.end = (state, reason)
         self.weights.report()
         self.weights.reject("the run has ended")
+        self.state.recorder.finish()
         self.waiting = Waiting.GOODBYES if self.seats.taken else Waiting.NOTHING
         return [(peer, Bye(reason or "the run is over")) for _, peer in self.seats.taken]
 
@@ -131,7 +132,7 @@ class RunProgress:
     def idle_work(self) -> None:
         """What can be done while the nodes are at work: digests of the trace, and the fading of the next slot."""
         state, following = self.state, self.state.timeline.slot + 1
-        state.recorder.trace.settle()
+        state.recorder.settle()
         state.medium.prefetch(state.timeline.episode_of(following), following)
 
     # the launcher

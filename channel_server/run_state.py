@@ -33,7 +33,7 @@ class RunState:
     @classmethod
     def before_first_slot(cls, plan: RunPlan, world: World, seated: Callable[[], Collection[int]]) -> Self:
         """The state in which a run begins. `seated`: the nodes that have a peer now."""
-        timeline, medium, recorder = Timeline(plan), Medium(plan, world), Recorder(plan.record, world.metrics)
+        timeline, medium, recorder = Timeline(plan), Medium(plan, world), Recorder(plan, world.metrics)
         everybody, agents = names(world), len(world.agents)
         relay = Relay(
             agents,

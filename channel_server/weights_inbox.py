@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from channel_server.run_state import RunState
 from protocol.accounting.trace import TraceField
-from protocol.messages.node import NUMBER, ReceivedNote
+from protocol.messages.node import ReceivedNote
 from protocol.messages.orders import PutWeights
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import OrderDone, Weights
@@ -65,7 +65,7 @@ class WeightsInbox:
         for node, received in self._relay.given.items():
             if self._reported.get(node) is not received:
                 self._reported[node] = received
-                self._recorder.weights(Weights(node, received.slot, received.body[NUMBER.size :]))
+                self._recorder.weights(Weights(node, received.slot, received.body))
 
     def _unacknowledged(self, slot: int, away: Collection[int]) -> list[int]:
         """Nodes whose upload is to be sent again: no trainer's session does it."""

@@ -24,6 +24,7 @@ from protocol.messages.telemetry import (
     OrderDone,
     Scalars,
     Telemetry,
+    TollWindow,
     Weights,
     Window,
 )
@@ -39,6 +40,7 @@ class Recording:
         self.files: dict[str, bytes] = {}
         self.events: list[Event] = []
         self.windows: list[Window] = []
+        self.toll: list[TollWindow] = []
         self.scalars: list[Scalars] = []
         self.weights: list[Weights] = []
         self.answers: list[OrderDone] = []
@@ -52,6 +54,8 @@ class Recording:
                 self.events.append(telemetry)
             case Window():
                 self.windows.append(telemetry)
+            case TollWindow():
+                self.toll.append(telemetry)
             case Scalars():
                 self.scalars.append(telemetry)
             case Weights():
@@ -67,7 +71,7 @@ class Recording:
         """A copy of what was recorded until now."""
         other = Recording()
         other.files, other.events, other.windows = dict(self.files), list(self.events), list(self.windows)
-        other.weights = list(self.weights)
+        other.weights, other.toll = list(self.weights), list(self.toll)
         return other
 
     @property

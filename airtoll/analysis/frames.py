@@ -30,8 +30,8 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     10: ("Restore", "data", "more"),
 }
 NESTED: dict[str, tuple[str, ...]] = {
-    "inbox": ("ReceivedNote", "source", "kind", "slot", "turn", "body"),
-    "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt"),
+    "inbox": ("ReceivedNote", "source", "kind", "slot", "turn", "body", "sequence"),
+    "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt", "sequence"),
 }
 _MAX_HEX_BYTES = 16
 

@@ -49,10 +49,14 @@ def toll_tables(
     return [tables.toll(tolls, by="kind", **about), *impaired]
 
 
-def rate_basis(folder: RunFolder) -> dict[str, Any]:
-    """What rates are taken over: slots and agents. The meta of a run that was killed has no number of slots."""
+def rate_basis(folder: RunFolder, phase: str | None = None) -> dict[str, Any]:
+    """What rates are taken over: agents, and all slots or those of a phase; 0 slots for a run that was killed. Probes
+    are counted for all phases together."""
     meta = folder.meta
-    return {"slots": meta.slots or 0, "agents": meta.agents, "probes": meta.probes}
+    slots = meta.slots or 0
+    if phase is not None:
+        return {"slots": played(meta.schedule, slots, of=[phase]), "agents": meta.agents}
+    return {"slots": slots, "agents": meta.agents, "probes": meta.probes}
 
 
 def print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in: Path | None = None) -> None:

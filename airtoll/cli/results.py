@@ -8,13 +8,15 @@ import msgspec
 import typer
 
 from airtoll.analysis.frames import frames_of
-from airtoll.analysis.toll import By, toll_by
 from airtoll.cli import output, tables
 from airtoll.cli.output import Format, FormatOption
 from airtoll.cli.report import FolderArgument, print_verdict, rate_basis, toll_tables
 from airtoll.plots.run_plots import RunPlot, plots_with_data, save
+from controller.config.schedule import spans
 from controller.run_folder.reader import RunFolder
-from protocol.accounting.air_book import Toll
+from controller.run_folder.toll import TollKey
+from protocol.accounting.toll import Toll
+from protocol.messages.choreography import Phase
 
 app = typer.Typer()
 
@@ -35,7 +37,8 @@ def diff(
 @app.command()
 def toll(
     folder: FolderArgument,
-    by: Annotated[By, typer.Option(help="Sum per kind of note, per sending node or per link class.")] = By.KIND,
+    by: Annotated[TollKey, typer.Option(help="Sum per kind of note, per sending node or per link class.")] = "kind",
+    phase: Annotated[Phase | None, typer.Option(help="Count only the notes sent in this phase.")] = None,
     as_format: FormatOption = Format.TEXT,
 ) -> None:
     """Show the signalling overhead of a run.
@@ -44,15 +47,18 @@ def toll(
     """
     past = RunFolder.open(folder)
     with output.damage_reported():
-        tolls = _as_data(toll_by(past, by))
-        by_phase = {phase: _as_data(toll) for phase, toll in past.toll_by_phase().items()}
-        delivery = past.delivery_stats() if by is By.KIND else {}
+        table, phases = past.toll, None if phase is None else [phase]
+        tolls = _as_data(table.by(by, phases))
+        delivery = past.delivery_stats(by, phases)
     if as_format is Format.JSON:
         output.print_json({name: toll | delivery.get(name, {}) for name, toll in tolls.items()})
-    elif by is By.KIND:
+    elif phase is not None:
+        output.print_tables(tables.toll(tolls, by=by, title=f"toll of {phase}", **rate_basis(past, phase)))
+    elif by == "kind":
+        by_phase = {span.phase: _as_data(table.by(by, [span.phase])) for span in spans(past.meta.schedule)}
         output.print_tables(*toll_tables(past, tolls, by_phase, delivery))
     else:
-        output.print_tables(tables.toll(tolls, by=by.value, **rate_basis(past)))
+        output.print_tables(tables.toll(tolls, by=by, **rate_basis(past)))
 
 
 @app.command()

@@ -76,7 +76,7 @@ def delivery(by_kind: Mapping[str, Mapping[str, Any]]) -> Table:
     made = table("kind", title=title, right=("attempts", "lost", "mean age, slots", "largest"))
     for kind, stats in by_kind.items():
         age = stats["mean_age_slots"]
-        ages = ("-", "-") if age is None else (f"{age:.2f}", f"{stats['largest_age_slots']:,}")
+        ages = ("-", "-") if age is None else (f"{age:.2f}", f"{stats['max_age_slots']:,}")
         made.add_row(kind, f"{stats['attempts']:,}", f"{stats['lost']:,}", *ages)
     return made
 

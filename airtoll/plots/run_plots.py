@@ -27,7 +27,7 @@ def plots_with_data(folder: RunFolder) -> list[RunPlot]:
     has_data = {
         RunPlot.CURVES: bool(folder.windows()),
         RunPlot.MAP: has_map(folder),
-        RunPlot.TOLL: next(folder.air_rows(), None) is not None,
+        RunPlot.TOLL: bool(folder.toll.rows),
     }
     return [plot for plot, has in has_data.items() if has]
 

@@ -37,7 +37,6 @@ def create_app(
             yield
         finally:
             services.watches.close()
-            await services.tolls.close()
             await manager.close()
 
     app = FastAPI(

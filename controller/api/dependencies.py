@@ -1,4 +1,4 @@
-"""What the routes work with: the owner of runs, who looks on, and the accounts of tolls."""
+"""What the routes work with: the owner of runs, and who looks on."""
 
 from typing import Annotated
 
@@ -8,7 +8,6 @@ from controller.run_folder.reader import RunFolder
 from controller.service.event_streams import EventStreams
 from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run
-from controller.service.teller import Teller
 from controller.service.weights import WeightsService
 
 
@@ -19,7 +18,6 @@ class Services:
         self.manager = manager
         self.timeout_s = timeout_s
         self.watches = EventStreams(manager, max_readers=max_readers)
-        self.tolls = Teller()
         self.weights = WeightsService(manager)
 
     def run(self, run_id: str) -> Run:

@@ -41,7 +41,7 @@ async def compare(
         raise UnreadableError(422, f"runs: {runs[:80]!r} is not allowed: name 2 to {_MAX_COMPARED} runs, as in a,b")
     chosen = [await services.manager.get(run_id) for run_id in ids]
     units = {name: unit for run in chosen for name, unit in (await run_in_threadpool(_units, run)).items()}
-    tolls: Any = {run.id: await _toll(services, run) for run in chosen}
+    tolls: Any = {run.id: await run_in_threadpool(_toll, run) for run in chosen}
     return Comparison(
         runs=[await run_in_threadpool(RunHead.of, run) for run in chosen],
         same_channels=all(_channels(run) == _channels(chosen[0]) for run in chosen),
@@ -112,9 +112,9 @@ def _units(run: Run) -> dict[str, str]:
     return folder_of(run).meta.units
 
 
-async def _toll(services: ServicesDep, run: Run) -> Any:
-    [told] = await services.tolls.toll(run.folder, by="kind") or [{"tolls": {}}]
-    return told["tolls"]
+def _toll(run: Run) -> Any:
+    spans = figures.toll(folder_of(run), by="kind")
+    return spans[0]["tolls"] if spans else {}
 
 
 def _channels(run: Run) -> Any:

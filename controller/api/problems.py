@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 
 from controller.config.errors import ConfigError
 from controller.run_folder.orders import TooManyOrdersError
+from controller.run_folder.toll import DamagedTollError
 from controller.service.event_streams import StreamsFullError
 from controller.service.run_manager import NoSuchRunError, QueueFullError, WrongStateError
 from controller.service.store import StoreGoneError
-from controller.service.teller import DamagedBookError
 from controller.service.weights import NotTheseError, NoWeightsError, SilentError, UnreadableWeightsError
 
 MEDIA_TYPE = "application/problem+json"
@@ -82,7 +82,7 @@ _STATUSES: dict[type[Exception], int] = {
     StreamsFullError: 503,
     TooManyOrdersError: 503,
     SilentError: 503,
-    DamagedBookError: 500,
+    DamagedTollError: 500,
     NoWeightsError: 404,
     NotTheseError: 422,
     UnreadableWeightsError: 400,

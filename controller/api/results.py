@@ -23,9 +23,10 @@ from controller.api.schemas import (
     TollsShape,
     WireShape,
 )
+from controller.run_folder.toll import TollKey
 from controller.service import queries as figures
 from controller.service.event_streams import Cursor
-from controller.service.queries import MAX_WINDOWS, By
+from controller.service.queries import MAX_WINDOWS
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["results"])
 
@@ -54,15 +55,15 @@ def metrics(
 
 
 @router.get("/toll", responses=responses(404, 422))
-async def toll(
+def toll(
     run_id: RunId,
     services: ServicesDep,
-    by: By = "kind",
+    by: TollKey = "kind",
     windows: Annotated[int, Query(ge=1, le=MAX_WINDOWS)] = 1,
 ) -> TollsShape:
-    """The toll by kind, node or link in at most so many windows of equal length."""
-    told: Any = await services.tolls.toll((await services.manager.get(run_id)).folder, by=by, windows=windows)
-    return TollsShape(by=by, windows=told)
+    """The toll per kind of note, sending node or link class in at most so many windows."""
+    spans: Any = figures.toll(folder_of(services.run(run_id)), by=by, windows=windows)
+    return TollsShape(by=by, windows=spans)
 
 
 @router.get("/map", responses=responses(404, 422))
@@ -138,7 +139,9 @@ async def events(
     """
     run = await services.manager.get(run_id)
     try:
-        told: AsyncIterator[bytes] = await services.watches.look(run, Cursor.parse(last_event_id or "0-0-0"))
+        told: AsyncIterator[bytes] = await services.watches.look(
+            run, Cursor.parse(last_event_id) if last_event_id else Cursor()
+        )
     except ValueError as error:
         raise UnreadableError(422, str(error)) from error
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

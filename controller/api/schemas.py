@@ -87,7 +87,7 @@ class MetricsShape(BaseModel):
 
 
 class TollShape(BaseModel):
-    """Distinct notes; bits the air was charged; bytes as encoded once; copies as delivered."""
+    """Distinct notes; bits that the air was charged; bytes of all attempts; copies as delivered."""
 
     notes: int
     payload_bits: int
@@ -96,8 +96,8 @@ class TollShape(BaseModel):
     copy_bytes: int
 
 
-class TollWindow(BaseModel):
-    """What was told in the slots `first` to `last`, inclusive."""
+class TollSpan(BaseModel):
+    """The toll of the notes sent in the slots `first` to `last`, inclusive."""
 
     first: int
     last: int
@@ -105,10 +105,10 @@ class TollWindow(BaseModel):
 
 
 class TollsShape(BaseModel):
-    """The toll by kind of note, by node that told it, or by class of link."""
+    """The toll per kind of note, sending node or link class."""
 
     by: Literal["kind", "node", "link"]
-    windows: list[TollWindow]
+    windows: list[TollSpan]
 
 
 class MapShape(BaseModel):

@@ -3,6 +3,7 @@
 config.yaml        the configuration with every default; `airtoll run config.yaml` repeats the run
 meta.json          what is known of the run without its world: names, units, versions, state; controller.run_folder.meta
 metrics.csv        sums and counts of the world's metrics per window of slots
+toll.csv           signalling per window of slots, phase, node, kind of note and link class: controller.run_folder.toll
 scalars.csv        what nodes report of themselves: losses, updates, policy version
 events.jsonl       losses, rejoins, warnings, restarts
 trace.bin          digests, protocol.accounting.trace.ROW        values.msgpack   full values, if they are recorded
@@ -19,6 +20,7 @@ baselines/NAME/    the folders of the runs to compare with
 CONFIG = "config.yaml"
 META = "meta.json"
 METRICS = "metrics.csv"
+TOLL = "toll.csv"
 SCALARS = "scalars.csv"
 SCALAR_HEADER = "slot,node,name,value"
 EVENTS = "events.jsonl"
@@ -34,6 +36,6 @@ TENSORBOARD = "tensorboard"
 BASELINES = "baselines"
 
 # Appended to while the run goes on; a rollback truncates them to the lengths that the checkpoint has noted.
-GROWING = (TRACE, VALUES, AIR_BOOK, FRAMES, METRICS, SCALARS, EVENTS)
+GROWING = (TRACE, VALUES, AIR_BOOK, FRAMES, METRICS, TOLL, SCALARS, EVENTS)
 # Written at the end, or replaced as a whole; a rollback deletes them.
 REPLACED = (SUMMARY, WIRE_BOOK, MAP)

@@ -5,8 +5,7 @@ A file that grows is read up to its last complete line.
 
 import csv
 import json
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,6 @@ import msgspec
 import numpy.typing as npt
 
 from controller.config.layers import FILE_SUFFIXES
-from controller.config.schedule import phase_at, spans
 from controller.run_folder.checkpoints import Checkpoints
 from controller.run_folder.files import csv_rows, whole_lines
 from controller.run_folder.layout import (
@@ -32,15 +30,13 @@ from controller.run_folder.layout import (
     WIRE_BOOK,
 )
 from controller.run_folder.meta import RunMeta
+from controller.run_folder.toll import TollKey, TollTable, summarised_delivery
 from controller.run_folder.weights import KeptWeights
 from protocol.accounting import trace
-from protocol.accounting.air_book import AirRow, Toll, decode_rows, delivery_stats_by_kind
+from protocol.accounting.air_book import AirRow, decode_rows
 from protocol.accounting.wire_book import Connection
-from protocol.messages.kinds import Kind
 from protocol.messages.plan import PastEvent, past_events
 from protocol.messages.telemetry import Event, Window
-
-DELIVERY_STATS = ("attempts", "lost", "mean_age_slots", "largest_age_slots")  # of a signalling model's effects
 
 
 class NotARunError(ValueError):
@@ -137,20 +133,14 @@ class RunFolder:
         """The air book."""
         return decode_rows(self.read(AIR_BOOK))
 
-    def toll_by_phase(self) -> dict[str, dict[str, Toll]]:
-        """The toll per kind, of each phase that has slots."""
-        over = spans(self.meta.schedule)
-        tolls: dict[str, dict[Kind, Toll]] = {span.phase: defaultdict(Toll) for span in over}
-        for row in self.air_rows():
-            tolls[phase_at(row.slot, over)][row.kind].add(row)
-        return {phase: {kind.name.lower(): of[kind] for kind in sorted(of)} for phase, of in tolls.items()}
+    @property
+    def toll(self) -> TollTable:
+        """The toll so far. DamagedTollError."""
+        return TollTable.read(self.path, self.names)
 
-    def delivery_stats(self) -> dict[str, dict[str, Any]]:
-        """What the signalling model did to the notes of each kind; empty under ideal signalling."""
-        if self.meta.ideal_signalling:
-            return {}
-        stats = delivery_stats_by_kind(self.air_rows())
-        return {kind: {key: getattr(of_kind, key) for key in DELIVERY_STATS} for kind, of_kind in stats.items()}
+    def delivery_stats(self, key: TollKey = "kind", phases: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+        """What the signalling model did to the notes, per kind, node or link class; empty under ideal signalling."""
+        return {} if self.meta.ideal_signalling else summarised_delivery(self.toll.delivery(key, phases))
 
     def wire_book(self) -> list[Connection]:
         """One account per connection; empty before the run's end, and for runs in one process."""

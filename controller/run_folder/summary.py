@@ -1,18 +1,18 @@
 """A run's results on one page, from what is in its folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from controller.config.schedule import spans
 from controller.run_folder.meta import COUNTED
 from controller.run_folder.reader import RunFolder
-from protocol.accounting.air_book import Toll, toll_by_kind
+from controller.run_folder.toll import summarised
 from protocol.accounting.wire_book import totals
 from protocol.messages.telemetry import Window
 
-TOLL_COLUMNS = ("notes", "payload_bits", "note_bytes")
 _OF_META = (
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "fingerprint", "trace_digest"),
     *("probes", "reason", "dropped", "missed", "paced", *COUNTED.values()),
@@ -50,14 +50,9 @@ def _parts(rows: Sequence[Window]) -> tuple[list[dict[str, float]], list[dict[st
 
 
 def _tolls(folder: RunFolder) -> dict[str, Any]:
-    return {
-        "toll": _columns(toll_by_kind(folder.air_rows())),
-        "toll_by_phase": {phase: _columns(tolls) for phase, tolls in folder.toll_by_phase().items()},
-    }
-
-
-def _columns(tolls: Mapping[str, Toll]) -> dict[str, dict[str, int]]:
-    return {kind: {key: getattr(toll, key) for key in TOLL_COLUMNS} for kind, toll in tolls.items()}
+    table, phases = folder.toll, [span.phase for span in spans(folder.meta.schedule)]
+    by_phase = {phase: summarised(table.by("kind", [phase])) for phase in phases}
+    return {"toll": summarised(table.by("kind")), "toll_by_phase": by_phase}
 
 
 def _wire_totals(folder: RunFolder) -> dict[str, int] | None:

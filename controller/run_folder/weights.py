@@ -34,7 +34,7 @@ class KeptWeights:
     def add(self, weights: Weights) -> None:
         """Store the weights, and drop those that are too old."""
         self._of(weights.node).mkdir(parents=True, exist_ok=True)
-        path = self._of(weights.node) / f"{weights.slot}{_UPLOADED if weights.uploaded else _GIVEN}"
+        path = self._of(weights.node) / f"{weights.sent_slot}{_UPLOADED if weights.uploaded else _GIVEN}"
         replace_file(path, safetensors_in(weights.body))
         for old in self._slots(weights.node)[MAX_KEPT:]:
             (self._of(weights.node) / f"{old}{_GIVEN}").unlink()

@@ -17,7 +17,7 @@ from controller.config.errors import ConfigError
 from controller.config.layers import FILE_SUFFIXES
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import RunConfig, dump_yaml
-from controller.run_folder import checkpoints, meta, tensorboard
+from controller.run_folder import checkpoints, meta, tensorboard, toll
 from controller.run_folder.files import replace_file
 from controller.run_folder.layout import (
     CONFIG,
@@ -31,6 +31,7 @@ from controller.run_folder.layout import (
     SCALARS,
     SUMMARY,
     TENSORBOARD,
+    TOLL,
     WIRE_BOOK,
 )
 from controller.run_folder.reader import RunFolder
@@ -49,6 +50,7 @@ from protocol.messages.telemetry import (
     Progress,
     Scalars,
     Telemetry,
+    TollWindow,
     Weights,
     Window,
 )
@@ -117,6 +119,8 @@ class RunWriter:
                 self._append(file, data)
             case Window():
                 self._window(telemetry)
+            case TollWindow():
+                self._toll(telemetry)
             case Scalars():
                 self._scalars(telemetry)
             case Event():
@@ -180,6 +184,11 @@ class RunWriter:
         numbers = [repr(ratio[name]) for name in names for ratio in (window.sums, window.counts)]
         row = [window.phase, str(window.first), str(window.last), *numbers]
         self._append(METRICS, ",".join(row).encode() + b"\n")
+
+    def _toll(self, window: TollWindow) -> None:
+        if not (self.path / TOLL).exists():
+            self._append(TOLL, f"{','.join(toll.TOLL_COLUMNS)}\n".encode())
+        self._append(TOLL, toll.lines(window, self.folder.names))
 
     def _scalars(self, report: Scalars) -> None:
         if not (self.path / SCALARS).exists():

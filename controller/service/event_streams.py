@@ -1,7 +1,7 @@
 """Runs as they go, for those who look on: one reader of files per run that is watched, however many look.
 
 What is new is encoded once, as a server-sent event. An event's id says how far the files have been read
-(`metrics-scalars-log`, in bytes), so that who was cut off goes on from there, even at another service.
+(`metrics-scalars-log-toll`, in bytes), so that who was cut off goes on from there, even at another service.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from controller.run_folder.files import csv_rows, ends_line, last_line_end, piece
+from controller.run_folder.layout import LOG, METRICS, SCALARS, TOLL
 from controller.run_folder.status import ENDS, RunStatus, State
 from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run, StoreGoneError
@@ -22,7 +23,7 @@ EVERY_S = 0.5
 PING_EVERY_S = 15.0
 _PING = b": ping\n\n"
 MAX_BEHIND = 20  # events that wait for a reader before it is cut off
-_FILES = ("metrics.csv", "scalars.csv", "log.txt")
+_FILES = (METRICS, SCALARS, LOG, TOLL)
 
 
 class StreamsFullError(Exception):
@@ -35,6 +36,7 @@ class Cursor(NamedTuple):
     metrics: int = 0
     scalars: int = 0
     log: int = 0
+    toll: int = 0
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
@@ -219,7 +221,7 @@ class _RunEventStream:
             reader.put(event)
 
 
-_NOTHING_NEW: dict[str, Any] = {"metrics": [], "scalars": [], "log": []}
+_NOTHING_NEW: dict[str, Any] = {"metrics": [], "scalars": [], "log": [], "toll": []}
 
 
 def _about(run: Run) -> dict[str, Any]:
@@ -248,12 +250,13 @@ def _news(folder: Path, since: Cursor, until: Cursor | None) -> tuple[dict[str, 
     """What was written since (and until), a piece of each file at a time."""
     ends = until or (None,) * len(_FILES)
     pieces = [piece(folder / name, start, end) for name, start, end in zip(_FILES, since, ends, strict=True)]
-    metrics, scalars, log = (data.decode(errors="replace").splitlines() for data in pieces)
+    metrics, scalars, log, tolls = (data.decode(errors="replace").splitlines() for data in pieces)
     cursor = Cursor(*(start + len(data) for start, data in zip(since, pieces, strict=True)))
     return {
         "metrics": _rows(folder / _FILES[0], metrics, first=since.metrics == 0),
         "scalars": _rows(folder / _FILES[1], scalars, first=since.scalars == 0),
         "log": log,
+        "toll": _rows(folder / _FILES[3], tolls, first=since.toll == 0),
     }, cursor
 
 

@@ -1,25 +1,19 @@
 """What a run's folder says in numbers, while its run process still writes or later: metrics, toll, nodes, wires, log."""
 
 import socket
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import msgpack
 import msgspec
 
 from controller.run_folder.reader import RunFolder, Scalar
-from protocol.accounting.air_book import AirRow, Toll
+from controller.run_folder.toll import TollKey
 from protocol.accounting.wire_book import totals
-from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.telemetry import Window
 
-By = Literal["kind", "node", "link"]
 MAX_WINDOWS = 1000
-_PIECE_BYTES = 1 << 20
-_MAX_ACCOUNTS = 16
 
 
 @dataclass(frozen=True)
@@ -80,97 +74,15 @@ def wire(folder: RunFolder) -> dict[str, Any]:
     return {"connections": msgspec.to_builtins(connections), "totals": msgspec.to_builtins(totals(connections))}
 
 
-class TollAccounts:
-    """The toll of the runs that were asked for last, kept as far as their air books have been read."""
+def toll(folder: RunFolder, *, by: TollKey, windows: int = 1) -> list[dict[str, Any]]:
+    """The toll per kind, node or link class in at most so many windows; those without notes are left out.
 
-    def __init__(self) -> None:
-        self._accounts: OrderedDict[Path, TollAccount] = OrderedDict()
-
-    def toll(self, folder: RunFolder, *, by: By, windows: int = 1) -> list[dict[str, Any]]:
-        """The toll per kind, node or link in at most so many windows of equal length.
-
-        ValueError for a damaged air book.
-        """
-        account = self._accounts.pop(folder.path, None) or TollAccount(folder)
-        told = account.toll(by, windows)
-        self._accounts[folder.path] = account
-        if len(self._accounts) > _MAX_ACCOUNTS:
-            self._accounts.popitem(last=False)
-        return told
-
-
-@dataclass
-class TollAccount:
-    """The toll of one run in MAX_WINDOWS parts at most; each row of the air book is read once."""
-
-    folder: RunFolder
-    _names: list[str] = field(init=False)
-    _slots: int = field(init=False)
-    _width: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._names = self.folder.names
-        self._slots = self.folder.meta.planned_slots
-        self._width = -(-self._slots // MAX_WINDOWS)
-        self._begin()
-
-    def _begin(self) -> None:
-        self._read = 0
-        self._unpacker = msgpack.Unpacker(max_buffer_size=0, use_list=False)
-        self._parts: dict[By, dict[int, dict[str, Toll]]] = {
-            by: defaultdict(lambda: defaultdict(Toll)) for by in ("kind", "node", "link")
-        }
-
-    def toll(self, by: By, windows: int) -> list[dict[str, Any]]:
-        """What has been told by now; windows in which nothing was told are left out."""
-        self._catch_up()
-        return list(self._merged(by, windows))
-
-    def _merged(self, by: By, windows: int) -> Iterator[dict[str, Any]]:
-        parts = -(-self._slots // self._width)
-        step = -(-parts // windows)
-        merged: dict[int, dict[str, Toll]] = defaultdict(lambda: defaultdict(Toll))
-        for part, tolls in self._parts[by].items():
-            for name, toll in tolls.items():
-                _add(merged[part // step][name], toll)
-        for window, tolls in sorted(merged.items()):
-            first = window * step * self._width
-            last = min(self._slots, first + step * self._width) - 1
-            told = {name: msgspec.structs.asdict(tolls[name]) for name in self._order(by) if name in tolls}
-            yield {"first": first, "last": last, "tolls": told}
-
-    def _order(self, by: By) -> list[str]:
-        match by:
-            case "kind":
-                return [kind.name.lower() for kind in Kind]
-            case "link":
-                return [link.name.lower() for link in LinkClass]
-            case "node":
-                return self._names
-
-    def _catch_up(self) -> None:
-        path = self.folder.path / "air_book.msgpack"
-        if not path.exists():
-            return
-        if path.stat().st_size < self._read:  # the run was taken back to a checkpoint
-            self._begin()
-        with path.open("rb") as book:
-            book.seek(self._read)
-            while piece := book.read(_PIECE_BYTES):
-                self._read += len(piece)
-                self._unpacker.feed(piece)
-                for row in self._unpacker:
-                    self._book(row)
-
-    def _book(self, told: Any) -> None:
-        try:
-            row = msgspec.convert(told, AirRow)
-        except msgspec.ValidationError as error:
-            raise ValueError(f"{self.folder.path / 'air_book.msgpack'} is damaged: {error}") from error
-        part = min(row.slot, self._slots - 1) // self._width  # the closing turn belongs to the last slot
-        self._parts["kind"][part][row.kind.name.lower()].add(row)
-        self._parts["node"][part][self._names[row.source]].add(row)
-        self._parts["link"][part][LinkClass(row.link).name.lower()].add(row)
+    DamagedTollError.
+    """
+    return [
+        {"first": first, "last": last, "tolls": {name: msgspec.structs.asdict(toll) for name, toll in tolls.items()}}
+        for first, last, tolls in folder.toll.spans(by, windows)
+    ]
 
 
 def nodes(folder: RunFolder, slot: int) -> list[dict[str, Any]]:
@@ -213,11 +125,6 @@ def _absences(folder: RunFolder, slot: int) -> tuple[set[str], dict[str, int]]:
     for name, first in since.items():
         missed[name] += max(0, slot - first)
     return set(since), dict(missed)
-
-
-def _add(to: Toll, toll: Toll) -> None:
-    for name in Toll.__struct_fields__:
-        setattr(to, name, getattr(to, name) + getattr(toll, name))
 
 
 def _series(groups: list[list[Window]], name: str, unit: str) -> Series:

@@ -1,4 +1,4 @@
-"""The trace of a run: an 8-byte digest per slot, turn, node and field; full values by setting.
+"""The trace of a run: an 8-byte digest per slot, turn, node and field; full values if the run is set to keep them.
 
 `trace.bin` is a plain array of ROW; `values.msgpack` a stream of MessagePack arrays [slot, turn, node, field, bytes].
 """
@@ -17,7 +17,7 @@ _pack = Struct("<IHHBQ").pack
 
 
 class TraceField(IntEnum):
-    """What a row of the trace is the digest of."""
+    """The kind of value that a row of the trace is the digest of."""
 
     MEASUREMENT = 0
     ACTION = 1
@@ -31,7 +31,7 @@ WORLD_NODE = 0xFFFF  # the `node` of rows that belong to no node (METRICS)
 
 
 class TraceWriter:
-    """Collects rows; `drain` hands over their bytes and forgets them."""
+    """Collects rows; `drain` hands over their bytes."""
 
     def __init__(self, *, keep_values: bool) -> None:
         self._fresh: list[tuple[int, int, int, TraceField, bytes]] = []
@@ -40,11 +40,11 @@ class TraceWriter:
         self._keep_values = keep_values
 
     def add(self, slot: int, turn: int, node: int, field: TraceField, value: bytes) -> None:
-        """One recorded value."""
+        """Record one value."""
         self._fresh.append((slot, turn, node, field, value))
 
     def settle(self) -> None:
-        """Digest what was added. Done while the nodes are at work, it delays nobody."""
+        """Digest what was added. Called while the nodes compute, it delays nobody."""
         append = self._rows.append
         for slot, turn, node, field, value in self._fresh:
             append(_pack(slot, turn, node, field, xxh3_64_intdigest(value)))
@@ -62,7 +62,7 @@ class TraceWriter:
 
 
 class Divergence(NamedTuple):
-    """Where two traces part: the first row in which they differ."""
+    """The first row in which two traces differ."""
 
     row: int
     slot: int
@@ -73,9 +73,11 @@ class Divergence(NamedTuple):
 
 
 def read_rows(data: bytes) -> npt.NDArray[Any]:
-    """The rows of trace.bin, [rows]. ValueError when the file was cut inside a row."""
+    """The rows of trace.bin, [rows]. ValueError when the file ends inside a row."""
     if len(data) % ROW.itemsize:
-        raise ValueError(f"the trace's length {len(data)} is not a multiple of {ROW.itemsize}: cut or not a trace")
+        raise ValueError(
+            f"the trace's length {len(data)} is not a multiple of {ROW.itemsize}: it is truncated or no trace"
+        )
     return np.frombuffer(data, ROW)
 
 
@@ -84,24 +86,24 @@ def first_divergence(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Divergence | N
     shared = min(len(a), len(b))
     different = np.flatnonzero(a[:shared] != b[:shared])
     if different.size:
-        return _parting(int(different[0]), a, b)
+        return _differing(int(different[0]), a, b)
     if len(a) == len(b):
         return None
     longer = a if len(a) > len(b) else b
-    return _named(shared, longer[shared], f"one trace ends here ({len(a)} rows against {len(b)})")
+    return _divergence(shared, longer[shared], f"one trace ends here ({len(a)} rows against {len(b)})")
 
 
-def _parting(index: int, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Divergence:
-    same_place = all(a[index][key] == b[index][key] for key in ("slot", "turn", "node", "field"))
-    reason = "the values differ" if same_place else f"the other run has {_place(b[index])} here"
-    return _named(index, a[index], reason)
+def _differing(index: int, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Divergence:
+    same_key = all(a[index][key] == b[index][key] for key in ("slot", "turn", "node", "field"))
+    reason = "the values differ" if same_key else f"the other run has {_key_in_words(b[index])} here"
+    return _divergence(index, a[index], reason)
 
 
-def _named(index: int, row: Any, reason: str) -> Divergence:
+def _divergence(index: int, row: Any, reason: str) -> Divergence:
     return Divergence(
         index, int(row["slot"]), int(row["turn"]), int(row["node"]), TraceField(int(row["field"])), reason
     )
 
 
-def _place(row: Any) -> str:
+def _key_in_words(row: Any) -> str:
     return f"slot {row['slot']}, turn {row['turn']}, node {row['node']}, {TraceField(int(row['field'])).name.lower()}"

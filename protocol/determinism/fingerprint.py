@@ -1,4 +1,4 @@
-"""What decides the bits of a process's arithmetic. Equal fingerprints: equal traces, bit for bit."""
+"""The fingerprint of a process: all that decides the bits of its arithmetic. Equal fingerprints give equal traces."""
 
 import platform
 from functools import cache
@@ -16,7 +16,7 @@ from protocol.determinism import threads
 def fingerprint() -> dict[str, str]:
     """CPU features, glibc, Python, numpy, BLAS and thread counts of this process.
 
-    RuntimeError if a numerical library would use several threads: their sums have other last bits.
+    RuntimeError if a numerical library would use several threads: the order of its sums changes their last bits.
     """
     threads.verify()
     config = np.show_config(mode="dicts")
@@ -42,7 +42,7 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> list[str]:
 
 
 def _version(package: str) -> str:
-    """Of a package that need not be there, without loading it."""
+    """The version of a package that may be missing, without loading it."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -50,7 +50,7 @@ def _version(package: str) -> str:
 
 
 def _cpu_features() -> str:
-    """The model and a digest of the kernel's list of CPU flags; the machine alone where there is no such list."""
+    """The CPU's model and a digest of the kernel's list of its flags; without such a list the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

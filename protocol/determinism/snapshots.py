@@ -14,11 +14,11 @@ _ARRAY = 1
 
 
 def pack(state: Any) -> bytes:
-    """Nested dicts, lists, scalars, bytes and numpy arrays to bytes. ValueError for more than MAX_STATE_BYTES."""
+    """Encode nested dicts, lists, scalars, bytes and numpy arrays. ValueError for more than MAX_STATE_BYTES."""
     data = msgspec.msgpack.encode(state, enc_hook=_encode_array)
     if len(data) > MAX_STATE_BYTES:
         raise ValueError(
-            f"a state of {len(data)} bytes cannot be kept, at most {MAX_STATE_BYTES}: "
+            f"a state of {len(data)} bytes cannot be saved, at most {MAX_STATE_BYTES}: "
             "run with a smaller replay, or with checkpoint_every: 0"
         )
     return data
@@ -30,7 +30,7 @@ def unpack(data: bytes) -> Any:
 
 
 def parts(data: bytes) -> Iterator[tuple[bytes, bool]]:
-    """A state cut up so that each part fits a frame, in order; with each, whether more follow."""
+    """Cut a state into parts that fit a frame each, in order; with each part, whether more follow."""
     for begin in range(0, len(data), PART_BYTES):
         yield data[begin : begin + PART_BYTES], begin + PART_BYTES < len(data)
 

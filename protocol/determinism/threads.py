@@ -1,6 +1,6 @@
 """One thread for BLAS, OpenMP and MKL in every process. Import this before the first numpy import.
 
-Sums split over threads change their last bits with the thread count, and two cores are all there is.
+The last bits of a sum that is split over threads depend on their number; and every node is a process of its own.
 """
 
 import os
@@ -33,7 +33,7 @@ def counts() -> dict[str, int]:
 
 
 def blas() -> dict[str, int]:
-    """The same of BLAS alone: that is there from numpy on, whatever else a process may load later."""
+    """The same of BLAS alone, which numpy loads, so that the answer does not depend on what a process loads later."""
     from threadpoolctl import threadpool_info
 
     return {pool["prefix"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}

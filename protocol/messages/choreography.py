@@ -1,39 +1,39 @@
 """A scheme's turns in one slot, as data."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
-PHASES = ("warmup", "train", "eval")
+Phase = Literal["warmup", "train", "eval"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 Who = Literal["agents", "trainer", "network"]
 Step = Literal["exchange", "decide", "learn", "probe", "act", "close"]
-Order = Literal["all", "one by one", "random"]
+TurnOrder = Literal["all", "one by one", "random"]
 
 
 class TurnSpec(Struct, frozen=True, array_like=True):
     """One entry of a choreography.
 
-    `who`: the agents, the trainer, or the network itself (its parties tell what the world's report `view` says).
-    `step`: what an answer may carry: exchange, decide and learn notes only; probe and act also an action. A learn turn
-    is the trainer's alone: asked when notes have come for it, answered `train_delay_slots` later.
+    `who`: the agents, the trainer, or the network itself (the infrastructure sends the notes of the world's report
+    `view`). `step`: what a reply may carry: exchange, decide and learn only notes; probe and act also an action. Only
+    the trainer has learn turns: it is asked when notes wait for it, and its reply is due `train_delay_slots` later.
     `order`: all at once, or each in a turn of its own, by index or in an order drawn per slot.
-    `view`: which measurement of the world the asked nodes are given ("" for none).
-    `repeat`: how many times in a row.
+    `view`: the measurement that the asked nodes get ("" for none). `repeat`: how many times in a row.
     """
 
     who: Who
     step: Step
-    order: Order = "all"
+    order: TurnOrder = "all"
     view: str = ""
     repeat: int = 1
 
 
 class Choreography(Struct, frozen=True, array_like=True):
-    """The turns of a slot, in order; then the world transmits; then the parties tell the `feedback` reports, if the
-    phase is one of `feedback_phases`.
+    """The turns of a slot, in order; then the world transmits; then the infrastructure sends the `feedback` reports, if
+    the phase is one of `feedback_phases`.
 
-    Feedback told after slot t is readable in turn 0 of slot t + 1 (after the last slot: in the closing turn).
+    Feedback sent after slot t is readable in turn 0 of slot t + 1 (after the last slot: in the closing turn).
     """
 
     turns: tuple[TurnSpec, ...]
@@ -54,20 +54,20 @@ def agents_act(view: str = "") -> TurnSpec:
 
 
 def agents_exchange(view: str = "", *, repeat: int = 1) -> TurnSpec:
-    """All agents may tell notes at once."""
+    """All agents send notes at once."""
     return TurnSpec(who="agents", step="exchange", view=view, repeat=repeat)
 
 
 def trainer_decides() -> TurnSpec:
-    """The trainer reads what came up and tells decisions."""
+    """The trainer reads what the agents sent and sends decisions."""
     return TurnSpec(who="trainer", step="decide")
 
 
 def trainer_learns() -> TurnSpec:
-    """The trainer reads the histories that came up, learns, and tells weights."""
+    """The trainer reads the histories that the agents sent, learns, and sends weights."""
     return TurnSpec(who="trainer", step="learn")
 
 
 def network_sends(report: str) -> TurnSpec:
-    """The network's parties tell what the world's report says, before the world transmits."""
+    """The infrastructure sends the notes of the world's report, before the world transmits."""
     return TurnSpec(who="network", step="exchange", view=report)

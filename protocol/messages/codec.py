@@ -1,4 +1,4 @@
-"""Messages to frames and back. A frame is checked once, here; inside nobody checks again."""
+"""Messages to frames and back. A frame is validated here, once; the code behind relies on it."""
 
 import msgspec
 
@@ -31,7 +31,7 @@ encode = msgspec.msgpack.Encoder().encode
 
 
 class BadFrame(ValueError):
-    """A frame that is no message for its reader; the text is a short reason that can be counted."""
+    """A frame that is no message for its reader; the text is a short reason, one of few, so that it can be counted."""
 
 
 def decode_for_server(frame: bytes) -> Message:
@@ -53,22 +53,16 @@ def decode_for_node(frame: bytes) -> Message:
 
 
 def signalling(message: Message) -> tuple[int, int]:
-    """How many notes a message carries, and the bytes of their bodies; all else in its frame is envelope."""
+    """How many notes a message carries, and their bytes; the rest of its frame is envelope."""
     if type(message) is Reply:
-        notes = message.outbox
-        return (len(notes), sum([len(note.body) for note in notes])) if notes else (0, 0)
+        return len(message.outbox), sum([note.size_bytes for note in message.outbox])
     if type(message) is Turn:
-        received_notes = message.inbox
-        return (
-            (len(received_notes), sum([len(received.body) for received in received_notes]))
-            if received_notes
-            else (0, 0)
-        )
+        return len(message.inbox), sum([note.size_bytes for note in message.inbox])
     return 0, 0
 
 
 def _foreign_hello(frame: bytes, error: Exception) -> Hello:
-    """A Hello of another version may have other fields: read its version alone, so that it can be refused by name."""
+    """A Hello of another version may have other fields: only its version is read, for the refusal to name it."""
     try:
         match _anything.decode(frame):
             case [1, int(version), *_] if version != PROTOCOL_VERSION:

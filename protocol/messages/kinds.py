@@ -1,4 +1,4 @@
-"""What a note is for, and over which class of link it travels."""
+"""The purpose of a note, and the class of link that it crosses."""
 
 from enum import IntEnum
 

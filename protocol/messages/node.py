@@ -2,29 +2,32 @@
 
     Hello -> Welcome [Restore] | Refused        Turn -> Reply        Save -> Saved        Bye
 
-A field added here is a new protocol version: raise PROTOCOL_VERSION with it.
+Adding a field here makes a new protocol version: raise PROTOCOL_VERSION with it.
 """
 
-import struct
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from protocol.messages.choreography import Choreography
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.spaces import Space
 
-PROTOCOL_VERSION = 2
-NUMBER = struct.Struct("<I")  # what the body of an acknowledged note begins with: agent_node.delivery
+PROTOCOL_VERSION = 3
+SEQUENCE_BYTES = 4  # of a sequence number on the air, whatever MessagePack needs for it on a wire
+
+SequenceNumber = Annotated[int, Meta(ge=0, lt=1 << 8 * SEQUENCE_BYTES)]
 
 
 class Note(Struct, frozen=True, array_like=True, gc=False):
-    """What a node tells others, as it leaves the sender.
+    """A signalling message as it leaves its sender.
 
     `to`: node indices, or NEIGHBOURS / TRAINER. `body` is encoded once by the sender and relayed untouched.
-    `payload_bits`: what the air is charged; None means 8 bits per byte of the body.
-    `link`: None means the link class the world gives to this source and destination.
-    `attempt`: more than 1 for a history or weights told again, because no acknowledgement came.
+    `payload_bits`: what the air is charged; None means 8 bits per byte of `size_bytes`.
+    `link`: None means the link class that the world gives to this source and destination.
+    `attempt`: more than 1 for a history or weights that are resent because no acknowledgement came.
+    `sequence`: the number of a note that its receiver acknowledges, or, of an ack, the number that it acknowledges;
+    None for all other notes. See agent_node.delivery.
     """
 
     to: tuple[int, ...]
@@ -33,20 +36,37 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
     payload_bits: int | None = None
     link: LinkClass | None = None
     attempt: int = 1
+    sequence: SequenceNumber | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """The note's bytes in both books: its body and its sequence number."""
+        return len(self.body) if self.sequence is None else len(self.body) + SEQUENCE_BYTES
+
+    @property
+    def charged_bits(self) -> int:
+        """The bits that the air is charged for one attempt. Explicit `payload_bits` include the sequence number."""
+        return 8 * self.size_bytes if self.payload_bits is None else self.payload_bits
 
 
 class ReceivedNote(Struct, frozen=True, array_like=True, gc=False):
-    """A note as its receiver finds it: who said it, what for, and in which slot and turn it was said."""
+    """A note as its receiver reads it. `slot`, `turn`: when `source` sent it."""
 
     source: int
     kind: Kind
     slot: int
     turn: int
     body: bytes
+    sequence: SequenceNumber | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """The note's bytes in both books: its body and its sequence number."""
+        return len(self.body) if self.sequence is None else len(self.body) + SEQUENCE_BYTES
 
 
 class Hello(Struct, frozen=True, array_like=True, tag=1):
-    """A process asks for the place `name` in a run. `fingerprint`: what decides the bits of its arithmetic."""
+    """A process asks for the seat `name` in a run. `fingerprint`: what decides the bits of its arithmetic."""
 
     protocol: int
     run_id: str
@@ -55,18 +75,18 @@ class Hello(Struct, frozen=True, array_like=True, tag=1):
 
 
 class NodeSpaces(Struct, frozen=True, array_like=True):
-    """What one agent measures, by view, and does."""
+    """One agent's measurement space per view, and its action space."""
 
     views: dict[str, Space]
     action: Space
 
 
 class Welcome(Struct, frozen=True, array_like=True, tag=2):
-    """The place is given: all that a node knows of its run.
+    """The seat is the node's, with all that it knows of its run.
 
-    `views`: measurement space per view of the world; `facts`: static local knowledge; `names`: all node and party names
-    by index, agents first, then the trainer, then the parties of the network (BS, cellular users). `everyone`: for the
-    trainer alone, who reads their histories, all agents' spaces. `resend_after_slots`: of the signalling model.
+    `names`: all names by index: the agents, the trainer, the infrastructure (BS, cellular users). `views`: the
+    measurement space per view of the world. `static_info`: static local knowledge. `everyone`: all agents' spaces, for
+    the trainer alone, which reads their histories. `resend_after_slots`: of the signalling model.
     """
 
     run_id: str
@@ -90,13 +110,13 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
 
 
 class Refused(Struct, frozen=True, array_like=True, tag=3):
-    """The place is not given; `reason` says why and what would help."""
+    """The process does not get the seat; `reason` has the cause and a suggested fix."""
 
     reason: str
 
 
 class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
-    """Your turn. `spec` indexes the choreography's turns; CLOSING is the turn after the last slot.
+    """The node's turn. `spec` indexes the choreography's turns; CLOSING is the turn after the last slot.
 
     `phase` indexes PHASES. `measurement`: little-endian records of the view's space, [replicas].
     """
@@ -111,7 +131,7 @@ class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
 
 
 class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):
-    """A node's one answer to a turn. An empty action keeps the last one."""
+    """A node's one reply to a turn. An empty action keeps the last one."""
 
     slot: int
     turn: int
@@ -120,7 +140,7 @@ class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):
 
 
 class Report(Struct, frozen=True, array_like=True, tag=7):
-    """Figures for people about a node's inner life (losses, updates): telemetry, no signalling, part of no trace."""
+    """Scalars of a node (losses, updates): telemetry, not signalling; they are in no trace and no book."""
 
     slot: int
     scalars: dict[str, float]
@@ -134,13 +154,13 @@ class Bye(Struct, frozen=True, array_like=True, tag=6):
 
 
 class Save(Struct, frozen=True, array_like=True, tag=8):
-    """Between two slots: put your state away, as it is before the first turn of `slot`."""
+    """Between two slots: the node sends its state as it is before the first turn of `slot`."""
 
     slot: int
 
 
 class Saved(Struct, frozen=True, array_like=True, tag=9):
-    """A part of a node's state, in order; `more` parts follow or this is the last."""
+    """A part of a node's state, in order. `more`: further parts follow."""
 
     slot: int
     data: bytes
@@ -148,7 +168,7 @@ class Saved(Struct, frozen=True, array_like=True, tag=9):
 
 
 class Restore(Struct, frozen=True, array_like=True, tag=10):
-    """After the Welcome: a part of the state to go on from, in order; `more` parts follow or this is the last."""
+    """After the Welcome: a part of the state that the node continues from, in order. `more`: further parts follow."""
 
     data: bytes
     more: bool = False

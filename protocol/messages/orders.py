@@ -1,17 +1,16 @@
-"""What a run's owner may ask of it beside pausing and ending: carried out between two slots, answered as telemetry."""
+"""Orders to a run besides pausing and stopping: carried out between two slots, answered as telemetry."""
 
 from msgspec import Struct
 
 
 class ReportWeights(Struct, frozen=True, tag=True):
-    """Tell the weights that each node was given last."""
+    """Report the newest weights that reached each node."""
 
     id: str
 
 
 class PutWeights(Struct, frozen=True, tag=True):
-    """Give an agent these weights in turn 0 of the next slot, over the air. `body`: as of a weights note, without its
-    number."""
+    """Send an agent these weights over the air in turn 0 of the next slot. `body`: that of a weights note."""
 
     id: str
     node: str

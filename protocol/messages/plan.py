@@ -1,11 +1,11 @@
-"""What the channel server is told of a run: the controller writes it, once, and it never changes."""
+"""The plan of a run: the controller writes it once, the channel server carries it out; it never changes."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from protocol.messages.choreography import Choreography
+from protocol.messages.choreography import Choreography, Phase
 from protocol.messages.signalling import SignallingPlan
 from protocol.messages.telemetry import Event
 
@@ -14,20 +14,20 @@ OnLoss = Literal["fallback", "restart", "pause", "rollback", "fail"]
 
 
 class PhasePlan(Struct, frozen=True):
-    """So many slots of a phase, in order of the plan."""
+    """One phase, in the order of the plan."""
 
-    name: Literal["warmup", "train", "eval"]
+    name: Phase
     slots: int
 
 
 class LossPlan(Struct, frozen=True):
     """What happens when an agent is lost; `trainer`, `channel_server`: when one of these is, None as for an agent.
 
-    fallback: the run goes on, and `fallback` acts for a lost agent. restart: so it does, and the launcher starts the
-    node again. pause: the run is held before the next slot until the node is back, and fails after `pause_s`.
-    rollback: everything is started again from the last checkpoint. fail: the run ends.
-    `max_restarts`: of each node, and of rollbacks. A trainer may be silent for longer than an agent: it learns
-    meanwhile.
+    fallback: the run continues, and `fallback` acts for a lost agent. restart: the same, and the launcher restarts the
+    node. pause: the run pauses before the next slot until the node is back, and fails after `pause_s`.
+    rollback: the run restarts from its last checkpoint. fail: the run fails.
+    `max_restarts`: of each node, and of rollbacks. `trainer_lost_after_s` is longer than an agent's, as the trainer
+    learns before it replies.
     """
 
     on_loss: OnLoss
@@ -45,14 +45,15 @@ class LossPlan(Struct, frozen=True):
 
 
 class ClockPlan(Struct, frozen=True):
-    """`slot_ms` None: lockstep, virtual time without deadlines. Else a slot lasts so many milliseconds of wall time:
-    who has not answered by its turn's deadline has missed it, and the fallback acts."""
+    """`slot_ms` None: lockstep, virtual time without deadlines. Else a slot lasts so many milliseconds of wall time: a
+    node that has not replied by its turn's deadline has missed the turn, and the fallback acts."""
 
     slot_ms: float | None = None
 
 
 class RecordPlan(Struct, frozen=True):
-    """What a run keeps. `values`: full values beside the trace's digests; `frames_slots`: frames of the first slots;
+    """What a run keeps. `values`: full values besides the trace's digests; `frames_slots`: the number of slots whose
+    frames are kept; `window_slots`: the length of the windows of metrics and toll, which phases also end;
     `checkpoint_every`: slots between two checkpoints, 0 for none."""
 
     values: bool
@@ -62,8 +63,8 @@ class RecordPlan(Struct, frozen=True):
 
 
 class PastEvent(Struct, frozen=True):
-    """A node lost at a turn or rejoined at a slot, weights put to it at a slot, or an interrupt before a slot, in a run
-    that is replayed. `body`: of weights, without a number."""
+    """An event that a replay repeats: a node was lost at a turn or rejoined at a slot, weights were uploaded for it at
+    a slot, or the run was interrupted before a slot. `body`: of the weights' note."""
 
     event: Literal["lost", "rejoined", "interrupted", "put"]
     node: str
@@ -73,7 +74,7 @@ class PastEvent(Struct, frozen=True):
 
 
 def past_events(events: Iterable[Event], weights_put: Callable[[str, int], bytes]) -> tuple[PastEvent, ...]:
-    """What a replay repeats of all that happened to a run; `weights_put`: those of a node and slot."""
+    """Those of a run's events that a replay repeats. `weights_put`: the uploaded weights of a node and slot."""
     return tuple(
         PastEvent(e.event, e.node, e.slot, e.turn, weights_put(e.node, e.slot) if e.event == "put" else b"")
         for e in events
@@ -85,8 +86,8 @@ class RunPlan(Struct, frozen=True):
     """One run: world + scheme + signalling model + seed.
 
     `nodes`: the names of those that join before the run begins: the agents, and the trainer if the scheme has one.
-    `episode_slots`: slots between two resets, None for endless. `replay`: None for a live run; else what
-    happened to it happens exactly then, and nothing else does.
+    `episode_slots`: slots between two resets, None for endless. `replay`: None for a live run; else exactly these
+    events happen, when they happened in the run that is replayed.
     """
 
     run_id: str

@@ -1,8 +1,8 @@
-"""The signalling model of a run: how late, how surely and how fast what nodes tell each other arrives.
+"""The signalling model of a run: the delay, loss and rate of the links that notes cross.
 
-A link is a source, a class of link and a destination; all receivers of a broadcast are one. Each has a queue per kind
-and, in every slot, its budget of bits. A note whose last bit leaves in slot s can be read in the next turn of slot s if
-its delay is 0, else in turn 0 of slot s + delay. docs/signalling-model.md tells it in full.
+A link is a source, a link class and a destination; all receivers of a broadcast are one destination. Each link has a
+queue per kind and, in every slot, a budget of bits. A note whose last bit leaves in slot s can be read in the next turn
+of slot s if its delay is 0, else in turn 0 of slot s + delay. docs/signalling-model.md has all of it.
 """
 
 from msgspec import Struct
@@ -22,8 +22,8 @@ PRIORITIES = (
 
 
 class KindRule(Struct, frozen=True, array_like=True):
-    """Notes of one kind over one class of link. `loss`: probability that a receiver does not get its copy, drawn for
-    each of them. `bits_per_slot`: what this kind may use of each link's budget; None for all of it."""
+    """Notes of one kind over one link class. `loss`: the probability that a receiver's copy is lost, drawn for each
+    receiver. `bits_per_slot`: what this kind may use of each link's budget; None for all of it."""
 
     link: LinkClass
     kind: Kind
@@ -33,8 +33,8 @@ class KindRule(Struct, frozen=True, array_like=True):
 
 
 class LinkBudget(Struct, frozen=True, array_like=True):
-    """What each link of a class carries in a slot: so many bits, or the share `radio_share` of what its radio would.
-    Without either there is no limit."""
+    """What each link of a class carries in a slot: `bits_per_slot`, or the share `radio_share` of what a whole slot of
+    its radio carries. With neither there is no limit."""
 
     link: LinkClass
     bits_per_slot: int | None = None
@@ -42,12 +42,12 @@ class LinkBudget(Struct, frozen=True, array_like=True):
 
 
 class SignallingPlan(Struct, frozen=True):
-    """Ideal where nothing is said: at once, surely, without limit. At most one rule per class and kind, one budget per
-    class.
+    """Rules and budgets; links and kinds without any are ideal: no delay, no loss, no limit. At most one rule per link
+    class and kind, one budget per class.
 
-    `priorities`: all kinds, in the order in which a link serves them: a bit of one leaves when those before have none
-    left that may leave in this slot. `resend_after_slots`: an unacknowledged history or
-    weights note is told again after so many slots, 0 for never.
+    `priorities`: all kinds, in the order in which a link serves them: a bit of one kind leaves when the kinds before it
+    have none left that may leave in this slot. `resend_after_slots`: an unacknowledged history or weights note is
+    resent after so many slots, 0 for never.
     """
 
     rules: tuple[KindRule, ...] = ()
@@ -57,5 +57,5 @@ class SignallingPlan(Struct, frozen=True):
 
     @property
     def ideal(self) -> bool:
-        """Nothing is late, lost or rationed."""
+        """No note is delayed, lost or limited by a budget."""
         return not self.rules and not self.budgets

@@ -1,13 +1,14 @@
-"""What the channel server tells the controller about a run. Telemetry is not signalling: it is in no book."""
+"""What the channel server reports to the controller about a run. Telemetry is not signalling: it is in no book."""
 
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from protocol.accounting.toll import TollRow
 from protocol.accounting.wire_book import Connection
 
 TELEMETRY_EVERY_S = 0.25
-# What the controller may say to the channel server; anything else is why the run cannot go on.
+# What the controller sends the channel server; anything else is the reason why the run cannot go on.
 INTERRUPT = b"interrupt"
 PAUSE = b"pause"
 CONTINUE = b"continue"
@@ -18,7 +19,7 @@ EndState = Literal["SUCCEEDED", "FAILED", "STOPPED"]  # of controller.run_folder
 
 
 class Listening(Struct, frozen=True, tag=True):
-    """The channel server takes nodes at `endpoint`; `key`: its public key if it is locked, Z85."""
+    """The channel server accepts nodes at `endpoint`. `key`: its public key if connections are encrypted, Z85."""
 
     endpoint: str
     key: str = ""
@@ -39,6 +40,18 @@ class Window(Struct, frozen=True, tag=True):
     last: int
     sums: dict[str, float]
     counts: dict[str, float]
+
+
+class TollWindow(Struct, frozen=True, tag=True):
+    """The toll of the notes that were sent in the slots first..last (inclusive, all of one phase).
+
+    When outcomes are booked after a window's end, another TollWindow has further rows of it; their counts are added.
+    """
+
+    phase: str
+    first: int
+    last: int
+    rows: list[TollRow]
 
 
 class Event(Struct, frozen=True, tag=True):
@@ -65,7 +78,7 @@ class Event(Struct, frozen=True, tag=True):
 
 
 class Scalars(Struct, frozen=True, tag=True):
-    """Figures a node reports of itself at a slot: losses, updates, weights version."""
+    """What a node reports of itself at a slot, by name: losses, updates, ..."""
 
     slot: int
     node: str
@@ -73,7 +86,7 @@ class Scalars(Struct, frozen=True, tag=True):
 
 
 class NodeState(Struct, frozen=True, tag=True):
-    """A part of a node's state, to be kept for the Checkpoint that follows. `offset`: where it begins."""
+    """A part of a node's state, for the Checkpoint that follows. `offset`: where it begins."""
 
     node: int
     offset: int
@@ -81,9 +94,9 @@ class NodeState(Struct, frozen=True, tag=True):
 
 
 class Checkpoint(Struct, frozen=True, tag=True):
-    """The run's state before `slot` is complete: of the channel server, and of `nodes` as told before.
+    """The run's state before `slot`: that of the channel server is here, that of `nodes` has come as NodeState.
 
-    Everything told before this belongs to the slots before `slot`, everything after it to the later ones.
+    All telemetry before this belongs to the slots before `slot`, all after it to the later ones.
     """
 
     slot: int
@@ -92,17 +105,17 @@ class Checkpoint(Struct, frozen=True, tag=True):
 
 
 class Weights(Struct, frozen=True, tag=True):
-    """The weights that the node of an index was given last, told to it in `slot`; or those that were put by hand there,
-    whether they arrived or not. `body`: of the note, without its number."""
+    """The newest weights that reached a node, by its index, or weights that were uploaded for it, whether they arrived
+    or not. `sent_slot`: the slot in which they were sent. `body`: of the note."""
 
     node: int
-    slot: int
+    sent_slot: int
     body: bytes
     uploaded: bool = False
 
 
 class OrderDone(Struct, frozen=True, tag=True):
-    """An order of the owner's is carried out; `problem`: or why it is not."""
+    """An order is carried out; or it is not, and `problem` says why."""
 
     order: str
     problem: str = ""
@@ -119,7 +132,7 @@ class Progress(Struct, frozen=True, tag=True):
 
 
 class MapUpdate(Struct, frozen=True, tag=True):
-    """What the world shows of its replica 0 after `slot`, for people to look at: numbers and lists of them, by name."""
+    """The rendering of the world's replica 0 after `slot`: numbers and lists of them, by name."""
 
     slot: int
     map: dict[str, Any]
@@ -135,8 +148,8 @@ class Spread(Struct, frozen=True):
 
 
 class Paced(Struct, frozen=True):
-    """How a paced run kept its time. By node: the `turns` it was waited for in, those it `missed`, and how many of its
-    answers came `late`. `length_ms`: of slots, from begin to begin; `lateness_ms`: of their begins."""
+    """How a paced run kept its time. By node: the `turns` that it was asked in, those it `missed`, and how many of its
+    replies came `late`. `length_ms`: of slots, from begin to begin; `lateness_ms`: of their begins."""
 
     slot_ms: float
     turns: dict[str, int]
@@ -147,10 +160,10 @@ class Paced(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True, tag=True):
-    """The last telemetry of a run. `dropped`: frames not taken, by reason; `missed`: slots missed, by node.
+    """The last telemetry of a run. `dropped`: rejected frames, by reason; `missed`: slots missed, by node.
 
     `wire`: one account per connection, empty in-process. `wall_s`: from the first slot to the last. `paced`: None in
-    lockstep. `roll_back`: the plan says that the run is to be taken up again from its last checkpoint.
+    lockstep. `roll_back`: by its plan the run continues from its last checkpoint.
     """
 
     state: EndState
@@ -170,6 +183,7 @@ Telemetry = (
     Listening
     | Chunk
     | Window
+    | TollWindow
     | Event
     | Scalars
     | NodeState

@@ -31,21 +31,22 @@ def _restored(delivery: AckedDelivery, resend_after_slots: int = 0) -> AckedDeli
 
 
 def _received_note(note: Note, source: int = 0) -> ReceivedNote:
-    return ReceivedNote(source, note.kind, 0, 0, note.body)
+    return ReceivedNote(source, note.kind, 0, 0, note.body, note.sequence)
 
 
 @given(st.lists(st.tuples(st.sampled_from([Kind.HISTORY, Kind.WEIGHTS, Kind.CSI]), st.binary(max_size=5))))
-def test_notes_arrive_as_they_were_told_and_are_acknowledged(told: list[tuple[Kind, bytes]]) -> None:
+def test_notes_arrive_as_they_were_sent_and_are_acknowledged(sent: list[tuple[Kind, bytes]]) -> None:
     sender, receiver = _delivery(), _delivery()
-    notes = sender.send([Note((1,), kind, body) for kind, body in told], 7)
+    notes = sender.send([Note((1,), kind, body) for kind, body in sent], 7)
     received_notes, acks = receiver.receive([_received_note(note) for note in notes])
-    assert [(received.kind, received.body) for received in received_notes] == told
-    assert len(acks) == sum(kind != Kind.CSI for kind, _ in told)
+    assert [(received.kind, received.body) for received in received_notes] == sent
+    assert [ack.sequence for ack in acks] == [note.sequence for note in notes if note.kind != Kind.CSI]
+    assert all((ack.body, ack.size_bytes, ack.charged_bits) == (b"", 4, 32) for ack in acks)
     assert sender.receive([_received_note(ack, 1) for ack in acks]) == ([], [])
     assert not sender.unacknowledged
 
 
-def test_a_repetition_is_acknowledged_again_but_not_taken_again() -> None:
+def test_a_repetition_is_acknowledged_again_but_not_passed_again() -> None:
     sender, receiver = _delivery(), _delivery()
     [note] = sender.send([Note((1,), Kind.HISTORY, b"rows")], 0)
     first, acks = receiver.receive([_received_note(note)])
@@ -66,11 +67,11 @@ def test_what_is_not_acknowledged_survives_a_snapshot() -> None:
     sender = _delivery()
     sent = sender.send([Note((1,), Kind.HISTORY, b"rows")], 0)
     again = _restored(sender)
-    assert [told.note for told in again.unacknowledged.values()] == sent
-    assert again.send([Note((1,), Kind.HISTORY, b"more")], 0)[0].body[:4] == b"\2\0\0\0"
+    assert [unacked.note for unacked in again.unacknowledged.values()] == sent
+    assert again.send([Note((1,), Kind.HISTORY, b"more")], 0)[0].sequence == 2
 
 
-def test_a_node_that_starts_anew_is_taken_from_its_first_note_on() -> None:
+def test_the_first_note_of_a_node_that_starts_anew_passes() -> None:
     receiver = _delivery()
     for slot in range(20):
         [note] = _delivery().send([Note((9,), Kind.HISTORY, b"a")], slot)  # as if it had restarted before every slot
@@ -81,17 +82,18 @@ def test_of_weights_only_the_newest_wait_for_their_acknowledgement() -> None:
     sender = _delivery()
     for slot in range(5):
         sender.send([Note((receiver,), Kind.WEIGHTS, bytes([slot])) for receiver in (1, 2)], slot)
-    assert [told.note.body[-1] for told in sender.unacknowledged.values()] == [4, 4]
+    assert [unacked.note.body[-1] for unacked in sender.unacknowledged.values()] == [4, 4]
 
 
-def test_what_is_not_acknowledged_is_told_again_with_number_and_body() -> None:
+def test_what_is_not_acknowledged_is_resent_with_number_and_body() -> None:
     sender, receiver = _delivery(3), _delivery()
     [first] = sender.send([to_trainer(Kind.HISTORY, b"rows")], 10)
     assert sender.resend(12) == []
     [second] = sender.resend(13)
-    assert (second.body, second.to, first.attempt, second.attempt) == (first.body, (TRAINER,), 1, 2)
+    assert second == structs.replace(first, attempt=2)
+    assert (second.to, first.attempt) == ((TRAINER,), 1)
     sender = _restored(sender, 3)
-    assert sender.resend(15) == []  # the clock is that of the last telling
+    assert sender.resend(15) == []  # time counts from the last attempt
     [third] = sender.resend(17)
     assert third.attempt == 3
     received_notes, acks = receiver.receive([_received_note(note, 0) for note in (second, third)])
@@ -100,39 +102,44 @@ def test_what_is_not_acknowledged_is_told_again_with_number_and_body() -> None:
     assert sender.resend(99) == []
 
 
-def test_nothing_is_told_again_unless_asked_for() -> None:
+def test_nothing_is_resent_unless_asked_for() -> None:
     sender = _delivery(0)
     sender.send([to_trainer(Kind.HISTORY, b"rows")], 0)
     assert sender.resend(1000) == []
 
 
-def test_an_acknowledgement_is_of_who_took_the_note() -> None:
+def test_an_acknowledgement_counts_for_its_source_alone() -> None:
     sender = _delivery(1)
     own, other = sender.send([to_trainer(Kind.HISTORY, b"up"), Note((2,), Kind.WEIGHTS, b"w")], 0)
-    assert own.body[:4] == other.body[:4]  # numbers are counted by receiver
-    sender.receive([ReceivedNote(2, Kind.ACK, 0, 0, other.body[:4])])
-    assert sender.resend(1) == [Note((TRAINER,), Kind.HISTORY, own.body, attempt=2)]
+    assert own.sequence == other.sequence  # numbers are counted by receiver
+    sender.receive([ReceivedNote(2, Kind.ACK, 0, 0, b"", other.sequence)])
+    assert sender.resend(1) == [structs.replace(own, attempt=2)]
 
 
-def test_older_weights_are_acknowledged_but_not_given() -> None:
+def test_older_weights_are_acknowledged_but_not_passed() -> None:
     sender, receiver = _delivery(), _delivery()
     old, new = (sender.send([Note((1,), Kind.WEIGHTS, bytes([slot]))], slot)[0] for slot in (0, 5))
     assert [received.body for received in receiver.receive([_received_note(new)])[0]] == [b"\5"]
-    assert receiver.receive([_received_note(old)]) == ([], [Note((0,), Kind.ACK, old.body[:4])])
+    assert receiver.receive([_received_note(old)]) == ([], [Note((0,), Kind.ACK, b"", sequence=old.sequence)])
+
+
+def test_a_note_without_a_number_passes_and_is_not_acknowledged() -> None:
+    plain = [ReceivedNote(0, kind, 0, 0, b"as it is") for kind in (Kind.HISTORY, Kind.WEIGHTS)]
+    assert _delivery().receive([*plain, ReceivedNote(0, Kind.ACK, 0, 0, b"")]) == (plain, [])
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=60))
 def test_a_window_of_numbers_is_as_good_as_all_of_them(steps: list[tuple[int, bool]]) -> None:
-    taken, exact, told = ReceiveWindow(), set[int](), [0]
+    taken, exact, sent = ReceiveWindow(), set[int](), [0]
     for step, again in steps:
-        number = told[-min(step, len(told))] if again and len(told) > 1 else told[-1] + step
-        told.append(max(told[-1], number))
+        number = sent[-min(step, len(sent))] if again and len(sent) > 1 else sent[-1] + step
+        sent.append(max(sent[-1], number))
         if number:
             assert taken.take(number) == (number not in exact)
             exact.add(number)
 
 
-def test_memory_is_bounded_and_what_falls_out_of_it_is_given_up_by_its_teller() -> None:
+def test_memory_is_bounded_and_its_sender_gives_up_what_falls_out_of_it() -> None:
     sender, receiver = _delivery(1), _delivery()
     [lost] = sender.send([to_trainer(Kind.HISTORY, b"lost")], 0)
     for slot in (1, WINDOW - 1):
@@ -151,18 +158,18 @@ def test_memory_is_bounded_and_what_falls_out_of_it_is_given_up_by_its_teller() 
 @settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_over_a_bad_link_every_history_arrives_once(seed: int) -> None:
-    chance, sender, receiver = random.Random(seed), _delivery(3), _delivery()
+    rng, sender, receiver = random.Random(seed), _delivery(3), _delivery()
     up: list[tuple[int, Note]] = []
     down: list[tuple[int, Note]] = []
     taken: list[bytes] = []
 
     def post(link: list[tuple[int, Note]], notes: list[Note], slot: int) -> None:
-        link += [(slot + chance.randrange(8), note) for note in notes if chance.random() > 0.4]
+        link += [(slot + rng.randrange(8), note) for note in notes if rng.random() > 0.4]
 
     def arriving(link: list[tuple[int, Note]], source: int, slot: int) -> list[ReceivedNote]:
         there = [_received_note(note, source) for due, note in link if due <= slot]
         link[:] = [(due, note) for due, note in link if due > slot]
-        chance.shuffle(there)
+        rng.shuffle(there)
         return there
 
     for slot in range(200):
@@ -172,14 +179,14 @@ def test_over_a_bad_link_every_history_arrives_once(seed: int) -> None:
         sender.receive(arriving(down, AT, slot))
         again = sender.resend(slot)
         post(up, again + sender.send([to_trainer(Kind.HISTORY, bytes([slot]))] if slot < 40 else [], slot), slot)
-        if chance.random() < 0.1:
+        if rng.random() < 0.1:
             sender, receiver = _restored(sender, 3), _restored(receiver)
     assert sorted(taken) == [bytes([slot]) for slot in range(40)]
     assert not sender.unacknowledged
 
 
 class _Chatty(NodePolicy):
-    """Tells a history in turn 1 of slot 0, and news in every turn."""
+    """Sends a history in turn 1 of slot 0, and news in every turn."""
 
     def __init__(self, _: Welcome) -> None: ...
 
@@ -199,12 +206,12 @@ def _chatty() -> Node:
     return Node(structs.replace(welcome_for(world, scheme.SCHEME, 0), resend_after_slots=2), _Chatty)
 
 
-def test_a_node_tells_again_in_its_first_turn_of_a_slot_after_acknowledgements_before_news() -> None:
+def test_a_node_resends_in_its_first_turn_of_a_slot_after_acknowledgements_before_news() -> None:
     node = _chatty()
     news, again = (Kind.CSI, 1), (Kind.HISTORY, 2)
     assert _outbox(node, 0, 1, []) == [(Kind.HISTORY, 1), news]
     assert _outbox(node, 1, 0, []) == [news]
-    weights = ReceivedNote(2, Kind.WEIGHTS, 2, 0, b"\1\0\0\0w")
+    weights = ReceivedNote(2, Kind.WEIGHTS, 2, 0, b"w", 1)
     assert _outbox(node, 2, 0, [weights]) == [(Kind.ACK, 1), again, news]
     assert _outbox(node, 2, 1, []) == [news]
     copy = _chatty()
@@ -212,5 +219,5 @@ def test_a_node_tells_again_in_its_first_turn_of_a_slot_after_acknowledgements_b
     assert _outbox(copy, 4, 1, []) == [(Kind.HISTORY, 3), news]
     assert _outbox(copy, 4, 2, []) == [news]
     [closing] = copy.turn(Turn(9, 0, CLOSING, 2, 0, b"", []))
-    assert closing == Reply(9, 0, b"", [])  # nobody would act upon it
-    assert _outbox(copy, 10, 0, [ReceivedNote(2, Kind.ACK, 9, 0, b"\1\0\0\0")]) == [news]
+    assert closing == Reply(9, 0, b"", [])  # an acknowledgement would reach nobody
+    assert _outbox(copy, 10, 0, [ReceivedNote(2, Kind.ACK, 9, 0, b"", 1)]) == [news]

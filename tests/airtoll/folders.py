@@ -4,15 +4,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
+from channel_server.toll_windows import TollWindows
 from controller.config.resolved import ResolvedRun, load
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.writer import RunWriter
-from protocol.accounting.air_book import AirRow, Outcome, encode_rows
+from protocol.accounting.air_book import AirRow, AttemptOutcome, encode_rows
 from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
 from protocol.accounting.wire_book import NULL, Connection, Leg
 from protocol.determinism.fingerprint import fingerprint
 from protocol.messages.kinds import Kind, LinkClass
-from protocol.messages.telemetry import Chunk, Ended, Event, Window
+from protocol.messages.plan import PhasePlan
+from protocol.messages.telemetry import Chunk, Ended, Event, TollWindow, Window
 
 CELL: dict[str, Any] = {
     "world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2},
@@ -53,9 +57,24 @@ def traced(*, slots: int = 4, values: bool = False, last: bytes = b"last") -> li
     return [Chunk("trace.bin", rows), *([Chunk("values.msgpack", kept)] if values else [])]
 
 
-def air(source: int, kind: Kind, *, attempt: int = 1, bits: int = 36, size: int = 5, copies: int = 2) -> AirRow:
+def air(
+    source: int, kind: Kind, *, slot: int = 0, attempt: int = 1, bits: int = 36, size: int = 5, copies: int = 2
+) -> AirRow:
     """A broadcast over the sidelink."""
-    return AirRow(0, 0, source, (1, 2), LinkClass.SIDELINK, kind, attempt, Outcome.DELIVERED, bits, size, copies, 0)
+    head = (slot, 0, source, (1, 2), LinkClass.SIDELINK, kind)
+    return AirRow(*head, attempt, AttemptOutcome.DELIVERED, bits, size, copies, slot)
+
+
+def toll_windows(
+    rows: Iterable[AirRow], *phases: tuple[str, int], window_slots: int = 100, played: int | None = None
+) -> list[TollWindow]:
+    """The toll of a whole run's air book, by default of a run of four slots; `played`: or of its first slots."""
+    plans = tuple(PhasePlan(name, slots) for name, slots in phases or [("eval", 4)])  # type: ignore[arg-type]
+    plan = structs.replace(config().plan_for("test"), phases=plans)
+    toll = TollWindows(structs.replace(plan, record=structs.replace(plan.record, window_slots=window_slots)))
+    last = (plan.slots if played is None else played) - 1
+    toll.add(rows, last=last)
+    return toll.close(last=last)
 
 
 def window(phase: str, first: int, last: int, total: float, count: float) -> Window:
@@ -88,11 +107,13 @@ def learning(at: Path, telemetry: Iterable[Any], **changes: Any) -> RunFolder:
 
 def finished(at: Path, *, values: bool = False, last: bytes = b"last") -> RunFolder:
     """A folder with a bit of everything, summary included."""
+    rows = [air(0, Kind.NEIGHBOUR), air(2, Kind.CSI, bits=64, size=8)]
     writer = write(
         at,
         [
             *traced(values=values, last=last),
-            Chunk("air_book.msgpack", encode_rows([air(0, Kind.NEIGHBOUR), air(2, Kind.CSI, bits=64, size=8)])),
+            Chunk("air_book.msgpack", encode_rows(rows)),
+            *toll_windows(rows),
             window("eval", 0, 3, 6.0, 4.0),
             Event("lost", 2, 0, "pair-1", "connection gone"),
             Event("warning", 2, 0, "pair-2", "slow"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.determinism.rng import CounterRng
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.node import ReceivedNote
@@ -17,7 +17,7 @@ LinkId = tuple[int, LinkClass, int]
 
 @dataclass(eq=False)
 class Attempt:
-    """A note, told. `due`: the slot of its arrival, once its last bit has left."""
+    """An attempt. `due`: the slot of its arrival, once its last bit has left."""
 
     link_id: LinkId
     received: ReceivedNote
@@ -29,14 +29,14 @@ class Attempt:
     sent: int = 0
     due: int | None = None
 
-    def row(self, outcome: Outcome, copies: int, until: int) -> AirRow:
+    def row(self, outcome: AttemptOutcome, copies: int, until: int) -> AirRow:
         received, (source, link, _) = self.received, self.link_id
         head = (received.slot, received.turn, source, self.to, link, received.kind, self.attempt, outcome)
-        return AirRow(*head, self.sent, len(received.body), copies, until, self.repeated)
+        return AirRow(*head, self.sent, received.size_bytes, copies, until, self.repeated)
 
 
 class Oracle:
-    """`arrived`: notes since they were last taken, by node, in order. `left`: bits that left, by slot and lane."""
+    """`arrived`: notes since they were last taken, by node, in order. `left`: bits that left, by slot and link."""
 
     def __init__(self, plan: SignallingPlan, seed: int, trainer: int, radio: Callable[[int, int], float]) -> None:
         self.plan, self.seed, self.trainer, self.radio = plan, seed, trainer, radio
@@ -45,8 +45,8 @@ class Oracle:
         self.arrived: list[tuple[int, ReceivedNote]] = []
         self.left: Counter[tuple[int, LinkId]] = Counter()
         self.to_nobody = 0
-        self.newest: dict[int, tuple[ReceivedNote, int, int]] = {}  # weights by receiver; their bits, how often told
-        self.unacknowledged: dict[int, bytes] = {}
+        self.newest: dict[int, tuple[ReceivedNote, int, int]] = {}  # weights by receiver; their bits, attempts
+        self.unacknowledged: dict[int, int | None] = {}
         self.of_kind: Counter[tuple[int, LinkId, Kind]] = Counter()
         self.slot = -1
 
@@ -54,10 +54,10 @@ class Oracle:
         return next((r for r in self.plan.rules if (r.link, r.kind) == (link, kind)), KindRule(link, kind))
 
     def budget(self, link_id: LinkId) -> float:
-        said = next((b for b in self.plan.budgets if b.link == link_id[1]), LinkBudget(link_id[1]))
-        if said.radio_share is not None:
-            return int(said.radio_share * self.radio(self.slot, link_id[0]))
-        return 10**9 if said.bits_per_slot is None else said.bits_per_slot
+        budget = next((b for b in self.plan.budgets if b.link == link_id[1]), LinkBudget(link_id[1]))
+        if budget.radio_share is not None:
+            return int(budget.radio_share * self.radio(self.slot, link_id[0]))
+        return 10**9 if budget.bits_per_slot is None else budget.bits_per_slot
 
     def open(self, slot: int, gone: Collection[int]) -> None:
         self.slot = slot
@@ -86,10 +86,10 @@ class Oracle:
         for node in to if received.kind == Kind.WEIGHTS else ():
             self.newest[node] = (received, bits, attempt)
             if received.source == self.trainer:
-                self.unacknowledged[node] = received.body[:4]
-        self.tell(Attempt(link_id, received, to, attempt, bits, receivers_reached), gone)
+                self.unacknowledged[node] = received.sequence
+        self.send(Attempt(link_id, received, to, attempt, bits, receivers_reached), gone)
 
-    def retell(self, node: int) -> None:
+    def resend(self, node: int) -> None:
         if node in self.newest:
             received, bits, attempt = self.newest[node]
             self.newest[node] = (received, bits, attempt + 1)
@@ -97,23 +97,23 @@ class Oracle:
             receivers_reached = self.receivers_reached(
                 CounterRng(self.seed, "retelling", node).at(0, self.slot), link_id[1], Kind.WEIGHTS, (node,)
             )
-            self.tell(Attempt(link_id, received, (node,), attempt + 1, bits, receivers_reached, repeated=True), ())
+            self.send(Attempt(link_id, received, (node,), attempt + 1, bits, receivers_reached, repeated=True), ())
 
-    def tell(self, told: Attempt, gone: Collection[int]) -> None:
-        kind, number = told.received.kind, told.received.body[:4]
-        same = [a for a in self.under_way if (a.link_id, a.received.kind) == (told.link_id, kind)]
-        if told.attempt > 1 and any(a.received.body[:4] == number for a in same):
-            self.rows.append(told.row(Outcome.QUEUED, 0, self.slot))
+    def send(self, new: Attempt, gone: Collection[int]) -> None:
+        kind, sequence = new.received.kind, new.received.sequence
+        same = [a for a in self.under_way if (a.link_id, a.received.kind) == (new.link_id, kind)]
+        if new.attempt > 1 and any(a.received.sequence == sequence for a in same):
+            self.rows.append(new.row(AttemptOutcome.QUEUED, 0, self.slot))
             return
         for older in same:
             if kind == Kind.WEIGHTS and older.due is None:
                 self.under_way.remove(older)
-                self.rows.append(older.row(Outcome.REPLACED, 0, self.slot))
-        if not told.to:
-            told.sent, told.due = told.bits, self.slot + self.rule(told.link_id[1], kind).delay_slots
-            self.to_nobody += told.bits
-        self.under_way.append(told)
-        self.serve(told.link_id)
+                self.rows.append(older.row(AttemptOutcome.REPLACED, 0, self.slot))
+        if not new.to:
+            new.sent, new.due = new.bits, self.slot + self.rule(new.link_id[1], kind).delay_slots
+            self.to_nobody += new.bits
+        self.under_way.append(new)
+        self.serve(new.link_id)
         self.arrive(gone)
 
     def receivers_reached(
@@ -149,14 +149,15 @@ class Oracle:
     def arrive(self, gone: Collection[int]) -> None:
         for attempt in [a for a in self.under_way if a.due == self.slot]:
             self.under_way.remove(attempt)
-            heard = [node for node in attempt.receivers_reached if node not in gone]
-            self.arrived += [(node, attempt.received) for node in heard]
+            present = [node for node in attempt.receivers_reached if node not in gone]
+            self.arrived += [(node, attempt.received) for node in present]
             lost = len(attempt.receivers_reached) < len(attempt.to)
-            whole = Outcome.DELIVERED if len(heard) == len(attempt.to) else Outcome.GONE
-            self.rows.append(attempt.row(Outcome.LOST if lost else whole, len(heard), self.slot))
-            source, body = attempt.received.source, attempt.received.body
-            if attempt.received.kind == Kind.ACK and self.trainer in heard and self.unacknowledged.get(source) == body:
+            whole = AttemptOutcome.DELIVERED if len(present) == len(attempt.to) else AttemptOutcome.GONE
+            self.rows.append(attempt.row(AttemptOutcome.LOST if lost else whole, len(present), self.slot))
+            ack, source = attempt.received, attempt.received.source
+            awaited = self.unacknowledged.get(source, "nothing")
+            if ack.kind == Kind.ACK and self.trainer in present and ack.sequence == awaited:
                 del self.unacknowledged[source]
 
     def cut(self) -> None:
-        self.rows += [attempt.row(Outcome.CUT, 0, self.slot) for attempt in self.under_way]
+        self.rows += [attempt.row(AttemptOutcome.CUT, 0, self.slot) for attempt in self.under_way]

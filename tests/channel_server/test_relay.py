@@ -5,50 +5,54 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_server.relay import Relay
-from protocol.accounting.air_book import Outcome
+from protocol.accounting.air_book import AttemptOutcome
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import SignallingPlan
 
 AGENTS = 4
 NEIGHBOURHOODS = ((1, 2), (0,), (0, 3), ())
-ALL = [*range(AGENTS), AGENTS]
+NODES = [*range(AGENTS), AGENTS]
 
 
 def _relay(link: LinkClass, *, has_trainer: bool) -> Relay:
     return Relay(AGENTS, link, has_trainer, SignallingPlan(), seed=1, radio_bits=lambda *_: 0.0)
 
 
-destinations = st.just((NEIGHBOURS,)) | st.just((TRAINER,)) | st.sets(st.sampled_from(ALL), min_size=1).map(tuple)
-told = st.tuples(st.sampled_from(range(AGENTS)), destinations, st.sampled_from(Kind), st.binary(max_size=9))
-collected = st.sampled_from(ALL)
+destinations = st.just((NEIGHBOURS,)) | st.just((TRAINER,)) | st.sets(st.sampled_from(NODES), min_size=1).map(tuple)
+sequences = st.none() | st.integers(0, 2**32 - 1)
+sent = st.tuples(st.sampled_from(range(AGENTS)), destinations, st.sampled_from(Kind), st.binary(max_size=9), sequences)
+collected = st.sampled_from(NODES)
 
 
 def _resolved(to: tuple[int, ...], source: int) -> tuple[int, ...]:
     return NEIGHBOURHOODS[source] if to == (NEIGHBOURS,) else (AGENTS,) if to == (TRAINER,) else to
 
 
-@given(st.lists(told | collected, max_size=40), st.sets(st.sampled_from(ALL)))
-def test_it_equals_a_list_of_letters(happened: list, gone: set[int]) -> None:  # type: ignore[type-arg]
+@given(st.lists(sent | collected, max_size=40), st.sets(st.sampled_from(NODES)))
+def test_it_equals_a_list_of_notes(happened: list, gone: set[int]) -> None:  # type: ignore[type-arg]
     relay = _relay(LinkClass.BACKHAUL, has_trainer=True)
-    pending: dict[int, list[ReceivedNote]] = {node: [] for node in ALL}
+    pending: dict[int, list[ReceivedNote]] = {node: [] for node in NODES}
     attempts = []
     for turn, happening in enumerate(happened):
         if isinstance(happening, int):
             assert relay.collect(happening) == pending[happening]
             pending[happening] = []
             continue
-        source, to, kind, body = happening
-        relay.post(0, turn, source, [Note(to, kind, body)], gone=gone, neighbours=lambda: NEIGHBOURHOODS)
+        source, to, kind, body, sequence = happening
+        relay.post(
+            0, turn, source, [Note(to, kind, body, sequence=sequence)], gone=gone, neighbours=lambda: NEIGHBOURHOODS
+        )
         receivers = _resolved(to, source)
         for node in receivers:
             if node not in gone:
-                pending[node].append(ReceivedNote(source, kind, 0, turn, body))
-        attempts.append((turn, source, receivers, len(body), len([n for n in receivers if n not in gone])))
+                pending[node].append(ReceivedNote(source, kind, 0, turn, body, sequence))
+        size = len(body) + (0 if sequence is None else 4)
+        attempts.append((turn, source, receivers, size, 8 * size, len([n for n in receivers if n not in gone])))
     rows = relay.drain_rows()
-    assert [(r.turn, r.source, r.to, r.note_bytes, r.copies) for r in rows] == attempts
-    assert all((row.outcome is Outcome.DELIVERED) == (row.copies == len(row.to)) for row in rows)
-    for node in ALL:
+    assert [(r.turn, r.source, r.to, r.note_bytes, r.payload_bits, r.copies) for r in rows] == attempts
+    assert all((row.outcome is AttemptOutcome.DELIVERED) == (row.copies == len(row.to)) for row in rows)
+    for node in NODES:
         assert relay.collect(node) == pending[node]
         assert relay.collect(node) == []
 
@@ -57,7 +61,7 @@ def test_it_equals_a_list_of_letters(happened: list, gone: set[int]) -> None:  #
     ("source", "to", "link"),
     [(0, (1,), LinkClass.SIDELINK), (0, (TRAINER,), LinkClass.UPLINK), (AGENTS, (0, 1), LinkClass.DOWNLINK)],
 )
-def test_links_follow_from_who_talks_to_whom(source: int, to: tuple[int, ...], link: LinkClass) -> None:
+def test_links_follow_from_source_and_destination(source: int, to: tuple[int, ...], link: LinkClass) -> None:
     relay = _relay(LinkClass.SIDELINK, has_trainer=True)
     relay.post(0, 0, source, [Note(to, Kind.CONTROL, b"x")], gone=(), neighbours=lambda: NEIGHBOURHOODS)
     relay.post(0, 0, source, [Note(to, Kind.CONTROL, b"x", 3, LinkClass.BACKHAUL)], gone=(), neighbours=lambda: ())
@@ -67,7 +71,7 @@ def test_links_follow_from_who_talks_to_whom(source: int, to: tuple[int, ...], l
 
 
 @pytest.mark.parametrize(
-    ("to", "told"),
+    ("to", "reason"),
     [
         ((1, 9), "to nowhere"),
         ((0,), "to nowhere"),
@@ -78,13 +82,13 @@ def test_links_follow_from_who_talks_to_whom(source: int, to: tuple[int, ...], l
         ((TRAINER,), "to the trainer"),
     ],
 )
-def test_notes_to_nowhere_are_told(to: tuple[int, ...], told: str) -> None:
+def test_notes_to_nowhere_are_faults(to: tuple[int, ...], reason: str) -> None:
     relay = _relay(LinkClass.SIDELINK, has_trainer=False)
-    assert told in relay.fault(0, [Note(to, Kind.CONTROL, b"")])
+    assert reason in relay.fault(0, [Note(to, Kind.CONTROL, b"")])
     assert relay.fault(0, [Note((NEIGHBOURS,), Kind.CONTROL, b"")]) == ""
 
 
-def test_letters_in_flight_survive_a_snapshot() -> None:
+def test_notes_in_flight_survive_a_snapshot() -> None:
     relay, other = (_relay(LinkClass.SIDELINK, has_trainer=False) for _ in range(2))
     relay.post(3, 1, 0, [Note((1, 2), Kind.CSI, b"abc")], gone=(), neighbours=lambda: ())
     other.restore(relay.snapshot())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from channel_server.relay import Relay
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import NEIGHBOURS, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
@@ -18,7 +18,6 @@ AGENTS = 3
 TRAINER = AGENTS
 NEIGHBOURHOODS = ((1, 2), (0,), ())
 NODES = range(AGENTS + 1)
-NUMBERS = (b"\1\0\0\0", b"\2\0\0\0")
 
 kinds = st.sampled_from([Kind.NEIGHBOUR, Kind.FEEDBACK, Kind.HISTORY, Kind.WEIGHTS, Kind.ACK])
 links = st.sampled_from([LinkClass.SIDELINK, LinkClass.UPLINK, LinkClass.DOWNLINK])
@@ -32,12 +31,13 @@ plans = st.builds(
     st.lists(budgets, max_size=3, unique_by=lambda budget: budget.link).map(tuple),
     st.permutations(PRIORITIES).map(tuple),
 )
-places = st.just((NEIGHBOURS,)) | st.sets(st.sampled_from(NODES), min_size=1, max_size=2).map(
+destinations = st.just((NEIGHBOURS,)) | st.sets(st.sampled_from(NODES), min_size=1, max_size=2).map(
     lambda s: tuple(sorted(s))
 )
-notes = st.builds(Note, places, kinds, st.sampled_from(NUMBERS), st.none() | st.integers(0, 60))
-told = st.tuples(st.sampled_from([0, 1, 2, TRAINER, 5]), notes, st.booleans())
-slots = st.tuples(st.sets(st.sampled_from(NODES), max_size=1), st.booleans(), st.booleans(), st.lists(told, max_size=5))
+bodies, sequences = st.sampled_from([b"", b"body"]), st.sampled_from([None, 1, 2])
+notes = st.builds(Note, destinations, kinds, bodies, st.none() | st.integers(0, 60), st.none(), st.just(1), sequences)
+sent = st.tuples(st.sampled_from([0, 1, 2, TRAINER, 5]), notes, st.booleans())
+slots = st.tuples(st.sets(st.sampled_from(NODES), max_size=1), st.booleans(), st.booleans(), st.lists(sent, max_size=5))
 
 
 def _radio(slot: int, source: int) -> float:
@@ -69,15 +69,16 @@ class _Relayed:
         for node in [0, 1] if returning else []:
             if node not in gone:
                 self.relay.resend_weights(self.slot, node)
-                self.oracle.retell(node)
+                self.oracle.resend(node)
         self.compare()
 
     def post(self, turn: int, source: int, note: Note, gone: set[int]) -> None:
         to = NEIGHBOURHOODS[source] if note.to == (NEIGHBOURS,) else note.to
         self.relay.post(self.slot, turn, source, [note], gone=gone, neighbours=lambda: NEIGHBOURHOODS)
         destination = note.to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else -1
-        bits = 8 * len(note.body) if note.payload_bits is None else note.payload_bits
-        received = ReceivedNote(source, note.kind, self.slot, turn, note.body)
+        size = len(note.body) + (4 if note.sequence is not None else 0)
+        bits = 8 * size if note.payload_bits is None else note.payload_bits
+        received = ReceivedNote(source, note.kind, self.slot, turn, note.body, note.sequence)
         self.oracle.post(received, destination, to, bits, note.attempt, gone)
         self.compare()
 
@@ -99,9 +100,9 @@ class _Relayed:
 @settings(max_examples=150)
 @given(plans, st.lists(slots, min_size=1, max_size=8))
 def test_it_equals_a_list_of_notes_from_which_bits_are_taken(plan: SignallingPlan, played: list[tuple]) -> None:  # type: ignore[type-arg]
-    """Nothing is lost, told twice, early or out of order, and no budget exceeded, unless the model says so."""
+    """Nothing is lost, sent twice, early or out of order, and no budget exceeded, unless the model says so."""
     relayed = _Relayed(plan)
-    n_told = 0
+    n_sent = 0
     for gone, restored, returning, outboxes in played:
         relayed.open(gone, restored=restored, returning=returning)
         for turn, (source, note, again) in enumerate(outboxes):
@@ -109,11 +110,11 @@ def test_it_equals_a_list_of_notes_from_which_bits_are_taken(plan: SignallingPla
                 continue
             attempt = 2 if again and note.kind in (Kind.HISTORY, Kind.WEIGHTS) else 1
             relayed.post(turn, source, structs.replace(note, attempt=attempt), gone)
-            n_told += 1
+            n_sent += 1
     relayed.end()
     oracle = relayed.oracle
     assert sum(row.payload_bits for row in relayed.rows) == sum(oracle.left.values()) + oracle.to_nobody
-    assert len([row for row in relayed.rows if not row.repeated]) == n_told
+    assert len([row for row in relayed.rows if not row.repeated]) == n_sent
 
 
 def _relay(*rules: KindRule, budgets: Sequence[LinkBudget] = ()) -> Relay:
@@ -127,7 +128,7 @@ def _post(relay: Relay, slot: int, source: int, *notes: Note, turn: int = 0) -> 
 
 
 def test_a_long_note_arrives_when_its_last_bit_has_left() -> None:
-    """300 kB at 10 kbit a slot take 240 slots, of which the first is the one in which they are told."""
+    """300 kB at 10 kbit a slot take 240 slots, of which the first is the one in which they are sent."""
     relay = _relay(
         KindRule(LinkClass.UPLINK, Kind.HISTORY, delay_slots=2), budgets=[LinkBudget(LinkClass.UPLINK, 10_000)]
     )
@@ -139,35 +140,37 @@ def test_a_long_note_arrives_when_its_last_bit_has_left() -> None:
             _post(relay, slot, 0, Note((TRAINER,), Kind.HISTORY, bytes(300_000)))
     [row] = relay.drain_rows()
     assert arrivals == [5 + 239 + 2]
-    assert (row.slot, row.until, row.payload_bits, row.outcome) == (5, 246, 2_400_000, Outcome.DELIVERED)
+    assert (row.slot, row.until, row.payload_bits, row.outcome) == (5, 246, 2_400_000, AttemptOutcome.DELIVERED)
 
 
 def test_every_attempt_of_a_resent_note_is_in_the_books() -> None:
-    """A session that tells again every 7 slots until its note is taken; each takes 3 slots and 30 % are lost."""
+    """A session that resends every 7 slots until its note arrives; each takes 3 slots and 30 % are lost."""
     plan = KindRule(LinkClass.UPLINK, Kind.HISTORY, loss=0.3, delay_slots=1)
     relay = _relay(plan, budgets=[LinkBudget(LinkClass.UPLINK, 40)])
-    number, attempt, told_at, taken = 1, 1, 0, []
+    number, attempt, sent_at, taken = 1, 1, 0, []
     for slot in range(600):
         relay.open(slot, gone=())
         if read := relay.collect(TRAINER):
             taken += [(number, attempt, slot)] * len(read)
-            number, attempt, told_at = number + 1, 1, slot
+            number, attempt, sent_at = number + 1, 1, slot
             _post(relay, slot, 0, _numbered(number, 1))
-        elif slot == told_at + 7 or slot == 0:
-            attempt, told_at = attempt + (slot > 0), slot
+        elif slot == sent_at + 7 or slot == 0:
+            attempt, sent_at = attempt + (slot > 0), slot
             _post(relay, slot, 0, _numbered(number, attempt))
     relay.cut(599)
     rows = relay.drain_rows()
-    assert [(row.attempt, row.until) for row in rows if row.outcome is Outcome.DELIVERED] == [t[1:] for t in taken]
+    assert [(row.attempt, row.until) for row in rows if row.outcome is AttemptOutcome.DELIVERED] == [
+        t[1:] for t in taken
+    ]
     last_attempts = {t[0]: t[1] for t in taken}
     assert len(rows) == sum(last_attempts.values()) + attempt
-    lost = [row for row in rows if row.outcome is Outcome.LOST]
+    lost = [row for row in rows if row.outcome is AttemptOutcome.LOST]
     assert all(row.payload_bits == 96 and row.copies == 0 and row.until - row.slot == 3 for row in lost)
     assert 0.2 < len(lost) / len(rows) < 0.4
 
 
 def _numbered(number: int, attempt: int) -> Note:
-    return Note((TRAINER,), Kind.HISTORY, number.to_bytes(4, "little") + bytes(8), attempt=attempt)
+    return Note((TRAINER,), Kind.HISTORY, bytes(8), attempt=attempt, sequence=number)
 
 
 def test_strict_priority_takes_the_next_bits_from_a_note_that_has_begun() -> None:
@@ -191,14 +194,14 @@ def test_newer_weights_take_the_place_of_those_that_wait_and_their_bits_are_book
     relay.cut(2)
     rows = [(row.to, row.slot, row.outcome, row.payload_bits) for row in relay.drain_rows()]
     assert rows == [
-        ((0,), 0, Outcome.REPLACED, 20),
-        ((1,), 0, Outcome.DELIVERED, 25),
-        ((0,), 1, Outcome.CUT, 10),
+        ((0,), 0, AttemptOutcome.REPLACED, 20),
+        ((1,), 0, AttemptOutcome.DELIVERED, 25),
+        ((0,), 1, AttemptOutcome.CUT, 10),
     ]
 
 
-def test_a_rule_shifts_nobody_elses_chance() -> None:
-    """Which copies of feedback are lost does not depend on the rules of what is told before it in the same turn."""
+def test_a_rule_does_not_change_the_draws_of_other_notes() -> None:
+    """Which copies of feedback are lost does not depend on the rules of what is sent before it in the same turn."""
     outbox = [Note((0, 1, 2), Kind.CSI, b"first"), *(Note((node,), Kind.FEEDBACK, b"then") for node in range(3))]
     lossy = KindRule(LinkClass.DOWNLINK, Kind.FEEDBACK, loss=0.5)
     lost = []
@@ -208,7 +211,7 @@ def test_a_rule_shifts_nobody_elses_chance() -> None:
             relay.open(slot, gone=())
             _post(relay, slot, TRAINER, *outbox)
         feedback = [row for row in relay.drain_rows() if row.kind == Kind.FEEDBACK]
-        lost.append([row.outcome is Outcome.LOST for row in feedback])
+        lost.append([row.outcome is AttemptOutcome.LOST for row in feedback])
     assert lost[0] == lost[1]
     assert 20 < sum(lost[0]) < 40
 
@@ -216,12 +219,12 @@ def test_a_rule_shifts_nobody_elses_chance() -> None:
 def test_the_newest_weights_are_awaited_until_their_acknowledgement_has_arrived() -> None:
     relay = _relay(KindRule(LinkClass.UPLINK, Kind.ACK, delay_slots=1))
     relay.open(0, gone=())
-    _post(relay, 0, TRAINER, Note((1,), Kind.WEIGHTS, NUMBERS[0]))
-    _post(relay, 0, 1, Note((TRAINER,), Kind.ACK, NUMBERS[0]), turn=1)
-    _post(relay, 0, TRAINER, Note((1,), Kind.WEIGHTS, NUMBERS[1]), turn=2)
+    _post(relay, 0, TRAINER, Note((1,), Kind.WEIGHTS, b"w", sequence=1))
+    _post(relay, 0, 1, Note((TRAINER,), Kind.ACK, b"", sequence=1), turn=1)
+    _post(relay, 0, TRAINER, Note((1,), Kind.WEIGHTS, b"w", sequence=2), turn=2)
     relay.open(1, gone=())
     assert relay.awaits_acks
-    _post(relay, 1, 1, Note((TRAINER,), Kind.ACK, NUMBERS[1]))
+    _post(relay, 1, 1, Note((TRAINER,), Kind.ACK, b"", sequence=2))
     assert relay.awaits_acks
     relay.open(2, gone=())
     assert not relay.awaits_acks

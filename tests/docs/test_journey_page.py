@@ -8,11 +8,10 @@ import pytest
 
 import airtoll
 from airtoll.analysis.frames import frames_of
-from airtoll.analysis.toll import By, toll_by
 from airtoll.cli.tables import toll
 from controller.config.layers import parse_yaml
 from controller.run_folder.reader import RunFolder
-from protocol.accounting.air_book import Toll
+from protocol.accounting.toll import Toll
 from tests.docs.pages import block, page, states
 
 PAGE = "journey-of-a-slot.md"
@@ -39,7 +38,7 @@ def test_every_message_crossed_in_this_order(folder: Path) -> None:
 
 
 def test_the_toll_is_the_runs(folder: Path) -> None:
-    tolls = toll_by(RunFolder.open(folder), By.KIND)
+    tolls = RunFolder.open(folder).toll.by("kind")
     shown = [line.split() for line in block(PAGE, "$ airtoll toll DIR").splitlines()]
     for kind, counted in tolls.items():
         assert [line[1:4] for line in shown if line[:1] == [kind]] == [_counts(counted)]

@@ -60,12 +60,13 @@ def test_every_environment_variable_of_the_code_is_listed() -> None:
 
 def test_the_glossary_has_the_words_of_the_protocol() -> None:
     meaning = {row[0]: " ".join(row[1:]) for row in _glossary()}
-    for word, values in {
+    words: dict[str, list[str]] = {
         "kind": [kind.name.lower() for kind in Kind],
         "link class": [link.name.lower() for link in LinkClass],
         "phase": list(PHASES),
         "placement": list(get_args(Placement)),
-    }.items():
+    }
+    for word, values in words.items():
         assert all(f"`{value}`" in meaning[word] for value in values), word
 
 

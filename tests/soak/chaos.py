@@ -20,7 +20,6 @@ import tempfile  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
-from struct import Struct  # noqa: E402
 from typing import Any, NamedTuple  # noqa: E402
 
 import msgspec  # noqa: E402
@@ -50,7 +49,6 @@ MAX_DELAY_S = 0.25  # a kill comes at a random moment within this time after its
 EXIT_TIMEOUT_S = 5.0  # the last helper processes of a command may exit this much later
 VICTIMS = (CHANNEL_SERVER, "trainer")  # and the pairs
 _SHARED_MEMORY = Path("/dev/shm")
-_number = Struct("<I")
 
 
 class ChaosResult(NamedTuple):
@@ -202,13 +200,13 @@ def _slots_learnt_from(folder: RunFolder) -> tuple[int, int]:
     trainer = len(folder.names) - 1 - folder.names[::-1].index("trainer")
     held = unpack(checkpoint.nodes[trainer])["policy"]["learner"]["replay"]["counted"]
     joiner, acknowledged = Joiner(_layouts(plan, trainer)), 0
-    histories: dict[tuple[int, int], bytes] = {}  # by agent and number
+    sent: dict[tuple[int, int | None], bytes] = {}  # by agent and sequence number
     for slot, source, note in _notes(folder):
         if note.kind == Kind.HISTORY:
-            histories[source, _number.unpack_from(note.body)[0]] = note.body[_number.size :]
+            sent[source, note.sequence] = note.body
         elif note.kind == Kind.ACK and source == trainer and slot < checkpoint.slot + plan.train_delay_slots:
             (agent,) = note.to
-            joiner.add(agent, histories[agent, _number.unpack(note.body)[0]])
+            joiner.add(agent, sent[agent, note.sequence])
             acknowledged += sum(int(np.all(joint.flags & VALID, axis=1).sum()) for joint in joiner.take())
     return held, acknowledged
 

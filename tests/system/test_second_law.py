@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from controller.config.catalogue import schemes
-from protocol.accounting.air_book import toll_by_kind
 from protocol.accounting.wire_book import totals
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS, fits
@@ -14,9 +13,9 @@ from tests.recording import Recording, assert_same_trace, in_process
 from tests.system.counting_relay import CountingRelay
 from tests.system.processes import nothing, play
 
-TELLING = [name for name, scheme in schemes().items() if scheme.card.sends != "nothing"]
+SENDING = [name for name, scheme in schemes().items() if scheme.card.sends != "nothing"]
 IMPAIRED = [
-    *((scheme, "all of it") for scheme in TELLING),
+    *((scheme, "all of it") for scheme in SENDING),
     *(("li2020/greedy_central", model) for model in MODELS),
     *(("zhang2025/q_csma", model) for model in MODELS if fits(model, "conflict_graph")),
 ]
@@ -39,12 +38,12 @@ def test_both_books_close(scheme: str, model: str) -> None:
     _check_notes(recording, names)
     sums = totals(recording.ended.wire)
     assert sums.socket_bytes == sum(c.up + c.down for c in relay.connections)
-    assert toll_by_kind(recording.air) == toll_by_kind(in_process(plan).air)
+    assert recording.toll == in_process(plan).toll
 
 
 @pytest.mark.parametrize("scheme", schemes())
-def test_both_books_close_when_all_is_locked(scheme: str, tmp_path: Path) -> None:
-    """What is sealed does not tell whose it is, so accounts and connections are matched by their sizes."""
+def test_both_books_close_on_encrypted_connections(scheme: str, tmp_path: Path) -> None:
+    """Encrypted connections do not show their node, so accounts and connections are matched by their sizes."""
     plan = home_plan(scheme, schemes()[scheme].card.worlds[0], slots=40)
     with CountingRelay() as relay:
         recording = play(plan, nothing, route=relay.endpoint, keys=tmp_path / "keys")
@@ -63,20 +62,20 @@ def _check_notes(recording: Recording, names: list[str]) -> None:
     assert recording.ended is not None
     accounts = {account.peer: account for account in recording.ended.wire}
     assert not any(account.undelivered_notes for account in accounts.values())
-    told, told_bytes, heard, heard_bytes = Counter[int](), Counter[int](), Counter[int](), Counter[int]()
-    by_some = 0  # copies of broadcasts that some did not get; the book does not say who
+    sent, sent_bytes, received, received_bytes = (Counter[int]() for _ in range(4))
+    by_some = 0  # copies of broadcasts that some did not receive; the book does not name them
     for row in recording.air:
-        told[row.source] += row.attempt > 0 and not row.repeated
-        told_bytes[row.source] += row.note_bytes if row.attempt and not row.repeated else 0
+        sent[row.source] += row.attempt > 0 and not row.repeated
+        sent_bytes[row.source] += row.note_bytes if row.attempt and not row.repeated else 0
         if 0 < row.copies < len(row.to):
             by_some += row.copies
         elif row.copies:
-            heard.update(dict.fromkeys(row.to, row.copies // len(row.to)))
-            heard_bytes.update(dict.fromkeys(row.to, row.copies // len(row.to) * row.note_bytes))
-    assert sum(account.down.notes for account in accounts.values()) == heard.total() + by_some
+            received.update(dict.fromkeys(row.to, row.copies // len(row.to)))
+            received_bytes.update(dict.fromkeys(row.to, row.copies // len(row.to) * row.note_bytes))
+    assert sum(account.down.notes for account in accounts.values()) == received.total() + by_some
     for index, name in enumerate(names):
         account = accounts[name]
-        assert (account.up.notes, account.up.note_bytes) == (told[index], told_bytes[index])
-        assert account.down.notes >= heard[index]
+        assert (account.up.notes, account.up.note_bytes) == (sent[index], sent_bytes[index])
+        assert account.down.notes >= received[index]
         if not by_some:
-            assert (account.down.notes, account.down.note_bytes) == (heard[index], heard_bytes[index])
+            assert (account.down.notes, account.down.note_bytes) == (received[index], received_bytes[index])

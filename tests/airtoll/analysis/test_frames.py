@@ -28,14 +28,15 @@ def test_nested_fields_are_those_of_the_structs() -> None:
         (Hello(1, "r", "pair-0", {"cpu": "x"}), "Hello(protocol=1, run_id='r', name='pair-0', fingerprint={cpu: 'x'})"),
         (Refused("no"), "Refused(reason='no')"),
         (
-            Turn(3, 1, 0, 2, 0, b"\x01\x02", [ReceivedNote(4, Kind.CSI, 2, 0, b"\xff")]),
+            Turn(3, 1, 0, 2, 0, b"\x01\x02", [ReceivedNote(4, Kind.CSI, 2, 0, b"\xff", 7)]),
             "Turn(slot=3, turn=1, spec=0, phase=2, episode=0, measurement=<2 bytes 0102>, "
-            "inbox=[ReceivedNote(source=4, kind=1, slot=2, turn=0, body=<1 bytes ff>)])",
+            "inbox=[ReceivedNote(source=4, kind=1, slot=2, turn=0, body=<1 bytes ff>, sequence=7)])",
         ),
         (
             Reply(3, 1, b"", [Note((-1,), Kind.CSI, bytes(20), 36)]),
             "Reply(slot=3, turn=1, action=<0 bytes >, outbox=[Note(to=[-1], kind=1, "
-            "body=<20 bytes 00000000000000000000000000000000...>, payload_bits=36, link=None, attempt=1)])",
+            "body=<20 bytes 00000000000000000000000000000000...>, payload_bits=36, link=None, attempt=1, "
+            "sequence=None)])",
         ),
         (Report(9, {"loss": 0.5}), "Report(slot=9, scalars={loss: 0.5})"),
         (Bye("done"), "Bye(reason='done', error='')"),

@@ -1,38 +1,18 @@
-"""The toll by kind, node and class of link, and its table."""
+"""The tables of the toll."""
 
 from io import StringIO
 from pathlib import Path
 
-import pytest
 from msgspec import structs
 from rich.console import Console
 
-from airtoll.analysis.toll import By, toll_by
 from airtoll.cli import tables
 from controller.run_folder.reader import Scalar
-from protocol.accounting.air_book import Outcome, Toll, encode_rows
+from controller.run_folder.summary import summarise
+from protocol.accounting.air_book import AttemptOutcome
 from protocol.messages.kinds import Kind
 from protocol.messages.plan import PhasePlan
-from protocol.messages.telemetry import Chunk
-from tests.airtoll.folders import air, make
-
-ROWS = [air(0, Kind.CSI), air(2, Kind.CSI, attempt=2), air(0, Kind.NEIGHBOUR, bits=8, size=1, copies=1)]
-
-
-@pytest.mark.parametrize(
-    ("by", "expected"),
-    [
-        (By.KIND, {"neighbour": Toll(1, 8, 1, 1, 1), "csi": Toll(1, 72, 10, 4, 20)}),
-        (By.NODE, {"pair-0": Toll(2, 44, 6, 3, 11), "pair-2": Toll(0, 36, 5, 2, 10)}),
-        (By.LINK, {"sidelink": Toll(2, 80, 11, 5, 21)}),
-    ],
-)
-def test_the_toll_is_summed(tmp_path: Path, by: By, expected: dict[str, Toll]) -> None:
-    assert toll_by(make(tmp_path / "a", [Chunk("air_book.msgpack", encode_rows(ROWS))]), by) == expected
-
-
-def test_a_silent_run_has_no_toll(tmp_path: Path) -> None:
-    assert toll_by(make(tmp_path / "a", []), By.NODE) == {}
+from tests.airtoll.folders import air, ended, make, toll_windows
 
 
 def test_the_table_has_rates_shares_a_sum_and_probes() -> None:
@@ -50,20 +30,19 @@ def test_the_table_has_rates_shares_a_sum_and_probes() -> None:
 def test_what_a_signalling_model_did_is_summed(tmp_path: Path) -> None:
     rows = [
         structs.replace(air(0, Kind.CSI), until=3),
-        structs.replace(air(2, Kind.CSI, attempt=2, copies=1), until=1, outcome=Outcome.LOST),
-        structs.replace(air(0, Kind.CSI, copies=0), until=9, outcome=Outcome.LOST),
+        structs.replace(air(2, Kind.CSI, attempt=2, copies=1), until=1, outcome=AttemptOutcome.LOST),
+        structs.replace(air(0, Kind.CSI, copies=0), until=9, outcome=AttemptOutcome.LOST),
         structs.replace(air(0, Kind.CSI, attempt=2), until=9, repeated=True),
-        structs.replace(air(0, Kind.CSI, attempt=0, copies=-1), until=9, outcome=Outcome.UNREAD),
-        structs.replace(air(0, Kind.ACK, copies=0), outcome=Outcome.CUT),
+        structs.replace(air(0, Kind.CSI, attempt=0, copies=-1), until=9, outcome=AttemptOutcome.UNREAD),
+        structs.replace(air(0, Kind.ACK, copies=0), outcome=AttemptOutcome.CUT),
     ]
-    told = [Chunk("air_book.msgpack", encode_rows(rows))]
-    folder = make(tmp_path / "late", told, signalling={"all": {"loss": 0.5}})
-    fates = folder.delivery_stats()
-    assert fates["csi"] == {"attempts": 4, "lost": 2, "mean_age_slots": 2.0, "largest_age_slots": 3}
-    lines = _text(tables.delivery(fates))
+    telemetry = [*toll_windows(rows), ended()]
+    stats = summarise(make(tmp_path / "late", telemetry, signalling={"all": {"loss": 0.5}}))["signalling"]
+    assert stats["csi"] == {"attempts": 4, "lost": 2, "mean_age_slots": 2.0, "max_age_slots": 3}
+    lines = _text(tables.delivery(stats))
     assert ["csi", "4", "2", "2.00", "3"] in lines
     assert ["ack", "1", "0", "-", "-"] in lines
-    assert make(tmp_path / "ideal", told).delivery_stats() == {}
+    assert "signalling" not in summarise(make(tmp_path / "ideal", telemetry))
 
 
 def test_a_nodes_own_rate_is_per_slot() -> None:
@@ -73,11 +52,11 @@ def test_a_nodes_own_rate_is_per_slot() -> None:
     assert not [line for line in lines if "probes" in line]
 
 
-def test_nothing_told_in_no_slots_has_no_rates() -> None:
+def test_without_notes_and_slots_there_are_no_rates() -> None:
     assert ["all", "0", "0", "0", "-", "-"] in _text(tables.toll({}, by="kind", slots=0, agents=3))
 
 
-def test_training_and_execution_are_told_apart_over_their_own_slots() -> None:
+def test_training_and_execution_have_a_table_each_over_their_own_slots() -> None:
     by_phase = {
         "warmup": {"history": {"notes": 1, "note_bytes": 60, "payload_bits": 8}},
         "train": {
@@ -97,17 +76,17 @@ def test_training_and_execution_are_told_apart_over_their_own_slots() -> None:
     assert ["probes", "5", "-", "-", "-", "-"] in execution
 
 
-def test_the_newest_weights_are_told_if_there_are_some() -> None:
-    told = [
+def test_the_newest_weights_are_named_if_there_are_some() -> None:
+    scalars = [
         Scalar(1, "trainer", "updates", 5.0),
         Scalar(2, "trainer", "policy_version", 1.0),
         Scalar(2, "pair-0", "updates", 1.0),
     ]
     assert (
-        tables.weights([*told, Scalar(9, "trainer", "updates", 1500.0)])
+        tables.weights([*scalars, Scalar(9, "trainer", "updates", 1500.0)])
         == "weights: policy version 1 after 1,500 updates"
     )
-    assert tables.weights(told[:1]) is None
+    assert tables.weights(scalars[:1]) is None
 
 
 def _text(table: object) -> list[list[str]]:

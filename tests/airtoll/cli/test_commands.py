@@ -15,7 +15,8 @@ from airtoll.cli import controller_tables, output
 from airtoll.cli.commands import COMMANDS, app, load
 from controller.config import catalogue
 from protocol.accounting.trace import ROW
-from tests.airtoll.folders import CELL, finished, make, traced
+from protocol.messages.kinds import Kind
+from tests.airtoll.folders import CELL, air, ended, finished, learning, make, toll_windows, traced
 
 
 def _call(*words: object) -> Result:
@@ -136,12 +137,23 @@ def test_the_toll_as_json(tmp_path: Path) -> None:
     assert tolls["pair-0"] == {"notes": 1, "payload_bits": 36, "note_bytes": 5, "copies": 2, "copy_bytes": 10}
 
 
-def test_a_damaged_air_book_exits_1(tmp_path: Path) -> None:
+def test_the_toll_of_one_phase_by_node_and_by_link(tmp_path: Path) -> None:
+    rows = [air(node, Kind.CSI, slot=slot) for node, slot in ((0, 0), (2, 2), (1, 4))]
+    folder = learning(tmp_path / "a", [*toll_windows(rows, ("train", 3), ("eval", 2)), ended(slots=5)])
+    by_node = _call("toll", folder.path, "--by", "node", "--phase", "train", "--format", "json")
+    assert list(json.loads(by_node.stdout)) == ["pair-0", "pair-2"]
+    by_link = _call("toll", folder.path, "--by", "link", "--phase", "eval").stdout.splitlines()
+    assert by_link[0].strip() == "toll of eval"
+    assert ["sidelink", "1", "5", "36", "0.8333", "100.0%"] in [line.split() for line in by_link]  # 5 / (2 slots * 3)
+    assert _call("toll", folder.path, "--phase", "training").exit_code == 2
+
+
+def test_a_damaged_toll_exits_1(tmp_path: Path) -> None:
     folder = finished(tmp_path / "a")
-    (folder.path / "air_book.msgpack").write_bytes(b"\x93\x01\x02\x03")
+    (folder.path / "toll.csv").write_bytes(b"phase,first\n")
     result = _call("toll", folder.path)
     assert result.exit_code == 1
-    assert "row 0 of the air book is damaged" in result.stderr
+    assert "toll.csv is damaged" in result.stderr
 
 
 def test_frames_are_limited(cell: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 import airtoll
@@ -16,13 +15,12 @@ from airtoll.cli.commands import app
 from airtoll.plots import maps
 from airtoll.plots.curves import Curve, draw_curves, metric_curves, scalar_curves
 from airtoll.plots.maps import draw_map, world_of
-from airtoll.plots.toll_chart import told_bytes, toll_chart
+from airtoll.plots.toll_chart import toll_chart, toll_rates
 from controller.run_folder.reader import RunFolder
-from protocol.accounting.air_book import encode_rows
 from protocol.accounting.trace import TraceField
 from protocol.messages.kinds import Kind
-from protocol.messages.telemetry import Chunk, Scalars
-from tests.airtoll.folders import CELL, air, ended, finished, learning, make, traced, window
+from protocol.messages.telemetry import Scalars
+from tests.airtoll.folders import CELL, air, ended, finished, learning, make, toll_windows, traced, window
 
 GRAPH = CELL | {"world": "conflict_graph", "scheme": "zhang2025/llq", "slots": 20, "record": {"window_slots": 5}}
 
@@ -134,25 +132,25 @@ def test_the_same_scalar_of_several_nodes_is_averaged(tmp_path: Path) -> None:
 
 
 def test_the_toll_is_drawn_per_slot_by_kind_and_by_node(tmp_path: Path) -> None:
-    rows = [air(0, Kind.CSI, size=10), air(0, Kind.CSI, attempt=0, size=99), air(2, Kind.ACK, size=4)]
-    late = [replace(air(2, Kind.CSI, size=8), slot=slot) for slot in (3, 4)]
-    book = Chunk("air_book.msgpack", encode_rows([*rows, *late]))
-    folder = make(tmp_path / "a", [book, ended()])
-    bytes_ = told_bytes(folder)
-    assert {kind: per_slot.tolist() for kind, per_slot in bytes_.over_time.items()} == {
-        "csi": [10, 0, 0, 16],
-        "ack": [4, 0, 0, 0],
+    rows = [air(0, Kind.CSI, size=10), air(0, Kind.CSI, bits=0, attempt=0, size=99), air(2, Kind.ACK, size=4, bits=4)]
+    late = [air(2, Kind.CSI, size=8, slot=slot) for slot in (3, 4)]
+    folder = make(tmp_path / "a", [*toll_windows([*rows, *late], window_slots=1), ended()])
+    rates = toll_rates(folder)
+    assert rates.edges.tolist() == [0, 1, 3, 4]
+    assert {kind: per_slot.tolist() for kind, per_slot in rates.over_time.items()} == {
+        "csi": [10, 0, 16],
+        "ack": [4, 0, 0],
     }
-    assert bytes_.by_node["csi"][:3].tolist() == [10 / 4, 0, 16 / 4]
+    assert rates.by_node["csi"][:3].tolist() == [10 / 4, 0, 16 / 4]
     over_time, by_node = toll_chart(folder).axes
-    assert over_time.patches[1].get_data().values.tolist() == [14, 0, 0, 16]  # type: ignore[attr-defined]
+    assert over_time.patches[1].get_data().values.tolist() == [14, 0, 16]  # type: ignore[attr-defined]
     assert [label.get_text() for label in by_node.get_xticklabels()] == ["pair-0", "pair-2"]
-    assert sorted(_labels(over_time)) == ["ack: 4 B, 13.3%", "csi: 26 B, 86.7%"]
+    assert sorted(_labels(over_time)) == ["ack: 4 B, 3.6%", "csi: 26 B, 96.4%"]  # of 4 and 3 * 36 bits
 
 
-def test_the_toll_of_a_killed_run_is_drawn_over_its_slots(tmp_path: Path) -> None:
-    book = Chunk("air_book.msgpack", encode_rows([air(0, Kind.CSI, size=10)]))
-    assert told_bytes(make(tmp_path / "a", [book, *traced(slots=2)])).edges.tolist() == [0, 1, 2]
+def test_a_run_that_was_killed_is_drawn_over_the_slots_of_its_toll(tmp_path: Path) -> None:
+    windows = toll_windows([air(0, Kind.CSI, size=10)], window_slots=2)
+    assert toll_rates(make(tmp_path / "a", windows)).edges.tolist() == [0, 2]
 
 
 # -------------------------------------------------------------------------------- maps

@@ -68,7 +68,7 @@ def test_reading_a_folder_resolves_nothing(counted: Counter[str], tmp_path: Path
     folder = RunFolder.open(tmp_path / "run")
     assert (folder.meta.agents, folder.names[:2]) == (3, ["pair-0", "pair-1"])
     assert folder.summary["metrics"].keys() == folder.meta.units.keys()
-    assert (len(folder.windows()), folder.delivery_stats(), folder.toll_by_phase()) == (1, {}, {"eval": {}})
+    assert (len(folder.windows()), folder.delivery_stats(), folder.toll.by("kind")) == (1, {}, {})
     assert counted == {}
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from msgspec import to_builtins
-from msgspec.structs import replace
 
 from controller.config.errors import ConfigError
 from controller.config.resolved import load
@@ -14,12 +13,23 @@ from controller.run_folder.reader import NotARunError, RunFolder
 from controller.run_folder.status import State
 from controller.run_folder.summary import summarise
 from controller.run_folder.writer import RunWriter
-from protocol.accounting.air_book import encode_rows
 from protocol.accounting.wire_book import totals
 from protocol.messages.kinds import Kind
 from protocol.messages.plan import PastEvent
-from protocol.messages.telemetry import Chunk, Event, Listening, Paced, Progress, Scalars, Spread
-from tests.airtoll.folders import air, config, connection, ended, finished, learning, make, traced, window, write
+from protocol.messages.telemetry import Event, Listening, Paced, Progress, Scalars, Spread
+from tests.airtoll.folders import (
+    air,
+    config,
+    connection,
+    ended,
+    finished,
+    learning,
+    make,
+    toll_windows,
+    traced,
+    window,
+    write,
+)
 
 SUMMARY_KEYS = [
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "slots_per_s", "fingerprint"),
@@ -47,7 +57,7 @@ def test_metrics_are_means_over_the_eval_phase_alone(tmp_path: Path) -> None:
 
 def test_the_toll_counts_notes_once_and_every_attempts_bits(tmp_path: Path) -> None:
     rows = [air(0, Kind.CSI), air(0, Kind.CSI, attempt=2), air(1, Kind.NEIGHBOUR, bits=1, size=1)]
-    summary = write(tmp_path / "a", [Chunk("air_book.msgpack", encode_rows(rows)), ended()]).summarise()
+    summary = write(tmp_path / "a", [*toll_windows(rows), ended()]).summarise()
     assert summary["toll"] == {
         "neighbour": {"notes": 1, "payload_bits": 1, "note_bytes": 1},
         "csi": {"notes": 1, "payload_bits": 72, "note_bytes": 10},
@@ -55,9 +65,9 @@ def test_the_toll_counts_notes_once_and_every_attempts_bits(tmp_path: Path) -> N
 
 
 def test_the_toll_by_phase_adds_up_and_the_closing_turn_is_of_the_last_phase(tmp_path: Path) -> None:
-    rows = [replace(air(0, Kind.HISTORY, bits=8, size=1), slot=slot) for slot in (0, 2, 3, 5)]
-    book = Chunk("air_book.msgpack", encode_rows([*rows, air(1, Kind.FEEDBACK, bits=1, size=1)]))
-    summary = summarise(learning(tmp_path / "a", [book, ended()]))
+    rows = [air(0, Kind.HISTORY, bits=8, size=1, slot=slot) for slot in (0, 2, 3, 5)]
+    windows = toll_windows([*rows, air(1, Kind.FEEDBACK, bits=1, size=1)], ("train", 3), ("eval", 2))
+    summary = summarise(learning(tmp_path / "a", [*windows, ended()]))
     assert summary["toll_by_phase"] == {
         "train": {
             "feedback": {"notes": 1, "payload_bits": 1, "note_bytes": 1},

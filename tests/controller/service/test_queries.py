@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from controller.run_folder.reader import RunFolder
 from controller.service import queries as figures
-from controller.service.queries import TollAccounts
-from protocol.accounting.air_book import encode_rows
 from protocol.messages.kinds import Kind
-from protocol.messages.telemetry import Chunk, Event
-from tests.airtoll.folders import air, finished, make, window, write
+from protocol.messages.telemetry import Event
+from tests.airtoll.folders import air, finished, make, toll_windows, window
 
 
 def test_windows_are_merged_within_their_phase(tmp_path: Path) -> None:
@@ -40,34 +37,15 @@ def test_a_line_that_is_being_written_is_left_for_later(tmp_path: Path) -> None:
     assert figures.log_lines(folder, after=8, limit=9) == ([], 8)
 
 
-@pytest.mark.parametrize("by", ["kind", "node", "link"])
-def test_the_toll_of_a_growing_book_is_that_of_the_whole(tmp_path: Path, by: figures.By) -> None:
-    rows = [msgspec.structs.replace(air(n % 3, Kind(n % 3)), slot=n % 4) for n in range(40)]
-    book = encode_rows(rows)
-    growing, whole = write(tmp_path / "growing", []), make(tmp_path / "whole", [Chunk("air_book.msgpack", book)])
-    accounts = TollAccounts()
-    for start in range(0, len(book), 77):
-        growing(Chunk("air_book.msgpack", book[start : start + 77]))
-        accounts.toll(growing.folder, by=by)
-    told = accounts.toll(growing.folder, by=by, windows=2)
-    assert told == TollAccounts().toll(whole, by=by, windows=2)
-    assert [(part["first"], part["last"]) for part in told] == [(0, 1), (2, 3)]
-    assert sum(toll["notes"] for part in told for toll in part["tolls"].values()) == 40
-
-
-def test_a_book_that_was_taken_back_is_read_anew(tmp_path: Path) -> None:
-    folder = make(tmp_path, [Chunk("air_book.msgpack", encode_rows([air(0, Kind.CSI)] * 3))])
-    accounts = TollAccounts()
-    accounts.toll(folder, by="kind")
-    (tmp_path / "air_book.msgpack").write_bytes(encode_rows([air(0, Kind.CSI)]))
-    [part] = accounts.toll(folder, by="kind")
-    assert part["tolls"]["csi"]["notes"] == 1
-
-
-def test_a_damaged_book_is_told(tmp_path: Path) -> None:
-    folder = make(tmp_path, [Chunk("air_book.msgpack", b"\xc0")])
-    with pytest.raises(ValueError, match=r"air_book\.msgpack is damaged"):
-        TollAccounts().toll(folder, by="kind")
+def test_the_toll_comes_in_so_many_windows_as_data(tmp_path: Path) -> None:
+    rows = [air(n % 3, Kind(n % 3), slot=n % 4) for n in range(40)]
+    folder = make(tmp_path, toll_windows(rows, window_slots=1))
+    parts = figures.toll(folder, by="node", windows=2)
+    assert [(part["first"], part["last"], list(part["tolls"])) for part in parts] == [
+        (first, last, ["pair-0", "pair-1", "pair-2"]) for first, last in [(0, 1), (2, 3)]
+    ]
+    assert sum(toll["notes"] for part in parts for toll in part["tolls"].values()) == 40
+    assert sorted(parts[0]["tolls"]["pair-0"]) == ["copies", "copy_bytes", "note_bytes", "notes", "payload_bits"]
 
 
 def test_nodes_are_lost_and_come_back(tmp_path: Path) -> None:

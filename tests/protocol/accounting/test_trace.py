@@ -27,17 +27,17 @@ def test_one_flipped_bit_is_found_where_it_is(values: list[bytes], data: st.Data
     assert (parting.slot, parting.node, parting.field) == (row, 3, TraceField.ACTION)
 
 
-def test_equal_traces_do_not_part() -> None:
+def test_equal_traces_do_not_differ() -> None:
     assert first_divergence(read_rows(_trace([b"a", b"b"])), read_rows(_trace([b"a", b"b"]))) is None
 
 
-def test_a_shorter_trace_parts_where_it_ends() -> None:
+def test_a_shorter_trace_differs_where_it_ends() -> None:
     parting = first_divergence(read_rows(_trace([b"a"])), read_rows(_trace([b"a", b"b"])))
     assert parting is not None
     assert (parting.slot, parting.reason) == (1, "one trace ends here (1 rows against 2)")
 
 
-def test_a_cut_file_is_no_trace() -> None:
+def test_a_truncated_file_is_no_trace() -> None:
     with pytest.raises(ValueError, match="not a multiple of 17"):
         read_rows(_trace([b"a"])[:-1])
 

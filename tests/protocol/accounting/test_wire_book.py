@@ -9,11 +9,11 @@ def test_zmtp_frames_cost_two_bytes_up_to_255_and_nine_beyond() -> None:
     assert [NULL.of(frame_bytes) for frame_bytes in (0, 255, 256, 70_000)] == [2, 2, 9, 9]
 
 
-def test_sealed_frames_cost_33_more_and_their_sealed_length_counts() -> None:
+def test_encrypted_frames_cost_33_more_and_their_encrypted_length_counts() -> None:
     assert [CURVE.of(frame_bytes) for frame_bytes in (0, 222, 223, 70_000)] == [35, 35, 42, 42]
 
 
-def test_a_leg_splits_a_frame_into_notes_and_envelope() -> None:
+def test_a_leg_splits_a_frame_into_notes_and_emulation() -> None:
     leg = Leg()
     leg.book(300, 2, 120, 9)
     assert (leg.frames, leg.notes, leg.note_bytes, leg.emulation_bytes, leg.framing_bytes) == (1, 2, 120, 180, 9)
@@ -30,7 +30,7 @@ def test_an_account_begins_with_the_handshake(framing: Framing) -> None:
     assert account.down.socket_bytes == framing.down_handshake + 300 + 9 + framing.per_frame
 
 
-def test_what_was_sent_since_the_last_answer_may_be_undelivered() -> None:
+def test_what_was_sent_since_the_last_frame_may_be_undelivered() -> None:
     book = WireBook()
     book.up(b"a", 10, 0, 0)
     book.down(b"a", 100, 0, 0)

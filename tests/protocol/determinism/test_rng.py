@@ -8,10 +8,10 @@ from protocol.determinism.rng import CounterRng
 
 
 def test_a_position_gives_the_same_numbers_whenever_it_is_asked() -> None:
-    chance = CounterRng(7, "fading", 3)
-    first = chance.at(1, 20, 2).random(5)
-    chance.at(1, 19).random(1000)
-    assert (chance.at(1, 20, 2).random(5) == first).all()
+    rng = CounterRng(7, "fading", 3)
+    first = rng.at(1, 20, 2).random(5)
+    rng.at(1, 19).random(1000)
+    assert (rng.at(1, 20, 2).random(5) == first).all()
 
 
 def test_positions_keys_and_purposes_do_not_share_numbers() -> None:
@@ -25,15 +25,15 @@ def test_positions_keys_and_purposes_do_not_share_numbers() -> None:
 
 
 def test_a_long_draw_does_not_run_into_the_next_turn() -> None:
-    chance = CounterRng(1, "fading")
-    long = set(chance.at(0, 0, 0).integers(2**63, size=100_000).tolist())
-    assert not long & set(chance.at(0, 0, 1).integers(2**63, size=1000).tolist())
+    rng = CounterRng(1, "fading")
+    long = set(rng.at(0, 0, 0).integers(2**63, size=100_000).tolist())
+    assert not long & set(rng.at(0, 0, 1).integers(2**63, size=1000).tolist())
 
 
 def test_a_moved_generator_draws_what_a_fresh_one_draws() -> None:
-    chance = CounterRng(3, "signalling", 5)
-    moved = chance.at(0, 0)
+    rng = CounterRng(3, "signalling", 5)
+    moved = rng.at(0, 0)
     moved.integers(0, 100, 3, np.uint32)
     for position in [(0, 7, 2), (0, 2**40, 0), (1, 0, 0)]:
-        chance.move(moved, *position)
-        assert np.array_equal(moved.random(9), chance.at(*position).random(9))
+        rng.move(moved, *position)
+        assert np.array_equal(moved.random(9), rng.at(*position).random(9))

@@ -26,6 +26,6 @@ def test_arrays_survive(array: np.ndarray[Any, Any]) -> None:
     assert restored[0].tobytes() == array.tobytes()
 
 
-def test_what_is_no_plain_state_is_refused() -> None:
+def test_a_state_that_is_not_plain_is_rejected() -> None:
     with pytest.raises(NotImplementedError, match="cannot snapshot a object"):
         pack({"x": object()})

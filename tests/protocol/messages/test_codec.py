@@ -17,6 +17,7 @@ notes = st.builds(
     body=st.binary(max_size=300),
     payload_bits=st.none() | st.integers(0, 10_000),
     link=st.none() | st.sampled_from(LinkClass),
+    sequence=st.none() | st.integers(0, 2**32 - 1),
 )
 received_notes = st.builds(
     ReceivedNote,
@@ -25,6 +26,7 @@ received_notes = st.builds(
     slot=st.integers(0, 2**40),
     turn=st.integers(0, 999),
     body=st.binary(max_size=300),
+    sequence=st.none() | st.integers(0, 2**32 - 1),
 )
 replies = st.builds(
     Reply,
@@ -59,13 +61,19 @@ def test_turns_survive_the_wire(turn: Turn) -> None:
 def test_the_plain_msgpack_package_reads_the_same(turn: Turn) -> None:
     tag, slot, number, *_, measurement, inbox = msgpack.unpackb(encode(turn))
     assert (tag, slot, number, measurement) == (4, turn.slot, turn.turn, turn.measurement)
-    assert [received[-1] for received in inbox] == [received.body for received in turn.inbox]
+    assert [note[-2:] for note in inbox] == [[note.body, note.sequence] for note in turn.inbox]
 
 
-@given(turns)
-def test_signalling_is_the_bodies_and_nothing_else(turn: Turn) -> None:
-    bodies = [received.body for received in turn.inbox]
-    assert signalling(turn) == (len(bodies), sum(map(len, bodies)))
+@given(replies, turns)
+def test_signalling_is_bodies_and_sequence_numbers(reply: Reply, turn: Turn) -> None:
+    for message, carried in ((reply, reply.outbox), (turn, turn.inbox)):
+        numbered = sum(note.sequence is not None for note in carried)
+        assert signalling(message) == (len(carried), sum(len(note.body) for note in carried) + 4 * numbered)
+
+
+@given(notes)
+def test_a_note_is_charged_for_its_bytes_unless_it_says_otherwise(note: Note) -> None:
+    assert note.charged_bits == (8 * note.size_bytes if note.payload_bits is None else note.payload_bits)
 
 
 @pytest.mark.parametrize(
@@ -78,11 +86,13 @@ def test_signalling_is_the_bodies_and_nothing_else(turn: Turn) -> None:
         (encode(Reply(1, 0, b"ab", [])) + b"\0", "garbage frame"),
         (b"\xdd\xff\xff\xff\xff", "truncated frame"),
         (msgspec.msgpack.encode([5, 1, 0, b"", [[[0], 99, b""]]]), "frame of the wrong shape"),
+        (msgspec.msgpack.encode([5, 1, 0, b"", [[[0], 4, b"", None, None, 1, 2**32]]]), "frame of the wrong shape"),
+        (msgspec.msgpack.encode([5, 1, 0, b"", [[[0], 4, b"", None, None, 1, -1]]]), "frame of the wrong shape"),
         (encode(Refused("no")), "frame of the wrong shape"),
         (b"\x91" * 5000, "frame of the wrong shape"),
     ],
 )
-def test_what_is_no_message_is_told_apart(frame: bytes, reason: str) -> None:
+def test_a_frame_that_is_no_message_has_a_reason(frame: bytes, reason: str) -> None:
     with pytest.raises(BadFrame, match=reason):
         decode_for_server(frame)
 

@@ -30,7 +30,7 @@ def test_encoding_is_little_endian_and_packed() -> None:
 
 @pytest.mark.parametrize("space", [RB, DEVICES, WIDE])
 @pytest.mark.parametrize("replicas", [1, 3])
-def test_checker_takes_what_is_inside_and_nothing_else(space: Space, replicas: int) -> None:
+def test_checker_accepts_values_inside_the_space_and_no_others(space: Space, replicas: int) -> None:
     fits = space.checker(replicas)
     inside = space.empty(replicas)
     assert fits(inside.tobytes())

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from protocol.accounting.air_book import toll_by_kind
 from protocol.accounting.trace import TraceField
+from protocol.messages.kinds import Kind
 from schemes.li2020.pair import Pair
+from tests.plain_toll import grouped, plain_toll
 from tests.recording import Recording, plan_for, stepping
 
 PHASES = {"warmup": 40, "train": 70, "eval": 20}
@@ -51,9 +52,10 @@ def test_the_same_actions_and_rewards(both: Any) -> None:
 
 def test_only_the_books_differ(both: Any) -> None:
     (here, _), (there, _) = both
-    assert set(toll_by_kind(here.air)) == {"feedback"}
-    assert set(toll_by_kind(there.air)) == {"feedback", "history", "weights", "ack"}
-    assert toll_by_kind(here.air)["feedback"] == toll_by_kind(there.air)["feedback"]
+    ours, theirs = (grouped(run.air, lambda row: row.kind) for run in (here, there))
+    assert set(ours) == {Kind.FEEDBACK}
+    assert set(theirs) == {Kind.FEEDBACK, Kind.HISTORY, Kind.WEIGHTS, Kind.ACK}
+    assert plain_toll(ours[Kind.FEEDBACK]) == plain_toll(theirs[Kind.FEEDBACK])
 
 
 def test_both_count_their_updates_over_the_run(both: Any) -> None:

@@ -1,4 +1,4 @@
-"""Weights that the owner of a run gives a node: told over the air, recorded at a slot, replayed to the same trace."""
+"""Uploaded weights: sent to a node over the air, recorded at a slot, replayed to the same trace."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from channel_server.waiting import RUNNING, Waiting
 from controller.execution.building import build_world
 from controller.execution.in_process import Loopback, run_in_process
-from protocol.accounting.air_book import AirRow, Outcome
+from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.orders import PutWeights, ReportWeights
 from protocol.messages.plan import RunPlan
@@ -25,7 +25,7 @@ from tests.impairments import MODELS
 from tests.recording import Checkpointed, Recording, assert_same_trace, in_process, stepping
 
 SLOTS = 60
-TELLS_RARELY = {key: value for key, value in SMALL_NETWORKS.items() if key != "hidden"} | {"push_every_slots": 500}
+PUSHES_RARELY = {key: value for key, value in SMALL_NETWORKS.items() if key != "hidden"} | {"push_every_slots": 500}
 
 
 def _plan(model: str = "ideal", **settings: Any) -> RunPlan:
@@ -35,9 +35,8 @@ def _plan(model: str = "ideal", **settings: Any) -> RunPlan:
 
 @pytest.fixture(scope="module")
 def other() -> bytes:
-    """Weights as a pair of this run has them, and yet its own: of another seed."""
-    told = in_process(_plan(seed=9)).weights
-    return next(weights.body for weights in told if weights.node == 0)
+    """Weights of the right shape from a run with another seed."""
+    return next(weights.body for weights in in_process(_plan(seed=9)).weights if weights.node == 0)
 
 
 def _at_slot(steps: Iterator[None], loopback: Loopback, slot: int) -> None:
@@ -45,12 +44,12 @@ def _at_slot(steps: Iterator[None], loopback: Loopback, slot: int) -> None:
         next(steps)
 
 
-def _rest(steps: Iterator[None]) -> None:
+def _to_the_end(steps: Iterator[None]) -> None:
     for _ in steps:
         pass
 
 
-def _rows_by_hand(recording: Recording) -> list[AirRow]:
+def _uploaded_rows(recording: Recording) -> list[AirRow]:
     return [row for row in recording.air if row.kind == Kind.WEIGHTS and row.repeated]
 
 
@@ -61,7 +60,7 @@ def _assert_replays(plan: RunPlan, recording: Recording) -> None:
     assert replayed.past == recording.past
 
 
-def test_they_are_told_in_the_next_slot_booked_and_acted_by(other: bytes) -> None:
+def test_they_are_sent_in_the_next_slot_booked_and_used(other: bytes) -> None:
     plan = _plan()
     loopback, steps, recording = stepping(plan)
     _at_slot(steps, loopback, 20)
@@ -73,10 +72,10 @@ def test_they_are_told_in_the_next_slot_booked_and_acted_by(other: bytes) -> Non
     assert node.policy.net is not None
     for name, tensor in read_weights(other)[1].items():
         np.testing.assert_array_equal(node.policy.net.weights[name], tensor)
-    _rest(steps)
-    [row] = _rows_by_hand(recording)
+    _to_the_end(steps)
+    [row] = _uploaded_rows(recording)
     assert (row.slot, row.turn, row.to, row.link) == (21, 0, (0,), LinkClass.DOWNLINK)
-    assert (row.outcome, row.until, row.payload_bits) == (Outcome.DELIVERED, 21, 8 * (len(other) + 4))
+    assert (row.outcome, row.until, row.payload_bits) == (AttemptOutcome.DELIVERED, 21, 8 * (len(other) + 4))
     assert [(e.event, e.node, e.slot) for e in recording.events] == [("put", "pair-0", 21)]
     assert recording.answers == [OrderDone("a")]
     assert recording.trace != in_process(plan).trace
@@ -89,7 +88,7 @@ def test_they_are_told_in_the_next_slot_booked_and_acted_by(other: bytes) -> Non
     puts=st.lists(st.tuples(st.integers(10, 250), st.integers(0, 3)), min_size=1, max_size=4),
     kill=st.none() | st.tuples(st.integers(10, 250), st.integers(0, 4), st.integers(1, 60)),
 )
-def test_whenever_they_are_put_the_run_replays(
+def test_whenever_they_are_uploaded_the_run_replays(
     other: bytes, model: str, puts: list[tuple[int, int]], kill: tuple[int, int, int] | None
 ) -> None:
     plan = _plan(model)
@@ -109,23 +108,23 @@ def test_whenever_they_are_put_the_run_replays(
     assert len(recording.answers) == len(puts)
 
 
-def test_who_loses_them_is_told_again_until_it_has_them(other: bytes) -> None:
+def test_lost_ones_are_resent_until_the_node_has_them(other: bytes) -> None:
     signalling = {"downlink": {"weights": {"loss": 0.8}}, "resend_after_slots": 2}
-    plan = _plan(signalling=signalling, params=TELLS_RARELY)
+    plan = _plan(signalling=signalling, params=PUSHES_RARELY)
     loopback, steps, recording = stepping(plan)
     _at_slot(steps, loopback, 30)
     loopback.run.take_order(PutWeights("a", "pair-0", other))
-    _rest(steps)
-    rows = _rows_by_hand(recording)
+    _to_the_end(steps)
+    rows = _uploaded_rows(recording)
     assert [row.attempt for row in rows] == list(range(1, len(rows) + 1))
-    assert [row.outcome for row in rows] == [Outcome.LOST] * (len(rows) - 1) + [Outcome.DELIVERED]
+    assert [row.outcome for row in rows] == [AttemptOutcome.LOST] * (len(rows) - 1) + [AttemptOutcome.DELIVERED]
     assert len(rows) > 1
     assert {after.until - before.until for before, after in pairwise(rows)} == {2}
     _assert_replays(plan, recording)
 
 
-def test_a_node_that_comes_back_is_told_them_again(other: bytes) -> None:
-    plan = _plan(params=TELLS_RARELY)
+def test_they_are_resent_to_a_node_that_comes_back(other: bytes) -> None:
+    plan = _plan(params=PUSHES_RARELY)
     loopback, steps, recording = stepping(plan)
     _at_slot(steps, loopback, 30)
     loopback.run.take_order(PutWeights("a", "pair-0", other))
@@ -133,10 +132,10 @@ def test_a_node_that_comes_back_is_told_them_again(other: bytes) -> None:
     loopback.leave(b"pair-0", "killed")
     _at_slot(steps, loopback, 37)
     loopback.join(b"again", "pair-0")
-    _rest(steps)
-    assert [(row.attempt, row.outcome) for row in _rows_by_hand(recording)] == [
-        (1, Outcome.DELIVERED),
-        (2, Outcome.DELIVERED),
+    _to_the_end(steps)
+    assert [(row.attempt, row.outcome) for row in _uploaded_rows(recording)] == [
+        (1, AttemptOutcome.DELIVERED),
+        (2, AttemptOutcome.DELIVERED),
     ]
     _assert_replays(plan, recording)
 
@@ -148,8 +147,8 @@ def test_of_several_for_one_slot_the_latest_counts(other: bytes) -> None:
     for number, body in (("a", mine), ("b", other)):
         loopback.run.take_order(PutWeights(number, "pair-0", body))
     loopback.run.take_order(PutWeights("c", "pair-9", other))
-    _rest(steps)
-    assert [(weights.slot, weights.body) for weights in recording.weights if weights.uploaded] == [(21, other)]
+    _to_the_end(steps)
+    assert [(weights.sent_slot, weights.body) for weights in recording.weights if weights.uploaded] == [(21, other)]
     assert recording.answers == [
         OrderDone("a", "other weights came for the same slot"),
         OrderDone("c", "no agent is named 'pair-9'"),
@@ -157,15 +156,15 @@ def test_of_several_for_one_slot_the_latest_counts(other: bytes) -> None:
     ]
 
 
-def test_what_comes_too_late_is_answered(other: bytes) -> None:
+def test_an_order_that_comes_too_late_is_answered(other: bytes) -> None:
     loopback, steps, recording = stepping(_plan())
     while loopback.run.slot < SLOTS:
         next(steps)
     loopback.run.take_order(PutWeights("a", "pair-0", other))
-    _rest(steps)
+    _to_the_end(steps)
     loopback.run.take_order(PutWeights("b", "pair-0", other))
-    told = recording.answers + [sent for sent in loopback.run.telemetry() if isinstance(sent, OrderDone)]
-    assert told == [OrderDone("a", "the run has ended"), OrderDone("b", "the run has ended")]
+    answers = recording.answers + [sent for sent in loopback.run.telemetry() if isinstance(sent, OrderDone)]
+    assert answers == [OrderDone("a", "the run has ended"), OrderDone("b", "the run has ended")]
 
 
 def test_a_run_resumed_after_them_has_the_trace_of_the_whole_one(other: bytes) -> None:
@@ -181,8 +180,8 @@ def test_a_run_resumed_after_them_has_the_trace_of_the_whole_one(other: bytes) -
             for order in next(orders, []):
                 started.run.take_order(order)
         started.step()
-    for told in started.run.telemetry():
-        kept(told)
+    for telemetry in started.run.telemetry():
+        kept(telemetry)
     past, resumed = kept.pasts[0]
     assert past.slot == 25
     run_in_process(plan, resumed, past=past)
@@ -191,17 +190,17 @@ def test_a_run_resumed_after_them_has_the_trace_of_the_whole_one(other: bytes) -
     _assert_replays(msgspec.structs.replace(plan, record=_plan().record), kept)
 
 
-def test_what_nodes_were_given_is_told_when_asked_and_at_the_end() -> None:
+def test_the_weights_of_nodes_are_reported_when_asked_and_at_the_end() -> None:
     loopback, steps, recording = stepping(_plan())
     _at_slot(steps, loopback, 40)
     for number in ("a", "b"):
         loopback.run.take_order(ReportWeights(number))
-    for told in loopback.run.telemetry():
-        recording(told)
+    for telemetry in loopback.run.telemetry():
+        recording(telemetry)
     assert recording.answers == [OrderDone("a"), OrderDone("b")]
     assert [weights.node for weights in recording.weights] == [0, 1, 2, 3]
     first = recording.weights[0]
     rows = [row for row in recording.air if (row.kind, row.to) == (Kind.WEIGHTS, (0,))]
-    assert (first.slot, len(first.body)) == (rows[-1].slot, rows[-1].note_bytes - 4)
-    _rest(steps)
-    assert len({weights.slot for weights in recording.weights if weights.node == 0}) == 2
+    assert (first.sent_slot, len(first.body)) == (rows[-1].slot, rows[-1].note_bytes - 4)
+    _to_the_end(steps)
+    assert len({weights.sent_slot for weights in recording.weights if weights.node == 0}) == 2
