@@ -56,7 +56,9 @@ class LearningTrainer(NodePolicy):
             return TurnOutput(scalars=scalars) if scalars else NO_OUTPUT
         self._told_at, self._behind = turn.slot, False
         self._version += 1
-        return TurnOutput(notes=tuple(map(self._weights, self._agents)), scalars=scalars | {"version": self._version})
+        return TurnOutput(
+            notes=tuple(map(self._weights, self._agents)), scalars=scalars | {"policy_version": self._version}
+        )
 
     def close(self, turn: TurnContext) -> tuple[Note, ...]:
         self._add(turn)

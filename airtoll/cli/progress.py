@@ -44,12 +44,12 @@ class Figures:
 
     @property
     def learning(self) -> str:
-        """`reward_total 29.4, 900 updates, weights version 9`; nothing for a run that does not train."""
+        """`reward_total 29.4, 900 updates, policy version 9`; nothing for a run that does not train."""
         said = [self._reward] if self._reward else []
         if "updates" in self._trained:
             said.append(f"{self._trained['updates']:,.0f} updates")
-        if "version" in self._trained:
-            said.append(f"weights version {self._trained['version']:,.0f}")
+        if "policy_version" in self._trained:
+            said.append(f"policy version {self._trained['policy_version']:,.0f}")
         return ", ".join(said) if self._learns else ""
 
 

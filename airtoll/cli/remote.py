@@ -17,6 +17,7 @@ from rich.table import Table
 from airtoll.api import connect
 from controller.config import layers
 from controller.service.limits import MAX_QUEUED, MAX_READERS, REQUEST_TIMEOUT_S, STOP_TIMEOUT_S
+from controller.service.settings import PoolSettings, ServiceSettings
 
 _FAILED, _USAGE = 1, 2
 _PORT = 8770
@@ -73,8 +74,8 @@ def serve(
         Path | None,
         typer.Option(metavar="DIR", envvar="AIRTOLL_KEYS", help="What the pool is locked with, and who may come."),
     ] = None,
-    grace: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="For a stopped run's run process, to hear it.")
+    stop_timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="For a run process to confirm that it stops its run.")
     ] = STOP_TIMEOUT_S,
     timeout: Annotated[
         float,
@@ -91,20 +92,23 @@ def serve(
     except ModuleNotFoundError as error:
         typer.echo(f"{error}; pip install 'airtoll[serve]'", err=True)
         raise typer.Exit(_USAGE) from error
-    server.serve(
+    settings = ServiceSettings(
+        data=data,
         host=host,
         port=port,
         at_once=at_once,
         max_queued=queue,
-        data=data,
-        resume_lost=on_loss is OnLoss.RESUME,
-        token_file=token_file,
-        token_made=lambda token: typer.echo(f"made the token {token}; it is kept in {token_file}", err=True),
-        pool=(pool, run_process_ports, keys) if pool else None,
-        stop_timeout_s=grace,
-        timeout_s=timeout,
         max_readers=readers,
-        ready=_listening,
+        resume_lost=on_loss is OnLoss.RESUME,
+        stop_timeout_s=stop_timeout,
+        request_timeout_s=timeout,
+        token_file=token_file,
+        pool=PoolSettings(pool, run_process_ports, keys) if pool else None,
+    )
+    server.serve(
+        settings,
+        on_ready=_listening,
+        on_token_created=lambda token: typer.echo(f"made the token {token}; it is kept in {token_file}", err=True),
     )
 
 
@@ -174,15 +178,17 @@ def weights(
     run_id: RunId,
     node: Annotated[str, typer.Argument(metavar="NODE", help="The node's name, such as pair-0.")] = "",
     out: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Where the safetensors go.")] = None,
-    version: Annotated[int | None, typer.Option(min=0, help="One that is kept; the newest otherwise.")] = None,
+    sent_slot: Annotated[
+        int | None, typer.Option(min=0, help="The slot in which they were sent; without it the newest.")
+    ] = None,
     as_format: AsFormat = Format.TEXT,
 ) -> None:
     """A node's weights in a run of the controller, as safetensors; without NODE which there are."""
     if not node:
-        kept = _asked(lambda: connect().weights_kept(run_id))
+        kept = _asked(lambda: connect().stored_weights(run_id))
         _tell(kept, as_format, lambda: _print(_kept(kept["weights"])))
         return
-    data = _asked(lambda: connect().weights(run_id, node, version=version))
+    data = _asked(lambda: connect().weights(run_id, node, sent_slot=sent_slot))
     path = out or Path(f"{run_id}-{quote(node, safe='')}.safetensors")
     path.write_bytes(data)
     _tell({"node": node, "bytes": len(data), "file": str(path)}, as_format, lambda: typer.echo(str(path)))
@@ -262,9 +268,9 @@ def _listed(runs: list[dict[str, Any]]) -> Table:
 
 
 def _kept(weights: list[dict[str, Any]]) -> Table:
-    table = _table("node", "version", "bytes", "by")
+    table = _table("node", "sent in slot", "bytes", "origin")
     for told in weights:
-        table.add_row(told["node"], f"{told['version']:,}", f"{told['bytes']:,}", told["by"])
+        table.add_row(told["node"], f"{told['sent_slot']:,}", f"{told['bytes']:,}", told["origin"])
     return table
 
 
@@ -281,7 +287,7 @@ def _workers(workers: list[dict[str, Any]]) -> Table:
     table = _table("worker", "role", "host", "places", "idle", "leased to", "torch", "last seen")
     for worker in workers:
         leases = "\n".join(f"{lease['run']} {lease['node']}" for lease in worker["leases"])
-        capacity = str(worker["places"]), str(worker["idle"])
+        capacity = str(worker["capacity"]), str(worker["idle"])
         torch = worker["fingerprint"].get("torch", "none")
         table.add_row(
             worker["name"], worker["role"], worker["host"], *capacity, leases, torch, _time(worker["last_seen"])
@@ -292,8 +298,8 @@ def _workers(workers: list[dict[str, Any]]) -> Table:
 def _nodes(nodes: list[dict[str, Any]]) -> Table:
     table = _table("node", "run", "role", "where", "host", "present", "slots missed", "weights")
     for node in nodes:
-        version = "-" if node["weights_version"] is None else str(node["weights_version"])
-        where = node["worker"] or node["place"], node["host"] or "-"
+        version = "-" if node["policy_version"] is None else str(node["policy_version"])
+        where = node["worker"] or node["placement"], node["host"] or "-"
         present = "yes" if node["present"] else "no"
         table.add_row(node["name"], node["run"], node["role"], *where, present, f"{node['slots_missed']:,}", version)
     return table

@@ -111,9 +111,9 @@ def over_phases(by_phase: Mapping[str, Tolls], phases: Iterable[str]) -> dict[st
 def weights(scalars: Iterable[Scalar]) -> str | None:
     """One line: which weights the agents had in the end. None for a run whose trainer told none."""
     newest = {scalar.name: scalar.value for scalar in scalars if scalar.node == TRAINER_NAME}
-    if "version" not in newest:
+    if "policy_version" not in newest:
         return None
-    return f"weights: version {newest['version']:,.0f} after {newest.get('updates', 0):,.0f} updates"
+    return f"policy: version {newest['policy_version']:,.0f} after {newest.get('updates', 0):,.0f} updates"
 
 
 _PARTS = {"training (warmup and train)": ("warmup", "train"), "execution (eval)": ("eval",)}

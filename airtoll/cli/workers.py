@@ -77,7 +77,11 @@ def parser() -> ArgumentParser:
         )
         role.set_defaults(capacity=1, port=0, address="")
     agent.add_argument(
-        "--places", type=_at_most(1000), metavar="N", help="so many nodes at a time, of one run or of several"
+        "--places",
+        dest="capacity",
+        type=_at_most(1000),
+        metavar="N",
+        help="so many nodes at a time, of one run or of several",
     )
     channel.add_argument("--port", type=_at_most(65535), help="where nodes come to; any that is free without")
     channel.add_argument(

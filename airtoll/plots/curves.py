@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 _PANELS = ("reward_total", "*outage", "delay_slots", "*_rate_bps_hz", "queue_tasks")  # metrics of a panel, if there are
 _MAX_METRIC_PANELS, _MAX_SCALAR_PANELS = 3, 4
-_NOT_DRAWN = ("updates", "version")  # they count, they do not tell how it goes
+_NOT_DRAWN = ("updates", "policy_version")  # they count, they do not tell how it goes
 _PANEL_PX, _REST_PX = 190, 110
 _FAINT = 0.35
 _FEW = 12  # so few points are marked one by one

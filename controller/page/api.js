@@ -3,7 +3,7 @@
 import * as connection from "./connection.js";
 import { askedForToken } from "./dialog.js";
 
-const BASE = new URL("api/v1", document.baseURI.split("#")[0]).href;
+const BASE = new URL("api/v2", document.baseURI.split("#")[0]).href;
 const TOKEN = "airtoll-token";
 let asking = null;
 
@@ -12,7 +12,7 @@ export class Problem extends Error {
   constructor(status, told) {
     super(told.detail ?? `status ${status}`);
     this.status = status;
-    this.faults = told.faults ?? [];
+    this.faults = told.errors ?? [];
   }
 }
 

@@ -25,10 +25,10 @@ export class Nodes {
     this.told = nodes.map((node) => [
       node.name,
       node.role,
-      node.place,
+      node.placement,
       node.present ? "yes" : h("strong", {}, "lost"),
       count(node.slots_missed),
-      count(node.weights_version),
+      count(node.policy_version),
       count(this.scalars.heard.has(node.name) ? Math.max(0, slot - this.scalars.heard.get(node.name)) : null),
     ]);
     this.show();

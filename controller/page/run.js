@@ -163,7 +163,7 @@ class RunView {
   }
 
   drawScalars() {
-    const names = [...this.scalars.byName.keys()].filter((name) => name !== "version").sort();
+    const names = [...this.scalars.byName.keys()].filter((name) => name !== "policy_version").sort();
     this.scalarChart.element.hidden = !names.length;
     if (!names.length) return;
     const before = this.report.value;

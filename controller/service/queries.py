@@ -1,31 +1,38 @@
-"""What a run's folder says in numbers, while its run process still writes or later: metrics, toll, nodes, wires, log."""
+"""Queries on a run's folder, while the run plays or later: metrics, toll, nodes, wire book, log."""
 
 import csv
 import json
 import socket
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import msgpack
 import msgspec
+from pydantic import ConfigDict
 
-from controller.run_folder.folder import RunFolder, Scalar
+from controller.config.catalogue import scheme_named
+from controller.config.layers import parse_yaml
+from controller.run_folder.folder import RunFolder
+from controller.run_folder.status import ENDS, RunStatus, State
+from controller.service.limits import MAX_WINDOWS
+from controller.service.store import ANSWER, Run
 from protocol.accounting.air_book import AirRow, Toll
 from protocol.accounting.wire_book import Connection, totals
 from protocol.messages.kinds import Kind, LinkClass
 
 By = Literal["kind", "node", "link"]
-MAX_WINDOWS = 1000
+Role = Literal["agent", "trainer", "network"]
 _PIECE_BYTES = 1 << 20
 _MAX_ACCOUNTS = 16
 
 
 @dataclass(frozen=True)
 class Series:
-    """One metric over windows: sums, counts, and means where anything was counted."""
+    """One metric: a value per window; a mean is null where nothing was counted."""
 
     unit: str
     sum: list[float]
@@ -33,7 +40,8 @@ class Series:
     mean: list[float | None]
 
 
-class Span(NamedTuple):
+@dataclass(frozen=True)
+class WindowBounds:
     """The slots `first` to `last`, inclusive, all of one phase."""
 
     phase: str
@@ -42,12 +50,75 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Metrics:
-    """The metrics asked for over the same windows; what nodes reported of themselves, each at its slot."""
+class ReportedScalar:
+    """A scalar that a node reported."""
 
-    windows: list[Span]
+    slot: int
+    node: str
+    name: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Metrics over windows of slots, and the scalars that nodes reported within them."""
+
+    windows: list[WindowBounds]
     series: dict[str, Series]
-    scalars: list[Scalar]
+    scalars: list[ReportedScalar]
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """Lines of the log; `next` is the `after` of the lines that follow."""
+
+    lines: list[str]
+    next: int
+
+
+@dataclass(frozen=True)
+class WireAccounts:
+    """The wire book: an account per connection, and their sums."""
+
+    connections: list[dict[str, Any]]
+    totals: dict[str, int]
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """A node of a run.
+
+    `policy_version`: the number of the policy that it acts by, or that the trainer sent last; null if it reported none.
+    `worker`, `host`, `fingerprint`, `last_seen`: of a node in the pool, its worker's, null while it has none; of
+    another node, the controller's host and fingerprint.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ANSWER
+
+    name: str
+    run: str
+    role: Role
+    placement: str
+    present: bool
+    slots_missed: int
+    policy_version: int | None
+    worker: str | None = None
+    host: str | None = None
+    fingerprint: dict[str, str] | None = None
+    last_seen: datetime | None = None
+
+
+def current_slot(run: Run) -> int:
+    """The completed slots of a run, from its status file while it is at work."""
+    if run.state in ENDS or run.state is State.PENDING:
+        return run.slot
+    status = RunStatus.read(run.folder)
+    return status.slot if status else 0
+
+
+def with_current_slot(run: Run) -> Run:
+    """A run as the index has it, with its current slot. It reads a file: call it from a thread."""
+    return replace(run, slot=current_slot(run))
 
 
 def metrics(
@@ -64,23 +135,23 @@ def metrics(
     rows = [row for row in _whole_rows(folder.path / "metrics.csv") if _within(row, first, last)]
     groups = list(_grouped(rows, -(-len(rows) // windows) if rows else 1))
     return Metrics(
-        windows=[Span(group[0]["phase"], int(group[0]["first"]), int(group[-1]["last"])) for group in groups],
+        windows=[WindowBounds(group[0]["phase"], int(group[0]["first"]), int(group[-1]["last"])) for group in groups],
         series={name: _series(groups, name, units[name]) for name in wanted},
-        scalars=[told for told in _scalars(folder) if first <= told.slot and (last is None or told.slot <= last)],
+        scalars=[row for row in _scalars(folder) if first <= row.slot and (last is None or row.slot <= last)],
     )
 
 
-def log_lines(folder: RunFolder, *, after: int, limit: int) -> tuple[list[str], int]:
-    """Whole lines of log.txt from the byte `after` on, at most so many; the byte that the next ones begin at."""
+def log_lines(folder: RunFolder, *, after: int, limit: int) -> LogLines:
+    """Whole lines of log.txt from the byte `after` on, at most so many."""
     data = folder.read("log.txt")[after:]
     lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)[:limit]
-    return [line.decode(errors="replace").rstrip("\n") for line in lines], after + sum(map(len, lines))
+    return LogLines([line.decode(errors="replace").rstrip("\n") for line in lines], after + sum(map(len, lines)))
 
 
-def wire(folder: RunFolder) -> dict[str, Any]:
-    """Every connection's account, and their sums; empty before the run's end, and for runs in one process."""
+def wire(folder: RunFolder) -> WireAccounts:
+    """The wire book; empty before the run's end, and for in-process runs."""
     connections = msgspec.json.decode(folder.read("wire_book.json") or b"[]", type=list[Connection])
-    return {"connections": msgspec.to_builtins(connections), "totals": msgspec.to_builtins(totals(connections))}
+    return WireAccounts(msgspec.to_builtins(connections), msgspec.to_builtins(totals(connections)))
 
 
 class TollAccounts:
@@ -176,37 +247,56 @@ class TollAccount:
         self._parts["link"][part][LinkClass(row.link).name.lower()].add(row)
 
 
-def nodes(folder: RunFolder, slot: int) -> list[dict[str, Any]]:
-    """Who takes part in a run that has come to `slot`: role, place, presence, slots missed, version of the weights.
-
-    What is not at a worker is where the controller is, `host` and `fingerprint`.
-    """
-    config, meta = folder.config, folder.meta
+def nodes(folder: RunFolder, slot: int) -> list[NodeInfo]:
+    """The nodes of a run that has completed `slot` slots, in their order."""
+    meta, placement = folder.meta, _settings(folder)["placement"]
+    roles = [_role(index, meta["agents"]) for index in range(len(meta["names"]))]
+    at_trainer = "processes" if placement == "pool" else placement
+    placements: dict[Role, str] = {"agent": placement, "trainer": at_trainer, "network": "channel server"}
     lost, missed = _absences(folder, slot)
-    versions = {told.node: int(told.value) for told in _scalars(folder) if told.name == "version"}
-    has_trainer = config.plan(meta["run_id"]).choreography.has_trainer
-    at_trainer = "processes" if config.placement == "pool" else config.placement
-    roles = ["agent"] * config.agents + ["trainer"] + ["network"] * (len(folder.names) - config.agents - 1)
-    here = {"host": socket.gethostname(), "fingerprint": meta.get("fingerprint")}
-    nowhere = {"host": None, "fingerprint": None}
+    policy_versions = {row.node: int(row.value or 0) for row in _scalars(folder) if row.name == "policy_version"}
+    at_controller = {role for role in placements if placement != "pool" or role == "trainer"}
     return [
-        {
-            **(nowhere if config.placement == "pool" and role != "trainer" else here),
-            "name": name,
-            "run": meta["run_id"],
-            "role": role,
-            "place": {"network": "channel server", "trainer": at_trainer}.get(role, config.placement),
-            "present": name not in lost,
-            "slots_missed": meta.get("missed", missed).get(name, 0),
-            "weights_version": versions.get(name),
-        }
-        for name, role in zip(folder.names, roles, strict=True)
-        if role != "trainer" or has_trainer
+        NodeInfo(
+            name=name,
+            run=meta["run_id"],
+            role=role,
+            placement=placements[role],
+            present=name not in lost,
+            slots_missed=meta.get("missed", missed).get(name, 0),
+            policy_version=policy_versions.get(name),
+            host=socket.gethostname() if role in at_controller else None,
+            fingerprint=meta.get("fingerprint") if role in at_controller else None,
+        )
+        for name, role in zip(meta["names"], roles, strict=True)
+        if role != "trainer" or has_trainer(folder)
     ]
 
 
+def _role(index: int, agents: int) -> Role:
+    """A node's role by its index: first come the agents, then the trainer, then the parts of the network."""
+    if index < agents:
+        return "agent"
+    return "trainer" if index == agents else "network"
+
+
+def has_trainer(folder: RunFolder) -> bool:
+    """Whether a run has a trainer at the BS/cloud."""
+    name, parameters = _settings(folder)["scheme"], dict[str, Any]()
+    if not isinstance(name, str):
+        parameters = dict(name)
+        name = parameters.pop("name")
+    scheme = scheme_named(name)
+    return scheme.choreography(scheme.params(**parameters)).has_trainer
+
+
+def _settings(folder: RunFolder) -> Any:
+    """The resolved configuration as a mapping, which needs no world to be built."""
+    return parse_yaml(folder.read("config.yaml").decode())
+
+
 def _absences(folder: RunFolder, slot: int) -> tuple[set[str], dict[str, int]]:
-    """Who is lost at a slot, and how many slots each has missed by then."""
+    """The nodes that are lost at a slot, and how many slots each node has missed by then."""
     since: dict[str, int] = {}
     missed: dict[str, int] = defaultdict(int)
     for row in _whole_lines(folder.path / "events.jsonl"):
@@ -248,9 +338,9 @@ def _within(row: dict[str, str], first: int, last: int | None) -> bool:
     return int(row["last"]) >= first and (last is None or int(row["first"]) <= last)
 
 
-def _scalars(folder: RunFolder) -> list[Scalar]:
+def _scalars(folder: RunFolder) -> list[ReportedScalar]:
     rows = csv.DictReader(_whole_lines(folder.path / "scalars.csv"))
-    return [Scalar(int(row["slot"]), row["node"], row["name"], float(row["value"])) for row in rows]
+    return [ReportedScalar(int(row["slot"]), row["node"], row["name"], float(row["value"])) for row in rows]
 
 
 def _whole_rows(path: Path) -> list[dict[str, str]]:
@@ -258,7 +348,7 @@ def _whole_rows(path: Path) -> list[dict[str, str]]:
 
 
 def _whole_lines(path: Path) -> list[str]:
-    """The lines of a file that may be growing; none if it is not there yet."""
+    """The whole lines of a file that may be growing; none if it does not exist yet."""
     if not path.exists():
         return []
     data = path.read_bytes()

@@ -6,7 +6,8 @@ import protocol.messages.pool
 from airtoll.cli import workers
 from controller.config.layers import parse_yaml
 from controller.config.run_config import load
-from controller.pool.registry import WORKER_SILENT_S, Demand, Pool
+from controller.pool.registry import Demand, WorkerRegistry
+from controller.pool.timeouts import WORKER_HEARTBEAT_TIMEOUT_S
 from protocol.messages import node as messages
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Assignment, Heartbeat
@@ -15,13 +16,13 @@ from tests.docs.pages import block, page
 PAGE = "pool.md"
 
 
-def _pool(*places: int, held: int = 0) -> Pool:
+def _pool(*places: int, held: int = 0) -> WorkerRegistry:
     """With a channel worker and agents' workers."""
-    pool, offers = Pool(0.0), [("channel", 1), *(("agent", count) for count in places)]
+    pool, offers = WorkerRegistry(0.0), [("channel", 1), *(("agent", count) for count in places)]
     for name, (role, count) in enumerate(offers):
         leases = {str(n): Assignment("run") for n in range(held if role == "agent" else bool(held))}
         told = Heartbeat(PROTOCOL_VERSION, str(name), role, "w", "h", 1, count, {}, leases)  # type: ignore[arg-type]
-        assert pool.present(b"%d" % name, told, 0.0) == ""
+        assert pool.receive(b"%d" % name, told, 0.0) == ""
     return pool
 
 
@@ -32,7 +33,7 @@ def test_what_is_missing_is_said_as_shown() -> None:
     assert f"```text\n{_pool(2).shortage(wanting)}\n```" in page(PAGE)
     assert _pool(2, 1).shortage(wanting) == ""
     assert f"`{_pool(2, held=2).shortage(wanting)}`" in page(PAGE)
-    assert f"silent for {WORKER_SILENT_S:g} seconds" in page(PAGE)
+    assert f"silent for {WORKER_HEARTBEAT_TIMEOUT_S:g} seconds" in page(PAGE)
 
 
 def test_agents_that_learn_need_torch_as_it_says() -> None:

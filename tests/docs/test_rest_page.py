@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 from controller.run_folder.status import FOLLOWING, State
-from controller.service.event_streams import MAX_BEHIND
-from controller.service.limits import MAX_QUEUED, MAX_READERS, REQUEST_TIMEOUT_S
+from controller.service.limits import MAX_QUEUED, MAX_READERS, MAX_UNREAD_EVENTS, REQUEST_TIMEOUT_S
 from tests.docs.pages import page, table
 from tests.docs.rest_page import PAGE, console, played
 from tests.system.service import serving
@@ -35,5 +34,5 @@ def test_the_limits_shown_are_those_there_are() -> None:
     shown = {row[0]: row[1] for row in table(PAGE, "limit")}
     assert shown["runs that wait"] == f"--queue, {MAX_QUEUED}"
     assert shown["readers of events"] == f"--readers, {MAX_READERS}"
-    assert shown["events that a reader leaves lying"] == str(MAX_BEHIND)
+    assert shown["events that a reader leaves lying"] == str(MAX_UNREAD_EVENTS)
     assert shown["an answer of which nothing is taken"] == f"--timeout, {REQUEST_TIMEOUT_S:g} s"

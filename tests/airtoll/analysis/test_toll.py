@@ -100,10 +100,10 @@ def test_training_and_execution_are_told_apart_over_their_own_slots() -> None:
 def test_the_newest_weights_are_told_if_there_are_some() -> None:
     told = [
         Scalar(1, "trainer", "updates", 5.0),
-        Scalar(2, "trainer", "version", 1.0),
+        Scalar(2, "trainer", "policy_version", 1.0),
         Scalar(2, "pair-0", "updates", 1.0),
     ]
-    assert tables.weights([*told, Scalar(9, "trainer", "updates", 1500.0)]) == "weights: version 1 after 1,500 updates"
+    assert tables.weights([*told, Scalar(9, "trainer", "updates", 1500.0)]) == "policy: version 1 after 1,500 updates"
     assert tables.weights(told[:1]) is None
 
 

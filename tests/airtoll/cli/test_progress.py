@@ -13,7 +13,7 @@ TRAINED: list[Telemetry] = [
     Window("train", 2, 3, {"outage": 9.0, "reward_total": 25.0}, {"outage": 2.0, "reward_total": 2.0}),
     Scalars(3, "trainer", {"updates": 1200.0, "loss": 0.1}),
     Scalars(3, "pair-0", {"updates": 1.0}),
-    Scalars(4, "trainer", {"version": 3.0}),
+    Scalars(4, "trainer", {"policy_version": 3.0}),
 ]
 
 
@@ -37,8 +37,8 @@ def test_a_learning_run_tells_phase_reward_updates_and_weights() -> None:
     lines = _said(LEARNING, Progress(2), *TRAINED, Progress(6), Progress(8)).splitlines()
     assert lines == [
         "slot 2 of 8: warmup",
-        "slot 6 of 8: train, reward_total 12.5, 1,200 updates, weights version 3",
-        "slot 8 of 8: eval, reward_total 12.5, 1,200 updates, weights version 3",
+        "slot 6 of 8: train, reward_total 12.5, 1,200 updates, policy version 3",
+        "slot 8 of 8: eval, reward_total 12.5, 1,200 updates, policy version 3",
     ]
 
 
@@ -52,5 +52,5 @@ def test_a_world_without_a_reward_tells_its_first_metric_if_it_was_counted() -> 
 def test_the_live_line_has_the_same_figures_and_events_stay() -> None:
     shown = _said(LEARNING, *TRAINED, Event("lost", 4, 0, "pair-1", "gone"), Progress(5), terminal=True)
     assert "train" in shown
-    assert "1,200 updates, weights version 3" in shown
+    assert "1,200 updates, policy version 3" in shown
     assert "slot 4, turn 0: lost pair-1: gone" in shown

@@ -91,7 +91,10 @@ def test_a_run_without_a_window_has_no_curves(tmp_path: Path) -> None:
 
 def test_curves_hold_the_windows_metrics_and_the_scalars(tmp_path: Path) -> None:
     windows = [window("train", 0, 1, 4.0, 2.0), window("train", 2, 2, 9.0, 1.0), window("eval", 3, 4, 1.0, 2.0)]
-    told = [Scalars(1, "trainer", {"loss": 0.5, "updates": 1.0}), Scalars(2, "trainer", {"loss": 0.25, "version": 1.0})]
+    told = [
+        Scalars(1, "trainer", {"loss": 0.5, "updates": 1.0}),
+        Scalars(2, "trainer", {"loss": 0.25, "policy_version": 1.0}),
+    ]
     rate, idle, loss = curves(learning(tmp_path / "a", [*windows, *told])).axes
     assert rate.lines[0].get_xydata().tolist() == [[1.0, 2.0], [2.5, 9.0], [4.0, 0.5]]  # type: ignore[union-attr]
     assert np.isnan(np.asarray(idle.lines[0].get_ydata(), float)).all()
