@@ -1,4 +1,4 @@
-"""Runs of a controller, from Python, on the standard library alone.
+"""A client of the controller's REST interface, on the standard library alone.
 
 controller = airtoll.connect("http://127.0.0.1:8770")
 run = controller.submit("examples/d2d-greedy.yaml", slots=200)
@@ -16,13 +16,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 DEFAULT_URL = "http://127.0.0.1:8770"
-_PREFIX = "/api/v1"
+_PREFIX = "/api/v2"
 _TIMEOUT_S = 60.0
 _ENDS = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
 class ControllerError(Exception):
-    """The controller cannot be reached (`status` 0), or says why it does not do what it was asked for."""
+    """The controller cannot be reached (`status` 0), or rejected a request with this status."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -30,9 +30,9 @@ class ControllerError(Exception):
 
 
 class Controller:
-    """A controller's verbs. Every one may raise ControllerError; answers are as in docs/rest.md.
+    """The requests that a controller answers. Each may raise ControllerError; answers are as in docs/rest.md.
 
-    What is not given is taken from AIRTOLL_URL, and AIRTOLL_TOKEN or the file AIRTOLL_TOKEN_FILE.
+    The defaults of `url` and `token` are AIRTOLL_URL, and AIRTOLL_TOKEN or the file AIRTOLL_TOKEN_FILE.
     """
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
@@ -44,7 +44,7 @@ class Controller:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def submit(self, config: str | Path | Mapping[str, Any], **overrides: Any) -> dict[str, Any]:
-        """Put a run into the queue: a YAML file or a mapping, and settings that win over it."""
+        """Queue a run: a YAML file or a mapping, and settings that override it."""
         from controller.config import layers
 
         given = layers.from_file(Path(config)) if isinstance(config, str | Path) else layers.Layer(dict(config))
@@ -52,7 +52,7 @@ class Controller:
         return self._object("POST", "/runs", body=json.dumps(body, default=str).encode())
 
     def list(self, *, limit: int = 50, offset: int = 0, **filters: Any) -> dict[str, Any]:
-        """`runs`, the newest first, and their `total`; filters: state, world, scheme."""
+        """`runs`, the newest first, and their `total`. Filters: state, world, scheme."""
         return self._object("GET", "/runs", limit=limit, offset=offset, **filters)
 
     def show(self, run_id: str) -> dict[str, Any]:
@@ -60,19 +60,19 @@ class Controller:
         return self._object("GET", _path(run_id))
 
     def stop(self, run_id: str) -> dict[str, Any]:
-        """End a run after this slot, or take it out of the queue."""
+        """Stop a run after its present slot, or remove it from the queue."""
         return self._object("POST", _path(run_id, "stop"))
 
     def pause(self, run_id: str) -> dict[str, Any]:
-        """Have a run hold between two slots."""
+        """Pause a run before its next slot; the answer shows whether it is PAUSED yet."""
         return self._object("POST", _path(run_id, "pause"))
 
     def resume(self, run_id: str) -> dict[str, Any]:
-        """Have a paused run go on."""
+        """Resume a paused run; the answer shows whether it is RUNNING yet."""
         return self._object("POST", _path(run_id, "resume"))
 
     def delete(self, run_id: str) -> None:
-        """Forget a run that has ended, its folder included."""
+        """Delete a run that has ended, with its folder."""
         self._call("DELETE", _path(run_id)).close()
 
     def metrics(self, run_id: str, **query: Any) -> dict[str, Any]:
@@ -80,24 +80,24 @@ class Controller:
         return self._object("GET", _path(run_id, "metrics"), **query)
 
     def toll(self, run_id: str, **query: Any) -> dict[str, Any]:
-        """The toll by kind, node or link."""
+        """The toll by kind, node or link class."""
         return self._object("GET", _path(run_id, "toll"), **query)
 
     def checkpoints(self, run_id: str) -> dict[str, Any]:
-        """`checkpoints`, the newest first: slot, bytes, when, and what is wrong with one that is damaged."""
+        """`checkpoints`, the newest first: slot, bytes, time, and the damage of a damaged one."""
         return self._object("GET", _path(run_id, "checkpoints"))
 
-    def weights(self, run_id: str, node: str, *, version: int | None = None) -> bytes:
-        """A node's weights as safetensors, the newest unless a version is given."""
-        with self._call("GET", f"{_path(run_id, 'weights')}/{quote(node, safe='')}", version=version) as answer:
+    def weights(self, run_id: str, node: str, *, sent_slot: int | None = None) -> bytes:
+        """A node's weights as safetensors: those that were sent in `sent_slot`, or the newest."""
+        with self._call("GET", f"{_path(run_id, 'weights')}/{quote(node, safe='')}", sent_slot=sent_slot) as answer:
             return answer.read()
 
-    def weights_kept(self, run_id: str) -> dict[str, Any]:
-        """`weights`: which of which node there are."""
+    def stored_weights(self, run_id: str) -> dict[str, Any]:
+        """`weights`: which are stored, by node: sent_slot, bytes, origin."""
         return self._object("GET", _path(run_id, "weights"))
 
     def put_weights(self, run_id: str, node: str, safetensors: bytes) -> dict[str, Any]:
-        """Have a run give a node these weights in its next slot, over the air."""
+        """Send a node these weights over the air, in the run's next slot."""
         path = f"{_path(run_id, 'weights')}/{quote(node, safe='')}"
         return self._object("PUT", path, body=safetensors, kind="application/octet-stream")
 
@@ -106,7 +106,7 @@ class Controller:
         return self._object("GET", "/compare", runs=",".join(run_ids))
 
     def nodes(self, run_id: str | None = None) -> dict[str, Any]:
-        """`nodes` of a run, or of all that are at work, and the pool's `workers`."""
+        """`nodes` of a run, or of all runs at work, and the pool's `workers`."""
         return self._object("GET", "/nodes", run=run_id)
 
     def file(self, run_id: str, name: str) -> bytes:
@@ -115,23 +115,23 @@ class Controller:
             return answer.read()
 
     def watch(self, run_id: str) -> Iterator[dict[str, Any]]:
-        """What comes as the run goes, from its beginning to its end; a connection that breaks is made again."""
-        known: dict[str, str] = {}
-        heard = True
-        while heard:
-            heard = False
-            with self._call("GET", _path(run_id, "events"), headers=known) as answer:
+        """The run's events from its beginning to its end; a broken connection is made again."""
+        position: dict[str, str] = {}
+        received = True
+        while received:
+            received = False
+            with self._call("GET", _path(run_id, "events"), headers=position) as answer:
                 for name, event_id, data in _events(answer):
-                    known, heard = {"Last-Event-ID": event_id}, True
+                    position, received = {"Last-Event-ID": event_id}, True
                     yield data
                     if name == "end":
                         return
-        raise ControllerError(0, f"the controller at {self.url} broke off before the end of {run_id}")
+        raise ControllerError(0, f"the controller at {self.url} closed the event stream before the end of {run_id}")
 
     def wait(self, run_id: str) -> dict[str, Any]:
         """The run, once it has ended."""
-        for told in self.watch(run_id):
-            if told.get("state") in _ENDS:
+        for event in self.watch(run_id):
+            if event.get("state") in _ENDS:
                 break
         return self.show(run_id)
 
@@ -140,8 +140,8 @@ class Controller:
     ) -> dict[str, Any]:
         headers = {} if body is None else {"Content-Type": kind}
         with self._call(method, path, body=body, headers=headers, **query) as answer:
-            told: dict[str, Any] = json.load(answer)
-            return told
+            document: dict[str, Any] = json.load(answer)
+            return document
 
     def _call(
         self,
@@ -152,8 +152,8 @@ class Controller:
         headers: Mapping[str, str] | None = None,
         **query: Any,
     ) -> HTTPResponse:
-        asked = {key: value for key, value in query.items() if value is not None}
-        url = f"{self.url}{_PREFIX}{path}" + (f"?{urlencode(asked, doseq=True)}" if asked else "")
+        given = {key: value for key, value in query.items() if value is not None}
+        url = f"{self.url}{_PREFIX}{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
         request = urllib.request.Request(url, body, self._headers | dict(headers or {}), method=method)
         try:
             answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
@@ -162,13 +162,13 @@ class Controller:
                 raise ControllerError(error.code, _detail(error)) from error
         except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", error)
-            cure = "start one with `airtoll serve`, or set AIRTOLL_URL"
-            raise ControllerError(0, f"no controller answers at {self.url}: {reason}; {cure}") from error
+            fix = "start one with `airtoll serve`, or set AIRTOLL_URL"
+            raise ControllerError(0, f"no controller answers at {self.url}: {reason}; {fix}") from error
         return answer
 
 
 def _token() -> str:
-    """What the environment has: the token itself, or the name of the file that a controller keeps it in."""
+    """The token from AIRTOLL_TOKEN, or from the file that AIRTOLL_TOKEN_FILE names."""
     file = os.environ.get("AIRTOLL_TOKEN_FILE", "")
     given = os.environ.get("AIRTOLL_TOKEN", "")
     if given or not file:
@@ -184,7 +184,7 @@ def _path(run_id: str, *more: str) -> str:
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
-    """What a problem document says; the bare status of anything else."""
+    """The detail of a problem document; the status line of any other answer."""
     try:
         return str(json.load(error)["detail"])
     except (ValueError, KeyError, TypeError):
@@ -193,11 +193,11 @@ def _detail(error: urllib.error.HTTPError) -> str:
 
 def _events(lines: Sequence[bytes] | HTTPResponse) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Name, id and data of each server-sent event."""
-    told: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for line in lines:
         field, _, value = line.decode().rstrip("\n").partition(": ")
         if field:
-            told[field] = value
-        elif "data" in told:
-            yield told.get("event", ""), told.get("id", ""), json.loads(told["data"])
-            told = {}
+            fields[field] = value
+        elif "data" in fields:
+            yield fields.get("event", ""), fields.get("id", ""), json.loads(fields["data"])
+            fields = {}

@@ -24,7 +24,7 @@ from typing import Any
 from airtoll.client import Controller
 from protocol.transports.keys import Keys
 from tests.containers.engine import Stack
-from tests.system.pool import Pool
+from tests.system.pool import WorkerProcesses
 
 AGENTS, SLOTS, ROUNDS = 20, 1500, 3
 RUN: dict[str, Any] = {
@@ -48,7 +48,7 @@ def on_loopback(folder: Path, *, encrypted: bool) -> Iterator[Controller]:
     """A controller and its workers on this machine."""
     folder.mkdir()
     options = ["--keys", str(Keys.make(folder / "keys").folder)] if encrypted else []
-    pool = Pool(folder)
+    pool = WorkerProcesses(folder)
     try:
         pool.start("channel", *options)
         pool.start("agent", "--capacity", str(AGENTS), *options)

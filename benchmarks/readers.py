@@ -172,7 +172,7 @@ def _unresponsive(service: Service, run_id: str, many: int) -> Iterator[list[soc
 def _requesting(url: str, run_id: str) -> socket.socket:
     parts = urlsplit(url)
     connection = socket.create_connection((parts.hostname or "", parts.port or 0))
-    connection.sendall(f"GET /api/v1/runs/{run_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    connection.sendall(f"GET /api/v2/runs/{run_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     return connection
 
 

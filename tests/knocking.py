@@ -1,4 +1,4 @@
-"""RejectedConnections who try to come in, each once."""
+"""Clients that may not connect, each of which tries once."""
 
 from collections.abc import Sequence
 
@@ -8,30 +8,30 @@ from protocol.transports.curve import lock_client
 from protocol.transports.keys import ClientKeys, Keys
 
 
-def stranger(keys: Keys) -> ClientKeys:
-    """Knows the server, which does not know it."""
+def unlisted_keys(keys: Keys) -> ClientKeys:
+    """Of a client that has the server's key and is not on its list."""
     public, secret = zmq.curve_keypair()
     return ClientKeys(secret, public, keys.public("server"))
 
 
-def lost(keys: Keys) -> ClientKeys:
-    """May come in, but takes another for the server."""
+def wrong_server_keys(keys: Keys) -> ClientKeys:
+    """Of a client that is on the list and has another server's key."""
     own = keys.client()
     return ClientKeys(own.secret, own.public, zmq.curve_keypair()[0])
 
 
 def knock(endpoint: str, tries: Sequence[ClientKeys | None]) -> None:
-    """All of them at once, with a frame that they would like to be read; until each has been turned away."""
+    """Connect with all of these keys at once and send a frame each; return once all connections are rejected."""
     with zmq.Context() as context:
-        doors = [_at_the_door(context, endpoint, keys) for keys in tries]
-        for socket, monitor in doors:
-            assert monitor.poll(20_000), "a stranger was not turned away"
+        clients = [_client(context, endpoint, keys) for keys in tries]
+        for socket, monitor in clients:
+            assert monitor.poll(20_000), "a connection was not rejected"
             socket.disable_monitor()
             monitor.close()
             socket.close()
 
 
-def _at_the_door(
+def _client(
     context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: ClientKeys | None
 ) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
     socket = context.socket(zmq.DEALER)

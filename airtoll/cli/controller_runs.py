@@ -92,7 +92,9 @@ def weights(
     run_id: RunId,
     node: NodeName = "",
     out: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write the weights to FILE.")] = None,
-    version: Annotated[int | None, typer.Option(min=0, help="A version that is kept; default: the newest.")] = None,
+    sent_slot: Annotated[
+        int | None, typer.Option(min=0, metavar="SLOT", help="Those sent in this slot; default: the newest.")
+    ] = None,
     as_format: FormatOption = Format.TEXT,
 ) -> None:
     """Download a node's weights, or list those that are kept.
@@ -100,10 +102,10 @@ def weights(
     With NODE, writes the node's weights as safetensors; without it, lists the versions of every node.
     """
     if not node:
-        kept = _controller().weights_kept(run_id)
+        kept = _controller().stored_weights(run_id)
         output.print_result(kept, as_format, lambda: output.print_tables(controller_tables.weights(kept["weights"])))
         return
-    data = _controller().weights(run_id, node, version=version)
+    data = _controller().weights(run_id, node, sent_slot=sent_slot)
     path = out or Path(f"{run_id}-{quote(node, safe='')}.safetensors")
     path.write_bytes(data)
     written = {"node": node, "bytes": len(data), "file": str(path)}

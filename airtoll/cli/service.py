@@ -8,6 +8,7 @@ import typer
 from airtoll.cli import output, workers
 from airtoll.cli.exit_codes import USAGE
 from controller.service.limits import MAX_QUEUED, MAX_READERS, REQUEST_TIMEOUT_S, STOP_TIMEOUT_S
+from controller.service.settings import PoolSettings, ServiceSettings
 
 _PORT = 8770
 _ARGPARSE = {"allow_extra_args": True, "ignore_unknown_options": True}  # workers parse their options themselves
@@ -74,20 +75,23 @@ def serve(
     except ModuleNotFoundError as error:
         output.notice(f"{error}; pip install 'airtoll[serve]'")
         raise typer.Exit(USAGE) from error
-    server.serve(
+    settings = ServiceSettings(
+        data=data,
         host=host,
         port=port,
         at_once=at_once,
         max_queued=queue,
-        data=data,
-        resume_lost=on_loss == "resume",
-        token_file=token_file,
-        token_made=lambda token: output.notice(f"made the token {token}; it is kept in {token_file}"),
-        pool=(pool, run_process_ports, keys) if pool else None,
-        stop_timeout_s=stop_timeout,
-        timeout_s=request_timeout,
         max_readers=readers,
-        ready=lambda url: typer.echo(f"listening at {url}"),
+        resume_lost=on_loss == "resume",
+        stop_timeout_s=stop_timeout,
+        request_timeout_s=request_timeout,
+        token_file=token_file,
+        pool=PoolSettings(pool, run_process_ports, keys) if pool else None,
+    )
+    server.serve(
+        settings,
+        on_ready=lambda url: typer.echo(f"listening at {url}"),
+        on_token_created=lambda token: output.notice(f"made the token {token}; it is kept in {token_file}"),
     )
 
 

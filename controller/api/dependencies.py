@@ -1,36 +1,30 @@
-"""What the routes work with: the owner of runs, and who looks on."""
+"""What the routes work with."""
 
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from controller.api.prometheus import ServiceMetrics
 from controller.run_folder.reader import RunFolder
 from controller.service.event_streams import EventStreams
-from controller.service.run_manager import NoSuchRunError, RunManager
-from controller.service.store import Run
+from controller.service.run_manager import RunManager
 from controller.service.weights import WeightsService
+
+API_PREFIX = "/api/v2"
 
 
 class Services:
-    """One per service."""
+    """The parts of one service."""
 
-    def __init__(self, manager: RunManager, *, max_readers: int, timeout_s: float) -> None:
+    def __init__(self, manager: RunManager) -> None:
         self.manager = manager
-        self.timeout_s = timeout_s
-        self.watches = EventStreams(manager, max_readers=max_readers)
+        self.streams = EventStreams(manager)
+        self.metrics = ServiceMetrics(manager, self.streams)
         self.weights = WeightsService(manager)
 
-    def run(self, run_id: str) -> Run:
-        """The run of this id, from a thread of its own. NoSuchRunError."""
-        run = self.manager.store.get(run_id)
-        if run is None:
-            raise NoSuchRunError(f"no run has the id {run_id!r}; GET /api/v1/runs lists those there are")
-        return run
-
-
-def folder_of(run: Run) -> RunFolder:
-    """A run's folder."""
-    return RunFolder.open(run.folder)
+    def folder(self, run_id: str) -> RunFolder:
+        """The folder of the run of this id, for a route that has a thread of its own. NoSuchRunError."""
+        return RunFolder.open(self.manager.find(run_id).folder)
 
 
 def _services(request: Request) -> Services:

@@ -13,16 +13,17 @@ from tempfile import TemporaryDirectory  # noqa: E402
 
 from controller.api.app import create_app  # noqa: E402
 from controller.service.run_manager import RunManager  # noqa: E402
+from controller.service.settings import ServiceSettings  # noqa: E402
 from controller.service.store import Store  # noqa: E402
 
 
 def document() -> str:
-    """As it is committed."""
+    """The document as it is committed."""
     with TemporaryDirectory() as data, closing(Store("sqlite://")) as store:
-        manager = RunManager(Path(data), store)
-        told = create_app(manager, token="").openapi()
+        manager = RunManager(ServiceSettings(Path(data)), store)
+        described = create_app(manager, token="").openapi()
         asyncio.run(manager.close())
-        return json.dumps(told, indent=1) + "\n"
+        return json.dumps(described, indent=1) + "\n"
 
 
 if __name__ == "__main__":

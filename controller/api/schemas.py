@@ -1,93 +1,24 @@
-"""The shapes of the answers, for the OpenAPI document and for those who read it."""
+"""The answers of the REST interface, apart from those that are dataclasses of the service."""
 
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from controller.run_folder.status import State
-from controller.service.event_streams import slot_of
-from controller.service.store import Run
+from controller.service.queries import NodeInfo
+from controller.service.store import RunHead
+from controller.service.weights import NodeWeights
 
 
-class RunHead(BaseModel):
-    """A run in a line. `slots` as planned, `slot` as done; `metrics` are means over the eval phase, at the end."""
-
-    id: str
-    state: State
-    reason: str
-    world: str
-    scheme: str
-    seed: int
-    slots: int
-    slot: int
-    created: datetime
-    started: datetime | None
-    ended: datetime | None
-    metrics: dict[str, float | None]
-    trace_digest: str
-
-    @classmethod
-    def of(cls, run: Run) -> "RunHead":
-        """As the index and the run's run process say."""
-        return cls(**_told(run))
-
-
-class RunBody(RunHead):
-    """A run with its resolved configuration and its folder on the controller's machine."""
-
-    config: dict[str, Any]
-    folder: str
-
-    @classmethod
-    def of(cls, run: Run) -> "RunBody":
-        """As the index and the run's run process say."""
-        return cls(**_told(run), config=run.config, folder=str(run.folder))
-
-
-class RunPage(BaseModel):
-    """Runs, the newest first; `total` counts those on all pages."""
+class RunList(BaseModel):
+    """One page of runs, the newest first; `total` counts the runs on all pages."""
 
     runs: list[RunHead]
     total: int
 
 
-class WindowShape(BaseModel):
-    """The slots `first` to `last`, inclusive."""
-
-    phase: str
-    first: int
-    last: int
-
-
-class SeriesShape(BaseModel):
-    """One value per window; a mean is null where nothing was counted."""
-
-    unit: str
-    sum: list[float]
-    count: list[float]
-    mean: list[float | None]
-
-
-class ScalarShape(BaseModel):
-    """A figure that a node reported of itself."""
-
-    slot: int
-    node: str
-    name: str
-    value: float | None
-
-
-class MetricsShape(BaseModel):
-    """Metrics over windows of slots."""
-
-    windows: list[WindowShape]
-    series: dict[str, SeriesShape]
-    scalars: list[ScalarShape]
-
-
-class TollShape(BaseModel):
-    """Distinct notes; bits that the air was charged; bytes of all attempts; copies as delivered."""
+class TollCounts(BaseModel):
+    """Distinct notes; bits charged over the air; bytes as encoded once; copies as delivered."""
 
     notes: int
     payload_bits: int
@@ -97,43 +28,29 @@ class TollShape(BaseModel):
 
 
 class TollSpan(BaseModel):
-    """The toll of the notes sent in the slots `first` to `last`, inclusive."""
+    """The toll of the slots `first` to `last`, inclusive, by name."""
 
     first: int
     last: int
-    tolls: dict[str, TollShape]
+    tolls: dict[str, TollCounts]
 
 
-class TollsShape(BaseModel):
-    """The toll per kind of note, sending node or link class."""
+class TollReport(BaseModel):
+    """The toll by kind of note, by sending node, or by link class."""
 
     by: Literal["kind", "node", "link"]
     windows: list[TollSpan]
 
 
-class MapShape(BaseModel):
-    """What a world shows after a slot: numbers and lists of them by name, as the world's `picture` says."""
+class RunMap(BaseModel):
+    """The map of a world after a slot: numbers and lists of numbers by name, as the world's `render` gives them."""
 
     world: str
     slot: int | None
     map: dict[str, Any]
 
 
-class WireShape(BaseModel):
-    """The wire book: an account per connection, and their sums."""
-
-    connections: list[dict[str, Any]]
-    totals: dict[str, int]
-
-
-class LogShape(BaseModel):
-    """Lines of the log; `next` is the `after` of the lines that follow."""
-
-    lines: list[str]
-    next: int
-
-
-class FileShape(BaseModel):
+class FileInfo(BaseModel):
     """A file of the run's folder."""
 
     name: str
@@ -141,14 +58,14 @@ class FileShape(BaseModel):
     modified: datetime
 
 
-class FilesShape(BaseModel):
+class FileList(BaseModel):
     """The files of the run's folder, by name."""
 
-    files: list[FileShape]
+    files: list[FileInfo]
 
 
-class CheckpointShape(BaseModel):
-    """A checkpoint before `slot`. `damage`: why nothing can go on from it; empty for one that is whole."""
+class CheckpointInfo(BaseModel):
+    """A checkpoint before `slot`. `damage`: why no run can continue from it; empty for an intact one."""
 
     slot: int
     bytes: int
@@ -156,70 +73,44 @@ class CheckpointShape(BaseModel):
     damage: str
 
 
-class CheckpointsShape(BaseModel):
-    """The checkpoints that are kept, the newest first."""
+class CheckpointList(BaseModel):
+    """The stored checkpoints, the newest first."""
 
-    checkpoints: list[CheckpointShape]
-
-
-class NodeWeightsShape(BaseModel):
-    """Weights that a node was given. `version`: the slot in which they were told to it."""
-
-    node: str
-    version: int
-    bytes: int
-    by: Literal["trainer", "hand"]
+    checkpoints: list[CheckpointInfo]
 
 
-class WeightsShape(BaseModel):
-    """The weights that are kept, by node, the newest first."""
+class WeightsList(BaseModel):
+    """The stored weights, by node, the newest first."""
 
-    weights: list[NodeWeightsShape]
-
-
-class NodeShape(BaseModel):
-    """A node of a run. `weights_version`: of the last weights it reported, if it has reported any. Of one on the pool,
-    `worker`, `host`, `fingerprint` and `last_seen` are its worker's, null while it has none."""
-
-    name: str
-    run: str
-    role: Literal["agent", "trainer", "network"]
-    place: str
-    present: bool
-    slots_missed: int
-    weights_version: int | None
-    worker: str | None
-    host: str | None
-    fingerprint: dict[str, str] | None
-    last_seen: datetime | None
+    weights: list[NodeWeights]
 
 
-class LeaseShape(BaseModel):
-    """What one of a worker's places does; `node` is empty until it is told."""
+class LeaseInfo(BaseModel):
+    """What a worker runs under one of its leases; `node` is empty until a process starts."""
 
     run: str
     node: str
 
 
-class WorkerShape(BaseModel):
-    """A worker of the pool. Of its `places`, so many are `idle`."""
+class WorkerInfo(BaseModel):
+    """A worker of the pool. `capacity`: processes at a time, of which `idle` are not leased."""
 
     name: str
     role: Literal["agent", "channel"]
     host: str
     pid: int
-    places: int
+    capacity: int
     idle: int
-    leases: list[LeaseShape]
+    leases: list[LeaseInfo]
     fingerprint: dict[str, str]
     last_seen: datetime
 
 
-class NodesShape(BaseModel):
-    """The nodes of runs, in their order, and the pool's workers; with a run given, those that are leased to it."""
+class NodeList(BaseModel):
+    """The nodes of runs, in their order, and the pool's workers; for one run, the workers that are leased to it."""
 
-    nodes: list[NodeShape]
-    workers: list[WorkerShape]
+    nodes: list[NodeInfo]
+    workers: list[WorkerInfo]
 
 
 class ComparedMetric(BaseModel):
@@ -230,16 +121,16 @@ class ComparedMetric(BaseModel):
 
 
 class Comparison(BaseModel):
-    """Runs side by side. `same_channels`: world, its parameters and seed are equal."""
+    """Runs side by side. `same_channels`: their world, its parameters, seed, replicas and episodes are equal."""
 
     runs: list[RunHead]
     same_channels: bool
     same_trace: bool
     metrics: dict[str, ComparedMetric]
-    toll: dict[str, dict[str, TollShape]]
+    toll: dict[str, dict[str, TollCounts]]
 
 
-class WorldShape(BaseModel):
+class WorldInfo(BaseModel):
     """A world and the JSON schema of its parameters."""
 
     name: str
@@ -248,7 +139,7 @@ class WorldShape(BaseModel):
     parameters: dict[str, Any]
 
 
-class SchemeShape(BaseModel):
+class SchemeInfo(BaseModel):
     """A scheme's card and the JSON schema of its parameters."""
 
     name: str
@@ -258,11 +149,6 @@ class SchemeShape(BaseModel):
 
 
 class Health(BaseModel):
-    """`ok`, or what is missing."""
+    """`ok`: the service works."""
 
     status: str
-
-
-def _told(run: Run) -> dict[str, Any]:
-    given = {name: getattr(run, name) for name in RunHead.model_fields}
-    return given | {"slot": slot_of(run)}

@@ -1,49 +1,57 @@
-"""How long a connection may keep the service waiting for a request, and how many there may be."""
+"""Limits on connections: how long one may take to send a request, and how many there may be."""
 
 import asyncio
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-def patient(timeout_s: float, max_connections: int) -> type[asyncio.Protocol]:
-    """A protocol that hangs up on who has not told a whole request head within so many seconds, or goes on to tell a
-    body that nobody reads any more. How long the application takes for its answer is its own affair."""
+class TimeoutProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1, which closes a connection that has not sent a whole request head within `timeout_s`, or that
+    goes on sending a body that is not read any more. The application may take any time for its response.
+    """
 
-    class Patient(H11Protocol):
-        """HTTP/1.1 by uvicorn, with an end to waiting."""
+    def __init__(self, *arguments: Any, timeout_s: float, max_connections: int, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._timeout_s = timeout_s
+        self._max_connections = max_connections
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._hang_up = self.loop.call_later(timeout_s, self._no_more)
-            if len(self.connections) > max_connections:
-                transport.close()
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self._timeout_s, self._close_unless_answering)
+        if len(self.connections) > self._max_connections:
+            transport.close()
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._wait()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._update_timer()
 
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._wait()
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._update_timer()
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._hang_up.cancel()
-            super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        super().connection_lost(exc)
 
-        @property
-        def _answers(self) -> bool:
-            return self.cycle is not None and not self.cycle.response_complete
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
-        def _wait(self) -> None:
-            """No timeout runs out while a request is answered; it begins anew after the answer."""
-            if self._answers:
-                self._hang_up.cancel()
-            elif self._hang_up.cancelled():
-                self._hang_up = self.loop.call_later(timeout_s, self._no_more)
+    def _update_timer(self) -> None:
+        """Stop the timer while a request is answered, and start it again after the response."""
+        if self._is_answering:
+            self._timer.cancel()
+        elif self._timer.cancelled():
+            self._timer = self.loop.call_later(self._timeout_s, self._close_unless_answering)
 
-        def _no_more(self) -> None:
-            if not self._answers:
-                self.transport.close()
+    def _close_unless_answering(self) -> None:
+        if not self._is_answering:
+            self.transport.close()
 
-    return Patient
+
+def timeout_protocol(timeout_s: float, max_connections: int) -> type[asyncio.Protocol]:
+    """What uvicorn makes a protocol of each connection with."""
+    made = partial(TimeoutProtocol, timeout_s=timeout_s, max_connections=max_connections)
+    return cast("type[asyncio.Protocol]", made)  # uvicorn only calls it

@@ -1,4 +1,4 @@
-"""The pool's line: the service's end of it, where workers say that they are there and are told whose they are."""
+"""The service's end of the pool: receives workers' heartbeats and leases workers to runs."""
 
 import logging
 import time
@@ -11,96 +11,97 @@ from urllib.parse import urlsplit
 import zmq
 
 from controller.config.errors import ConfigError, invalid
-from controller.config.hosts import is_loopback
 from controller.pool.leased_workers import Ports
-from controller.pool.registry import Demand, Pool, Worker
+from controller.pool.registry import Demand, RegisteredWorker, WorkerRegistry
 from controller.pool.rejected import RejectedConnections
 from protocol.messages.codec import BadFrame
-from protocol.messages.pool import MAX_FRAME_BYTES, ForeignVersion, Refusal, decode_for_service, encode
+from protocol.messages.pool import MAX_POOL_FRAME_BYTES, ForeignVersion, Refusal, decode_for_service, encode
 from protocol.transports.keys import Keys, KeysError, ServerKeys
+from protocol.transports.loopback import is_loopback
 from protocol.transports.router import Router
 
 _LOG = logging.getLogger("airtoll")
-_MAX_FRAMES = 10_000  # at a time
+_MAX_FRAMES_PER_POLL = 10_000  # a flood of frames must not keep the service from its other work
 
 
-class Seen(NamedTuple):
-    """A worker, and when it was heard last."""
+class SeenWorker(NamedTuple):
+    """A worker and the time of its last heartbeat."""
 
-    worker: Worker
-    at: datetime
+    worker: RegisteredWorker
+    last_seen: datetime
 
 
-class PoolLine:
-    """Listens at `endpoint`, tcp://HOST:PORT. Run processes listen at the same host, at `run_process_ports` (FIRST-LAST) or any.
+class PoolListener:
+    """Listens at `endpoint`, tcp://HOST:PORT. Run processes listen at the same host, at `run_process_ports`
+    (FIRST-LAST) or at any free port.
 
-    `keys`: the folder of what both are locked with. ConfigError when it cannot be listened on, not with these keys, or
-    elsewhere than on this machine's loopback without any.
+    `keys`: the folder of keys that encrypt both. ConfigError for an endpoint that is taken, for unusable keys, and for
+    an endpoint beyond this machine's loopback interface without keys.
     """
 
     def __init__(self, endpoint: str, run_process_ports: str = "*", keys: Path | None = None) -> None:
         self.ports = _ports(endpoint, run_process_ports)
         if keys is None and not is_loopback(self.ports.host):
-            cure = (
-                "without keys only this machine's workers may come: give --keys DIR, or listen at tcp://127.0.0.1:8771"
-            )
-            raise ConfigError(invalid("--pool", endpoint, cure))
-        self.keys, locked = keys, _server_keys(keys)
-        self.strangers = RejectedConnections(_LOG.warning)
+            fix = "without keys only workers of this machine may connect: give --keys DIR, or tcp://127.0.0.1:8771"
+            raise ConfigError(invalid("--pool", endpoint, fix))
+        self.keys, server_keys = keys, _server_keys(keys)
+        self.rejected = RejectedConnections(_LOG.warning)
         self._context = zmq.Context()
         try:
-            self._router = Router(self._context, endpoint, keys=locked, max_bytes=MAX_FRAME_BYTES)
+            self._router = Router(self._context, endpoint, keys=server_keys, max_bytes=MAX_POOL_FRAME_BYTES)
         except zmq.ZMQError as error:
             self._context.term()
             raise ConfigError(f"--pool: {endpoint} cannot be listened on: {error}; give another address") from error
         self.endpoint = self._router.endpoint
-        self.pool = Pool(time.monotonic())
+        self.registry = WorkerRegistry(time.monotonic())
 
     @property
     def settled(self) -> bool:
-        """Whether the workers that were there before this service have had time to say so."""
-        return self.pool.settled(time.monotonic())
+        """Whether workers that were leased before the service started have had time to report."""
+        return self.registry.settled(time.monotonic())
 
     @property
-    def room(self) -> object:
-        """What is idle: another value when a run may find room that found none before."""
-        return self.settled, self.pool.idle
+    def capacity_state(self) -> object:
+        """A value that changes when a waiting run may find capacity that was missing before."""
+        return self.settled, self.registry.idle
 
     @property
-    def seen(self) -> list[Seen]:
-        """The workers, and when each was heard last."""
-        now, told_at = datetime.now(UTC), time.monotonic()
-        return [Seen(worker, now - timedelta(seconds=told_at - worker.seen_at)) for worker in self.pool.workers]
+    def workers(self) -> list[SeenWorker]:
+        """The workers, each with the time of its last heartbeat."""
+        now, monotonic = datetime.now(UTC), time.monotonic()
+        return [
+            SeenWorker(worker, now - timedelta(seconds=monotonic - worker.seen_at)) for worker in self.registry.workers
+        ]
 
-    def look(self) -> None:
-        """Hear all that has come, and see who is gone."""
-        for _, (peer, frame) in zip(range(_MAX_FRAMES), self._router.pending(), strict=False):
+    def poll(self) -> None:
+        """Receive the heartbeats that have come, and remove the workers that are gone."""
+        for _, (peer, frame) in zip(range(_MAX_FRAMES_PER_POLL), self._router.pending(), strict=False):
             if isinstance(frame, bytes):
-                self._take(peer, frame)
+                self._receive(peer, frame)
         for peer in self._router.broken():
-            self.pool.gone(peer)
-        self.strangers.rejected(self._router.rejected())
-        self.pool.look(time.monotonic())
+            self.registry.gone(peer)
+        self.rejected.add(self._router.rejected())
+        self.registry.expire(time.monotonic())
 
     def lease(self, at_work: Iterable[Demand]) -> None:
-        """Give idle places to the runs that lack some."""
-        for peer, lease in self.pool.lease(at_work, time.monotonic()):
+        """Lease idle capacity to the runs that are missing some."""
+        for peer, lease in self.registry.lease(at_work, time.monotonic()):
             self._router.send(peer, encode(lease))
 
-    def _take(self, peer: bytes, frame: bytes) -> None:
+    def close(self) -> None:
+        """Stop listening; workers keep their leases and wait for the next service."""
+        self._router.close()
+        self._context.term()
+
+    def _receive(self, peer: bytes, frame: bytes) -> None:
         try:
-            refusal = self.pool.present(peer, decode_for_service(frame), time.monotonic())
+            refusal = self.registry.receive(peer, decode_for_service(frame), time.monotonic())
         except ForeignVersion as foreign:
             refusal = str(foreign)
         except BadFrame:
             return
         if refusal:
             self._router.send(peer, encode(Refusal(refusal)))
-
-    def close(self) -> None:
-        """Workers look for the next service."""
-        self._router.close()
-        self._context.term()
 
 
 def _server_keys(folder: Path | None) -> ServerKeys | None:

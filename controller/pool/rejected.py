@@ -1,22 +1,22 @@
-"""Who was turned away at a locked line: counted, and the first of each reason told."""
+"""Connections that were rejected at an encrypted socket: counted, and the first of each reason logged."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-_TOLD_PER_REASON = 20
+_LOGGED_PER_REASON = 20
 
 
 class RejectedConnections:
-    """`tell` is told a line of text each."""
+    """`log` is called with one line of text per logged connection."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, log: Callable[[str], None]) -> None:
         self.counts: Counter[str] = Counter()
-        self._tell = tell
+        self._log = log
 
-    def rejected(self, refused: Iterable[tuple[str, str]]) -> None:
-        """Why, and the first characters of the key that is not on the list, of each that was."""
-        for reason, key in refused:
+    def add(self, rejected: Iterable[tuple[str, str]]) -> None:
+        """Count connections, given by their reasons and the first characters of their keys ("" if not known)."""
+        for reason, key in rejected:
             self.counts[reason] += 1
-            if self.counts[reason] <= _TOLD_PER_REASON:
-                last = ", the last one of its kind that is told" if self.counts[reason] == _TOLD_PER_REASON else ""
-                self._tell(f"turned away a {reason}{f': {key}...' if key else ''}{last}")
+            if self.counts[reason] <= _LOGGED_PER_REASON:
+                last = ", further ones are only counted" if self.counts[reason] == _LOGGED_PER_REASON else ""
+                self._log(f"rejected a {reason}{f': {key}...' if key else ''}{last}")

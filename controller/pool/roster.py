@@ -1,115 +1,124 @@
-"""Which leased place runs what, as a run's run process sees it: no sockets, no clock. Events in, messages to workers out."""
+"""Which leased worker runs which process, as a run process sees it. No sockets, no clock: events in, messages out."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from controller.execution.local_machine import cause
+from controller.pool.timeouts import LEASED_WORKER_TIMEOUT_S
 from protocol.messages.pool import Alive, Attach, FromRunProcess, Kill, Refusal, Release, Role, ToRunProcess
 
-WORKER_SILENT_S = 10.0
-_GONE = 1  # the exit code of what is gone with its worker
+_WORKER_GONE = 1  # exit code of a process whose worker is gone
 
 Sends = Iterable[tuple[bytes, FromRunProcess]]
 
 
 class ProcessRequest:
-    """A process that is wanted of a worker. `begin`: the messages that start it; `peer`: who has it."""
+    """A process that a worker shall run. `start_messages`: the messages that start it; `peer`: the worker that runs it.
 
-    def __init__(self, role: Role, begin: Callable[[], Iterable[FromRunProcess]]) -> None:
+    `taken_away`: it ended because its worker is gone.
+    """
+
+    def __init__(self, role: Role, start_messages: Callable[[], Iterable[FromRunProcess]]) -> None:
         self.role = role
-        self.begin = begin
+        self.start_messages = start_messages
         self.peer: bytes | None = None
         self.exitcode: int | None = None
         self.cause = ""
         self.taken_away = False
 
+    def end(self, exitcode: int, cause: str) -> None:
+        """The process has ended."""
+        self.peer, self.exitcode, self.cause = None, exitcode, cause
+
 
 @dataclass
-class _Place:
-    worker: Attach
-    heard_at: float
-    wanted: ProcessRequest | None = None
+class _AttachedWorker:
+    """One leased unit of a worker's capacity, and the process that it runs."""
+
+    attach: Attach
+    seen_at: float
+    request: ProcessRequest | None = None
+
+    def end(self, exitcode: int, cause: str) -> None:
+        """The process it runs has ended."""
+        request, self.request = self.request, None
+        if request is not None:
+            request.end(exitcode, cause)
 
 
 class Roster:
-    """The places that have come, and what is wanted. `needs`: of each role so many, more are sent back."""
+    """The workers that have attached, and the processes that are requested.
+
+    `needs`: how many workers of each role are kept; further ones are released.
+    """
 
     def __init__(self, needs: Mapping[Role, int]) -> None:
         self._needs = needs
-        self._places: dict[bytes, _Place] = {}
+        self._attached: dict[bytes, _AttachedWorker] = {}
         self._waiting: list[ProcessRequest] = []
 
     @property
     def peers(self) -> list[bytes]:
-        """Who has come and not gone."""
-        return list(self._places)
+        """The workers that are attached."""
+        return list(self._attached)
 
-    def want(self, wanted: ProcessRequest) -> Sends:
-        """Start it at the first place of its role that is free, now or later."""
-        self._waiting.append(wanted)
-        return self._assigned()
+    def request(self, request: ProcessRequest) -> Sends:
+        """Start a process at the first free worker of its role, now or when one attaches."""
+        self._waiting.append(request)
+        return self._assign()
 
-    def waits(self, wanted: ProcessRequest) -> bool:
-        """Whether it is still to be started."""
-        return wanted in self._waiting
+    def waits(self, request: ProcessRequest) -> bool:
+        """Whether a process has not been started yet."""
+        return request in self._waiting
 
-    def hear(self, peer: bytes, told: ToRunProcess, now: float) -> Sends:
-        """A worker says something."""
-        if isinstance(told, Attach):
-            return self._come(peer, told, now)
-        place = self._places.get(peer)
-        if place is None:
-            return [(peer, Refusal("say Attach first"))]
-        place.heard_at = now
-        if isinstance(told, Alive):
+    def receive(self, peer: bytes, message: ToRunProcess, now: float) -> Sends:
+        """A worker's message."""
+        if isinstance(message, Attach):
+            return self._attach(peer, message, now)
+        worker = self._attached.get(peer)
+        if worker is None:
+            return [(peer, Refusal("send Attach first"))]
+        worker.seen_at = now
+        if isinstance(message, Alive):
             return [(peer, Alive())]
-        if place.wanted is not None:
-            _end(place, told.exitcode, cause(told.exitcode))
-        return self._assigned()
+        worker.end(message.exitcode, cause(message.exitcode))
+        return self._assign()
 
     def gone(self, peer: bytes, why: str) -> None:
-        """A worker's line broke, or it left."""
-        place = self._places.pop(peer, None)
-        if place is not None and (wanted := place.wanted) is not None:
-            wanted.taken_away = True
-            _end(place, _GONE, f"its worker {place.worker.name} on {place.worker.host} is gone: {why}")
+        """A worker's connection broke, or the worker is silent: what it ran has ended."""
+        worker = self._attached.pop(peer, None)
+        if worker is not None and worker.request is not None:
+            worker.request.taken_away = True
+            worker.end(_WORKER_GONE, f"its worker {worker.attach.name} on {worker.attach.host} is gone: {why}")
 
-    def look(self, now: float) -> Sends:
-        """Whoever has been silent for too long is gone."""
-        silent = [peer for peer, place in self._places.items() if now - place.heard_at > WORKER_SILENT_S]
+    def expire(self, now: float) -> Sends:
+        """Give up the workers that have been silent for too long."""
+        silent = [peer for peer, worker in self._attached.items() if now - worker.seen_at > LEASED_WORKER_TIMEOUT_S]
         for peer in silent:
-            self.gone(peer, f"silent for {WORKER_SILENT_S:g} s")
+            self.gone(peer, f"silent for {LEASED_WORKER_TIMEOUT_S:g} s")
         return [(peer, Release()) for peer in silent]
 
-    def kill(self, wanted: ProcessRequest) -> Sends:
-        """End a process; one that has not begun never does."""
-        if wanted in self._waiting:
-            self._waiting.remove(wanted)
-            wanted.exitcode, wanted.cause = -9, "killed before it began"
-        if wanted.peer is None:
-            return []
-        return [(wanted.peer, Kill())]
+    def kill(self, request: ProcessRequest) -> Sends:
+        """Kill a process; one that has not been started never will be."""
+        if request in self._waiting:
+            self._waiting.remove(request)
+            request.end(-9, "killed before it was started")
+        return [] if request.peer is None else [(request.peer, Kill())]
 
-    def _come(self, peer: bytes, worker: Attach, now: float) -> Sends:
-        here = sum(place.worker.role == worker.role for place in self._places.values())
-        if peer in self._places or here >= self._needs.get(worker.role, 0):
+    def _attach(self, peer: bytes, attach: Attach, now: float) -> Sends:
+        here = sum(worker.attach.role == attach.role for worker in self._attached.values())
+        if peer in self._attached or here >= self._needs.get(attach.role, 0):
             return [(peer, Release())]
-        self._places[peer] = _Place(worker, now)
-        return self._assigned()
+        self._attached[peer] = _AttachedWorker(attach, now)
+        return self._assign()
 
-    def _assigned(self) -> Sends:
-        """What waits, in this order, for the places that are free, in theirs."""
+    def _assign(self) -> Sends:
+        """Start waiting processes at free workers, both in their order."""
         sends: list[tuple[bytes, FromRunProcess]] = []
-        for peer, place in self._places.items():
-            wanted = next((w for w in self._waiting if w.role == place.worker.role), None)
-            if place.wanted is None and wanted is not None:
-                self._waiting.remove(wanted)
-                place.wanted, wanted.peer = wanted, peer
-                sends += [(peer, message) for message in wanted.begin()]
+        for peer, worker in self._attached.items():
+            request = next((waiting for waiting in self._waiting if waiting.role == worker.attach.role), None)
+            if worker.request is None and request is not None:
+                self._waiting.remove(request)
+                worker.request, request.peer = request, peer
+                sends += [(peer, message) for message in request.start_messages()]
         return sends
-
-
-def _end(place: _Place, exitcode: int, cause: str) -> None:
-    wanted, place.wanted = place.wanted, None
-    if wanted is not None:
-        wanted.peer, wanted.exitcode, wanted.cause = None, exitcode, cause

@@ -1,4 +1,7 @@
-"""A worker of the pool: idle until its places are leased to runs, idle again after. It loads no more than nodes do."""
+"""A worker of the pool: it waits until its capacity is leased to runs, and runs processes for them.
+
+It imports no more than a node does.
+"""
 
 import os
 import socket
@@ -14,13 +17,13 @@ from urllib.parse import urlsplit
 import zmq
 
 from controller.execution.local_machine import LocalMachine
-from controller.pool.worker_lease import Air, WorkerLease
+from controller.pool.worker_lease import ChannelAddress, WorkerLease
 from protocol.determinism.fingerprint import fingerprint
 from protocol.messages.codec import BadFrame
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import (
-    MAX_FRAME_BYTES,
-    SIGN_OF_LIFE_S,
+    HEARTBEAT_INTERVAL_S,
+    MAX_POOL_FRAME_BYTES,
     Attach,
     Heartbeat,
     Lease,
@@ -29,16 +32,19 @@ from protocol.messages.pool import (
     decode_from_service,
     encode,
 )
+from protocol.transports.dealer import ReconnectingDealer
 from protocol.transports.keys import ClientKeys
-from protocol.transports.line import Line
 
 _POLL_MS = 100
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a worker is. `port`: of its channel server, 0 for any; `address`: the host by which others reach it, ""
-    for the one that it has on the way to the pool."""
+    """What a worker offers. `capacity`: processes at a time.
+
+    `port`: of its channel server, 0 for any free port; `address`: the host by which nodes reach it, "" for this
+    machine's address on the way to the pool.
+    """
 
     role: Role
     name: str
@@ -48,82 +54,90 @@ class Offer:
 
 
 class Worker:
-    """Use as a context manager: on leaving, no process of its is left.
+    """Use as a context manager: on exit it ends all processes that it has started.
 
-    `pool`: where the service listens, tcp://HOST:PORT; ValueError for anything else. `keys`: what all connections are
-    locked with, if the service has keys.
+    `pool`: where the service listens, tcp://HOST:PORT; ValueError for anything else. `keys`: encrypt all connections;
+    None if the service has none. `refused`: why the service refuses this worker, once it has.
     """
 
     def __init__(self, offer: Offer, pool: str, keys: ClientKeys | None = None) -> None:
         self._offer = offer
         self._pool = pool
-        self._host, self._port = _parsed(pool)
+        self._host, self._port = _parse(pool)
         self._id = token_hex(8)
         self._machine = LocalMachine()
         self._context = zmq.Context()
         self._keys = keys
-        self._line = Line(self._context, pool, keys=keys, max_bytes=MAX_FRAME_BYTES)
+        self._service = ReconnectingDealer(self._context, pool, keys=keys, max_bytes=MAX_POOL_FRAME_BYTES)
         self._poller = zmq.Poller()
-        self._poller.register(self._line.socket, zmq.POLLIN)
-        self._places: dict[str, WorkerLease] = {}
-        self._told: Heartbeat | None = None
-        self._told_at = 0.0
+        self._poller.register(self._service.socket, zmq.POLLIN)
+        self._leases: dict[str, WorkerLease] = {}
+        self._sent: Heartbeat | None = None
+        self._sent_at = 0.0
         self._connected = False
-        self.refused = ""  # why the service does not take it
+        self.refused = ""
 
     def serve(self, stop: Callable[[], bool]) -> None:
-        """Until it is to stop, or is refused."""
-        _log(f"{self._offer.role} {self._offer.name} looks for the pool at {self._pool}")
+        """Work until `stop` is true or the service refuses this worker."""
+        _log(f"{self._offer.role} {self._offer.name} connects to the pool at {self._pool}")
         while not stop() and not self.refused:
             self._poller.poll(_POLL_MS)
-            self._hear()
-            for lease, place in list(self._places.items()):
-                place.attend(time.monotonic())
-                if place.over:
-                    self._free(lease)
-            self._tell()
+            self._poll_service()
+            for name, lease in list(self._leases.items()):
+                lease.poll(time.monotonic())
+                if lease.over:
+                    self._end_lease(name)
+            self._send_heartbeat()
 
-    def _hear(self) -> None:
-        self._line.look()
-        self.refused = self.refused or self._line.refused
-        if self._line.connected != self._connected:
-            self._connected = self._line.connected
-            self._told = None
+    def _poll_service(self) -> None:
+        monitor = self._service.monitor
+        monitor.poll()
+        self.refused = self.refused or self._service.rejection
+        if monitor.connected != self._connected:
+            self._connected = monitor.connected
+            self._sent = None  # a service that has just started needs the whole state at once
             _log(f"{'connected to' if self._connected else 'waiting for'} the pool at {self._pool}")
-        for frame in self._line.heard():
+        for frame in self._service.pending():
             try:
                 message = decode_from_service(frame)
             except BadFrame as bad:
-                _log(f"the pool said what is not understood: {bad}")
+                _log(f"the pool sent an invalid frame: {bad}")
                 continue
             match message:
                 case Refusal(reason):
                     self.refused = reason
                 case Lease():
-                    self._lease(message)
+                    self._begin_lease(message)
 
-    def _lease(self, lease: Lease) -> None:
-        if lease.lease in self._places or len(self._places) >= self._offer.capacity:
-            return  # the next Present says so
+    def _begin_lease(self, message: Lease) -> None:
+        if message.lease in self._leases or len(self._leases) >= self._offer.capacity:
+            return  # the next heartbeat shows the service that the lease was not taken
         offer = self._offer
-        come = Attach(PROTOCOL_VERSION, lease.lease, offer.role, offer.name, socket.gethostname(), fingerprint())
-        place = WorkerLease(
-            self._context, self._host, lease, come, self._machine, self._air, self._keys, now=time.monotonic()
+        attach = Attach(PROTOCOL_VERSION, message.lease, offer.role, offer.name, socket.gethostname(), fingerprint())
+        lease = WorkerLease(
+            self._context,
+            self._host,
+            message,
+            attach,
+            self._machine,
+            self._channel_address,
+            self._keys,
+            now=time.monotonic(),
         )
-        self._places[lease.lease] = place
-        self._poller.register(place.socket, zmq.POLLIN)
-        _log(f"leased to {lease.run_id}")
+        self._leases[message.lease] = lease
+        self._poller.register(lease.socket, zmq.POLLIN)
+        _log(f"leased to {message.run_id}")
 
-    def _free(self, lease: str) -> None:
-        place = self._places.pop(lease)
-        self._poller.unregister(place.socket)
-        place.end()
-        _log(f"free again from {place.held.run_id}: {place.over}")
+    def _end_lease(self, name: str) -> None:
+        lease = self._leases.pop(name)
+        self._poller.unregister(lease.socket)
+        lease.end()
+        _log(f"the lease to {lease.assignment.run_id} has ended: {lease.over}")
 
-    def _tell(self) -> None:
-        """The whole state, when it has changed or a second has passed."""
+    def _send_heartbeat(self) -> None:
+        """Send the whole state when it has changed or a second has passed."""
         offer, now = self._offer, time.monotonic()
-        present = Heartbeat(
+        heartbeat = Heartbeat(
             PROTOCOL_VERSION,
             self._id,
             offer.role,
@@ -132,16 +146,20 @@ class Worker:
             os.getpid(),
             offer.capacity,
             fingerprint(),
-            {lease: place.held for lease, place in self._places.items()},
+            {name: lease.assignment for name, lease in self._leases.items()},
         )
-        if (present != self._told or now - self._told_at >= SIGN_OF_LIFE_S) and self._line.say(encode(present)):
-            self._told, self._told_at = present, now
+        due = heartbeat != self._sent or now - self._sent_at >= HEARTBEAT_INTERVAL_S
+        if due and self._service.send(encode(heartbeat)):
+            self._sent, self._sent_at = heartbeat, now
 
-    def _air(self) -> Air:
+    def _channel_address(self) -> ChannelAddress:
         port = self._offer.port or "*"
         if self._offer.address:
-            return Air(f"tcp://0.0.0.0:{port}", self._offer.address)
-        return Air(f"tcp://{_own_address(self._host, self._port)}:{port}", "")
+            return ChannelAddress(f"tcp://0.0.0.0:{port}", self._offer.address)
+        # Connecting a UDP socket sends nothing, and selects this machine's address on the way to the pool.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((self._host, self._port))
+            return ChannelAddress(f"tcp://{probe.getsockname()[0]}:{port}", "")
 
     def __enter__(self) -> Self:
         return self
@@ -149,28 +167,21 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for place in self._places.values():
-            place.end()
-        self._line.close()
+        for lease in self._leases.values():
+            lease.end()
+        self._service.close()
         self._context.term()
 
 
-def _parsed(pool: str) -> tuple[str, int]:
+def _parse(pool: str) -> tuple[str, int]:
     parts = urlsplit(pool)
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
     if parts.scheme != "tcp" or not host or not port or parts.path:
-        raise ValueError(f"{pool!r} is not where a pool listens; write it as tcp://HOST:8771")
+        raise ValueError(f"{pool!r} is not the address of a pool; write it as tcp://HOST:8771")
     return host, port
-
-
-def _own_address(host: str, port: int) -> str:
-    """The address of this machine on the way to a host; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((host, port))
-        return str(probe.getsockname()[0])
 
 
 def _log(line: str) -> None:

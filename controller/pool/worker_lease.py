@@ -1,4 +1,4 @@
-"""One place of a worker, leased to a run: the line to its run process, and the process that was started for it."""
+"""One leased unit of a worker's capacity: the connection to the run process, and the process started for it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,9 +9,10 @@ import zmq
 from channel_server.core import Past
 from controller.execution.children import bound, channel_process, node_process
 from controller.execution.local_machine import ForkedProcess, LocalMachine, keys_for
+from controller.pool.timeouts import RUN_PROCESS_CONNECT_TIMEOUT_S, RUN_PROCESS_TIMEOUT_S
 from protocol.messages.codec import MAX_FRAME_BYTES, BadFrame
 from protocol.messages.pool import (
-    SIGN_OF_LIFE_S,
+    HEARTBEAT_INTERVAL_S,
     Alive,
     Assignment,
     Attach,
@@ -27,102 +28,101 @@ from protocol.messages.pool import (
     decode_from_run_process,
     encode,
 )
+from protocol.transports.dealer import ReconnectingDealer
 from protocol.transports.keys import ClientKeys, ServerKeys
-from protocol.transports.line import Line
 
-RUN_PROCESS_TIMEOUT_S = 30.0  # it may be busy with a checkpoint
-_CONNECT_TIMEOUT_S = 10.0
-_MAX_PAST_BYTES = 2**33
+_MAX_STATE_BYTES = 2**33
 
 
-class Air(NamedTuple):
-    """How a channel server is reached: the endpoint that it binds, the host it tells if that is another."""
+class ChannelAddress(NamedTuple):
+    """Where a channel server listens: the endpoint that it binds, and the host that it announces if that is another."""
 
     endpoint: str
     address: str
 
 
 class WorkerLease:
-    """Attend to it often. `air`: asked where a channel server shall listen. `keys`: the worker's, if it has some."""
+    """Poll it often; end it once `over` says why the lease is over.
+
+    `channel_address` is called for where a channel server shall listen. `keys`: the worker's, if it has some.
+    """
 
     def __init__(
         self,
         context: "zmq.Context[zmq.Socket[bytes]]",
         run_process_host: str,
         lease: Lease,
-        come: Attach,
+        attach: Attach,
         machine: LocalMachine,
-        air: Callable[[], Air],
+        channel_address: Callable[[], ChannelAddress],
         keys: ClientKeys | None,
         *,
         now: float,
     ) -> None:
-        self.held = Assignment(lease.run_id)
-        self.over = ""  # why the place is free again
+        self.assignment = Assignment(lease.run_id)
+        self.over = ""
         self._host = run_process_host
         self._endpoint = f"tcp://{run_process_host}:{lease.port}"
-        self._come = come
+        self._attach = attach
         self._machine = machine
-        self._air = air
+        self._channel_address = channel_address
         self._keys = keys
-        self._line = Line(context, self._endpoint, keys=keys, max_bytes=MAX_FRAME_BYTES)
-        self._has_come = False
+        self._run_process = ReconnectingDealer(context, self._endpoint, keys=keys, max_bytes=MAX_FRAME_BYTES)
+        self._attached = False
         self._process: ForkedProcess | None = None
-        self._past = bytearray()
-        self._heard_at = self._told_at = now
+        self._state = bytearray()  # what a channel server continues from, as it comes in chunks
+        self._received_at = self._sent_at = now
 
     @property
     def socket(self) -> "zmq.Socket[bytes]":
-        return self._line.socket
+        return self._run_process.socket
 
-    def attend(self, now: float) -> None:
-        """Hear the run process, look after the child, give a sign of life."""
-        self._line.look()
-        if self._line.connected and not self._has_come:
-            self._has_come = self._line.say(encode(self._come))
-        for frame in self._line.heard():
-            self._heard_at = now
-            self._take(frame)
+    def poll(self, now: float) -> None:
+        """Receive messages, reap the child process, and send a sign of life."""
+        self._run_process.monitor.poll()
+        if self._run_process.monitor.connected and not self._attached:
+            self._attached = self._run_process.send(encode(self._attach))
+        for frame in self._run_process.pending():
+            self._received_at = now
+            self._receive(frame)
         if self._process is not None and self._process.exitcode is not None:
-            self._bury()
-        if now - self._told_at >= SIGN_OF_LIFE_S and self._has_come:
-            self._told_at = now
-            self._line.say(encode(Alive()))
-        self._watch_run_process(now)
+            self._reap()
+        if now - self._sent_at >= HEARTBEAT_INTERVAL_S and self._attached:
+            self._sent_at = now
+            self._run_process.send(encode(Alive()))
+        self._check_run_process(now)
 
     def end(self) -> None:
-        """Nothing of it is left."""
+        """Kill the child process and close the connection."""
         if self._process is not None:
             self._process.kill()
-            self._bury()
-        self._line.close()
+            self._reap()
+        self._run_process.close()
 
-    def _watch_run_process(self, now: float) -> None:
-        silent_s = now - self._heard_at
-        if self._line.breaks:
-            self.over = self.over or "the run's run process is gone"
-        elif not self._has_come and (self._line.failures or silent_s > _CONNECT_TIMEOUT_S):
-            self.over = (
-                f"the run's run process cannot be reached at {self._endpoint}: open its port, see --run-process-ports"
-            )
+    def _check_run_process(self, now: float) -> None:
+        silent_s = now - self._received_at
+        if self._run_process.monitor.breaks:
+            self.over = self.over or "the run process is gone"
+        elif not self._attached and (self._run_process.monitor.failures or silent_s > RUN_PROCESS_CONNECT_TIMEOUT_S):
+            self.over = f"the run process cannot be reached at {self._endpoint}: open its port, see --run-process-ports"
         elif silent_s > RUN_PROCESS_TIMEOUT_S:
-            self.over = f"the run's run process has been silent for {RUN_PROCESS_TIMEOUT_S:g} s"
+            self.over = f"the run process has been silent for {RUN_PROCESS_TIMEOUT_S:g} s"
 
-    def _take(self, frame: bytes) -> None:
+    def _receive(self, frame: bytes) -> None:
         try:
-            self._obey(decode_from_run_process(frame))
+            self._handle(decode_from_run_process(frame))
         except BadFrame as bad:
-            self.over = f"the run's run process said what is not understood: {bad}"
+            self.over = f"the run process sent an invalid frame: {bad}"
         except OSError as error:  # of the network, or too many processes
-            self.over = f"what the run process asks for cannot be started: {error}"
+            self.over = f"the requested process cannot be started: {error}"
 
-    def _obey(self, message: FromRunProcess) -> None:
+    def _handle(self, message: FromRunProcess) -> None:
         match message:
-            case StateChunk(data) if len(self._past) + len(data) <= _MAX_PAST_BYTES:
-                self._past += data
-            case StartChannel() if self._come.role == "channel" and self._process is None:
+            case StateChunk(data) if len(self._state) + len(data) <= _MAX_STATE_BYTES:
+                self._state += data
+            case StartChannel() if self._attach.role == "channel" and self._process is None:
                 self._start_channel(message)
-            case StartNode(endpoint, run_id, name, key) if self._come.role == "agent" and self._process is None:
+            case StartNode(endpoint, run_id, name, key) if self._attach.role == "agent" and self._process is None:
                 self._start(name, node_process, endpoint, run_id, name, keys_for(self._keys, key))
             case Kill():
                 if self._process is not None:
@@ -134,30 +134,30 @@ class WorkerLease:
             case Alive():
                 pass
             case _:
-                self.over = f"the run's run process asks for what this worker does not do: {type(message).__name__}"
+                self.over = f"the run process sent {type(message).__name__}, which this worker cannot do"
 
-    def _start_channel(self, told: StartChannel) -> None:
-        past = msgspec.msgpack.decode(self._past, type=Past) if self._past else None
-        self._past.clear()
-        plan, launcher = msgspec.msgpack.encode(told.plan), f"tcp://{self._host}:{told.port}"
-        keys = None if self._keys is None else _fresh(told.allowed)
-        self._start("channel server", channel_process, plan, launcher, past, *self._air(), keys, self._keys)
+    def _start_channel(self, message: StartChannel) -> None:
+        past = msgspec.msgpack.decode(self._state, type=Past) if self._state else None
+        self._state.clear()
+        plan, launcher = msgspec.msgpack.encode(message.plan), f"tcp://{self._host}:{message.port}"
+        keys = None if self._keys is None else _new_server_keys(message.allowed)
+        self._start("channel server", channel_process, plan, launcher, past, *self._channel_address(), keys, self._keys)
 
     def _start(self, name: str, target: Callable[..., None], *arguments: object) -> None:
         self._process = self._machine.start(bound, target, *arguments)
-        self.held = Assignment(self.held.run_id, name)
+        self.assignment = Assignment(self.assignment.run_id, name)
 
-    def _bury(self) -> None:
-        """The child has ended, or has been killed."""
+    def _reap(self) -> None:
+        """The child process has ended or has been killed: report it, and forget it."""
         process, self._process = self._process, None
         if process is not None:
             process.join()
-            self._line.say(encode(Exited(process.exitcode or 0)))
+            self._run_process.send(encode(Exited(process.exitcode or 0)))
             process.close()
-            self.held = Assignment(self.held.run_id)
+            self.assignment = Assignment(self.assignment.run_id)
 
 
-def _fresh(allowed: list[str]) -> ServerKeys:
-    """A channel server's own, for one run: the controller's secret stays with the controller."""
+def _new_server_keys(allowed: list[str]) -> ServerKeys:
+    """A key pair for one run's channel server: the controller's secret key stays with the controller."""
     public, secret = zmq.curve_keypair()
     return ServerKeys(secret, public, frozenset(key.encode() for key in allowed))

@@ -1,4 +1,4 @@
-"""The folder of --data: one service at a time has it, and its index knows it by a number of its own."""
+"""The folder of --data: locked by one service at a time, and identified to its index by a random id."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ _LOCK = "service.lock"
 
 
 class DataFolder:
-    """A data folder that is this service's until `close`, or its death. ConfigError while another service has it."""
+    """A data folder that this service has locked until `close` or its death. ConfigError while another service has."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -22,17 +22,16 @@ class DataFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._lock.close()
-            cure = "give another folder"
-            raise ConfigError(f"--data: {path} belongs to a controller that is at work; {cure}") from error
-        self.id = _number(self._lock)
+            raise ConfigError(f"--data: {path} is in use by another controller; give another folder") from error
+        self.id = _id(self._lock)
 
     def close(self) -> None:
-        """Another service may have it."""
+        """Unlock the folder."""
         self._lock.close()
 
 
-def _number(lock: BinaryIO) -> str:
-    """The folder's own number, drawn by the first service that has it: it is the same after a move."""
+def _id(lock: BinaryIO) -> str:
+    """The folder's id, drawn by the first service that uses it; it survives a move of the folder."""
     lock.seek(0)
     known = lock.read().decode()
     if not known:

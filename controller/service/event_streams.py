@@ -1,7 +1,7 @@
-"""Runs as they go, for those who look on: one reader of files per run that is watched, however many look.
+"""Streams of a run's events while it plays: one task reads a run's files, however many readers its stream has.
 
-What is new is encoded once, as a server-sent event. An event's id says how far the files have been read
-(`metrics-scalars-log-toll`, in bytes), so that who was cut off goes on from there, even at another service.
+Each piece of news is encoded once, as a server-sent event. An event's id is the position in the files
+(`metrics-scalars-log-toll`, in bytes), so that a reader whose connection broke continues there, even at another service.
 """
 
 import asyncio
@@ -15,23 +15,22 @@ from typing import Any, NamedTuple
 
 from controller.run_folder.files import csv_rows, ends_line, last_line_end, piece
 from controller.run_folder.layout import LOG, METRICS, SCALARS, TOLL
-from controller.run_folder.status import ENDS, RunStatus, State
+from controller.run_folder.status import ENDS
+from controller.service.limits import EVENTS_POLL_S, MAX_UNREAD_EVENTS, PING_INTERVAL_S
+from controller.service.queries import current_slot
 from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run, StoreGoneError
 
-EVERY_S = 0.5
-PING_EVERY_S = 15.0
 _PING = b": ping\n\n"
-MAX_BEHIND = 20  # events that wait for a reader before it is cut off
 _FILES = (METRICS, SCALARS, LOG, TOLL)
 
 
 class StreamsFullError(Exception):
-    """As many look on as may."""
+    """As many event streams are open as are allowed."""
 
 
 class Cursor(NamedTuple):
-    """How many bytes of a run's files have been told."""
+    """How many bytes of a run's files have been sent."""
 
     metrics: int = 0
     scalars: int = 0
@@ -40,14 +39,14 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """From an event's id. ValueError for anything else."""
+        """Parse an event's id. ValueError for anything else."""
         parts = text.split("-")
         if len(parts) != len(_FILES) or not all(part.isascii() and part.isdigit() and len(part) < 18 for part in parts):
             raise ValueError(f"Last-Event-ID: {text[:60]!r} is not the id of an event of this run; leave it out")
         return cls(*map(int, parts))
 
     def at_most(self, other: "Cursor") -> "Cursor":
-        """As far as both have come."""
+        """The earlier position in each file."""
         return Cursor(*map(min, self, other))
 
     def __str__(self) -> str:
@@ -55,41 +54,41 @@ class Cursor(NamedTuple):
 
 
 class EventStreams:
-    """All runs that somebody looks at."""
+    """The event streams of all runs that have readers."""
 
-    def __init__(self, manager: RunManager, *, max_readers: int) -> None:
+    def __init__(self, manager: RunManager) -> None:
         self._manager = manager
-        self._max_readers = max_readers
-        self._watches: dict[str, _RunEventStream] = {}
+        self._streams: dict[str, _RunEventStream] = {}
         self.readers = 0
 
-    async def look(self, run: Run, since: Cursor) -> AsyncIterator[bytes]:
-        """Events from a cursor on, until the run's end. StreamsFullError before the first;
-        ValueError for a cursor that is none of this run's."""
-        if self.readers >= self._max_readers:
-            cure = "come again later, or give `airtoll serve` more --readers"
-            raise StreamsFullError(f"{self._max_readers} readers look on already; {cure}")
-        seat = _Seat(self)
+    async def subscribe(self, run: Run, since: Cursor) -> AsyncIterator[bytes]:
+        """A run's events from a cursor on, until its end. StreamsFullError; ValueError for a cursor that is not of this
+        run."""
+        max_readers = self._manager.settings.max_readers
+        if self.readers >= max_readers:
+            fix = "try again later, or start `airtoll serve` with more --readers"
+            raise StreamsFullError(f"{max_readers} event streams are open already; {fix}")
+        counted = _ReaderCount(self)
         try:
             await asyncio.to_thread(_check, run.folder, since)
-            events = self._events(run, since, await asyncio.to_thread(_extent, run.folder), seat)
+            events = self._events(run, since, await asyncio.to_thread(_extent, run.folder), counted)
         except BaseException:
-            seat.leave()
+            counted.leave()
             raise
-        weakref.finalize(events, seat.leave)  # who has gone before the first event never begins them
+        weakref.finalize(events, counted.leave)  # a reader that leaves before the first event never runs the generator
         return events
 
     def close(self) -> None:
-        """Send everybody home."""
-        for watch in self._watches.values():
-            watch.close()
+        """End all streams."""
+        for stream in self._streams.values():
+            stream.close()
 
-    async def _events(self, run: Run, since: Cursor, begun: Cursor, seat: "_Seat") -> AsyncIterator[bytes]:
-        watch = self._watches.get(run.id)
-        if watch is None:
-            watch = self._watches[run.id] = _RunEventStream(self._manager, run, begun)
-        reader = watch.join()
-        joined = watch.cursor
+    async def _events(self, run: Run, since: Cursor, begun: Cursor, counted: "_ReaderCount") -> AsyncIterator[bytes]:
+        stream = self._streams.get(run.id)
+        if stream is None:
+            stream = self._streams[run.id] = _RunEventStream(self._manager, run, begun)
+        reader = stream.join()
+        joined = stream.cursor
         since = since.at_most(joined)
         try:
             yield b"retry: 2000\n\n"
@@ -99,78 +98,78 @@ class EventStreams:
             async for event in reader.events():
                 yield event
         finally:
-            seat.leave()
-            if not watch.leave(reader) and self._watches.get(run.id) is watch:
-                del self._watches[run.id]
+            counted.leave()
+            if not stream.leave(reader) and self._streams.get(run.id) is stream:
+                del self._streams[run.id]
 
 
-class _Seat:
-    """Counts as one of those who look on, until it is left."""
+class _ReaderCount:
+    """Counts as one reader until `leave` is called for the first time."""
 
-    def __init__(self, watches: EventStreams) -> None:
-        self._watches: EventStreams | None = watches
-        watches.readers += 1
+    def __init__(self, streams: EventStreams) -> None:
+        self._streams: EventStreams | None = streams
+        streams.readers += 1
 
     def leave(self) -> None:
-        """Once."""
-        if self._watches is not None:
-            self._watches.readers -= 1
-            self._watches = None
+        """Count no more."""
+        if self._streams is not None:
+            self._streams.readers -= 1
+            self._streams = None
 
 
 class _Reader:
-    """The events that wait for one reader."""
+    """One reader, and the events that wait for it."""
 
     def __init__(self) -> None:
         self._waiting: deque[bytes] = deque()
-        self._something = asyncio.Event()
+        self._changed = asyncio.Event()
         self._over = False
 
     def put(self, event: bytes) -> None:
-        """One more event; a reader that is far behind is cut off, and may come again where it was."""
-        if len(self._waiting) < MAX_BEHIND:
+        """Add an event. The stream of a reader that is far behind ends; it may continue where it was."""
+        if len(self._waiting) < MAX_UNREAD_EVENTS:
             self._waiting.append(event)
         else:
             self._over = True
-        self._something.set()
+        self._changed.set()
 
     def close(self) -> None:
-        """Nothing comes after what waits."""
+        """End the stream after the events that wait."""
         self._over = True
-        self._something.set()
+        self._changed.set()
 
     async def events(self) -> AsyncIterator[bytes]:
-        """What comes, and a sign of life when nothing does."""
+        """The events as they come, and pings while none does."""
         while self._waiting or not self._over:
             while self._waiting:
                 yield self._waiting.popleft()
-            self._something.clear()
+            self._changed.clear()
             if self._over:
                 return
             try:
-                async with asyncio.timeout(PING_EVERY_S):
-                    await self._something.wait()
+                async with asyncio.timeout(PING_INTERVAL_S):
+                    await self._changed.wait()
             except TimeoutError:
                 yield _PING
 
 
 class _RunEventStream:
-    """The task that reads one run's files."""
+    """The task that reads one run's files, and the readers that it sends events to."""
 
     def __init__(self, manager: RunManager, run: Run, begun: Cursor) -> None:
         self.cursor = begun
         self._manager = manager
         self._run = run
         self._readers: set[_Reader] = set()
-        self._told: dict[str, Any] = {}
+        self._status: dict[str, Any] = {}
         self._end: bytes | None = None
-        self._task = asyncio.create_task(self._tell())
+        self._task = asyncio.create_task(self._run_to_the_end())
 
     def join(self) -> _Reader:
-        """One more reader, from `cursor` on."""
+        """Add a reader, which gets the events from `cursor` on."""
         reader = _Reader()
-        if self._told:
-            reader.put(_encoded("figures", self._told | _NOTHING_NEW, str(self.cursor)))
+        if self._status:
+            reader.put(_encoded("figures", self._status | _NOTHING_NEW, str(self.cursor)))
         if self._end is not None:
             reader.put(self._end)
         if self._task.done():
@@ -179,40 +178,40 @@ class _RunEventStream:
         return reader
 
     def leave(self, reader: _Reader) -> bool:
-        """Whether anybody still looks on; else the task ends."""
+        """Remove a reader, and end the task after the last one; whether readers are left."""
         self._readers.discard(reader)
         if not self._readers:
             self._task.cancel()
         return bool(self._readers)
 
     def close(self) -> None:
-        """Send the readers home."""
+        """End the readers' streams."""
         for reader in self._readers:
             reader.close()
 
-    async def _tell(self) -> None:
+    async def _run_to_the_end(self) -> None:
         try:
-            while not await self._tell_once():
-                await asyncio.sleep(EVERY_S)
+            while not await self.poll():
+                await asyncio.sleep(EVENTS_POLL_S)
         except (NoSuchRunError, StoreGoneError):
-            return  # it was deleted, or who looks on may come again later
+            return  # the run was deleted, or readers connect again once the database answers
         finally:
             self.close()
 
-    async def _tell_once(self) -> bool:
-        """Tell what is new; whether that was the last."""
+    async def poll(self) -> bool:
+        """Send what is new in the run's files; whether that was the last event."""
         run = await self._manager.get(self._run.id)
-        about = await asyncio.to_thread(_about, run)
+        status = await asyncio.to_thread(_status, run)
         extent = await asyncio.to_thread(_extent, run.folder)
         since = self.cursor.at_most(extent)  # files are shorter when the run was taken back to a checkpoint
         news, self.cursor = await asyncio.to_thread(_news, run.folder, since, None)
-        if any(news.values()) or about != self._told:
-            self._told = about
-            self._send(_encoded("figures", about | news, str(self.cursor)))
+        if any(news.values()) or status != self._status:
+            self._status = status
+            self._send(_encoded("figures", status | news, str(self.cursor)))
             return False
         if run.state not in ENDS:
             return False
-        self._end = _encoded("end", about, str(self.cursor))
+        self._end = _encoded("end", status, str(self.cursor))
         self._send(self._end)
         return True
 
@@ -224,17 +223,9 @@ class _RunEventStream:
 _NOTHING_NEW: dict[str, Any] = {"metrics": [], "scalars": [], "log": [], "toll": []}
 
 
-def _about(run: Run) -> dict[str, Any]:
-    """How far the run is."""
-    return {"run": run.id, "state": run.state.value, "slot": slot_of(run), "slots": run.slots, "reason": run.reason}
-
-
-def slot_of(run: Run) -> int:
-    """The slots that are done by now."""
-    if run.state in ENDS or run.state is State.PENDING:
-        return run.slot
-    status = RunStatus.read(run.folder)
-    return status.slot if status else 0
+def _status(run: Run) -> dict[str, Any]:
+    slot = current_slot(run)
+    return {"run": run.id, "state": run.state.value, "slot": slot, "slots": run.slots, "reason": run.reason}
 
 
 def _encoded(event: str, data: dict[str, Any], event_id: str) -> bytes:
@@ -247,21 +238,21 @@ def _caught_up(folder: Path, since: Cursor, until: Cursor) -> tuple[bytes, Curso
 
 
 def _news(folder: Path, since: Cursor, until: Cursor | None) -> tuple[dict[str, Any], Cursor]:
-    """What was written since (and until), a piece of each file at a time."""
+    """What was written between two cursors, a piece of each file at a time, and the cursor after it."""
     ends = until or (None,) * len(_FILES)
     pieces = [piece(folder / name, start, end) for name, start, end in zip(_FILES, since, ends, strict=True)]
-    metrics, scalars, log, tolls = (data.decode(errors="replace").splitlines() for data in pieces)
+    metrics, scalars, log, toll = (data.decode(errors="replace").splitlines() for data in pieces)
     cursor = Cursor(*(start + len(data) for start, data in zip(since, pieces, strict=True)))
     return {
-        "metrics": _rows(folder / _FILES[0], metrics, first=since.metrics == 0),
-        "scalars": _rows(folder / _FILES[1], scalars, first=since.scalars == 0),
+        "metrics": _rows(folder / METRICS, metrics, first=since.metrics == 0),
+        "scalars": _rows(folder / SCALARS, scalars, first=since.scalars == 0),
         "log": log,
-        "toll": _rows(folder / _FILES[3], tolls, first=since.toll == 0),
+        "toll": _rows(folder / TOLL, toll, first=since.toll == 0),
     }, cursor
 
 
 def _rows(path: Path, lines: list[str], *, first: bool) -> list[dict[str, Any]]:
-    """Rows of a CSV file, numbers as numbers; `first`: the lines begin with the header."""
+    """Rows of a CSV file with numbers parsed. `first`: the lines begin with the header."""
     if not lines:
         return []
     return [{key: _number(value) for key, value in row.items()} for row in csv_rows(path, lines[first:])]
@@ -279,12 +270,12 @@ def _number(text: str) -> Any:
 
 
 def _extent(folder: Path) -> Cursor:
-    """How far the whole lines of each file reach."""
+    """The end of the last whole line of each file."""
     return Cursor(*(last_line_end(folder / name) for name in _FILES))
 
 
 def _check(folder: Path, cursor: Cursor) -> None:
-    """ValueError unless a line begins at each place."""
-    for name, place in zip(_FILES, cursor, strict=True):
-        if place and not ends_line(folder / name, place):
+    """ValueError unless a line begins at each position."""
+    for name, position in zip(_FILES, cursor, strict=True):
+        if position and not ends_line(folder / name, position):
             raise ValueError(f"Last-Event-ID: {cursor} is not the id of an event of this run; leave it out")

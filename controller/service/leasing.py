@@ -1,4 +1,4 @@
-"""Which runs want places of the pool, and what each of them waits for; the owner of runs asks here."""
+"""Which runs need workers of the pool, and what each of them is missing."""
 
 import asyncio
 import logging
@@ -6,151 +6,154 @@ from collections.abc import Awaitable, Callable
 
 from controller.config.errors import ConfigError, invalid
 from controller.config.resolved import capacity_of
-from controller.pool.listener import PoolLine
+from controller.pool.listener import PoolListener
 from controller.pool.registry import Demand
 from controller.run_folder.meta import RunMeta
 from controller.run_folder.status import RunStatus
+from controller.service.limits import LEASE_POLL_S
 from controller.service.store import Run
 
-_POLL_INTERVAL_S = 0.1
 _NO_POOL = "this controller has no pool: start it with `airtoll serve --pool tcp://127.0.0.1:8771`"
 _LOG = logging.getLogger("airtoll")
 _SETTLING = "waits for the pool's workers to report"
 
 
 class Leasing:
-    """The runs that want workers. `line`: None for a controller without a pool.
+    """Leases workers to runs. `listener`: None for a controller without a pool.
 
-    `explain` writes down what a run waits for; `changed` is called when a run may find room that found none before.
+    `set_reason` stores what a run is missing; `changed` is called when a waiting run may find capacity that was missing
+    before.
     """
 
     def __init__(
         self,
-        line: PoolLine | None,
+        listener: PoolListener | None,
         *,
-        explain: Callable[[str, str], Awaitable[None]],
+        set_reason: Callable[[str, str], Awaitable[None]],
         changed: Callable[[], None],
     ) -> None:
-        self.line = line
-        self._explain = explain
+        self.listener = listener
+        self._store_reason = set_reason
         self._changed = changed
-        self._needs: dict[str, Demand] = {}  # as their configurations say
+        self._demands: dict[str, Demand] = {}  # as the runs' configurations say
         self._at_work: dict[str, tuple[Run, Demand]] = {}
-        self._said: dict[str, str] = {}
-        self._saying = asyncio.Lock()
-        self._room: object = None
+        self._reasons: dict[str, str] = {}
+        self._reason_lock = asyncio.Lock()
+        self._capacity_state: object = None
 
     @property
-    def words(self) -> list[str]:
-        """What a run process is told of where to listen."""
-        if self.line is None:
+    def run_process_arguments(self) -> list[str]:
+        """The arguments that give a run process its ports and keys."""
+        if self.listener is None:
             return []
-        return [str(self.line.ports), *([str(self.line.keys)] if self.line.keys else [])]
+        return [str(self.listener.ports), *([str(self.listener.keys)] if self.listener.keys else [])]
 
     def check(self, placement: str) -> None:
         """ConfigError for a run that would wait for ever."""
-        if placement == "pool" and self.line is None:
+        if placement == "pool" and self.listener is None:
             raise ConfigError(invalid("placement", placement, _NO_POOL))
 
     async def has_room(self, run: Run) -> bool:
-        """Whether a run that waits can begin; if not, what it lacks is written down. One that can has its places."""
+        """Whether a waiting run can begin; if not, what it is missing becomes its reason."""
         if run.config["placement"] != "pool":
             return True
-        if run.id not in self._needs:
-            self._needs[run.id] = await asyncio.to_thread(_demand, run)
-        lack = self._lack(self._needs[run.id])
-        await self._say(run.id, lack)
-        return not lack
+        missing = self._missing(await self._demand(run))
+        await self._set_reason(run.id, missing)
+        return not missing
 
     def begin(self, run: Run) -> None:
-        """It is at work from now on; its places are kept for it until its run process can be reached. Where a run process before
-        it listened is forgotten."""
+        """A run is at work from now on: its capacity is reserved until its run process listens."""
         status = RunStatus.read(run.folder)
-        if status is not None and status.port:
+        if status is not None and status.port:  # of the run process before this one
             status._replace(port=0).write(run.folder)
-        if run.id in self._needs:
-            self._at_work[run.id] = run, self._needs[run.id]
+        if run.id in self._demands:
+            self._at_work[run.id] = run, self._demands[run.id]
 
     async def update_demand(self, run: Run, status: RunStatus) -> None:
-        """A run's run process says where it listens, or that it needs nobody any more."""
+        """A run process reports where it listens for workers, or (port 0) that it needs none any more."""
         if status.port:
-            if run.id not in self._needs:
-                self._needs[run.id] = await asyncio.to_thread(_demand, run)
-            self._at_work[run.id] = run, self._needs[run.id]._replace(port=status.port)
+            self._at_work[run.id] = run, (await self._demand(run))._replace(port=status.port)
         elif run.id in self._at_work and self._at_work[run.id][1].port:
             del self._at_work[run.id]
-            await self._say(run.id, "")
+            await self._set_reason(run.id, "")
             self._changed()
 
     def end(self, run_id: str) -> None:
-        """It needs nothing any more."""
-        for known in (self._needs, self._at_work, self._said):
+        """A run has ended."""
+        for known in (self._demands, self._at_work, self._reasons):
             known.pop(run_id, None)
 
-    async def tend(self) -> None:
-        """Lease places to the runs at work as they come free, for ever."""
-        while self.line is not None:
+    async def lease_loop(self) -> None:
+        """Lease idle capacity to the runs at work, for ever."""
+        while self.listener is not None:
             try:
-                await self._tend(self.line)
+                await self._lease(self.listener)
             except Exception as error:  # the store may be away for a while
-                _LOG.error("the pool", exc_info=error)
-            await asyncio.sleep(_POLL_INTERVAL_S)
+                _LOG.error("leasing workers failed", exc_info=error)
+            await asyncio.sleep(LEASE_POLL_S)
 
     def close(self) -> None:
-        """Let go of the workers; those that are leased go on."""
-        if self.line is not None:
-            self.line.close()
+        """Close the pool's socket; leased workers continue."""
+        if self.listener is not None:
+            self.listener.close()
 
-    async def _tend(self, line: PoolLine) -> None:
-        line.look()
-        for run, wanting in list(self._at_work.values()):
-            # Asked after the workers: a run process says that it needs none any more before it sends them back.
-            status = await asyncio.to_thread(RunStatus.read, run.folder) if line.pool.lacks(wanting) else None
+    async def _demand(self, run: Run) -> Demand:
+        if run.id not in self._demands:
+            self._demands[run.id] = await asyncio.to_thread(_demand, run)
+        return self._demands[run.id]
+
+    async def _lease(self, listener: PoolListener) -> None:
+        listener.poll()
+        for run, demand in list(self._at_work.values()):
+            # Read after the workers' heartbeats: a run process gives up its demand before it releases its workers.
+            status = await asyncio.to_thread(RunStatus.read, run.folder) if listener.registry.is_short(demand) else None
             if status is not None and run.id in self._at_work:
                 await self.update_demand(run, status)
-        line.lease(self._ahead)
-        if line.settled:
-            await self._tell_those_at_work(line)
-            await self._tell_those_that_wait(line)
-        room = line.room
-        if room != self._room:
-            self._room = room
+        listener.lease(self._ahead)
+        if listener.settled:
+            await self._update_reasons(listener)
+        if listener.capacity_state != self._capacity_state:
+            self._capacity_state = listener.capacity_state
             self._changed()
 
-    async def _tell_those_at_work(self, line: PoolLine) -> None:
-        for place, wanting in enumerate(ahead := self._ahead):
-            if wanting.port:
-                await self._say(wanting.run_id, line.pool.shortage(wanting, ahead[:place]))
+    async def _update_reasons(self, listener: PoolListener) -> None:
+        """Update the reasons of the runs at work, and of the waiting runs that have one.
 
-    async def _tell_those_that_wait(self, line: PoolLine) -> None:
-        """Those that lacked something when they could have begun, or still wait for their turn."""
-        for run_id, wanting in list(self._needs.items()):
-            if self._said.get(run_id) and run_id not in self._at_work:
-                await self._say(run_id, line.pool.shortage(wanting, self._ahead))
+        A run at work may play on without an agent that it has lost: it lacks the agent, but does not wait for it.
+        """
+        for index, demand in enumerate(ahead := self._ahead):
+            if demand.port:
+                shortage = listener.registry.shortage(demand, ahead[:index])
+                await self._set_reason(demand.run_id, shortage and f"lacks {shortage}")
+        for run_id in list(self._demands):
+            if self._reasons.get(run_id) and run_id not in self._at_work:
+                await self._set_reason(run_id, self._missing(self._demands[run_id]))
 
     @property
     def _ahead(self) -> list[Demand]:
-        """The runs at work; what they lack comes first."""
-        return [wanting for _, wanting in self._at_work.values()]
+        """The runs at work: what they lack is leased first."""
+        return [demand for _, demand in self._at_work.values()]
 
-    def _lack(self, wanting: Demand) -> str:
-        if self.line is None:
+    def _missing(self, demand: Demand) -> str:
+        """What keeps a run from beginning; "" for nothing."""
+        if self.listener is None:
             return _NO_POOL
-        if not self.line.settled:
+        if not self.listener.settled:
             return _SETTLING
-        return self.line.pool.shortage(wanting, self._ahead)
+        shortage = self.listener.registry.shortage(demand, self._ahead)
+        return shortage and f"waits for {shortage}"
 
-    async def _say(self, run_id: str, lack: str) -> None:
-        """Written down when it is another than before; of a service before this one something may be left."""
-        async with self._saying:
-            if self._said.get(run_id) != lack:
-                await self._explain(run_id, lack)
-                self._said[run_id] = lack
+    async def _set_reason(self, run_id: str, reason: str) -> None:
+        """Store a run's reason when it changes; the first one always: an earlier service may have left another."""
+        async with self._reason_lock:
+            if self._reasons.get(run_id) != reason:
+                await self._store_reason(run_id, reason)
+                self._reasons[run_id] = reason
 
 
 def _demand(run: Run) -> Demand:
     try:
         meta = RunMeta.read(run.folder)
-    except ValueError:  # the folder is gone: the run is started without workers, and its run process reports the reason
+    except ValueError:  # the folder is gone: the run starts without workers, and its run process reports the reason
         return Demand(run.id, capacity_of(0), torch=False)
     return Demand(run.id, capacity_of(meta.agents), torch=meta.agents_learn)

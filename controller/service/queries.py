@@ -1,24 +1,29 @@
-"""What a run's folder says in numbers, while its run process still writes or later: metrics, toll, nodes, wires, log."""
+"""Queries on a run's folder, while the run plays or later: metrics, toll, nodes, wire book, log."""
 
 import socket
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, ClassVar, Literal
 
 import msgspec
+from pydantic import ConfigDict
 
-from controller.run_folder.reader import RunFolder, Scalar
+from controller.run_folder.reader import RunFolder
+from controller.run_folder.status import ENDS, RunStatus, State
 from controller.run_folder.toll import TollKey
+from controller.service.limits import MAX_WINDOWS
+from controller.service.store import ANSWER, Run
 from protocol.accounting.wire_book import totals
 from protocol.messages.telemetry import Window
 
-MAX_WINDOWS = 1000
+Role = Literal["agent", "trainer", "network"]
 
 
 @dataclass(frozen=True)
 class Series:
-    """One metric over windows: sums, counts, and means where anything was counted."""
+    """One metric: a value per window; a mean is null where nothing was counted."""
 
     unit: str
     sum: list[float]
@@ -26,7 +31,8 @@ class Series:
     mean: list[float | None]
 
 
-class Span(NamedTuple):
+@dataclass(frozen=True)
+class WindowBounds:
     """The slots `first` to `last`, inclusive, all of one phase."""
 
     phase: str
@@ -35,12 +41,75 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Metrics:
-    """The metrics asked for over the same windows; what nodes reported of themselves, each at its slot."""
+class ReportedScalar:
+    """A scalar that a node reported."""
 
-    windows: list[Span]
+    slot: int
+    node: str
+    name: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Metrics over windows of slots, and the scalars that nodes reported within them."""
+
+    windows: list[WindowBounds]
     series: dict[str, Series]
-    scalars: list[Scalar]
+    scalars: list[ReportedScalar]
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """Lines of the log; `next` is the `after` of the lines that follow."""
+
+    lines: list[str]
+    next: int
+
+
+@dataclass(frozen=True)
+class WireAccounts:
+    """The wire book: an account per connection, and their sums."""
+
+    connections: list[dict[str, Any]]
+    totals: dict[str, int]
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """A node of a run.
+
+    `policy_version`: the number of the policy that it acts by, or that the trainer sent last; null if it reported none.
+    `worker`, `host`, `fingerprint`, `last_seen`: of a node in the pool, its worker's, null while it has none; of
+    another node, the controller's host and fingerprint.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ANSWER
+
+    name: str
+    run: str
+    role: Role
+    placement: str
+    present: bool
+    slots_missed: int
+    policy_version: int | None
+    worker: str | None = None
+    host: str | None = None
+    fingerprint: dict[str, str] | None = None
+    last_seen: datetime | None = None
+
+
+def current_slot(run: Run) -> int:
+    """The completed slots of a run, from its status file while it is at work."""
+    if run.state in ENDS or run.state is State.PENDING:
+        return run.slot
+    status = RunStatus.read(run.folder)
+    return status.slot if status else 0
+
+
+def with_current_slot(run: Run) -> Run:
+    """A run as the index has it, with its current slot. It reads a file: call it from a thread."""
+    return replace(run, slot=current_slot(run))
 
 
 def metrics(
@@ -53,25 +122,26 @@ def metrics(
     units = folder.meta.units
     if unknown := [name for name in names if name not in units]:
         raise KeyError(unknown[0])
-    wanted = names or list(units)
-    rows = [row for row in folder.windows() if _within(row, first, last)]
+    rows = [row for row in folder.windows() if row.last >= first and (last is None or row.first <= last)]
     groups = list(_grouped(rows, -(-len(rows) // windows) if rows else 1))
     return Metrics(
-        windows=[Span(group[0].phase, group[0].first, group[-1].last) for group in groups],
-        series={name: _series(groups, name, units[name]) for name in wanted},
-        scalars=[told for told in folder.scalars() if first <= told.slot and (last is None or told.slot <= last)],
+        windows=[WindowBounds(group[0].phase, group[0].first, group[-1].last) for group in groups],
+        series={name: _series(groups, name, units[name]) for name in names or units},
+        scalars=[
+            ReportedScalar(*row) for row in folder.scalars() if first <= row.slot and (last is None or row.slot <= last)
+        ],
     )
 
 
-def log_lines(folder: RunFolder, *, after: int, limit: int) -> tuple[list[str], int]:
-    """Whole lines of log.txt from the byte `after` on, at most so many; the byte that the next ones begin at."""
-    return folder.log_lines(after=after, limit=limit)
+def log_lines(folder: RunFolder, *, after: int, limit: int) -> LogLines:
+    """Whole lines of log.txt from the byte `after` on, at most so many."""
+    return LogLines(*folder.log_lines(after=after, limit=limit))
 
 
-def wire(folder: RunFolder) -> dict[str, Any]:
-    """Every connection's account, and their sums; empty before the run's end, and for runs in one process."""
+def wire(folder: RunFolder) -> WireAccounts:
+    """The wire book; empty before the run's end, and for in-process runs."""
     connections = folder.wire_book()
-    return {"connections": msgspec.to_builtins(connections), "totals": msgspec.to_builtins(totals(connections))}
+    return WireAccounts(msgspec.to_builtins(connections), msgspec.to_builtins(totals(connections)))
 
 
 def toll(folder: RunFolder, *, by: TollKey, windows: int = 1) -> list[dict[str, Any]]:
@@ -85,36 +155,41 @@ def toll(folder: RunFolder, *, by: TollKey, windows: int = 1) -> list[dict[str, 
     ]
 
 
-def nodes(folder: RunFolder, slot: int) -> list[dict[str, Any]]:
-    """Who takes part in a run that has come to `slot`: role, place, presence, slots missed, version of the weights.
-
-    What is not at a worker is where the controller is, `host` and `fingerprint`.
-    """
+def nodes(folder: RunFolder, slot: int) -> list[NodeInfo]:
+    """The nodes of a run that has completed `slot` slots, in their order."""
     meta = folder.meta
-    lost, missed = _absences(folder, slot)
-    versions = {told.node: int(told.value) for told in folder.scalars() if told.name == "policy_version"}
     at_trainer = "processes" if meta.placement == "pool" else meta.placement
-    roles = ["agent"] * meta.agents + ["trainer"] + ["network"] * (len(meta.names) - meta.agents - 1)
-    here = {"host": socket.gethostname(), "fingerprint": meta.fingerprint}
-    nowhere = {"host": None, "fingerprint": None}
+    placements: dict[Role, str] = {"agent": meta.placement, "trainer": at_trainer, "network": "channel server"}
+    lost, missed = _absences(folder, slot)
+    policy_versions = {row.node: int(row.value) for row in folder.scalars() if row.name == "policy_version"}
+    at_controller = {role for role in placements if meta.placement != "pool" or role == "trainer"}
+    roles = [_role(index, meta.agents) for index in range(len(meta.names))]
     return [
-        {
-            **(nowhere if meta.placement == "pool" and role != "trainer" else here),
-            "name": name,
-            "run": meta.run_id,
-            "role": role,
-            "place": {"network": "channel server", "trainer": at_trainer}.get(role, meta.placement),
-            "present": name not in lost,
-            "slots_missed": (missed if meta.missed is None else meta.missed).get(name, 0),
-            "weights_version": versions.get(name),
-        }
+        NodeInfo(
+            name=name,
+            run=meta.run_id,
+            role=role,
+            placement=placements[role],
+            present=name not in lost,
+            slots_missed=(missed if meta.missed is None else meta.missed).get(name, 0),
+            policy_version=policy_versions.get(name),
+            host=socket.gethostname() if role in at_controller else None,
+            fingerprint=meta.fingerprint if role in at_controller else None,
+        )
         for name, role in zip(meta.names, roles, strict=True)
         if role != "trainer" or meta.has_trainer
     ]
 
 
+def _role(index: int, agents: int) -> Role:
+    """A node's role by its index: first come the agents, then the trainer, then the parts of the network."""
+    if index < agents:
+        return "agent"
+    return "trainer" if index == agents else "network"
+
+
 def _absences(folder: RunFolder, slot: int) -> tuple[set[str], dict[str, int]]:
-    """Who is lost at a slot, and how many slots each has missed by then."""
+    """The nodes that are lost at a slot, and how many slots each node has missed by then."""
     since: dict[str, int] = {}
     missed: dict[str, int] = defaultdict(int)
     for event in folder.events():
@@ -144,7 +219,3 @@ def _grouped(rows: list[Window], size: int) -> Iterator[list[Window]]:
         group.append(row)
     if group:
         yield group
-
-
-def _within(row: Window, first: int, last: int | None) -> bool:
-    return row.last >= first and (last is None or row.first <= last)

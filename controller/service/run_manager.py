@@ -1,29 +1,31 @@
-"""The owner of runs: takes them into a queue, gives so many at a time to run processes, and passes on what is asked of them.
+"""Manages runs: queues them, starts run processes for some at a time, and passes on what users request.
 
-Everything here happens in one event loop; what may take long (files, the store) is done in threads. Run processes depend on
-nobody: an owner that starts anew finds those that are at work, and goes on from there.
+Everything here happens in one event loop; what may take long (files, the store) is done in threads. Run processes do
+not depend on the service: one that starts again finds those that are alive, and continues from there.
 """
 
 import asyncio
 import shutil
 import signal
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import as_mapping
-from controller.pool.listener import PoolLine
+from controller.pool.listener import PoolListener
 from controller.run_folder.status import AT_WORK, ENDS, RunStatus, State
 from controller.run_folder.writer import RunWriter
 from controller.service.background import Background, retry_while_unavailable
 from controller.service.data_folder import DataFolder
 from controller.service.leasing import Leasing
-from controller.service.limits import MAX_QUEUED, STOP_TIMEOUT_S
+from controller.service.limits import CONFIRM_POLL_S, CONFIRM_TIMEOUT_S
 from controller.service.run_supervisor import RunSupervisor, set_folder_state
+from controller.service.settings import ServiceSettings
 from controller.service.store import Run, Store
 
-_RUNS = "runs"
+GOES_ON = (State.RUNNING, State.PAUSED)
+_STOPPABLE = frozenset(State) - ENDS
 
 
 class NoSuchRunError(LookupError):
@@ -31,125 +33,122 @@ class NoSuchRunError(LookupError):
 
 
 class WrongStateError(Exception):
-    """What is asked for cannot be done in the run's state."""
+    """The request is not possible in the run's state."""
 
 
 class QueueFullError(Exception):
-    """As many runs are waiting as may wait."""
+    """The queue is full."""
+
+
+def wrong_state(run: Run, what: str, allowed: Collection[State]) -> WrongStateError:
+    """The error for a run that is in none of the `allowed` states; `what`: the participle of the request."""
+    *most, last = (state.value for state in State if state in allowed)
+    states = f"{', '.join(most)} or {last}" if most else last
+    return WrongStateError(f"a run that is {run.state.value} cannot be {what}: it must be {states}")
 
 
 class RunManager:
-    """Owns the runs whose folders lie in `data`/runs. At most `at_once` are at work, at most `max_queued` wait.
+    """Manages the runs whose folders lie in `data`/runs.
 
-    `resume_lost`, `stop_timeout_s`: of their run processes, see `RunSupervisor`.
-    `pool`: where workers report that runs may be leased, closed with the owner; a run that lacks some stands back.
-    ConfigError if another service has the folder, or the store is another folder's. While the store does not answer,
-    what is asked of the owner raises StoreGoneError; what it has to write down by itself waits.
+    `pool`: the pool of a service that has one, closed with the manager.
+    ConfigError if another service uses the folder, or the store belongs to another folder. While the store does not
+    answer, requests raise StoreGoneError; what the manager itself has to write waits.
     """
 
-    def __init__(
-        self,
-        data: Path,
-        store: Store,
-        *,
-        at_once: int = 1,
-        max_queued: int = MAX_QUEUED,
-        resume_lost: bool = False,
-        pool: PoolLine | None = None,
-        stop_timeout_s: float = STOP_TIMEOUT_S,
-    ) -> None:
-        self._folder = DataFolder(data)
+    def __init__(self, settings: ServiceSettings, store: Store, pool: PoolListener | None = None) -> None:
+        self._folder = DataFolder(settings.data)
         try:
             store.belong_to(self._folder.id, self._folder.path)
         except Exception:
             self._folder.close()
             raise
-        self.data = self._folder.path
+        self.settings = settings
         self.store = store
-        self.at_once = at_once
-        self._max_queued = max_queued
-        self._changed = asyncio.Event()
         self.pool = pool
-        self._leasing = Leasing(pool, explain=self._explain, changed=self._changed.set)
+        self._changed = asyncio.Event()
+        self._leasing = Leasing(pool, set_reason=self._set_reason, changed=self._changed.set)
         self._background = Background()
-        self._supervisor = RunSupervisor(
-            store,
-            self._leasing,
-            self._background,
-            resume_lost=resume_lost,
-            stop_timeout_s=stop_timeout_s,
-            ended=self._changed.set,
-        )
+        self._supervisor = RunSupervisor(settings, store, self._leasing, self._background, ended=self._changed.set)
 
     async def open(self) -> None:
-        """Find the run processes that are at work, and give the queue to new ones."""
+        """Adopt the run processes that are alive, and start serving the queue."""
         known = await self._supervisor.adopt_all()
         self._background.spawn(self._supervisor.adopt_late(known))
         self._background.spawn(self._serve_queue())
-        self._background.spawn(self._leasing.tend())
+        self._background.spawn(self._leasing.lease_loop())
 
     async def close(self) -> None:
-        """Let go of everything; run processes go on."""
+        """Release everything; run processes continue."""
         await self._background.close()
         self._supervisor.close()
         self._leasing.close()
         self._folder.close()
 
-    @property
-    def at_work(self) -> list[str]:
-        """The ids of the runs that have a keeper."""
-        return self._supervisor.at_work
-
     async def submit(self, resolved: ResolvedRun) -> Run:
-        """Take a run into the queue. QueueFullError, ConfigError when its folder cannot be made, or it wants a pool and
-        there is none."""
+        """Queue a run. QueueFullError; ConfigError when its folder cannot be created, or for a run in the pool of a
+        service that has none."""
         self._leasing.check(resolved.config.placement)
-        if (await asyncio.to_thread(self.store.counts))[State.PENDING] >= self._max_queued:
-            raise QueueFullError(f"{self._max_queued} runs are waiting; stop one, or come again later")
+        max_queued = self.settings.max_queued
+        if (await asyncio.to_thread(self.store.counts))[State.PENDING] >= max_queued:
+            raise QueueFullError(f"{max_queued} runs are waiting; stop one, or try again later")
         run = await asyncio.to_thread(self._create, resolved)
         self._changed.set()
         return run
 
     async def get(self, run_id: str) -> Run:
-        """The run as it is known. NoSuchRunError."""
-        run = await asyncio.to_thread(self.store.get, run_id)
+        """The run of this id. NoSuchRunError."""
+        return await asyncio.to_thread(self.find, run_id)
+
+    def find(self, run_id: str) -> Run:
+        """The run of this id, for a caller in a thread of its own. NoSuchRunError."""
+        run = self.store.get(run_id)
         if run is None:
-            raise NoSuchRunError(f"no run has the id {run_id!r}; GET /api/v1/runs lists those there are")
+            raise NoSuchRunError(f"no run has the id {run_id!r}; GET /api/v2/runs lists all runs")
         return run
 
     async def stop(self, run_id: str) -> Run:
-        """Take a run out of the queue, or have its run process end it after this slot. WrongStateError if it has ended."""
+        """Stop a run after its current slot, or remove it from the queue. WrongStateError if it has ended."""
         if await asyncio.to_thread(self.store.move, run_id, State.STOPPED, since=[State.PENDING]):
             self._leasing.end(run_id)
-            await asyncio.to_thread(set_folder_state, (await self.get(run_id)).folder, RunStatus(State.STOPPED))
-        else:
-            await asyncio.to_thread(self.store.move, run_id, State.STOPPING)
-            await self._in_state(run_id, "stopped", State.STOPPING)
-            self._supervisor.stop(run_id)
-        return await self.get(run_id)
+            run = await self.get(run_id)
+            await asyncio.to_thread(set_folder_state, run.folder, RunStatus(State.STOPPED))
+            return run
+        await asyncio.to_thread(self.store.move, run_id, State.STOPPING)
+        run = await self.get(run_id)
+        if run.state is not State.STOPPING:
+            raise wrong_state(run, "stopped", _STOPPABLE)
+        self._supervisor.stop(run_id)
+        return run
 
     async def pause(self, run_id: str) -> Run:
-        """Have a run hold between two slots. WrongStateError unless it is RUNNING, or PAUSED already."""
-        await self._in_state(run_id, "paused", State.RUNNING, State.PAUSED)
-        self._supervisor.tell(run_id, signal.SIGUSR1)
-        return await self.get(run_id)
+        """Pause a run before its next slot. WrongStateError unless it is RUNNING, or PAUSED already.
+
+        Returns the run once it is PAUSED, or as it is after CONFIRM_TIMEOUT_S: in the middle of a long slot, or before
+        its first slot, it is RUNNING until the slot ends.
+        """
+        await self._in_state(run_id, "paused", GOES_ON)
+        self._supervisor.send_signal(run_id, signal.SIGUSR1)
+        return await self._once_not(State.RUNNING, run_id)
 
     async def resume(self, run_id: str) -> Run:
-        """Have a run go on. WrongStateError unless it is PAUSED, or RUNNING already."""
-        await self._in_state(run_id, "resumed", State.RUNNING, State.PAUSED)
-        self._supervisor.tell(run_id, signal.SIGUSR2)
-        return await self.get(run_id)
+        """Resume a run. WrongStateError unless it is PAUSED, or RUNNING already.
+
+        Returns the run once it is RUNNING, or as it is after CONFIRM_TIMEOUT_S.
+        """
+        await self._in_state(run_id, "resumed", GOES_ON)
+        self._supervisor.send_signal(run_id, signal.SIGUSR2)
+        return await self._once_not(State.PAUSED, run_id)
 
     async def remove(self, run_id: str) -> None:
-        """Forget a run that has ended, its folder included. WrongStateError if it has not."""
-        run = await self._in_state(run_id, "deleted", *ENDS)
+        """Delete a run that has ended, with its folder. WrongStateError if it has not ended."""
+        run = await self._in_state(run_id, "deleted", ENDS)
         if await asyncio.to_thread(self.store.remove, run_id):
             await asyncio.to_thread(shutil.rmtree, run.folder)
 
     # inside
 
     def _create(self, resolved: ResolvedRun) -> Run:
-        config = resolved.config.model_copy(update={"out": str(self.data / _RUNS)})
+        config = resolved.config.model_copy(update={"out": str(self._folder.path / "runs")})
         folder = RunWriter.create(replace(resolved, config=config), command=["airtoll serve"]).folder
         run = Run(
             id=folder.meta.run_id,
@@ -168,30 +167,39 @@ class RunManager:
             raise
         return run
 
-    async def _in_state(self, run_id: str, what: str, *states: State) -> Run:
+    async def _in_state(self, run_id: str, what: str, allowed: Collection[State]) -> Run:
         run = await self.get(run_id)
-        if run.state not in states:
-            allowed = ", ".join(state.value for state in State if state in states)
-            raise WrongStateError(f"a run that is {run.state.value} cannot be {what}: it must be {allowed}")
+        if run.state not in allowed:
+            raise wrong_state(run, what, allowed)
+        return run
+
+    async def _once_not(self, state: State, run_id: str) -> Run:
+        """The run once it is in another state than this one, or as it is after CONFIRM_TIMEOUT_S."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CONFIRM_TIMEOUT_S
+        while (run := await self.get(run_id)).state is state and loop.time() < deadline:
+            await asyncio.sleep(CONFIRM_POLL_S)
         return run
 
     async def _serve_queue(self) -> None:
-        """Start what waits, whenever there is room."""
+        """Start waiting runs whenever there is room."""
+        at_once = self.settings.at_once
         while True:
             self._changed.clear()
-            waiting = await retry_while_unavailable(self.store.waiting) if len(self.at_work) < self.at_once else []
+            has_room = len(self._supervisor.at_work) < at_once
+            waiting = await retry_while_unavailable(self.store.waiting) if has_room else []
             for run in waiting:
-                if len(self.at_work) >= self.at_once:
+                if len(self._supervisor.at_work) >= at_once:
                     break
-                if await self._leasing.has_room(run) and (begun := await self._begun(run)):
-                    self._supervisor.keep(begun)
+                if await self._leasing.has_room(run) and (begun := await self._begin(run)):
+                    self._supervisor.start(begun)
             await self._changed.wait()
 
-    async def _begun(self, run: Run) -> Run | None:
-        """The run at work; None if it was stopped, or deleted, while it waited."""
+    async def _begin(self, run: Run) -> Run | None:
+        """The run in state RUNNING; None if it was stopped or deleted while it waited."""
         await retry_while_unavailable(self.store.move, run.id, State.RUNNING, since=[State.PENDING])
         begun = await retry_while_unavailable(self.store.get, run.id)
         return begun if begun is not None and begun.state in AT_WORK else None
 
-    async def _explain(self, run_id: str, reason: str) -> None:
-        await retry_while_unavailable(self.store.explain, run_id, reason)
+    async def _set_reason(self, run_id: str, reason: str) -> None:
+        await retry_while_unavailable(self.store.set_reason, run_id, reason)

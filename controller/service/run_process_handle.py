@@ -1,6 +1,6 @@
-"""Run processes' processes, seen from the service: started, found again, told, waited for.
+"""Run processes as the service sees them: start one, find one that is alive, send it a signal, wait for its end.
 
-A run process is held by a pidfd, which never comes to mean another process.
+A handle holds a pidfd, which never comes to name another process, as a process id may.
 """
 
 import asyncio
@@ -20,22 +20,22 @@ _FLOCK = "hhqqi"  # struct flock of 64-bit Linux: type, whence, start, length, p
 
 
 class RunProcessHandle:
-    """A run process that was alive a moment ago."""
+    """A run process that was alive when the handle was made. ProcessLookupError if it is not."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._pidfd = os.pidfd_open(pid)
 
     @classmethod
-    def start(cls, folder: Path, *words: str) -> "RunProcessHandle":
-        """A new run process for the run of a folder, in a session of its own. OSError if the machine has no room for it.
+    def start(cls, folder: Path, *arguments: str) -> "RunProcessHandle":
+        """Start a run process for the run of a folder, in its own session. OSError if the machine has no room for it.
 
-        What it is told before it can hear waits until it does.
+        Its signals are blocked until it can handle them, so that none is lost.
         """
         log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "controller.run_process", str(folder), *words],
+            [sys.executable, "-m", "controller.run_process", str(folder), *arguments],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -49,23 +49,25 @@ class RunProcessHandle:
 
     @classmethod
     def find(cls, folder: Path) -> "RunProcessHandle | None":
-        """The run process at work in a folder; None if there is none."""
-        pid = _holder(folder / LOCK)
+        """The run process that is alive for a folder; None if there is none."""
+        pid = _lock_holder(folder / LOCK)
         if pid is None:
             return None
         try:
             found = cls(pid)
         except ProcessLookupError:
             return None
-        if _holder(folder / LOCK) == pid:  # still: so the pidfd is its own
+        if _lock_holder(folder / LOCK) == pid:  # it still holds the lock, so the pidfd names it and no later process
             return found
         found.close()
         return None
 
     @staticmethod
-    def stand_in(folder: Path, end: RunStatus) -> bool:
-        """Say in place of a run process that is gone how its run ended: none that comes later will begin. False while there
-        is a keeper."""
+    def write_final_status(folder: Path, end: RunStatus) -> bool:
+        """Write how a run ended whose run process is gone; a run process that starts later will not begin.
+
+        False while a run process is alive.
+        """
         with (folder / LOCK).open("a+b") as lock:
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,19 +76,19 @@ class RunProcessHandle:
             end.write(folder)
         return True
 
-    def tell(self, number: signal.Signals) -> None:
-        """Send it a signal; nothing if it is gone."""
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing happens if it is gone."""
         try:
             signal.pidfd_send_signal(self._pidfd, number)
         except ProcessLookupError:
             return
 
     def kill(self) -> None:
-        """End it, and all its processes: they are of the group that it leads."""
+        """Kill it and all its processes, which are in the process group that it leads."""
         with suppress(ProcessLookupError):
-            if os.getpgid(self.pid) == self.pid and not self._ended:  # so the number is its own
+            if os.getpgid(self.pid) == self.pid and not self._ended:  # not ended, so the pid is still its own
                 os.killpg(self.pid, signal.SIGKILL)
-        self.tell(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
     @property
     def _ended(self) -> bool:
@@ -95,7 +97,7 @@ class RunProcessHandle:
         return bool(poll.poll(0))
 
     async def gone(self, *, within_s: float) -> bool:
-        """Whether it has ended by then."""
+        """Wait for its end; whether it has ended within this time."""
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
         loop.add_reader(self._pidfd, ended.set)
@@ -109,26 +111,27 @@ class RunProcessHandle:
         return True
 
     def exit_code(self) -> int | None:
-        """Of a run process that has ended; negative for a signal, None for one that this process has not started."""
+        """The exit code of a run process that has ended; negative for a signal, None for one that another service
+        started."""
         try:
-            told = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+            result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
             return None
-        if told is None:
+        if result is None:
             return None
-        return told.si_status if told.si_code == os.CLD_EXITED else -told.si_status
+        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
 
     def close(self) -> None:
-        """Let go of it; it goes on."""
+        """Release the handle; the run process continues."""
         os.close(self._pidfd)
 
 
-def _holder(lock: Path) -> int | None:
+def _lock_holder(lock: Path) -> int | None:
     """The process that has locked a file."""
     try:
         with lock.open("r+b") as stream:
-            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(stream, fcntl.F_GETLK, asked))
+            request = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(stream, fcntl.F_GETLK, request))
     except FileNotFoundError:
         return None
     return None if kind == fcntl.F_UNLCK else pid

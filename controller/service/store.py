@@ -1,17 +1,18 @@
-"""The index of all runs, in SQLite or PostgreSQL. What a run did lies in its folder; here is what is asked for most."""
+"""The index of all runs, in SQLite or PostgreSQL. Results are in runs' folders; the index has what is queried most."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
+from pydantic import ConfigDict
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -43,14 +44,18 @@ from sqlalchemy.types import TypeDecorator
 from controller.config.errors import ConfigError
 from controller.run_folder.status import AT_WORK, ENDS, State, before
 
-_BUSY_S = 30.0
-_CONNECT_S = 10
-_LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2")  # whose drivers take its settings
-_MIGRATING = 0x616972746F6C6C  # the number of PostgreSQL's lock under which tables are brought up to date
+_BUSY_TIMEOUT_S = 30.0  # for another process's transaction on SQLite to end
+_CONNECT_TIMEOUT_S = 10
+_LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2")  # drivers that take libpq's parameters
+_MIGRATING = 0x616972746F6C6C  # key of the PostgreSQL advisory lock held during migrations
+
+
+# In the OpenAPI document, fields with defaults are required too: answers always have them.
+ANSWER = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class _Utc(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite forgets the zone."""
+    """A time in UTC; SQLite does not store the zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -62,8 +67,8 @@ class _Utc(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class _Words(TypeDecorator[str]):
-    """Text from anywhere, as every database takes it: NUL and halves of surrogates become U+FFFD."""
+class _AnyText(TypeDecorator[str]):
+    """Any text, made storable in every database: NUL and lone surrogates become U+FFFD."""
 
     impl = String
     cache_ok = True
@@ -82,7 +87,7 @@ class _Row(_Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(200), unique=True)
     state: Mapped[str] = mapped_column(String(16), index=True)
-    reason: Mapped[str] = mapped_column(_Words)
+    reason: Mapped[str] = mapped_column(_AnyText)
     created: Mapped[datetime]
     started: Mapped[datetime | None]
     ended: Mapped[datetime | None]
@@ -98,7 +103,7 @@ class _Row(_Base):
 
 
 class _Folder(_Base):
-    """The one data folder whose runs these are."""
+    """The one data folder to which the index belongs."""
 
     __tablename__ = "data_folder"
 
@@ -107,30 +112,42 @@ class _Folder(_Base):
     path: Mapped[str]
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run of the index. `slots` as planned; `slot`, `metrics`, `trace_digest` once it has ended."""
+@dataclass(frozen=True, kw_only=True)
+class RunHead:
+    """One run without its configuration.
+
+    `slots`: as planned; `slot`: completed slots. `metrics` (means over the eval phase) and `trace_digest` are known at
+    its end.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ANSWER
 
     id: str
+    state: State = State.PENDING
+    reason: str = ""
     world: str
     scheme: str
     seed: int
     slots: int
-    config: dict[str, Any]
-    folder: Path
+    slot: int = 0
     created: datetime
-    state: State = State.PENDING
-    reason: str = ""
     started: datetime | None = None
     ended: datetime | None = None
-    slot: int = 0
     metrics: dict[str, float | None] = field(default_factory=dict)
     trace_digest: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Run(RunHead):
+    """A run with its resolved configuration and its folder on the controller's machine."""
+
+    config: dict[str, Any]
+    folder: Path
+
+
 @dataclass(frozen=True)
 class Results:
-    """What a run leaves in the index at its end."""
+    """What the index stores of a run at its end."""
 
     reason: str = ""
     slot: int = 0
@@ -139,62 +156,64 @@ class Results:
 
 
 class StoreGoneError(Exception):
-    """The database does not answer just now. Whether a change was made is not known: ask again."""
+    """The database does not answer. Whether a change was made is not known: repeat it."""
 
 
 class Store:
-    """The runs at a database URL. Its tables are brought up to date first, by one service at a time.
+    """The runs at a database URL, whose tables are migrated first, by one service at a time.
 
-    ConfigError for a URL that cannot be used. Everything asked later may raise StoreGoneError, and may be asked again;
-    connections that broke are made anew.
+    ConfigError for a URL that cannot be used. Every method may raise StoreGoneError and may then be called again;
+    broken connections are made again.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
         try:
-            self._bring_up_to_date()
+            self._upgrade()
         except ConfigError:
             self.close()
             raise
 
-    def _bring_up_to_date(self) -> None:
+    def _upgrade(self) -> None:
         try:
             with self._engine.begin() as connection:
                 _migrate(connection)
         except OperationalError as error:
-            raise ConfigError(f"AIRTOLL_DB: {error.orig}; give the URL of a database that is there") from error
+            raise ConfigError(f"AIRTOLL_DB: {error.orig}; give the URL of an existing database") from error
         except ProgrammingError as error:
-            raise ConfigError(f"AIRTOLL_DB: {error.orig}; give a user who may make tables there") from error
+            raise ConfigError(f"AIRTOLL_DB: {error.orig}; give a user who may create tables there") from error
         except CommandError as error:
-            raise ConfigError(f"AIRTOLL_DB: {error}; a later airtoll has used it: use that, or give another") from error
+            raise ConfigError(
+                f"AIRTOLL_DB: {error}; a later version of airtoll has used this database: use that, or give another"
+            ) from error
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._engine.dispose()
 
     def ping(self) -> None:
-        """Raises StoreGoneError when the database cannot be asked."""
+        """StoreGoneError when the database does not answer."""
         with self._session() as session:
             session.execute(select(1))
 
     def belong_to(self, folder_id: str, path: Path) -> None:
-        """From now on this is the index of that data folder. ConfigError if it is another's already."""
+        """Make this the index of a data folder. ConfigError if it belongs to another one."""
         with suppress(IntegrityError), self._session() as session:
             session.execute(insert(_Folder).values(number=1, id=folder_id, path=str(path)))
         with self._session() as session:
             registered = session.scalars(select(_Folder)).one()
             if registered.id != folder_id:
-                cure = "give each data folder a database of its own"
-                raise ConfigError(f"AIRTOLL_DB: the database is the index of the runs in {registered.path}; {cure}")
+                fix = "give each data folder a database of its own"
+                raise ConfigError(f"AIRTOLL_DB: the database is the index of the runs in {registered.path}; {fix}")
 
     def add(self, run: Run) -> None:
-        """A new run."""
-        told = {name: getattr(run, name) for name in Run.__dataclass_fields__}
+        """Add a run."""
+        values = {one.name: getattr(run, one.name) for one in fields(Run)}
         with self._session() as session:
-            session.add(_Row(**told | {"state": run.state.value, "folder": str(run.folder)}))
+            session.add(_Row(**values | {"state": run.state.value, "folder": str(run.folder)}))
 
     def get(self, run_id: str) -> Run | None:
-        """The run of this id."""
+        """The run of this id, or None."""
         with self._session() as session:
             row = session.scalars(select(_Row).where(_Row.id == run_id)).first()
             return None if row is None else _run(row)
@@ -208,7 +227,7 @@ class Store:
         limit: int = 50,
         offset: int = 0,
     ) -> tuple[list[Run], int]:
-        """Runs, the newest first, and how many there are in all pages."""
+        """One page of runs, the newest first, and how many there are on all pages."""
         chosen = [state.value for state in states]
         wanted = [
             *([_Row.state.in_(chosen)] if chosen else []),
@@ -221,38 +240,38 @@ class Store:
             return [_run(row) for row in session.scalars(rows)], total
 
     def waiting(self) -> list[Run]:
-        """The runs that are PENDING, those first that have been for longest."""
+        """The PENDING runs, the oldest first."""
         rows = select(_Row).where(_Row.state == State.PENDING.value).order_by(_Row.number)
         with self._session() as session:
             return [_run(row) for row in session.scalars(rows)]
 
-    def explain(self, run_id: str, reason: str) -> None:
-        """Say what a run that has not ended waits for; "" for nothing."""
+    def set_reason(self, run_id: str, reason: str) -> None:
+        """Store what a run that has not ended waits for or lacks; "" for nothing."""
         living = [state.value for state in State if state not in ENDS]
         with self._session() as session:
             session.execute(update(_Row).where(_Row.id == run_id, _Row.state.in_(living)).values(reason=reason))
 
     def at_work(self) -> list[Run]:
-        """The runs that have, or should have, a run process; the oldest first."""
+        """The runs that have, or should have, a run process, the oldest first."""
         wanted = [state.value for state in AT_WORK]
         with self._session() as session:
             rows = session.scalars(select(_Row).where(_Row.state.in_(wanted)).order_by(_Row.number))
             return [_run(row) for row in rows]
 
     def counts(self) -> dict[State, int]:
-        """How many runs there are of each state."""
+        """The number of runs in each state."""
         with self._session() as session:
-            told = session.execute(select(_Row.state, func.count()).group_by(_Row.state)).all()
-        return dict.fromkeys(State, 0) | {State(state): count for state, count in told}
+            rows = session.execute(select(_Row.state, func.count()).group_by(_Row.state)).all()
+        return dict.fromkeys(State, 0) | {State(state): count for state, count in rows}
 
     def move(self, run_id: str, to: State, *, since: Sequence[State] = (), results: Results | None = None) -> bool:
-        """Bring a run into a state that may follow its own (and that is one of `since`); False if it may not."""
+        """Move a run into a state, if it may follow the run's own and that is one of `since`; whether it was moved."""
         allowed = [state.value for state in before(to) if not since or state in since]
         now = datetime.now(UTC)
         changed: dict[str, Any] = {"state": to.value}
         if to in ENDS:
-            told = results or Results()
-            changed |= {name: getattr(told, name) for name in Results.__dataclass_fields__} | {"ended": now}
+            results = results or Results()
+            changed |= {one.name: getattr(results, one.name) for one in fields(Results)} | {"ended": now}
         elif State.PENDING in before(to):
             changed["started"] = func.coalesce(_Row.started, now)
         with self._session() as session:
@@ -260,7 +279,7 @@ class Store:
             return bool(getattr(moved, "rowcount", 0))
 
     def remove(self, run_id: str) -> bool:
-        """Forget a run that has ended; False for any other."""
+        """Delete a run that has ended; False for any other."""
         wanted = (_Row.id == run_id, _Row.state.in_([state.value for state in ENDS]))
         with self._session() as session:
             return bool(getattr(session.execute(delete(_Row).where(*wanted)), "rowcount", 0))
@@ -276,7 +295,7 @@ class Store:
 
 
 def _migrate(connection: Connection) -> None:
-    """Bring the tables up to date, while nobody else does."""
+    """Upgrade the tables, under a lock that keeps other services from doing so."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif connection.dialect.name == "postgresql":
@@ -291,29 +310,29 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.drivername in _LIBPQ and "connect_timeout" not in parsed.query:
-            parsed = parsed.update_query_dict({"connect_timeout": str(_CONNECT_S)})
+            parsed = parsed.update_query_dict({"connect_timeout": str(_CONNECT_TIMEOUT_S)})
         engine = create_engine(parsed, pool_pre_ping=True, json_serializer=partial(json.dumps, allow_nan=False))
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        cure = (
+        fix = (
             "give a URL such as sqlite:////home/me/runs.db or postgresql+psycopg://me@host/runs"
             " (pip install 'airtoll[postgres]')"
         )
-        raise ConfigError(f"AIRTOLL_DB: no database can be reached by what it says: {error}; {cure}") from error
+        raise ConfigError(f"AIRTOLL_DB: no database can be reached at this URL: {error}; {fix}") from error
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ConfigError(f"AIRTOLL_DB: {parsed.get_backend_name()} is not known here; give SQLite or PostgreSQL")
+        raise ConfigError(f"AIRTOLL_DB: {parsed.get_backend_name()} is not supported; give SQLite or PostgreSQL")
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Readers and a writer at a time; a second writer waits."""
+    """Allow readers beside one writer; a second writer waits."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={int(_BUSY_S * 1000)}"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={int(_BUSY_TIMEOUT_S * 1000)}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _run(row: _Row) -> Run:
-    told = {name: getattr(row, name) for name in Run.__dataclass_fields__}
-    return Run(**told | {"state": State(row.state), "folder": Path(row.folder)})
+    values = {one.name: getattr(row, one.name) for one in fields(Run)}
+    return Run(**values | {"state": State(row.state), "folder": Path(row.folder)})

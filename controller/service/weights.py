@@ -1,8 +1,8 @@
-"""The weights of a run's nodes, for those who look at them or bring their own: asked of the run while it goes on."""
+"""The weights of a run's nodes: read, requested from the run while it plays, and uploaded to it."""
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
@@ -10,174 +10,174 @@ from safetensors import SafetensorError, deserialize
 from controller.config.catalogue import scheme_named
 from controller.run_folder.orders import Orders
 from controller.run_folder.reader import RunFolder
-from controller.run_folder.status import State
-from controller.service.run_manager import RunManager, WrongStateError
+from controller.service.limits import WEIGHTS_POLL_S, WEIGHTS_TIMEOUT_S
+from controller.service.run_manager import GOES_ON, RunManager, WrongStateError, wrong_state
 from controller.service.store import Run
 from protocol.messages.orders import PutWeights, ReportWeights
 from schemes.parts.weights import body_of
 
-MAX_BYTES = 16 * 2**20
-WEIGHTS_TIMEOUT_S = 30.0  # a process that loads what it learns with is silent meanwhile
-_POLL_INTERVAL_S = 0.1
-_GOES_ON = (State.RUNNING, State.PAUSED)
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
 class NoWeightsError(LookupError):
-    """There are none of this node, or of this version."""
+    """No weights of this node are stored, or none that were sent in this slot."""
 
 
-class NotTheseError(ValueError):
-    """Weights that the node cannot act by; says which tensor is why."""
+class WrongTensorsError(ValueError):
+    """Weights that do not fit the node's networks; the message names the tensor."""
 
 
 class UnreadableWeightsError(ValueError):
-    """No safetensors."""
+    """The body is not in safetensors format."""
 
 
-class SilentError(Exception):
-    """The run goes on, and yet does not answer."""
+class WeightsTimeoutError(Exception):
+    """A run does not report its weights in time."""
 
 
 @dataclass(frozen=True)
 class NodeWeights:
-    """Weights that a node was given, and by whom: `trainer` or `hand`."""
+    """Weights that were sent to a node in slot `sent_slot`: by the trainer, or uploaded by a user."""
 
     node: str
-    version: int
+    sent_slot: int
     bytes: int
-    by: str
+    origin: Literal["trainer", "uploaded"]
 
 
 class WeightsService:
-    """Looks at the weights of an owner's runs, and passes on those that are brought."""
+    """Reads the weights of runs, and uploads weights to them."""
 
     def __init__(self, manager: RunManager) -> None:
         self._manager = manager
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._requests: dict[str, asyncio.Task[None]] = {}
 
-    async def versions(self, run_id: str) -> list[NodeWeights]:
-        """What is kept, by node, the newest first. NoSuchRunError, SilentError."""
-        return await asyncio.to_thread(_versions, await self._up_to_date(run_id))
+    async def stored(self, run_id: str) -> list[NodeWeights]:
+        """The weights that are stored, by node, the newest first. NoSuchRunError, WeightsTimeoutError."""
+        return await asyncio.to_thread(_stored, await self._up_to_date(run_id))
 
-    async def read(self, run_id: str, node: str, version: int | None) -> tuple[int, bytes]:
-        """A version and its weights as safetensors, by default the newest. NoWeightsError as well."""
-        return await asyncio.to_thread(_read, await self._up_to_date(run_id), node, version)
+    async def read(self, run_id: str, node: str, sent_slot: int | None) -> tuple[int, bytes]:
+        """The slot in which a node's weights were sent, and the weights as safetensors, by default the newest.
+        NoSuchRunError, WeightsTimeoutError, NoWeightsError."""
+        return await asyncio.to_thread(_read, await self._up_to_date(run_id), node, sent_slot)
 
     async def put(self, run_id: str, node: str, data: bytes) -> Run:
-        """Have the run give these to a node in its next slot.
+        """Send a node these weights in the run's next slot.
 
-        WrongStateError if it does not go on, or tells no weights; NoWeightsError for a node that is none of its agents;
-        NotTheseError, UnreadableWeightsError; TooManyOrdersError.
+        WrongStateError for a run that is not at work or whose trainer sends no weights; NoWeightsError for a node that
+        is not one of its agents; WrongTensorsError, UnreadableWeightsError, TooManyOrdersError.
         """
         run = await self._manager.get(run_id)
-        if run.state not in _GOES_ON:
-            raise WrongStateError(
-                f"a run that is {run.state.value} cannot be given weights: it must be RUNNING, PAUSED"
-            )
+        if run.state not in GOES_ON:
+            raise wrong_state(run, "sent weights", GOES_ON)
         folder = RunFolder.open(run.folder)
-        await asyncio.to_thread(_check_tells_weights, folder)
-        _, newest = await self._in_force(run_id, node)
+        await asyncio.to_thread(_check_sends_weights, folder)
+        newest = await self._newest(run_id, node)
         await asyncio.to_thread(check_like, data, newest)
         await asyncio.to_thread(Orders(run.folder).give, PutWeights(Orders.new_id(), node, body_of(data)))
         return run
 
-    async def _in_force(self, run_id: str, node: str) -> tuple[int, bytes]:
+    async def _newest(self, run_id: str, node: str) -> bytes:
         try:
-            return await self.read(run_id, node, None)
+            return (await self.read(run_id, node, None))[1]
         except NoWeightsError as error:
             if node not in await asyncio.to_thread(_agents, RunFolder.open((await self._manager.get(run_id)).folder)):
                 raise
             raise WrongStateError(
-                f"{error}: wait until the trainer has told it some, that yours are held against"
+                f"{error}: wait until the trainer has sent it some, which yours are checked against"
             ) from error
 
     async def _up_to_date(self, run_id: str) -> RunFolder:
-        """The run's folder, once it has the newest weights. Who asks meanwhile shares the answer."""
+        """The run's folder, once it has the newest weights. Concurrent calls share one request to the run."""
         run = await self._manager.get(run_id)
-        if run.state in _GOES_ON:
-            asking = self._asking.get(run_id)
-            if asking is None:
-                asking = self._asking[run_id] = asyncio.create_task(self._ask(run))
-                asking.add_done_callback(lambda _: self._asking.pop(run_id))
-            await asyncio.shield(asking)
+        if run.state in GOES_ON:
+            request = self._requests.get(run_id)
+            if request is None:
+                request = self._requests[run_id] = asyncio.create_task(self._request(run))
+                request.add_done_callback(lambda _: self._requests.pop(run_id))
+            await asyncio.shield(request)  # a client that leaves does not cancel the request of the others
         return RunFolder.open(run.folder)
 
-    async def _ask(self, run: Run) -> None:
+    async def _request(self, run: Run) -> None:
         orders, order = Orders(run.folder), ReportWeights(Orders.new_id())
         await asyncio.to_thread(orders.give, order)
         try:
             async with asyncio.timeout(WEIGHTS_TIMEOUT_S):
                 while await asyncio.to_thread(orders.is_pending, order.id) and await self._goes_on(run.id):
-                    await asyncio.sleep(_POLL_INTERVAL_S)
+                    await asyncio.sleep(WEIGHTS_POLL_S)
         except TimeoutError as error:
-            raise SilentError(
-                f"the run did not tell its weights within {WEIGHTS_TIMEOUT_S:g} s; come again later"
+            raise WeightsTimeoutError(
+                f"the run did not report its weights within {WEIGHTS_TIMEOUT_S:g} s; try again later"
             ) from error
         finally:
             orders.withdraw(order.id)
 
     async def _goes_on(self, run_id: str) -> bool:
-        return (await self._manager.get(run_id)).state in _GOES_ON
+        return (await self._manager.get(run_id)).state in GOES_ON
 
 
-def check_like(data: bytes, known: bytes) -> None:
-    """NotTheseError unless both have the same tensors, with finite numbers; UnreadableWeightsError."""
-    given, wanted = _tensors(data), _tensors(known)
-    if missing := sorted(wanted.keys() - given.keys()):
-        raise NotTheseError(f"the tensor {missing[0]!r} is missing; the node has {', '.join(sorted(wanted))}")
-    if strange := sorted(given.keys() - wanted.keys()):
-        raise NotTheseError(f"the node has no tensor {strange[0][:80]!r}, only {', '.join(sorted(wanted))}")
+def check_like(data: bytes, reference: bytes) -> None:
+    """WrongTensorsError unless both have tensors of equal names, dtypes and shapes, with finite numbers;
+    UnreadableWeightsError."""
+    given, expected = _tensors(data), _tensors(reference)
+    if missing := sorted(expected.keys() - given.keys()):
+        raise WrongTensorsError(f"the tensor {missing[0]!r} is missing; the node has {', '.join(sorted(expected))}")
+    if unknown := sorted(given.keys() - expected.keys()):
+        raise WrongTensorsError(f"the node has no tensor {unknown[0][:80]!r}, only {', '.join(sorted(expected))}")
     for name, tensor in given.items():
-        ours = wanted[name]
+        ours = expected[name]
         for what in ("dtype", "shape"):
             if tensor[what] != ours[what]:
-                raise NotTheseError(f"the tensor {name!r} has {what} {tensor[what]}, the node's has {ours[what]}")
+                raise WrongTensorsError(f"the tensor {name!r} has {what} {tensor[what]}, the node's has {ours[what]}")
         floats = _FLOATS.get(tensor["dtype"])
         if floats is not None and not np.isfinite(np.frombuffer(tensor["data"], floats)).all():
-            raise NotTheseError(f"the tensor {name!r} has numbers that are not finite")
+            raise WrongTensorsError(f"the tensor {name!r} has numbers that are not finite")
 
 
 def _tensors(data: bytes) -> dict[str, Any]:
-    """By name: dtype, shape, data."""
+    """Dtype, shape and data by name."""
     try:
         return dict(deserialize(data))  # type: ignore[no-untyped-call]
     except SafetensorError as error:
-        raise UnreadableWeightsError(f"the body is no safetensors: {error}") from error
+        raise UnreadableWeightsError(f"the body is not in safetensors format: {error}") from error
 
 
-def _check_tells_weights(folder: RunFolder) -> None:
+def _check_sends_weights(folder: RunFolder) -> None:
     meta = folder.meta
     scheme = meta.scheme
     if scheme_named(scheme).training is None:
-        raise WrongStateError(f"{scheme} tells no weights: there are none to replace")
+        raise WrongStateError(f"{scheme} sends no weights: there are none to replace")
     if not meta.has_trainer:
-        raise WrongStateError(f"{scheme} learns at the nodes here: no weights are told to them")
+        raise WrongStateError(f"{scheme} learns at the nodes in this run: no weights are sent to them")
 
 
 def _agents(folder: RunFolder) -> list[str]:
     return folder.meta.agent_names
 
 
-def _versions(folder: RunFolder) -> list[NodeWeights]:
+def _stored(folder: RunFolder) -> list[NodeWeights]:
     return [
-        NodeWeights(name, kept.sent_slot, kept.bytes, "hand" if kept.uploaded else "trainer")
+        NodeWeights(name, kept.sent_slot, kept.bytes, "uploaded" if kept.uploaded else "trainer")
         for index, name in enumerate(_agents(folder))
         for kept in folder.weights.versions(index)
     ]
 
 
-def _read(folder: RunFolder, node: str, version: int | None) -> tuple[int, bytes]:
+def _read(folder: RunFolder, node: str, sent_slot: int | None) -> tuple[int, bytes]:
     agents = _agents(folder)
     if node not in agents:
         raise NoWeightsError(f"no agent is named {node!r}; the run has {', '.join(agents[:20])}")
-    kept = [stored.sent_slot for stored in folder.weights.versions(agents.index(node))]
-    if not kept:
-        raise NoWeightsError(f"no weights have been told to {node} yet")
-    wanted = kept[0] if version is None else version
-    if wanted not in kept:
-        raise NoWeightsError(f"version: {wanted} is not kept of {node}; kept are {', '.join(map(str, kept))}")
+    slots = [kept.sent_slot for kept in folder.weights.versions(agents.index(node))]
+    if not slots:
+        raise NoWeightsError(f"no weights have been sent to {node} yet")
+    slot = slots[0] if sent_slot is None else sent_slot
+    if slot not in slots:
+        raise NoWeightsError(
+            f"sent_slot: no weights of {node} from slot {slot} are stored, only {', '.join(map(str, slots))}"
+        )
     try:
-        return wanted, folder.weights.read(agents.index(node), wanted)
+        return slot, folder.weights.read(agents.index(node), slot)
     except FileNotFoundError as error:
-        raise NoWeightsError(f"version: {wanted} of {node} has just been dropped for newer ones") from error
+        raise NoWeightsError(
+            f"sent_slot: the weights of {node} from slot {slot} have been dropped for newer ones"
+        ) from error

@@ -11,6 +11,8 @@ from xxhash import xxh3_64_hexdigest
 
 from protocol.determinism import threads
 
+_NO_VERSION = "none"  # of a package that is not installed
+
 
 @cache
 def fingerprint() -> dict[str, str]:
@@ -36,9 +38,16 @@ def fingerprint() -> dict[str, str]:
 
 
 def differences(ours: dict[str, str], theirs: dict[str, str]) -> list[str]:
-    """One line per key in which two fingerprints differ."""
-    keys = sorted(ours.keys() | theirs.keys())
-    return [f"{key}: {ours.get(key)} against {theirs.get(key)}" for key in keys if ours.get(key) != theirs.get(key)]
+    """One line per key in which two fingerprints differ.
+
+    A process without torch computes nothing with it: its version counts only if both have one.
+    """
+    keys = ours.keys() | theirs.keys()
+    if _NO_VERSION in (ours.get("torch", _NO_VERSION), theirs.get("torch", _NO_VERSION)):
+        keys -= {"torch"}
+    return [
+        f"{key}: {ours.get(key)} against {theirs.get(key)}" for key in sorted(keys) if ours.get(key) != theirs.get(key)
+    ]
 
 
 def _version(package: str) -> str:
@@ -46,7 +55,7 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "none"
+        return _NO_VERSION
 
 
 def _cpu_features() -> str:

@@ -1,10 +1,11 @@
 """The messages by which workers of a pool are leased to runs, as MessagePack arrays with an integer tag.
 
-    worker   Present ->                 Attach ->                            Exited, Alive ->
-    service            <- Lease | Refusal
-    run process                                      <- Part*, StartChannel | StartNode | Kill | Release | Refusal, Alive
+    worker       Heartbeat ->                   Attach ->                       Exited, Alive ->
+    service                  <- Lease | Refusal
+    run process                                           <- StateChunk*, StartChannel | StartNode | Kill | Release |
+                                                             Refusal, Alive
 
-A worker has one line to the service, and one per lease to the run process of its run. A field added here is a new protocol
+A worker has one connection to the service, and one per lease to the run process. A field added here is a new protocol
 version: raise PROTOCOL_VERSION with it.
 """
 
@@ -19,8 +20,8 @@ from protocol.messages.plan import RunPlan
 
 Role = Literal["agent", "channel"]
 ROLES: tuple[Role, ...] = ("agent", "channel")
-MAX_FRAME_BYTES = 2**20  # on the service's line, and from a worker to a run process
-SIGN_OF_LIFE_S = 1.0
+MAX_POOL_FRAME_BYTES = 2**20  # to and from the service, and from a worker to a run process
+HEARTBEAT_INTERVAL_S = 1.0
 
 _Name = Annotated[str, Meta(max_length=200)]
 _Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -29,14 +30,14 @@ _Fingerprint = Annotated[dict[_Name, Annotated[str, Meta(max_length=2000)]], Met
 
 
 class Assignment(Struct, frozen=True, array_like=True):
-    """What a worker does with one of its places. `node`: "" until it is told."""
+    """What a worker runs under one of its leases. `node`: "" until the run process starts one."""
 
     run_id: _Name
     node: _Name = ""
 
 
 class Heartbeat(Struct, frozen=True, array_like=True, tag=1):
-    """A worker's whole state, told every second and when it changes; `leases` by their names."""
+    """A worker's whole state, sent every second and when it changes. `capacity`: processes at a time."""
 
     protocol: int
     worker: _Name
@@ -50,7 +51,7 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=1):
 
 
 class Lease(Struct, frozen=True, array_like=True, tag=2):
-    """One of the worker's places is a run's, whose run process listens at `port` of the service's host."""
+    """A unit of the worker's capacity is leased to a run, whose run process listens at `port` of the service's host."""
 
     lease: _Name
     run_id: _Name
@@ -58,7 +59,7 @@ class Lease(Struct, frozen=True, array_like=True, tag=2):
 
 
 class Attach(Struct, frozen=True, array_like=True, tag=3):
-    """A worker has come to a run process, with one place."""
+    """A worker connects to a run process under one of its leases."""
 
     protocol: int
     lease: _Name
@@ -69,25 +70,25 @@ class Attach(Struct, frozen=True, array_like=True, tag=3):
 
 
 class Exited(Struct, frozen=True, array_like=True, tag=4):
-    """What was started has ended; a negative `exitcode` is a signal's."""
+    """The process that was started has ended; `exitcode` is negative for a signal."""
 
     exitcode: int
 
 
 class Alive(Struct, frozen=True, array_like=True, tag=5):
-    """A sign of life, answered by another."""
+    """A sign of life; the run process answers with another."""
 
 
 class StateChunk(Struct, frozen=True, array_like=True, tag=6):
-    """A part of the state that the run continues from, in order, before StartChannel."""
+    """A part of the state that the run continues from, sent in order before StartChannel."""
 
     data: bytes
     more: bool
 
 
 class StartChannel(Struct, frozen=True, array_like=True, tag=7):
-    """Be the channel server; tell how the run goes to `port` of the run process's host. A worker that has keys makes the
-    server's for this run, and lets in the nodes whose public keys are `allowed`."""
+    """Start the channel server, which sends telemetry to `port` of the run process's host. A worker that has keys
+    creates the server's for this run, and allows the nodes whose public keys are in `allowed`."""
 
     plan: RunPlan
     port: _Port
@@ -95,7 +96,7 @@ class StartChannel(Struct, frozen=True, array_like=True, tag=7):
 
 
 class StartNode(Struct, frozen=True, array_like=True, tag=8):
-    """Be the node of this name. `key`: the channel server's public one, if it is locked."""
+    """Start the node of this name. `key`: the channel server's public key, if it is encrypted."""
 
     endpoint: _Name
     run_id: _Name
@@ -104,15 +105,15 @@ class StartNode(Struct, frozen=True, array_like=True, tag=8):
 
 
 class Kill(Struct, frozen=True, array_like=True, tag=9):
-    """End what was started."""
+    """Kill the process that was started."""
 
 
 class Release(Struct, frozen=True, array_like=True, tag=10):
-    """The place is the worker's own again."""
+    """The lease is over."""
 
 
 class Refusal(Struct, frozen=True, array_like=True, tag=11):
-    """The worker cannot be taken; `reason` says why and what would help."""
+    """The worker is refused; `reason` gives the cause and a fix."""
 
     reason: Annotated[str, Meta(max_length=2000)]
 
@@ -127,16 +128,16 @@ _to_service: msgspec.msgpack.Decoder[ToService] = msgspec.msgpack.Decoder(Heartb
 _from_service: msgspec.msgpack.Decoder[FromService] = msgspec.msgpack.Decoder(FromService)
 _to_run_process: msgspec.msgpack.Decoder[ToRunProcess] = msgspec.msgpack.Decoder(ToRunProcess)
 _from_run_process: msgspec.msgpack.Decoder[FromRunProcess] = msgspec.msgpack.Decoder(FromRunProcess)
-_Told = TypeVar("_Told")
+_Message = TypeVar("_Message")
 _anything = msgspec.msgpack.Decoder()
 
 
 class ForeignVersion(BadFrame):
-    """The first words of another version of this protocol; the text is the reason to refuse it."""
+    """The first message of another version of this protocol; the text is the reason to refuse it."""
 
 
 def decode_for_service(frame: bytes) -> ToService:
-    """Present. BadFrame for anything else, ForeignVersion for that of another version."""
+    """Heartbeat. BadFrame for anything else, ForeignVersion for that of another version."""
     return _checked(_to_service, frame)
 
 
@@ -151,28 +152,28 @@ def decode_for_run_process(frame: bytes) -> ToRunProcess:
 
 
 def decode_from_run_process(frame: bytes) -> FromRunProcess:
-    """What a run process says. BadFrame for anything else."""
+    """A run process's message. BadFrame for anything else."""
     return _checked(_from_run_process, frame)
 
 
-def _checked(decoder: msgspec.msgpack.Decoder[_Told], frame: bytes) -> _Told:
+def _checked(decoder: msgspec.msgpack.Decoder[_Message], frame: bytes) -> _Message:
     try:
-        told = decoder.decode(frame)
+        message = decoder.decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         _check_version(frame)
         raise BadFrame(f"a frame that cannot be read: {error}") from error
-    if isinstance(told, Heartbeat | Attach) and told.protocol != PROTOCOL_VERSION:
+    if isinstance(message, Heartbeat | Attach) and message.protocol != PROTOCOL_VERSION:
         _check_version(frame)
-    return told
+    return message
 
 
 def _check_version(frame: bytes) -> None:
-    """Another version may have other fields: its number is read alone, so that it can be refused by name."""
+    """ForeignVersion for another version, which may have other fields: only its number is read."""
     try:
-        told = _anything.decode(frame)
+        fields = _anything.decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return
-    match told:
+    match fields:
         case [1 | 3, int(version), *_] if version != PROTOCOL_VERSION:
-            cure = "run the worker and the controller from the same airtoll"
-            raise ForeignVersion(f"protocol version {version} is not spoken here, only {PROTOCOL_VERSION}: {cure}")
+            fix = "install the same airtoll for the worker and the controller"
+            raise ForeignVersion(f"protocol version {version} is not supported, only {PROTOCOL_VERSION}: {fix}")

@@ -1,59 +1,119 @@
-"""The node's end of the ZeroMQ transport: one DEALER socket to the channel server."""
+"""The client's end of the ZeroMQ transport: one DEALER socket and the state of its connection.
 
+`Dealer` blocks and never reconnects: a node that loses its channel server starts anew.
+`ReconnectingDealer` never blocks: a worker polls several of them, and each survives a restart of the other end.
+"""
+
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from protocol.messages.codec import MAX_FRAME_BYTES
-from protocol.transports.curve import ENCRYPTION_BYTES, ConnectionMonitor, lock_client
+from protocol.transports.curve import ENCRYPTION_BYTES, lock_client
 from protocol.transports.keys import ClientKeys
+
+_WATCHED = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
+)
 
 
 class ChannelGone(ConnectionError):
     """The connection to the channel server broke."""
 
 
-class Dealer:
-    """A connection that is noticed when it breaks. Never reconnects: a node that lost its server starts anew.
+class ConnectionMonitor:
+    """The state of a client socket's connection, from its ZeroMQ monitor. Create it before the socket connects.
 
-    `keys`: what it is locked with; None on a machine's own loopback.
+    connected        the handshake succeeded and the connection has not broken since
+    breaks           how many established connections broke
+    failures         how many attempts failed before the first connection was established
+    closed           whether any connection, established or not, was closed
+    not_allowed      the server rejected this client's key
+    protocol_failed  the two ends do not agree on encryption
     """
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self.connected = False
+        self.breaks = 0
+        self.failures = 0
+        self.closed = False
+        self.not_allowed = False
+        self.protocol_failed = False
+        self._socket = socket
+        self._monitor = socket.get_monitor_socket(_WATCHED)
+
+    def poll(self) -> None:
+        """Bring the state up to date."""
+        while self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)["event"]
+            self.not_allowed |= event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
+            self.protocol_failed |= event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+            self.failures += event == zmq.EVENT_CONNECT_RETRIED and not self.breaks
+            self.breaks += self.connected and event == zmq.EVENT_DISCONNECTED
+            self.closed |= event == zmq.EVENT_DISCONNECTED
+            self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+
+    def close(self) -> None:
+        """Stop monitoring; call it before the socket is closed."""
+        self._socket.disable_monitor()
+        self._monitor.close()
+
+
+class Dealer:
+    """A node's connection to its channel server. `keys`: None on this machine's loopback interface."""
 
     def __init__(self, endpoint: str, *, keys: ClientKeys | None = None, timeout_s: float = 0.25) -> None:
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.DEALER)
+        self._socket = _dealer(self._context, keys, MAX_FRAME_BYTES)
         self._socket.setsockopt(zmq.LINGER, 2000)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES + (0 if keys is None else ENCRYPTION_BYTES))
+        # Waiting inside recv costs half of what a poller does.
         self._socket.setsockopt(zmq.RCVTIMEO, int(1000 * timeout_s))
-        self._socket.setsockopt(zmq.SNDTIMEO, int(1000 * timeout_s))  # of who is refused, ZeroMQ takes nothing more
-        self._socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
-        if keys is not None:
-            lock_client(self._socket, keys)
-        self._standing = ConnectionMonitor(self._socket, keys, "the channel server")
+        self._socket.setsockopt(zmq.SNDTIMEO, int(1000 * timeout_s))  # ZeroMQ takes no frame for a rejected client
+        self._encrypted = keys is not None
+        self._monitor = ConnectionMonitor(self._socket)
         self._socket.connect(endpoint)
 
     def send(self, frame: bytes) -> None:
-        """Hand a frame to the transport. ChannelGone when it will take none any more."""
+        """Hand a frame to the transport. ChannelGone when the connection is broken."""
         while True:
             try:
                 self._socket.send(frame)
                 return
             except zmq.Again:
-                self._check_standing()
+                self._check_connection()
 
     def receive(self) -> bytes | None:
-        """The next frame, or None when nothing came for a while. ChannelGone when nothing will come any more."""
+        """The next frame, or None if none came within the timeout. ChannelGone when the connection is broken."""
         try:
             return self._socket.recv()
         except zmq.Again:
-            self._check_standing()
+            self._check_connection()
             return None
 
-    def _check_standing(self) -> None:
-        if reason := self._standing.broken():
-            self._socket.setsockopt(zmq.LINGER, 0)  # nobody is there to take what was not sent
-            raise ChannelGone(reason)
+    def _check_connection(self) -> None:
+        self._monitor.poll()
+        if self._monitor.closed:
+            self._socket.setsockopt(zmq.LINGER, 0)  # no peer is left to take what was not sent
+            raise ChannelGone(self._why_closed())
+
+    def _why_closed(self) -> str:
+        if self._monitor.breaks:
+            return "the channel server is gone"
+        if self._monitor.not_allowed:
+            return "this node's key is not on the channel server's list: add it there (airtoll keys allow DIR FILE)"
+        if self._encrypted:
+            fix = "check that it uses keys, and that server.key is its public key"
+        else:
+            fix = "if it requires keys, give this node some (airtoll keys make DIR)"
+        return f"the channel server closed the connection during the handshake: {fix}"
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +121,65 @@ class Dealer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._standing.close()
+        self._monitor.close()
         self._socket.close()
         self._context.term()
+
+
+class ReconnectingDealer:
+    """A worker's connection to `endpoint`, which is made again when it breaks; one of several that share a poller.
+
+    Frames sent while there is no connection are dropped. A received frame of more than `max_bytes` breaks the
+    connection. `keys`: None if the other end is not encrypted.
+    """
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, *, max_bytes: int, keys: ClientKeys | None = None
+    ) -> None:
+        self.socket = _dealer(context, keys, max_bytes)
+        self.socket.setsockopt(zmq.LINGER, 500)
+        self.socket.setsockopt(zmq.RECONNECT_IVL, 200)
+        self.monitor = ConnectionMonitor(self.socket)
+        self.socket.connect(endpoint)
+
+    @property
+    def rejection(self) -> str:
+        """Why the other end will never accept this connection; "" as long as it may."""
+        if self.monitor.not_allowed:
+            return "its key is not on the server's list: add it there (airtoll keys allow DIR FILE)"
+        if self.monitor.protocol_failed:
+            return "one end has keys and the other has none: give both, or none (--keys DIR)"
+        return ""
+
+    def send(self, frame: bytes) -> bool:
+        """Hand a frame to the transport; False if there is no connection."""
+        if not self.monitor.connected:
+            return False
+        try:
+            self.socket.send(frame, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def pending(self) -> Iterator[bytes]:
+        """The frames that have come, without waiting for more."""
+        while True:
+            try:
+                yield self.socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+
+    def close(self) -> None:
+        """Close the connection; the last frames are still sent if that takes no time."""
+        self.monitor.close()
+        self.socket.close()
+
+
+def _dealer(context: zmq.Context[zmq.Socket[bytes]], keys: ClientKeys | None, max_bytes: int) -> zmq.Socket[bytes]:
+    """A DEALER that is not connected yet."""
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 0)  # liveness is the business of the protocol above
+    socket.setsockopt(zmq.MAXMSGSIZE, max_bytes + (0 if keys is None else ENCRYPTION_BYTES))
+    if keys is not None:
+        lock_client(socket, keys)
+    return socket

@@ -1,12 +1,12 @@
-"""CURVE keys: the values that sockets are locked with, and the folder in which they lie.
+"""CURVE keys: the values that encrypt and authenticate sockets, and the folder that holds them.
 
-    DIR/server.key_secret   what proves the server; stays on its machine, mode 0600
-    DIR/server.key          its public half: what a node must know
-    DIR/node.key_secret     what proves a node, mode 0600
-    DIR/node.key            its public half: what a server must allow
-    DIR/allowed/NAME.key    the keys of the nodes that may come in
+    DIR/server.key_secret   the server's secret key; stays on its machine, mode 0600
+    DIR/server.key          its public key: every node needs it
+    DIR/node.key_secret     a node's secret key, mode 0600
+    DIR/node.key            its public key: the server must allow it
+    DIR/allowed/NAME.key    the public keys of the nodes that may connect
 
-Files are certificates as zmq.auth writes and reads them. It is not imported: it would load asyncio into every node.
+Files are certificates in the format of zmq.auth, which is not imported: it would load asyncio into every node.
 """
 
 import os
@@ -25,12 +25,12 @@ _Z85 = r"""["']?([0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40})["']?"""
 
 
 class KeysError(ValueError):
-    """Keys that cannot be used. Says which, and what to do about it."""
+    """Keys that cannot be used; the message names the file and a fix."""
 
 
 @dataclass(frozen=True)
 class ServerKeys:
-    """What a server's socket is locked with. Keys are Z85, 40 characters; `allowed` holds the public ones of nodes."""
+    """The keys of a server's socket. Keys are Z85, 40 characters; `allowed` holds the nodes' public keys."""
 
     secret: bytes = field(repr=False)
     public: bytes
@@ -39,7 +39,7 @@ class ServerKeys:
 
 @dataclass(frozen=True)
 class ClientKeys:
-    """What a node's socket is locked with: its own keys, and the public one of its `server`. Z85, 40 characters."""
+    """The keys of a node's socket: its own pair, and the public key of its `server`. Z85, 40 characters."""
 
     secret: bytes = field(repr=False)
     public: bytes
@@ -48,16 +48,16 @@ class ClientKeys:
 
 @dataclass(frozen=True)
 class Keys:
-    """A folder of keys. Each method reads or writes its files anew; all raise KeysError."""
+    """A folder of keys. Each method reads or writes the files again; all raise KeysError."""
 
     folder: Path
 
     @classmethod
     def make(cls, folder: Path) -> "Keys":
-        """Make what the folder lacks; what is there stays. Any number of processes may do so at once.
+        """Create the files that the folder lacks; existing files stay. Several processes may do so at once.
 
-        In a folder that has `server.key` without its secret (a node's, on another machine) only the node's are made.
-        Who may come in is written once: a key that was revoked stays so.
+        A folder that has `server.key` without its secret (a node's folder, on another machine) gets the node's keys
+        only. The list of allowed keys is written once: a revoked key stays revoked.
         """
         if not zmq.has("curve"):
             raise KeysError("this pyzmq was built without CURVE: install one of its wheels (pip install pyzmq)")
@@ -68,31 +68,31 @@ class Keys:
             keys._make_pair(NODE)
             keys._make_allowed()
         except OSError as error:
-            raise KeysError(f"no keys can be made in {folder}: {error.strerror}; name a folder to write in") from error
+            raise KeysError(f"keys cannot be created in {folder}: {error.strerror}; name a writable folder") from error
         return keys
 
     @classmethod
     def read(cls, folder: Path) -> "Keys":
-        """The keys of a folder that must be there and have some."""
+        """An existing folder of keys."""
         keys = cls(folder)
         if not keys._exists(f"{SERVER}.key"):
-            raise KeysError(f"{folder} has no {SERVER}.key: make keys (airtoll keys make {folder}), or copy it there")
+            raise KeysError(f"{folder} has no {SERVER}.key: create keys (airtoll keys make {folder}), or copy it there")
         return keys
 
     def server(self) -> ServerKeys:
-        """What this folder's server is locked with."""
+        """The keys of this folder's server."""
         if not self._exists(f"{SERVER}.key_secret"):
             raise KeysError(
-                f"{self.folder} has no {SERVER}.key_secret: start the server where it lies, "
-                f"or make keys in a new folder (airtoll keys make)"
+                f"{self.folder} has no {SERVER}.key_secret: start the server on the machine that has it, "
+                f"or create keys in a new folder (airtoll keys make)"
             )
         secret, public = self._secret(SERVER)
         return ServerKeys(secret, public, frozenset(self.allowed().values()))
 
     def client(self) -> ClientKeys:
-        """What this folder's node is locked with."""
+        """The keys of this folder's node."""
         if not self._exists(f"{NODE}.key_secret"):
-            raise KeysError(f"{self.folder} has no {NODE}.key_secret: make keys (airtoll keys make {self.folder})")
+            raise KeysError(f"{self.folder} has no {NODE}.key_secret: create keys (airtoll keys make {self.folder})")
         secret, public = self._secret(NODE)
         return ClientKeys(secret, public, self.public(SERVER))
 
@@ -101,12 +101,12 @@ class Keys:
         return _public_key(self.folder / f"{name}.key")
 
     def allowed(self) -> Mapping[str, bytes]:
-        """The public keys that may come in, by name."""
+        """The public keys that may connect, by name."""
         return {path.stem: _public_key(path) for path in sorted((self.folder / "allowed").glob("*.key"))}
 
     def allow(self, file: Path, name: str) -> None:
-        """Let the node come in whose public key is in `file`, under this name: a key has one, so that it is revoked
-        with it."""
+        """Allow the node whose public key is in `file` to connect, under this name. A key has one name, so that
+        revoking the name revokes the key."""
         key, path = _public_key(file), self._allowed_path(name)
         if names := [other for other, known in self.allowed().items() if known == key and other != name]:
             raise KeysError(f"the key of {file} is allowed already, as {names[0]!r}")
@@ -119,7 +119,7 @@ class Keys:
             raise KeysError(f"{path} holds another key: allow this one by another name, or revoke that one first")
 
     def revoke(self, name: str) -> None:
-        """Let the node of this name in no more."""
+        """Remove the key of this name from the list."""
         try:
             self._allowed_path(name).unlink()
         except FileNotFoundError:
@@ -139,11 +139,12 @@ class Keys:
         path = self.folder / f"{name}.key_secret"
         secret, public = _secret_key(path)
         if self.public(name) != public:
-            raise KeysError(f"{self.folder}/{name}.key is not the public key of {path}: delete it and make it again")
+            raise KeysError(f"{self.folder}/{name}.key is not the public key of {path}: delete it and create it again")
         return secret, public
 
     def _make_pair(self, name: str) -> None:
-        """The secret file comes first and has both halves, so that whoever is second finds what is missing."""
+        """Create a key pair. The secret file is written first and holds both keys, so that an interrupted or concurrent
+        call can write the public one."""
         public, secret = self.folder / f"{name}.key", self.folder / f"{name}.key_secret"
         if public.exists():
             return
@@ -152,7 +153,7 @@ class Keys:
         _put(public, _certificate(_secret_key(secret)[1]))
 
     def _make_allowed(self) -> None:
-        """The list of a new server has its own folder's node. It comes into being whole, by a rename."""
+        """Create the list of a new server with its own folder's node on it, atomically by a rename."""
         allowed = self.folder / "allowed"
         if allowed.exists() or not self._exists(f"{SERVER}.key_secret"):
             return
@@ -168,21 +169,21 @@ class Keys:
 
     def _allowed_path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
-            raise KeysError(f"{name!r} is no name for a key: take notes, digits, '-', '_' and '.'")
+            raise KeysError(f"{name!r} is no name for a key: use letters, digits, '-', '_' and '.'")
         return self.folder / "allowed" / f"{name}.key"
 
 
 def _certificate(public: bytes, secret: bytes | None = None) -> str:
-    """A key file's text; of a secret one, both halves."""
+    """A key file's text; a secret file holds both keys."""
     lines = ["# airtoll: a CURVE certificate", "metadata", "curve", f'    public-key = "{public.decode()}"']
     if secret is not None:
-        lines[0] = "# airtoll: a SECRET CURVE certificate: leave it where it is, mode 0600"
+        lines[0] = "# airtoll: a SECRET CURVE certificate: do not copy it, mode 0600"
         lines.append(f'    secret-key = "{secret.decode()}"')
     return "\n".join(lines) + "\n"
 
 
 def _put(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """A new file, whole or not at all; one that is there stays as it is."""
+    """Create a file atomically; an existing file stays as it is."""
     with TemporaryDirectory(dir=path.parent, prefix=".making-") as aside:
         made = Path(aside, path.name)
         with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
@@ -198,14 +199,14 @@ def _public_key(path: Path) -> bytes:
 
 
 def _secret_key(path: Path) -> tuple[bytes, bytes]:
-    """The secret key and the public one; only of a file that nobody else can read."""
+    """The secret and the public key of a file that only its owner can read."""
     text = _text(path)
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         raise KeysError(f"{path} can be read by others (mode {mode:04o}): chmod 600 {path}")
     secret, public = _key(path, text, "secret"), _key(path, text, "public")
     if zmq.curve_public(secret) != public:
-        raise _damaged(path, "its two keys do not belong together")
+        raise _damaged(path, "its secret and public key are no pair")
     return secret, public
 
 
@@ -225,9 +226,13 @@ def _key(path: Path, text: str, half: str) -> bytes:
 
 
 def _damaged(path: Path, why: str) -> KeysError:
-    return KeysError(f"{path} is damaged: {why}; put back a good copy, or delete this pair and make it again")
+    return KeysError(f"{path} is damaged: {why}; restore a good copy, or delete this pair and create it again")
 
 
 def _unreadable(path: Path, error: OSError) -> KeysError:
-    cure = "copy it there" if isinstance(error, FileNotFoundError) else "let the user who runs this read it"
-    return KeysError(f"{path} cannot be read ({error.strerror}): {cure}")
+    fix = (
+        "copy it there"
+        if isinstance(error, FileNotFoundError)
+        else "give the user who runs airtoll permission to read it"
+    )
+    return KeysError(f"{path} cannot be read ({error.strerror}): {fix}")

@@ -1,4 +1,4 @@
-"""The channel server's end of the ZeroMQ transport: one ROUTER socket for all nodes, and who has left."""
+"""The server's end of the ZeroMQ transport: one ROUTER socket for all peers, and which of them disconnected."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -31,9 +31,10 @@ Received = tuple[bytes, bytes | list[int]]
 
 
 class Router:
-    """Frames from and to peers. A broken connection is told apart by the file descriptor its first frame came from.
+    """Receives frames from peers and sends frames to them, and reports broken and rejected connections.
 
-    `keys`: what it is locked with, and who may come in; the context has no other allow-list. Without, anybody may.
+    `keys`: encrypts the socket and lists the peers that may connect (the context must have no other allow-list).
+    Without keys every peer may.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Router:
         if keys is not None:
             self._authenticator = self._stack.enter_context(allow_list(context, keys))
             lock_server(self.socket, keys)
-        self._failed: list[str] = []  # why handshakes failed of late
+        self._failed: list[str] = []  # reasons of the handshakes that failed since the last call of `rejected`
         self._rejected = 0
         try:
             self.socket.bind(endpoint)
@@ -68,25 +69,26 @@ class Router:
             raise
         self.endpoint: str = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._descriptor = int(self.socket.getsockopt(zmq.FD))
-        self.silent = 0
+        self._unread = 0  # connections that closed without a readable frame, whose descriptors were used again
+        # ZeroMQ's monitor names connections by file descriptor, frames by peer: the descriptor of a peer's first frame
+        # connects the two.
         self._peer_of: dict[int, bytes] = {}
         self._known: set[bytes] = set()
-        self._left: deque[bytes] = deque(maxlen=1024)  # frames of theirs may still be read; older ones have none
+        self._left: deque[bytes] = deque(maxlen=1024)  # peers whose last frames may still come; older ones have none
         self._broken: list[bytes] = []
         self._closed: set[int] = set()  # descriptors of connections that closed before a frame of theirs was read
 
     def receive(self) -> Received | None:
-        """The next frame and its peer; None if none came for a moment. Of one in several parts, their lengths.
-
-        Waiting inside `recv` costs half of what a poller does, so whatever else is to be watched waits for that moment.
-        """
-        return self._receive(0)
+        """The next frame and its peer; None if none came within the timeout. A multipart message gives the lengths of
+        its parts."""
+        return self._receive(0)  # waiting inside recv costs half of what a poller does
 
     def receive_within(self, seconds: float) -> Received | None:
-        """The next frame, or None: it has been waited for to the end, more exactly than to the millisecond, or the
-        transport had something else to do."""
+        """The next frame; None if none came within `seconds`, or earlier, when the transport woke up for something
+        else."""
         received = self._receive(zmq.NOBLOCK)
         if received is None and seconds > 0:
+            # select, unlike RCVTIMEO and zmq.Poller, waits more exactly than to the millisecond.
             select([self._descriptor], [], [], seconds)
             received = self._receive(zmq.NOBLOCK)
         return received
@@ -108,7 +110,7 @@ class Router:
                 return peer, frame
 
     def send(self, peer: bytes, frame: bytes) -> None:
-        """Hand a frame to the transport; one for a peer that has left is dropped."""
+        """Hand a frame to the transport; a frame for a peer that has disconnected is dropped."""
         try:
             self.socket.send(peer, zmq.SNDMORE)
             self.socket.send(frame)
@@ -117,29 +119,29 @@ class Router:
                 raise
 
     def unread_connections(self) -> int:
-        """Connections that closed without a frame that could be read: no ZeroMQ, or a frame larger than any may be.
+        """How many connections closed without a readable frame: they did not speak ZeroMQ, or sent an oversized frame.
 
-        Those that `rejected` has told are not among them.
+        Connections that `rejected` returned are not counted.
         """
         self._read_monitor()
-        return max(0, self.silent + len(self._closed) - self._rejected)
+        return max(0, self._unread + len(self._closed) - self._rejected)
 
     def rejected(self) -> list[tuple[str, str]]:
-        """Connections refused since the last call: why, and of a key that is not on the list its first characters."""
+        """Connections rejected since the last call: reasons, and first characters of keys that are not on the list."""
         self._read_monitor()
         failed, self._failed = self._failed, []
         self._rejected += len(failed)
-        keys = iter(self._authenticator.refused() if self._authenticator else ())
+        keys = iter(self._authenticator.rejected() if self._authenticator else ())
         return [(reason, next(keys, "") if reason == NOT_ON_THE_LIST else "") for reason in failed]
 
     def broken(self) -> list[bytes]:
-        """Peers whose connections broke since the last call."""
+        """The peers whose connections broke since the last call."""
         self._read_monitor()
         broken, self._broken = self._broken, []
         return broken
 
     def close(self) -> None:
-        """What was sent last is still delivered, if that takes no time."""
+        """Close the socket; the last frames are still delivered if that takes no time."""
         self.socket.disable_monitor()
         self.monitor.close()
         self.socket.close()
@@ -154,19 +156,15 @@ class Router:
         self.close()
 
     def _meet(self, peer: bytes, frame: zmq.Frame) -> bool:
-        """Remember which descriptor this peer's frames come from, before it may be used by another.
-
-        False for a peer whose frames do not tell: it speaks ZMTP 1 or 2, as any bytes may be read, and is not heard.
-        One that has left is heard to its last frame, though its descriptor may be another's by now.
-        """
+        """Remember the descriptor of a new peer's connection; whether its frame is accepted."""
         try:
             descriptor = int(frame.get(zmq.SRCFD))
         except zmq.ZMQError:
-            return False
+            return False  # ZMTP 1 or 2, as which any bytes may be read: such frames do not carry their descriptor
         self._read_monitor()
         if peer in self._left:
-            return True
-        if descriptor in self._closed:  # it spoke and left before it was heard
+            return True  # its last frames are accepted, though its descriptor may belong to another peer by now
+        if descriptor in self._closed:  # it disconnected before its first frame was read
             self._closed.discard(descriptor)
             self._part_with(peer)
         else:
@@ -175,12 +173,12 @@ class Router:
         return True
 
     def _read_monitor(self) -> None:
-        """Connections of late: a descriptor may be used again as soon as its connection has closed."""
+        """Process connections and disconnections. A descriptor may be used again once its connection has closed."""
         while self.monitor.poll(0):
             event = recv_monitor_message(self.monitor)
             descriptor = event["value"]
             if event["event"] == zmq.EVENT_ACCEPTED:
-                self.silent += descriptor in self._closed
+                self._unread += descriptor in self._closed
                 self._closed.discard(descriptor)
             elif event["event"] != zmq.EVENT_DISCONNECTED:
                 self._failed.append(_failure(event["event"], event["value"]))
@@ -204,7 +202,7 @@ class Router:
 
 
 def _failure(event: int, error: int) -> str:
-    """Why a handshake failed. One that ended before a key was shown is without a key, whatever else was said."""
+    """Why a handshake failed. A handshake that ended before the client sent a key counts as without a key."""
     if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
         return NOT_ON_THE_LIST
     return FOR_ANOTHER_SERVER if error == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC else WITHOUT_A_KEY

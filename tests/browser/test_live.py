@@ -63,7 +63,7 @@ def test_a_resumed_run_counts_its_toll_once(page: Page, tmp_path: Path) -> None:
         page.one(".chart .plot[aria-label*=feedback]")
         process = RunProcessHandle.find(Path(run["folder"]))
         assert process is not None
-        process.tell(signal.SIGKILL)
+        process.send_signal(signal.SIGKILL)
         process.close()
         assert served.client.wait(run["id"])["state"] == "SUCCEEDED"
         page.wait_until(lambda: _stream_has_ended(page))

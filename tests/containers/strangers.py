@@ -1,4 +1,6 @@
-"""RejectedConnections in a container of their own: `python3 - ENDPOINT TRIES...`, given `knocking.py` before this text.
+"""Connections that must be rejected, from a container of their own: `python3 - ENDPOINT TRIES...`.
+
+The container runs `knocking.py` and this text.
 
 Each endpoint is tried TRIES times without a key, as often with a key that is not on the list, and with one for another
 server. Then a worker with the right key comes to the first endpoint and speaks another protocol version; what it is
@@ -24,7 +26,7 @@ def main() -> None:
     """All of it."""
     keys, (tries, *endpoints) = Keys.read(Path("/keys")), sys.argv[1:]
     for endpoint in endpoints:
-        strangers = [own for _ in range(int(tries)) for own in (None, stranger(keys), lost(keys))]
+        strangers = [own for _ in range(int(tries)) for own in (None, unlisted_keys(keys), wrong_server_keys(keys))]
         knock(endpoint, strangers)
     print(_refusal(endpoints[0], keys))
 

@@ -1,4 +1,4 @@
-"""Who should not have come: turned away, counted, logged, and nothing changes by it."""
+"""Connections that must be rejected: they are counted and logged, and change nothing."""
 
 import json
 import re
@@ -33,7 +33,9 @@ def _rejected(town: Stack) -> dict[str, int]:
     """By the pool, as Prometheus reads it."""
     request = urllib.request.Request(f"{town.url}/metrics", headers={"Authorization": f"Bearer {town.token()}"})
     with urllib.request.urlopen(request, timeout=30) as answer:
-        found = re.findall(r'^airtoll_pool_turned_away\{reason="(.*)"\} (\d+)', answer.read().decode(), re.MULTILINE)
+        found = re.findall(
+            r'^airtoll_pool_rejected_connections\{reason="(.*)"\} (\d+)', answer.read().decode(), re.MULTILINE
+        )
     return {reason: int(count) for reason, count in found}
 
 
@@ -44,7 +46,7 @@ def test_a_thousand_strangers_at_every_door_change_nothing(town: Stack) -> None:
     [door] = re.findall(r"listening at (tcp://\S+)", client.file(run_id, "log.txt").decode())
     said = _knock(town, "tcp://controller:8771", "tcp://controller:8772", "tcp://controller:8773", door)
     assert "another" not in said
-    assert "run the worker and the controller from the same airtoll" in said
+    assert "install the same airtoll for the worker and the controller" in said
     assert client.show(run_id)["state"] == "RUNNING", "the run is too short for this test"
     run = client.wait(run_id)
     assert (run["state"], run["slot"]) == ("SUCCEEDED", 6000), run["reason"]
@@ -62,13 +64,13 @@ def _check_counted(town: Stack, run_id: str, before: dict[str, int]) -> None:
     assert dropped == {WITHOUT_A_KEY: TRIES, FOR_ANOTHER_SERVER: 2 * TRIES}
     logs = town.compose("logs", "--no-color", "controller"), client.file(run_id, "run_process.log").decode()
     for log in logs:
-        assert all(f"turned away a {kind}" in log for kind in KINDS)
-        assert len(re.findall("turned away a", log)) == 20 * len(KINDS)
+        assert all(f"rejected a {kind}" in log for kind in KINDS)
+        assert len(re.findall("rejected a", log)) == 20 * len(KINDS)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic d3Jvbmc="}])
 def test_rest_without_the_token_is_refused(town: Stack, headers: dict[str, str]) -> None:
-    for path in ("/api/v1/runs", "/api/v1/nodes", "/metrics"):
+    for path in ("/api/v2/runs", "/api/v2/nodes", "/metrics"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(urllib.request.Request(f"{town.url}{path}", headers=headers), timeout=30)
         with refused.value as answer:

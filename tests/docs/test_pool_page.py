@@ -6,7 +6,8 @@ import protocol.messages.pool
 from airtoll.cli import workers
 from controller.config.layers import parse_yaml
 from controller.config.resolved import load
-from controller.pool.registry import WORKER_SILENT_S, Demand, Pool
+from controller.pool.registry import Demand, WorkerRegistry
+from controller.pool.timeouts import WORKER_HEARTBEAT_TIMEOUT_S
 from protocol.messages import node as messages
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Assignment, Heartbeat
@@ -15,13 +16,13 @@ from tests.docs.pages import block, page, states
 PAGE = "pool.md"
 
 
-def _pool(*capacities: int, held: int = 0) -> Pool:
+def _pool(*capacities: int, held: int = 0) -> WorkerRegistry:
     """With a channel worker and agents' workers."""
-    pool, offers = Pool(0.0), [("channel", 1), *(("agent", count) for count in capacities)]
+    pool, offers = WorkerRegistry(0.0), [("channel", 1), *(("agent", count) for count in capacities)]
     for name, (role, count) in enumerate(offers):
         leases = {str(n): Assignment("run") for n in range(held if role == "agent" else bool(held))}
         heartbeat = Heartbeat(PROTOCOL_VERSION, str(name), role, "w", "h", 1, count, {}, leases)  # type: ignore[arg-type]
-        assert pool.present(b"%d" % name, heartbeat, 0.0) == ""
+        assert pool.receive(b"%d" % name, heartbeat, 0.0) == ""
     return pool
 
 
@@ -32,7 +33,7 @@ def test_the_reason_names_what_is_missing() -> None:
     assert f"```text\n{_pool(2).shortage(demand)}\n```" in page(PAGE)
     assert _pool(2, 1).shortage(demand) == ""
     assert f"`{_pool(2, held=2).shortage(demand)}`" in page(PAGE)
-    assert states(PAGE, "silent", f"{WORKER_SILENT_S:g} seconds")
+    assert states(PAGE, "silent", f"{WORKER_HEARTBEAT_TIMEOUT_S:g} seconds")
 
 
 def test_only_agents_that_learn_by_themselves_need_torch() -> None:

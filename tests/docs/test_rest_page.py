@@ -6,8 +6,7 @@ from pathlib import Path
 
 from airtoll.client import Controller
 from controller.run_folder.status import FOLLOWING, State
-from controller.service.event_streams import MAX_BEHIND
-from controller.service.limits import MAX_QUEUED, MAX_READERS, REQUEST_TIMEOUT_S
+from controller.service.limits import MAX_QUEUED, MAX_READERS, MAX_UNREAD_EVENTS, REQUEST_TIMEOUT_S
 from tests.docs.pages import DOCS, page, table
 from tests.docs.rest_page import PAGE, console, played
 from tests.system.service import serving
@@ -39,7 +38,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     shown = {row[0]: row[1] for row in table(PAGE, "limit")}
     assert shown["waiting runs"] == f"--queue, {MAX_QUEUED}"
     assert shown["readers of events"] == f"--readers, {MAX_READERS}"
-    assert shown["events that a reader does not read"] == str(MAX_BEHIND)
+    assert shown["events that a reader does not read"] == str(MAX_UNREAD_EVENTS)
     assert shown["time without progress in sending an answer"] == f"--request-timeout, {REQUEST_TIMEOUT_S:g} s"
 
 

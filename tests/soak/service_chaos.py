@@ -1,10 +1,10 @@
-"""Kills controller, run processes, trainers, channel servers, agents, pool workers at random, and asks what is true then.
+"""Kills controllers, run processes, trainers, channel servers, agents and pool workers at random, and checks the runs.
 
-Short runs are kept in the queue, with checkpoints and without, here and on a pool. A controller that was killed is
-started again, to let lost runs fail or to have them go on, by turns at random; a worker that was killed is replaced.
-After each kill: the index opens and has lost nothing, every run's state is true of its folder and its processes. When
-it is over: every run has come to an end that its kills explain, those that succeeded are whole and have the trace of
-the same run left alone, and no process is left.
+Short runs fill the queue, with checkpoints and without, on this machine and in a pool. A killed controller is started
+again, at random with lost runs failing or resuming; a killed worker is replaced. After each kill the index must open
+and contain all runs, and every run's state must agree with its folder and its processes. At the end every run must
+have ended in a way that its kills explain, those that succeeded must be complete and have the trace of the same run
+undisturbed, and no process may be left.
 
     python -m tests.soak.service_chaos --kills 50 --seed 1 [--postgres]
 """
@@ -36,12 +36,12 @@ from controller.run_folder.status import AT_WORK, ENDS, RunStatus, State  # noqa
 from controller.service.run_process_handle import RunProcessHandle  # noqa: E402
 from controller.service.store import Run, Store  # noqa: E402
 from tests.postgres import postgres_server  # noqa: E402
-from tests.system.pool import Pool, Worker  # noqa: E402
+from tests.system.pool import WorkerProcess, WorkerProcesses  # noqa: E402
 from tests.system.service import Service, serving  # noqa: E402
 
-LATEST_S = 0.3  # after its victim is there, a kill comes at a random moment within this time
-TIMEOUT_S = 3.0  # for somebody else than the controller to be there
-TRUE_WITHIN_S = 30.0  # what is untrue for a moment is not a fault; what stays so is
+LATEST_S = 0.3  # the kill comes at a random time within this after its victim has started
+TIMEOUT_S = 3.0  # for another process than the controller to start
+CONSISTENT_WITHIN_S = 30.0  # only what stays inconsistent is an error
 ALL_END_WITHIN_S = 180.0
 WAITING = 3  # runs that have not ended, at least, before each kill
 WORKERS = ("channel",) * 2 + ("agent",) * 4  # more of each than a run takes
@@ -52,7 +52,7 @@ _SMALL = {"actor_hidden": [16, 8], "critic_hidden": [16, 16, 8], "batch": 8, "up
 RUNS: dict[str, dict[str, Any]] = {
     "one process": {"world": _CELL, "scheme": "li2020/sla", "slots": 3000, "placement": "in-process"},
     "processes": {"world": _CELL, "scheme": "li2020/sla", "slots": 1200},
-    "kept": {"world": _CELL, "scheme": "li2020/sla", "slots": 1200, "checkpoint_every": 150},
+    "with checkpoints": {"world": _CELL, "scheme": "li2020/sla", "slots": 1200, "checkpoint_every": 150},
     "pooled": {
         "world": _CELL,
         "scheme": "li2020/sla",
@@ -74,7 +74,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 
 class Victim(NamedTuple):
-    """A process that may be killed, and the run that it is of. A worker is of none; the controller has no name, too."""
+    """A process that may be killed, and its run. A worker has no run; the controller has neither run nor name."""
 
     pid: int
     run_id: str = ""
@@ -82,7 +82,7 @@ class Victim(NamedTuple):
 
 
 class Aftermath(NamedTuple):
-    """What is wrong, one line each; what was killed, in order; the ends of each kind of run."""
+    """The errors, one line each; what was killed, in order; the end states of each kind of run."""
 
     faults: list[str]
     killed: list[str]
@@ -90,7 +90,7 @@ class Aftermath(NamedTuple):
 
 
 class Scene:
-    """A controller under attack: what was submitted to it, what it said, who was hit."""
+    """A controller under attack: the runs submitted to it, and the processes of each that were killed."""
 
     def __init__(self, data: Path, url: str, rng: random.Random, *, waiting: int, of: Sequence[str]) -> None:
         self.data = data
@@ -106,12 +106,12 @@ class Scene:
         self._ended: dict[str, Run] = {}
         self._stack = ExitStack()
         data.mkdir(parents=True, exist_ok=True)
-        self.pool = Pool(data, **{_MARK: self.mark})
+        self.pool = WorkerProcesses(data, **{_MARK: self.mark})
         for role in WORKERS if "pooled" in of else ():
             self.pool.start(role)
 
     def start(self) -> None:
-        """The controller, once more."""
+        """Start the controller, or start it again."""
         on_loss = self.rng.choice(["fail", "resume"])
         environment = {_MARK: self.mark, "AIRTOLL_DB": self._url}
         words = ("--at-once", "2", "--on-loss", on_loss, "--pool", self.pool.endpoint)
@@ -120,12 +120,12 @@ class Scene:
         self._store = self._stack.enter_context(closing(Store(self._url)))
 
     def close(self) -> None:
-        """End it, run processes and workers included."""
+        """End the controller, run processes and workers."""
         self._stack.close()
         self.pool.close()
 
-    def replace(self, worker: Worker) -> None:
-        """Kill a worker with all that it has started; another one comes."""
+    def replace(self, worker: WorkerProcess) -> None:
+        """Kill a worker with all its processes, and start another."""
         for run in self.runs():
             if run.state in AT_WORK and self.kinds[run.id] == "pooled":
                 self.hits[run.id].add("worker")
@@ -133,22 +133,22 @@ class Scene:
         self.pool.start(worker.role)
 
     def submit(self) -> None:
-        """Runs, until enough have not ended."""
+        """Submit runs until enough have not ended."""
         while sum(run.state not in ENDS for run in self.runs()) < self.waiting:
             kind = self.rng.choice(self.of)
             run = self.service.client.submit(RUNS[kind])
             self.kinds[run["id"]], self._configs[run["id"]] = kind, run["config"]
 
     def runs(self) -> list[Run]:
-        """As the index has them, whether the controller lives or not."""
+        """The runs in the index, whether the controller is alive or not."""
         return self._store.page(limit=10_000)[0]
 
     def faults(self) -> list[str]:
-        """What is not as it should be, just now."""
+        """What is inconsistent at present."""
         runs = self.runs()
-        told = [*self._lost(runs), *(line for run in runs for line in self._untrue(run))]
-        self._ended |= {run.id: run for run in runs if run.state in ENDS and not told}
-        return told
+        faults = [*self._lost(runs), *(line for run in runs for line in self._inconsistent(run))]
+        self._ended |= {run.id: run for run in runs if run.state in ENDS and not faults}
+        return faults
 
     def _lost(self, runs: list[Run]) -> Iterator[str]:
         known = {run.id: run for run in runs}
@@ -161,8 +161,8 @@ class Scene:
             f"{end.id} was {end} and is {known.get(end.id)}" for end in self._ended.values() if known[end.id] != end
         )
 
-    def _untrue(self, run: Run) -> Iterator[str]:
-        """What the index says of a run, and its folder or its processes do not."""
+    def _inconsistent(self, run: Run) -> Iterator[str]:
+        """Where a run's index, folder and processes disagree."""
         process = run_process_of(run)
         status = RunStatus.read(run.folder)
         if run.state is State.PENDING and (process or status):
@@ -196,12 +196,12 @@ def _workers(scene: Scene) -> list[Victim]:
     return [Victim(worker.process.pid, name=worker.name) for worker in _living(scene)]
 
 
-def _living(scene: Scene) -> list[Worker]:
+def _living(scene: Scene) -> list[WorkerProcess]:
     return [worker for worker in scene.pool.workers if worker.process.poll() is None]
 
 
 def _named(of_run: Callable[[str], bool]) -> Callable[[Scene], list[Victim]]:
-    """Processes below the run processes by what they are called."""
+    """Finds processes below the run processes by their names."""
 
     def find(scene: Scene) -> list[Victim]:
         return [
@@ -214,7 +214,6 @@ def _named(of_run: Callable[[str], bool]) -> Callable[[Scene], list[Victim]]:
     return find
 
 
-# Who may be killed.
 VICTIMS: dict[str, Callable[[Scene], list[Victim]]] = {
     "controller": _controller,
     "run process": _run_processes,
@@ -226,7 +225,7 @@ VICTIMS: dict[str, Callable[[Scene], list[Victim]]] = {
 
 
 def main() -> int:
-    """Print who was killed, how the runs ended and what is wrong; 1 if anything is."""
+    """Print what was killed, how the runs ended and all errors; 1 if there are any."""
     asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     asked.add_argument("--kills", type=int, default=50)
     asked.add_argument("--seed", type=int, default=1)
@@ -241,15 +240,17 @@ def main() -> int:
     )
     for kind, ends in aftermath.ends.items():
         print(f"  {kind:12} {ends.total():3} runs: " + ", ".join(f"{ends[end]} {end}" for end in sorted(ends)))
-    print("\n".join(aftermath.faults) or "every state was true after each kill, nothing was lost, no process is left")
+    print(
+        "\n".join(aftermath.faults) or "after each kill all runs were consistent, no run was lost, no process is left"
+    )
     return int(bool(aftermath.faults))
 
 
 def wreak(
     data: Path, url: str, *, kills: int, seed: int, waiting: int = WAITING, of: Sequence[str] = tuple(RUNS)
 ) -> Aftermath:
-    """Kill so many processes around a controller whose runs lie in `data`, and look. `waiting`: so many runs, `of`
-    these kinds, have not ended before a kill."""
+    """Kill so many processes around a controller with the data folder `data`, and check the runs. `waiting`: so many
+    runs, `of` these kinds, have not ended before each kill."""
     scene = Scene(data, url, random.Random(seed), waiting=waiting, of=of)
     faults, killed = [], []
     with closing(scene):
@@ -258,18 +259,18 @@ def wreak(
             scene.submit()
             who = _kill_one(scene)
             killed.append(who)
-            faults += [f"kill {number}, {who}: {fault}" for fault in _staying(scene, TRUE_WITHIN_S, Scene.faults)]
+            faults += [f"kill {number}, {who}: {fault}" for fault in _staying(scene, CONSISTENT_WITHIN_S, Scene.faults)]
         faults += [f"at the end: {line}" for line in _staying(scene, ALL_END_WITHIN_S, _not_ended)]
-        faults += [f"at the end: {line}" for line in _staying(scene, TRUE_WITHIN_S, Scene.faults)]
+        faults += [f"at the end: {line}" for line in _staying(scene, CONSISTENT_WITHIN_S, Scene.faults)]
         ends = _ends(scene)
         scene.service.kill()
         scene.pool.close()
-        faults += [f"left behind: {line}" for line in _staying(scene, TRUE_WITHIN_S, _processes)]
+        faults += [f"left behind: {line}" for line in _staying(scene, CONSISTENT_WITHIN_S, _processes)]
     return Aftermath(faults, killed, ends)
 
 
 def run_process_of(run: Run) -> int:
-    """The process that keeps a run; 0 if there is none."""
+    """The pid of a run's run process; 0 if there is none."""
     process = RunProcessHandle.find(run.folder)
     if process is None:
         return 0
@@ -278,7 +279,7 @@ def run_process_of(run: Run) -> int:
 
 
 def _kill_one(scene: Scene) -> str:
-    """Kill somebody of a kind that is there; which kind."""
+    """Kill a random process of a random kind; the kind."""
     while True:
         kind = scene.rng.choice(_present(scene))
         time.sleep(scene.rng.uniform(0.0, LATEST_S))
@@ -288,7 +289,7 @@ def _kill_one(scene: Scene) -> str:
 
 
 def _present(scene: Scene) -> list[str]:
-    """The kinds of which somebody is there; a run that is about to begin is waited for."""
+    """The kinds that have a process; waits for a run that is about to begin."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         found = [kind for kind, victims in VICTIMS.items() if victims(scene)]
@@ -298,7 +299,7 @@ def _present(scene: Scene) -> list[str]:
 
 
 def _kill(scene: Scene, victim: Victim) -> bool:
-    """False for one that was gone before."""
+    """Kill a process; False if it was gone already."""
     if not victim.name:
         scene.service.kill()
         scene.start()
@@ -314,12 +315,12 @@ def _kill(scene: Scene, victim: Victim) -> bool:
     return True
 
 
-def _staying(scene: Scene, within_s: float, look: Callable[[Scene], list[str]]) -> list[str]:
-    """What is still told after a while; nothing as soon as nothing is."""
+def _staying(scene: Scene, within_s: float, check: Callable[[Scene], list[str]]) -> list[str]:
+    """The errors that are left after a while; none as soon as there are none."""
     deadline = time.monotonic() + within_s
-    while (told := look(scene)) and time.monotonic() < deadline:
+    while (faults := check(scene)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return told
+    return faults
 
 
 def _not_ended(scene: Scene) -> list[str]:
@@ -327,11 +328,11 @@ def _not_ended(scene: Scene) -> list[str]:
 
 
 def _processes(scene: Scene) -> list[str]:
-    """Processes that bear the scene's mark."""
-    return [f"{process.pid} {process.name()}" for process in psutil.process_iter() if _bears(process, scene.mark)]
+    """The processes that have the scene's mark in their environment."""
+    return [f"{process.pid} {process.name()}" for process in psutil.process_iter() if _has_mark(process, scene.mark)]
 
 
-def _bears(process: psutil.Process, mark: str) -> bool:
+def _has_mark(process: psutil.Process, mark: str) -> bool:
     try:
         return process.environ().get(_MARK) == mark
     except psutil.Error:
@@ -353,20 +354,20 @@ def _ends(scene: Scene) -> dict[str, Counter[str]]:
 
 
 def _not_whole(run: Run, config: dict[str, Any]) -> Iterator[str]:
-    """What a run that succeeded lacks. One that lost no node for good has the trace of the same run left alone."""
+    """What is wrong with a run that succeeded. One that lost no node has the trace of the same run undisturbed."""
     folder = RunFolder.open(run.folder)
     if (
         folder.meta.state is not State.SUCCEEDED
         or len({run.trace_digest, folder.trace_digest(), folder.summary["trace_digest"]}) > 1
     ):
-        yield f"{run.id} SUCCEEDED, but its folder is not whole"
+        yield f"{run.id} SUCCEEDED, but its folder is incomplete"
     if not any(event.event == "lost" for event in folder.events()) and run.trace_digest != _undisturbed(repr(config)):
-        yield f"{run.id} SUCCEEDED with another trace than the same run left alone"
+        yield f"{run.id} SUCCEEDED with another trace than the same run undisturbed"
 
 
 @cache
 def _undisturbed(config: str) -> str:
-    """The trace's digest of a run that nobody disturbs."""
+    """The trace digest of an undisturbed run."""
     [described] = [run for run in RUNS.values() if repr(run) == config]
     with TemporaryDirectory() as at:
         summary = airtoll.run(described, folder=Path(at) / "run", placement="in-process", checkpoint_every=0)

@@ -1,4 +1,4 @@
-"""Requests of all kinds to every operation of the OpenAPI document, made by schemathesis; answers are held to it."""
+"""Generated requests to every operation of the OpenAPI document, whose answers must conform to it."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ _CHECKS = (
 
 
 def fuzz(service: Service, run_id: str, *, examples: int) -> int:
-    """So many requests to each operation, half of them about `run_id`; how many operations there are."""
+    """Send `examples` requests to each operation, half of them about `run_id`; the number of operations."""
     checks.load_all_checks()
-    schema: Any = schemathesis.openapi.from_url(f"{service.url}/api/v1/openapi.json")
+    schema: Any = schemathesis.openapi.from_url(f"{service.url}/api/v2/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations()]
     for operation in operations:
         _fuzz_operation(operation, run_id, examples)
@@ -27,14 +27,14 @@ def fuzz(service: Service, run_id: str, *, examples: int) -> int:
 
 
 def fuzz_sequences(service: Service, *, examples: int, steps: int) -> None:
-    """So many sequences of requests, in which later ones use what earlier ones were answered."""
+    """Send `examples` sequences of up to `steps` requests, in which later ones use earlier answers."""
     checks.load_all_checks()
-    schema: Any = schemathesis.openapi.from_url(f"{service.url}/api/v1/openapi.json")
+    schema: Any = schemathesis.openapi.from_url(f"{service.url}/api/v2/openapi.json")
     machine: Any = schema.as_state_machine()
     wanted = checks.CHECKS.get_by_names((*_CHECKS, "use_after_free"))
 
-    class Assignment(machine):  # type: ignore[misc]
-        """Answers are held to the same as those of single requests."""
+    class Sequence(machine):  # type: ignore[misc]
+        """Answers are checked as those of single requests are."""
 
         def validate_response(self, response: Any, case: Any, **_: Any) -> None:
             case.validate_response(response, checks=wanted)
@@ -46,7 +46,7 @@ def fuzz_sequences(service: Service, *, examples: int, steps: int) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    Assignment.run(settings=with_limits)
+    Sequence.run(settings=with_limits)
 
 
 def _fuzz_operation(operation: Any, run_id: str, examples: int) -> None:

@@ -1,4 +1,4 @@
-"""A machine whose processes' connections are locked, as they are when they leave it."""
+"""A machine whose processes encrypt their connections, as processes on several machines do."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from protocol.transports.keys import Keys
 
 
 class LockedMachine(LocalMachine):
-    """The channel server and the nodes use the keys of a folder, which are made if there are none."""
+    """The channel server and the nodes use the keys of a folder, which are created if there are none."""
 
     def __init__(self, folder: Path) -> None:
         keys = Keys.make(folder)
@@ -20,6 +20,6 @@ class LockedMachine(LocalMachine):
         self._server = keys.server()
 
     def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> ForkedProcess:
-        """The channel server; its line to the owner is loopback's, without keys."""
-        told = (msgspec.msgpack.encode(plan), f"tcp://127.0.0.1:{port}", past)
-        return self.start(channel_process, *told, "tcp://127.0.0.1:*", "", self._server)
+        """Start the channel server; its line to the launcher is on the loopback interface, without keys."""
+        arguments = (msgspec.msgpack.encode(plan), f"tcp://127.0.0.1:{port}", past)
+        return self.start(channel_process, *arguments, "tcp://127.0.0.1:*", "", self._server)

@@ -1,4 +1,4 @@
-"""A controller with a pool, and its workers, started by tests as people start them by hand."""
+"""A controller with a pool and its workers as processes, started as users start them."""
 
 import os
 import signal
@@ -17,25 +17,24 @@ from tests.system.service import Service, serving
 
 TIMEOUT_S = 60.0
 
-
-_NO_WORKER_NEEDS = (
+_NOT_FOR_WORKERS = (
     *("pydantic", "yaml", "matplotlib", "typer", "rich", "fastapi", "sqlalchemy", "torch"),
     *("controller.config.run_config", "controller.service"),
 )
 
 
 def bare(folder: Path) -> dict[str, str]:
-    """The environment of a process, and of all that it starts, to which nothing is installed that no node needs."""
+    """The environment of a process and its children in which only what a node needs can be imported."""
     (folder / "bare").mkdir(exist_ok=True)
     (folder / "bare" / "sitecustomize.py").write_text(
-        f"import sys\nsys.modules |= dict.fromkeys({_NO_WORKER_NEEDS!r})\n", "utf-8"
+        f"import sys\nsys.modules |= dict.fromkeys({_NOT_FOR_WORKERS!r})\n", "utf-8"
     )
     path = os.pathsep.join([str(folder / "bare"), *filter(None, [os.environ.get("PYTHONPATH")])])
     return os.environ | {"PYTHONPATH": path}
 
 
-class Worker:
-    """`airtoll agent` or `airtoll channel`, where no more is installed than it needs."""
+class WorkerProcess:
+    """`airtoll agent` or `airtoll channel`, with no more installed than it needs."""
 
     def __init__(self, role: str, name: str, pool: str, *words: str, log: Path, **environment: str) -> None:
         self.role, self.name = role, name
@@ -49,18 +48,18 @@ class Worker:
 
     @property
     def log(self) -> str:
-        """What it has said."""
+        """What it has logged so far."""
         return self._log.read_text("utf-8")
 
     def kill(self) -> None:
-        """As if its machine had been taken away: nothing of it is left."""
+        """Kill it; no process of its is left."""
         family = children_of(self.process.pid)
         self.process.kill()
         self.process.wait()
         assert outlive(family) == []
 
     def leave(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """As asked to; its exit code. Nothing of it is left."""
+        """Send it a signal to end; its exit code. No process of its is left."""
         family = children_of(self.process.pid)
         self.process.send_signal(number)
         code = self.process.wait(timeout=TIMEOUT_S)
@@ -68,41 +67,41 @@ class Worker:
         return code
 
 
-class Pool:
-    """The workers of one test; the controller may come and go. `environment`: of theirs, too."""
+class WorkerProcesses:
+    """The workers of one test; the controller may restart. `environment`: additions to theirs."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.endpoint = f"tcp://127.0.0.1:{_free_port()}"
         self._folder = folder
         self._environment = environment
-        self.workers: list[Worker] = []
+        self.workers: list[WorkerProcess] = []
 
-    def start(self, role: str, *words: str) -> Worker:
-        """One more worker."""
+    def start(self, role: str, *words: str) -> WorkerProcess:
+        """Start a worker."""
         name = f"{role}-{len(self.workers)}"
         log = self._folder / f"{name}.log"
-        worker = Worker(role, name, self.endpoint, *words, log=log, **self._environment)
+        worker = WorkerProcess(role, name, self.endpoint, *words, log=log, **self._environment)
         self.workers.append(worker)
         return worker
 
     @contextmanager
     def serving(self, *words: str) -> Iterator[Service]:
-        """A controller for them."""
+        """Start a controller with a pool for them."""
         with serving(self._folder / "data", "--pool", self.endpoint, *words) as service:
             yield service
 
     def close(self) -> None:
-        """End all that are left."""
+        """Kill the workers that are left."""
         for worker in self.workers:
             if worker.process.poll() is None:
                 worker.kill()
 
 
 @contextmanager
-def pooled(folder: Path, *words: str, agents: int, channels: int = 1) -> Iterator[tuple[Pool, Service]]:
-    """A controller, a worker with so many places for agents, so many channel workers."""
+def pooled(folder: Path, *words: str, agents: int, channels: int = 1) -> Iterator[tuple[WorkerProcesses, Service]]:
+    """A controller, a worker with capacity for so many agents, and so many channel workers."""
     with ExitStack() as stack:
-        pool = Pool(folder)
+        pool = WorkerProcesses(folder)
         stack.callback(pool.close)
         for _ in range(channels):
             pool.start("channel")
@@ -113,17 +112,17 @@ def pooled(folder: Path, *words: str, agents: int, channels: int = 1) -> Iterato
 
 
 def until(reached: Callable[[], Any]) -> Any:
-    """What is there as soon as it is."""
+    """The first true result of `reached`."""
     deadline = time.monotonic() + TIMEOUT_S
     while not (found := reached()):
-        assert time.monotonic() < deadline, "it never came so far"
+        assert time.monotonic() < deadline, "it was never reached"
         os.sched_yield()
         time.sleep(0.02)
     return found
 
 
 def _free_port() -> int:
-    """One that nobody is given by chance meanwhile: below those that the kernel gives."""
+    """A free port below the range from which the kernel assigns ports, so that no other process gets it meanwhile."""
     draw = Random()
     while True:
         port = draw.randrange(20_000, 30_000)

@@ -23,36 +23,36 @@ LONG = CELL | {"slots": 10**6}
 
 
 class Service:
-    """A controller that listens, and the client to it."""
+    """A controller that listens, and a client of it."""
 
     def __init__(self, process: "subprocess.Popen[str]", token: str) -> None:
         assert process.stdout is not None
-        told = process.stdout.readline()
-        assert told.startswith("listening at "), told
+        line = process.stdout.readline()
+        assert line.startswith("listening at "), line
         self.process = process
-        self.url = told.removeprefix("listening at ").strip()
+        self.url = line.removeprefix("listening at ").strip()
         self.client = Controller(self.url, token)
 
     def kill(self) -> None:
-        """As if the machine had taken it away."""
+        """Kill it."""
         self.process.kill()
         self.process.wait()
 
     def until(self, run_id: str, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The run, as soon as it has come so far, or has ended."""
+        """The run as soon as `reached` is true of it. AssertionError if it ends before."""
         for _ in self.client.watch(run_id):
             if reached(run := self.client.show(run_id)):
                 return run
         raise AssertionError(self.client.show(run_id))
 
     def until_state(self, run_id: str, *states: str) -> dict[str, Any]:
-        """The run, as soon as it is in one of these states."""
+        """The run as soon as it is in one of these states."""
         return self.until(run_id, lambda run: run["state"] in states)
 
 
 @contextmanager
 def serving(data: Path, *words: str, **environment: str) -> Iterator[Service]:
-    """A controller whose runs lie in `data`; at the end neither it nor any run process is left."""
+    """A controller with the data folder `data`; on exit neither it nor a run process is left."""
     process = subprocess.Popen(
         [sys.executable, "-m", "airtoll", "serve", "--port", "0", "--data", str(data), *words],
         env=os.environ | environment,
@@ -68,9 +68,9 @@ def serving(data: Path, *words: str, **environment: str) -> Iterator[Service]:
 
 
 def end_run_processes(data: Path) -> None:
-    """Kill what is still at work in a folder."""
+    """Kill the run processes that are alive in a data folder."""
     for folder in (data / "runs").glob("*"):
         if process := RunProcessHandle.find(folder):
-            process.tell(signal.SIGKILL)
+            process.send_signal(signal.SIGKILL)
             process.close()
             assert outlive({process.pid}) == []

@@ -1,4 +1,4 @@
-"""A run whose connections are locked, and those who should not have come."""
+"""A run with encrypted connections, and clients that it must reject."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from controller.execution.processes import NodeProcesses
 from protocol.messages.telemetry import Progress, Telemetry
 from protocol.transports.keys import ClientKeys, Keys
 from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY
-from tests.knocking import knock, lost, stranger
+from tests.knocking import knock, unlisted_keys, wrong_server_keys
 from tests.recording import assert_same_trace, in_process, plan_for, reasons
 from tests.system.processes import Meanwhile, play
 
@@ -16,23 +16,23 @@ TRIES = 100  # of each kind
 LOGGED = 20
 
 
-def test_strangers_change_nothing_and_are_counted(tmp_path: Path) -> None:
+def test_rejected_connections_change_nothing_and_are_counted(tmp_path: Path) -> None:
     keys = Keys.make(tmp_path / "keys")
     plan = plan_for("li2020/sla", slots=3000)
-    unknown = [stranger(keys) for _ in range(TRIES)]
-    tries = [*unknown, *(lost(keys) for _ in range(TRIES)), *(None for _ in range(TRIES))]
+    unknown = [unlisted_keys(keys) for _ in range(TRIES)]
+    tries = [*unknown, *(wrong_server_keys(keys) for _ in range(TRIES)), *(None for _ in range(TRIES))]
     recording = play(plan, _while_they_knock(tries), keys=keys.folder)
     assert recording.ended is not None
     assert recording.ended.dropped == dict.fromkeys((NOT_ON_THE_LIST, FOR_ANOTHER_SERVER, WITHOUT_A_KEY), TRIES)
-    told = reasons(recording.events, "dropped")
-    assert len(told) == 3 * LOGGED
+    logged = reasons(recording.events, "dropped")
+    assert len(logged) == 3 * LOGGED
     first = {f"{NOT_ON_THE_LIST}: {own.public[:8].decode()}..." for own in unknown}
-    assert len(first & set(told)) == LOGGED
+    assert len(first & set(logged)) == LOGGED
     assert_same_trace(recording, in_process(plan))
 
 
 def _while_they_knock(tries: Sequence[ClientKeys | None]) -> Meanwhile:
-    """From slot 100 on; a run that would end before they are done is held for them."""
+    """Connect from slot 100 on; the run is paused until all connections are rejected."""
     knocking: list[Thread] = []
 
     def idle_work(run: NodeProcesses, telemetry: Telemetry) -> None:

@@ -1,4 +1,4 @@
-"""Runs on a pool of workers, started by hand: the same traces, whoever dies."""
+"""Runs in a pool of workers: the same traces, whatever process dies."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ from controller.run_folder.reader import RunFolder
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Heartbeat, Refusal, decode_from_service, encode
 from tests.conformance.homes import SMALL_NETWORKS
-from tests.system.pool import Pool, pooled, until
+from tests.system.pool import WorkerProcesses, pooled, until
 from tests.system.service import CELL, LONG, Service, serving
 
 POOLED = {"placement": "pool"}
@@ -31,114 +31,116 @@ LEARNS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pool, Service]]:
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[WorkerProcesses, Service]]:
     """Room for one run of three pairs."""
     with pooled(tmp_path_factory.mktemp("pool"), agents=3) as made:
         yield made
 
 
 def _check_trace(config: dict[str, Any], run: dict[str, Any], folder: Path) -> None:
-    """The run has come to its end with the trace of one that was left alone in one process."""
+    """The run has succeeded with the trace of an undisturbed one in one process."""
     assert (run["state"], run["reason"]) == ("SUCCEEDED", "")
     alone = airtoll.run(config, folder=folder, placement="in-process", checkpoint_every=0)
     assert run["trace_digest"] == alone["trace_digest"]
 
 
 @pytest.mark.parametrize("config", [CELL, LEARNS], ids=["acts", "learns"])
-def test_first_law_a_run_on_the_pool_has_the_trace_of_one_process(
-    there: tuple[Pool, Service], tmp_path: Path, config: dict[str, Any]
+def test_first_law_a_run_in_the_pool_has_the_trace_of_one_process(
+    there: tuple[WorkerProcesses, Service], tmp_path: Path, config: dict[str, Any]
 ) -> None:
     _, service = there
     run = service.client.wait(service.client.submit(config | POOLED)["id"])
     _check_trace(config, run, tmp_path / "run")
-    until(lambda: all(worker["idle"] == worker["places"] for worker in service.client.nodes()["workers"]))
+    until(lambda: all(worker["idle"] == worker["capacity"] for worker in service.client.nodes()["workers"]))
 
 
-def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
-    there: tuple[Pool, Service], tmp_path: Path
+def test_a_paused_and_resumed_run_has_the_trace_of_an_undisturbed_one(
+    there: tuple[WorkerProcesses, Service], tmp_path: Path
 ) -> None:
     _, service = there
     config = CELL | POOLED | {"slots": 800}
     run_id = service.client.submit(config)["id"]
     service.until_state(run_id, "RUNNING")
-    until(lambda: service.client.pause(run_id)["state"] == "RUNNING")
-    service.until_state(run_id, "PAUSED")
+    assert until(lambda: service.client.pause(run_id)["state"] == "PAUSED")
     service.client.resume(run_id)
     run = service.client.wait(run_id)
     assert [event.event for event in RunFolder.open(Path(run["folder"])).events()] == ["paused", "continued"]
     _check_trace(config, run, tmp_path / "run")
 
 
-def test_who_is_where_is_told(there: tuple[Pool, Service], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_show_their_workers(there: tuple[WorkerProcesses, Service], monkeypatch: pytest.MonkeyPatch) -> None:
     _, service = there
     run_id = service.client.submit(LONG | POOLED)["id"]
     service.until(run_id, lambda run: run["slot"] > 0)
-    told = until(lambda: _if_all_placed(service.client.nodes(run_id)))
-    assert {node["worker"] for node in told["nodes"] if node["role"] == "agent"} == {"agent-1"}
-    assert {node["worker"] for node in told["nodes"] if node["role"] == "network"} == {"channel-0"}
-    [agent, _] = sorted(told["workers"], key=lambda worker: str(worker["role"]))
-    assert (agent["places"], agent["idle"]) == (3, 0)
+    answer = until(lambda: _if_all_placed(service.client.nodes(run_id)))
+    assert {node["worker"] for node in answer["nodes"] if node["role"] == "agent"} == {"agent-1"}
+    assert {node["worker"] for node in answer["nodes"] if node["role"] == "network"} == {"channel-0"}
+    [agent, _] = sorted(answer["workers"], key=lambda worker: str(worker["role"]))
+    assert (agent["capacity"], agent["idle"]) == (3, 0)
     assert {lease["node"] for lease in agent["leases"]} == {"pair-0", "pair-1", "pair-2"}
-    assert agent["fingerprint"] == told["nodes"][0]["fingerprint"]
+    assert agent["fingerprint"] == answer["nodes"][0]["fingerprint"]
     monkeypatch.setenv("AIRTOLL_URL", service.url)
     result = CliRunner().invoke(app, ["nodes", run_id])
     assert result.exit_code == 0, result.output
     for shown in ("agent-1", "channel-0", "pair-2", "channel server"):
         assert shown in result.stdout
     as_json = json.loads(CliRunner().invoke(app, ["nodes", "--format", "json"]).stdout)
-    assert [node["name"] for node in as_json["nodes"]] == [node["name"] for node in told["nodes"]]
+    assert [node["name"] for node in as_json["nodes"]] == [node["name"] for node in answer["nodes"]]
     assert "waits for" not in CliRunner().invoke(app, ["list"]).stdout
     service.client.stop(run_id)
     assert service.client.wait(run_id)["state"] == "STOPPED"
 
 
-def _if_all_placed(told: dict[str, Any]) -> dict[str, Any] | None:
-    return told if all(node["worker"] for node in told["nodes"]) else None
+def _if_all_placed(answer: dict[str, Any]) -> dict[str, Any] | None:
+    return answer if all(node["worker"] for node in answer["nodes"]) else None
 
 
-def test_a_run_that_lacks_workers_says_so_and_does_not_stand_in_the_way(there: tuple[Pool, Service]) -> None:
+def test_a_run_without_workers_has_a_reason_and_does_not_block_others(there: tuple[WorkerProcesses, Service]) -> None:
     _, service = there
     large = CELL | POOLED | {"world": CELL["world"] | {"pairs": 7, "rbs": 4}}
     waiting = service.client.submit(large)["id"]
     other = service.client.submit(CELL)["id"]
     assert service.client.wait(other)["state"] == "SUCCEEDED"
-    run = until(lambda: _if_said(service.client.show(waiting)))
-    assert (run["state"], run["reason"]) == ("PENDING", "waits for 4 more agents (7 asked for, 3 idle)")
+    run = until(lambda: _if_reason(service.client.show(waiting)))
+    assert (run["state"], run["reason"]) == ("PENDING", "waits for 4 more agents (7 needed, 3 idle)")
     assert service.client.stop(waiting)["state"] == "STOPPED"
 
 
-def _if_said(run: dict[str, Any]) -> dict[str, Any] | None:
+def _if_reason(run: dict[str, Any]) -> dict[str, Any] | None:
     return run if run["reason"] else None
 
 
-def test_another_version_is_refused_by_name(there: tuple[Pool, Service]) -> None:
+def test_another_protocol_version_is_refused_with_a_reason(there: tuple[WorkerProcesses, Service]) -> None:
     pool, service = there
-    told = Heartbeat(PROTOCOL_VERSION + 1, "w", "agent", "stranger", "nowhere", 1, 1, {}, {})
-    foreign = msgspec.msgpack.encode([*msgspec.msgpack.decode(encode(told)), "a field of tomorrow"])
-    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
-        stranger.setsockopt(zmq.LINGER, 0)
-        stranger.connect(pool.endpoint)
+    heartbeat = Heartbeat(PROTOCOL_VERSION + 1, "w", "agent", "other", "nowhere", 1, 1, {}, {})
+    foreign = msgspec.msgpack.encode([*msgspec.msgpack.decode(encode(heartbeat)), "a field of a later version"])
+    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.setsockopt(zmq.LINGER, 0)
+        client.connect(pool.endpoint)
         for frame in (b"", b"\xc1garbage", bytes(1000), foreign):
-            stranger.send(frame)
-        assert stranger.poll(30_000)
-        refusal = decode_from_service(stranger.recv())
+            client.send(frame)
+        assert client.poll(30_000)
+        refusal = decode_from_service(client.recv())
     assert isinstance(refusal, Refusal)
-    assert f"protocol version {PROTOCOL_VERSION + 1} is not spoken here, only {PROTOCOL_VERSION}" in refusal.reason
-    assert "stranger" not in {worker["name"] for worker in service.client.nodes()["workers"]}
+    assert f"protocol version {PROTOCOL_VERSION + 1} is not supported, only {PROTOCOL_VERSION}" in refusal.reason
+    assert "other" not in {worker["name"] for worker in service.client.nodes()["workers"]}
 
 
-def test_a_killed_agent_is_replaced_by_whoever_comes_and_the_run_replays(there: tuple[Pool, Service]) -> None:
+def test_a_killed_agent_is_replaced_by_the_next_worker_and_the_run_replays(
+    there: tuple[WorkerProcesses, Service],
+) -> None:
     pool, service = there
     victim = pool.start("agent")
     run_id = service.client.submit(LONG | POOLED | {"world": CELL["world"] | {"pairs": 4}})["id"]
     folder = Path(service.until(run_id, lambda run: run["slot"] > 50)["folder"])
     victim.kill()
-    run = until(lambda: _if_said(service.client.show(run_id)))
-    assert (run["state"], run["reason"]) == ("RUNNING", "waits for 1 more agent (4 asked for, 3 there)")
+    run = until(lambda: _if_reason(service.client.show(run_id)))
+    assert (run["state"], run["reason"]) == ("RUNNING", "lacks 1 more agent (4 needed, 3 present)")
     lost = until(lambda: next((n for n in service.client.nodes(run_id)["nodes"] if not n["present"]), None))
     assert lost["worker"] is None
     other = pool.start("agent")
     until(lambda: "rejoined" in (folder / "events.jsonl").read_text())
+    until(lambda: service.client.show(run_id)["reason"] == "")
     service.client.stop(run_id)
     assert service.client.wait(run_id)["state"] == "STOPPED"
     assert other.leave(signal.SIGINT) == 0
@@ -149,8 +151,8 @@ def test_a_killed_agent_is_replaced_by_whoever_comes_and_the_run_replays(there: 
     assert replayed.exit_code == 0, replayed.output
 
 
-def test_after_a_kill_of_the_channel_server_the_run_is_rolled_back_to_another(
-    there: tuple[Pool, Service], tmp_path: Path
+def test_after_the_channel_server_is_killed_the_run_rolls_back_to_another_worker(
+    there: tuple[WorkerProcesses, Service], tmp_path: Path
 ) -> None:
     pool, service = there
     pool.start("channel")
@@ -167,11 +169,11 @@ def test_after_a_kill_of_the_channel_server_the_run_is_rolled_back_to_another(
     _check_trace(config, run, tmp_path / "alone")
 
 
-def test_runs_and_workers_go_on_without_a_service_and_the_next_one_finds_them(tmp_path: Path) -> None:
-    pool = Pool(tmp_path)
+def test_runs_and_workers_continue_without_a_service_and_the_next_one_finds_them(tmp_path: Path) -> None:
+    pool = WorkerProcesses(tmp_path)
     try:
         workers = [pool.start("channel"), pool.start("agent", "--capacity", "3")]
-        until(lambda: all("looks for the pool" in worker.log for worker in workers))
+        until(lambda: all("connects to the pool" in worker.log for worker in workers))
         with pool.serving() as first:
             run_id = first.client.submit(LONG | POOLED)["id"]
             before = first.until(run_id, lambda run: run["slot"] > 0)
@@ -188,7 +190,7 @@ def test_runs_and_workers_go_on_without_a_service_and_the_next_one_finds_them(tm
     assert (run["state"], run["reason"].startswith("no agent is left at slot")) == ("FAILED", True)
 
 
-def test_a_controller_without_a_pool_and_a_run_by_hand_say_what_would_help(tmp_path: Path) -> None:
+def test_without_a_pool_a_fix_is_suggested(tmp_path: Path) -> None:
     with serving(tmp_path) as service, pytest.raises(ControllerError, match="start it with `airtoll serve --pool"):
         service.client.submit(CELL | POOLED)
     with pytest.raises(ValueError, match="`airtoll submit FILE` puts the run into its queue"):
@@ -196,7 +198,7 @@ def test_a_controller_without_a_pool_and_a_run_by_hand_say_what_would_help(tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_where_no_pool_can_be_is_told(tmp_path: Path) -> None:
+def test_invalid_pool_addresses_are_rejected(tmp_path: Path) -> None:
     for words in (["agent", "--pool", "http://here"], ["channel", "--pool", "tcp://here:0"]):
         result = CliRunner().invoke(app, words)
         assert (result.exit_code, "write it as tcp://HOST:8771" in result.stderr) == (2, True)
@@ -205,4 +207,4 @@ def test_where_no_pool_can_be_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["serve", "--port", "0", "--data", str(tmp_path), "--pool", "8771"])
     assert (result.exit_code, "write it as tcp://127.0.0.1:8771" in result.stderr) == (2, True)
     result = CliRunner().invoke(app, ["serve", "--port", "0", "--data", str(tmp_path), "--pool", "tcp://0.0.0.0:*"])
-    assert (result.exit_code, "without keys only this machine's workers may come" in result.stderr) == (2, True)
+    assert (result.exit_code, "without keys only workers of this machine may connect" in result.stderr) == (2, True)

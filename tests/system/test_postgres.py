@@ -11,7 +11,7 @@ from tests.postgres import PostgresServer
 from tests.system.service import CELL, LONG, serving
 
 
-def test_what_a_killed_controller_had_is_found_again(postgres: PostgresServer, tmp_path: Path) -> None:
+def test_the_runs_of_a_killed_controller_are_found_again(postgres: PostgresServer, tmp_path: Path) -> None:
     url = postgres.database()
     with serving(tmp_path, AIRTOLL_DB=url) as served:
         done = served.client.wait(served.client.submit(CELL)["id"])
@@ -28,15 +28,15 @@ def test_what_a_killed_controller_had_is_found_again(postgres: PostgresServer, t
     assert not (tmp_path / "airtoll.db").exists()
 
 
-def test_a_database_that_goes_and_comes_back_loses_no_run(postgres: PostgresServer, tmp_path: Path) -> None:
-    """What ends while it is away is written down when it is back, and the queue goes on."""
+def test_no_run_is_lost_while_the_database_is_away(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Runs that end meanwhile are recorded afterwards, and the queue continues."""
     with serving(tmp_path, AIRTOLL_DB=postgres.database()) as served:
         first, second = (served.client.submit(CELL | {"slots": slots})["id"] for slots in (4000, 300))
         served.until_state(first, "RUNNING")
         postgres.stop()
-        with pytest.raises(ControllerError, match="the database does not answer") as told:
+        with pytest.raises(ControllerError, match="the database does not answer") as refused:
             served.client.show(first)
-        assert told.value.status == 503
+        assert refused.value.status == 503
         with pytest.raises(ControllerError, match="the database does not answer"):
             served.client.submit(CELL)
         assert {path.name for path in (tmp_path / "runs").iterdir()} == {first, second}

@@ -1,4 +1,4 @@
-"""The controller as those who use it see it: a process that is spoken to by REST."""
+"""The controller as a process, used by REST."""
 
 import json
 import os
@@ -47,16 +47,16 @@ def _answer(
     connection = HTTPConnection(urlsplit(service.url).netloc, timeout=30)
     connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()
-    told = answer.read()
+    body_sent = answer.read()
     connection.close()
-    assert answer.getheader("content-type") == "application/problem+json", told
-    document = json.loads(told)
+    assert answer.getheader("content-type") == "application/problem+json", body_sent
+    document = json.loads(body_sent)
     assert document["status"] == answer.status
     return answer.status, document
 
 
 @pytest.mark.parametrize("placement", ["in-process", "processes"])
-def test_first_law_a_run_by_rest_has_the_trace_of_one_by_hand(service: Service, tmp_path: Path, placement: str) -> None:
+def test_first_law_a_run_by_rest_has_the_trace_of_a_local_run(service: Service, tmp_path: Path, placement: str) -> None:
     config = CELL | {"placement": placement, "baselines": ["li2020/random", "li2020/greedy_central"]}
     run = service.client.wait(service.client.submit(config)["id"])
     uploaded = airtoll.run(CELL, folder=tmp_path / "run")
@@ -71,17 +71,18 @@ def _flat(scheme: str) -> str:
 
 
 @pytest.mark.parametrize("placement", ["in-process", "processes"])
-def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
+def test_a_paused_and_resumed_run_has_the_trace_of_an_undisturbed_one(
     service: Service, tmp_path: Path, placement: str
 ) -> None:
     config = CELL | {"placement": placement, "slots": 800}
     run_id = service.client.submit(config)["id"]
     service.until_state(run_id, "RUNNING")
-    assert service.client.pause(run_id)["state"] == "RUNNING"
-    paused = service.until_state(run_id, "PAUSED")
+    paused = service.client.pause(run_id)
+    assert paused["state"] == "PAUSED"
+    paused = service.client.show(run_id)
     assert paused["slot"] < 800
     assert _state_in_folder(paused) == "PAUSED"
-    service.client.resume(run_id)
+    assert service.client.resume(run_id)["state"] != "PAUSED"
     run = service.client.wait(run_id)
     assert run["state"] == _state_in_folder(run) == "SUCCEEDED"
     events = RunFolder.open(Path(run["folder"])).events()
@@ -93,11 +94,11 @@ def test_a_paused_and_resumed_run_has_the_trace_of_one_that_was_left_alone(
 
 
 def _state_in_folder(run: dict[str, Any]) -> str:
-    """What meta.json says, in the words of the controller."""
+    """The state in meta.json."""
     return RunFolder.open(Path(run["folder"])).meta.state.value
 
 
-def test_a_run_that_is_stopped_keeps_what_it_has(service: Service) -> None:
+def test_a_stopped_run_keeps_its_results(service: Service) -> None:
     run_id = service.client.submit(LONG)["id"]
     service.until(run_id, lambda run: run["slot"] > 100)
     assert service.client.stop(run_id)["state"] == "STOPPING"
@@ -105,20 +106,23 @@ def test_a_run_that_is_stopped_keeps_what_it_has(service: Service) -> None:
     assert run["state"] == _state_in_folder(run) == "STOPPED"
     assert run["slot"] > 100
     assert run["trace_digest"]
-    with pytest.raises(ControllerError, match="a run that is STOPPED cannot be paused: it must be RUNNING, PAUSED"):
+    with pytest.raises(ControllerError, match="a run that is STOPPED cannot be paused: it must be RUNNING or PAUSED"):
         service.client.pause(run_id)
+    with pytest.raises(
+        ControllerError, match="STOPPED cannot be stopped: it must be PENDING, RUNNING, PAUSED or STOPPING"
+    ):
+        service.client.stop(run_id)
 
 
 def test_a_paused_run_can_be_stopped(service: Service) -> None:
     run_id = service.client.submit(LONG)["id"]
     service.until_state(run_id, "RUNNING")
-    service.client.pause(run_id)
-    service.until_state(run_id, "PAUSED")
-    service.client.stop(run_id)
+    assert service.client.pause(run_id)["state"] == "PAUSED"
+    assert service.client.stop(run_id)["state"] == "STOPPING"
     assert service.client.wait(run_id)["state"] == "STOPPED"
 
 
-def test_what_finds_no_room_waits_and_can_be_taken_back(service: Service) -> None:
+def test_a_run_without_room_waits_and_can_be_stopped(service: Service) -> None:
     first, second, third = (service.client.submit(LONG)["id"] for _ in range(3))
     service.until_state(second, "RUNNING")
     waiting = service.client.show(third)
@@ -130,8 +134,8 @@ def test_what_finds_no_room_waits_and_can_be_taken_back(service: Service) -> Non
     assert service.client.wait(fourth)["state"] == "SUCCEEDED"
 
 
-def test_a_run_whose_keeper_is_killed_may_go_on_from_its_checkpoint(tmp_path: Path) -> None:
-    """Also in a pause, which it keeps."""
+def test_a_run_whose_run_process_is_killed_can_resume_from_its_checkpoint(tmp_path: Path) -> None:
+    """It is PAUSED again if it was."""
     config = CELL | {"slots": 6000, "checkpoint_every": 500}
     with serving(tmp_path / "data", "--on-loss", "resume") as served:
         run_id = served.client.submit(config)["id"]
@@ -140,7 +144,7 @@ def test_a_run_whose_keeper_is_killed_may_go_on_from_its_checkpoint(tmp_path: Pa
         served.until_state(run_id, "PAUSED")
         first = RunProcessHandle.find(folder)
         assert first is not None
-        first.tell(signal.SIGKILL)
+        first.send_signal(signal.SIGKILL)
         first.close()
         served.until(run_id, lambda _: "resumed" in (folder / "log.txt").read_text("utf-8"))
         served.until_state(run_id, "PAUSED")
@@ -153,19 +157,19 @@ def test_a_run_whose_keeper_is_killed_may_go_on_from_its_checkpoint(tmp_path: Pa
     assert run["trace_digest"] == airtoll.run(config, folder=tmp_path / "run", checkpoint_every=0)["trace_digest"]
 
 
-def test_a_run_whose_keeper_is_killed_has_failed(service: Service) -> None:
+def test_a_run_whose_run_process_is_killed_fails(service: Service) -> None:
     run_id = service.client.submit(LONG)["id"]
     run = service.until(run_id, lambda run: run["slot"] > 0)
     process = RunProcessHandle.find(Path(run["folder"]))
     assert process is not None
-    process.tell(signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
     process.close()
     run = service.until_state(run_id, "FAILED")
     assert _state_in_folder(run) == "FAILED"
-    assert run["reason"] == "its run process ended without a word (signal 9); see run_process.log"
+    assert run["reason"] == "its run process died without reporting an end (signal 9); see run_process.log"
 
 
-def test_a_keeper_that_is_deaf_is_killed_with_all_it_started(tmp_path: Path) -> None:
+def test_an_unresponsive_run_process_is_killed_with_its_children(tmp_path: Path) -> None:
     with serving(tmp_path, "--stop-timeout", "1") as served:
         run_id = served.client.submit(LONG | {"placement": "processes"})["id"]
         run = served.until(run_id, lambda run: run["slot"] > 0)
@@ -177,14 +181,14 @@ def test_a_keeper_that_is_deaf_is_killed_with_all_it_started(tmp_path: Path) -> 
         assert served.client.stop(run_id)["state"] == "STOPPING"
         run = served.client.wait(run_id)
     assert (run["state"], _state_in_folder(run)) == ("STOPPED", "STOPPED")
-    assert run["reason"] == "its run process did not end it in time, and was killed: there is no summary"
+    assert run["reason"] == "its run process did not stop in time and was killed: there is no summary"
     assert run["slot"] > 0
     assert len(everybody) > 4
     assert outlive(everybody) == []
     process.close()
 
 
-def test_a_run_that_fails_says_why(service: Service) -> None:
+def test_a_failed_run_has_a_reason(service: Service) -> None:
     config = CELL | {"placement": "processes", "slots": 10**5, "on_node_loss": {"policy": "fail"}}
     run_id = service.client.submit(config)["id"]
     run = service.until(run_id, lambda run: run["slot"] > 0)
@@ -197,7 +201,7 @@ def test_a_run_that_fails_says_why(service: Service) -> None:
     assert (run["state"], "is lost" in run["reason"]) == ("FAILED", True)
 
 
-def test_a_keeper_outlives_the_service_and_is_found_again(tmp_path: Path) -> None:
+def test_a_run_process_outlives_the_service_and_is_found_again(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         first, second = (served.client.submit(LONG | {"seed": seed})["id"] for seed in (1, 2))
         before = served.until(first, lambda run: run["slot"] > 0)
@@ -211,14 +215,14 @@ def test_a_keeper_outlives_the_service_and_is_found_again(tmp_path: Path) -> Non
             again.until_state(second, "RUNNING")
 
 
-def test_what_became_of_a_run_while_no_service_was_there_is_written_down_later(tmp_path: Path) -> None:
+def test_runs_that_end_while_no_service_is_running_are_recorded_later(tmp_path: Path) -> None:
     with serving(tmp_path, "--at-once", "2") as served:
         ids = [served.client.submit(LONG | {"slots": slots})["id"] for slots in (4000, 10**6)]
         runs = [served.until(run_id, lambda run: run["slot"] > 0) for run_id in ids]
         processes = [RunProcessHandle.find(Path(run["folder"])) for run in runs]
         served.kill()
         alive = [process for process in processes if process is not None]
-        alive[-1].tell(signal.SIGKILL)
+        alive[-1].send_signal(signal.SIGKILL)
         assert outlive({process.pid for process in alive}, within_s=30.0) == []
         for process in alive:
             process.close()
@@ -226,10 +230,10 @@ def test_what_became_of_a_run_while_no_service_was_there_is_written_down_later(t
             run = again.until_state(ids[0], "SUCCEEDED")
             assert (run["slot"], bool(run["trace_digest"])) == (4000, True)
             run = again.until_state(ids[1], "FAILED")
-            assert run["reason"] == "its run process ended without a word while no service was there"
+            assert run["reason"] == "its run process died without reporting an end, while no service was running"
 
 
-def test_a_stop_that_comes_with_the_start_is_heard(service: Service) -> None:
+def test_a_stop_during_the_start_takes_effect(service: Service) -> None:
     run_id = service.client.submit(LONG)["id"]
     service.client.stop(run_id)
     assert service.client.wait(run_id)["state"] == "STOPPED"
@@ -239,13 +243,13 @@ def test_a_folder_has_one_service(service: Service, ended: dict[str, Any]) -> No
     data = Path(ended["folder"]).parents[1]
     result = CliRunner().invoke(app, ["serve", "--port", "0", "--data", str(data)])
     assert result.exit_code == 2
-    assert f"--data: {data} belongs to a controller that is at work; give another folder" in result.stderr
+    assert f"--data: {data} is in use by another controller; give another folder" in result.stderr
 
 
-def test_results_are_told(service: Service, ended: dict[str, Any]) -> None:
+def test_results(service: Service, ended: dict[str, Any]) -> None:
     folder, run_id = RunFolder.open(Path(ended["folder"])), ended["id"]
-    told = service.client.metrics(run_id, windows=1)
-    assert told["series"]["reward_total"]["mean"] == [pytest.approx(ended["metrics"]["reward_total"])]
+    metrics = service.client.metrics(run_id, windows=1)
+    assert metrics["series"]["reward_total"]["mean"] == [pytest.approx(ended["metrics"]["reward_total"])]
     assert [(w["first"], w["last"]) for w in service.client.metrics(run_id, first=100)["windows"]] == [
         (100, 199),
         (200, 299),
@@ -300,22 +304,22 @@ def test_runs_are_listed_the_newest_first(service: Service, ended: dict[str, Any
 
 def test_runs_are_compared(service: Service, ended: dict[str, Any]) -> None:
     other = service.client.wait(service.client.submit(CELL, scheme="li2020/random")["id"])
-    told = service.client.compare(ended["id"], other["id"])
-    assert (told["same_channels"], told["same_trace"]) == (True, False)
-    assert told["metrics"]["reward_total"]["values"] == {
+    answer = service.client.compare(ended["id"], other["id"])
+    assert (answer["same_channels"], answer["same_trace"]) == (True, False)
+    assert answer["metrics"]["reward_total"]["values"] == {
         run["id"]: run["metrics"]["reward_total"] for run in (ended, other)
     }
-    assert (list(told["toll"][ended["id"]]), told["toll"][other["id"]]) == (["feedback"], {})
+    assert (list(answer["toll"][ended["id"]]), answer["toll"][other["id"]]) == (["feedback"], {})
 
 
-def test_events_go_on_where_they_were_cut_off(service: Service, ended: dict[str, Any]) -> None:
-    path = f"{service.url}/api/v1/runs/{ended['id']}/events"
+def test_events_continue_after_the_last_event_id(service: Service, ended: dict[str, Any]) -> None:
+    path = f"{service.url}/api/v2/runs/{ended['id']}/events"
     with urllib.request.urlopen(path, timeout=30) as answer:
-        told = answer.read().decode()
-    ids = [line.removeprefix("id: ") for line in told.splitlines() if line.startswith("id: ")]
-    assert told.count("event: end") == 1
-    assert "reward_total_sum" in told
-    events = [json.loads(line.removeprefix("data: ")) for line in told.splitlines() if line.startswith("data: ")]
+        stream = answer.read().decode()
+    ids = [line.removeprefix("id: ") for line in stream.splitlines() if line.startswith("id: ")]
+    assert stream.count("event: end") == 1
+    assert "reward_total_sum" in stream
+    events = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
     rows = [row for event in events for row in event.get("toll", [])]
     assert [list(row) for row in rows] == [list(TOLL_COLUMNS)] * len(rows)
     assert {(row["phase"], row["node"], row["kind"], row["link"]) for row in rows} == {
@@ -333,10 +337,10 @@ def test_events_go_on_where_they_were_cut_off(service: Service, ended: dict[str,
     assert "reward_total_sum" not in rest
 
 
-def test_a_run_that_has_ended_is_deleted_folder_and_all(service: Service) -> None:
+def test_a_run_that_has_ended_is_deleted_with_its_folder(service: Service) -> None:
     run_id = service.client.submit(LONG)["id"]
     folder = Path(service.until(run_id, lambda run: run["slot"] > 0)["folder"])
-    with pytest.raises(ControllerError, match="cannot be deleted: it must be SUCCEEDED, FAILED, STOPPED"):
+    with pytest.raises(ControllerError, match="cannot be deleted: it must be SUCCEEDED, FAILED or STOPPED"):
         service.client.delete(run_id)
     service.client.stop(run_id)
     service.client.wait(run_id)
@@ -349,16 +353,18 @@ def test_a_run_that_has_ended_is_deleted_folder_and_all(service: Service) -> Non
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/api/v1/nothing", 404),
-        ("GET", "/api/v1/runs/no-such-run", 404),
-        ("GET", "/api/v1/runs/no-such-run/events", 404),
-        ("PUT", "/api/v1/runs", 405),
-        ("GET", "/api/v1/runs?limit=0", 422),
-        ("GET", "/api/v1/runs/a%20b", 422),
-        ("GET", "/api/v1/compare?runs=one", 422),
-        ("GET", "/api/v1/compare?runs=one,two", 404),
-        ("POST", "/api/v1/runs/no-such-run/stop", 404),
-        ("DELETE", "/api/v1/runs/no-such-run", 404),
+        ("GET", "/api/v1/runs", 410),
+        ("POST", "/api/v1/runs/a/stop", 410),
+        ("GET", "/api/v2/nothing", 404),
+        ("GET", "/api/v2/runs/no-such-run", 404),
+        ("GET", "/api/v2/runs/no-such-run/events", 404),
+        ("PUT", "/api/v2/runs", 405),
+        ("GET", "/api/v2/runs?limit=0", 422),
+        ("GET", "/api/v2/runs/a%20b", 422),
+        ("GET", "/api/v2/compare?runs=one", 422),
+        ("GET", "/api/v2/compare?runs=one,two", 404),
+        ("POST", "/api/v2/runs/no-such-run/stop", 404),
+        ("DELETE", "/api/v2/runs/no-such-run", 404),
     ],
 )
 def test_every_error_is_a_problem_document(service: Service, method: str, path: str, status: int) -> None:
@@ -366,13 +372,13 @@ def test_every_error_is_a_problem_document(service: Service, method: str, path: 
 
 
 @pytest.mark.parametrize(
-    ("body", "kind", "status", "told"),
+    ("body", "kind", "status", "message"),
     [
         (b"{}", "text/plain", 415, "send the configuration as application/json or application/yaml"),
         (b"{", "application/json", 400, "the body is not JSON"),
         (b"[" * 100, "application/json", 400, "nested deeper than 32 levels"),
-        (b'{"seed": 1, "seed": 2}', "application/json", 400, "key 'seed' is written twice"),
-        (b'{"seed": NaN}', "application/json", 400, "NaN is no number of JSON"),
+        (b'{"seed": 1, "seed": 2}', "application/json", 400, "key 'seed' appears twice"),
+        (b'{"seed": NaN}', "application/json", 400, "NaN is not a JSON number"),
         (b"[1]", "application/json", 422, "body: [1] is not allowed"),
         (b" " * 1_000_001, "application/json", 413, "the body is longer than 1000000 bytes"),
         (b"a: &x 1\nb: *x", "application/yaml", 400, "the alias *x is not allowed"),
@@ -384,93 +390,94 @@ def test_every_error_is_a_problem_document(service: Service, method: str, path: 
             b'{"world": {"name": "conflict_graph", "graph": "/etc/x.yaml"}, "scheme": "zhang2025/llq"}',
             "application/json",
             422,
-            "world.graph: '/etc/x.yaml' is not allowed: a run by REST cannot name files",
+            "world.graph: '/etc/x.yaml' is not allowed: a run submitted by REST cannot name files",
         ),
     ],
 )
-def test_a_body_that_cannot_be_taken_is_told_why(
-    service: Service, body: bytes, kind: str, status: int, told: str
+def test_an_invalid_body_is_rejected_with_a_reason(
+    service: Service, body: bytes, kind: str, status: int, message: str
 ) -> None:
-    answer, document = _answer(service, "POST", "/api/v1/runs", body, content_type=kind)
+    answer, document = _answer(service, "POST", "/api/v2/runs", body, content_type=kind)
     assert answer == status
-    assert told in document["detail"]
+    assert message in document["detail"]
 
 
-def test_faults_name_field_and_cure(service: Service) -> None:
+def test_errors_name_the_field_and_a_fix(service: Service) -> None:
     body = json.dumps(CELL | {"seed": -1, "colour": "red"}).encode()
-    _, document = _answer(service, "POST", "/api/v1/runs", body, content_type="application/json")
-    assert {fault["field"] for fault in document["faults"]} == {"seed", "colour"}
-    assert "seed: -1 is not allowed: must be at least 0" in [fault["detail"] for fault in document["faults"]]
+    _, document = _answer(service, "POST", "/api/v2/runs", body, content_type="application/json")
+    assert {error["field"] for error in document["errors"]} == {"seed", "colour"}
+    assert "seed: -1 is not allowed: must be at least 0" in [error["detail"] for error in document["errors"]]
 
 
-def test_yaml_is_taken(service: Service) -> None:
+def test_yaml_is_accepted(service: Service) -> None:
     body = b"world: {name: d2d_underlay, pairs: 3, rbs: 2}\nscheme: li2020/sla\nslots: 5\nplacement: in-process\n"
     request = urllib.request.Request(
-        f"{service.url}/api/v1/runs", body, {"Content-Type": "application/yaml"}, method="POST"
+        f"{service.url}/api/v2/runs", body, {"Content-Type": "application/yaml"}, method="POST"
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         assert answer.status == 202
         run = json.load(answer)
-        assert answer.headers["Location"] == f"/api/v1/runs/{run['id']}"
+        assert answer.headers["Location"] == f"/api/v2/runs/{run['id']}"
     assert service.client.wait(run["id"])["slot"] == 5
 
 
 @pytest.mark.parametrize("name", ["..%2F..%2Fairtoll.db", "../../airtoll.db", "%2Fetc%2Fpasswd", ".status.json.tmp"])
-def test_no_file_outside_the_folder_is_told(service: Service, ended: dict[str, Any], name: str) -> None:
-    assert _answer(service, "GET", f"/api/v1/runs/{ended['id']}/files/{name}")[0] == 404
+def test_no_file_outside_the_folder_is_served(service: Service, ended: dict[str, Any], name: str) -> None:
+    assert _answer(service, "GET", f"/api/v2/runs/{ended['id']}/files/{name}")[0] == 404
 
 
 def test_links_out_of_the_folder_are_not_followed(service: Service, ended: dict[str, Any]) -> None:
     link = Path(ended["folder"]) / "link"
     link.symlink_to("/etc")
-    assert _answer(service, "GET", f"/api/v1/runs/{ended['id']}/files/link/passwd")[0] == 404
+    assert _answer(service, "GET", f"/api/v2/runs/{ended['id']}/files/link/passwd")[0] == 404
     link.unlink()
 
 
 @pytest.mark.parametrize("last", ["x", "1-2", "3-3-3", "9999999-0-0"])
-def test_an_event_id_that_is_none_is_refused(service: Service, ended: dict[str, Any], last: str) -> None:
-    answer, document = _answer(service, "GET", f"/api/v1/runs/{ended['id']}/events", Last_Event_ID=last)
+def test_an_invalid_event_id_is_rejected(service: Service, ended: dict[str, Any], last: str) -> None:
+    answer, document = _answer(service, "GET", f"/api/v2/runs/{ended['id']}/events", Last_Event_ID=last)
     assert (answer, "leave it out" in document["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize("foreign", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
-def test_pages_of_other_sites_do_not_come_in(service: Service, foreign: dict[str, str]) -> None:
-    assert _answer(service, "GET", "/api/v1/runs", None, **foreign)[0] == 403
+def test_requests_from_pages_of_other_sites_are_rejected(service: Service, foreign: dict[str, str]) -> None:
+    assert _answer(service, "GET", "/api/v2/runs", None, **foreign)[0] == 403
 
 
-def test_a_client_that_reads_nothing_stalls_nobody(service: Service, ended: dict[str, Any]) -> None:
+def test_a_client_that_reads_nothing_stalls_no_other(service: Service, ended: dict[str, Any]) -> None:
     parts = urlsplit(service.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as deaf:
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as stalled:
         for _ in range(50):
-            deaf.sendall(f"GET /api/v1/runs/{ended['id']}/files/trace.bin HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            stalled.sendall(
+                f"GET /api/v2/runs/{ended['id']}/files/trace.bin HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+            )
         assert service.client.show(ended["id"])["state"] == "SUCCEEDED"
 
 
 def test_prometheus_and_probes(service: Service, ended: dict[str, Any]) -> None:
     def text(path: str) -> str:
         with urllib.request.urlopen(f"{service.url}{path}", timeout=30) as answer:
-            told: str = answer.read().decode()
-            return told
+            return str(answer.read().decode())
 
     assert json.loads(text("/healthz")) == json.loads(text("/readyz")) == {"status": "ok"}
     assert 'airtoll_runs{state="SUCCEEDED"}' in text("/metrics")
     assert 'route="/runs/{run_id}"' in text("/metrics")
 
 
-def test_a_token_opens_and_its_lack_closes(tmp_path: Path) -> None:
+def test_requests_without_the_token_are_rejected(tmp_path: Path) -> None:
     with serving(tmp_path, AIRTOLL_TOKEN="open sesame") as served:
         assert served.client.list()["total"] == 0
         for headers in ({}, {"Authorization": "Bearer sesame"}, {"Authorization": "Basic open sesame"}):
-            assert _answer(served, "GET", "/api/v1/runs", None, **headers)[0] == 401
+            assert _answer(served, "GET", "/api/v2/runs", None, **headers)[0] == 401
 
 
-def test_without_a_token_only_this_machine_is_listened_to(tmp_path: Path) -> None:
+def test_without_a_token_only_the_loopback_interface_is_allowed(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["serve", "--host", "0.0.0.0", "--data", str(tmp_path)])
     assert result.exit_code == 2
-    assert "--host: '0.0.0.0' is not allowed: without a token only this machine may come in" in result.stderr
+    assert "--host: '0.0.0.0' is not allowed: without a token only this machine may connect" in result.stderr
 
 
-def test_what_people_type(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRTOLL_URL", service.url)
     (tmp_path / "cell.yaml").write_text(json.dumps(CELL))
 
@@ -489,7 +496,7 @@ def test_what_people_type(service: Service, tmp_path: Path, monkeypatch: pytest.
     refused = CliRunner().invoke(app, ["pause", a])
     assert (refused.exit_code, refused.stderr) == (
         2,
-        "a run that is SUCCEEDED cannot be paused: it must be RUNNING, PAUSED\n",
+        "a run that is SUCCEEDED cannot be paused: it must be RUNNING or PAUSED\n",
     )
 
 
@@ -499,10 +506,10 @@ def test_resume_takes_the_id_of_a_run_too(
     monkeypatch.setenv("AIRTOLL_URL", service.url)
     result = CliRunner().invoke(app, ["resume", ended["id"]])
     assert result.exit_code == 2
-    assert "a run that is SUCCEEDED cannot be resumed: it must be RUNNING, PAUSED" in result.stderr
+    assert "a run that is SUCCEEDED cannot be resumed: it must be RUNNING or PAUSED" in result.stderr
 
 
-def test_no_controller_there_is_told_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_controller_is_reported_with_a_suggested_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     monkeypatch.setenv("AIRTOLL_URL", f"http://127.0.0.1:{port}")
@@ -511,7 +518,7 @@ def test_no_controller_there_is_told_with_the_cure(monkeypatch: pytest.MonkeyPat
     assert "start one with `airtoll serve`, or set AIRTOLL_URL" in result.stderr
 
 
-def test_ctrl_c_ends_the_service_at_once_while_somebody_looks_on(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_service_at_once_while_an_event_stream_is_open(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         events = served.client.watch(served.client.submit(LONG)["id"])
         next(events)
@@ -520,5 +527,5 @@ def test_ctrl_c_ends_the_service_at_once_while_somebody_looks_on(tmp_path: Path)
     assert outlive({served.process.pid}) == []
 
 
-def test_every_operation_answers_as_its_document_says(service: Service, ended: dict[str, Any]) -> None:
+def test_every_operation_conforms_to_the_document(service: Service, ended: dict[str, Any]) -> None:
     assert fuzz(service, ended["id"], examples=5) > 15

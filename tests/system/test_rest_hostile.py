@@ -1,5 +1,5 @@
-"""Hostile clients against a controller with a run in progress: each is told off or hung up on; the run goes on as it
-would have."""
+"""Hostile clients of a controller with a run in progress: each is rejected or disconnected, and the run is not
+disturbed."""
 
 import http.client
 import json
@@ -33,7 +33,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module", autouse=True)
 def busy(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A run that goes on through all this; at the end it has to have the trace of one that was left alone."""
+    """A run that plays meanwhile; at the end it must have the trace of an undisturbed one."""
     run_id: str = service.client.submit(BUSY)["id"]
     service.until(run_id, lambda run: run["slot"] > 0)
     yield run_id
@@ -55,39 +55,39 @@ def _connected(service: Service) -> socket.socket:
 
 def _posted(service: Service, body: Any, headers: dict[str, str]) -> tuple[int, str]:
     connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=30)
-    connection.request("POST", "/api/v1/runs", body, headers)
+    connection.request("POST", "/api/v2/runs", body, headers)
     answer = connection.getresponse()
-    told = json.load(answer)
+    document = json.load(answer)
     connection.close()
     assert answer.getheader("content-type") == "application/problem+json"
-    return answer.status, told["detail"]
+    return answer.status, document["detail"]
 
 
-def _heard(connection: socket.socket) -> bytes:
-    """All that comes until the service hangs up."""
-    told = b""
+def _received(connection: socket.socket) -> bytes:
+    """All bytes until the service closes the connection."""
+    received = b""
     with suppress(ConnectionError):
         while piece := connection.recv(65536):
-            told += piece
-    return told
+            received += piece
+    return received
 
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_gigabyte_is_cut_short(service: Service, chunked: bool) -> None:
-    """Far less than all of it is taken: what the kernel holds beside the megabyte that may be."""
+    """Far less than all of it is read: the allowed megabyte and the kernel's buffers."""
     piece = bytes(1 << 16)
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {1 << 30}"
     sent = 0
     with _connected(service) as connection:
-        head = f"POST /api/v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+        head = f"POST /api/v2/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
         connection.sendall(head.encode())
         with suppress(ConnectionError):
             while sent < 1 << 30:
                 connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
                 sent += len(piece)
-        told = _heard(connection)
+        answer = _received(connection)
     assert sent < 1 << 26
-    assert told == b"" or b" 413 " in told.partition(b"\r\n")[0]
+    assert answer == b"" or b" 413 " in answer.partition(b"\r\n")[0]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_gigabyte_is_cut_short(service: Service, chunked: bool) -> None:
         (b'"' + b"\\" * 900_000, 400),
     ],
 )
-def test_a_body_that_means_harm_is_refused(service: Service, body: bytes, status: int) -> None:
+def test_a_malicious_body_is_rejected(service: Service, body: bytes, status: int) -> None:
     began = time.monotonic()
     answer, detail = _posted(service, body, _JSON)
     assert answer == status, detail
@@ -116,18 +116,18 @@ def test_a_body_that_means_harm_is_refused(service: Service, body: bytes, status
 @pytest.mark.parametrize(
     "path",
     [
-        "/api/v1/runs/..%2F..%2Fairtoll.db",
-        "/api/v1/runs/../../airtoll.db",
-        "/api/v1/runs/%2e%2e/weights/pair-0",
-        "/api/v1/runs/{run}/files/..%2f..%2f..%2fairtoll.db",
-        "/api/v1/runs/{run}/files/%2e%2e/%2e%2e/airtoll.db",
-        "/api/v1/runs/{run}/files/%00",
-        "/api/v1/runs/{run}/weights/..%2f..%2fconfig.yaml",
-        "/api/v1/runs/{run}/weights/%2e%2e",
-        "/api/v1/runs/{run}/weights/node-0%00?version=0",
+        "/api/v2/runs/..%2F..%2Fairtoll.db",
+        "/api/v2/runs/../../airtoll.db",
+        "/api/v2/runs/%2e%2e/weights/pair-0",
+        "/api/v2/runs/{run}/files/..%2f..%2f..%2fairtoll.db",
+        "/api/v2/runs/{run}/files/%2e%2e/%2e%2e/airtoll.db",
+        "/api/v2/runs/{run}/files/%00",
+        "/api/v2/runs/{run}/weights/..%2f..%2fconfig.yaml",
+        "/api/v2/runs/{run}/weights/%2e%2e",
+        "/api/v2/runs/{run}/weights/node-0%00?version=0",
     ],
 )
-def test_a_path_in_a_name_leads_nowhere(service: Service, busy: str, path: str) -> None:
+def test_a_path_in_a_name_is_rejected(service: Service, busy: str, path: str) -> None:
     request = urllib.request.Request(service.url + path.format(run=busy))
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=30)
@@ -137,26 +137,26 @@ def test_a_path_in_a_name_leads_nowhere(service: Service, busy: str, path: str) 
 
 
 @pytest.mark.parametrize(
-    "told",
+    "sent",
     [
         b"",
-        b"GET /api/v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ",
-        b"POST /api/v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"GET /api/v2/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ",
+        b"POST /api/v2/runs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         b"Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{",
         b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /healthz HTT",
-        b"POST /api/v1/runs/x/stop HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n",
+        b"POST /api/v2/runs/x/stop HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n",
         b"\x16\x03\x01" * 10,
     ],
 )
-def test_who_trickles_is_hung_up_on(service: Service, told: bytes) -> None:
+def test_a_client_that_sends_too_slowly_is_disconnected(service: Service, sent: bytes) -> None:
     with _connected(service) as connection:
-        connection.sendall(told)
+        connection.sendall(sent)
         connection.settimeout(0.2)
-        heard = b""
+        answer = b""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                connection.sendall(b"x" if told else b"")  # it never stops, and never gets anywhere
+                connection.sendall(b"x" if sent else b"")  # the request never ends
                 piece = connection.recv(65536)
             except TimeoutError:
                 continue
@@ -164,25 +164,25 @@ def test_who_trickles_is_hung_up_on(service: Service, told: bytes) -> None:
                 break
             if not piece:
                 break
-            heard += piece
+            answer += piece
         assert time.monotonic() < deadline
-    status = heard.rpartition(b"HTTP/1.1 ")[2][:3]
+    status = answer.rpartition(b"HTTP/1.1 ")[2][:3]
     assert status in (b"", b"200", b"400", b"404", b"408")
 
 
-def test_more_readers_than_may_look_on_are_sent_away(service: Service, busy: str) -> None:
-    asked = f"GET /api/v1/runs/{busy}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+def test_event_streams_beyond_the_limit_are_rejected(service: Service, busy: str) -> None:
+    asked = f"GET /api/v2/runs/{busy}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
     with ExitStack() as stack:
-        looking = [stack.enter_context(_connected(service)) for _ in range(70)]
-        for connection in looking:
+        readers = [stack.enter_context(_connected(service)) for _ in range(70)]
+        for connection in readers:
             connection.sendall(asked)
-        statuses = [connection.recv(12) for connection in looking]
+        statuses = [connection.recv(12) for connection in readers]
     assert sorted(set(statuses)) == [b"HTTP/1.1 200", b"HTTP/1.1 503"]
     assert statuses.count(b"HTTP/1.1 200") == 64
     assert service.client.show(busy)["state"] == "RUNNING"
 
 
-def test_more_runs_than_may_wait_are_refused(service: Service) -> None:
+def test_runs_beyond_the_queue_are_rejected(service: Service) -> None:
     waiting = [service.client.submit(LONG)["id"] for _ in range(3)]
     with pytest.raises(ControllerError, match="3 runs are waiting; stop one, or come again later") as refused:
         service.client.submit(LONG)
@@ -191,7 +191,7 @@ def test_more_runs_than_may_wait_are_refused(service: Service) -> None:
         assert service.client.stop(run_id)["state"] == "STOPPED"
 
 
-def test_connections_without_end_keep_nobody_out_for_long(service: Service, busy: str) -> None:
+def test_a_flood_of_connections_does_not_block_others_for_long(service: Service, busy: str) -> None:
     with ExitStack() as stack:
         for _ in range(500):
             stack.enter_context(_connected(service))

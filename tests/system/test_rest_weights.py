@@ -1,4 +1,4 @@
-"""Weights by REST: looked at while a run goes on, brought to it, and replayed."""
+"""Weights by REST: downloaded while a run plays, uploaded to it, and replayed."""
 
 import json
 from collections.abc import Iterator
@@ -40,40 +40,41 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def paused(service: Service) -> str:
-    """A run that learns, in processes, held after nodes were told weights."""
+    """A run that learns, in processes, paused after weights were sent to its nodes."""
     run_id: str = service.client.submit(LEARNING)["id"]
-    _until_told(service, run_id)
-    service.client.pause(run_id)
-    service.until_state(run_id, "PAUSED")
+    _until_weights(service, run_id)
+    assert service.client.pause(run_id)["state"] == "PAUSED"
     return run_id
 
 
-def _until_told(service: Service, run_id: str) -> None:
-    """Until its nodes were told weights: there is a figure of the trainer's that says so, and then it is asked."""
+def _until_weights(service: Service, run_id: str) -> None:
+    """Wait until the trainer has sent weights, which it reports as a scalar."""
     service.until(run_id, lambda run: b"policy_version" in RunFolder.open(Path(run["folder"])).read("scalars.csv"))
-    assert service.client.weights_kept(run_id)["weights"]
+    assert service.client.stored_weights(run_id)["weights"]
 
 
 def _status(service: Service, path: str, body: bytes, kind: str = "application/octet-stream") -> tuple[int, str]:
     connection = HTTPConnection(urlsplit(service.url).netloc, timeout=30)
-    connection.request("PUT", f"/api/v1/runs/{path}", body, {"Content-Type": kind})
+    connection.request("PUT", f"/api/v2/runs/{path}", body, {"Content-Type": kind})
     answer = connection.getresponse()
-    told = json.load(answer)
+    document = json.load(answer)
     connection.close()
-    return answer.status, told["detail"]
+    return answer.status, document["detail"]
 
 
-def test_they_are_told_while_the_run_goes_on(service: Service, paused: str) -> None:
-    kept = service.client.weights_kept(paused)["weights"]
-    assert {told["node"] for told in kept} == {"pair-0", "pair-1"}
-    newest = next(told for told in kept if told["node"] == "pair-1")
-    assert newest["by"] == "trainer"
+def test_weights_are_downloaded_while_the_run_plays(service: Service, paused: str) -> None:
+    stored = service.client.stored_weights(paused)["weights"]
+    assert {one["node"] for one in stored} == {"pair-0", "pair-1"}
+    newest = next(one for one in stored if one["node"] == "pair-1")
+    assert newest["origin"] == "trainer"
     data = service.client.weights(paused, "pair-1")
     assert len(data) == newest["bytes"]
-    assert data == service.client.weights(paused, "pair-1", version=newest["version"])
+    assert data == service.client.weights(paused, "pair-1", sent_slot=newest["sent_slot"])
     assert {tensor.dtype for tensor in load(data).values()} == {np.dtype(np.float32)}
-    with pytest.raises(ControllerError, match="version: 7 is not kept of pair-1; kept are "):
-        service.client.weights(paused, "pair-1", version=7)
+    versions = {node["name"]: node["policy_version"] for node in service.client.nodes(paused)["nodes"]}
+    assert versions["trainer"] >= 1
+    with pytest.raises(ControllerError, match="sent_slot: no weights of pair-1 from slot 7 are stored, only "):
+        service.client.weights(paused, "pair-1", sent_slot=7)
     with pytest.raises(ControllerError, match="no agent is named 'bs'; the run has pair-0, pair-1"):
         service.client.weights(paused, "bs")
 
@@ -82,7 +83,7 @@ def _changed(data: bytes, **tensors: Any) -> bytes:
     return save(load(data) | tensors)
 
 
-def test_what_does_not_fit_the_node_is_refused(service: Service, paused: str) -> None:
+def test_weights_that_do_not_fit_the_node_are_rejected(service: Service, paused: str) -> None:
     path, own = f"{paused}/weights/pair-0", service.client.weights(paused, "pair-0")
     bias = load(own)["0.bias"]
     fewer = save({name: tensor for name, tensor in load(own).items() if name != "0.bias"})
@@ -90,23 +91,23 @@ def test_what_does_not_fit_the_node_is_refused(service: Service, paused: str) ->
     longer = _changed(own, **{"0.bias": np.append(bias, bias[:1])})
     halved = _changed(own, **{"0.bias": bias.astype(np.float16)})
     endless = _changed(own, **{"0.bias": np.full_like(bias, np.inf)})
-    for body, status, told in (
+    for body, status, message in (
         (fewer, 422, "the tensor '0.bias' is missing; the node has 0.bias, 0.weight, "),
         (more, 422, "the node has no tensor 'extra', only "),
         (longer, 422, "the tensor '0.bias' has shape [9], the node's has [8]"),
         (halved, 422, "the tensor '0.bias' has dtype F16, the node's has F32"),
         (endless, 422, "the tensor '0.bias' has numbers that are not finite"),
-        (b"nonsense", 400, "the body is no safetensors: "),
+        (b"nonsense", 400, "the body is not in safetensors format: "),
         (bytes(16 * 2**20 + 1), 413, "the body is longer than 16777216 bytes"),
     ):
         answer, detail = _status(service, path, body)
-        assert (answer, told in detail) == (status, True), detail
+        assert (answer, message in detail) == (status, True), detail
     assert _status(service, path, own, "text/plain")[0] == 415
     assert _status(service, f"{paused}/weights/trainer", own)[0] == 404
 
 
-def test_first_law_a_run_that_was_given_weights_replays(service: Service, paused: str, tmp_path: Path) -> None:
-    """Last of those that use this run: it ends it."""
+def test_first_law_a_run_with_uploaded_weights_replays(service: Service, paused: str, tmp_path: Path) -> None:
+    """The last test that uses this run, which it stops."""
     own = service.client.weights(paused, "pair-0")
     mine = save({name: -tensor for name, tensor in load(own).items()})
     assert service.client.put_weights(paused, "pair-0", mine)["state"] == "PAUSED"
@@ -130,19 +131,19 @@ def test_first_law_a_run_that_was_given_weights_replays(service: Service, paused
     )
 
 
-def test_a_run_that_tells_no_weights_takes_none(service: Service) -> None:
+def test_a_run_that_sends_no_weights_accepts_none(service: Service) -> None:
     run_id = service.client.submit(CELL | {"slots": 10**6})["id"]
     service.until_state(run_id, "RUNNING")
-    assert service.client.weights_kept(run_id) == {"weights": []}
-    with pytest.raises(ControllerError, match="li2020/sla tells no weights"):
+    assert service.client.stored_weights(run_id) == {"weights": []}
+    with pytest.raises(ControllerError, match="li2020/sla sends no weights"):
         service.client.put_weights(run_id, "pair-0", b"")
     service.client.stop(run_id)
 
 
-def test_what_people_type(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRTOLL_URL", service.url)
     run_id = service.client.submit(LEARNING | {"placement": "in-process"})["id"]
-    _until_told(service, run_id)
+    _until_weights(service, run_id)
 
     def call(*words: str) -> str:
         result = CliRunner().invoke(app, list(words))
@@ -154,8 +155,8 @@ def test_what_people_type(service: Service, tmp_path: Path, monkeypatch: pytest.
     assert "pair-0 receives them over the air in the next slot" in call("put-weights", run_id, "pair-0", str(file))
     service.until(run_id, lambda run: b"put pair-0" in RunFolder.open(Path(run["folder"])).read("log.txt"))
     assert "pair-1" in call("weights", run_id)
-    kept = json.loads(call("weights", run_id, "--format", "json"))["weights"]
-    assert {told["by"] for told in kept} <= {"trainer", "hand"}
+    stored = json.loads(call("weights", run_id, "--format", "json"))["weights"]
+    assert {one["origin"] for one in stored} <= {"trainer", "uploaded"}
     service.client.stop(run_id)
     assert service.client.wait(run_id)["state"] == "STOPPED"
     assert service.client.weights(run_id, "pair-0")

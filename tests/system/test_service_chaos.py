@@ -1,12 +1,14 @@
-"""A few kills around a controller; the command `tests.soak.service_chaos` does many."""
+"""A few random kills around a controller; the command `tests.soak.service_chaos` does many."""
 
 from pathlib import Path
 
 from tests.soak import service_chaos
 
 
-def test_a_few_kills_of_anybody_leave_every_run_true(tmp_path: Path) -> None:
+def test_after_a_few_random_kills_every_run_is_consistent(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
-    aftermath = service_chaos.wreak(tmp_path / "data", url, kills=5, seed=3, waiting=1, of=["processes", "kept"])
+    aftermath = service_chaos.wreak(
+        tmp_path / "data", url, kills=5, seed=3, waiting=1, of=["processes", "with checkpoints"]
+    )
     assert aftermath.faults == []
     assert len(aftermath.killed) == 5

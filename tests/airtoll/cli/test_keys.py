@@ -53,7 +53,7 @@ def test_a_folder_without_keys_is_reported_with_how_to_make_them(words: list[str
     result = _call(*words)
     assert (result.exit_code, result.output) == (
         2,
-        "nowhere has no server.key: make keys (airtoll keys make nowhere), or copy it there\n",
+        "nowhere has no server.key: create keys (airtoll keys make nowhere), or copy it there\n",
     )
 
 
@@ -62,9 +62,9 @@ def test_a_folder_without_keys_is_reported_with_how_to_make_them(words: list[str
     [
         (
             ["--keys", "others"],
-            "this node's key is not on the list of the channel server: add it there (airtoll keys allow",
+            "this node's key is not on the channel server's list: add it there (airtoll keys allow",
         ),
-        ([], "the channel server hung up in the handshake: does it want keys?"),
+        ([], "the channel server closed the connection during the handshake: if it requires keys"),
     ],
 )
 def test_a_rejected_node_exits_with_the_reason(tmp_path: Path, given: list[str], reason: str) -> None:

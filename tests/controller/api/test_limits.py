@@ -1,4 +1,4 @@
-"""What the service says when there is no room, and what becomes of those who take nothing."""
+"""The service's limits: what it answers when one is reached, and clients that read nothing."""
 
 import asyncio
 import json
@@ -14,10 +14,12 @@ from controller.api import server
 from controller.api.app import create_app
 from controller.config.errors import ConfigError
 from controller.config.resolved import load
+from controller.run_folder.reader import RunFolder
 from controller.run_folder.status import State
-from controller.run_folder.writer import RunWriter
 from controller.service.event_streams import Cursor, EventStreams, StreamsFullError
+from controller.service.limits import MAX_UNREAD_EVENTS
 from controller.service.run_manager import RunManager
+from controller.service.settings import ServiceSettings
 from controller.service.store import Store
 from tests.system.service import CELL
 
@@ -32,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 async def _answer(app: Any, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, str], dict[str, Any]]:
     """Status, headers and document."""
-    told: list[dict[str, Any]] = []
+    sent: list[dict[str, Any]] = []
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": b""}
 
@@ -40,13 +42,13 @@ async def _answer(app: Any, method: str, path: str, body: bytes = b"") -> tuple[
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
-        told.append(message)
+        sent.append(message)
 
     await app(
         scope | {"http_version": "1.1", "scheme": "http", "root_path": "", "raw_path": path.encode()}, receive, send
     )
-    answer = b"".join(message.get("body", b"") for message in told)
-    return told[0]["status"], {k.decode(): v.decode() for k, v in told[0]["headers"]}, json.loads(answer)
+    answer = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], {k.decode(): v.decode() for k, v in sent[0]["headers"]}, json.loads(answer)
 
 
 async def _until(reached: Callable[[], Awaitable[bool]]) -> None:
@@ -55,26 +57,26 @@ async def _until(reached: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0)
 
 
-def test_a_queue_that_is_full_takes_no_more_and_says_what_to_do(store: Store, tmp_path: Path) -> None:
+def test_a_full_queue_rejects_runs_with_a_suggested_fix(store: Store, tmp_path: Path) -> None:
     async def ask() -> None:
-        manager = RunManager(tmp_path / "data", store, max_queued=2)  # nobody serves the queue
+        manager = RunManager(ServiceSettings(tmp_path / "data", max_queued=2), store)  # nobody serves the queue
         app = create_app(manager, "")
         body = json.dumps(SMALL).encode()
-        answers = [await _answer(app, "POST", "/api/v1/runs", body) for _ in range(3)]
+        answers = [await _answer(app, "POST", "/api/v2/runs", body) for _ in range(3)]
         await manager.close()
         _, headers, document = answers[2]
         assert [answer[0] for answer in answers] == [202, 202, 503]
         assert headers["content-type"] == "application/problem+json"
         assert headers["retry-after"] == "10"
-        assert document["detail"] == "2 runs are waiting; stop one, or come again later"
+        assert document["detail"] == "2 runs are waiting; stop one, or try again later"
         assert len(list((tmp_path / "data" / "runs").iterdir())) == 2
 
     asyncio.run(ask())
 
 
-def test_so_many_are_at_work_at_once_and_no_more(store: Store, tmp_path: Path) -> None:
-    async def look() -> None:
-        manager = RunManager(tmp_path, store, at_once=2)
+def test_no_more_runs_are_at_work_than_allowed(store: Store, tmp_path: Path) -> None:
+    async def play() -> None:
+        manager = RunManager(ServiceSettings(tmp_path, at_once=2), store)
         await manager.open()
         for seed in range(5):
             await manager.submit(load(SMALL | {"seed": seed}))
@@ -90,72 +92,68 @@ def test_so_many_are_at_work_at_once_and_no_more(store: Store, tmp_path: Path) -
         await manager.close()
         assert most == 2
 
-    asyncio.run(look())
+    asyncio.run(play())
 
 
-def test_one_reader_more_than_may_look_on_is_told_so(store: Store, tmp_path: Path) -> None:
-    async def look() -> None:
-        manager = RunManager(tmp_path, store)
-        resolved = load(SMALL)
-        run = await manager.submit(resolved)
-        watches = EventStreams(manager, max_readers=2)
-        readers = [await watches.look(run, Cursor()) for _ in range(2)]
+def test_one_event_stream_too_many_is_rejected(store: Store, tmp_path: Path) -> None:
+    async def read() -> None:
+        manager = RunManager(ServiceSettings(tmp_path, max_readers=2), store)
+        run = await manager.submit(load(SMALL))
+        app = create_app(manager, "")
+        streams: EventStreams = app.state.services.streams
+        readers = [await streams.subscribe(run, Cursor()) for _ in range(2)]
         for reader in readers:
             assert await anext(reader)
-        with pytest.raises(StreamsFullError, match="2 readers look on already; come again later, or give `airtoll"):
-            await watches.look(run, Cursor())
+        with pytest.raises(StreamsFullError, match="2 event streams are open already; try again later"):
+            await streams.subscribe(run, Cursor())
+        status, headers, document = await _answer(app, "GET", f"/api/v2/runs/{run.id}/events")
+        assert (status, headers["retry-after"]) == (503, "10")
+        assert document["detail"].endswith("or start `airtoll serve` with more --readers")
         await readers[0].aclose()  # type: ignore[attr-defined]
-        again = await watches.look(run, Cursor())
+        again = await streams.subscribe(run, Cursor())
         assert await anext(again)
         for reader in (readers[1], again):
             await reader.aclose()  # type: ignore[attr-defined]
-        assert watches.readers == 0
-        app = create_app(manager, "", max_readers=0)
-        status, headers, document = await _answer(app, "GET", f"/api/v1/runs/{run.id}/events")
-        assert (status, headers["retry-after"]) == (503, "10")
-        assert document["detail"].endswith("or give `airtoll serve` more --readers")
+        assert streams.readers == 0
         await manager.close()
 
-    asyncio.run(look())
+    asyncio.run(read())
 
 
-def test_a_reader_that_takes_nothing_is_cut_off_and_the_others_are_not(store: Store, tmp_path: Path) -> None:
-    """It may come again where it was."""
+def test_the_stream_of_a_reader_that_reads_nothing_ends_and_the_others_do_not(store: Store, tmp_path: Path) -> None:
+    """It may continue where it was."""
 
-    async def look() -> None:
-        manager = RunManager(tmp_path, store)
-        resolved = load(SMALL)
-        run = await manager.submit(resolved)
-        watches = EventStreams(manager, max_readers=2)
-        deaf, keen = [await watches.look(run, Cursor()) for _ in range(2)]
-        await anext(deaf)
-        await anext(keen)
-        folder = RunWriter(run.folder, resolved.config)
-        watch = watches._watches[run.id]
+    async def read() -> None:
+        manager = RunManager(ServiceSettings(tmp_path), store)
+        run = await manager.submit(load(SMALL))
+        streams = EventStreams(manager)
+        stalled, quick = [await streams.subscribe(run, Cursor()) for _ in range(2)]
+        await anext(stalled)
+        await anext(quick)
+        folder = RunFolder.open(run.folder)
         for number in range(30):
             folder.log(f"line {number}")
-            await watch._tell_once()
-            while f"line {number}" not in (await anext(keen)).decode():
+            await streams._streams[run.id].poll()
+            while f"line {number}" not in (await anext(quick)).decode():
                 pass
-        told = [event async for event in deaf]
-        assert len(told) == 20
-        await keen.aclose()  # type: ignore[attr-defined]
+        assert len([event async for event in stalled]) == MAX_UNREAD_EVENTS
+        await quick.aclose()  # type: ignore[attr-defined]
         await manager.close()
 
-    asyncio.run(look())
+    asyncio.run(read())
 
 
-def test_a_connection_that_takes_nothing_is_cut_off_and_what_waits_is_forgotten() -> None:
+def test_a_connection_whose_client_reads_nothing_is_closed() -> None:
     with (
         closing(server.listen("127.0.0.1", 0, timeout_s=0.2)) as listening,
         socket.create_connection(listening.getsockname()),
-        listening.accept()[0] as told,
+        listening.accept()[0] as served,
     ):
-        told.settimeout(60)
+        served.settimeout(60)
         with pytest.raises(TimeoutError, match="Connection timed out"):
-            told.sendall(bytes(1 << 26))
+            served.sendall(bytes(1 << 26))
 
 
-def test_more_readers_than_the_process_may_have_files_are_refused() -> None:
+def test_more_event_streams_than_the_process_may_have_files_are_rejected() -> None:
     with pytest.raises(ConfigError, match=r"--readers: \d+ need \d+ open files, and \d+ are allowed; give at most \d+"):
-        server._make_room(10**9)
+        server._raise_file_limit(10**9)

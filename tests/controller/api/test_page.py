@@ -1,4 +1,4 @@
-"""The page and its files as they are served, and the maps it draws."""
+"""The page and its files as the controller serves them, and the maps that it draws."""
 
 import gzip
 import re
@@ -22,7 +22,7 @@ _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One that asks for a token, but not for its page."""
+    """A controller with a token, which its page does not need."""
     with serving(tmp_path_factory.mktemp("controller"), AIRTOLL_TOKEN="open sesame") as served:
         yield served
 
@@ -41,7 +41,7 @@ def _source(name: str) -> str:
 
 
 @pytest.mark.parametrize("path", ["/", "/page/main.js", "/page/style.css", "/page/icon.svg", "/page/plotly.min.js"])
-def test_a_file_is_served_with_type_policy_and_tag(service: Service, path: str) -> None:
+def test_a_file_is_served_with_type_policy_and_etag(service: Service, path: str) -> None:
     answer, body = _get(service, path)
     assert answer.status == 200
     assert (
@@ -54,29 +54,37 @@ def test_a_file_is_served_with_type_policy_and_tag(service: Service, path: str) 
     assert not re.search(r"unsafe|http|\*", policy)
     unchanged, nothing = _get(service, path, If_None_Match=answer.getheader("etag", ""))
     assert (unchanged.status, nothing) == (304, b"")
-    changed, again = _get(service, path, If_None_Match='"of another time"')
+    changed, again = _get(service, path, If_None_Match='"another"')
     assert (changed.status, again) == (200, body)
-    zipped, smaller = _get(service, path, Accept_Encoding="gzip")
-    assert zipped.getheader("content-encoding") == "gzip"
+    compressed, smaller = _get(service, path, Accept_Encoding="gzip")
+    assert compressed.getheader("content-encoding") == "gzip"
     assert gzip.decompress(smaller) == body
 
 
-def test_no_caches_keep_an_old_page(service: Service) -> None:
+def test_caches_revalidate_the_page(service: Service) -> None:
     answer, _ = _get(service, "/page/main.js")
     assert (answer.getheader("cache-control"), answer.getheader("vary")) == ("no-cache", "Accept-Encoding")
 
 
 @pytest.mark.parametrize(
-    "path", ["/page/nothing.js", "/page/", "/page/__init__.py", "/page/..%2f__init__.py", "/page/../keeper.py"]
+    "path",
+    [
+        "/page/nothing.js",
+        "/page/",
+        "/page/__init__.py",
+        "/page/..%2f__init__.py",
+        "/page/../run_process.py",
+        "/page/datasets/iris.csv.gz",
+    ],
 )
-def test_what_is_no_file_of_the_page_is_not_found(service: Service, path: str) -> None:
+def test_a_path_that_is_no_file_of_the_page_is_not_found(service: Service, path: str) -> None:
     answer, body = _get(service, path)
     assert answer.status == 404
     assert b'"status":404' in body
 
 
 @pytest.mark.parametrize("name", _OWN)
-def test_a_file_asks_for_nothing_but_files_of_the_page(name: str) -> None:
+def test_a_file_loads_only_files_of_the_page(name: str) -> None:
     source = _source(name)
     imported = set(re.findall(r'(?:from |import\()"\./([\w.]+)"', source))
     linked = set(re.findall(r'"page/([\w.]+)"', source)) - {"plotly.min.js", "icon.svg"}
@@ -85,7 +93,7 @@ def test_a_file_asks_for_nothing_but_files_of_the_page(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in _OWN if name.endswith(".js")])
-def test_no_file_makes_html_or_code_of_data(name: str) -> None:
+def test_no_file_turns_data_into_html_or_code(name: str) -> None:
     forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setTimeout\(\s*[\"'`]"
     assert not re.search(forbidden, _source(name))
 
@@ -103,18 +111,18 @@ def test_the_page_knows_all_kinds_of_notes_and_all_states() -> None:
 
 
 def test_the_page_is_open_and_data_is_not(service: Service) -> None:
-    for path in ("/page/../api/v1/runs", "/api/v1/runs", "/api/v1/runs/none/map", "/metrics"):
+    for path in ("/page/../api/v2/runs", "/api/v2/runs", "/api/v2/runs/none/map", "/metrics"):
         answer, _ = _get(service, path)
         assert answer.status in (401, 404), path
         assert answer.status == 401 or path.startswith("/page/")
 
 
 @pytest.mark.parametrize("placement", ["in-process", "processes"])
-def test_a_cell_is_told_for_its_map(service: Service, placement: str) -> None:
+def test_the_map_of_a_cell(service: Service, placement: str) -> None:
     config = CELL | {"slots": 60, "placement": placement}
-    told = service.client._object("GET", f"/runs/{_done(service, config)}/map")
-    shown = told["map"]
-    assert (told["world"], told["slot"]) == ("d2d_underlay", 59)
+    answer = service.client._object("GET", f"/runs/{_done(service, config)}/map")
+    shown = answer["map"]
+    assert (answer["world"], answer["slot"]) == ("d2d_underlay", 59)
     assert [len(shown[name]) for name in ("tx_m", "rx_m", "rb", "rate_bps_hz", "outage")] == [3] * 5
     assert [len(shown[name]) for name in ("cue_m", "cue_rate_bps_hz", "cue_outage")] == [2] * 3
     assert all(-1 <= rb < 2 for rb in shown["rb"])
@@ -123,10 +131,10 @@ def test_a_cell_is_told_for_its_map(service: Service, placement: str) -> None:
         assert rate >= 0
 
 
-def test_a_graph_is_told_for_its_map(service: Service) -> None:
-    told = service.client._object("GET", f"/runs/{_done(service, GRAPH)}/map")
-    shown = told["map"]
-    assert (told["world"], told["slot"], shown["agents"]) == ("conflict_graph", 39, ["ap1", "ap2", "ap3", "ap4"])
+def test_the_map_of_a_conflict_graph(service: Service) -> None:
+    answer = service.client._object("GET", f"/runs/{_done(service, GRAPH)}/map")
+    shown = answer["map"]
+    assert (answer["world"], answer["slot"], shown["agents"]) == ("conflict_graph", 39, ["ap1", "ap2", "ap3", "ap4"])
     assert shown["devices"] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert list(chain(*shown["serves"])) == shown["devices"]
     assert all(set(through) <= set(on) for on, through in zip(shown["active"], shown["succeeded"], strict=True))
@@ -135,10 +143,10 @@ def test_a_graph_is_told_for_its_map(service: Service) -> None:
 
 def test_before_the_first_slot_there_is_no_map(service: Service) -> None:
     long, waits = (service.client.submit(config)["id"] for config in (LONG, CELL))
-    told = service.client._object("GET", f"/runs/{waits}/map")
+    answer = service.client._object("GET", f"/runs/{waits}/map")
     service.client.stop(waits)
     service.client.stop(long)
-    assert told == {"world": "d2d_underlay", "slot": None, "map": {}}
+    assert answer == {"world": "d2d_underlay", "slot": None, "map": {}}
     assert service.client.wait(long)["state"] == "STOPPED"
 
 

@@ -1,4 +1,4 @@
-"""Where a run process listens."""
+"""The ports on which a run process listens for its workers."""
 
 import socket
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def taken() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_ports_are_read_and_written() -> None:
+def test_ports_are_parsed_and_formatted() -> None:
     for text in ("0.0.0.0:8772-8799", "10.0.0.1:*"):
         assert str(Ports.parse(text)) == text
     assert Ports.parse("h:8772") == Ports("h", 8772, 8772)
@@ -25,13 +25,13 @@ def test_ports_are_read_and_written() -> None:
             Ports.parse(wrong)
 
 
-def test_the_first_port_that_is_free_is_taken_and_when_there_is_none_the_cure_is_named(taken: int) -> None:
+def test_the_first_free_port_is_used_and_without_one_a_fix_is_suggested(taken: int) -> None:
     with pytest.raises(ConfigError, match=f"--run-process-ports: all of 127.0.0.1:{taken}-{taken} are taken"):
         LeasedWorkers(Ports("127.0.0.1", taken, taken), {})
     with pytest.raises(ConfigError, match=r"--pool: tcp://240\.0\.0\.1:"):
         LeasedWorkers(Ports("240.0.0.1", 9999, 9999), {})
 
 
-def test_a_line_is_bound_beside_the_keepers() -> None:
+def test_the_channel_servers_line_has_a_port_of_its_own() -> None:
     with LeasedWorkers(Ports(), {}) as workers, workers.line() as (_, port):
         assert port not in (0, workers.port)

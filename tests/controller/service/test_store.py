@@ -21,11 +21,21 @@ from controller.config.errors import ConfigError
 from controller.run_folder.status import ENDS, FOLLOWING, RunStatus, State, before
 from controller.service import store as store_module
 from controller.service.run_manager import RunManager
+from controller.service.settings import ServiceSettings
 from controller.service.store import Results, Run, Store, StoreGoneError
 from tests.postgres import PostgresServer
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-RUN = Run("a", "d2d_underlay", "li2020/sla", 2**62, 100, {"seed": 1}, Path("/runs/a"), NOON)
+RUN = Run(
+    id="a",
+    world="d2d_underlay",
+    scheme="li2020/sla",
+    seed=2**62,
+    slots=100,
+    config={"seed": 1},
+    folder=Path("/runs/a"),
+    created=NOON,
+)
 
 
 @pytest.fixture
@@ -34,7 +44,7 @@ def store(database: str) -> Iterator[Store]:
         yield opened
 
 
-def test_a_run_comes_back_as_it_was(store: Store) -> None:
+def test_a_stored_run_is_read_back_unchanged(store: Store) -> None:
     store.add(RUN)
     assert store.get("a") == RUN
     assert store.get("b") is None
@@ -47,7 +57,7 @@ def test_a_store_that_is_opened_again_has_its_runs(database: str) -> None:
         assert opened.get("a") == RUN
 
 
-def test_only_allowed_transitions_are_made(store: Store) -> None:
+def test_only_allowed_transitions_succeed(store: Store) -> None:
     for start, to in product(State, State):
         run_id = f"{start.value} {to.value}"
         store.add(replace(RUN, id=run_id, state=start))
@@ -57,7 +67,7 @@ def test_only_allowed_transitions_are_made(store: Store) -> None:
         assert after.state is (to if to in FOLLOWING[start] else start)
 
 
-def test_of_moves_at_the_same_time_only_those_are_made_that_follow_each_other(store: Store) -> None:
+def test_concurrent_moves_succeed_only_in_an_allowed_order(store: Store) -> None:
     """A run goes from RUNNING to PAUSED and back, and stops once."""
     store.add(RUN)
     wanted = [State.RUNNING, State.PAUSED] * 40 + [State.STOPPING]
@@ -72,30 +82,30 @@ def test_of_moves_at_the_same_time_only_those_are_made_that_follow_each_other(st
     assert made[State.RUNNING] - made[State.PAUSED] in may_be[run.state]
 
 
-def test_ends_that_come_at_the_same_time_are_one(store: Store) -> None:
-    """Results and state are of the same move."""
+def test_of_concurrent_ends_one_succeeds(store: Store) -> None:
+    """Results and state come from the same move."""
     for number in range(20):
         store.add(replace(RUN, id=str(number), state=State.RUNNING))
     ends = [(str(number), end) for number in range(20) for end in ENDS]
     with ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(lambda told: store.move(*told, results=Results(reason=told[1].value)), ends))
+        made = list(threads.map(lambda end: store.move(*end, results=Results(reason=end[1].value)), ends))
     runs, _ = store.page(limit=20)
     assert sum(made) == 20
     assert [run.reason for run in runs] == [run.state.value for run in runs]
-    assert {(run.id, run.state) for run in runs} == {told for told, moved in zip(ends, made, strict=True) if moved}
+    assert {(run.id, run.state) for run in runs} == {end for end, moved in zip(ends, made, strict=True) if moved}
 
 
-def test_a_move_from_elsewhere_than_asked_for_is_not_made(store: Store) -> None:
+def test_a_move_from_another_state_than_requested_fails(store: Store) -> None:
     store.add(replace(RUN, state=State.PAUSED))
     assert not store.move("a", State.STOPPED, since=[State.PENDING])
 
 
-def test_ends_are_ends_and_every_state_but_the_first_can_be_reached() -> None:
+def test_no_state_follows_an_end_and_every_state_but_the_first_follows_one() -> None:
     assert {state for state, following in FOLLOWING.items() if not following} == ENDS
     assert [state for state in State if not before(state)] == [State.PENDING]
 
 
-def test_times_and_results_are_written_down(store: Store) -> None:
+def test_times_and_results_are_stored(store: Store) -> None:
     store.add(RUN)
     store.move("a", State.RUNNING)
     begun = store.get("a")
@@ -122,14 +132,14 @@ def test_pages_filters_and_counts(store: Store) -> None:
     assert ([run.id for run in page], total) == (["3"], 1)
     assert (store.counts()[State.PENDING], store.counts()[State.STOPPED], store.counts()[State.FAILED]) == (4, 1, 0)
     assert [run.id for run in store.waiting()] == ["0", "2", "3", "4"]
-    store.explain("0", "waits for 1 channel")
-    store.explain("1", "has ended")
+    store.set_reason("0", "waits for 1 channel")
+    store.set_reason("1", "has ended")
     assert [run.reason for run in store.page()[0]] == ["", "", "", "", "waits for 1 channel"]
     store.move("0", State.RUNNING)
     assert [run.id for run in store.at_work()] == ["0"]
 
 
-def test_only_a_run_that_has_ended_is_forgotten(store: Store) -> None:
+def test_only_a_run_that_has_ended_is_deleted(store: Store) -> None:
     store.add(RUN)
     assert not store.remove("a")
     store.move("a", State.STOPPED)
@@ -140,7 +150,7 @@ def test_only_a_run_that_has_ended_is_forgotten(store: Store) -> None:
 @pytest.mark.parametrize(
     "url", ["nonsense", "oracle11://x", "sqlite:////nowhere/at/all/runs.db", "postgresql+psycopg://x@/x?host=/nowhere"]
 )
-def test_a_database_that_is_not_there_is_told(url: str) -> None:
+def test_a_missing_database_is_reported(url: str) -> None:
     with pytest.raises(ConfigError, match="AIRTOLL_DB: "):
         Store(url)
 
@@ -155,7 +165,7 @@ def test_migrations_and_mapping_describe_the_same_tables(database: str) -> None:
     engine.dispose()
 
 
-def test_stores_that_are_opened_at_the_same_time_bring_the_tables_up_to_date_once(database: str) -> None:
+def test_concurrently_opened_stores_migrate_the_tables_once(database: str) -> None:
     context = multiprocessing.get_context("spawn")
     openers = [context.Process(target=_open, args=(database,)) for _ in range(3)]
     for opener in openers:
@@ -178,14 +188,14 @@ def test_an_index_belongs_to_one_data_folder(store: Store) -> None:
 
 def test_two_services_with_one_database_are_refused(database: str, tmp_path: Path) -> None:
     with closing(Store(database)) as first, closing(Store(database)) as second:
-        RunManager(tmp_path / "one", first)._folder.close()
+        RunManager(ServiceSettings(tmp_path / "one"), first)._folder.close()
         with pytest.raises(ConfigError, match="AIRTOLL_DB: "):
-            RunManager(tmp_path / "two", second)
-        RunManager(tmp_path / "one", second)._folder.close()  # the first is gone
+            RunManager(ServiceSettings(tmp_path / "two"), second)
+        RunManager(ServiceSettings(tmp_path / "one"), second)._folder.close()  # the first is gone
 
 
-def test_any_words_can_be_a_reason(store: Store) -> None:
-    """What PostgreSQL or UTF-8 has no place for is told as unreadable."""
+def test_any_text_can_be_a_reason(store: Store) -> None:
+    """Characters that PostgreSQL or UTF-8 cannot store are replaced."""
     store.add(replace(RUN, state=State.RUNNING))
     assert store.move("a", State.FAILED, results=Results(reason="nul \0, half \ud83d, whole \U0001f4e1"))
     run = store.get("a")
@@ -194,7 +204,7 @@ def test_any_words_can_be_a_reason(store: Store) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_what_json_has_no_word_for_is_no_result(store: Store, value: float) -> None:
+def test_numbers_that_json_cannot_express_are_rejected(store: Store, value: float) -> None:
     store.add(replace(RUN, state=State.RUNNING))
     with pytest.raises((ValueError, StatementError), match="not JSON compliant"):
         store.move("a", State.SUCCEEDED, results=Results(metrics={"rate": value}))
@@ -203,8 +213,8 @@ def test_what_json_has_no_word_for_is_no_result(store: Store, value: float) -> N
     assert run.state is State.RUNNING
 
 
-def test_times_are_told_in_utc(store: Store) -> None:
-    """Whatever the zone they were given in, and that of the server."""
+def test_times_are_in_utc(store: Store) -> None:
+    """Whatever the zone they were given in, and the zone of the server."""
     there = timezone(timedelta(hours=-9, minutes=-30))
     store.add(replace(RUN, created=NOON.astimezone(there)))
     run = store.get("a")
@@ -222,17 +232,17 @@ def test_a_database_that_comes_back_is_used_again(postgres: PostgresServer) -> N
         assert store.get("a") == RUN
 
 
-def test_a_database_that_a_later_airtoll_has_used_is_refused(database: str) -> None:
+def test_a_database_that_a_later_airtoll_has_migrated_is_refused(database: str) -> None:
     Store(database).close()
     engine = create_engine(database)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
-    with pytest.raises(ConfigError, match=r"9999.*; a later airtoll has used it"):
+    with pytest.raises(ConfigError, match=r"9999.*; a later version of airtoll"):
         Store(database)
 
 
-def test_a_standing_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_run_status_is_read_back_unchanged(tmp_path: Path) -> None:
     assert RunStatus.read(tmp_path) is None
     RunStatus(State.FAILED, 7, "it rained").write(tmp_path)
     assert RunStatus.read(tmp_path) == RunStatus(State.FAILED, 7, "it rained")

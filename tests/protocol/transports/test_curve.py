@@ -1,4 +1,4 @@
-"""Locked sockets against those who may not come in, and what each side then says."""
+"""Encrypted sockets and clients that may not connect: what each side reports."""
 
 import re
 import socket
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 import pytest
 import zmq
 
-from protocol.transports.curve import ConnectionMonitor, allow_list, lock_client, lock_server
-from protocol.transports.dealer import ChannelGone, Dealer
+from protocol.transports.curve import allow_list, lock_client, lock_server
+from protocol.transports.dealer import ChannelGone, Dealer, ReconnectingDealer
 from protocol.transports.keys import ClientKeys, Keys
 from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY, Router
-from tests.knocking import knock, lost, stranger
+from tests.knocking import knock, unlisted_keys, wrong_server_keys
 
 ANYWHERE = "tcp://127.0.0.1:*"
 
@@ -29,16 +29,16 @@ def router(keys: Keys) -> Iterator[Router]:
         yield router
 
 
-def _heard(router: Router) -> bytes | list[int]:
+def _received(router: Router) -> bytes | list[int]:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if (received := router.receive()) is not None:
             return received[1]
-    raise AssertionError("nothing was heard")
+    raise AssertionError("no frame was received")
 
 
 def _why_not(router: Router, keys: ClientKeys | None) -> str:
-    """What a node says that is not let in."""
+    """The reason that a rejected node reports."""
     with Dealer(router.endpoint, keys=keys) as dealer:
         dealer.send(b"Hello")
         deadline = time.monotonic() + 20
@@ -47,40 +47,44 @@ def _why_not(router: Router, keys: ClientKeys | None) -> str:
                 assert dealer.receive() is None
             except ChannelGone as gone:
                 return str(gone)
-    raise AssertionError("it waits for ever")
+    raise AssertionError("the node waits for ever")
 
 
-def test_who_is_on_the_list_is_heard_and_answered(router: Router, keys: Keys) -> None:
+def test_frames_of_a_listed_client_are_received(router: Router, keys: Keys) -> None:
     with Dealer(router.endpoint, keys=keys.client()) as dealer:
         for frame in (b"Hello", b"", bytes(300)):
             dealer.send(frame)
-            assert _heard(router) == frame
+            assert _received(router) == frame
     assert router.rejected() == []
 
 
 @pytest.mark.parametrize(
-    ("who", "told", "counted"),
+    ("keys_of", "reason", "counted"),
     [
-        (stranger, r"this node's key is not on the list .* \(airtoll keys allow DIR FILE\)", NOT_ON_THE_LIST),
-        (lost, "hung up in the handshake: does it use keys, and is server.key the public", FOR_ANOTHER_SERVER),
-        (lambda _: None, r"handshake: does it want keys\? then give this node some", WITHOUT_A_KEY),
+        (unlisted_keys, r"this node's key is not on .* list: .* \(airtoll keys allow DIR FILE\)", NOT_ON_THE_LIST),
+        (
+            wrong_server_keys,
+            "handshake: check that it uses keys, and that server.key is its public",
+            FOR_ANOTHER_SERVER,
+        ),
+        (lambda _: None, "handshake: if it requires keys, give this node some", WITHOUT_A_KEY),
     ],
 )
-def test_who_may_not_come_in_is_told_why_and_counted(
-    router: Router, keys: Keys, who: Callable[[Keys], ClientKeys | None], told: str, counted: str
+def test_a_rejected_client_learns_why_and_is_counted(
+    router: Router, keys: Keys, keys_of: Callable[[Keys], ClientKeys | None], reason: str, counted: str
 ) -> None:
-    own = who(keys)
-    assert re.search(told, _why_not(router, own))
-    away = router.rejected()
-    assert {reason for reason, _ in away} == {counted}
+    own = keys_of(keys)
+    assert re.search(reason, _why_not(router, own))
+    rejected = router.rejected()
+    assert {why for why, _ in rejected} == {counted}
     first = own.public[:8].decode() if own and counted == NOT_ON_THE_LIST else ""
-    assert {key for _, key in away} == {first}
+    assert {key for _, key in rejected} == {first}
     assert router.receive() is None, "something came through"
 
 
-def test_a_node_with_keys_is_not_heard_where_none_are_used(keys: Keys) -> None:
+def test_a_node_with_keys_is_rejected_where_none_are_used(keys: Keys) -> None:
     with zmq.Context() as context, Router(context, ANYWHERE) as router:
-        assert "does it use keys" in _why_not(router, keys.client())
+        assert "check that it uses keys" in _why_not(router, keys.client())
         assert router.receive() is None, "something came through"
         assert router.rejected() == []
         assert router.unread_connections() > 0
@@ -99,26 +103,23 @@ def test_the_list_may_change_while_the_socket_is_open(keys: Keys) -> None:
             inside.send(b"one")
             assert server.recv_multipart()[1] == b"one"
             authenticator.allowed = frozenset()
-            with context.socket(zmq.DEALER) as late:
-                assert "is not on the list of the pool" in _standing(late, endpoint, keys.client())
-            assert authenticator.refused() == [keys.client().public[:8].decode()]
+            assert "is not on the server's list" in _rejection(context, endpoint, keys.client())
+            assert authenticator.rejected() == [keys.client().public[:8].decode()]
             inside.send(b"two")
             assert server.recv_multipart()[1] == b"two"
 
 
-def _standing(client: zmq.Socket[bytes], endpoint: str, keys: ClientKeys) -> str:
-    lock_client(client, keys)
-    client.setsockopt(zmq.LINGER, 0)
-    status = ConnectionMonitor(client, keys, "the pool")
-    client.connect(endpoint)
+def _rejection(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: ClientKeys) -> str:
+    client = ReconnectingDealer(context, endpoint, keys=keys, max_bytes=1000)
     deadline = time.monotonic() + 20
-    while not (reason := status.broken()) and time.monotonic() < deadline:
-        client.poll(10)
-    status.close()
-    return reason
+    while not client.rejection and time.monotonic() < deadline:
+        client.socket.poll(10)
+        client.monitor.poll()
+    client.close()
+    return client.rejection
 
 
-def test_a_pair_can_be_locked_too(keys: Keys) -> None:
+def test_a_pair_socket_can_be_encrypted(keys: Keys) -> None:
     with zmq.Context() as context, allow_list(context, keys.server()), context.socket(zmq.PAIR) as launcher:
         lock_server(launcher, keys.server())
         port = launcher.bind_to_random_port("tcp://127.0.0.1")
@@ -129,7 +130,7 @@ def test_a_pair_can_be_locked_too(keys: Keys) -> None:
             assert launcher.recv() == b"telemetry"
 
 
-def test_without_anybody_who_reads_the_list_nobody_comes_in(keys: Keys) -> None:
+def test_without_an_authenticator_no_client_connects(keys: Keys) -> None:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as server:
         lock_server(server, keys.server())
         monitor = server.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
@@ -145,15 +146,15 @@ def test_without_anybody_who_reads_the_list_nobody_comes_in(keys: Keys) -> None:
         monitor.close()
 
 
-def test_each_connection_is_counted_once(router: Router, keys: Keys) -> None:
+def test_each_rejected_connection_is_counted_once(router: Router, keys: Keys) -> None:
     host, port = router.endpoint.removeprefix("tcp://").split(":")
     with socket.create_connection((host, int(port))) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
-    knock(router.endpoint, [stranger(keys), None, None])
-    away = Counter[str]()
+    knock(router.endpoint, [unlisted_keys(keys), None, None])
+    rejected = Counter[str]()
     deadline = time.monotonic() + 20
-    while (away.total(), router.unread_connections()) != (3, 1) and time.monotonic() < deadline:
+    while (rejected.total(), router.unread_connections()) != (3, 1) and time.monotonic() < deadline:
         assert router.receive() is None
-        away.update(reason for reason, _ in router.rejected())
-    assert away == {NOT_ON_THE_LIST: 1, WITHOUT_A_KEY: 2}
+        rejected.update(reason for reason, _ in router.rejected())
+    assert rejected == {NOT_ON_THE_LIST: 1, WITHOUT_A_KEY: 2}
     assert router.unread_connections() == 1

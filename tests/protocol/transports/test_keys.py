@@ -1,4 +1,4 @@
-"""Folders of keys: made once, read with care, and every mistake told with its cure."""
+"""Folders of keys: created once, read with checks, and every error reported with a suggested fix."""
 
 import os
 import stat
@@ -23,7 +23,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_folder_is_made_once_and_read_as_it_is(keys: Keys) -> None:
+def test_a_folder_is_created_once_and_read_unchanged(keys: Keys) -> None:
     before = _contents(keys.folder)
     assert sorted(before) == ["allowed/node.key", "node.key", "node.key_secret", "server.key", "server.key_secret"]
     assert Keys.make(keys.folder).server() == keys.server()
@@ -35,11 +35,11 @@ def test_a_folder_is_made_once_and_read_as_it_is(keys: Keys) -> None:
     assert zmq.curve_public(client.secret) == client.public
 
 
-def test_secrets_are_for_their_owner_alone_and_never_shown(keys: Keys) -> None:
+def test_secrets_are_readable_by_their_owner_only_and_never_shown(keys: Keys) -> None:
     for path in keys.folder.glob("*.key_secret"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    for locked in (keys.server(), keys.client()):
-        assert locked.secret.decode() not in f"{locked!r} {locked} {keys!r}"
+    for half in (keys.server(), keys.client()):
+        assert half.secret.decode() not in f"{half!r} {half} {keys!r}"
 
 
 def test_zmq_auth_reads_our_files_and_we_read_its(keys: Keys, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_zmq_auth_reads_our_files_and_we_read_its(keys: Keys, tmp_path: Path) ->
     assert Keys.read(theirs).server().allowed == {Keys.read(theirs).client().public}
 
 
-def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
+def test_concurrent_processes_create_the_same_keys(tmp_path: Path) -> None:
     """Four for each of many folders, so that some race."""
     folders = [tmp_path / str(number) for number in range(20)]
     with ProcessPoolExecutor(4, mp_context=get_context("forkserver")) as pool:
@@ -70,12 +70,12 @@ def _make(folder: Path) -> tuple[bytes, bytes, frozenset[bytes]]:
     return keys.server().secret, keys.client().secret, keys.server().allowed
 
 
-def test_what_was_revoked_is_not_allowed_again_by_making(keys: Keys) -> None:
+def test_a_revoked_key_stays_revoked_when_keys_are_created_again(keys: Keys) -> None:
     keys.revoke("node")
     assert Keys.make(keys.folder).server().allowed == frozenset()
 
 
-def test_a_node_elsewhere_is_allowed_by_its_public_key(keys: Keys, tmp_path: Path) -> None:
+def test_a_node_on_another_machine_is_allowed_by_its_public_key(keys: Keys, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "server.key").write_bytes((keys.folder / "server.key").read_bytes())
@@ -84,7 +84,7 @@ def test_a_node_elsewhere_is_allowed_by_its_public_key(keys: Keys, tmp_path: Pat
     keys.allow(elsewhere / "node.key", "attic")
     keys.allow(elsewhere / "node.key", "attic")
     assert keys.server().allowed == {keys.client().public, node.client().public}
-    with pytest.raises(KeysError, match=r"no server\.key_secret: start the server where it lies"):
+    with pytest.raises(KeysError, match=r"no server\.key_secret: start the server on the machine"):
         node.server()
     with pytest.raises(KeysError, match="holds another key: allow this one by another name"):
         keys.allow(_another(tmp_path), "attic")
@@ -117,40 +117,43 @@ def _cross(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("harm", "message"),
     [
         (lambda folder: (folder / "server.key_secret").chmod(0o644), "mode 0644.: chmod 600 .*/server.key_secret"),
-        (lambda folder: (folder / "server.key_secret").unlink(), "no server.key_secret: start the server where it"),
+        (
+            lambda folder: (folder / "server.key_secret").unlink(),
+            "no server.key_secret: start the server on the machine",
+        ),
         (lambda folder: (folder / "server.key").unlink(), "server.key cannot be read .*: copy it there"),
         (_spoil("server.key_secret", ""), "server.key_secret is damaged: it has no line secret-key"),
         (_spoil("server.key", '    public-key = "short"'), "server.key is damaged: it has no line public-key"),
-        (_spoil("allowed/node.key", "\0" * 100), "allowed/node.key is damaged: .*; put back a good copy"),
-        (_swap, "server.key is not the public key of .*server.key_secret: delete it and make it again"),
-        (_cross, "its two keys do not belong together"),
+        (_spoil("allowed/node.key", "\0" * 100), "allowed/node.key is damaged: .*; restore a good copy"),
+        (_swap, "server.key is not the public key of .*server.key_secret: delete it and create it again"),
+        (_cross, "its secret and public key are no pair"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_cure(keys: Keys, harm: Callable[[Path], None], said: str) -> None:
+def test_an_error_is_reported_with_a_suggested_fix(keys: Keys, harm: Callable[[Path], None], message: str) -> None:
     harm(keys.folder)
-    with pytest.raises(KeysError, match=said):
+    with pytest.raises(KeysError, match=message):
         keys.server()
 
 
-def test_a_folder_without_keys_says_how_to_make_them(tmp_path: Path) -> None:
-    with pytest.raises(KeysError, match=r"has no server.key: make keys \(airtoll keys make "):
+def test_a_folder_without_keys_is_reported_with_the_command_that_creates_them(tmp_path: Path) -> None:
+    with pytest.raises(KeysError, match=r"has no server.key: create keys \(airtoll keys make "):
         Keys.read(tmp_path / "nowhere")
     (tmp_path / "file").write_text("")
-    with pytest.raises(KeysError, match=r"no keys can be made in .*; name a folder to write in"):
+    with pytest.raises(KeysError, match=r"keys cannot be created in .*; name a writable folder"):
         Keys.make(tmp_path / "file" / "keys")
 
 
 @pytest.mark.parametrize("name", ["", "../server", ".hidden", "a/b", "x" * 101])
-def test_a_name_is_no_path(keys: Keys, name: str) -> None:
+def test_a_path_is_no_name(keys: Keys, name: str) -> None:
     with pytest.raises(KeysError, match="is no name for a key"):
         keys.revoke(name)
     with pytest.raises(KeysError, match="is no name for a key"):
         keys.allow(keys.folder / "node.key", name)
 
 
-def test_to_revoke_a_key_that_is_not_there_names_those_that_are(keys: Keys) -> None:
+def test_revoking_an_unknown_key_lists_the_known_ones(keys: Keys) -> None:
     with pytest.raises(KeysError, match="allows no key named 'attic'; allowed: node"):
         keys.revoke("attic")

@@ -1,10 +1,10 @@
-"""Hosts that only this machine reaches."""
+"""Addresses that only this machine reaches."""
 
 from ipaddress import ip_address
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, an address or a name, is this machine's own."""
+    """Whether a host, given as an address or a name, is this machine's loopback interface."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

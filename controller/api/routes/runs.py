@@ -1,14 +1,17 @@
-"""The routes of runs: taken, listed, shown, told, deleted."""
+"""The routes of runs: submit, list, show, pause, resume, stop, delete."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from controller.api.dependencies import RunId, ServicesDep
 from controller.api.problems import responses
-from controller.api.request_body import MAX_BYTES, configuration
-from controller.api.schemas import RunBody, RunHead, RunPage
+from controller.api.request_body import MAX_CONFIG_BYTES, configuration
+from controller.api.schemas import RunList
 from controller.run_folder.status import State
+from controller.service.queries import with_current_slot
+from controller.service.store import Run, RunHead
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -17,7 +20,7 @@ _EXAMPLE = {"world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2}, "scheme": "
 _CONFIGURATION: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": f"A run's configuration as in its YAML file, at most {MAX_BYTES} bytes; without `out`.",
+        "description": f"A run's configuration as in its YAML file, at most {MAX_CONFIG_BYTES} bytes; without `out`.",
         "content": {
             "application/json": {
                 "schema": {
@@ -45,54 +48,65 @@ _CONFIGURATION: dict[str, Any] = {
     },
     openapi_extra=_CONFIGURATION,
 )
-async def create(request: Request, response: Response, services: ServicesDep) -> RunBody:
-    """Take a run into the queue."""
-    run = await services.manager.submit(await configuration(request, timeout_s=services.timeout_s))
+async def create(request: Request, response: Response, services: ServicesDep) -> Run:
+    """Submit a run: it is queued."""
+    timeout_s = services.manager.settings.request_timeout_s
+    run = await services.manager.submit(await configuration(request, timeout_s=timeout_s))
     response.headers["Location"] = f"{request.url.path}/{run.id}"
-    return RunBody.of(run)
+    return run
 
 
 @router.get("", responses=responses(422))
-def page(
+def list_runs(
     services: ServicesDep,
     state: Annotated[list[State] | None, Query()] = None,
     world: Name = None,
     scheme: Name = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
-) -> RunPage:
+) -> RunList:
     """Runs, the newest first."""
     runs, total = services.manager.store.page(
         states=state or (), world=world, scheme=scheme, limit=limit, offset=offset
     )
-    return RunPage(runs=[RunHead.of(run) for run in runs], total=total)
+    return RunList(runs=list(map(with_current_slot, runs)), total=total)
 
 
 @router.get("/{run_id}", responses=responses(404, 422))
-def show(run_id: RunId, services: ServicesDep) -> RunBody:
+def show(run_id: RunId, services: ServicesDep) -> Run:
     """One run, with its configuration."""
-    return RunBody.of(services.run(run_id))
+    return with_current_slot(services.manager.find(run_id))
 
 
 @router.delete("/{run_id}", status_code=204, responses=responses(404, 409, 422))
 async def delete(run_id: RunId, services: ServicesDep) -> None:
-    """Forget a run that has ended, its folder included."""
+    """Delete a run that has ended, with its folder."""
     await services.manager.remove(run_id)
 
 
 @router.post("/{run_id}/pause", status_code=202, responses=responses(404, 409, 422))
 async def pause(run_id: RunId, services: ServicesDep) -> RunHead:
-    """Have a run hold between two slots. It is PAUSED when it does."""
-    return RunHead.of(await services.manager.pause(run_id))
+    """Pause a run before its next slot.
+
+    The answer comes once the run is PAUSED, or after 5 seconds: then its state may still be RUNNING, until its present
+    slot ends.
+    """
+    return await run_in_threadpool(with_current_slot, await services.manager.pause(run_id))
 
 
 @router.post("/{run_id}/resume", status_code=202, responses=responses(404, 409, 422))
 async def resume(run_id: RunId, services: ServicesDep) -> RunHead:
-    """Have a paused run go on."""
-    return RunHead.of(await services.manager.resume(run_id))
+    """Resume a paused run.
+
+    The answer comes once the run is RUNNING, or after 5 seconds: then its state may still be PAUSED.
+    """
+    return await run_in_threadpool(with_current_slot, await services.manager.resume(run_id))
 
 
 @router.post("/{run_id}/stop", status_code=202, responses=responses(404, 409, 422))
 async def stop(run_id: RunId, services: ServicesDep) -> RunHead:
-    """Have a run end after this slot; what is there is kept. A run that waits never begins."""
-    return RunHead.of(await services.manager.stop(run_id))
+    """Stop a run after its present slot and keep its results, or remove a waiting run from the queue.
+
+    The answer's state is STOPPING; of a run that was waiting, it is STOPPED.
+    """
+    return await run_in_threadpool(with_current_slot, await services.manager.stop(run_id))

@@ -1,0 +1,65 @@
+"""The routes of the files of a run's folder."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter
+from fastapi import Path as PathParameter
+from fastapi.responses import StreamingResponse
+
+from controller.api.dependencies import RunId, ServicesDep
+from controller.api.problems import RequestRejectedError, responses
+from controller.api.schemas import FileInfo, FileList
+
+router = APIRouter(prefix="/runs/{run_id}/files", tags=["results"])
+
+_PIECE_BYTES = 1 << 16
+FileName = Annotated[str, PathParameter(max_length=300, examples=["summary.json"])]
+
+
+@router.get("", responses=responses(404, 422))
+def files(run_id: RunId, services: ServicesDep) -> FileList:
+    """The files of the run's folder."""
+    found = _found(services.manager.find(run_id).folder)
+    return FileList(files=[_info(name, path) for name, path in sorted(found.items())])
+
+
+@router.get(
+    "/{name:path}",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/octet-stream": {}}}, **responses(404, 422)},
+)
+def file(run_id: RunId, name: FileName, services: ServicesDep) -> StreamingResponse:
+    """One file of the run's folder, at its present length."""
+    found = _found(services.manager.find(run_id).folder)
+    if name not in found:
+        raise RequestRejectedError(404, f"the run has no file {name!r}; its files are listed under /files")
+    stream = found[name].open("rb")
+    size = os.fstat(stream.fileno()).st_size
+    headers = {"Content-Length": str(size), "X-Content-Type-Options": "nosniff"}
+    return StreamingResponse(_pieces(stream, size), media_type="application/octet-stream", headers=headers)
+
+
+def _found(folder: Path) -> dict[str, Path]:
+    """The files of a run by name, without links and drafts."""
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+    }
+
+
+def _info(name: str, path: Path) -> FileInfo:
+    stat = path.stat()
+    return FileInfo(name=name, bytes=stat.st_size, modified=datetime.fromtimestamp(stat.st_mtime, UTC))
+
+
+def _pieces(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """The first `size` bytes of a file that may grow meanwhile."""
+    with stream:
+        while size and (piece := stream.read(min(size, _PIECE_BYTES))):
+            size -= len(piece)
+            yield piece
