@@ -3,7 +3,7 @@
 import * as connection from "./connection.js";
 import { promptForToken } from "./dialog.js";
 
-const BASE = new URL("api/v1", document.baseURI.split("#")[0]).href;
+const BASE = new URL("api/v2", document.baseURI.split("#")[0]).href;
 const TOKEN = "airtoll-token";
 let prompt = null; // the dialog that is open, as a promise
 
@@ -12,7 +12,7 @@ export class Problem extends Error {
   constructor(status, problem) {
     super(problem.detail ?? `status ${status}`);
     this.status = status;
-    this.errors = problem.faults ?? [];
+    this.errors = problem.errors ?? [];
   }
 }
 

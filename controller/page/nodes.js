@@ -30,10 +30,10 @@ export class Nodes {
     this.rows = nodes.map((node) => [
       node.name,
       node.role,
-      node.place,
+      node.placement,
       node.present ? "yes" : h("strong", {}, "lost"),
       integer(node.slots_missed),
-      integer(node.weights_version),
+      integer(node.policy_version),
       integer(this.reportAge(node.name, slot)),
     ]);
     this.show();
