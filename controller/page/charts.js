@@ -142,7 +142,7 @@ export function phaseMarks(all, end) {
 }
 
 function styled(element, layout) {
-  const { color, borderTopColor, fontFamily } = getComputedStyle(element);
+  const { backgroundColor, borderTopColor, color, fontFamily } = getComputedStyle(element);
   const line = borderTopColor;
   const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
   return {
@@ -156,6 +156,8 @@ function styled(element, layout) {
     hoverlabel: { font: { family: fontFamily } },
     dragmode: false,
     ...layout,
+    // Labels on bars need a background; on lines it would hide values.
+    annotations: layout.annotations?.map((label) => (layout.barmode ? { ...label, bgcolor: backgroundColor } : label)),
     xaxis: { ...axis, rangemode: "tozero", ...layout.xaxis },
     yaxis: { ...axis, ...layout.yaxis },
   };
