@@ -8,6 +8,7 @@ import { table } from "./table.js";
 const SCRIPT = "page/plotly.min.js";
 const ATTEMPTS = 4;
 const RETRY_AFTER_MS = 1000;
+const HEIGHT_PX = 280;
 const MAX_TABLE_ROWS = 25;
 const MAX_POINTS_WITH_MARKERS = 30;
 const WIDE = 0.12; // of the axis: room for a phase's name
@@ -60,6 +61,8 @@ export class Chart {
     if (!content.rows.length) return;
     this.plot.setAttribute("aria-label", `${this.title.textContent}. ${content.summary}`);
     this.fillTable();
+    // Plotly fits a chart to its element when the window is resized, so the element needs a height of its own.
+    this.plot.style.height = `${content.layout.height ?? HEIGHT_PX}px`;
     loadPlotly().then(
       (library) => {
         if (this.signal.aborted || this.drawn !== content) return;
@@ -129,7 +132,7 @@ export function phaseMarks(all, end) {
   const phases = all.filter(({ first }) => first <= end);
   const line = { type: "line", yref: "paper", y0: 0, y1: 1, line: { dash: "dot", width: 1, color: "#888888" } };
   const share = ({ first }, n) => ((phases[n + 1]?.first ?? end) - first) / end;
-  const position = { y: 1, yref: "paper", xanchor: "left", yanchor: "top", showarrow: false };
+  const position = { y: 1, yref: "paper", xanchor: "left", xshift: 2, yanchor: "top", showarrow: false };
   // The label of a short phase is rotated: it runs along the phase's line.
   const label = ({ name, first }, width) => ({ ...position, x: first, text: name, textangle: width < WIDE ? -90 : 0 });
   return {
@@ -139,11 +142,11 @@ export function phaseMarks(all, end) {
 }
 
 function styled(element, layout) {
-  const { color, borderTopColor, fontFamily } = getComputedStyle(element);
+  const { backgroundColor, borderTopColor, color, fontFamily } = getComputedStyle(element);
   const line = borderTopColor;
   const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
   return {
-    height: 280,
+    height: HEIGHT_PX,
     margin: { l: 52, r: 12, t: 18, b: 44 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
@@ -153,6 +156,8 @@ function styled(element, layout) {
     hoverlabel: { font: { family: fontFamily } },
     dragmode: false,
     ...layout,
+    // Labels on bars need a background; on lines it would hide values.
+    annotations: layout.annotations?.map((label) => (layout.barmode ? { ...label, bgcolor: backgroundColor } : label)),
     xaxis: { ...axis, rangemode: "tozero", ...layout.xaxis },
     yaxis: { ...axis, ...layout.yaxis },
   };

@@ -29,7 +29,7 @@ export async function follow(runId, { signal, onStart, onEvent }) {
       if (!signal.aborted && last) connection.lost();
     } catch (error) {
       if (signal.aborted) return;
-      // 422: the files are shorter than this id says, because the run was rolled back to a checkpoint.
+      // 422: the files end before this id, because the run was rolled back to a checkpoint.
       if (error.status === 422 && last) last = "";
       else if (error.status < 500) throw error;
       else if (!(error instanceof UnreachableError) && !error.status) connection.lost();

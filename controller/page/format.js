@@ -2,7 +2,7 @@
 
 const INTEGER = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 const FOUR_DIGITS = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 4 });
-const PERCENT = new Intl.NumberFormat("en-GB", { style: "percent", maximumFractionDigits: 1 });
+const PERCENT = new Intl.NumberFormat("en-GB", { style: "percent", maximumSignificantDigits: 3 });
 const TIME = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 const NONE = "–";

@@ -54,3 +54,16 @@ def test_nothing_moves_with_reduced_motion(page: Page) -> None:
     features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     assert page.script(script) == "0s"
+
+
+def test_charts_keep_their_height_when_the_window_is_resized(page: Page, finished: dict[str, str]) -> None:
+    def sizes(selector: str) -> list[list[int]]:
+        script = "return [...document.querySelectorAll(arguments[0])].map((e) => [e.clientWidth, e.clientHeight])"
+        found: list[list[int]] = page.script(script, selector)
+        return found
+
+    page.open(f"#/runs/{finished['sla']}")
+    page.wait_until(lambda: len(sizes(".plot .main-svg:first-child")) == len(sizes(".plot:not([hidden])")) > 0)
+    page.emulate(width=900)
+    page.wait_until(lambda: sizes(".plot .main-svg:first-child") == sizes(".plot:not([hidden])"))
+    assert {height for _, height in sizes(".plot:not([hidden])")} == {180, 280}

@@ -62,7 +62,17 @@ def test_hostile_data_is_shown_as_text(page: Page, tmp_path: Path, run_id: str) 
     writer.log(_HOSTILE)
     store = Store(f"sqlite:///{tmp_path}/airtoll.db")
     config = as_mapping(resolved.config)
-    run = Run(run_id, "d2d_underlay", _HOSTILE[:80], 1, 300, config, writer.path, datetime.now(UTC), State.RUNNING)
+    run = Run(
+        id=run_id,
+        state=State.RUNNING,
+        world="d2d_underlay",
+        scheme=_HOSTILE[:80],
+        seed=1,
+        slots=300,
+        config=config,
+        folder=writer.path,
+        created=datetime.now(UTC),
+    )
     store.add(run)
     assert store.move(run_id, State.FAILED, results=Results(_HOSTILE, 3, {_HOSTILE: 1.0}))
     store.close()

@@ -14,7 +14,7 @@ from controller.api import server
 from controller.api.app import create_app
 from controller.config.errors import ConfigError
 from controller.config.resolved import load
-from controller.run_folder.reader import RunFolder
+from controller.execution.run import reopen
 from controller.run_folder.status import State
 from controller.service.event_streams import Cursor, EventStreams, StreamsFullError
 from controller.service.limits import MAX_UNREAD_EVENTS
@@ -130,9 +130,9 @@ def test_the_stream_of_a_reader_that_reads_nothing_ends_and_the_others_do_not(st
         stalled, quick = [await streams.subscribe(run, Cursor()) for _ in range(2)]
         await anext(stalled)
         await anext(quick)
-        folder = RunFolder.open(run.folder)
+        writer = reopen(run.folder)[1]
         for number in range(30):
-            folder.log(f"line {number}")
+            writer.log(f"line {number}")
             await streams._streams[run.id].poll()
             while f"line {number}" not in (await anext(quick)).decode():
                 pass
