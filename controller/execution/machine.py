@@ -1,12 +1,13 @@
 """Where the processes of a run are started: the interface to this machine, and to leased workers elsewhere."""
 
 from contextlib import AbstractContextManager
-from typing import Protocol
-
-import zmq
+from typing import TYPE_CHECKING, Protocol
 
 from channel_server.core import Past
 from protocol.messages.plan import RunPlan
+
+if TYPE_CHECKING:
+    import zmq
 
 
 class Process(Protocol):

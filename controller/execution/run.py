@@ -12,7 +12,6 @@ from controller.config.run_config import Placement
 from controller.execution.controls import RunControls, controls_by_signal
 from controller.execution.in_process import run_in_process
 from controller.execution.machine import Machine
-from controller.execution.processes import run_processes
 from controller.run_folder.checkpoints import StoredCheckpoint
 from controller.run_folder.layout import BASELINES, CONFIG
 from controller.run_folder.reader import RunFolder
@@ -154,9 +153,12 @@ def _launch(
     machine: Machine | None,
 ) -> Ended:
     past = None if checkpoint is None else Past(checkpoint.slot, checkpoint.channel_server, checkpoint.nodes)
+    if placement == "in-process":
+        return run_in_process(plan, sink, controls, past=past)
+    # Imported here: sockets and multiprocessing take a fifth of the start-up of a short run in one process.
+    from controller.execution.processes import run_processes
+
     match placement:
-        case "in-process":
-            return run_in_process(plan, sink, controls, past=past)
         case "processes":
             return run_processes(plan, sink, controls, past=past)
         case "pool":

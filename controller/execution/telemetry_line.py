@@ -1,15 +1,16 @@
 """The launcher's end of its connection with the channel server: telemetry comes in, requests go out."""
 
 from contextlib import ExitStack
+from struct import Struct
 
 import msgspec
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from controller.execution.machine import Machine
 from protocol.messages.telemetry import Telemetry
 
 _TELEMETRY_POLL_MS = 100
+_MONITOR_EVENT = Struct("=hi")
 
 
 class TelemetryLine:
@@ -49,7 +50,10 @@ class TelemetryLine:
     def is_broken(self) -> bool:
         """Whether the connection of the channel server has ended."""
         while self._monitor.poll(0):
-            self._broken |= recv_monitor_message(self._monitor)["value"] == self._descriptor
+            event, _address = self._monitor.recv_multipart()
+            # As recv_monitor_message of zmq.utils.monitor, which would import asyncio: a 16-bit event, a 32-bit value.
+            _, descriptor = _MONITOR_EVENT.unpack(event)
+            self._broken |= descriptor == self._descriptor
         return self._broken
 
     def close(self) -> None:

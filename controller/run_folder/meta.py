@@ -75,6 +75,11 @@ class RunMeta(Struct, frozen=True, kw_only=True):
         """How many slots the run has when it is complete."""
         return sum(phase.slots for phase in self.schedule)
 
+    @property
+    def untrained(self) -> bool:
+        """Whether a scheme that learns runs without training slots, with the networks it is initialised with."""
+        return self.learns and not any(phase.name == "train" for phase in self.schedule)
+
     def changed(self, **fields: Any) -> "RunMeta":
         """With some fields changed."""
         return msgspec.structs.replace(self, **fields)

@@ -26,6 +26,7 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
     return {
         **{key: getattr(meta, key) for key in _OF_META},
         "state": meta.state.value,
+        "untrained": meta.untrained,
         "slots_per_s": round(slots_per_s, 1),
         "metrics": means_over_eval(folder.windows()),
         **_tolls(folder),

@@ -127,11 +127,8 @@ class RunWriter:
                 self._event(telemetry)
             case NodeState(node, offset, data):
                 self.folder.checkpoints.add(node, offset, data)
-            case Checkpoint(slot, nodes, channel_server):
-                self.folder.checkpoints.write(
-                    slot, channel_server=channel_server, nodes=nodes, files=GROWING, keep=self._keep
-                )
-                self.log(f"checkpoint before slot {slot}")
+            case Checkpoint():
+                self._checkpoint(telemetry)
             case Weights():
                 self.folder.weights.add(telemetry)
             case Listening(endpoint):
@@ -139,12 +136,11 @@ class RunWriter:
                 self.log(f"listening at {endpoint}")
             case Ended():
                 self._ended(telemetry)
-            case OrderDone(_, problem):
-                if problem:
-                    self.log(f"an order is rejected: {problem}")
+            case OrderDone(_, problem) if problem:
+                self.log(f"an order is rejected: {problem}")
             case MapUpdate():
                 self._write_json(MAP, msgspec.structs.asdict(telemetry))
-            case Progress():
+            case OrderDone() | Progress():
                 pass
 
     def log(self, line: str) -> None:
@@ -167,6 +163,12 @@ class RunWriter:
         summary = summarise(self.folder)
         self._write_json(SUMMARY, summary, indent=2)
         return summary
+
+    def _checkpoint(self, state: Checkpoint) -> None:
+        self.folder.checkpoints.write(
+            state.slot, channel_server=state.channel_server, nodes=state.nodes, files=GROWING, keep=self._keep
+        )
+        self.log(f"checkpoint before slot {state.slot}")
 
     def _event(self, event: Event) -> None:
         self._append(EVENTS, msgspec.json.encode(msgspec.structs.asdict(event)) + b"\n")

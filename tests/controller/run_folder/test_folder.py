@@ -35,6 +35,7 @@ SUMMARY_KEYS = [
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "slots_per_s", "fingerprint"),
     *("trace_digest", "metrics", "toll", "toll_by_phase", "probes", "wire", "state", "reason", "dropped", "missed"),
     "paced",
+    "untrained",
     *("restarts", "rollbacks", "resumes"),
 ]
 
@@ -194,3 +195,8 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     (folder.path / name).write_bytes(b'\n{"x": 1')
     with pytest.raises(ValueError, match=name):
         _ = (folder.meta, folder.events(), folder.scalars(), folder.trace_rows())
+
+
+def test_an_untrained_run_of_a_scheme_that_learns_is_marked(tmp_path: Path) -> None:
+    untrained = write(tmp_path / "a", [ended()], scheme="li2020/maac", untrained=True).summarise()
+    assert (untrained["untrained"], write(tmp_path / "b", [ended()]).summarise()["untrained"]) == (True, False)
