@@ -227,8 +227,8 @@ def _draw_subbands(axes: "Axes", devices: Points, active: list[list[int]]) -> No
 def _graph_legend(axes: "Axes", data: MapData, has_queues: bool) -> None:
     empty: list[float] = []
     axes.plot(empty, empty, color=COLOURS[5], linewidth=5, alpha=0.35, label="agent serves device")
-    axes.plot(empty, empty, color="#555555", label="interfere with each other")
-    axes.plot(empty, empty, color=COLOURS[1], label="interferes with the one it points at")
+    axes.plot(empty, empty, color="#555555", label="interference both ways")
+    axes.plot(empty, empty, color=COLOURS[1], label="interference one way")
     if data.rendered:
         for subband in range(data.folder.meta.world_params["subbands"]):
             label = f"scheduled on subband {subband}"

@@ -92,7 +92,7 @@ def test_curves_show_the_windows_metrics_and_the_scalars(tmp_path: Path) -> None
         Scalars(1, "trainer", {"loss": 0.5, "updates": 1.0}),
         Scalars(2, "trainer", {"loss": 0.25, "policy_version": 1.0}),
     ]
-    rate, idle, loss = draw_curves(learning(tmp_path / "a", [*windows, *reports])).axes
+    rate, idle, loss = draw_curves(learning(tmp_path / "a", [*windows, *reports, ended(slots=5)])).axes
     assert rate.lines[0].get_xydata().tolist() == [[1.0, 2.0], [2.5, 9.0], [4.0, 0.5]]  # type: ignore[union-attr]
     assert np.isnan(np.asarray(idle.lines[0].get_ydata(), float)).all()
     assert loss.lines[0].get_xydata().tolist() == [[1.0, 0.5], [2.0, 0.25]]  # type: ignore[union-attr]
