@@ -64,7 +64,8 @@ def has_map(folder: RunFolder) -> bool:
 def _draw_cell(axes: "Axes", known: Known) -> None:
     """After li2020 fig. 5: BS, CUEs, pairs; what is on the same RB has the same colour and marker."""
     world = known.world
-    cue_m, tx_m, rx_m = world.cue_m[0], world.tx_m[0], world.rx_m[0]
+    geometry = world.geometry
+    cue_m, tx_m, rx_m = geometry.cue_m[0], geometry.tx_m[0], geometry.rx_m[0]
     rbs: list[int] | None = known.shown.get("rb")
     _draw_bounds(axes, world.params.radius_m)
     _draw_reuse(axes, cue_m, tx_m, rbs)

@@ -167,7 +167,7 @@ def test_the_cell_is_drawn_with_what_everybody_did_last(tmp_path: Path) -> None:
     assert folder.map["map"]["rb"] == rbs
     (axes,) = map_of(folder).axes
     capacity = np.concatenate([dots.get_offsets() for dots in axes.collections])
-    for point in (*world.cue_m[0], *world.tx_m[0], *world.rx_m[0]):
+    for point in (*world.geometry.cue_m[0], *world.geometry.tx_m[0], *world.geometry.rx_m[0]):
         assert np.isclose(capacity, point).all(axis=1).any()
     told = [
         f"RB {rb}: " + (", ".join(str(i) for i, used in enumerate(rbs) if used == rb) or "no pair") for rb in (0, 1)
