@@ -25,7 +25,7 @@ from schemes.parts.weights import Precision
 class TurnContext(NamedTuple):
     """A node's turn, decoded: its own measurement and inbox, nothing else.
 
-    `measurement`: records [E] of the turn's view. `chance.at(episode, slot, turn)`: the node's own random generator.
+    `measurement`: records [E] of the turn's view. `counter_rng.at(episode, slot, turn)`: the node's own generator.
     """
 
     slot: int
@@ -35,11 +35,11 @@ class TurnContext(NamedTuple):
     episode: int
     measurement: Records
     inbox: list[ReceivedNote]
-    chance: CounterRng
+    counter_rng: CounterRng
 
     def rng(self) -> np.random.Generator:
         """The generator of this position; every call within a turn returns the same one, at its beginning."""
-        return self.chance.at(self.episode, self.slot, self.turn)
+        return self.counter_rng.at(self.episode, self.slot, self.turn)
 
 
 class TurnOutput(NamedTuple):

@@ -71,7 +71,8 @@ def world_of(folder: RunFolder) -> Any:
 def _draw_cell(axes: "Axes", data: MapData) -> None:
     """After li2020 fig. 5: BS, CUEs and pairs; users of the same RB have the same colour and marker."""
     world = data.world
-    cue_m, tx_m, rx_m = world.cue_m[0], world.tx_m[0], world.rx_m[0]
+    geometry = world.geometry
+    cue_m, tx_m, rx_m = geometry.cue_m[0], geometry.tx_m[0], geometry.rx_m[0]
     rbs: list[int] | None = data.rendered.get("rb")
     _draw_bounds(axes, world.params.radius_m)
     _draw_reuse(axes, cue_m, tx_m, rbs)

@@ -24,7 +24,7 @@ from schemes.li2020.cell_info import ActionTable, cell_info
 CARD = Card(
     name="li2020/best_own_rb",
     summary="each pair takes the RB of its best own gain, alone or over the BS's gain",
-    citation="ours, beside Li and Guo 2020: a lead over it is more than fading diversity",
+    citation="ours, for comparison with Li and Guo 2020: a lead over it is more than fading diversity",
     paper=PAPER,
     equations="argmax_k g_own[k], or argmax_k g_own[k] / g_bs[k]; terms of li2020 eq. (2)",
     worlds=("d2d_underlay",),

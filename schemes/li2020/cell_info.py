@@ -64,8 +64,8 @@ class Standardiser:
     def __init__(self, cell: CellInfo, observation: Space) -> None:
         per_rb, k = cell.observation == "per_rb", cell.rbs
         widths = [k, k if per_rb else 1, k if per_rb else 1]
-        moments = np.array(list(cell.typical_db.values()), np.float32).repeat(widths, axis=0)  # [decibels, 2]
-        self._mean_db, self._inverse_std = moments[:, 0], 1 / moments[:, 1]
+        typical = np.array(list(cell.typical_db.values()), np.float32).repeat(widths, axis=0)  # [decibels, 2]
+        self._mean_db, self._inverse_std = typical[:, 0], 1 / typical[:, 1]
         one_hot = np.vstack([np.eye(k), np.zeros((1, k))])  # the last row is rb -1
         level = (np.append(np.arange(k), -1) + 1)[:, None] / k
         self._last_rb = (one_hot if per_rb else level).astype(np.float32)

@@ -15,7 +15,7 @@ Deviations from the paper, of the mathematics alone:
    first. The stacked learner then gets the actor's pass through the critic from the critic's own pass.
 4. Adam, batch size, temperature and first weights are ours; the paper does not give them.
 5. The replay subtracts each agent's mean reward so far: with a discount of 0.95 the common part of the values is 20
-   times a reward, and a critic that has not reached it yet does not tell actions apart. `mean_q` is of centred rewards.
+   times a reward, and a critic that has not reached it yet does not separate actions. `mean_q` is of centred rewards.
 """
 
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ The sentence leaves details open. Mean delays of the possible rules (load 0.3 / 
 In words: every slot, among devices with tasks, take the longest queue (ties uniformly at random), drop those in
 conflict, repeat; each scheduled device has all H subbands. `drops="in_neighbours"` drops only the i with (i, n)
 in E for the chosen n, as in the authors' code; a later choice may then lie in E out of n and be spoiled by it. `both`
-drops conflicts of either direction, as the text says. Dropping only the out-neighbours gives 2.02 / 2.54 / 3.62. An
+drops conflicts of either direction, as in the text. Dropping only the out-neighbours gives 2.02 / 2.54 / 3.62. An
 agent's other devices are dropped with either, for it has one device per subband.
 
 The agents send the trainer their queue lengths, the trainer sends each agent its device. Stale rules: hold. The trainer

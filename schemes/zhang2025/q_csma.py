@@ -17,7 +17,7 @@ Stale rule: nothing is held. An INTENT counts in its slot alone; after one that 
 devices in conflict may both start. An agent that misses the first mini-slot does not contend in that slot: it keeps x.
 
 Empty queues: e^w = 10 q = 0, so such a device would never start; here it neither contends nor holds the subband that it
-had. The text does not say. Mean delays in slots at loads 0.3 / 0.4 / 0.5 (fig. 8 has about 2.5 at 0.3):
+had; the text leaves this open. Mean delays in slots at loads 0.3 / 0.4 / 0.5 (fig. 8 has about 2.5 at 0.3):
 
     W                                       4                  8                  16                 32
     this one                                3.03 / 4.70 / 7.5  2.57 / 3.75 / 5.8  2.43 / 3.47 / 5.3  2.38 / 3.36 / 5.1
@@ -58,7 +58,7 @@ class QCsmaParams:
     """The control mini-slots of a slot."""
 
     window: Annotated[int, Ge(1), Le(256)] = param(
-        16, "control mini-slots W per slot, each a turn", unit="turns", source="ours; the paper does not say"
+        16, "control mini-slots W per slot, each a turn", unit="turns", source="ours; the paper gives none"
     )
 
 

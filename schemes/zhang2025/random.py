@@ -38,7 +38,7 @@ def agent(welcome: Welcome, _: Any) -> RandomAgent:
 CARD = Card(
     name="zhang2025/random",
     summary="each agent gives each subband to one of its devices or to none, uniformly",
-    citation="ours, beside Zhang and Guo 2025",
+    citation="ours, for comparison with Zhang and Guo 2025",
     paper=PAPER,
     equations="none",
     worlds=("conflict_graph",),

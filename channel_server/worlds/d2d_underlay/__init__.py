@@ -8,14 +8,14 @@ One BS at the centre, K cellular users (CUE), CUE m on RB m; N pairs, each on on
 
 Not modelled: mobility, shadowing, the uplink, several RBs per pair or per CUE.
 
-One module per part: `params`, `link_budget` (decibels to linear), `geometry` (drop and mean gains), `transmission` (eq.
+One module per part: `params`, `link_budget` (decibels to linear), `geometry` (drop and mean gains), `physics` (eq.
 1-7), `views` (what a pair measures), `reports` (notes of the BS and the CUEs), `signalling` (the radio of notes),
 `unobserved` (for the locality test) and `world`, which puts them together.
 """
 
 from channel_server.worlds.contract import WorldEntry
 from channel_server.worlds.d2d_underlay.params import D2DUnderlay, check
-from channel_server.worlds.d2d_underlay.transmission import CellState
+from channel_server.worlds.d2d_underlay.physics import CellState
 from channel_server.worlds.d2d_underlay.world import D2DCell
 
 __all__ = ["WORLD", "CellState", "D2DCell", "D2DUnderlay", "build"]

@@ -12,7 +12,7 @@ from channel_server.worlds.d2d_underlay.params import D2DUnderlay
 
 
 @dataclass(frozen=True)
-class LinkBudget:
+class CellLinkBudget:
     """Linear powers and thresholds."""
 
     bs_power_w: float  # Pb on each RB
@@ -22,7 +22,7 @@ class LinkBudget:
     d2d_threshold: float
 
     @classmethod
-    def of(cls, params: D2DUnderlay) -> "LinkBudget":
+    def of(cls, params: D2DUnderlay) -> "CellLinkBudget":
         share = params.rbs if params.bs_power_split == "total" else 1
         steps_db = params.power_step_db * np.arange(params.power_levels)
         return cls(
@@ -42,7 +42,7 @@ def path_losses(params: D2DUnderlay) -> tuple[PathLoss, PathLoss]:
     return cellular, d2d
 
 
-def typical_db(params: D2DUnderlay, budget: LinkBudget) -> dict[str, list[float]]:
+def typical_db(params: D2DUnderlay, budget: CellLinkBudget) -> dict[str, list[float]]:
     """[mean, standard deviation] of an observation's fields over drops and fading; interference of the BS alone.
 
     In the layout `compact` the BS gain is the mean over the RBs, which hardly fades.

@@ -12,14 +12,14 @@ need, is a pair's:
 from channel_server.radio.decibels import Floats
 from channel_server.radio.links import Links
 from channel_server.radio.sinr import spectral_efficiency_bps_hz
-from channel_server.worlds.d2d_underlay.link_budget import LinkBudget
+from channel_server.worlds.d2d_underlay.link_budget import CellLinkBudget
 from protocol.messages.kinds import LinkClass
 
 
 class SignallingRadio:
     """Spectral efficiencies of signalling links."""
 
-    def __init__(self, links: Links, budget: LinkBudget, pairs: int) -> None:
+    def __init__(self, links: Links, budget: CellLinkBudget, pairs: int) -> None:
         self._links, self._budget, self._pairs = links, budget, pairs
 
     def bps_hz(self, gains: Floats, source: int, receivers: tuple[int, ...], link: LinkClass) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from channel_server.worlds.d2d_underlay.transmission import CellState, Reception
+from channel_server.worlds.d2d_underlay.physics import CellState, Reception
 from channel_server.worlds.d2d_underlay.views import LAST_SLOT_VIEWS
 
 

@@ -8,9 +8,9 @@ import numpy.typing as npt
 from channel_server.radio.decibels import Floats, to_db, to_dbm
 from channel_server.radio.sinr import at_channel
 from channel_server.worlds.d2d_underlay.geometry import CellGeometry
-from channel_server.worlds.d2d_underlay.link_budget import LinkBudget
+from channel_server.worlds.d2d_underlay.link_budget import CellLinkBudget
 from channel_server.worlds.d2d_underlay.params import D2DUnderlay
-from channel_server.worlds.d2d_underlay.transmission import CellState, Reception
+from channel_server.worlds.d2d_underlay.physics import CellState, Reception
 from protocol.messages.spaces import Field, Records, Space
 
 LAST_SLOT_VIEWS = ("observation", "experience", "interference")  # they show the pair's reception of the previous slot
@@ -19,7 +19,7 @@ LAST_SLOT_VIEWS = ("observation", "experience", "interference")  # they show the
 class Views:
     """`spaces`: the record of each view, the same for all pairs."""
 
-    def __init__(self, params: D2DUnderlay, budget: LinkBudget, geometry: CellGeometry, replicas: int) -> None:
+    def __init__(self, params: D2DUnderlay, budget: CellLinkBudget, geometry: CellGeometry, replicas: int) -> None:
         self._params, self._budget, self._geometry, self._replicas = params, budget, geometry, replicas
         self.spaces: Mapping[str, Space] = view_spaces(params)
         self._fill: dict[str, Callable[[CellState, Records], None]] = {
@@ -96,7 +96,7 @@ class Views:
 
 
 def view_spaces(params: D2DUnderlay) -> dict[str, Space]:
-    """The record of every view. Fields are of this slot unless their comment says otherwise."""
+    """The record of every view. Fields are of this slot unless a comment names another."""
     n, k = params.pairs, params.rbs
     on_own_rb = Space(
         (

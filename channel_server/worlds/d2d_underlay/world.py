@@ -11,11 +11,11 @@ from channel_server.radio.decibels import Floats
 from channel_server.radio.sinr import spectral_efficiency_bps_hz
 from channel_server.worlds.contract import InfrastructureNote, Metric, SlotOutcome
 from channel_server.worlds.d2d_underlay.geometry import CellGeometry
-from channel_server.worlds.d2d_underlay.link_budget import LinkBudget, typical_db
+from channel_server.worlds.d2d_underlay.link_budget import CellLinkBudget, typical_db
 from channel_server.worlds.d2d_underlay.params import D2DUnderlay
+from channel_server.worlds.d2d_underlay.physics import METRICS, CellPhysics, CellState, Reception
 from channel_server.worlds.d2d_underlay.reports import cue_csi_notes, outage_notes
 from channel_server.worlds.d2d_underlay.signalling import SignallingRadio
-from channel_server.worlds.d2d_underlay.transmission import METRICS, CellState, Reception, Transmission
 from channel_server.worlds.d2d_underlay.unobserved import mix
 from channel_server.worlds.d2d_underlay.views import Views, action_space
 from protocol.determinism.rng import CounterRng
@@ -36,9 +36,9 @@ class D2DCell:
         self.infrastructure: Sequence[str] = ("bs", *(f"cue-{m}" for m in range(params.rbs)))
         self.signalling_band_hz, self.slot_s = params.rbs * params.rb_width_hz, params.slot_s
         self.geometry = CellGeometry(params, CounterRng(seed, "drop"), replicas)
-        self._budget = LinkBudget.of(params)
+        self._budget = CellLinkBudget.of(params)
         self._views = Views(params, self._budget, self.geometry, replicas)
-        self._transmission = Transmission(params, self._budget, self.geometry.links, replicas)
+        self._physics = CellPhysics(params, self._budget, self.geometry.links, replicas)
         self._signalling = SignallingRadio(self.geometry.links, self._budget, params.pairs)
         self.views: Mapping[str, Sequence[Space]] = {
             view: (space,) * params.pairs for view, space in self._views.spaces.items()
@@ -46,7 +46,7 @@ class D2DCell:
         self.actions: Sequence[Space] = (action_space(params),) * params.pairs
         self._fading = CounterRng(seed, "fading")
         self._prefetched: tuple[int, int, Floats] | None = None
-        self._nothing = self._transmission.nothing()
+        self._nothing = self._physics.nothing()
 
     def reset(self, episode: int) -> CellState:
         """Positions stay, fading starts anew, and nothing has been transmitted."""
@@ -71,12 +71,12 @@ class D2DCell:
 
     def transmit(self, state: CellState, actions: Sequence[Records]) -> tuple[CellState, SlotOutcome]:
         """SINR of pairs and CUEs, rewards, metrics; the state keeps what the receivers measured."""
-        after = self._transmission.transmit(state.gain, actions)
-        return replace(state, last=after), self._transmission.outcome(after)
+        after = self._physics.transmit(state.gain, actions)
+        return replace(state, last=after), self._physics.outcome(after)
 
     def probe(self, state: CellState, actions: Sequence[Records]) -> CellState:
         """A trial of these actions, which the view `probe` then shows; `last` and the outcome stay untouched."""
-        return replace(state, trial=self._transmission.transmit(state.gain, actions))
+        return replace(state, trial=self._physics.transmit(state.gain, actions))
 
     def measure(self, state: CellState, view: str) -> list[Records]:
         """Every pair's measurement; `views` of this package gives fields and units of each view."""
@@ -86,7 +86,7 @@ class D2DCell:
         """`outage`: a bit from the BS to each pair. `cue_csi`: each CUE's gains to the trainer."""
         match report:
             case "outage":
-                return outage_notes(self._transmission.blocked(state.last))
+                return outage_notes(self._physics.blocked(state.last))
             case "cue_csi":
                 group = self.geometry.links.group
                 return cue_csi_notes(group(state.gain, "cue"), group(state.gain, "bs_cue"))
@@ -181,4 +181,4 @@ class D2DCell:
         return fading.draw_coefficients(rng, (self.replicas, memory))
 
     def _random_reception(self, gain: Floats, rng: np.random.Generator) -> Reception:
-        return self._transmission.transmit(gain, [self.random(n, rng) for n in range(self.params.pairs)])
+        return self._physics.transmit(gain, [self.random(n, rng) for n in range(self.params.pairs)])

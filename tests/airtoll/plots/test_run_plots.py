@@ -164,7 +164,7 @@ def test_the_cell_is_drawn_with_the_last_actions(tmp_path: Path) -> None:
     assert folder.map["map"]["rb"] == rbs
     (axes,) = draw_map(folder).axes
     positions = np.concatenate([dots.get_offsets() for dots in axes.collections])
-    for point in (*world.cue_m[0], *world.tx_m[0], *world.rx_m[0]):
+    for point in (*world.geometry.cue_m[0], *world.geometry.tx_m[0], *world.geometry.rx_m[0]):
         assert np.isclose(positions, point).all(axis=1).any()
     users = [
         f"RB {rb}: " + (", ".join(str(i) for i, used in enumerate(rbs) if used == rb) or "no pair") for rb in (0, 1)

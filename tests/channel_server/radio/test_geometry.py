@@ -19,7 +19,7 @@ def test_distances_go_from_origins_to_targets() -> None:
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, ((1,), (0,), (1,))), (2, ((1, 2), (0, 2), (0, 1))), (9, None)])
-def test_nearest_leaves_oneself_out(count: int, expected: tuple[tuple[int, ...], ...] | None) -> None:
+def test_nearest_excludes_the_node_itself(count: int, expected: tuple[tuple[int, ...], ...] | None) -> None:
     line_m = np.array([0.0, 1.0, 3.0])
     found = nearest(np.abs(line_m[:, None] - line_m), count)
     assert found == (expected or ((1, 2), (0, 2), (0, 1)))

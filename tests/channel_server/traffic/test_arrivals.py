@@ -5,7 +5,7 @@ import numpy as np
 from channel_server.traffic.arrivals import PoissonArrivals
 
 
-def test_the_same_position_has_the_same_arrivals_whatever_was_asked_before() -> None:
+def test_the_same_position_has_the_same_arrivals_whatever_was_drawn_before() -> None:
     arrivals = PoissonArrivals(0.5, queues=8, replicas=4, seed=3)
     first = arrivals.at(2, 17)
     arrivals.at(0, 0)

@@ -62,7 +62,7 @@ def test_batched_is_each_replica_by_itself(slots: Tasks) -> None:
         np.testing.assert_array_equal(together.by_age[e, :, :ages], alone.by_age[0])
 
 
-def test_a_task_that_nobody_serves_waits_without_bound() -> None:
+def test_an_unserved_task_waits_without_bound() -> None:
     queues = Queues.empty(1, 1).arrive(np.array([[1]]))
     for _ in range(1000):
         queues = queues.arrive(np.array([[0]]))

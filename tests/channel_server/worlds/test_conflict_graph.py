@@ -1,4 +1,4 @@
-"""The conflict graph world: eq. (3)-(10) against slow loops, and what a node may know."""
+"""The conflict graph world: eq. (3)-(10) against slow loops, and what a node may measure."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def actions_of(world: ConflictGraph, devices: list[list[int]]) -> list[Records]:
 
 
 def sparse(world: ConflictGraph, *position: int) -> list[Records]:
-    """Random actions that leave some of the air free: with every agent on the air nobody succeeds in fig. 2."""
+    """Random actions with some subbands left free: in fig. 2 no device succeeds if every agent transmits."""
     actions = []
     for k in range(len(world.agents)):
         rng = np.random.default_rng([*position, k])
@@ -77,7 +77,7 @@ def test_collisions_are_those_of_a_slow_loop(devices: list[list[int]]) -> None:
             assert state.succeeded[0, n - 1, h] == (n in scheduled and not spoiled)
 
 
-def test_a_conflict_of_one_direction_spoils_one_side() -> None:
+def test_a_one_way_conflict_fails_one_side() -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=1)
     state, outcome = world.transmit(world.reset(0), actions_of(world, [[1, 0, 0], [1, 0, 0], [0] * 3, [0] * 3]))
     assert np.argwhere(state.succeeded[0]).tolist() == [[0, 0]]  # 1 -> 3, but not 3 -> 1
@@ -113,7 +113,7 @@ def test_rewards_are_the_neighbourhoods_queues() -> None:
 
 def test_the_delay_counts_the_slot_of_arrival() -> None:
     world = build(ConflictGraphParams(load=3.0, subbands=16), seed=1, replicas=1)
-    everyone = actions_of(world, [[1] * 8 + [2] * 8] + [[0] * 16] * 3)  # ap1 alone on the air serves all it has
+    everyone = actions_of(world, [[1] * 8 + [2] * 8] + [[0] * 16] * 3)  # only ap1 transmits and serves all its tasks
     _, outcome = world.transmit(world.begin(world.reset(0), 0, 0), everyone)
     assert ratio(world, outcome, "served_tasks") > 0
     assert ratio(world, outcome, "delay_slots") == ratio(world, outcome, "delay_1_slot") == 1.0
@@ -165,12 +165,12 @@ def test_agents_of_different_size(tmp_path: Path) -> None:
     assert world.neighbours(state) == ((1,), (0, 2), (1,))
 
 
-def test_the_carrier_is_last_slots_air() -> None:
+def test_the_carrier_view_shows_the_last_slots_activity() -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=1)
     state, _ = world.transmit(world.reset(0), actions_of(world, [[1, 0, 0], [0] * 3, [0, 0, 2], [0] * 3]))
     seen = world.measure(world.begin(state, 0, 1), "carrier")
     assert seen[0]["active"][0].tolist() == [[1, 0, 0], [0, 0, 0]]
-    assert seen[0]["busy"][0].tolist() == [[0, 0, 0], [1, 0, 0]]  # 2 is in conflict with 1; nobody else was near
+    assert seen[0]["busy"][0].tolist() == [[0, 0, 0], [1, 0, 0]]  # 2 is in conflict with 1; no other was near
     assert seen[1]["busy"][0].tolist() == [[1, 0, 0], [0, 0, 1]]  # 1 -> 3, 6 -> 4
     assert seen[3]["busy"][0].tolist() == [[1, 0, 1], [1, 0, 1]]  # 7 and 8 with 1 and with 6
 
@@ -184,7 +184,7 @@ def test_a_node_can_compute_its_own_part_of_the_reward() -> None:
 
 
 @pytest.mark.parametrize("view", ["queues", "carrier"])
-def test_what_a_node_cannot_measure_does_not_show(view: str) -> None:
+def test_resampling_what_a_node_cannot_measure_keeps_its_measurement(view: str) -> None:
     world = build(ConflictGraphParams(load=0.8), seed=1, replicas=3)
     state, _ = play(world, 8)
     for node in range(4):
@@ -194,7 +194,7 @@ def test_what_a_node_cannot_measure_does_not_show(view: str) -> None:
         assert all(before[k].tobytes() != after[k].tobytes() for k in range(4) if k != node)
 
 
-def test_a_snapshot_goes_on_where_it_was_taken() -> None:
+def test_a_restored_snapshot_continues() -> None:
     world = build(ConflictGraphParams(load=0.8), seed=1, replicas=2)
     state, _ = play(world, 5)
     again = world.restore(unpack(pack(world.snapshot(state))))
@@ -203,7 +203,7 @@ def test_a_snapshot_goes_on_where_it_was_taken() -> None:
     assert pack(world.snapshot(one)) == pack(world.snapshot(two))
 
 
-def test_facts_are_local_for_an_agent_and_whole_for_the_cloud() -> None:
+def test_static_information_is_local_for_an_agent_and_global_for_the_cloud() -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=1)
     assert world.static_info(0) == {
         "subbands": 3,
@@ -227,7 +227,7 @@ def test_silence_and_the_random_fallback_fit_the_action_space(tmp_path: Path) ->
         assert not world.silent(k)["device"].any()
 
 
-def test_what_is_not_offered_says_so() -> None:
+def test_unsupported_calls_raise() -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=1)
     with pytest.raises(NotImplementedError, match="no probing"):
         world.probe(world.reset(0), [])
@@ -242,7 +242,7 @@ def test_the_entry_builds_its_world_from_defaults() -> None:
     assert len(world.metrics) == len(play(build(ConflictGraphParams(), seed=1, replicas=1), 1)[1][0].sums)
 
 
-def test_the_picture_shows_queues_and_who_got_through() -> None:
+def test_the_map_shows_queues_and_successes() -> None:
     world = build(ConflictGraphParams(load=2.0), seed=1, replicas=1)
     state = world.begin(world.reset(0), 0, 0)
     state, _ = world.transmit(state, actions_of(world, [[1, 0, 2], [1, 0, 0], [0] * 3, [0] * 3]))

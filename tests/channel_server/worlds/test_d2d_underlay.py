@@ -1,3 +1,5 @@
+"""The D2D cell: eq. (1)-(7) against a slow loop and by hand, its fading, what nodes measure, known numbers."""
+
 import math
 from dataclasses import replace
 from typing import Any
@@ -60,8 +62,8 @@ def slow_slot(world: D2DCell, state: CellState, actions: list[Records], e: int) 
     pairs = range(params.pairs)
     cue_sinr = []
     for k in range(params.rbs):
-        heard_w = sum(power_w[n] * gain["cue"][n][k] for n in pairs if rb[n] == k)
-        cue_sinr.append(bs_w * gain["bs_cue"][k] / (heard_w + noise_w))
+        interference_w = sum(power_w[n] * gain["cue"][n][k] for n in pairs if rb[n] == k)
+        cue_sinr.append(bs_w * gain["bs_cue"][k] / (interference_w + noise_w))
     sinr: list[float] = []
     rewards: list[float] = []
     outage: list[float] = []
@@ -71,8 +73,8 @@ def slow_slot(world: D2DCell, state: CellState, actions: list[Records], e: int) 
             for silent in (sinr, rewards, outage):
                 silent.append(0)
             continue
-        heard_w = sum(power_w[i] * gain["d2d"][i][k][n] for i in pairs if i != n and rb[i] == k)
-        sinr.append(power_w[n] * gain["d2d"][n][k][n] / (bs_w * gain["bs_rx"][n][k] + heard_w + noise_w))
+        interference_w = sum(power_w[i] * gain["d2d"][i][k][n] for i in pairs if i != n and rb[i] == k)
+        sinr.append(power_w[n] * gain["d2d"][n][k][n] / (bs_w * gain["bs_rx"][n][k] + interference_w + noise_w))
         outage.append(int(cue_sinr[k] < 10 ** (params.cue_threshold_db / 10)))
         rewards.append(params.negative_reward if outage[-1] else math.log2(1 + sinr[-1]))
     return {"sinr": sinr, "cue_sinr": cue_sinr, "rewards": rewards, "outage": outage}
@@ -98,8 +100,8 @@ def test_a_slot_equals_the_slow_loop(replicas: int, split: Any, intercept_db: fl
         np.testing.assert_allclose(state.last.sinr, [s["sinr"] for s in slow], rtol=1e-9)
         np.testing.assert_allclose(state.last.cue_sinr, [s["cue_sinr"] for s in slow], rtol=1e-9)
         np.testing.assert_allclose(outcome.rewards.T, [s["rewards"] for s in slow], rtol=1e-9)
-        told = [np.frombuffer(told.note.body, np.uint8).tolist() for told in world.report(state, "outage")]
-        assert np.transpose(told).tolist() == [s["outage"] for s in slow]
+        bits = [np.frombuffer(sent.note.body, np.uint8).tolist() for sent in world.report(state, "outage")]
+        assert np.transpose(bits).tolist() == [s["outage"] for s in slow]
         expected = metrics_of(slow, params)
         assert metrics(outcome, world) == pytest.approx(expected)
         penalties += sum(sum(s["outage"]) for s in slow)
@@ -141,7 +143,7 @@ def test_two_pairs_by_hand_from_their_places() -> None:
     assert state.last.cue_sinr[0, 0] == pytest.approx(cue_sinr)
 
 
-def test_everybody_is_dropped_in_the_cell() -> None:
+def test_all_users_are_dropped_in_the_cell() -> None:
     world = cell(D2DUnderlay(pairs=50), replicas=20)
     assert np.hypot(*np.moveaxis(world.geometry.tx_m, -1, 0)).max() < 500
     assert np.hypot(*np.moveaxis(world.geometry.cue_m, -1, 0)).max() < 500
@@ -150,7 +152,7 @@ def test_everybody_is_dropped_in_the_cell() -> None:
     assert apart_m.mean() == pytest.approx(20.0, abs=0.8)  # 2/3 of the radius
 
 
-def test_outage_of_a_lonely_link_under_rayleigh_fading() -> None:
+def test_outage_of_a_single_link_under_rayleigh_fading() -> None:
     world = cell(D2DUnderlay(pairs=1, rbs=1, bs_power_dbm=-300.0, d2d_power_dbm=-35.0), replicas=400)
     mean_snr = world.geometry.links.group(world.reset(0).gain, "d2d")[:, 0, 0, 0] * 10**-6.5 / 4.4978e-15
     expected = float(np.mean(1 - np.exp(-1 / mean_snr)))
@@ -177,27 +179,27 @@ def test_another_pair_on_an_rb_never_lowers_its_interference() -> None:
     world = cell(D2DUnderlay(pairs=4, rbs=2))
     state = opened(world)
     without, few = world.transmit(state, on_rbs(world, [0, 0, 1, -1]))
-    beside, more = world.transmit(state, on_rbs(world, [0, 0, 1, 0]))
-    assert (beside.last.interference_w >= without.last.interference_w).all()
-    assert (beside.last.interference_w[0, :3, 0] > without.last.interference_w[0, :3, 0]).all()
-    assert (beside.last.sinr[0, :2] < without.last.sinr[0, :2]).all()
-    assert (beside.last.cue_sinr <= without.last.cue_sinr).all()
-    assert more.rewards[2] == few.rewards[2]  # the other RB does not notice
+    joined, more = world.transmit(state, on_rbs(world, [0, 0, 1, 0]))
+    assert (joined.last.interference_w >= without.last.interference_w).all()
+    assert (joined.last.interference_w[0, :3, 0] > without.last.interference_w[0, :3, 0]).all()
+    assert (joined.last.sinr[0, :2] < without.last.sinr[0, :2]).all()
+    assert (joined.last.cue_sinr <= without.last.cue_sinr).all()
+    assert more.rewards[2] == few.rewards[2]  # the other RB is unaffected
 
 
 def test_silence_radiates_nothing_and_earns_nothing() -> None:
     world = cell(D2DUnderlay(pairs=3, rbs=2, cue_threshold_db=200.0))
     state, outcome = world.transmit(opened(world), on_rbs(world, [-1, -1, 0]))
     assert outcome.rewards[:, 0].tolist() == [0.0, 0.0, -1.0]
-    assert [told.note.body for told in world.report(state, "outage")] == [b"\0", b"\0", b"\1"]
+    assert [sent.note.body for sent in world.report(state, "outage")] == [b"\0", b"\0", b"\1"]
     bs_alone = 10 ** (46 / 10 - 3) / 2 * world.geometry.links.group(state.gain, "bs_rx")[0, 2]
     np.testing.assert_allclose(state.last.interference_w[0, 2], bs_alone)
 
 
-# chance
+# fading and drops
 
 
-def test_the_same_seed_draws_the_same_whatever_is_done() -> None:
+def test_the_same_seed_draws_the_same_whatever_the_actions() -> None:
     world, twin = (cell(D2DUnderlay(fading_correlation=0.5), replicas=2) for _ in range(2))
     state, other = world.reset(3), twin.reset(3)
     for slot in range(4):
@@ -215,7 +217,7 @@ def test_other_seeds_episodes_slots_and_replicas_differ() -> None:
     for other in (world.begin(world.reset(0), 0, 1), world.begin(world.reset(1), 1, 0)):
         assert (other.gain != first).all()
     assert (cell(D2DUnderlay(), seed=2, replicas=2).reset(0).gain != world.reset(0).gain).mean() > 0.99
-    np.testing.assert_array_equal(world.reset(0).gain, world.reset(7).gain)  # places stay
+    np.testing.assert_array_equal(world.reset(0).gain, world.reset(7).gain)  # positions stay
 
 
 def test_the_first_replica_is_the_run_without_replicas() -> None:
@@ -223,7 +225,7 @@ def test_the_first_replica_is_the_run_without_replicas() -> None:
     np.testing.assert_array_equal(opened(one).gain[0], opened(three).gain[0])
 
 
-# what nodes are given
+# measurements and reports
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -263,9 +265,9 @@ def test_a_pair_can_compute_its_last_sinr_from_its_own_observations() -> None:
     after, measured = world.measure(state, "observation"), world.measure(state, "interference")
     for n, rb in enumerate([0, 0, 1, 1, 1]):
         signal_w = 10 ** (float(before[n]["own_gain_db"][0, rb]) / 10) * world.static_info(n)["d2d_powers_w"][0]
-        heard_w = 10 ** (float(after[n]["interference_dbm"][0, rb]) / 10 - 3)
-        assert float(measured[n]["sinr"][0]) == pytest.approx(signal_w / (heard_w + noise_w), rel=1e-4)
-        assert float(measured[n]["interference_over_noise"][0]) == pytest.approx(heard_w / noise_w, rel=1e-4)
+        interference_w = 10 ** (float(after[n]["interference_dbm"][0, rb]) / 10 - 3)
+        assert float(measured[n]["sinr"][0]) == pytest.approx(signal_w / (interference_w + noise_w), rel=1e-4)
+        assert float(measured[n]["interference_over_noise"][0]) == pytest.approx(interference_w / noise_w, rel=1e-4)
         assert int(measured[n]["last_rb"][0]) == int(after[n]["last_rb"][0]) == rb
 
 
@@ -307,24 +309,24 @@ def test_a_probe_shows_what_transmitting_would_do_and_changes_nothing() -> None:
 def test_outage_bits_follow_the_penalties() -> None:
     world = cell(D2DUnderlay(pairs=40, d2d_intercept_db=128.1), replicas=3)
     state, outcome = world.transmit(opened(world), some_actions(world, 2))
-    told = world.report(state, "outage")
-    bits = np.array([np.frombuffer(t.note.body, np.uint8) for t in told])
+    sent = world.report(state, "outage")
+    bits = np.array([np.frombuffer(t.note.body, np.uint8) for t in sent])
     np.testing.assert_array_equal(bits == 1, outcome.rewards == -1.0)
     assert 0 < bits.sum() < bits.size
-    assert {world.infrastructure[t.source] for t in told} == {"bs"}
-    assert [t.note.to for t in told] == [(n,) for n in range(40)]
-    assert told[0].note.kind is Kind.FEEDBACK
+    assert {world.infrastructure[t.source] for t in sent} == {"bs"}
+    assert [t.note.to for t in sent] == [(n,) for n in range(40)]
+    assert sent[0].note.kind is Kind.FEEDBACK
     alone = cell(D2DUnderlay())
     note = alone.report(alone.reset(0), "outage")[0].note
     assert (len(note.body), note.payload_bits) == (1, 1)
 
 
-def test_cellular_users_tell_the_trainer_the_gains_on_their_rb() -> None:
+def test_cellular_users_send_the_trainer_the_gains_on_their_rb() -> None:
     world = cell(D2DUnderlay(pairs=4, rbs=3), replicas=2)
     state = opened(world)
-    told = world.report(state, "cue_csi")
-    assert [world.infrastructure[t.source] for t in told] == ["cue-0", "cue-1", "cue-2"]
-    for m, (_, note) in enumerate(told):
+    sent = world.report(state, "cue_csi")
+    assert [world.infrastructure[t.source] for t in sent] == ["cue-0", "cue-1", "cue-2"]
+    for m, (_, note) in enumerate(sent):
         gains = np.frombuffer(note.body, "<f4").reshape(2, 5)
         np.testing.assert_allclose(gains[:, :4], world.geometry.links.group(state.gain, "cue")[:, :, m], rtol=1e-6)
         np.testing.assert_allclose(gains[:, 4], world.geometry.links.group(state.gain, "bs_cue")[:, m], rtol=1e-6)
@@ -342,10 +344,10 @@ def test_neighbours_are_the_nearest_and_never_oneself() -> None:
     assert cell(D2DUnderlay(pairs=1)).neighbours(world.reset(0)) == ((),)
 
 
-def test_facts_are_plain_and_typical_decibels_are_those_of_drops() -> None:
+def test_static_information_is_plain_and_typical_decibels_are_those_of_drops() -> None:
     world = cell(D2DUnderlay(pairs=5, min_bs_distance_m=1e-3, min_d2d_distance_m=1e-3), replicas=3000)
     static_info = msgspec.msgpack.decode(msgspec.msgpack.encode(world.static_info(5)))
-    nearest = static_info.pop("nearest")  # the BS/cloud alone knows who is near whom
+    nearest = static_info.pop("nearest")  # only the BS/cloud knows which pairs are near each other
     assert [sorted([n, *others]) for n, others in enumerate(nearest)] == [[0, 1, 2, 3, 4]] * 5
     assert static_info == world.static_info(0)
     for name in ("own_gain_db", "bs_gain_db"):
@@ -365,26 +367,26 @@ def test_actions_of_the_world_lie_in_their_spaces() -> None:
         assert not fits(drawn.tobytes())
 
 
-# for the harness
+# locality and snapshots
 
 
 @pytest.mark.parametrize("view", [*VIEWS, ""])
 @pytest.mark.parametrize("rho", [0.0, 0.5])
-def test_what_a_pair_cannot_measure_may_change_unnoticed(view: str, rho: float) -> None:
+def test_resampling_what_a_pair_cannot_measure_keeps_its_measurement(view: str, rho: float) -> None:
     world = cell(D2DUnderlay(pairs=5, rbs=3, fading_correlation=rho), replicas=2)
     state, _ = world.transmit(opened(world), some_actions(world, 1))
     state = world.probe(world.begin(state, 0, 1), some_actions(world, 2))
-    strange = world.resample_unobserved(state, view, 2, np.random.default_rng(5))
-    assert (strange.gain != state.gain).mean() > 0.5
-    assert strange.last.rb.tolist() != state.last.rb.tolist()
+    resampled = world.resample_unobserved(state, view, 2, np.random.default_rng(5))
+    assert (resampled.gain != state.gain).mean() > 0.5
+    assert resampled.last.rb.tolist() != state.last.rb.tolist()
     if not view:
         return
-    seen = zip(world.measure(state, view), world.measure(strange, view), strict=True)
+    seen = zip(world.measure(state, view), world.measure(resampled, view), strict=True)
     assert [mine.tobytes() == other.tobytes() for mine, other in seen] == [False, False, True, False, False]
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])
-def test_a_restored_state_goes_on_as_if_nothing_had_happened(rho: float) -> None:
+def test_a_restored_state_continues_as_if_uninterrupted(rho: float) -> None:
     world = cell(D2DUnderlay(fading_correlation=rho), replicas=2)
     state, _ = world.transmit(opened(world), some_actions(world, 1))
     state = world.probe(state, some_actions(world, 9))
@@ -397,15 +399,15 @@ def test_a_restored_state_goes_on_as_if_nothing_had_happened(rho: float) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"min_d2d_distance_m": 30.0}, "min_d2d_distance_m 30.0 must lie below"),
         ({"min_bs_distance_m": 600.0}, "min_bs_distance_m 600.0 must lie below"),
         ({"fading": "none", "fading_correlation": 0.5}, "set it to 0 or fading to 'rayleigh'"),
     ],
 )
-def test_impossible_parameters_are_refused_with_the_cure(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_impossible_parameters_are_rejected_with_a_suggestion(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         cell(replace(D2DUnderlay(), **change))
 
 
@@ -426,7 +428,7 @@ def test_impossible_parameters_are_refused_with_the_cure(change: dict[str, Any],
         ({"d2d_intercept_db": 128.1}, 50, 0.200, 0.044, 416.0),
     ],
 )
-def test_random_allocation_meets_known_numbers(
+def test_random_allocation_has_the_known_numbers(
     change: dict[str, Any], pairs: int, cellular_outage: float, d2d_outage: float, d2d_rate_bps_hz: float | None
 ) -> None:
     """Means over 400 drops of 8 slots. Between drops outages vary so much (a deviation of .016 to .10 for pairs and of
@@ -486,10 +488,10 @@ def test_a_backhaul_is_no_radio() -> None:
         world.signalling_bps_hz(world.reset(0), 0, (1,), LinkClass.BACKHAUL)
 
 
-# what people see
+# the map
 
 
-def test_the_picture_shows_the_last_transmission_of_the_first_replica() -> None:
+def test_the_map_shows_the_last_transmission_of_the_first_replica() -> None:
     world = cell(D2DUnderlay(pairs=6, rbs=3), replicas=2)
     actions = on_rbs(world, [0, 0, 1, 2, -1, 1])
     state, outcome = world.transmit(opened(world), actions)

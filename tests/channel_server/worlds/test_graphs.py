@@ -78,20 +78,22 @@ def test_a_file_with_agents_of_different_size(tmp_path: Path) -> None:
         ("conflicts:", "conflict:", r"write the two keys 'agents' and 'conflicts'"),
     ],
 )
-def test_a_bad_file_is_refused_with_key_value_and_cure(tmp_path: Path, line: str, instead: str, complaint: str) -> None:
+def test_a_bad_file_is_rejected_with_key_value_and_suggestion(
+    tmp_path: Path, line: str, instead: str, complaint: str
+) -> None:
     path = written(tmp_path, GOOD.replace(line, instead))
-    with pytest.raises(ValueError, match=complaint) as refusal:
+    with pytest.raises(ValueError, match=complaint) as rejection:
         load(path)
-    assert path in str(refusal.value)
+    assert path in str(rejection.value)
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "agents: {}\nconflicts: {}", "agents: {a: [1]}\nconflicts: [1]"])
-def test_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+def test_another_shape_is_rejected(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match="write "):
         load(written(tmp_path, text))
 
 
-def test_a_missing_file_and_a_binary_one_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_binary_one_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name in ("nowhere.yaml", "binary"):
         with pytest.raises(ValueError, match=rf"{name}' cannot be read: .*give 'fig2'"):

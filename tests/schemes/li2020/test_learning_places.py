@@ -65,3 +65,18 @@ def test_both_count_their_updates_over_the_run(both: Any) -> None:
     here, there = counted
     assert here.items() <= there.items()
     assert here == {40: 1, 100: 61}
+
+
+def test_pairs_report_the_policy_version_they_act_by(both: Any) -> None:
+    (here, _), (there, _) = both
+    assert _policy_versions(here, "pair-0") == {40: 1, 100: 61}  # its own count, every 100 slots
+    assert _policy_versions(there, "pair-0") == {
+        slot + 1: version for slot, version in _policy_versions(there, "trainer").items()
+    }
+    assert max(_policy_versions(there, "pair-0").values()) == 70
+
+
+def _policy_versions(run: Recording, node: str) -> dict[int, float]:
+    """By slot, as reported by a node."""
+    reported = [s for s in run.scalars if s.node == node and "policy_version" in s.scalars]
+    return {s.slot: s.scalars["policy_version"] for s in reported}

@@ -40,8 +40,8 @@ def turn_of(stage: Stage, node: int, turn: int, spec: TurnSpec) -> TurnContext:
     """The turn of `node` by this spec in the next slot, with an empty inbox."""
     state = stage.world.begin(stage.state, stage.episode, stage.slot)
     measured = stage.world.measure(state, spec.view)[node] if spec.view else Space().empty(stage.replicas)
-    chance = CounterRng(stage.seed, "node", node)
-    return TurnContext(stage.slot, turn, spec.step, "eval", stage.episode, measured, [], chance)
+    rng = CounterRng(stage.seed, "node", node)
+    return TurnContext(stage.slot, turn, spec.step, "eval", stage.episode, measured, [], rng)
 
 
 def uneven(folder: Path) -> ConflictGraphParams:

@@ -18,7 +18,7 @@ from channel_server.radio.sinr import (
     spectral_efficiency_bps_hz,
 )
 from channel_server.worlds.contract import Metric, SlotOutcome
-from channel_server.worlds.d2d_underlay.link_budget import LinkBudget
+from channel_server.worlds.d2d_underlay.link_budget import CellLinkBudget
 from channel_server.worlds.d2d_underlay.params import D2DUnderlay
 from protocol.messages.spaces import Records
 
@@ -52,10 +52,10 @@ class CellState:
     trial: Reception
 
 
-class Transmission:
+class CellPhysics:
     """Eq. (1, 2, 5-7) for all replicas at once."""
 
-    def __init__(self, params: D2DUnderlay, budget: LinkBudget, links: Links, replicas: int) -> None:
+    def __init__(self, params: D2DUnderlay, budget: CellLinkBudget, links: Links, replicas: int) -> None:
         self._params, self._budget, self._links, self._replicas = params, budget, links, replicas
 
     def nothing(self) -> Reception:
