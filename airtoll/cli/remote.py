@@ -77,7 +77,7 @@ def serve(
     stop_timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="For a run process to confirm that it stops its run.")
     ] = STOP_TIMEOUT_S,
-    timeout: Annotated[
+    request_timeout: Annotated[
         float,
         typer.Option(
             min=0.1, metavar="SECONDS", help="For a request to come in, and each piece of its answer to be taken."
@@ -101,7 +101,7 @@ def serve(
         max_readers=readers,
         resume_lost=on_loss is OnLoss.RESUME,
         stop_timeout_s=stop_timeout,
-        request_timeout_s=timeout,
+        request_timeout_s=request_timeout,
         token_file=token_file,
         pool=PoolSettings(pool, run_process_ports, keys) if pool else None,
     )

@@ -21,7 +21,7 @@ from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run, StoreGoneError
 
 _PING = b": ping\n\n"
-_PIECE_BYTES = 1 << 16  # of a file, in one event
+_MAX_EVENT_BYTES = 1 << 16  # of each file, in one event
 _FILES = ("metrics.csv", "scalars.csv", "log.txt")
 
 
@@ -275,9 +275,9 @@ def _piece(path: Path, start: int, end: int | None) -> bytes:
         return b""
     with path.open("rb") as stream:
         stream.seek(start)
-        data = stream.read(_PIECE_BYTES if end is None else min(_PIECE_BYTES, end - start))
+        data = stream.read(_MAX_EVENT_BYTES if end is None else min(_MAX_EVENT_BYTES, end - start))
     whole = data.rfind(b"\n") + 1
-    return data[:whole] if whole or len(data) < _PIECE_BYTES else data
+    return data[:whole] if whole or len(data) < _MAX_EVENT_BYTES else data
 
 
 def _extent(folder: Path) -> Cursor:
@@ -290,7 +290,7 @@ def _last_line_end(path: Path) -> int:
         return 0
     with path.open("rb") as stream:
         size = stream.seek(0, 2)
-        start = stream.seek(max(0, size - _PIECE_BYTES))
+        start = stream.seek(max(0, size - _MAX_EVENT_BYTES))
         return start + stream.read(size - start).rfind(b"\n") + 1
 
 

@@ -31,7 +31,7 @@ _MAX_ACCOUNTS = 16
 
 
 @dataclass(frozen=True)
-class Series:
+class MetricSeries:
     """One metric: a value per window; a mean is null where nothing was counted."""
 
     unit: str
@@ -64,7 +64,7 @@ class Metrics:
     """Metrics over windows of slots, and the scalars that nodes reported within them."""
 
     windows: list[WindowBounds]
-    series: dict[str, Series]
+    series: dict[str, MetricSeries]
     scalars: list[ReportedScalar]
 
 
@@ -315,11 +315,11 @@ def _add(to: Toll, toll: Toll) -> None:
         setattr(to, name, getattr(to, name) + getattr(toll, name))
 
 
-def _series(groups: list[list[dict[str, str]]], name: str, unit: str) -> Series:
+def _series(groups: list[list[dict[str, str]]], name: str, unit: str) -> MetricSeries:
     sums = [sum(float(row[f"{name}_sum"]) for row in group) for group in groups]
     counts = [sum(float(row[f"{name}_count"]) for row in group) for group in groups]
     means = [total / count if count else None for total, count in zip(sums, counts, strict=True)]
-    return Series(unit, sums, counts, means)
+    return MetricSeries(unit, sums, counts, means)
 
 
 def _grouped(rows: list[dict[str, str]], size: int) -> Iterator[list[dict[str, str]]]:

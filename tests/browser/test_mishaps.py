@@ -8,7 +8,7 @@ import pytest
 from controller.config.run_config import as_mapping, load
 from controller.run_folder.folder import RunFolder
 from controller.run_folder.status import State
-from controller.service.store import Results, Run, Store
+from controller.service.store import Run, RunResults, Store
 from tests.browser.pilot import Pilot
 from tests.system.service import CELL, LONG, serving
 
@@ -72,7 +72,7 @@ def test_data_does_no_harm(pilot: Pilot, tmp_path: Path, run_id: str) -> None:
         created=datetime.now(UTC),
     )
     store.add(run)
-    assert store.move(run_id, State.FAILED, results=Results(_HARM, 3, {_HARM: 1.0}))
+    assert store.move(run_id, State.FAILED, results=RunResults(_HARM, 3, {_HARM: 1.0}))
     store.close()
     with serving(tmp_path) as served:
         pilot.url = served.url

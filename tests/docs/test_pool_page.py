@@ -30,9 +30,9 @@ def test_what_is_missing_is_said_as_shown() -> None:
     config = load(parse_yaml(block(PAGE, "# pooled.yaml")))
     wanting = Demand("run", config.capacity, torch=config.agents_learn)
     assert config.placement == "pool"
-    assert f"```text\n{_pool(2).shortage(wanting)}\n```" in page(PAGE)
+    assert f"```text\nwaits for {_pool(2).shortage(wanting)}\n```" in page(PAGE)
     assert _pool(2, 1).shortage(wanting) == ""
-    assert f"`{_pool(2, held=2).shortage(wanting)}`" in page(PAGE)
+    assert f"`lacks {_pool(2, held=2).shortage(wanting)}`" in page(PAGE)
     assert f"silent for {WORKER_HEARTBEAT_TIMEOUT_S:g} seconds" in page(PAGE)
 
 
@@ -46,7 +46,7 @@ def test_agents_that_learn_need_torch_as_it_says() -> None:
 
 def test_the_messages_are_there() -> None:
     told = re.findall(r"^    (?:agent|service|run process) +(?:<- )?(\w+)", page(PAGE), re.MULTILINE)
-    assert told == ["Present", "Lease", "Attach", "StartNode", "Hello", "Release"]
+    assert told == ["Heartbeat", "Lease", "Attach", "StartNode", "Hello", "Release"]
     for name in told:
         assert hasattr(protocol.messages.pool, name) or hasattr(messages, name)
 

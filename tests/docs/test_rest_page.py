@@ -35,4 +35,4 @@ def test_the_limits_shown_are_those_there_are() -> None:
     assert shown["runs that wait"] == f"--queue, {MAX_QUEUED}"
     assert shown["readers of events"] == f"--readers, {MAX_READERS}"
     assert shown["events that a reader leaves lying"] == str(MAX_UNREAD_EVENTS)
-    assert shown["an answer of which nothing is taken"] == f"--timeout, {REQUEST_TIMEOUT_S:g} s"
+    assert shown["an answer of which nothing is taken"] == f"--request-timeout, {REQUEST_TIMEOUT_S:g} s"

@@ -26,7 +26,7 @@ _JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    options = ("--timeout", str(TIMEOUT_S), "--queue", "3", "--readers", "64")
+    options = ("--request-timeout", str(TIMEOUT_S), "--queue", "3", "--readers", "64")
     with serving(tmp_path_factory.mktemp("controller"), *options) as served:
         yield served
 
