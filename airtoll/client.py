@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 DEFAULT_URL = "http://127.0.0.1:8770"
-_PREFIX = "/api/v2"
+_API_PREFIX = "/api/v2"
 _TIMEOUT_S = 60.0
 _ENDS = ("SUCCEEDED", "FAILED", "STOPPED")
 
@@ -153,7 +153,7 @@ class Controller:
         **query: Any,
     ) -> HTTPResponse:
         given = {key: value for key, value in query.items() if value is not None}
-        url = f"{self.url}{_PREFIX}{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
+        url = f"{self.url}{_API_PREFIX}{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
         request = urllib.request.Request(url, body, self._headers | dict(headers or {}), method=method)
         try:
             answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S)

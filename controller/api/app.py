@@ -41,16 +41,6 @@ _ROUTES = (
 def create_app(manager: RunManager, token: str) -> FastAPI:
     """The application that serves the runs of a manager, which is opened and closed with it."""
     services = Services(manager)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await manager.open()
-        try:
-            yield
-        finally:
-            services.streams.close()
-            await manager.close()
-
     app = FastAPI(
         title="airtoll controller",
         version=version("airtoll"),
@@ -58,7 +48,7 @@ def create_app(manager: RunManager, token: str) -> FastAPI:
         openapi_url=f"{API_PREFIX}/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
+        lifespan=_lifespan,
         middleware=[Middleware(RequestMetrics, metrics=services.metrics), Middleware(Authentication, token=token)],
         generate_unique_id_function=_operation_id,
         responses=responses(401, 403, 503),
@@ -73,6 +63,17 @@ def create_app(manager: RunManager, token: str) -> FastAPI:
     install_problem_handlers(app)
     _describe_problems(app)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    await services.manager.open()
+    try:
+        yield
+    finally:
+        services.streams.close()
+        await services.manager.close()
 
 
 def _operation_id(route: APIRoute) -> str:

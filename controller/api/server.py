@@ -25,8 +25,8 @@ from controller.service.store import Store
 
 _SHUTDOWN_TIMEOUT_S = 3
 _SEND_BUFFER_BYTES = 1 << 18  # in the kernel, per connection: limits what a client that reads nothing can occupy
-_OTHER_CONNECTIONS = 256  # beside event streams
-_OTHER_FILES = _OTHER_CONNECTIONS + 256  # beside event streams: the database, run processes, files that are read
+_OTHER_CONNECTIONS = 256  # besides event streams
+_OTHER_FILES = _OTHER_CONNECTIONS + 256  # besides event streams: the database, run processes, files that are read
 
 
 def serve(
@@ -44,13 +44,22 @@ def serve(
     _raise_file_limit(settings.max_readers)
     settings.data.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    url = os.environ.get("AIRTOLL_DB") or f"sqlite:///{settings.data.absolute()}/airtoll.db"
+    database = os.environ.get("AIRTOLL_DB") or f"sqlite:///{settings.data.absolute()}/airtoll.db"
     listening = listen(settings.host, settings.port, timeout_s=settings.request_timeout_s)
-    with closing(listening), closing(Store(url)) as store:
+    with closing(listening), closing(Store(database)) as store:
         pool = None
         if given := settings.pool:
             pool = PoolListener(given.endpoint, given.run_process_ports, given.keys)
         app = create_app(RunManager(settings, store, pool), token)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"http://{host}:{listening.getsockname()[1]}"
+        _Server(settings, app, lambda: on_ready(url)).run([listening])
+
+
+class _Server(uvicorn.Server):
+    """Reports when it is ready, and ends event streams before it waits for all other connections."""
+
+    def __init__(self, settings: ServiceSettings, app: FastAPI, on_ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
             http=timeout_protocol(settings.request_timeout_s, settings.max_readers + _OTHER_CONNECTIONS),
@@ -59,14 +68,6 @@ def serve(
             timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
             lifespan="on",
         )
-        name = f"[{settings.host}]" if ":" in settings.host else settings.host
-        _Server(config, app, lambda: on_ready(f"http://{name}:{listening.getsockname()[1]}")).run([listening])
-
-
-class _Server(uvicorn.Server):
-    """Reports when it is ready, and ends event streams before it waits for all other connections."""
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._fastapi = app
         self._on_ready = on_ready

@@ -126,7 +126,7 @@ class WorkerRegistry:
     def shortage(self, demand: Demand, ahead: Iterable[Demand] = ()) -> str:
         """What a run is still missing once the runs ahead of it have what they need; "" for nothing.
 
-        For example: 4 more agents with torch (10 needed, 6 idle) and 1 channel
+        For example: 4 agents with torch (10 needed, 6 idle) and 1 channel
         """
         idle = _IdleCapacity(self.workers)
         for other in ahead:
@@ -179,10 +179,10 @@ def _missing(workers: list[RegisteredWorker], demand: Demand) -> dict[Role, int]
 
 
 def _describe(role: Role, demand: Demand, missing: int, *, idle: int) -> str:
-    """4 more agents with torch (10 needed, 6 idle)"""
+    """4 agents with torch (10 needed, 6 idle)"""
     needed = demand.needs[role]
     name = f"{role}{'' if missing == 1 else 's'}{' with torch' if demand.torch and role == 'agent' else ''}"
     if missing == needed:
         return f"{missing} {name}"
     present = needed - missing - idle
-    return f"{missing} more {name} ({needed} needed, {f'{needed - missing} present' if present else f'{idle} idle'})"
+    return f"{missing} {name} ({needed} needed, {f'{needed - missing} present' if present else f'{idle} idle'})"

@@ -1,7 +1,7 @@
 """Streams of a run's events while it plays: one task reads a run's files, however many readers its stream has.
 
 Each piece of news is encoded once, as a server-sent event. An event's id is the position in the files
-(`metrics-scalars-log-toll`, in bytes), so that a reader whose connection broke continues there, even at another service.
+(`metrics-scalars-log-toll`, in bytes): a reader whose connection broke continues there, even at another service.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ Role = Literal["agent", "trainer", "network"]
 
 
 @dataclass(frozen=True)
-class Series:
+class MetricSeries:
     """One metric: a value per window; a mean is null where nothing was counted."""
 
     unit: str
@@ -55,7 +55,7 @@ class Metrics:
     """Metrics over windows of slots, and the scalars that nodes reported within them."""
 
     windows: list[WindowBounds]
-    series: dict[str, Series]
+    series: dict[str, MetricSeries]
     scalars: list[ReportedScalar]
 
 
@@ -202,11 +202,11 @@ def _absences(folder: RunFolder, slot: int) -> tuple[set[str], dict[str, int]]:
     return set(since), dict(missed)
 
 
-def _series(groups: list[list[Window]], name: str, unit: str) -> Series:
+def _series(groups: list[list[Window]], name: str, unit: str) -> MetricSeries:
     sums = [sum(row.sums[name] for row in group) for group in groups]
     counts = [sum(row.counts[name] for row in group) for group in groups]
     means = [total / count if count else None for total, count in zip(sums, counts, strict=True)]
-    return Series(unit, sums, counts, means)
+    return MetricSeries(unit, sums, counts, means)
 
 
 def _grouped(rows: list[Window], size: int) -> Iterator[list[Window]]:

@@ -16,7 +16,7 @@ from controller.service.leasing import Leasing
 from controller.service.limits import END_TIMEOUT_FACTOR, STATUS_POLL_S, STORE_RETRY_S
 from controller.service.run_process_handle import RunProcessHandle
 from controller.service.settings import ServiceSettings
-from controller.service.store import Results, Run, Store
+from controller.service.store import Run, RunResults, Store
 
 
 class RunSupervisor:
@@ -199,12 +199,12 @@ def set_folder_state(path: Path, status: RunStatus) -> None:
             set_state(path, status.state, status.reason)
 
 
-def _results(folder: Path, status: RunStatus) -> Results:
+def _results(folder: Path, status: RunStatus) -> RunResults:
     """What the index stores of an ended run; a run that was cut off has no summary."""
     summary: dict[str, Any] = {}
     with suppress(ValueError):
         summary = RunFolder.open(folder).summary
-    return Results(
+    return RunResults(
         reason=status.reason,
         slot=status.slot,
         metrics=summary.get("metrics", {}),

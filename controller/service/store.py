@@ -1,4 +1,4 @@
-"""The index of all runs, in SQLite or PostgreSQL. Results are in runs' folders; the index has what is queried most."""
+"""The index of all runs, in SQLite or PostgreSQL. Results are in run folders; the index has what is queried most."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -146,7 +146,7 @@ class Run(RunHead):
 
 
 @dataclass(frozen=True)
-class Results:
+class RunResults:
     """What the index stores of a run at its end."""
 
     reason: str = ""
@@ -264,14 +264,14 @@ class Store:
             rows = session.execute(select(_Row.state, func.count()).group_by(_Row.state)).all()
         return dict.fromkeys(State, 0) | {State(state): count for state, count in rows}
 
-    def move(self, run_id: str, to: State, *, since: Sequence[State] = (), results: Results | None = None) -> bool:
+    def move(self, run_id: str, to: State, *, since: Sequence[State] = (), results: RunResults | None = None) -> bool:
         """Move a run into a state, if it may follow the run's own and that is one of `since`; whether it was moved."""
         allowed = [state.value for state in before(to) if not since or state in since]
         now = datetime.now(UTC)
         changed: dict[str, Any] = {"state": to.value}
         if to in ENDS:
-            results = results or Results()
-            changed |= {one.name: getattr(results, one.name) for one in fields(Results)} | {"ended": now}
+            results = results or RunResults()
+            changed |= {one.name: getattr(results, one.name) for one in fields(RunResults)} | {"ended": now}
         elif State.PENDING in before(to):
             changed["started"] = func.coalesce(_Row.started, now)
         with self._session() as session:
@@ -326,7 +326,7 @@ def _engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Allow readers beside one writer; a second writer waits."""
+    """Allow readers while one process writes; a second writer waits."""
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={int(_BUSY_TIMEOUT_S * 1000)}"):
         cursor.execute(f"PRAGMA {pragma}")

@@ -15,7 +15,7 @@ from protocol.messages.codec import MAX_FRAME_BYTES
 from protocol.transports.curve import ENCRYPTION_BYTES, lock_client
 from protocol.transports.keys import ClientKeys
 
-_WATCHED = (
+_CLIENT_EVENTS = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
@@ -48,7 +48,7 @@ class ConnectionMonitor:
         self.not_allowed = False
         self.protocol_failed = False
         self._socket = socket
-        self._monitor = socket.get_monitor_socket(_WATCHED)
+        self._monitor = socket.get_monitor_socket(_CLIENT_EVENTS)
 
     def poll(self) -> None:
         """Bring the state up to date."""

@@ -19,9 +19,9 @@ NOT_ON_THE_LIST = "connection with a key that is not on the list"
 WITHOUT_A_KEY = "connection without a key"
 FOR_ANOTHER_SERVER = "connection with the key of another server"
 
-_WATCHED = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
-_WATCHED_WHEN_LOCKED = (
-    _WATCHED
+_EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
+_ENCRYPTED_EVENTS = (
+    _EVENTS
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -47,14 +47,8 @@ class Router:
         max_bytes: int = MAX_FRAME_BYTES,
     ) -> None:
         self.framing = NULL if keys is None else CURVE
-        self.socket = context.socket(zmq.ROUTER)
-        self.socket.setsockopt(zmq.LINGER, 500)
-        self.socket.setsockopt(zmq.SNDHWM, 0)
-        self.socket.setsockopt(zmq.RCVTIMEO, int(1000 * timeout_s))
-        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, max_bytes + (0 if keys is None else ENCRYPTION_BYTES))
-        self.socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
-        self.monitor = self.socket.get_monitor_socket(_WATCHED if keys is None else _WATCHED_WHEN_LOCKED)
+        self.socket = _router(context, timeout_s, max_bytes + (0 if keys is None else ENCRYPTION_BYTES))
+        self.monitor = self.socket.get_monitor_socket(_EVENTS if keys is None else _ENCRYPTED_EVENTS)
         self._stack = ExitStack()
         self._authenticator: ZapAuthenticator | None = None
         if keys is not None:
@@ -199,6 +193,20 @@ class Router:
             part = self.socket.recv(copy=False)
             lengths.append(len(part.bytes))
         return lengths
+
+
+def _router(context: zmq.Context[zmq.Socket[bytes]], timeout_s: float, max_bytes: int) -> zmq.Socket[bytes]:
+    """A ROUTER that is not bound yet."""
+    socket = context.socket(zmq.ROUTER)
+    socket.setsockopt(zmq.LINGER, 500)
+    socket.setsockopt(zmq.SNDHWM, 0)  # a slow peer must not block the others: liveness is checked by the protocol above
+    socket.setsockopt(zmq.RCVTIMEO, int(1000 * timeout_s))
+    socket.setsockopt(
+        zmq.ROUTER_MANDATORY, 1
+    )  # a frame for a peer that has disconnected is an error, not lost silently
+    socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
+    return socket
 
 
 def _failure(event: int, error: int) -> str:

@@ -9,7 +9,7 @@ from controller.config.resolved import load
 from controller.config.run_config import as_mapping
 from controller.run_folder.status import State
 from controller.run_folder.writer import RunWriter
-from controller.service.store import Results, Run, Store
+from controller.service.store import RunResults, Run, Store
 from tests.browser.page import Page
 from tests.system.service import CELL, LONG, serving
 
@@ -74,7 +74,7 @@ def test_hostile_data_is_shown_as_text(page: Page, tmp_path: Path, run_id: str) 
         created=datetime.now(UTC),
     )
     store.add(run)
-    assert store.move(run_id, State.FAILED, results=Results(_HOSTILE, 3, {_HOSTILE: 1.0}))
+    assert store.move(run_id, State.FAILED, results=RunResults(_HOSTILE, 3, {_HOSTILE: 1.0}))
     store.close()
     with serving(tmp_path) as served:
         page.url = served.url

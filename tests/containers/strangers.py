@@ -26,8 +26,8 @@ def main() -> None:
     """All of it."""
     keys, (tries, *endpoints) = Keys.read(Path("/keys")), sys.argv[1:]
     for endpoint in endpoints:
-        strangers = [own for _ in range(int(tries)) for own in (None, unlisted_keys(keys), wrong_server_keys(keys))]
-        knock(endpoint, strangers)
+        clients = [own for _ in range(int(tries)) for own in (None, unlisted_keys(keys), wrong_server_keys(keys))]
+        knock(endpoint, clients)
     print(_refusal(endpoints[0], keys))
 
 

@@ -102,7 +102,7 @@ def test_a_run_without_workers_has_a_reason_and_does_not_block_others(there: tup
     other = service.client.submit(CELL)["id"]
     assert service.client.wait(other)["state"] == "SUCCEEDED"
     run = until(lambda: _if_reason(service.client.show(waiting)))
-    assert (run["state"], run["reason"]) == ("PENDING", "waits for 4 more agents (7 needed, 3 idle)")
+    assert (run["state"], run["reason"]) == ("PENDING", "waits for 4 agents (7 needed, 3 idle)")
     assert service.client.stop(waiting)["state"] == "STOPPED"
 
 
@@ -135,7 +135,7 @@ def test_a_killed_agent_is_replaced_by_the_next_worker_and_the_run_replays(
     folder = Path(service.until(run_id, lambda run: run["slot"] > 50)["folder"])
     victim.kill()
     run = until(lambda: _if_reason(service.client.show(run_id)))
-    assert (run["state"], run["reason"]) == ("RUNNING", "lacks 1 more agent (4 needed, 3 present)")
+    assert (run["state"], run["reason"]) == ("RUNNING", "lacks 1 agent (4 needed, 3 present)")
     lost = until(lambda: next((n for n in service.client.nodes(run_id)["nodes"] if not n["present"]), None))
     assert lost["worker"] is None
     other = pool.start("agent")

@@ -184,7 +184,7 @@ def test_event_streams_beyond_the_limit_are_rejected(service: Service, busy: str
 
 def test_runs_beyond_the_queue_are_rejected(service: Service) -> None:
     waiting = [service.client.submit(LONG)["id"] for _ in range(3)]
-    with pytest.raises(ControllerError, match="3 runs are waiting; stop one, or come again later") as refused:
+    with pytest.raises(ControllerError, match="3 runs are waiting; stop one, or try again later") as refused:
         service.client.submit(LONG)
     assert refused.value.status == 503
     for run_id in waiting:

@@ -16,7 +16,7 @@ from controller.api.schemas import FileInfo, FileList
 
 router = APIRouter(prefix="/runs/{run_id}/files", tags=["results"])
 
-_PIECE_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 16
 FileName = Annotated[str, PathParameter(max_length=300, examples=["summary.json"])]
 
 
@@ -40,7 +40,7 @@ def file(run_id: RunId, name: FileName, services: ServicesDep) -> StreamingRespo
     stream = found[name].open("rb")
     size = os.fstat(stream.fileno()).st_size
     headers = {"Content-Length": str(size), "X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(_pieces(stream, size), media_type="application/octet-stream", headers=headers)
+    return StreamingResponse(_chunks(stream, size), media_type="application/octet-stream", headers=headers)
 
 
 def _found(folder: Path) -> dict[str, Path]:
@@ -57,9 +57,9 @@ def _info(name: str, path: Path) -> FileInfo:
     return FileInfo(name=name, bytes=stat.st_size, modified=datetime.fromtimestamp(stat.st_mtime, UTC))
 
 
-def _pieces(stream: BinaryIO, size: int) -> Iterator[bytes]:
+def _chunks(stream: BinaryIO, size: int) -> Iterator[bytes]:
     """The first `size` bytes of a file that may grow meanwhile."""
     with stream:
-        while size and (piece := stream.read(min(size, _PIECE_BYTES))):
-            size -= len(piece)
-            yield piece
+        while size and (chunk := stream.read(min(size, _CHUNK_BYTES))):
+            size -= len(chunk)
+            yield chunk

@@ -107,7 +107,7 @@ def test_capacity_is_reserved_for_a_run_whose_run_process_does_not_listen_yet() 
 
 def test_a_shortage_lists_what_is_missing() -> None:
     registry = _registry(_heartbeat("w", capacity=6))
-    assert registry.shortage(_demand(10)) == "4 more agents (10 needed, 6 idle) and 1 channel"
+    assert registry.shortage(_demand(10)) == "4 agents (10 needed, 6 idle) and 1 channel"
     assert registry.shortage(_demand(6)) == "1 channel"
     assert WorkerRegistry(BEGUN).shortage(_demand(2)) == "2 agents and 1 channel"
     at_work = _registry(
@@ -115,12 +115,12 @@ def test_a_shortage_lists_what_is_missing() -> None:
         _heartbeat("c", "channel", leases={"c": Assignment("run", "channel server")}),
     )
     assert at_work.shortage(_demand(2)) == ""
-    assert at_work.shortage(_demand(3)) == "1 more agent (3 needed, 2 present)"
+    assert at_work.shortage(_demand(3)) == "1 agent (3 needed, 2 present)"
 
 
 def test_agents_that_learn_get_workers_with_torch_and_others_leave_those_idle() -> None:
     registry = _registry(_heartbeat("t", torch="2.5"), _heartbeat("w"), _heartbeat("c", "channel"))
-    expected = "1 more agent with torch (2 needed, 1 idle)"
+    expected = "1 agent with torch (2 needed, 1 idle)"
     assert registry.shortage(_demand(2, torch=True)) == expected
     assert _given(registry, Demand("run", {"agent": 1}, port=9)) == [(b"w", "run")]
     assert _given(registry, Demand("learns", {"agent": 1}, torch=True, port=9)) == [(b"t", "learns")]

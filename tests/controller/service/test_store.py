@@ -22,7 +22,7 @@ from controller.run_folder.status import ENDS, FOLLOWING, RunStatus, State, befo
 from controller.service import store as store_module
 from controller.service.run_manager import RunManager
 from controller.service.settings import ServiceSettings
-from controller.service.store import Results, Run, Store, StoreGoneError
+from controller.service.store import Run, RunResults, Store, StoreGoneError
 from tests.postgres import PostgresServer
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -83,12 +83,12 @@ def test_concurrent_moves_succeed_only_in_an_allowed_order(store: Store) -> None
 
 
 def test_of_concurrent_ends_one_succeeds(store: Store) -> None:
-    """Results and state come from the same move."""
+    """RunResults and state come from the same move."""
     for number in range(20):
         store.add(replace(RUN, id=str(number), state=State.RUNNING))
     ends = [(str(number), end) for number in range(20) for end in ENDS]
     with ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(lambda end: store.move(*end, results=Results(reason=end[1].value)), ends))
+        made = list(threads.map(lambda end: store.move(*end, results=RunResults(reason=end[1].value)), ends))
     runs, _ = store.page(limit=20)
     assert sum(made) == 20
     assert [run.reason for run in runs] == [run.state.value for run in runs]
@@ -111,7 +111,9 @@ def test_times_and_results_are_stored(store: Store) -> None:
     begun = store.get("a")
     store.move("a", State.PAUSED)
     store.move("a", State.RUNNING)
-    store.move("a", State.SUCCEEDED, results=Results(slot=100, metrics={"rate": 2.5, "idle": None}, trace_digest="d"))
+    store.move(
+        "a", State.SUCCEEDED, results=RunResults(slot=100, metrics={"rate": 2.5, "idle": None}, trace_digest="d")
+    )
     run = store.get("a")
     assert begun is not None
     assert run is not None
@@ -197,7 +199,7 @@ def test_two_services_with_one_database_are_refused(database: str, tmp_path: Pat
 def test_any_text_can_be_a_reason(store: Store) -> None:
     """Characters that PostgreSQL or UTF-8 cannot store are replaced."""
     store.add(replace(RUN, state=State.RUNNING))
-    assert store.move("a", State.FAILED, results=Results(reason="nul \0, half \ud83d, whole \U0001f4e1"))
+    assert store.move("a", State.FAILED, results=RunResults(reason="nul \0, half \ud83d, whole \U0001f4e1"))
     run = store.get("a")
     assert run is not None
     assert run.reason == "nul \ufffd, half \ufffd, whole \U0001f4e1"
@@ -207,7 +209,7 @@ def test_any_text_can_be_a_reason(store: Store) -> None:
 def test_numbers_that_json_cannot_express_are_rejected(store: Store, value: float) -> None:
     store.add(replace(RUN, state=State.RUNNING))
     with pytest.raises((ValueError, StatementError), match="not JSON compliant"):
-        store.move("a", State.SUCCEEDED, results=Results(metrics={"rate": value}))
+        store.move("a", State.SUCCEEDED, results=RunResults(metrics={"rate": value}))
     run = store.get("a")
     assert run is not None
     assert run.state is State.RUNNING
