@@ -20,7 +20,7 @@ from controller.run_folder.folder import RunFolder
 from protocol.accounting.wire_book import Connection, totals
 from tests.recording import Checkpointed, assert_same_trace, in_process, plan_for
 from tests.soak import chaos
-from tests.system.processes import at_slot, play
+from tests.system.processes import at_slot, play, recorded
 
 RUN: dict[str, Any] = {
     "world": {"name": "d2d_underlay", "pairs": 4},
@@ -99,18 +99,15 @@ def test_a_run_that_goes_on_is_not_resumed_and_one_without_checkpoints_cannot_be
 @pytest.mark.parametrize("scheme", ["li2020/sla", "li2020/greedy_central"])
 def test_checkpoints_leave_no_mark_on_a_run_in_processes(scheme: str) -> None:
     plan = plan_for(scheme, slots=60, checkpoint_every=20)
-    kept = Checkpointed()
     with NodeProcesses(plan) as processes:
-        while kept.ended is None:
-            if (telemetry := processes.receive()) is not None:
-                kept(telemetry)
+        kept = recorded(processes, Checkpointed())
     assert_same_trace(kept, in_process(plan_for(scheme, slots=60)))
     past, after = kept.pasts[-1]
     with NodeProcesses(plan, past=past) as processes:
-        while after.ended is None:
-            if (telemetry := processes.receive()) is not None:
-                after(telemetry)
+        after = recorded(processes, after)
     assert_same_trace(kept, after)
+    assert after.ended is not None
+    assert kept.ended is not None
     assert len(after.ended.wire) == 2 * len(kept.ended.wire)
 
 
