@@ -7,7 +7,7 @@ long.
 """
 
 from collections.abc import Collection
-from typing import assert_never
+from typing import Literal, assert_never
 
 from channel_server.joining import Send as Send
 from channel_server.reply_checks import ReplyChecks
@@ -92,6 +92,19 @@ class ChannelServer:
         node = self._seats.node(peer)
         return node is not None and self._state.pace.is_late(node, message.slot, message.turn)
 
+    @property
+    def keeps_frames(self) -> bool:
+        """Whether the frames of this slot are recorded."""
+        return self.run.slot < self._state.recorder.frames_slots
+
+    def record_frame(self, direction: Literal["up", "down"], peer_name: str, frame: bytes) -> None:
+        """Keep a frame that crossed."""
+        self._state.recorder.frame(direction, peer_name, frame)
+
+    def count_rejected(self, reason: str, number: int) -> None:
+        """So many connections were rejected for this reason, of which nothing else is known."""
+        self._state.events.dropped[reason] = number
+
     def timeouts(self) -> dict[Awaited, float]:
         """All that the run waits for now, and for how many seconds at most. In a pause no timeout runs."""
         if self.run.waiting is Waiting.RESUME:
@@ -149,7 +162,7 @@ class ChannelServer:
         if bye.error and self.is_seated(peer) and self.run.waiting is not Waiting.GOODBYES:
             self._seats.leave(peer)
             return self.run.finish("FAILED", f"{name} failed: {bye.error}")
-        return self.gone(peer, bye.reason or "it said goodbye")
+        return self.gone(peer, bye.reason or "it left")
 
     def _reply(self, peer: Peer, reply: Reply) -> list[Send]:
         node = self._seats.node(peer)

@@ -244,7 +244,7 @@ class Edge:
     def _send_end(self) -> None:
         self._count_rejected_connections()
         if unread_connections := self._router.unread_connections():
-            self._run.count_rejected("connection without a frame that can be read", unread_connections)
+            self._core.count_rejected("connection without a frame that can be read", unread_connections)
         self._send_telemetry()
         times = None if self._metronome is None else self._metronome.spreads()
         self._telemetry.send(self._run.ended(wall_s=self._wall.so_far_s(), wire=self._wire.connections, times=times))

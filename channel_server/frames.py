@@ -19,7 +19,6 @@ class Frames:
 
     def __init__(self, core: ChannelServer, wire: WireBook | None) -> None:
         self._core = core
-        self._run = core.run
         self._wire = wire
 
     def arrived(self, peer: Peer, frame: bytes) -> Outgoing:
@@ -33,7 +32,7 @@ class Frames:
         if self._wire is not None:
             notes = (0, 0) if self._core.is_late(peer, message) else signalling(message)
             self._wire.up(peer, len(frame), *notes)
-        if self._run.keeps_frames:
+        if self._core.keeps_frames:
             return self._recorded(peer, message, frame)
         sends = self._core.arrived(peer, message)
         if type(message) is Hello:
@@ -42,13 +41,13 @@ class Frames:
 
     def encoded(self, sends: list[Send]) -> Iterator[tuple[Peer, bytes]]:
         """The core's messages as frames."""
-        records = self._run.keeps_frames
+        records = self._core.keeps_frames
         for peer, message in sends:
             frame = encode(message)
             if self._wire is not None:
                 self._wire.down(peer, len(frame), *signalling(message))
             if records:
-                self._run.record_frame("down", self._core.peer_name(peer), frame)
+                self._core.record_frame("down", self._core.peer_name(peer), frame)
             yield peer, frame
 
     def _recorded(self, peer: Peer, message: Message, frame: bytes) -> Outgoing:
@@ -57,7 +56,7 @@ class Frames:
         sends = self._core.arrived(peer, message)
         if type(message) is Hello:
             self._name(peer)
-        self._run.record_frame("up", self._core.peer_name(peer) if type(message) is Hello else leaver, frame)
+        self._core.record_frame("up", self._core.peer_name(peer) if type(message) is Hello else leaver, frame)
         return self.encoded(sends)
 
     def _name(self, peer: Peer) -> None:

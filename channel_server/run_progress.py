@@ -1,7 +1,7 @@
 """One run: what it waits for, how it goes on, what its launcher asks of it, how it ends."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 
 from channel_server.checkpointing import Checkpointing
 from channel_server.joining import Joining, Send
@@ -210,19 +210,6 @@ class RunProgress:
         """
         self.joining.resume_with(past.nodes)
         return self.checkpointing.restore(past.channel_server)
-
-    @property
-    def keeps_frames(self) -> bool:
-        """Whether the frames of this slot are recorded."""
-        return self.slot < self.state.recorder.frames_slots
-
-    def record_frame(self, direction: Literal["up", "down"], peer_name: str, frame: bytes) -> None:
-        """Keep a frame that crossed."""
-        self.state.recorder.frame(direction, peer_name, frame)
-
-    def count_rejected(self, reason: str, number: int) -> None:
-        """So many connections were rejected for this reason, of which nothing else is known."""
-        self.state.events.dropped[reason] = number
 
     def telemetry(self) -> list[Telemetry]:
         """What has been recorded since the last call, the map if there is a new one, and how far the run is."""

@@ -78,7 +78,7 @@ def test_junk_at_any_moment_leaves_the_trace_as_it_is(scheme: str, junk: list[tu
     assert sum(recording.ended.dropped.values()) == thrown
 
 
-@example(scheme="li2020/maac", model="ideal", kills=[(49, 4, None)])  # a trainer lost while it owes several answers
+@example(scheme="li2020/maac", model="ideal", kills=[(49, 4, None)])  # a trainer lost with several replies pending
 @example(scheme="li2020/maac", model="ideal", kills=[(49, 4, None), (8, 4, 1)])
 @settings(max_examples=40)
 @given(

@@ -41,7 +41,7 @@ def test_it_takes_the_first_right_answer_of_each_asked_node(asked: set[int], hap
         assert gate.answers() == sorted(expected.items())
 
 
-def test_reasons_tell_late_from_early_from_unasked() -> None:
+def test_late_early_and_unasked_replies_are_rejected_with_different_reasons() -> None:
     gate = Gate(SLOT, TURN, "act", [0, 1])
     assert gate.accept(0, Reply(SLOT, TURN - 1, b"", [])) == "late or duplicate reply"
     assert gate.accept(0, Reply(SLOT + 1, 0, b"", [])) == "out-of-order reply"

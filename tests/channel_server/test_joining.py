@@ -12,7 +12,7 @@ from tests.channel_server.playing import recorded, time_out
 from tests.recording import plan_for, reasons
 
 
-def _run(name: str = "d2d") -> tuple[RunPlan, Loopback]:
+def _run() -> tuple[RunPlan, Loopback]:
     plan = plan_for("li2020/random", slots=5)
     return plan, Loopback(plan, build_world(plan))
 

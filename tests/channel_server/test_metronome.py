@@ -1,4 +1,4 @@
-"""When slots begin, told the time."""
+"""When slots begin; the time is an argument."""
 
 import pytest
 
@@ -24,13 +24,13 @@ def test_the_first_begins_at_once() -> None:
     assert Metronome(SLOT_MS).begin_of(0, 7.5) == 7.5
 
 
-def test_a_slot_that_began_late_shifts_no_other_and_has_its_whole_time() -> None:
+def test_a_slot_that_began_late_delays_no_other_and_lasts_its_whole_time() -> None:
     metronome = _begun(0.0, 10.0, 34.0)
     assert metronome.begin_of(3, 0.034) == pytest.approx(0.03)  # that has passed: it begins at once
     assert metronome.deadline(0.5) == pytest.approx(0.039)
 
 
-def test_length_and_lateness_are_what_was() -> None:
+def test_length_and_lateness_are_measured() -> None:
     metronome = _begun(0.0, 10.0, 34.0, 35.0, 40.0)
     length, lateness = metronome.length_s.spread(), metronome.lateness_s.spread()
     assert (length.mean, length.p50, length.max) == pytest.approx((10.0, 5.0, 24.0))
@@ -54,6 +54,6 @@ def test_a_distribution_of_hundred_times() -> None:
     assert (spread.mean, spread.p50, spread.p99, spread.max) == pytest.approx((50.5, 50.0, 99.0, 100.0))
 
 
-def test_no_times_are_zeros() -> None:
+def test_an_empty_distribution_is_zeros() -> None:
     spread = Durations().spread()
     assert (spread.mean, spread.p50, spread.p99, spread.max) == (0.0, 0.0, 0.0, 0.0)

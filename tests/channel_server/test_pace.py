@@ -32,15 +32,15 @@ NO_TIME = Spread(0.0, 0.0, 0.0, 0.0)
 
 
 class PacedHome(Loopback):
-    """Nodes in this process whose answers may be kept back: `holds_back(peer, reply)` says which, and for how many
-    deadlines and begins of slots."""
+    """Nodes in this process whose replies may be delayed: `delay(peer, reply)` is by how many deadlines and begins of
+    slots."""
 
-    def __init__(self, plan: RunPlan, holds_back: Callable[[str, Reply], int]) -> None:
+    def __init__(self, plan: RunPlan, delay: Callable[[str, Reply], int]) -> None:
         super().__init__(plan, build_world(plan))
         self.asked: list[tuple[str, Turn]] = []
-        self.told = 0  # notes in answers that came in time
-        self.taken = 0  # notes in turns
-        self._holds_back = holds_back
+        self.sent_notes = 0  # in replies that came in time
+        self.received_notes = 0  # in turns
+        self._delay = delay
         self._late: list[tuple[int, bytes, bytes]] = []
         self._ticks = 0
         self.seat_all()
@@ -49,7 +49,7 @@ class PacedHome(Loopback):
         message = decode_for_server(frame)
         if not isinstance(message, Reply):
             return super().deliver(peer, frame)
-        at = self._ticks + self._holds_back(peer.decode(), message)
+        at = self._ticks + self._delay(peer.decode(), message)
         at = max([at, *(earlier for earlier, waiting, _ in self._late if waiting == peer)])  # they stay in order
         return self._late.append((at, peer, frame)) if at > self._ticks else self._hand_in(peer, frame)
 
@@ -59,7 +59,7 @@ class PacedHome(Loopback):
             message = decode_for_node(frame)
             if isinstance(message, Turn):
                 self.asked.append((peer.decode(), message))
-                self.taken += len(message.inbox)
+                self.received_notes += len(message.inbox)
         return super().step()
 
     def tick(self) -> None:
@@ -69,8 +69,8 @@ class PacedHome(Loopback):
             self.send(self.run.begin_slot())
         else:
             self.send(self.run.on_deadline())
-        patient = self.run.waiting is not Waiting.SLOT_TIME and self.run.deadline is None
-        due = [late for late in self._late if patient or late[0] <= self._ticks]
+        no_deadline = self.run.waiting is not Waiting.SLOT_TIME and self.run.deadline is None
+        due = [late for late in self._late if no_deadline or late[0] <= self._ticks]
         self._late = [late for late in self._late if late not in due]
         for _, peer, frame in due:
             self._hand_in(peer, frame)
@@ -78,7 +78,7 @@ class PacedHome(Loopback):
     def _hand_in(self, peer: bytes, frame: bytes) -> None:
         message = decode_for_server(frame)
         assert isinstance(message, Reply)
-        self.told += 0 if self.core.is_late(peer, message) else len(message.outbox)
+        self.sent_notes += 0 if self.core.is_late(peer, message) else len(message.outbox)
         super().deliver(peer, frame)
 
     def come_to(self, slot: int) -> None:
@@ -125,7 +125,7 @@ def test_when_nobody_is_late_it_is_the_run_in_lockstep(scheme: str, world: str) 
 @homes
 @settings(max_examples=6)
 @given(delays=st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 7]), min_size=1, max_size=97))
-def test_whoever_is_late_when_the_run_goes_on_and_the_books_close(scheme: str, world: str, delays: list[int]) -> None:
+def test_whatever_is_late_the_run_goes_on_and_the_books_close(scheme: str, world: str, delays: list[int]) -> None:
     numbers = iter(range(10**6))
     plan = home_plan(scheme, world, slots=SLOTS, clock=PACED)
     home = PacedHome(plan, lambda _peer, _reply: delays[next(numbers) % len(delays)])
@@ -135,8 +135,8 @@ def test_whoever_is_late_when_the_run_goes_on_and_the_books_close(scheme: str, w
     assert recording.ended is not None
     assert recording.ended.dropped == {}
     agents = len(build_world(plan).agents)
-    assert home.told == sum(row.attempt > 0 and not row.repeated for row in recording.air if row.source <= agents)
-    assert home.taken == sum(row.copies for row in recording.air)
+    assert home.sent_notes == sum(row.attempt > 0 and not row.repeated for row in recording.air if row.source <= agents)
+    assert home.received_notes == sum(row.copies for row in recording.air)
     assert all(paced.missed[name] <= paced.turns[name] for name in paced.missed)
     assert all(paced.late[name] <= paced.missed[name] for name in paced.late)
 
@@ -158,7 +158,7 @@ def test_a_slow_node_misses_its_turns_alone_and_its_fallback_acts() -> None:
     assert paced.late == {"pair-2": 3}
 
 
-def test_who_was_too_late_to_act_sits_out_the_next_slot() -> None:
+def test_a_node_that_was_too_late_to_act_sits_out_the_next_slot() -> None:
     """So it cannot take the reward of its fallback's action for its own."""
     late_at = _at(3, "pair-1")
     home = PacedHome(plan_for("li2020/random", slots=SLOTS, clock=PACED), late_at)
@@ -171,7 +171,7 @@ def _at(slot: int, name: str) -> Callable[[str, Reply], int]:
     return lambda peer, reply: int((peer, reply.slot) == (name, slot))
 
 
-def test_the_inbox_of_a_node_that_is_behind_keeps_its_letters() -> None:
+def test_the_inbox_of_a_node_that_is_not_asked_keeps_its_notes() -> None:
     """Exchange, then act, and the answer to the exchange of slot 3 comes in the same slot."""
     plan = plan_for("zhang2025/llq", slots=SLOTS, clock=PACED)
     name = build_world(plan).agents[0]
@@ -184,15 +184,15 @@ def test_the_inbox_of_a_node_that_is_behind_keeps_its_letters() -> None:
     assert {received.slot for received in back.inbox} == {3}
 
 
-def test_what_a_late_answer_tells_is_told_to_nobody() -> None:
+def test_the_notes_of_a_late_reply_are_delivered_to_nobody() -> None:
     plan = plan_for("zhang2025/llq", slots=SLOTS, clock=PACED)
     name = build_world(plan).agents[0]
     recording = PacedHome(plan, lambda peer, reply: int((peer, reply.slot, reply.turn) == (name, 3, 0))).play()
-    told = [row.slot for row in recording.air if row.source == 0]
-    assert told == [slot for slot in range(SLOTS) if slot != 3]
+    sent_in = [row.slot for row in recording.air if row.source == 0]
+    assert sent_in == [slot for slot in range(SLOTS) if slot != 3]
 
 
-def test_a_trainer_that_learns_is_not_waited_for() -> None:
+def test_a_trainer_that_learns_is_not_awaited() -> None:
     plan = home_plan("li2020/maac", "d2d_underlay", slots=30, clock=PACED, train_delay_slots=0)
     last = plan.slots - 1
     home = PacedHome(plan, lambda peer, reply: 9 if peer == "trainer" and reply.slot < last else 0)
@@ -203,7 +203,7 @@ def test_a_trainer_that_learns_is_not_waited_for() -> None:
     assert len(learned) > 2
 
 
-def test_a_node_that_never_answers_is_lost_with_what_it_was_handed() -> None:
+def test_a_node_that_never_replies_is_lost_with_the_notes_it_was_handed() -> None:
     plan = plan_for("zhang2025/llq", slots=SLOTS, clock=PACED)
     name = build_world(plan).agents[0]
     home = PacedHome(plan, lambda peer, reply: 10**6 if peer == name and reply.slot >= 3 else 0)
@@ -215,7 +215,7 @@ def test_a_node_that_never_answers_is_lost_with_what_it_was_handed() -> None:
     [lost] = [event for event in recording.events if event.event == "lost"]
     assert (lost.node, lost.slot, lost.reason) == (name, 8, "silent for 10 s")
     never_read = [received for asked, turn in home.asked if asked == name and turn.slot >= 3 for received in turn.inbox]
-    assert home.taken - len(never_read) == sum(row.copies for row in recording.air)
+    assert home.received_notes - len(never_read) == sum(row.copies for row in recording.air)
 
 
 @pytest.mark.parametrize(
@@ -240,4 +240,4 @@ def test_deadlines_are_parts_of_the_slot() -> None:
     while (deadline := home.run.deadline) is not None:
         deadlines.append(deadline)
         home.send(home.run.on_deadline())
-    assert deadlines == [1 / 3, 2 / 3]  # no pair is asked to act, as all owe their gains
+    assert deadlines == [1 / 3, 2 / 3]  # no pair is asked to act, as none has replied with its gains

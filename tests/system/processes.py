@@ -1,9 +1,10 @@
-"""Runs in real processes, watched by tests."""
+"""Runs in real processes, followed by tests."""
 
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from controller.execution.processes import NodeProcesses, Route
 from protocol.messages.plan import RunPlan
@@ -12,22 +13,31 @@ from tests.recording import Recording
 from tests.system.locked import LockedMachine
 
 Meanwhile = Callable[[NodeProcesses, Telemetry], None]
+R = TypeVar("R", bound=Recording)
 
 
 def play(
-    plan: RunPlan, idle_work: Meanwhile, *, route: Route = lambda endpoint: endpoint, keys: Path | None = None
+    plan: RunPlan, meanwhile: Meanwhile, *, route: Route = lambda endpoint: endpoint, keys: Path | None = None
 ) -> Recording:
-    """A run in processes; `meanwhile` is told each telemetry and may do harm. `keys`: the folder it is locked with."""
-    recording = Recording()
+    """A run in processes; `meanwhile` is called with each telemetry and may do harm. `keys`: the folder of its keys."""
     machine = None if keys is None else LockedMachine(keys)
     with NodeProcesses(plan, route=route, machine=machine) as processes:
-        while recording.ended is None:
-            telemetry = processes.receive()
-            if telemetry is not None:
-                recording(telemetry)
-                idle_work(processes, telemetry)
-            elif processes.channel.exitcode is not None:
-                raise AssertionError(f"the channel server died: {processes.channel.exitcode}")
+        return recorded(processes, Recording(), meanwhile)
+
+
+def recorded(processes: NodeProcesses, recording: R, meanwhile: Meanwhile | None = None) -> R:
+    """Record a run that has been started to its end; AssertionError when its channel server is silent before.
+
+    Its process may end before its last telemetry has been read, so its exit code alone says nothing: `silenced` waits
+    for what is still on its way.
+    """
+    while recording.ended is None:
+        if (telemetry := processes.receive()) is not None:
+            recording(telemetry)
+            if meanwhile is not None:
+                meanwhile(processes, telemetry)
+        elif reason := processes.silenced:
+            raise AssertionError(reason)
     return recording
 
 
@@ -35,12 +45,12 @@ def at_slot(slot: int, act: Callable[[NodeProcesses], None]) -> Meanwhile:
     """Do something once, when the run has come so far."""
     done: list[bool] = []
 
-    def idle_work(processes: NodeProcesses, telemetry: Telemetry) -> None:
+    def meanwhile(processes: NodeProcesses, telemetry: Telemetry) -> None:
         if isinstance(telemetry, Progress) and telemetry.slot >= slot and not done:
             done.append(True)
             act(processes)
 
-    return idle_work
+    return meanwhile
 
 
 def nothing(_processes: NodeProcesses, _telemetry: Telemetry) -> None:

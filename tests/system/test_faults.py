@@ -1,4 +1,4 @@
-"""Faults in real processes: nothing hangs, nothing is lost, the end says what happened."""
+"""Faults in real processes: nothing hangs, nothing is lost, the end reports what happened."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import Event, Listening, Progress, Telemetry
 from tests.recording import Recording, assert_same_trace, in_process, plan_for, reasons
 from tests.system.counting_relay import CountingRelay
-from tests.system.processes import at_slot, children_of, nothing, outlive, play
+from tests.system.processes import at_slot, children_of, nothing, outlive, play, recorded
 
 SLOTS = {"li2020/sla": 2500, "li2020/greedy_central": 1200, "zhang2025/llq": 2000}  # some seconds of each
 schemes = pytest.mark.parametrize("scheme", SLOTS)
@@ -92,7 +92,7 @@ def test_a_killed_trainer_leaves_the_agents_with_their_last_decision_and_the_run
     assert recording.air == replayed.air
 
 
-def test_a_frozen_agent_is_given_up_and_what_it_says_later_is_dropped() -> None:
+def test_a_frozen_agent_is_lost_and_its_late_frames_are_dropped() -> None:
     plan = plan_for("li2020/sla", slots=2500, on_node_loss={"lost_after_s": 0.3})
     frozen: list[int] = []
 
@@ -133,7 +133,7 @@ def _check_copies(recording: Recording) -> None:
 
 
 def _throw(endpoint: str, run_id: str) -> None:
-    """Everything a stranger can throw at a channel server."""
+    """Everything an unknown peer can throw at a channel server."""
     frames = [
         b"",
         b"\xc1garbage",
@@ -145,15 +145,15 @@ def _throw(endpoint: str, run_id: str) -> None:
         encode(Hello(PROTOCOL_VERSION + 1, run_id, "pair-0", {})),
         bytes(2**20),
     ]
-    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
-        stranger.setsockopt(zmq.LINGER, 1000)
-        stranger.connect(endpoint)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as unknown:
+        unknown.setsockopt(zmq.LINGER, 1000)
+        unknown.connect(endpoint)
         for frame in frames:
-            stranger.send(frame)
-        stranger.send_multipart([b"two", b"parts"])
+            unknown.send(frame)
+        unknown.send_multipart([b"two", b"parts"])
         for _ in range(4):
-            assert stranger.poll(5000), "a Hello that cannot be taken is answered"
-            assert msgspec.msgpack.decode(stranger.recv())[0] == 3
+            assert unknown.poll(5000), "a Hello that cannot be taken is answered"
+            assert msgspec.msgpack.decode(unknown.recv())[0] == 3
     _throw_at_tcp(endpoint)
 
 
@@ -162,17 +162,17 @@ def _throw_at_tcp(endpoint: str) -> None:
     host, port = endpoint.removeprefix("tcp://").split(":")
     with socket.create_connection((host, int(port))) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
-    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
-        stranger.setsockopt(zmq.LINGER, 0)
-        monitor = stranger.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        stranger.connect(endpoint)
-        stranger.send(bytes(65 * 2**20))
+    with zmq.Context() as context, context.socket(zmq.DEALER) as unknown:
+        unknown.setsockopt(zmq.LINGER, 0)
+        monitor = unknown.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        unknown.connect(endpoint)
+        unknown.send(bytes(65 * 2**20))
         assert monitor.poll(5000), "a frame that is too large costs its sender the connection"
-        stranger.disable_monitor()
+        unknown.disable_monitor()
         monitor.close()
 
 
-def test_strangers_are_refused_and_the_trace_is_what_it_was() -> None:
+def test_unknown_peers_are_rejected_and_leave_the_trace_as_it_was() -> None:
     plan = plan_for("li2020/sla", slots=3000)
     recording = play(plan, at_slot(200, lambda processes: _throw(processes.endpoint, plan.run_id)))
     assert recording.ended is not None
@@ -187,7 +187,7 @@ def test_strangers_are_refused_and_the_trace_is_what_it_was() -> None:
     assert accounts["unknown peer"].up.frames >= 9
 
 
-def test_when_the_channel_server_is_killed_the_others_stop_and_say_so(tmp_path: Path) -> None:
+def test_when_the_channel_server_is_killed_the_others_stop_and_the_run_reports_it(tmp_path: Path) -> None:
     command, folder = _airtoll(tmp_path, slots=10**6)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         channel = _wait_for_channel(process.pid, folder)
@@ -229,7 +229,7 @@ def test_an_interrupt_at_any_moment_of_the_start_leaves_no_process(tmp_path: Pat
     assert not outlive(family)
 
 
-def test_anybody_can_take_the_place_of_a_lost_node(tmp_path: Path) -> None:
+def test_anybody_can_take_the_seat_of_a_lost_node(tmp_path: Path) -> None:
     """By the command `airtoll node`; the run with its loss and rejoin replays to the same trace."""
     command, folder = _airtoll(tmp_path, slots=10**6)
     airtoll = command[:3]
@@ -265,7 +265,7 @@ def _wait_for_event(folder: Path, kind: str) -> list[dict[str, str]]:
     raise AssertionError(f"nothing was {kind} within 20 s")
 
 
-def test_when_the_launcher_is_killed_nobody_stays_behind(tmp_path: Path) -> None:
+def test_when_the_launcher_is_killed_no_process_remains(tmp_path: Path) -> None:
     command, folder = _airtoll(tmp_path, slots=10**6)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         _wait_for_channel(process.pid, folder)
@@ -276,7 +276,7 @@ def test_when_the_launcher_is_killed_nobody_stays_behind(tmp_path: Path) -> None
 
 
 def test_the_run_is_timed_from_its_first_slot_to_its_last() -> None:
-    """A short run, over before anybody looks at a clock by itself."""
+    """A short run, over before the channel server polls its clock for the first time."""
     recording = play(plan_for("li2020/random", slots=3), nothing)
     assert recording.ended is not None
     assert 0.0005 < recording.ended.wall_s < 5
@@ -321,7 +321,7 @@ def _listener(parent: int) -> int:
 
 
 class _Relayed(LocalMachine):
-    """The channel server tells how the run goes through a relay."""
+    """The channel server sends its telemetry through a relay."""
 
     def __init__(self, relay: CountingRelay) -> None:
         super().__init__()
@@ -332,7 +332,7 @@ class _Relayed(LocalMachine):
         return super().start_channel(plan, int(endpoint.rpartition(":")[2]), past)
 
 
-def test_a_run_whose_telemetry_is_cut_off_has_failed_instead_of_going_on_with_a_hole() -> None:
+def test_a_run_whose_telemetry_is_cut_off_fails() -> None:
     recording, relay = Recording(), CountingRelay()
     slots: list[int] = []
 
@@ -359,14 +359,14 @@ class OneGoesAstray(NodeProcesses):
 
 
 def test_a_node_that_dies_before_the_first_slot_ends_the_run_at_once() -> None:
-    recording = Recording()
+
+    def kill_it(processes: NodeProcesses, telemetry: Telemetry) -> None:
+        if isinstance(telemetry, Listening):
+            _kill("pair-3")(processes)
+
     began = time.monotonic()
     with OneGoesAstray(plan_for("li2020/random", slots=10)) as processes:
-        while recording.ended is None:
-            telemetry = processes.receive()
-            if telemetry is not None:
-                recording(telemetry)
-            if isinstance(telemetry, Listening):
-                _kill("pair-3")(processes)
+        recording = recorded(processes, Recording(), kill_it)
+    assert recording.ended is not None
     assert (recording.ended.state, recording.ended.reason) == ("FAILED", "pair-3 died before the first slot (signal 9)")
     assert time.monotonic() - began < 20

@@ -17,7 +17,7 @@ def test_mutated_frames_are_counted_and_leave_no_mark() -> None:
     assert result.growth_mb < MAX_MB
 
 
-def test_mutations_are_of_every_kind_and_come_again() -> None:
+def test_mutations_are_of_every_kind_and_reproducible() -> None:
     frames = recorded_frames(plan_for("li2020/sla"))
     many = [mutated(frames, random.Random(seed)) for seed in range(300)]
     assert many == [mutated(frames, random.Random(seed)) for seed in range(300)]
@@ -25,7 +25,7 @@ def test_mutations_are_of_every_kind_and_come_again() -> None:
     assert sum(parts[0] in frames for parts in many) < 100
 
 
-def test_who_is_seated_says_nothing_that_could_be_an_answer() -> None:
+def test_seated_peers_send_nothing_that_could_be_a_valid_reply() -> None:
     frames = [encode(Reply(slot, 0, b"\0\0", [])) for slot in (0, 1, 2, 40)]
     assert [is_harmless(frame) for frame in frames] == [True, True, False, False]
     assert len(list(babble(frames, 1, 50))) == 50

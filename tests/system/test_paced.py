@@ -1,4 +1,4 @@
-"""Paced runs in real processes. What is held against what is robust on a busy machine: nodes against each other."""
+"""Paced runs in real processes. Assertions compare nodes with each other, which is robust on a busy machine."""
 
 from benchmarks.slow_node import WithSlowNode
 from controller.execution.building import build_world
@@ -6,18 +6,14 @@ from controller.execution.processes import NodeProcesses
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import Event, Paced, Progress, Telemetry
 from tests.recording import Checkpointed, Recording, plan_for
-from tests.system.processes import nothing, play
+from tests.system.processes import nothing, play, recorded
 
 SLOT_MS = 10.0
 
 
 def _play_with_slow_node(plan: RunPlan, name: str, seconds: float) -> Recording:
-    recording = Recording()
     with WithSlowNode(plan, name, seconds) as processes:
-        while recording.ended is None:
-            if (telemetry := processes.receive()) is not None:
-                recording(telemetry)
-    return recording
+        return recorded(processes, Recording())
 
 
 def _paced(recording: Recording) -> Paced:
@@ -27,7 +23,7 @@ def _paced(recording: Recording) -> Paced:
     return recording.ended.paced
 
 
-def test_slots_last_what_they_shall_and_never_begin_early() -> None:
+def test_slots_last_as_configured_and_never_begin_early() -> None:
     recording = play(plan_for("li2020/random", slots=60, clock={"slot_ms": SLOT_MS}), nothing)
     paced = _paced(recording)
     assert paced.length_ms.mean > SLOT_MS - 0.001  # more, if the closing turn begins late
@@ -36,8 +32,8 @@ def test_slots_last_what_they_shall_and_never_begin_early() -> None:
     assert set(paced.turns.values()) == {60}
 
 
-def test_a_pause_is_no_lateness() -> None:
-    """The clock stands while the owner has the run hold; slots after it last as long as those before."""
+def test_a_pause_does_not_count_as_lateness() -> None:
+    """The clock stands while the run is paused; slots after the pause last as long as those before it."""
     asked: list[str] = []
 
     def pause_and_go_on(processes: NodeProcesses, telemetry: Telemetry) -> None:
@@ -68,17 +64,12 @@ def test_a_pause_is_no_lateness() -> None:
 
 def test_a_paced_run_is_resumed_from_its_checkpoint() -> None:
     plan = plan_for("li2020/random", slots=60, clock={"slot_ms": SLOT_MS}, checkpoint_every=40)
-    kept = Checkpointed()
     with NodeProcesses(plan) as processes:
-        while kept.ended is None:
-            if (telemetry := processes.receive()) is not None:
-                kept(telemetry)
+        kept = recorded(processes, Checkpointed())
     [(past, resumed)] = kept.pasts
     assert past.slot == 40
     with NodeProcesses(plan, past=past) as processes:
-        while resumed.ended is None:
-            if (telemetry := processes.receive()) is not None:
-                resumed(telemetry)
+        recorded(processes, resumed)
     assert set(_paced(resumed).turns.values()) == set(_paced(kept).turns.values()) == {60}
     assert [len(recording.windows) for recording in (kept, resumed)] == [1, 1]
     assert resumed.windows[0].last == 59
@@ -97,7 +88,7 @@ def test_a_slow_node_misses_its_own_turns_and_the_books_close() -> None:
     _check_books(recording, 1 + len(others))
 
 
-def test_a_node_that_owes_an_answer_for_too_long_is_lost() -> None:
+def test_a_node_whose_late_reply_does_not_come_is_lost() -> None:
     plan = plan_for("li2020/random", slots=60, clock={"slot_ms": SLOT_MS}, on_node_loss={"lost_after_s": 0.2})
     recording = _play_with_slow_node(plan, "pair-2", 0.5)
     lost = {event.node: event.reason for event in recording.events if event.event == "lost"}
@@ -107,7 +98,7 @@ def test_a_node_that_owes_an_answer_for_too_long_is_lost() -> None:
 
 
 def _check_books(recording: Recording, agents: int) -> None:
-    """A late answer's notes are told to nobody: they are in no air book, and count as envelopes on the wire."""
+    """A late reply's notes are delivered to nobody: they are in no air book, and count as emulation on the wire."""
     assert recording.ended is not None
     accounts = recording.ended.wire
     assert sum(c.up.notes for c in accounts) == sum(row.attempt > 0 for row in recording.air if row.source < agents)

@@ -21,7 +21,7 @@ from controller.run_folder.writer import RunWriter
 from protocol.accounting.wire_book import Connection, totals
 from tests.recording import Checkpointed, assert_same_trace, in_process, plan_for
 from tests.soak import chaos
-from tests.system.processes import at_slot, play
+from tests.system.processes import at_slot, play, recorded
 
 RUN: dict[str, Any] = {
     "world": {"name": "d2d_underlay", "pairs": 4},
@@ -101,18 +101,15 @@ def test_neither_a_running_run_nor_one_without_checkpoints_is_resumed(tmp_path: 
 @pytest.mark.parametrize("scheme", ["li2020/sla", "li2020/greedy_central"])
 def test_checkpoints_do_not_change_the_trace_of_a_run_in_processes(scheme: str) -> None:
     plan = plan_for(scheme, slots=60, checkpoint_every=20)
-    kept = Checkpointed()
     with NodeProcesses(plan) as processes:
-        while kept.ended is None:
-            if (telemetry := processes.receive()) is not None:
-                kept(telemetry)
+        kept = recorded(processes, Checkpointed())
     assert_same_trace(kept, in_process(plan_for(scheme, slots=60)))
     past, after = kept.pasts[-1]
     with NodeProcesses(plan, past=past) as processes:
-        while after.ended is None:
-            if (telemetry := processes.receive()) is not None:
-                after(telemetry)
+        after = recorded(processes, after)
     assert_same_trace(kept, after)
+    assert after.ended is not None
+    assert kept.ended is not None
     assert len(after.ended.wire) == 2 * len(kept.ended.wire)
 
 
