@@ -50,7 +50,7 @@ def functions() -> list[Place]:
 
 
 def private_words() -> list[str]:
-    """Where an identifier is one of the private words."""
+    """Where an identifier of ours is one of the private words. Attributes that are read may be a library's."""
     return [
         f"{path}:{getattr(node, 'lineno', 0)} {name}"
         for path, tree in modules()
@@ -101,6 +101,8 @@ def _length(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def _names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+        return []
     names = (getattr(node, field, None) for field in ("id", "name", "arg", "attr"))
     return [name for name in names if isinstance(name, str)]
 

@@ -41,19 +41,19 @@ def event_lines(event: dict[str, Any]) -> Iterator[str]:
         yield f"{event['state']}, slot {event['slot']} of {event['slots']}{reason}"
 
 
-def weights(kept: Objects) -> Table:
-    """The kept versions of each node's weights."""
-    made = table("node", "version", "bytes", "by")
-    for weights in kept:
-        made.add_row(weights["node"], f"{weights['version']:,}", f"{weights['bytes']:,}", weights["by"])
+def weights(stored: Objects) -> Table:
+    """The stored weights of each node."""
+    made = table("node", "sent in slot", "bytes", "origin")
+    for weights in stored:
+        made.add_row(weights["node"], f"{weights['sent_slot']:,}", f"{weights['bytes']:,}", weights["origin"])
     return made
 
 
 def workers(workers: Objects) -> Table:
-    """The pool's workers: capacity, what they run, when they were last heard from."""
+    """The pool's workers: capacity, what they run, when each last reported."""
     made = table("worker", "role", "host", "capacity", "idle", "leased to", "torch", "last seen")
     for worker in workers:
-        capacity = str(worker["places"]), str(worker["idle"])
+        capacity = str(worker["capacity"]), str(worker["idle"])
         leases = "\n".join(f"{lease['run']} {lease['node']}" for lease in worker["leases"])
         torch, last_seen = worker["fingerprint"].get("torch", "none"), _local(worker["last_seen"], "%H:%M:%S")
         made.add_row(worker["name"], worker["role"], worker["host"], *capacity, leases, torch, last_seen)
@@ -64,8 +64,8 @@ def nodes(nodes: Objects) -> Table:
     """The nodes of runs: where they live, whether they are present, which policy they have."""
     made = table("node", "run", "role", "placement", "host", "present", "slots missed", "policy version")
     for node in nodes:
-        version = "-" if node["weights_version"] is None else str(node["weights_version"])
-        where = node["worker"] or node["place"], node["host"] or "-"
+        version = "-" if node["policy_version"] is None else str(node["policy_version"])
+        where = node["worker"] or node["placement"], node["host"] or "-"
         present = "yes" if node["present"] else "no"
         made.add_row(node["name"], node["run"], node["role"], *where, present, f"{node['slots_missed']:,}", version)
     return made

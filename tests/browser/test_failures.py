@@ -9,7 +9,7 @@ from controller.config.resolved import load
 from controller.config.run_config import as_mapping
 from controller.run_folder.status import State
 from controller.run_folder.writer import RunWriter
-from controller.service.store import RunResults, Run, Store
+from controller.service.store import Run, RunResults, Store
 from tests.browser.page import Page
 from tests.system.service import CELL, LONG, serving
 
