@@ -129,7 +129,7 @@ class RunProcess:
     def _watch(self, telemetry: Telemetry, /) -> None:
         match telemetry:
             case Progress(slot):
-                self._set_status(self._status._replace(slot=slot))
+                self._set_status(self._status._replace(slot=slot, waiting=_waiting(telemetry)))
             case Event("paused", slot) if self._status.state is State.RUNNING:
                 self._set_status(self._status._replace(state=State.PAUSED, slot=slot))
             case Event("continued", slot) if self._status.state is State.PAUSED:
@@ -145,6 +145,16 @@ class RunProcess:
         if status != self._status or status.slot == 0:
             self._status = status
             status.write(self._path)
+
+
+def _waiting(progress: Progress) -> str:
+    """What a run waits for that a person should know of; empty while it waits for replies, as at full speed."""
+    reasons = {"NODES_TO_JOIN": "waits for nodes to join", "LOST_NODES": "waits for lost nodes to come back"}
+    if progress.waiting not in reasons:
+        return ""
+    more = progress.awaited_count - len(progress.awaited)
+    names = ", ".join([*progress.awaited, *([f"{more} more"] if more else [])])
+    return f"{reasons[progress.waiting]}: {names}"
 
 
 def _locked(lock: BinaryIO) -> bool:

@@ -17,7 +17,7 @@ from controller.run_folder.files import csv_rows, ends_line, last_line_end, piec
 from controller.run_folder.layout import LOG, METRICS, SCALARS, TOLL
 from controller.run_folder.status import ENDS
 from controller.service.limits import EVENTS_POLL_S, MAX_UNREAD_EVENTS, PING_INTERVAL_S
-from controller.service.queries import current_slot
+from controller.service.queries import with_live_status
 from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run, StoreGoneError
 
@@ -224,8 +224,8 @@ _NOTHING_NEW: dict[str, Any] = {"metrics": [], "scalars": [], "log": [], "toll":
 
 
 def _status(run: Run) -> dict[str, Any]:
-    slot = current_slot(run)
-    return {"run": run.id, "state": run.state.value, "slot": slot, "slots": run.slots, "reason": run.reason}
+    live = with_live_status(run)
+    return {"run": run.id, "state": run.state.value, "slot": live.slot, "slots": run.slots, "reason": live.reason}
 
 
 def _encoded(event: str, data: dict[str, Any], event_id: str) -> bytes:

@@ -107,9 +107,13 @@ def current_slot(run: Run) -> int:
     return status.slot if status else 0
 
 
-def with_current_slot(run: Run) -> Run:
-    """A run as the index has it, with its current slot. It reads a file: call it from a thread."""
-    return replace(run, slot=current_slot(run))
+def with_live_status(run: Run) -> Run:
+    """A run as the index has it, with its current slot, and with what it waits for as its reason if it has no other.
+
+    It reads a file: call it from a thread.
+    """
+    status = None if run.state in ENDS or run.state is State.PENDING else RunStatus.read(run.folder)
+    return run if status is None else replace(run, slot=status.slot, reason=run.reason or status.waiting)
 
 
 def metrics(

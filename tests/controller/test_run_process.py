@@ -13,6 +13,7 @@ from controller.run_folder.reader import RunFolder
 from controller.run_folder.status import RunStatus, State
 from controller.run_folder.writer import RunWriter
 from controller.run_process import RunProcess
+from protocol.messages.telemetry import Progress
 from tests.system.service import CELL
 
 SMALL = CELL | {"slots": 20}
@@ -66,3 +67,18 @@ def test_the_status_names_the_baseline_that_is_running(tmp_path: Path) -> None:
         "baseline 2 of 2: li2020/random",
     ]
     assert RunStatus.read(writer.path) == RunStatus(State.SUCCEEDED, 20)
+
+
+@pytest.mark.parametrize(
+    ("progress", "waiting"),
+    [
+        (Progress(7, "REPLIES", ["pair-0"], 1), ""),
+        (Progress(7, "LOST_NODES", ["pair-1"], 1), "waits for lost nodes to come back: pair-1"),
+        (Progress(0, "NODES_TO_JOIN", ["pair-0", "pair-1"], 5), "waits for nodes to join: pair-0, pair-1, 3 more"),
+    ],
+)
+def test_the_status_names_what_a_run_waits_for(folder: RunFolder, progress: Progress, waiting: str) -> None:
+    RunProcess(folder.path, NO_CONTROLS, Ports(), None, resume=False)._watch(progress)
+    status = RunStatus.read(folder.path)
+    assert status is not None
+    assert (status.slot, status.waiting) == (progress.slot, waiting)

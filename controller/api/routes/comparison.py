@@ -9,7 +9,7 @@ from controller.api.dependencies import ServicesDep
 from controller.api.problems import RequestRejectedError, responses
 from controller.api.schemas import ComparedMetric, Comparison
 from controller.run_folder.reader import RunFolder
-from controller.service.queries import toll, with_current_slot
+from controller.service.queries import toll, with_live_status
 from controller.service.store import Run
 
 router = APIRouter(prefix="/compare", tags=["overviews"])
@@ -31,7 +31,7 @@ async def compare(
     units = {name: unit for run in chosen for name, unit in (await run_in_threadpool(_units, run)).items()}
     tolls: Any = {run.id: await run_in_threadpool(_toll, run) for run in chosen}
     return Comparison(
-        runs=[await run_in_threadpool(with_current_slot, run) for run in chosen],
+        runs=[await run_in_threadpool(with_live_status, run) for run in chosen],
         same_channels=all(_channel_settings(run) == _channel_settings(chosen[0]) for run in chosen),
         same_trace=bool(chosen[0].trace_digest) and len({run.trace_digest for run in chosen}) == 1,
         metrics={

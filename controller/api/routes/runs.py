@@ -10,7 +10,7 @@ from controller.api.problems import responses
 from controller.api.request_body import MAX_CONFIG_BYTES, configuration
 from controller.api.schemas import RunList
 from controller.run_folder.status import State
-from controller.service.queries import with_current_slot
+from controller.service.queries import with_live_status
 from controller.service.store import Run, RunHead
 
 router = APIRouter(prefix="/runs", tags=["runs"])
@@ -69,13 +69,13 @@ def list_runs(
     runs, total = services.manager.store.page(
         states=state or (), world=world, scheme=scheme, limit=limit, offset=offset
     )
-    return RunList(runs=list(map(with_current_slot, runs)), total=total)
+    return RunList(runs=list(map(with_live_status, runs)), total=total)
 
 
 @router.get("/{run_id}", responses=responses(404, 422))
 def show(run_id: RunId, services: ServicesDep) -> Run:
     """One run, with its configuration."""
-    return with_current_slot(services.manager.find(run_id))
+    return with_live_status(services.manager.find(run_id))
 
 
 @router.delete("/{run_id}", status_code=204, responses=responses(404, 409, 422))
@@ -91,7 +91,7 @@ async def pause(run_id: RunId, services: ServicesDep) -> RunHead:
     The answer comes once the run is PAUSED, or after 5 seconds: then its state may still be RUNNING, until its present
     slot ends.
     """
-    return await run_in_threadpool(with_current_slot, await services.manager.pause(run_id))
+    return await run_in_threadpool(with_live_status, await services.manager.pause(run_id))
 
 
 @router.post("/{run_id}/resume", status_code=202, responses=responses(404, 409, 422))
@@ -100,7 +100,7 @@ async def resume(run_id: RunId, services: ServicesDep) -> RunHead:
 
     The answer comes once the run is RUNNING, or after 5 seconds: then its state may still be PAUSED.
     """
-    return await run_in_threadpool(with_current_slot, await services.manager.resume(run_id))
+    return await run_in_threadpool(with_live_status, await services.manager.resume(run_id))
 
 
 @router.post("/{run_id}/stop", status_code=202, responses=responses(404, 409, 422))
@@ -109,4 +109,4 @@ async def stop(run_id: RunId, services: ServicesDep) -> RunHead:
 
     The answer's state is STOPPING; of a run that was waiting, it is STOPPED.
     """
-    return await run_in_threadpool(with_current_slot, await services.manager.stop(run_id))
+    return await run_in_threadpool(with_live_status, await services.manager.stop(run_id))

@@ -11,7 +11,7 @@ from controller.api.problems import RequestRejectedError, responses
 from controller.api.request_body import whole_body
 from controller.api.schemas import WeightsList
 from controller.service.limits import MAX_WEIGHTS_BYTES
-from controller.service.queries import with_current_slot
+from controller.service.queries import with_live_status
 from controller.service.store import RunHead
 
 router = APIRouter(prefix="/runs/{run_id}/weights", tags=["weights"])
@@ -69,4 +69,4 @@ async def put_weights(run_id: RunId, node: Node, request: Request, services: Ser
         raise RequestRejectedError(415, f"content type {kind[:80]!r}: send safetensors as {_OCTETS}")
     timeout_s = services.manager.settings.request_timeout_s
     data = await whole_body(request, max_bytes=MAX_WEIGHTS_BYTES, timeout_s=timeout_s)
-    return await run_in_threadpool(with_current_slot, await services.weights.put(run_id, node, data))
+    return await run_in_threadpool(with_live_status, await services.weights.put(run_id, node, data))
