@@ -82,7 +82,7 @@ def parse(data: Any, source: str) -> Graph:
     return Graph(tuple(serves), tuple(serves.values()), frozenset(_conflicts(data["conflicts"], owner, source)))
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML that rejects duplicate keys; the plain loader silently keeps the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -95,7 +95,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 def _read(path: str) -> Any:
     try:
-        return yaml.load(Path(path).read_text("utf-8"), _StrictLoader)
+        return yaml.load(Path(path).read_text("utf-8"), _UniqueKeyLoader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         suggestion = "give 'fig2', or a readable YAML file with the keys 'agents' and 'conflicts'"
         raise ValueError(f"graph {path!r} cannot be read: {error}; {suggestion}") from None

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from controller.run_folder.checkpoints import CheckpointInfo
 from controller.service.queries import NodeInfo
 from controller.service.store import RunHead
 from controller.service.weights import NodeWeights
@@ -62,15 +63,6 @@ class FileList(BaseModel):
     """The files of the run's folder, by name."""
 
     files: list[FileInfo]
-
-
-class CheckpointInfo(BaseModel):
-    """A checkpoint before `slot`. `damage`: why no run can continue from it; empty for an intact one."""
-
-    slot: int
-    bytes: int
-    written: datetime
-    damage: str
 
 
 class CheckpointList(BaseModel):

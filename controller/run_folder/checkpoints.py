@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b, file_digest
@@ -33,7 +34,8 @@ class StoredCheckpoint(NamedTuple):
     lengths: dict[str, int]
 
 
-class CheckpointInfo(NamedTuple):
+@dataclass(frozen=True)
+class CheckpointInfo:
     """A checkpoint on the disk. `damage`: why the run cannot be resumed from it; empty for a valid one."""
 
     slot: int

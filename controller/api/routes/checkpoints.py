@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from controller.api.dependencies import RunId, ServicesDep
 from controller.api.problems import responses
-from controller.api.schemas import CheckpointInfo, CheckpointList
+from controller.api.schemas import CheckpointList
 
 router = APIRouter(prefix="/runs/{run_id}/checkpoints", tags=["results"])
 
@@ -12,5 +12,4 @@ router = APIRouter(prefix="/runs/{run_id}/checkpoints", tags=["results"])
 @router.get("", responses=responses(404, 422))
 def checkpoints(run_id: RunId, services: ServicesDep) -> CheckpointList:
     """The stored checkpoints, the newest first, with their checksums verified."""
-    found = services.folder(run_id).checkpoints.all()
-    return CheckpointList(checkpoints=[CheckpointInfo.model_validate(one, from_attributes=True) for one in found])
+    return CheckpointList(checkpoints=list(services.folder(run_id).checkpoints.all()))
