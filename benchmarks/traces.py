@@ -5,8 +5,9 @@
     python -m benchmarks.traces compare before.json after.json
 
 Each scheme runs in every world of its card, with seeds 1 to 3, under ideal and impaired signalling, in one process;
-schemes that learn have slots of warmup, training and eval, small networks and delayed weights. `compare` prints a table
-and exits with 1 when a digest or a toll differs.
+schemes that learn have slots of warmup, training and eval, small networks and delayed weights. `compare` names what
+differs and exits with 1 if anything does: the trace, the trace without the encoded notes (measurements, actions,
+rewards, metrics), the payload bits of each kind of note.
 """
 
 import dataclasses
@@ -25,9 +26,11 @@ from protocol.determinism import threads
 threads.pin()
 
 import msgpack  # noqa: E402
+from xxhash import xxh3_128_hexdigest  # noqa: E402
 
 import schemes  # noqa: E402
 from airtoll.api import run  # noqa: E402
+from protocol.accounting.trace import TraceField, read_rows  # noqa: E402
 
 SEEDS = (1, 2, 3)
 SIGNALLING: dict[str, Any] = {
@@ -50,6 +53,7 @@ SMALL_NETWORKS = {
     "push_every_slots": 10,
 }
 _KIND, _PAYLOAD_BITS = 5, 8  # columns of the air book
+_PARTS = ("trace_digest", "digest_without_notes", "payload_bits")
 
 
 def record() -> dict[str, dict[str, Any]]:
@@ -87,7 +91,16 @@ def _recorded(scheme: Any, world: dict[str, Any], seed: int, signalling: Any) ->
         config |= {"slots": 300}
     with tempfile.TemporaryDirectory() as folder:
         summary = run(config, folder=folder)
-        return {"trace_digest": summary["trace_digest"], "payload_bits": _payload_bits(Path(folder))}
+        return {
+            "trace_digest": summary["trace_digest"],
+            "digest_without_notes": _digest_without_notes(Path(folder)),
+            "payload_bits": _payload_bits(Path(folder)),
+        }
+
+
+def _digest_without_notes(folder: Path) -> str:
+    rows = read_rows((folder / "trace.bin").read_bytes())
+    return xxh3_128_hexdigest(rows[rows["field"] != TraceField.NOTES].tobytes())
 
 
 def _payload_bits(folder: Path) -> dict[str, int]:
@@ -102,9 +115,7 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Print what is equal and what differs; whether all is equal."""
     same = 0
     for key in sorted(before.keys() | after.keys()):
-        parts = [
-            part for part in ("trace_digest", "payload_bits") if _part(before, key, part) != _part(after, key, part)
-        ]
+        parts = [part for part in _PARTS if _part(before, key, part) != _part(after, key, part)]
         for part in parts:
             print(f"{key}: {part} {_part(before, key, part)} before, {_part(after, key, part)} after")
         same += not parts

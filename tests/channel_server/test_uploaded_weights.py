@@ -93,20 +93,20 @@ def test_whenever_they_are_uploaded_the_run_replays(
 ) -> None:
     plan = _plan(model)
     loopback, steps, recording = stepping(plan)
-    names, given = [*build_world(plan).agents, "trainer"], 0
+    names, ordered = [*build_world(plan).agents, "trainer"], 0
     for moment, _ in enumerate(steps):
         if loopback.run.waiting not in RUNNING:
             continue
         for when, node in puts:
             if when == moment:  # a run that lost an agent may have ended before
-                given += 1
+                ordered += 1
                 loopback.run.take_order(PutWeights(str(moment), names[node], other))
         if kill is not None and moment == kill[0] and names[kill[1]].encode() in loopback.sessions:
             loopback.leave(names[kill[1]].encode(), "killed")
         if kill is not None and moment == kill[0] + kill[2]:
             loopback.join(b"again", names[kill[1]])
     _assert_replays(plan, recording)
-    assert len(recording.answers) == given
+    assert len(recording.answers) == ordered
 
 
 def test_lost_ones_are_resent_until_the_node_has_them(other: bytes) -> None:
