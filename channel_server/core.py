@@ -29,7 +29,7 @@ class ChannelServer:
         self.run = RunProgress(plan, world, fingerprint)
         self._state = self.run.state
         self._seats = self.run.seats
-        self._sequence = self.run.sequence
+        self._gates = self.run.gates
         self._joining = self.run.joining
         self._checkpointing = self.run.checkpointing
         self._checks = ReplyChecks(world, self._state.relay, plan.replicas)
@@ -73,7 +73,7 @@ class ChannelServer:
             self.run.waiting = Waiting.NOTHING
         elif self.run.waiting in RUNNING:
             self._state.attendance.leave(node, reason)
-            return self.run.advance() if self._sequence.lose(node) else []
+            return self.run.advance() if self._gates.lose(node) else []
         return []
 
     def is_seated(self, peer: Peer) -> bool:
@@ -112,7 +112,7 @@ class ChannelServer:
         line = self._state.timeline
         seconds = self._timeouts.of(self.run.waiting, self.run.awaited, first_slot=line.slot == line.first_slot)
         timeouts = {Awaited(self.run.waiting, line.slot, line.turn): seconds}
-        for node, slot, turn in self._sequence.late_replies:
+        for node, slot, turn in self._gates.late_replies:
             timeouts[Awaited(Waiting.REPLIES, slot, turn, node)] = self._timeouts.of(
                 Waiting.REPLIES, [self.run.names[node]]
             )
@@ -166,7 +166,7 @@ class ChannelServer:
 
     def _reply(self, peer: Peer, reply: Reply) -> list[Send]:
         node = self._seats.node(peer)
-        gate = self._sequence.gate_of(reply)
+        gate = self._gates.gate_of(reply)
         if node is None:
             return self.reject_frame(peer, "reply from an unknown peer")
         if self.run.waiting not in RUNNING:
@@ -178,7 +178,7 @@ class ChannelServer:
             return self.reject_frame(peer, "reply nobody asked for")
         if reason := self._checks.fault(node, reply, gate.step) or gate.accept(node, reply):
             return self.reject_frame(peer, reason)
-        return self.run.advance() if gate is self._sequence.gate and gate.closed else []
+        return self.run.advance() if gate is self._gates.awaited and gate.closed else []
 
     def _take_node_state(self, peer: Peer, part: Saved) -> list[Send]:
         if self.run.waiting is not Waiting.NODE_STATES:

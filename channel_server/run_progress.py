@@ -5,6 +5,8 @@ from typing import NamedTuple, assert_never
 
 from channel_server.checkpointing import Checkpointing
 from channel_server.joining import Joining, Send
+from channel_server.open_gates import OpenGates
+from channel_server.reporting import Reporting
 from channel_server.run_state import RunState
 from channel_server.seats import Seats
 from channel_server.turn_exchange import NodeLostError, TurnExchange
@@ -17,9 +19,7 @@ from protocol.accounting.wire_book import Connection
 from protocol.messages.node import Bye
 from protocol.messages.orders import Order, PutWeights, ReportWeights
 from protocol.messages.plan import RunPlan
-from protocol.messages.telemetry import Ended, EndState, OrderDone, Progress, Spread, Telemetry
-
-_MAX_AWAITED_SHOWN = 8
+from protocol.messages.telemetry import Ended, EndState, OrderDone, Spread, Telemetry
 
 
 class Past(NamedTuple):
@@ -31,10 +31,10 @@ class Past(NamedTuple):
 
 
 class RunProgress:
-    """A run from its first node to its last goodbye. Methods that return messages return those to be sent.
+    """A run from the first Hello to the last Bye. Methods that return messages return those to send.
 
-    `names`: of all nodes and of the network's parties, by index. `waiting`: what the run waits for. `end`: how it ended
-    and why. `roll_back`: whether it ended so that it resumes from its last checkpoint.
+    `names`: of all nodes and of the infrastructure, by index. `waiting`: what the run waits for. `end`: how it ended
+    and why. `roll_back`: whether it ended in order to resume from its last checkpoint.
     """
 
     def __init__(self, plan: RunPlan, world: World, fingerprint: dict[str, str]) -> None:
@@ -42,11 +42,12 @@ class RunProgress:
         self.seats = Seats(plan.run_id, self.names[: len(world.agents) + plan.choreography.has_trainer])
         self.state = RunState.before_first_slot(plan, world, self.seats.nodes)
         self.weights = WeightsInbox(plan, self.state)
-        self.sequence = TurnSequence(plan, self.state, TurnExchange(plan, self.state, self.weights))
+        self.gates = OpenGates(self.state)
+        self.sequence = TurnSequence(plan, self.state, self.gates, TurnExchange(plan, self.state, self.weights))
         self.joining = Joining(plan, world, self.seats, fingerprint, self.state.events)
         self.checkpointing = Checkpointing(self.state, self.seats)
+        self._reporting = Reporting(self.state, fingerprint)
         self._loss = plan.loss
-        self._fingerprint = fingerprint
         self.waiting = Waiting.NODES_TO_JOIN
         self.end: tuple[EndState, str] = ("FAILED", "it has not begun")
         self.roll_back = False
@@ -63,7 +64,7 @@ class RunProgress:
             case Waiting.NODES_TO_JOIN:
                 nodes = self.joining.awaited
             case Waiting.REPLIES:
-                nodes = [] if self.sequence.gate is None else self.sequence.gate.missing
+                nodes = [] if self.gates.awaited is None else self.gates.awaited.missing
             case Waiting.NODE_STATES:
                 nodes = self.checkpointing.missing
             case Waiting.LOST_NODES:
@@ -120,13 +121,13 @@ class RunProgress:
     @property
     def deadline(self) -> float | None:
         """The part of a paced slot after which the open turn is over; None if it has no deadline."""
-        return self.sequence.deadline
+        return self.gates.deadline
 
     def on_deadline(self) -> list[Send]:
         """The time of the open turn is over."""
-        if self.sequence.deadline is None:
+        if self.deadline is None:
             return []
-        self.sequence.expire()
+        self.gates.expire()
         return self.advance()
 
     def idle_work(self) -> None:
@@ -212,24 +213,9 @@ class RunProgress:
         return self.checkpointing.restore(past.channel_server)
 
     def telemetry(self) -> list[Telemetry]:
-        """What has been recorded since the last call, the map if there is a new one, and how far the run is."""
-        awaited, slot, update = self.awaited, self.slot, self.state.medium.map_update()
-        progress = Progress(slot, self.waiting.name, awaited[:_MAX_AWAITED_SHOWN], len(awaited))
-        return [*self.state.recorder.drain(), *([] if update is None else [update]), progress]
+        """What has been recorded since the last call, and how far the run is."""
+        return self._reporting.telemetry(self.waiting, self.awaited)
 
     def ended(self, *, wall_s: float, wire: list[Connection], times: tuple[Spread, Spread] | None = None) -> Ended:
-        """The last telemetry. `times`: of a paced run, the lengths of its slots and the lateness of their begins."""
-        state, reason = self.end
-        return Ended(
-            state=state,
-            reason=reason,
-            slots=self.slot,
-            wall_s=wall_s,
-            probes=self.state.medium.probes,
-            dropped=dict(self.state.events.dropped),
-            missed=dict(self.state.attendance.missed),
-            wire=wire,
-            fingerprint=self._fingerprint,
-            paced=None if times is None else self.state.pace.summary(*times),
-            roll_back=self.roll_back,
-        )
+        """The last telemetry. `times`: of a paced run, the lengths of its slots and how late they started."""
+        return self._reporting.ended(self.end, roll_back=self.roll_back, wall_s=wall_s, wire=wire, times=times)
