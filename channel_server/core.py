@@ -1,9 +1,8 @@
 """The channel server's core: it plays one run, and does no I/O and reads no clock.
 
 Events in, messages out. A transport calls `arrived` for each message of a peer, `gone` when a connection breaks and
-`on_timeout` when somebody has been silent for too long. The paced clock and the run's launcher speak to `run`. Each
-call returns the messages to send. Between two calls the core waits: `run.waiting` says for what, `timeouts` for how
-long.
+`on_timeout` when one of the `timeouts` has run out. The paced clock and the run's launcher call `run`. Each call
+returns the messages to send. Between two calls the core waits: `run.waiting` is what for, `timeouts` how long.
 """
 
 from collections.abc import Collection
@@ -23,7 +22,7 @@ UNKNOWN_PEER = "unknown peer"  # the name of a peer that has no seat
 
 
 class ChannelServer:
-    """The conversation with a run's nodes: who sits where, which of their messages are taken, who is given up."""
+    """The conversation with a run's nodes: seats them, checks their messages, dismisses those that stay silent."""
 
     def __init__(self, plan: RunPlan, world: World, fingerprint: dict[str, str]) -> None:
         self.run = RunProgress(plan, world, fingerprint)
@@ -53,7 +52,7 @@ class ChannelServer:
         return self.reject_frame(peer, f"{type(message).__name__} from a node")
 
     def reject_frame(self, peer: Peer, reason: str) -> list[Send]:
-        """A frame is not taken: count it, and log it unless there have been many of its kind."""
+        """Reject a frame: count it, and log it unless many were rejected for the same reason."""
         self._state.events.reject(reason, "dropped", self.peer_name(peer), reason)
         return []
 
@@ -102,11 +101,11 @@ class ChannelServer:
         self._state.recorder.frame(direction, peer_name, frame)
 
     def count_rejected(self, reason: str, number: int) -> None:
-        """So many connections were rejected for this reason, of which nothing else is known."""
+        """Set how many connections were rejected for this reason; nothing else is known of them."""
         self._state.events.dropped[reason] = number
 
     def timeouts(self) -> dict[Awaited, float]:
-        """All that the run waits for now, and for how many seconds at most. In a pause no timeout runs."""
+        """All that the run waits for now, and for how many seconds at most. No timeout runs during a pause."""
         if self.run.waiting is Waiting.RESUME:
             return {}
         line = self._state.timeline
@@ -119,7 +118,7 @@ class ChannelServer:
         return timeouts
 
     def on_timeout(self, awaited: Awaited) -> list[Send]:
-        """One of the `timeouts` has run out; nothing happens if it has come meanwhile."""
+        """One of the `timeouts` has run out; nothing happens if what was awaited has come meanwhile."""
         if (timeout_s := self.timeouts().get(awaited)) is None:
             return []
         reason = f"silent for {timeout_s:g} s"
@@ -141,7 +140,7 @@ class ChannelServer:
                 assert_never(self.run.waiting)
 
     def _hello(self, peer: Peer, hello: Hello) -> list[Send]:
-        """With one node more the run may begin, or go on if it waits for the lost."""
+        """Seat or refuse a node. With one node more the run may begin, or continue if it waits for lost nodes."""
         if self.is_seated(peer):
             return self.reject_frame(peer, "duplicate Hello")
         sends = self._joining.answer(peer, hello, over=self.run.waiting in OVER)
@@ -187,7 +186,7 @@ class ChannelServer:
         return self.reject_frame(peer, reason) if reason else []
 
     def _dismiss(self, nodes: Collection[int], reason: str) -> list[Send]:
-        """These nodes have been silent for too long: each is sent a Bye, and counts as gone."""
+        """Send each of these nodes a Bye and treat it as gone: it has been silent for too long."""
         sends: list[Send] = []
         for peer in [self._seats.peer(node) for node in nodes]:
             if peer is not None:

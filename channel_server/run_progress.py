@@ -1,4 +1,4 @@
-"""One run: what it waits for, how it goes on, what its launcher asks of it, how it ends."""
+"""One run: what it waits for, how it continues, what its launcher orders, how it ends."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, assert_never
@@ -131,15 +131,15 @@ class RunProgress:
         return self.advance()
 
     def idle_work(self) -> None:
-        """What can be done while the nodes are at work: digests of the trace, and the fading of the next slot."""
+        """Work that can be done while the nodes compute: digests of the trace, and the fading of the next slot."""
         state, following = self.state, self.state.timeline.slot + 1
-        state.recorder.settle()
+        state.recorder.digest_pending()
         state.medium.prefetch(state.timeline.episode_of(following), following)
 
     # the launcher
 
     def interrupt(self) -> list[Send]:
-        """Stop after this slot; what is there so far is kept."""
+        """Stop after this slot; all results so far are kept."""
         line, between_slots = self.state.timeline, self.waiting in (Waiting.RESUME, Waiting.LOST_NODES)
         line.pause_at = None
         line.stop_before = min(line.stop_before, line.slot + (not between_slots))
@@ -148,17 +148,17 @@ class RunProgress:
         return self.advance() if between_slots else []
 
     def pause(self) -> list[Send]:
-        """Pause before the next slot that has not begun, until `resume`. A checkpoint at the same slot comes first."""
+        """Pause before the next slot that has not begun, until `resume`; a checkpoint due there is taken first."""
         if self.waiting is not Waiting.RESUME:
             slot_begun = self.waiting in (Waiting.REPLIES, Waiting.SLOT_TIME)
             self.state.timeline.pause_at = self.state.timeline.slot + slot_begun
-        if self.waiting is Waiting.LOST_NODES:  # no timeout is to run out in a pause
+        if self.waiting is Waiting.LOST_NODES:  # in a pause its timeout does not run
             self.waiting = Waiting.RESUME
             self.state.events.add("paused")
         return []
 
     def resume(self) -> list[Send]:
-        """End a pause, or take it back if it has not begun."""
+        """End a pause, or cancel it if it has not begun."""
         self.state.timeline.pause_at = None
         if self.waiting is not Waiting.RESUME:
             return []
@@ -166,13 +166,13 @@ class RunProgress:
         return self.advance()
 
     def take_order(self, order: Order) -> None:
-        """What the launcher orders while the run goes on; the answer is telemetry."""
+        """Carry out an order of the launcher; the result is reported as telemetry."""
         match order:
             case ReportWeights(number):
                 self.weights.report()
-                self.state.recorder.answered(OrderDone(number))
+                self.state.recorder.order_done(OrderDone(number))
             case PutWeights(number) if self.waiting in OVER:
-                self.state.recorder.answered(OrderDone(number, "the run has ended"))
+                self.state.recorder.order_done(OrderDone(number, "the run has ended"))
             case PutWeights():
                 self.weights.take(order)
             case _:
@@ -188,11 +188,11 @@ class RunProgress:
 
     @property
     def checkpoint_due(self) -> bool:
-        """Whether every node that is there has sent its state: time for `checkpoint`."""
+        """Whether every node that is present has sent its state, so that `checkpoint` can complete."""
         return self.waiting is Waiting.NODE_STATES and not self.checkpointing.missing
 
     def checkpoint(self, *, wall_s: float, wire: list[Connection]) -> list[Send]:
-        """Hand on the run's state, and go on. RuntimeError unless `checkpoint_due`.
+        """Record the run's state, and continue. RuntimeError unless `checkpoint_due`.
 
         There is no checkpoint when a node is gone whose loss ends the run: it would end wherever it is resumed.
         """
@@ -205,9 +205,9 @@ class RunProgress:
         return self.advance()
 
     def restore(self, past: Past) -> tuple[float, list[Connection]]:
-        """Resume from a checkpoint, before anybody has joined, with the nodes whose states are there.
+        """Resume from a checkpoint, before any node has joined; the run starts with the nodes whose states are there.
 
-        What `checkpoint` was called with: the wall time so far, and the wire's accounts.
+        Returns what `checkpoint` was called with: the wall time so far, and the wire book's accounts.
         """
         self.joining.resume_with(past.nodes)
         return self.checkpointing.restore(past.channel_server)

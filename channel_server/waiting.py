@@ -39,9 +39,9 @@ class Awaited(NamedTuple):
 
 
 class Timeouts:
-    """For how many seconds a run waits, by what it waits for: inf where no silence can end the wait.
+    """For how many seconds a run waits, by what it waits for: inf where the wait has no timeout.
 
-    A trainer may be silent for longer than an agent, as it learns meanwhile.
+    A trainer's timeout is longer than an agent's, as it learns before it replies.
     """
 
     def __init__(self, loss: LossPlan) -> None:

@@ -100,7 +100,7 @@ class Router:
                 return None
             part = self.socket.recv(copy=False)
             frame = self._lengths(part) if part.more else part.bytes
-            if peer in self._known or self._meet(peer, part):
+            if peer in self._known or self._register(peer, part):
                 return peer, frame
 
     def send(self, peer: bytes, frame: bytes) -> None:
@@ -149,7 +149,7 @@ class Router:
     ) -> None:
         self.close()
 
-    def _meet(self, peer: bytes, frame: zmq.Frame) -> bool:
+    def _register(self, peer: bytes, frame: zmq.Frame) -> bool:
         """Remember the descriptor of a new peer's connection; whether its frame is accepted."""
         try:
             descriptor = int(frame.get(zmq.SRCFD))
@@ -160,7 +160,7 @@ class Router:
             return True  # its last frames are accepted, though its descriptor may belong to another peer by now
         if descriptor in self._closed:  # it disconnected before its first frame was read
             self._closed.discard(descriptor)
-            self._part_with(peer)
+            self._report_broken(peer)
         else:
             self._known.add(peer)
             self._peer_of[descriptor] = peer
@@ -178,11 +178,11 @@ class Router:
                 self._failed.append(_failure(event["event"], event["value"]))
             elif (peer := self._peer_of.pop(descriptor, None)) is not None:
                 self._known.discard(peer)
-                self._part_with(peer)
+                self._report_broken(peer)
             else:
                 self._closed.add(descriptor)
 
-    def _part_with(self, peer: bytes) -> None:
+    def _report_broken(self, peer: bytes) -> None:
         self._broken.append(peer)
         self._left.append(peer)
 
@@ -201,9 +201,8 @@ def _router(context: zmq.Context[zmq.Socket[bytes]], timeout_s: float, max_bytes
     socket.setsockopt(zmq.LINGER, 500)
     socket.setsockopt(zmq.SNDHWM, 0)  # a slow peer must not block the others: liveness is checked by the protocol above
     socket.setsockopt(zmq.RCVTIMEO, int(1000 * timeout_s))
-    socket.setsockopt(
-        zmq.ROUTER_MANDATORY, 1
-    )  # a frame for a peer that has disconnected is an error, not lost silently
+    # A frame for a peer that has disconnected is an error, not lost silently.
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
     return socket
