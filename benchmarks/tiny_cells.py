@@ -8,7 +8,7 @@ the mean over all 27 allocations and optimum the best of them.
                       two states, drawn anew in each slot, so a pair must use its measurement. `blind` is the score of
                       the best allocation for both states. At least 8 must score 0.95.
     crowded cells     100 m and 20 dBm, where pairs interfere with each other more than the BS does. Reported only: a
-                      pair without a good RB gains nothing by sparing the others, and keeps moving.
+                      pair without a good RB gains nothing by staying on one, so that training does not settle.
 
 While training, a pair draws a uniform choice with probability EPSILON, else one from softmax(logits / TEMPERATURE) of
 its target actor. In the first RANDOM_SLOTS all choices are uniform.
@@ -82,7 +82,7 @@ class Drop:
 
     @property
     def leaves_room(self) -> bool:
-        """Whether the optimum is well above random."""
+        """Whether the optimum lies at least MIN_GAIN above random."""
         return bool(self.rewards.max() >= (1 + MIN_GAIN) * self.rewards.mean())
 
 
@@ -184,8 +184,9 @@ def _optimum(drops: Sequence[Drop]) -> float:
 
 
 def drops_with_room(params: D2DUnderlay) -> Iterator[tuple[int, Drop]]:
-    """Drops whose optimum is well above random, with their seeds."""
-    return ((s, drop) for s, drop in ((s, Drop.draw(params, s)) for s in itertools.count()) if drop.leaves_room)
+    """Seeds and drops whose optimum lies at least MIN_GAIN above random."""
+    drops = ((seed, Drop.draw(params, seed)) for seed in itertools.count())
+    return ((seed, drop) for seed, drop in drops if drop.leaves_room)
 
 
 def run(name: str, drops: Sequence[Drop]) -> float:

@@ -101,7 +101,8 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
         raise ValueError(
             f"critic_hidden {list(params.critic_hidden)}: actions join after the first hidden layer; give at least 2"
         )
-    cell, experience = cell_info(welcome), Experience(cell_info(welcome), welcome.everyone[0].views[VIEW])
+    cell = cell_info(welcome)
+    experience = Experience(cell, welcome.everyone[0].views[VIEW])
 
     def learner() -> Learner:
         from schemes.li2020.learner_maac import MaacLearner  # loads torch, which only a learning trainer needs

@@ -90,7 +90,7 @@ class Aftermath(NamedTuple):
 
 
 class Scene:
-    """A controller under attack: the runs submitted to it, and the processes of each that were killed."""
+    """A controller, the runs submitted to it, and the names of the processes of each run that were killed."""
 
     def __init__(self, data: Path, url: str, rng: random.Random, *, waiting: int, of: Sequence[str]) -> None:
         self.data = data
@@ -316,7 +316,7 @@ def _kill(scene: Scene, victim: Victim) -> bool:
 
 
 def _lasting(scene: Scene, within_s: float, check: Callable[[Scene], list[str]]) -> list[str]:
-    """The errors that are left after a while; none as soon as there are none."""
+    """The errors that `check` still finds after `within_s`; empty as soon as it finds none."""
     deadline = time.monotonic() + within_s
     while (faults := check(scene)) and time.monotonic() < deadline:
         time.sleep(0.1)
