@@ -1,7 +1,7 @@
 """The channel server as a process: a core driven by a ROUTER socket, a clock for timeouts, and a telemetry socket.
 
 The run's launcher (the controller) receives telemetry on the telemetry socket, a PAIR. It may send INTERRUPT, PAUSE,
-CONTINUE, ORDER with an order, or the reason why the run cannot go on.
+CONTINUE, ORDER with an order, or the reason why the run must fail.
 """
 
 import time

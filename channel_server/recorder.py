@@ -166,6 +166,6 @@ class Recorder:
 
 
 def _traced(note: Note) -> Note | tuple[Any, ...]:
-    # `sequence` is the last field, and a trace has it only where there is one: so the digests of notes that nobody
-    # acknowledges do not depend on the numbering of those that somebody does.
+    # `sequence` is the last field, and is traced only where it is set: so the digests of notes that are not
+    # acknowledged do not depend on how the others are numbered.
     return note if note.sequence is not None else msgspec.structs.astuple(note)[:-1]

@@ -1,4 +1,4 @@
-"""What the launcher receives of a run: its progress while it goes on, and how it ended."""
+"""What is reported to a run's launcher: its progress, and how it ended."""
 
 from collections.abc import Sequence
 

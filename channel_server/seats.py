@@ -59,12 +59,12 @@ class Seats:
         return self._peers[node]
 
     def nodes(self) -> Collection[int]:
-        """The seats that are taken."""
+        """The indices of the nodes that have a peer."""
         return self._peers.keys()
 
     @property
     def empty(self) -> list[str]:
-        """Names of the seats that nobody has taken."""
+        """Names of the seats without a peer."""
         return [name for index, name in enumerate(self.names) if index not in self._peers]
 
     @property

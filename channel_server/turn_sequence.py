@@ -35,7 +35,7 @@ class TurnSequence:
         self._gates = gates
         self._exchange = exchange
         self._order = CounterRng(plan.seed, "order")
-        self._unsent: Asked = []  # sent along with the next turns that are waited for
+        self._unsent: Asked = []  # Turns that are sent with the next ones that the run waits for
         self._waits = self._run()
 
     def advance(self) -> tuple[Waiting, Asked] | None:
@@ -172,7 +172,7 @@ class TurnSequence:
             self._medium.probe(len(group) - len(absent))
 
     def _wait(self, gate: Gate, asked: Asked) -> Waits:
-        """Send what is to be sent, and go on when the gate has closed."""
+        """Send these Turns, and wait until the gate has closed. Those of a closed gate are sent with the next ones."""
         self._unsent += asked
         if not gate.closed:
             sent, self._unsent = self._unsent, []
@@ -192,7 +192,7 @@ class TurnSequence:
         yield from self._collect(self._timeline.slot)
 
     def _collect(self, slot: int) -> Waits:
-        """Take the replies of learn turns that are due by this slot; in a paced run, those that are there."""
+        """Take the replies of learn turns that are due by this slot; in a paced run, those that have come."""
         while (gate := self._learning.due_by(slot)) is not None:
             if self._pace.on and not gate.closed:
                 break

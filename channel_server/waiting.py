@@ -20,7 +20,7 @@ class Waiting(Enum):
     SLOT_TIME = auto()  # until a paced clock begins the next slot
     NODE_STATES = auto()  # between two slots: the nodes' parts of a checkpoint
     RESUME = auto()  # between two slots: the end of a pause
-    LOST_NODES = auto()  # between two slots: nodes without which the plan does not go on
+    LOST_NODES = auto()  # between two slots: nodes without which, by its plan, the run does not continue
     GOODBYES = auto()  # after the last slot
     NOTHING = auto()  # the run is over
 

@@ -8,7 +8,7 @@ from protocol.accounting.toll import TollRow
 from protocol.accounting.wire_book import Connection
 
 TELEMETRY_EVERY_S = 0.25
-# What the controller sends the channel server; anything else is the reason why the run cannot go on.
+# What the controller sends the channel server; anything else is the reason why the run must fail.
 INTERRUPT = b"interrupt"
 PAUSE = b"pause"
 CONTINUE = b"continue"

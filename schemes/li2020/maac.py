@@ -5,7 +5,7 @@
 
 Every `upload_every_slots` a pair uploads its observations, actions and rewards; the trainer joins the histories by
 slot, does `updates_per_upload` updates, and every `push_every_slots` pushes each pair's target actor back to it. In
-evaluation nobody sends anything.
+evaluation no node sends anything.
 
 The mathematics: `learner_maac_reference` (plain autograd, to read) and `learner_maac` (hand-written gradients, the one
 that runs). The pair's side: `pair`.
