@@ -3,7 +3,7 @@
     processes        the placement `processes`: loopback, no keys, every node forked by the run
     pool             workers on loopback instead, without keys
     encrypted pool   the same with keys: the cost of CURVE
-    dense            one container with 20 places, another for the channel server: the cost of a bridge between two
+    dense            one container with a capacity of 20, another for the channel server: the cost of a bridge
     containers       20 containers: the cost of a network namespace, a virtual cable and a control group per node
 
 Policy: the 40-512-128-10 actor in li2020's cell. Median over rounds, each of which measures all steps. Needs docker, as

@@ -33,7 +33,7 @@ def main() -> int:
         failed |= seconds > (limit_s or seconds) or statistics.median(pss_mb) > LIMIT_MB or state != "STOPPED"
         print(f"{agents} agents: first slot after {seconds:.2f} s (at most {limit_s or '-'})")
         print(
-            f"  own memory of an agent: median {statistics.median(pss_mb):.1f} MB, most {max(pss_mb):.1f} MB "
+            f"  own memory of an agent: median {statistics.median(pss_mb):.1f} MB, max {max(pss_mb):.1f} MB "
             f"(at most {LIMIT_MB:.0f}); ended {state}",
             flush=True,
         )

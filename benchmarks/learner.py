@@ -72,10 +72,10 @@ def update_s(
     """Seconds per update, median over REPEATS."""
     _, params, inputs = networks
     known_agents = critic_inputs(agents, known)
-    it = learner(params, inputs=inputs, n_actions=CHOICES, critic_inputs=known_agents, seed=1)
-    it.add(history(agents, inputs))
-    it.learn(2)  # fills caches and Adam's moments
-    return statistics.median(seconds(lambda: it.learn(1)) for _ in range(REPEATS))
+    instance = learner(params, inputs=inputs, n_actions=CHOICES, critic_inputs=known_agents, seed=1)
+    instance.add(history(agents, inputs))
+    instance.learn(2)  # fills caches and Adam's moments
+    return statistics.median(seconds(lambda: instance.learn(1)) for _ in range(REPEATS))
 
 
 def floor_s(networks: Networks, agents: int, known: int) -> float:

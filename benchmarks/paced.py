@@ -15,8 +15,9 @@ import sys  # noqa: E402
 
 from benchmarks.slow_node import WithSlowNode  # noqa: E402
 from controller.config.resolved import load  # noqa: E402
+from controller.execution.controls import NO_CONTROLS  # noqa: E402
 from controller.execution.processes import NodeProcesses  # noqa: E402
-from protocol.messages.telemetry import Ended, Paced, Spread  # noqa: E402
+from protocol.messages.telemetry import Paced, Spread, Telemetry  # noqa: E402
 
 SLOTS = 2000
 SLOT_MS, SLOW_S = 10.0, 0.040
@@ -25,7 +26,7 @@ SLOW = "pair-7"
 
 
 def main() -> int:
-    """Print shares of missed turns; 1 if one is over the bound, or the slow agent's misses are not its own."""
+    """Print the shares of missed turns; 1 if a share is over its bound, or the slow agent did not miss every turn."""
     multiprocessing.set_forkserver_preload(["controller.execution.preload"])
     slots = int(sys.argv[1]) if len(sys.argv) > 1 else SLOTS
     config = load(
@@ -50,11 +51,14 @@ def main() -> int:
 
 def _played(processes: NodeProcesses) -> Paced:
     with processes:
-        while not isinstance(telemetry := processes.receive(), Ended):
-            pass
-    if telemetry.paced is None or telemetry.state != "SUCCEEDED":
-        raise RuntimeError(f"the run {telemetry.state}: {telemetry.reason}")
-    return telemetry.paced
+        ended = processes.run(_ignore, NO_CONTROLS)
+    if ended.paced is None or ended.state != "SUCCEEDED":
+        raise RuntimeError(f"the run {ended.state}: {ended.reason}")
+    return ended.paced
+
+
+def _ignore(_telemetry: Telemetry) -> None:
+    pass
 
 
 def _share(paced: Paced, names: set[str]) -> float:
@@ -62,7 +66,7 @@ def _share(paced: Paced, names: set[str]) -> float:
 
 
 def _print_times(paced: Paced) -> None:
-    for what, times in (("slots", paced.length_ms), ("begins late by", paced.lateness_ms)):
+    for what, times in (("slots", paced.length_ms), ("starts late by", paced.lateness_ms)):
         print(f"  {what:15} {_spread(times)}", flush=True)
 
 

@@ -58,17 +58,17 @@ _PARTS = ("trace_digest", "digest_without_notes", "payload_bits")
 
 def record() -> dict[str, dict[str, Any]]:
     """Per scheme, world, seed and signalling model: the trace's digest and the payload bits of each kind of note."""
-    found = {}
+    recorded = {}
     for scheme, seed, model in product(_schemes(), SEEDS, SIGNALLING):
         for world in scheme.card.worlds:
             key = f"{scheme.card.name} in {world}, seed {seed}, {model}"
-            found[key] = _recorded(scheme, WORLDS.get(world, {"name": world}), seed, SIGNALLING[model])
-            print(key, found[key]["trace_digest"], flush=True)
-    return found
+            recorded[key] = _recorded(scheme, WORLDS.get(world, {"name": world}), seed, SIGNALLING[model])
+            print(key, recorded[key]["trace_digest"], flush=True)
+    return recorded
 
 
 def _schemes() -> list[Any]:
-    """Every scheme there is, found in the package so that the catalogue's own place does not matter."""
+    """Every scheme, found in the package `schemes`, so that states with another catalogue can be compared."""
     papers = [m for m in iter_modules(schemes.__path__) if m.ispkg and m.name != "parts"]
     names = [
         f"schemes.{paper.name}.{module.name}"

@@ -13,7 +13,7 @@ from protocol.messages.spaces import Records, Space
 
 
 class ActionRows:
-    """One encoded action per agent in one buffer, written in place. Begins, and `clear`s, with `initial`."""
+    """One encoded action per agent in one buffer, written in place. `initial`: at first, and after `clear`."""
 
     def __init__(self, spaces: Sequence[Space], initial: Sequence[bytes]) -> None:
         ends = list(accumulate(map(len, initial), initial=0))

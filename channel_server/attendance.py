@@ -1,7 +1,7 @@
-"""Which nodes are there: nodes that are gone, lost for the run, back again.
+"""Which nodes are present, which are lost to the run, and when they rejoin.
 
-A node that is gone becomes *lost* where it is next asked, at a slot and turn, and rejoins at the start of a slot, so
-that a replay can do the same at the same places.
+A node whose connection breaks becomes *lost* in the turn in which it is next asked, and it rejoins at the start of a
+slot. So losses and rejoins have a slot and turn at which a replay repeats them.
 """
 
 from collections import Counter
@@ -12,9 +12,10 @@ from protocol.messages.plan import PastEvent
 
 
 class Attendance:
-    """Presence of nodes by index. With `past` events, losses and rejoins happen exactly as they did then.
+    """Presence of nodes by index. With `past` events (a replay), losses and rejoins happen exactly when they did then.
 
-    `seated`: the nodes that have a peer now. `lost`: the nodes that are not asked. `missed`: slots missed, by name.
+    `seated`: returns the nodes that have a peer now. `lost`: the nodes that are not asked. `missed`: slots missed, by
+    name.
     """
 
     def __init__(
@@ -30,12 +31,12 @@ class Attendance:
         self.missed: Counter[str] = Counter()
 
     def leave(self, node: int, reason: str) -> None:
-        """The node's process or connection is gone; lost from where it is next asked."""
+        """The node's process or connection is gone; the node is lost from the turn on in which it is next asked."""
         if node not in self.lost:
             self._gone[node] = reason
 
     def absence(self, node: int, slot: int, turn: int) -> str:
-        """Why a node about to be asked will not answer, or ""."""
+        """Why a node that is about to be asked will not reply, or ""."""
         if self._replaying:
             return "as in the run that is replayed" if self._happened("lost", node, slot, turn) else ""
         return self._gone.get(node, "")

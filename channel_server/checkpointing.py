@@ -12,7 +12,7 @@ from protocol.messages.telemetry import Checkpoint, NodeState
 
 
 class Checkpointing:
-    """Asks the nodes for their states, and hands them on part by part as they come; `save` completes the checkpoint."""
+    """Asks the nodes for their states and passes each part to the recorder; `save` completes the checkpoint."""
 
     def __init__(self, state: RunState, seats: Seats) -> None:
         self._state = state
@@ -26,7 +26,7 @@ class Checkpointing:
         return sorted(self._received_bytes)
 
     def ask(self) -> list[Send]:
-        """A checkpoint begins: every node that is there is asked for its state."""
+        """Begin a checkpoint: ask every node that is present for its state."""
         self._received_bytes, self._saved = {}, []
         return [send for node, _ in self._seats.taken for send in self.ask_node(node)]
 
@@ -40,13 +40,13 @@ class Checkpointing:
         self._received_bytes.pop(node, None)
 
     def take(self, node: int | None, part: Saved) -> str:
-        """Hand on a part of a node's state as it comes; why it is rejected, or ""."""
+        """Record a part of a node's state; returns why the part is rejected, or ""."""
         if node not in self._received_bytes or part.slot != self._state.timeline.slot:
             return "state nobody asked for"
         offset = self._received_bytes[node]
         if offset + len(part.data) > MAX_STATE_BYTES:
             return "state without an end"
-        self._state.recorder.state(NodeState(node, offset, part.data))
+        self._state.recorder.node_state(NodeState(node, offset, part.data))
         self._received_bytes[node] += len(part.data)
         if not part.more:
             del self._received_bytes[node]
@@ -54,12 +54,12 @@ class Checkpointing:
         return ""
 
     def save(self, *, wall_s: float, wire: list[Connection]) -> None:
-        """Hand on the channel server's state: the checkpoint is complete."""
+        """Record the channel server's state: the checkpoint is complete."""
         state = pack({"run": self._state.snapshot(), "wall_s": wall_s, "wire": to_builtins(wire)})
         self._state.recorder.checkpoint(Checkpoint(self._state.timeline.slot, sorted(self._saved), state))
 
     def restore(self, state: bytes) -> tuple[float, list[Connection]]:
-        """The run's state as it was saved; the wall time and the wire's accounts that `save` was called with."""
+        """Restore the run's state. Returns the wall time and the wire book's accounts that `save` was called with."""
         data = unpack(state)
         self._state.restore(data["run"])
         return data["wall_s"], convert(data["wire"], list[Connection])

@@ -1,9 +1,8 @@
 """The channel server's core: it plays one run, and does no I/O and reads no clock.
 
 Events in, messages out. A transport calls `arrived` for each message of a peer, `gone` when a connection breaks and
-`on_timeout` when somebody has been silent for too long. The paced clock and the run's launcher speak to `run`. Each
-call returns the messages to send. Between two calls the core waits: `run.waiting` says for what, `timeouts` for how
-long.
+`on_timeout` when one of the `timeouts` has run out. The paced clock and the run's launcher call `run`. Each call
+returns the messages to send. Between two calls the core waits: `run.waiting` is what for, `timeouts` how long.
 """
 
 from collections.abc import Collection
@@ -23,13 +22,13 @@ UNKNOWN_PEER = "unknown peer"  # the name of a peer that has no seat
 
 
 class ChannelServer:
-    """The conversation with a run's nodes: who sits where, which of their messages are taken, who is given up."""
+    """The conversation with a run's nodes: seats them, checks their messages, dismisses those that stay silent."""
 
     def __init__(self, plan: RunPlan, world: World, fingerprint: dict[str, str]) -> None:
         self.run = RunProgress(plan, world, fingerprint)
         self._state = self.run.state
         self._seats = self.run.seats
-        self._sequence = self.run.sequence
+        self._gates = self.run.gates
         self._joining = self.run.joining
         self._checkpointing = self.run.checkpointing
         self._checks = ReplyChecks(world, self._state.relay, plan.replicas)
@@ -53,7 +52,7 @@ class ChannelServer:
         return self.reject_frame(peer, f"{type(message).__name__} from a node")
 
     def reject_frame(self, peer: Peer, reason: str) -> list[Send]:
-        """A frame is not taken: count it, and log it unless there have been many of its kind."""
+        """Reject a frame: count it, and log it unless many were rejected for the same reason."""
         self._state.events.reject(reason, "dropped", self.peer_name(peer), reason)
         return []
 
@@ -73,7 +72,7 @@ class ChannelServer:
             self.run.waiting = Waiting.NOTHING
         elif self.run.waiting in RUNNING:
             self._state.attendance.leave(node, reason)
-            return self.run.advance() if self._sequence.lose(node) else []
+            return self.run.advance() if self._gates.lose(node) else []
         return []
 
     def is_seated(self, peer: Peer) -> bool:
@@ -102,24 +101,24 @@ class ChannelServer:
         self._state.recorder.frame(direction, peer_name, frame)
 
     def count_rejected(self, reason: str, number: int) -> None:
-        """So many connections were rejected for this reason, of which nothing else is known."""
+        """Set how many connections were rejected for this reason; nothing else is known of them."""
         self._state.events.dropped[reason] = number
 
     def timeouts(self) -> dict[Awaited, float]:
-        """All that the run waits for now, and for how many seconds at most. In a pause no timeout runs."""
+        """All that the run waits for now, and for how many seconds at most. No timeout runs during a pause."""
         if self.run.waiting is Waiting.RESUME:
             return {}
         line = self._state.timeline
         seconds = self._timeouts.of(self.run.waiting, self.run.awaited, first_slot=line.slot == line.first_slot)
         timeouts = {Awaited(self.run.waiting, line.slot, line.turn): seconds}
-        for node, slot, turn in self._sequence.late_replies:
+        for node, slot, turn in self._gates.late_replies:
             timeouts[Awaited(Waiting.REPLIES, slot, turn, node)] = self._timeouts.of(
                 Waiting.REPLIES, [self.run.names[node]]
             )
         return timeouts
 
     def on_timeout(self, awaited: Awaited) -> list[Send]:
-        """One of the `timeouts` has run out; nothing happens if it has come meanwhile."""
+        """One of the `timeouts` has run out; nothing happens if what was awaited has come meanwhile."""
         if (timeout_s := self.timeouts().get(awaited)) is None:
             return []
         reason = f"silent for {timeout_s:g} s"
@@ -141,7 +140,7 @@ class ChannelServer:
                 assert_never(self.run.waiting)
 
     def _hello(self, peer: Peer, hello: Hello) -> list[Send]:
-        """With one node more the run may begin, or go on if it waits for the lost."""
+        """Seat or refuse a node. With one node more the run may begin, or continue if it waits for lost nodes."""
         if self.is_seated(peer):
             return self.reject_frame(peer, "duplicate Hello")
         sends = self._joining.answer(peer, hello, over=self.run.waiting in OVER)
@@ -166,7 +165,7 @@ class ChannelServer:
 
     def _reply(self, peer: Peer, reply: Reply) -> list[Send]:
         node = self._seats.node(peer)
-        gate = self._sequence.gate_of(reply)
+        gate = self._gates.gate_of(reply)
         if node is None:
             return self.reject_frame(peer, "reply from an unknown peer")
         if self.run.waiting not in RUNNING:
@@ -178,7 +177,7 @@ class ChannelServer:
             return self.reject_frame(peer, "reply nobody asked for")
         if reason := self._checks.fault(node, reply, gate.step) or gate.accept(node, reply):
             return self.reject_frame(peer, reason)
-        return self.run.advance() if gate is self._sequence.gate and gate.closed else []
+        return self.run.advance() if gate is self._gates.awaited and gate.closed else []
 
     def _take_node_state(self, peer: Peer, part: Saved) -> list[Send]:
         if self.run.waiting is not Waiting.NODE_STATES:
@@ -187,7 +186,7 @@ class ChannelServer:
         return self.reject_frame(peer, reason) if reason else []
 
     def _dismiss(self, nodes: Collection[int], reason: str) -> list[Send]:
-        """These nodes have been silent for too long: each is sent a Bye, and counts as gone."""
+        """Send each of these nodes a Bye and treat it as gone: it has been silent for too long."""
         sends: list[Send] = []
         for peer in [self._seats.peer(node) for node in nodes]:
             if peer is not None:

@@ -1,7 +1,7 @@
 """The channel server as a process: a core driven by a ROUTER socket, a clock for timeouts, and a telemetry socket.
 
 The run's launcher (the controller) receives telemetry on the telemetry socket, a PAIR. It may send INTERRUPT, PAUSE,
-CONTINUE, ORDER with an order, or the reason why the run cannot go on.
+CONTINUE, ORDER with an order, or the reason why the run must fail.
 """
 
 import time
@@ -118,7 +118,7 @@ class Edge:
     # frames
 
     def _take_one(self) -> None:
-        """Handle the next frame, if one comes within a moment."""
+        """Handle the next frame, if one comes within the router's timeout."""
         received = self._router.receive()
         if received is not None:
             self._take(*received)
@@ -137,7 +137,7 @@ class Edge:
                 self._wire.up(peer, length, 0, 0)
             self._core.reject_frame(peer, "frame in several parts")
             return
-        if not self._core.is_seated(peer):  # it may have come for a seat whose node has just died
+        if not self._core.is_seated(peer):  # a Hello for a seat whose node has just died: free the seat first
             self._take_broken_connections()
         self._send_frames(self._frames.arrived(peer, frame))
 
@@ -145,7 +145,7 @@ class Edge:
         self._send_frames(self._frames.encoded(sends) if sends else ())
 
     def _send_frames(self, outgoing: Outgoing) -> None:
-        """Send what an event has led to; then work while the nodes do."""
+        """Send what an event has led to; then do the idle work, as the nodes compute now."""
         waiting = self._run.waiting
         if waiting is not self._waiting:
             self._wall.note(self._waiting, waiting)
@@ -158,9 +158,10 @@ class Edge:
     # time
 
     def _keep_time(self, metronome: Metronome) -> None:
-        """Handle the next frame of a paced run, or what is due.
+        """Handle the next frame of a paced run, or start the slot or pass the deadline that is due.
 
-        Frames that came before a deadline are read before it passes, though not for ever.
+        Frames that came before a deadline are read before it passes, but for `overtime_s` at most: a flood of frames
+        must not stop the clock.
         """
         run, now = self._run, time.monotonic()
         if run.waiting is Waiting.SLOT_TIME:
@@ -179,7 +180,7 @@ class Edge:
                 self._send(run.on_deadline())
 
     def _poll(self, now: float) -> None:
-        """Broken connections, the launcher's messages, timeouts, telemetry."""
+        """Handle broken connections, the launcher's messages and timeouts, and send telemetry."""
         self._polled_at = now
         self._take_broken_connections()
         self._count_rejected_connections()
@@ -238,8 +239,8 @@ class Edge:
     # telemetry
 
     def _send_telemetry(self) -> None:
-        for sent in self._run.telemetry():
-            self._telemetry.send(sent)
+        for message in self._run.telemetry():
+            self._telemetry.send(message)
 
     def _send_end(self) -> None:
         self._count_rejected_connections()
@@ -255,10 +256,10 @@ class WallTime:
 
     def __init__(self, earlier_s: float) -> None:
         self._total_s = earlier_s
-        self._began_at: float | None = None  # None while it stands
+        self._began_at: float | None = None  # None while it is stopped
 
     def note(self, before: Waiting, after: Waiting) -> None:
-        """The run waits for something else now: the time begins with the first slot and ends with the run."""
+        """The run waits for something else now: the time starts with the first slot and stops with the run."""
         if before is Waiting.NODES_TO_JOIN and after in RUNNING:
             self._began_at = time.monotonic()
         elif after in OVER:
@@ -277,10 +278,10 @@ class TelemetrySocket:
         self._encode = msgspec.msgpack.Encoder().encode
         self.broke = False
 
-    def send(self, sent: Telemetry) -> None:
+    def send(self, message: Telemetry) -> None:
         """Send without waiting."""
         try:
-            self._socket.send(self._encode(sent), zmq.NOBLOCK)
+            self._socket.send(self._encode(message), zmq.NOBLOCK)
         except zmq.Again:  # a PAIR without its peer takes nothing
             self.broke = True
 

@@ -1,4 +1,4 @@
-"""What happens to a run at a slot and turn, and what it rejects."""
+"""The events of a run, each at a slot and turn, and the counts of what it rejects."""
 
 from collections import Counter
 from typing import Any, Literal
@@ -21,17 +21,17 @@ class EventLog:
         self.dropped: Counter[str] = Counter()
 
     def add(self, event: EventKind, node: str = "", reason: str = "") -> None:
-        """An event at the present slot and turn."""
+        """Log an event at the present slot and turn."""
         self._recorder.event(Event(event, self._timeline.slot, self._timeline.turn, node, reason))
 
     def reject(self, counted_as: str, event: Literal["dropped", "refused"], node: str, reason: str) -> None:
-        """Something was rejected: count it, and log it unless there have been many of its kind."""
+        """Count a rejection, and log it unless many were counted for the same reason."""
         self.dropped[counted_as] += 1
         if self.dropped[counted_as] <= _LOGGED_PER_REASON:
             self.add(event, node, reason)
 
     def snapshot(self) -> dict[str, Any]:
-        """The counts; what was logged is in the run's folder."""
+        """The counts; logged events are in the run's folder."""
         return {"dropped": dict(self.dropped)}
 
     def restore(self, data: dict[str, Any]) -> None:

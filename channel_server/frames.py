@@ -12,9 +12,9 @@ Outgoing = Iterable[tuple[Peer, bytes]]
 
 
 class Frames:
-    """A core as seen by a transport. `wire`: the book of a transport with sockets, None in one process.
+    """A core for a transport that sends and receives frames. `wire`: the wire book, None without sockets.
 
-    Messages are encoded one by one as they are taken, so that the first node is at work while the last is served.
+    Messages are encoded one by one as the transport takes them: the first node computes while the last is served.
     """
 
     def __init__(self, core: ChannelServer, wire: WireBook | None) -> None:
@@ -51,7 +51,7 @@ class Frames:
             yield peer, frame
 
     def _recorded(self, peer: Peer, message: Message, frame: bytes) -> Outgoing:
-        """As `arrived`, of a slot whose frames are recorded; a peer has a name after its Hello and before its Bye."""
+        """As `arrived`, and record the frame. A peer has a name after its Hello and before its Bye."""
         leaver = self._core.peer_name(peer)
         sends = self._core.arrived(peer, message)
         if type(message) is Hello:

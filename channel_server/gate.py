@@ -1,4 +1,4 @@
-"""The gate of one turn: it closes once, when every asked node has answered, is lost, or was passed over."""
+"""The gate of one turn: it closes once, when every asked node has replied, is lost, or was passed over."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,8 @@ from protocol.messages.node import ReceivedNote, Reply
 class Gate:
     """The nodes asked in this turn and their replies, which are read in node order, whatever order they came in.
 
-    `missed`: nodes that were passed over, as their replies came too late for this turn, or would have.
+    `inboxes`: by node, the notes that its Turn carried. `missed`: nodes that were passed over, because they have not
+    replied to an earlier turn, or not in time to this one.
     """
 
     def __init__(self, slot: int, turn: int, step: Step, asked: Sequence[int]) -> None:
@@ -21,21 +22,21 @@ class Gate:
         self.step = step
         self.asked = sorted(asked)
         self.missed: list[int] = []
-        self.handed: dict[int, list[ReceivedNote]] = {}  # the inboxes that went out with the turns
+        self.inboxes: dict[int, list[ReceivedNote]] = {}
         self._replies: dict[int, Reply | None] = {}
 
     def snapshot(self) -> dict[str, Any]:
-        """The gate and what has come."""
+        """The gate and the replies that have come."""
         replies = {str(node): None if reply is None else encode(reply) for node, reply in self._replies.items()}
-        handed = {str(node): encode(received_notes) for node, received_notes in self.handed.items()}
+        inboxes = {str(node): encode(received_notes) for node, received_notes in self.inboxes.items()}
         head = {"slot": self.slot, "turn": self.turn, "step": self.step, "asked": self.asked}
-        return head | {"replies": replies, "handed": handed}
+        return head | {"replies": replies, "inboxes": inboxes}
 
     @classmethod
     def restored(cls, data: dict[str, Any]) -> "Gate":
         """The inverse of `snapshot`."""
         gate = cls(data["slot"], data["turn"], data["step"], data["asked"])
-        gate.handed = {int(node): decode(raw, type=list[ReceivedNote]) for node, raw in data["handed"].items()}
+        gate.inboxes = {int(node): decode(raw, type=list[ReceivedNote]) for node, raw in data["inboxes"].items()}
         for node, reply in data["replies"].items():
             gate._replies[int(node)] = None if reply is None else decode(reply, type=Reply)
         return gate
@@ -46,11 +47,11 @@ class Gate:
 
     @property
     def missing(self) -> list[int]:
-        """Asked, neither answered nor lost."""
+        """The nodes that were asked and have neither replied nor been lost."""
         return [node for node in self.asked if node not in self._replies]
 
     def accept(self, node: int, reply: Reply) -> str:
-        """Take a reply; otherwise the reason why it is not taken."""
+        """Take a reply; returns why it is rejected, or ""."""
         if (reply.slot, reply.turn) != (self.slot, self.turn):
             early = (reply.slot, reply.turn) > (self.slot, self.turn)
             return "out-of-order reply" if early else "late or duplicate reply"
@@ -62,16 +63,16 @@ class Gate:
         return ""
 
     def lose(self, node: int) -> None:
-        """Stop waiting for a node; what it has answered already stays."""
+        """Stop waiting for a node; a reply that has come already stays."""
         if node in self.asked:
             self._replies.setdefault(node, None)
 
     def pass_over(self, nodes: Sequence[int]) -> None:
-        """Go on without nodes that have not answered; they are not lost."""
+        """Continue without nodes that have not replied; they are not lost."""
         self.missed += nodes
         self.asked = [node for node in self.asked if node not in nodes]
 
-    def answers(self) -> list[tuple[int, Reply | None]]:
-        """What came, by node index; None from those who were lost before they answered."""
+    def replies(self) -> list[tuple[int, Reply | None]]:
+        """The replies by node index; None from nodes that were lost before they replied."""
         replies = self._replies
         return [(node, replies[node]) for node in self.asked]

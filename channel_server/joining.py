@@ -1,4 +1,4 @@
-"""How nodes join a run: who is refused, what a node is sent when it takes its seat."""
+"""How nodes join a run: a Hello is answered by a Welcome, with the node's state if the run resumes, or refused."""
 
 from collections.abc import Collection, Mapping
 
@@ -28,7 +28,7 @@ class Joining:
         self._fingerprint = fingerprint
         self._events = events
         self._awaited: Collection[str] = seats.names  # the nodes that join before the first slot
-        self._states: dict[int, bytes] = {}  # what nodes of a resumed run go on from
+        self._states: dict[int, bytes] = {}  # the states from which nodes of a resumed run continue
 
     @property
     def awaited(self) -> list[int]:
@@ -58,7 +58,7 @@ class Joining:
         self._states.clear()
 
     def rejoin(self, nodes: Collection[int]) -> list[Send]:
-        """Nodes that rejoin in a replay, in which nobody really left: each starts anew where it sits."""
+        """Welcome again the nodes that rejoin in a replay, in which none really left: each starts anew in its seat."""
         return [] if self._plan.replay is None else [self._welcome(node) for node in nodes]
 
     def _welcome(self, node: int) -> Send:

@@ -29,7 +29,7 @@ class LearnTurns:
         return self.pending[0].gate if self.pending and self.pending[0].slot <= slot else None
 
     def gate_of(self, reply: Reply) -> Gate | None:
-        """The gate of the pending turn that a reply answers."""
+        """The gate of the pending turn that a reply belongs to."""
         for _, gate in self.pending:
             if (gate.slot, gate.turn) == (reply.slot, reply.turn):
                 return gate

@@ -25,7 +25,7 @@ class Medium:
         self._transmitted: tuple[int, Any] | None = None  # the last slot and the state it left, until it is rendered
 
     def reset(self, episode: int) -> None:
-        """Before the first slot of an episode: the world begins anew, and nobody radiates."""
+        """Before the first slot of an episode: reset the world, and every agent is silent."""
         self.state = self._world.reset(episode)
         self.board.actions.clear()
 
@@ -40,7 +40,7 @@ class Medium:
         return [*(records.tobytes() for records in self._world.measure(self.state, view)), b""]
 
     def probe(self, probing: int) -> None:
-        """Try the actions of a probe turn, of so many agents. This costs no note, but airtime."""
+        """Try the actions of a probe turn, of `probing` agents. A probe costs no note, but airtime."""
         self.state = self._world.probe(self.state, self.board.take_trial())
         self.probes += probing
 

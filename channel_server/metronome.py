@@ -1,4 +1,4 @@
-"""When the slots of a paced run begin, and how well that was kept. Times are arguments, in s of a monotonic clock."""
+"""When the slots of a paced run start, and how late they did. Times are arguments, in s of a monotonic clock."""
 
 from collections import Counter
 
@@ -9,22 +9,22 @@ _MS_PER_S = 1000.0
 
 
 class Metronome:
-    """Slot n begins n slots after the first, never early; if the run was not ready for it then, at once.
+    """Slot n starts n slot lengths after the first, never earlier; if the run was not ready then, as soon as it is.
 
-    `length_s`: from one begin to the next. `lateness_s`: how far begins lay behind the clock. `overtime_s`: for how
-    long after a deadline frames are still read that came before it.
+    `length_s`: from one start to the next. `lateness_s`: how far starts lay behind the clock. `overtime_s`: for how
+    long after a deadline the frames are still read that came before it.
     """
 
     def __init__(self, slot_ms: float) -> None:
         self._slot_s = slot_ms / _MS_PER_S
         self.overtime_s = self._slot_s / 10
-        self._first: tuple[int, float] | None = None  # a slot and when it began: later ones are counted from there
+        self._first: tuple[int, float] | None = None  # a slot and when it started: later ones are counted from there
         self._began: float | None = None
         self.length_s = Durations()
         self.lateness_s = Durations()
 
     def begin_of(self, slot: int, now: float) -> float:
-        """When a slot is to begin: now, if it is the first."""
+        """When a slot is to start: now, if it is the first."""
         if self._first is None:
             return now
         first, began = self._first
@@ -44,7 +44,7 @@ class Metronome:
         return (self._began or 0.0) + part * self._slot_s
 
     def rest(self) -> None:
-        """The run stands between two slots: the next slot is the first of a new count."""
+        """The run waits between two slots without its clock: the next slot is the first of a new count."""
         self._first = self._began = None
 
     def spreads(self) -> tuple[Spread, Spread]:

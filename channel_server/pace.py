@@ -1,4 +1,4 @@
-"""The paced clock as a core sees it: deadlines as parts of a slot, missed turns, late replies. No time here."""
+"""The paced clock without a clock: deadlines as parts of a slot, missed turns, late replies."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from protocol.messages.telemetry import Paced, Spread
 
 @dataclass
 class MissedTurn:
-    """A turn that a node missed, with the notes it was handed; `answered` once its late reply has come."""
+    """A turn that a node missed, with the notes of its inbox; `answered` once its late reply has come."""
 
     slot: int
     turn: int
@@ -63,7 +63,7 @@ class Pace:
     def expire(self, gate: Gate) -> None:
         """The gate's deadline has passed: nodes that have not answered have missed the turn."""
         for node in gate.missing:
-            self._missed[node] = MissedTurn(gate.slot, gate.turn, gate.handed.get(node, []), gate.step == "act")
+            self._missed[node] = MissedTurn(gate.slot, gate.turn, gate.inboxes.get(node, []), gate.step == "act")
         gate.pass_over(gate.missing)
 
     @property
@@ -87,7 +87,7 @@ class Pace:
         self._late_counts[self._names[node]] += 1
 
     def forget(self, node: int) -> list[ReceivedNote]:
-        """The node is lost; the notes that it was handed and will not answer."""
+        """The node is lost. Returns the notes of the turn that it has missed and will not reply to."""
         missed = self._missed.pop(node, None)
         return [] if missed is None or missed.answered else missed.received_notes
 
@@ -97,12 +97,12 @@ class Pace:
         self._missed_counts.update(self._names[node] for node in gate.missed)
 
     def summary(self, length_ms: Spread, lateness_ms: Spread) -> Paced:
-        """How the run kept its time."""
+        """The telemetry of how well the run kept its time."""
         turns, missed, late = dict(self._turn_counts), dict(self._missed_counts), dict(self._late_counts)
         return Paced(self._slot_ms, turns, missed, late, length_ms, lateness_ms)
 
     def snapshot(self) -> dict[str, Any]:
-        """The counts. No reply is late where a run resumes: nodes are saved when they have answered."""
+        """The counts. Where a run resumes no reply is late: a node sends its state after its last reply."""
         return {
             "turns": dict(self._turn_counts),
             "missed": dict(self._missed_counts),

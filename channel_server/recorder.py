@@ -1,4 +1,4 @@
-"""What a run leaves behind: trace, air book, windows of metrics and toll, events, recorded frames."""
+"""What a run records: trace, air book, windows of metrics and toll, events, frames."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -69,9 +69,9 @@ class Recorder:
         """Close the toll's windows: the run has ended, with its closing turn or without."""
         self._close_toll()
 
-    def settle(self) -> None:
-        """Digest and count what was recorded. Called while the nodes compute, it delays nobody."""
-        self.trace.settle()
+    def digest_pending(self) -> None:
+        """Digest and count what was recorded. Called while the nodes compute, it delays no turn."""
+        self.trace.digest_pending()
         self._toll.add(self._uncounted, last=self._last_slot)
         self._uncounted.clear()
 
@@ -88,7 +88,7 @@ class Recorder:
         """A node's report."""
         self._ready.append(Scalars(report.slot, node, report.scalars))
 
-    def state(self, part: NodeState) -> None:
+    def node_state(self, part: NodeState) -> None:
         """A part of a node's state."""
         self._ready.append(part)
 
@@ -96,9 +96,9 @@ class Recorder:
         """Weights that a node received, or that were uploaded for it."""
         self._ready.append(weights)
 
-    def answered(self, answered: OrderDone) -> None:
+    def order_done(self, done: OrderDone) -> None:
         """An order is carried out, or cannot be."""
-        self._ready.append(answered)
+        self._ready.append(done)
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """The run's state is complete; what was recorded before goes before it."""
@@ -122,7 +122,7 @@ class Recorder:
 
     def snapshot(self) -> dict[str, Any]:
         """The windows that are open between two slots."""
-        self.settle()
+        self.digest_pending()
         metrics = {"first": self._window_first, "sums": self._sums, "counts": self._counts}
         return metrics | {"toll": self._toll.snapshot(), "last_slot": self._last_slot}
 
@@ -147,7 +147,7 @@ class Recorder:
             self._ready.append(Chunk(file, data))
 
     def _close_toll(self) -> None:
-        self.settle()
+        self.digest_pending()
         self._ready += self._toll.close(last=self._last_slot)
 
     def _close_window(self, last: int) -> None:
@@ -166,6 +166,6 @@ class Recorder:
 
 
 def _traced(note: Note) -> Note | tuple[Any, ...]:
-    # `sequence` is the last field, and a trace has it only where there is one: so the digests of notes that nobody
-    # acknowledges do not depend on the numbering of those that somebody does.
+    # `sequence` is the last field, and is traced only where it is set: so the digests of notes that are not
+    # acknowledged do not depend on how the others are numbered.
     return note if note.sequence is not None else msgspec.structs.astuple(note)[:-1]

@@ -1,8 +1,8 @@
 """The relay: takes the nodes' outboxes, books every transmission attempt, fills inboxes.
 
-Between sending and reading stands the signalling model: `LinkQueues` says when a note's last bit leaves, `Losses` which
-receivers lose their copy, the plan how much later the others receive it. Without a model, a note sent in turn k is
-readable from turn k + 1 on. It waits in the inbox until its receiver has a turn.
+Between sending and reading lies the signalling model: `LinkQueues` determines when a note's last bit leaves, `Losses`
+which receivers lose their copy, and the plan how much later the others receive it. Without a model, a note sent in turn
+k is readable from turn k + 1 on. It waits in the inbox until its receiver has a turn.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -92,9 +92,9 @@ class Relay:
         return self._weights.awaits_acks
 
     @property
-    def given(self) -> dict[int, ReceivedNote]:
+    def delivered_weights(self) -> dict[int, ReceivedNote]:
         """By node, the newest weights that reached it."""
-        return self._weights.given
+        return self._weights.delivered
 
     def cut(self, slot: int) -> None:
         """End the run: book what has not arrived."""
@@ -102,9 +102,9 @@ class Relay:
         for transmission in sorted(self._links.waiting + late, key=_order):
             self._rows.append(transmission.row(AttemptOutcome.CUT, 0, slot))
 
-    def unread(self, slot: int, turn: int, node: int, handed: Sequence[ReceivedNote]) -> None:
+    def unread(self, slot: int, turn: int, node: int, inbox: Sequence[ReceivedNote]) -> None:
         """Book what a lost node received and will not read: the notes of its last turn, and its inbox."""
-        for note in [*handed, *self.collect(node)]:
+        for note in [*inbox, *self.collect(node)]:
             head = (slot, turn, note.source, (node,), self._link(note.source, (node,)), note.kind)
             self._rows.append(AirRow(*head, 0, AttemptOutcome.UNREAD, 0, note.size_bytes, -1, slot))
 

@@ -1,4 +1,4 @@
-"""Which replies are rejected, though they come in turn: a node must not get what it sends past the core unchecked."""
+"""Which replies are rejected although they come in turn: no content of a node's reply passes unchecked."""
 
 from channel_server.relay import Relay
 from channel_server.worlds.contract import World
@@ -8,7 +8,7 @@ from protocol.messages.node import Reply
 
 
 class ReplyChecks:
-    """Holds replies to their turn, to the action spaces of a world with so many replicas, and to the run's nodes."""
+    """Checks a reply against its turn's step, the agent's action space for so many replicas, and the run's nodes."""
 
     def __init__(self, world: World, relay: Relay, replicas: int) -> None:
         self._agents = len(world.agents)
@@ -16,7 +16,7 @@ class ReplyChecks:
         self._action_checks = [space.checker(replicas) for space in world.actions]
 
     def fault(self, node: int, reply: Reply, step: Step) -> str:
-        """Why a node's reply cannot be taken in a turn of this step, or ""."""
+        """Why a node's reply is rejected in a turn of this step, or ""."""
         if reply.action and (node >= self._agents or step not in ("act", "probe")):
             return "reply with an action out of turn"
         if reply.action and not self._action_checks[node](reply.action):

@@ -1,10 +1,12 @@
-"""One run: what it waits for, how it goes on, what its launcher asks of it, how it ends."""
+"""One run: what it waits for, how it continues, what its launcher orders, how it ends."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, assert_never
 
 from channel_server.checkpointing import Checkpointing
 from channel_server.joining import Joining, Send
+from channel_server.open_gates import OpenGates
+from channel_server.reporting import Reporting
 from channel_server.run_state import RunState
 from channel_server.seats import Seats
 from channel_server.turn_exchange import NodeLostError, TurnExchange
@@ -17,9 +19,7 @@ from protocol.accounting.wire_book import Connection
 from protocol.messages.node import Bye
 from protocol.messages.orders import Order, PutWeights, ReportWeights
 from protocol.messages.plan import RunPlan
-from protocol.messages.telemetry import Ended, EndState, OrderDone, Progress, Spread, Telemetry
-
-_MAX_AWAITED_SHOWN = 8
+from protocol.messages.telemetry import Ended, EndState, OrderDone, Spread, Telemetry
 
 
 class Past(NamedTuple):
@@ -31,10 +31,10 @@ class Past(NamedTuple):
 
 
 class RunProgress:
-    """A run from its first node to its last goodbye. Methods that return messages return those to be sent.
+    """A run from the first Hello to the last Bye. Methods that return messages return those to send.
 
-    `names`: of all nodes and of the network's parties, by index. `waiting`: what the run waits for. `end`: how it ended
-    and why. `roll_back`: whether it ended so that it resumes from its last checkpoint.
+    `names`: of all nodes and of the infrastructure, by index. `waiting`: what the run waits for. `end`: how it ended
+    and why. `roll_back`: whether it ended in order to resume from its last checkpoint.
     """
 
     def __init__(self, plan: RunPlan, world: World, fingerprint: dict[str, str]) -> None:
@@ -42,11 +42,12 @@ class RunProgress:
         self.seats = Seats(plan.run_id, self.names[: len(world.agents) + plan.choreography.has_trainer])
         self.state = RunState.before_first_slot(plan, world, self.seats.nodes)
         self.weights = WeightsInbox(plan, self.state)
-        self.sequence = TurnSequence(plan, self.state, TurnExchange(plan, self.state, self.weights))
+        self.gates = OpenGates(self.state)
+        self.sequence = TurnSequence(plan, self.state, self.gates, TurnExchange(plan, self.state, self.weights))
         self.joining = Joining(plan, world, self.seats, fingerprint, self.state.events)
         self.checkpointing = Checkpointing(self.state, self.seats)
+        self._reporting = Reporting(self.state, fingerprint)
         self._loss = plan.loss
-        self._fingerprint = fingerprint
         self.waiting = Waiting.NODES_TO_JOIN
         self.end: tuple[EndState, str] = ("FAILED", "it has not begun")
         self.roll_back = False
@@ -63,7 +64,7 @@ class RunProgress:
             case Waiting.NODES_TO_JOIN:
                 nodes = self.joining.awaited
             case Waiting.REPLIES:
-                nodes = [] if self.sequence.gate is None else self.sequence.gate.missing
+                nodes = [] if self.gates.awaited is None else self.gates.awaited.missing
             case Waiting.NODE_STATES:
                 nodes = self.checkpointing.missing
             case Waiting.LOST_NODES:
@@ -120,25 +121,25 @@ class RunProgress:
     @property
     def deadline(self) -> float | None:
         """The part of a paced slot after which the open turn is over; None if it has no deadline."""
-        return self.sequence.deadline
+        return self.gates.deadline
 
     def on_deadline(self) -> list[Send]:
         """The time of the open turn is over."""
-        if self.sequence.deadline is None:
+        if self.deadline is None:
             return []
-        self.sequence.expire()
+        self.gates.expire()
         return self.advance()
 
     def idle_work(self) -> None:
-        """What can be done while the nodes are at work: digests of the trace, and the fading of the next slot."""
+        """Work that can be done while the nodes compute: digests of the trace, and the fading of the next slot."""
         state, following = self.state, self.state.timeline.slot + 1
-        state.recorder.settle()
+        state.recorder.digest_pending()
         state.medium.prefetch(state.timeline.episode_of(following), following)
 
     # the launcher
 
     def interrupt(self) -> list[Send]:
-        """Stop after this slot; what is there so far is kept."""
+        """Stop after this slot; all results so far are kept."""
         line, between_slots = self.state.timeline, self.waiting in (Waiting.RESUME, Waiting.LOST_NODES)
         line.pause_at = None
         line.stop_before = min(line.stop_before, line.slot + (not between_slots))
@@ -147,17 +148,17 @@ class RunProgress:
         return self.advance() if between_slots else []
 
     def pause(self) -> list[Send]:
-        """Pause before the next slot that has not begun, until `resume`. A checkpoint at the same slot comes first."""
+        """Pause before the next slot that has not begun, until `resume`; a checkpoint due there is taken first."""
         if self.waiting is not Waiting.RESUME:
             slot_begun = self.waiting in (Waiting.REPLIES, Waiting.SLOT_TIME)
             self.state.timeline.pause_at = self.state.timeline.slot + slot_begun
-        if self.waiting is Waiting.LOST_NODES:  # no timeout is to run out in a pause
+        if self.waiting is Waiting.LOST_NODES:  # in a pause its timeout does not run
             self.waiting = Waiting.RESUME
             self.state.events.add("paused")
         return []
 
     def resume(self) -> list[Send]:
-        """End a pause, or take it back if it has not begun."""
+        """End a pause, or cancel it if it has not begun."""
         self.state.timeline.pause_at = None
         if self.waiting is not Waiting.RESUME:
             return []
@@ -165,13 +166,13 @@ class RunProgress:
         return self.advance()
 
     def take_order(self, order: Order) -> None:
-        """What the launcher orders while the run goes on; the answer is telemetry."""
+        """Carry out an order of the launcher; the result is reported as telemetry."""
         match order:
             case ReportWeights(number):
                 self.weights.report()
-                self.state.recorder.answered(OrderDone(number))
+                self.state.recorder.order_done(OrderDone(number))
             case PutWeights(number) if self.waiting in OVER:
-                self.state.recorder.answered(OrderDone(number, "the run has ended"))
+                self.state.recorder.order_done(OrderDone(number, "the run has ended"))
             case PutWeights():
                 self.weights.take(order)
             case _:
@@ -187,11 +188,11 @@ class RunProgress:
 
     @property
     def checkpoint_due(self) -> bool:
-        """Whether every node that is there has sent its state: time for `checkpoint`."""
+        """Whether every node that is present has sent its state, so that `checkpoint` can complete."""
         return self.waiting is Waiting.NODE_STATES and not self.checkpointing.missing
 
     def checkpoint(self, *, wall_s: float, wire: list[Connection]) -> list[Send]:
-        """Hand on the run's state, and go on. RuntimeError unless `checkpoint_due`.
+        """Record the run's state, and continue. RuntimeError unless `checkpoint_due`.
 
         There is no checkpoint when a node is gone whose loss ends the run: it would end wherever it is resumed.
         """
@@ -204,32 +205,17 @@ class RunProgress:
         return self.advance()
 
     def restore(self, past: Past) -> tuple[float, list[Connection]]:
-        """Resume from a checkpoint, before anybody has joined, with the nodes whose states are there.
+        """Resume from a checkpoint, before any node has joined; the run starts with the nodes whose states are there.
 
-        What `checkpoint` was called with: the wall time so far, and the wire's accounts.
+        Returns what `checkpoint` was called with: the wall time so far, and the wire book's accounts.
         """
         self.joining.resume_with(past.nodes)
         return self.checkpointing.restore(past.channel_server)
 
     def telemetry(self) -> list[Telemetry]:
-        """What has been recorded since the last call, the map if there is a new one, and how far the run is."""
-        awaited, slot, update = self.awaited, self.slot, self.state.medium.map_update()
-        progress = Progress(slot, self.waiting.name, awaited[:_MAX_AWAITED_SHOWN], len(awaited))
-        return [*self.state.recorder.drain(), *([] if update is None else [update]), progress]
+        """What has been recorded since the last call, and how far the run is."""
+        return self._reporting.telemetry(self.waiting, self.awaited)
 
     def ended(self, *, wall_s: float, wire: list[Connection], times: tuple[Spread, Spread] | None = None) -> Ended:
-        """The last telemetry. `times`: of a paced run, the lengths of its slots and the lateness of their begins."""
-        state, reason = self.end
-        return Ended(
-            state=state,
-            reason=reason,
-            slots=self.slot,
-            wall_s=wall_s,
-            probes=self.state.medium.probes,
-            dropped=dict(self.state.events.dropped),
-            missed=dict(self.state.attendance.missed),
-            wire=wire,
-            fingerprint=self._fingerprint,
-            paced=None if times is None else self.state.pace.summary(*times),
-            roll_back=self.roll_back,
-        )
+        """The last telemetry. `times`: of a paced run, the lengths of its slots and how late they started."""
+        return self._reporting.ended(self.end, roll_back=self.roll_back, wall_s=wall_s, wire=wire, times=times)

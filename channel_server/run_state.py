@@ -1,4 +1,4 @@
-"""The state of a run: the parts that play it, and that a checkpoint saves."""
+"""The state of a run: the parts that a checkpoint saves."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields

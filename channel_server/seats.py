@@ -1,4 +1,4 @@
-"""The seats of a run: which names it has seats for, and which peer of the transport sits in each now."""
+"""The seats of a run: one per node's name, and which peer of the transport has each now."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,7 +8,7 @@ Peer = bytes  # the transport's name of a connection
 
 
 class Seats:
-    """One seat per node, by name. A peer sits in at most one seat, a seat holds at most one peer."""
+    """One seat per node, by name. A peer has at most one seat, a seat at most one peer."""
 
     def __init__(self, run_id: str, names: Sequence[str]) -> None:
         self._run_id = run_id
@@ -59,12 +59,12 @@ class Seats:
         return self._peers[node]
 
     def nodes(self) -> Collection[int]:
-        """The seats that are taken."""
+        """The indices of the nodes that have a peer."""
         return self._peers.keys()
 
     @property
     def empty(self) -> list[str]:
-        """Names of the seats that nobody has taken."""
+        """Names of the seats without a peer."""
         return [name for index, name in enumerate(self.names) if index not in self._peers]
 
     @property

@@ -1,4 +1,4 @@
-"""Where a run is: its slot and turn, and the episode and phase they belong to; where it stops, pauses, is saved."""
+"""The position of a run: slot, turn, episode and phase; and the slots before which it stops, pauses or is saved."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """One turn: opens its gate and sends the asked nodes their Turns; when it has closed, takes what their replies carry.
 
-Speaks of nodes by index.
+Nodes are indices here.
 """
 
 from collections.abc import Collection, Sequence
@@ -42,7 +42,7 @@ class TurnExchange:
         self._trainer = len(state.medium.agents)
 
     def begin_slot(self, returned: Collection[int]) -> None:
-        """Notes that are due arrive; then weights are sent that the trainer does not send itself."""
+        """Notes that are due arrive; then the relay sends the weights that the trainer does not send itself."""
         self.begin_closing()
         self._weights.begin_slot(self._timeline.slot, returned=returned, lost=self._attendance.lost)
 
@@ -63,7 +63,7 @@ class TurnExchange:
         for node in gate.asked:
             inbox = collect(node)
             if inbox:
-                gate.handed[node] = inbox
+                gate.inboxes[node] = inbox
             if absence(node, slot, turn):
                 gate.lose(node)
             else:
@@ -71,9 +71,9 @@ class TurnExchange:
         return asked, gate
 
     def close(self, gate: Gate, spec: TurnSpec, measured: list[bytes]) -> None:
-        """Take what came, by node index: trace it, keep actions, relay notes. NodeLostError if a loss ends the run."""
+        """Take the replies by node index: trace, actions, notes. NodeLostError if a loss ends the run."""
         trace, slot, turn = self._recorder.trace.add, gate.slot, gate.turn
-        for node, reply in gate.answers():
+        for node, reply in gate.replies():
             if spec.view and node < self._trainer:
                 trace(slot, turn, node, TraceField.MEASUREMENT, measured[node])
             if reply is None:
@@ -82,7 +82,7 @@ class TurnExchange:
                 self._take(spec, node, reply)
 
     def post(self, source: int, notes: Sequence[Note]) -> None:
-        """Give the relay the notes of a node, or of a party of the network, whose indices follow the trainer's."""
+        """Give the relay the notes of a node, or of the infrastructure, whose indices follow the trainer's."""
         slot, turn = self._timeline.slot, self._timeline.turn
         self._recorder.notes(slot, turn, source, notes)
         self._relay.post(slot, turn, source, notes, gone=self._attendance.lost, neighbours=self._medium.neighbours)
@@ -143,7 +143,7 @@ class TurnExchange:
     def _lose(self, node: int, gate: Gate) -> None:
         reason, name = self._attendance.lose(node), self._attendance.names[node]
         self._recorder.event(Event("lost", gate.slot, gate.turn, name, reason))
-        unread = self._pace.forget(node) + gate.handed.get(node, [])
+        unread = self._pace.forget(node) + gate.inboxes.get(node, [])
         self._relay.unread(gate.slot, gate.turn, node, unread)
         on_loss = self._loss.of(name)
         if on_loss == "fail" or on_loss == "rollback":

@@ -1,18 +1,18 @@
-"""The turn sequence: which nodes are asked in which order, slot after slot, as the run's choreography says.
+"""The turn sequence: which nodes are asked in which order, slot after slot, by the run's choreography.
 
-Speaks of nodes by index; the core knows which peer each of them is.
+Nodes are indices here; the core knows which peer each of them is.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from channel_server.gate import Gate
+from channel_server.open_gates import OpenGates
 from channel_server.run_state import RunState
 from channel_server.turn_exchange import Asked, TurnExchange
 from channel_server.waiting import Waiting
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
-from protocol.messages.node import Reply
 from protocol.messages.plan import OnLoss, RunPlan
 
 Waits = Iterator[tuple[Waiting, Asked]]
@@ -21,9 +21,9 @@ _LEARN = TurnSpec(who="trainer", step="learn")
 
 
 class TurnSequence:
-    """The run as a sequence of waits, one per `advance`. `gate`: the open gate while replies are awaited, else None."""
+    """The run as a sequence of waits, one per `advance`. While it waits for replies, `gates` has the gate awaited."""
 
-    def __init__(self, plan: RunPlan, state: RunState, exchange: TurnExchange) -> None:
+    def __init__(self, plan: RunPlan, state: RunState, gates: OpenGates, exchange: TurnExchange) -> None:
         self._plan = plan
         self._timeline = state.timeline
         self._medium = state.medium
@@ -32,11 +32,11 @@ class TurnSequence:
         self._pace = state.pace
         self._learning = state.learning
         self._events = state.events
+        self._gates = gates
         self._exchange = exchange
         self._order = CounterRng(plan.seed, "order")
-        self._unsent: Asked = []  # sent along with the next turns that are waited for
+        self._unsent: Asked = []  # Turns that are sent with the next ones that the run waits for
         self._waits = self._run()
-        self.gate: Gate | None = None
 
     def advance(self) -> tuple[Waiting, Asked] | None:
         """What the run waits for next, and the turns to send before; None when it is over. NodeLostError if a loss ends
@@ -51,38 +51,6 @@ class TurnSequence:
             return []
         waits: tuple[OnLoss, ...] = ("pause", "restart") if away.issuperset(self._medium.agents) else ("pause",)
         return [node for node in sorted(away) if self._plan.loss.of(self._attendance.names[node]) in waits]
-
-    def gate_of(self, reply: Reply) -> Gate | None:
-        """The gate that a reply is meant for; the one that is waited for if it fits none."""
-        return self._learning.gate_of(reply) or self.gate
-
-    def lose(self, node: int) -> bool:
-        """A node is gone: no open gate waits for it. Whether that closes the gate that the run waits for."""
-        waits = self.gate is not None and not self.gate.closed  # before the next line, as it may be a learn turn's gate
-        self._learning.lose(node)
-        if self.gate is None or not waits:
-            return False
-        self.gate.lose(node)
-        return self.gate.closed
-
-    @property
-    def deadline(self) -> float | None:
-        """The part of the slot after which the open turn is over; None if it has no deadline."""
-        has_none = not self._pace.on or self.gate is None or self.gate.step == "learn"
-        return None if has_none else self._pace.deadline
-
-    def expire(self) -> None:
-        """The deadline of the open turn has passed: its gate closes."""
-        if self.gate is not None:
-            self._pace.expire(self.gate)
-
-    @property
-    def late_replies(self) -> list[tuple[int, int, int]]:
-        """Replies of a paced run that have not come though no gate waits for them: node, slot and turn."""
-        if not self._pace.on:
-            return []
-        slot, turn, absence = self._timeline.slot, self._timeline.turn, self._attendance.absence
-        return [late for late in self._pace.unanswered + self._learning.unanswered if not absence(late[0], slot, turn)]
 
     # the run
 
@@ -108,7 +76,7 @@ class TurnSequence:
         yield from self._close_run()
 
     def _hold(self) -> Waits:
-        """Between two slots, until the run has been saved: no learn turn is open then."""
+        """Between two slots, until the run has been saved. Pending learn turns close first, so that none is saved."""
         for _, gate in self._learning.pending:
             yield from self._wait(gate, [])
         yield Waiting.NODE_STATES, []
@@ -165,7 +133,7 @@ class TurnSequence:
                 assert_never(spec.order)
 
     def _transmit(self) -> None:
-        """The world transmits; then the network's parties send their feedback, each report in a turn of its own."""
+        """The world transmits; then the infrastructure sends its feedback, each report in a turn of its own."""
         line, choreography = self._timeline, self._plan.choreography
         phase = PHASES[line.phase]
         self._recorder.outcome(line.slot, line.turn, phase, self._medium.transmit(line.slot))
@@ -204,13 +172,13 @@ class TurnSequence:
             self._medium.probe(len(group) - len(absent))
 
     def _wait(self, gate: Gate, asked: Asked) -> Waits:
-        """Send what is to be sent, and go on when the gate has closed."""
+        """Send these Turns, and wait until the gate has closed. Those of a closed gate are sent with the next ones."""
         self._unsent += asked
         if not gate.closed:
             sent, self._unsent = self._unsent, []
-            self.gate = gate
+            self._gates.awaited = gate
             yield Waiting.REPLIES, sent
-            self.gate = None
+            self._gates.awaited = None
 
     def _learn(self, index: int) -> Waits:
         """Ask the trainer to learn if it has work; wait for its reply in the slot in which that is due.
@@ -224,7 +192,7 @@ class TurnSequence:
         yield from self._collect(self._timeline.slot)
 
     def _collect(self, slot: int) -> Waits:
-        """Take the replies of learn turns that are due by this slot; in a paced run, those that are there."""
+        """Take the replies of learn turns that are due by this slot; in a paced run, those that have come."""
         while (gate := self._learning.due_by(slot)) is not None:
             if self._pace.on and not gate.closed:
                 break

@@ -20,7 +20,7 @@ class Waiting(Enum):
     SLOT_TIME = auto()  # until a paced clock begins the next slot
     NODE_STATES = auto()  # between two slots: the nodes' parts of a checkpoint
     RESUME = auto()  # between two slots: the end of a pause
-    LOST_NODES = auto()  # between two slots: nodes without which the plan does not go on
+    LOST_NODES = auto()  # between two slots: nodes without which, by its plan, the run does not continue
     GOODBYES = auto()  # after the last slot
     NOTHING = auto()  # the run is over
 
@@ -39,9 +39,9 @@ class Awaited(NamedTuple):
 
 
 class Timeouts:
-    """For how many seconds a run waits, by what it waits for: inf where no silence can end the wait.
+    """For how many seconds a run waits, by what it waits for: inf where the wait has no timeout.
 
-    A trainer may be silent for longer than an agent, as it learns meanwhile.
+    A trainer's timeout is longer than an agent's, as it learns before it replies.
     """
 
     def __init__(self, loss: LossPlan) -> None:

@@ -1,4 +1,4 @@
-"""Weights that the launcher uploads for agents, and the weights that it is sent in return."""
+"""Weights that the launcher uploads for agents, and the weights that are reported to it."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ from protocol.messages.telemetry import OrderDone, Weights
 
 
 class WeightsInbox:
-    """Uploaded weights wait here for the next slot, and leave for their node over the air like those of a trainer.
+    """Keeps uploaded weights until the next slot, in which they are sent over the air like those of a trainer.
 
     In a replay the uploads of the run that is replayed leave at the slots at which they left then.
     """
@@ -32,17 +32,17 @@ class WeightsInbox:
     def take(self, order: PutWeights) -> None:
         """Keep an upload for the next slot; an earlier one for the same node and slot is dropped."""
         if order.node not in self._agents:
-            self._recorder.answered(OrderDone(order.id, f"no agent is named {order.node!r}"))
+            self._recorder.order_done(OrderDone(order.id, f"no agent is named {order.node!r}"))
             return
         node = self._agents.index(order.node)
         if earlier := self._orders.pop(node, None):
-            self._recorder.answered(OrderDone(earlier.id, "other weights came for the same slot"))
+            self._recorder.order_done(OrderDone(earlier.id, "other weights came for the same slot"))
         self._orders[node] = order
 
     def reject(self, reason: str) -> None:
-        """There is no next slot for the uploads that wait for it."""
+        """Reject the uploads that wait: there is no next slot."""
         for order in self._orders.values():
-            self._recorder.answered(OrderDone(order.id, reason))
+            self._recorder.order_done(OrderDone(order.id, reason))
         self._orders.clear()
 
     def begin_slot(self, slot: int, *, returned: Collection[int], lost: Collection[int]) -> None:
@@ -57,17 +57,17 @@ class WeightsInbox:
             self._events.add("put", self._agents[node], f"{len(body)} bytes of uploaded weights")
             self._relay.put_weights(slot, node, body, gone=lost)
         for order in self._orders.values():
-            self._recorder.answered(OrderDone(order.id))
+            self._recorder.order_done(OrderDone(order.id))
         self._orders.clear()
 
     def report(self) -> None:
         """Send the launcher the newest weights of every node, except those that it has been sent before."""
-        for node, received in self._relay.given.items():
+        for node, received in self._relay.delivered_weights.items():
             if self._reported.get(node) is not received:
                 self._reported[node] = received
                 self._recorder.weights(Weights(node, received.slot, received.body))
 
     def _unacknowledged(self, slot: int, away: Collection[int]) -> list[int]:
-        """Nodes whose upload is to be sent again: no trainer's session does it."""
+        """Nodes whose upload is to be sent again, as no trainer's session resends it."""
         after = self._resend_after_slots
         return [node for node in self._relay.overdue(slot, after) if node not in away] if after else []

@@ -20,19 +20,18 @@ class SentWeights(Struct, frozen=True, array_like=True):
 
 
 class WeightsLedger:
-    """The newest weights sent to each receiver, whose acknowledgement is missing, and the newest that arrived.
+    """The newest weights sent to each receiver, whether they are acknowledged, and the newest that arrived.
 
-    `given`: by node, the newest weights that reached it.
+    `delivered`: by node, the newest weights that reached it.
     """
 
     def __init__(self, trainer: int) -> None:
         self._trainer = trainer
         self._newest: dict[int, SentWeights] = {}
         self._unacknowledged: dict[int, int | None] = {}  # the sequence number of the trainer's newest weights
-        self._uploaded: dict[
-            int, int
-        ] = {}  # receivers whose newest weights were uploaded: the slot of the last attempt
-        self.given: dict[int, ReceivedNote] = {}
+        # By receiver whose newest weights were uploaded: the slot of the last attempt.
+        self._uploaded: dict[int, int] = {}
+        self.delivered: dict[int, ReceivedNote] = {}
 
     def sent(self, weights: SentWeights, to: Iterable[int]) -> None:
         """The newest weights of these receivers have been sent, by the trainer or another node."""
@@ -76,8 +75,8 @@ class WeightsLedger:
     def arrived(self, weights: ReceivedNote, nodes: Iterable[int]) -> None:
         """Weights have reached these nodes. Late ones do not replace newer ones that overtook them."""
         for node in nodes:
-            if node not in self.given or (weights.sequence or 0) > (self.given[node].sequence or 0):
-                self.given[node] = weights
+            if node not in self.delivered or (weights.sequence or 0) > (self.delivered[node].sequence or 0):
+                self.delivered[node] = weights
 
     def acknowledged(self, ack: ReceivedNote) -> None:
         """An acknowledgement has reached the trainer; one of older weights changes nothing."""
@@ -85,12 +84,12 @@ class WeightsLedger:
             del self._unacknowledged[ack.source]
 
     def snapshot(self) -> dict[str, Any]:
-        """All of it."""
+        """All weights, and which of them are not acknowledged."""
         return {
             "newest": [[node, encode(weights)] for node, weights in self._newest.items()],
             "unacknowledged": [list(pair) for pair in self._unacknowledged.items()],
             "uploaded": [list(pair) for pair in self._uploaded.items()],
-            "given": [[node, encode(note)] for node, note in self.given.items()],
+            "delivered": [[node, encode(note)] for node, note in self.delivered.items()],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -98,4 +97,4 @@ class WeightsLedger:
         self._newest = {node: decode(weights, type=SentWeights) for node, weights in data["newest"]}
         self._unacknowledged = dict(data["unacknowledged"])
         self._uploaded = dict(data["uploaded"])
-        self.given = {node: decode(note, type=ReceivedNote) for node, note in data["given"]}
+        self.delivered = {node: decode(note, type=ReceivedNote) for node, note in data["delivered"]}

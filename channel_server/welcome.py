@@ -1,4 +1,4 @@
-"""The Welcome: all that a node knows of its run beforehand, sent when it takes its seat."""
+"""The Welcome: all that a node knows of its run before the first slot, sent when it takes its seat."""
 
 from channel_server.worlds.contract import World
 from protocol.messages.kinds import TRAINER_NAME
@@ -8,7 +8,7 @@ from protocol.messages.spaces import Space
 
 
 def names(world: World) -> list[str]:
-    """All names by node index: agents, the trainer, the network's parties."""
+    """All names by node index: agents, the trainer, the infrastructure."""
     return [*world.agents, TRAINER_NAME, *world.infrastructure]
 
 

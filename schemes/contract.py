@@ -98,8 +98,8 @@ class Training(NamedTuple):
     """How a scheme learns at the trainer.
 
     `learner` builds the learner and loads torch. `layouts`: the rows of each agent's histories. `to_transitions`:
-    joined rows to the arrays that the learner stores. `max_upload_interval_slots`: the most slots between two histories
-    of an agent.
+    joined rows to the arrays that the learner stores. `max_upload_interval_slots`: the largest number of slots between
+    two histories of an agent.
     """
 
     learner: Callable[[], Learner]

@@ -10,7 +10,7 @@ from channel_server.radio.decibels import Floats, from_db
 
 @dataclass(frozen=True)
 class PathLoss:
-    """intercept_db + slope_db log10(d / km); nearer than `min_distance_m` the loss stays what it is there."""
+    """intercept_db + slope_db log10(d / km); below `min_distance_m` the loss is that at `min_distance_m`."""
 
     intercept_db: float
     slope_db: float

@@ -43,8 +43,8 @@ class TraceWriter:
         """Record one value."""
         self._fresh.append((slot, turn, node, field, value))
 
-    def settle(self) -> None:
-        """Digest what was added. Called while the nodes compute, it delays nobody."""
+    def digest_pending(self) -> None:
+        """Digest what was added. Called while the nodes compute, it delays no turn."""
         append = self._rows.append
         for slot, turn, node, field, value in self._fresh:
             append(_pack(slot, turn, node, field, xxh3_64_intdigest(value)))
@@ -54,7 +54,7 @@ class TraceWriter:
 
     def drain(self) -> tuple[bytes, bytes]:
         """The bytes to append to trace.bin and values.msgpack."""
-        self.settle()
+        self.digest_pending()
         rows, values = b"".join(self._rows), b"".join(self._values)
         self._rows.clear()
         self._values.clear()
@@ -95,7 +95,7 @@ def first_divergence(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Divergence | N
 
 def _differing(index: int, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Divergence:
     same_key = all(a[index][key] == b[index][key] for key in ("slot", "turn", "node", "field"))
-    reason = "the values differ" if same_key else f"the other run has {_key_in_words(b[index])} here"
+    reason = "the values differ" if same_key else f"the other run has {_describe(b[index])} here"
     return _divergence(index, a[index], reason)
 
 
@@ -105,5 +105,5 @@ def _divergence(index: int, row: Any, reason: str) -> Divergence:
     )
 
 
-def _key_in_words(row: Any) -> str:
+def _describe(row: Any) -> str:
     return f"slot {row['slot']}, turn {row['turn']}, node {row['node']}, {TraceField(int(row['field'])).name.lower()}"

@@ -132,8 +132,8 @@ class WireBook:
 
     def broke(self, peer: bytes) -> None:
         """The connection died."""
-        # Whatever was sent after the peer's last frame may have died in a buffer of the kernel or of ZeroMQ: nobody can
-        # tell how much of it arrived, so all of it is booked as undelivered at most.
+        # Whatever was sent after the peer's last frame may have died in a buffer of the kernel or of ZeroMQ: how much
+        # of it arrived is unknown, so all of it is booked as undelivered at most.
         if opened := self._open.get(peer):
             opened.account.undelivered_bytes = opened.unanswered_bytes
             opened.account.undelivered_notes = opened.unanswered_notes

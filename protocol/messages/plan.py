@@ -6,6 +6,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from protocol.messages.choreography import Choreography, Phase
+from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.signalling import SignallingPlan
 from protocol.messages.telemetry import Event
 
@@ -41,7 +42,7 @@ class LossPlan(Struct, frozen=True):
 
     def of(self, node: str) -> OnLoss:
         """What happens when the node of this name is lost."""
-        return self.trainer or self.on_loss if node == "trainer" else self.on_loss
+        return self.trainer or self.on_loss if node == TRAINER_NAME else self.on_loss
 
 
 class ClockPlan(Struct, frozen=True):

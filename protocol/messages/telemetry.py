@@ -8,7 +8,7 @@ from protocol.accounting.toll import TollRow
 from protocol.accounting.wire_book import Connection
 
 TELEMETRY_EVERY_S = 0.25
-# What the controller sends the channel server; anything else is the reason why the run cannot go on.
+# What the controller sends the channel server; anything else is the reason why the run must fail.
 INTERRUPT = b"interrupt"
 PAUSE = b"pause"
 CONTINUE = b"continue"
@@ -78,7 +78,7 @@ class Event(Struct, frozen=True, tag=True):
 
 
 class Scalars(Struct, frozen=True, tag=True):
-    """What a node reports of itself at a slot, by name: losses, updates, ..."""
+    """The scalars that a node reports at a slot, by name: losses, updates, ..."""
 
     slot: int
     node: str
@@ -115,7 +115,7 @@ class Weights(Struct, frozen=True, tag=True):
 
 
 class OrderDone(Struct, frozen=True, tag=True):
-    """An order is carried out; or it is not, and `problem` says why."""
+    """An order was carried out; or it was not, and `problem` is the reason."""
 
     order: str
     problem: str = ""
@@ -149,7 +149,7 @@ class Spread(Struct, frozen=True):
 
 class Paced(Struct, frozen=True):
     """How a paced run kept its time. By node: the `turns` that it was asked in, those it `missed`, and how many of its
-    replies came `late`. `length_ms`: of slots, from begin to begin; `lateness_ms`: of their begins."""
+    replies came `late`. `length_ms`: of slots, from start to start; `lateness_ms`: how late they started."""
 
     slot_ms: float
     turns: dict[str, int]

@@ -71,7 +71,8 @@ def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
     exploration = Exploration(params.epsilon, 0.0)
     if params.learns_at == "trainer":
         return Pair(welcome, exploration, params)
-    cell, experience = cell_info(welcome), Experience(cell_info(welcome), welcome.views[VIEW])
+    cell = cell_info(welcome)
+    experience = Experience(cell, welcome.views[VIEW])
     learner = _learner(params, cell, experience.inputs, welcome.seed, [welcome.index])
     updates = params.updates_per_upload
     local_trainer = LocalTrainer(learner, layout_of(welcome), experience.to_transitions, updates=updates)
@@ -80,7 +81,8 @@ def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
 
 def training(welcome: Welcome, params: Dqn) -> Training:
     """The trainer's side: one learner per pair."""
-    cell, experience = cell_info(welcome), Experience(cell_info(welcome), welcome.everyone[0].views[VIEW])
+    cell = cell_info(welcome)
+    experience = Experience(cell, welcome.everyone[0].views[VIEW])
     return Training(
         learner=lambda: _learner(params, cell, experience.inputs, welcome.seed, list(range(welcome.agents))),
         layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],

@@ -126,9 +126,13 @@ class Gains:
         by_rb = np.ascontiguousarray(at_pairs.transpose(1, 3, 2, 0))  # [E, RB, tx + BS, rx]
         cues = at_cues.swapaxes(0, 1)  # [E, RB, tx + BS]
         return cls(
-            d2d * by_rb[:, :, :-1], bs * by_rb[:, :, -1], d2d * cues[:, :, :-1], bs * cues[:, :, -1],
-            cell.cue_threshold, cell.negative_reward,
-        )  # fmt: skip
+            pair=d2d * by_rb[:, :, :-1],
+            pair_bs=bs * by_rb[:, :, -1],
+            cue=d2d * cues[:, :, :-1],
+            cue_bs=bs * cues[:, :, -1],
+            cue_threshold=cell.cue_threshold,
+            negative_reward=cell.negative_reward,
+        )
 
 
 def place(gains: Gains) -> Indices:

@@ -57,7 +57,7 @@ class DqnLearner:
 
     def update(self, minibatch: Minibatch) -> Tensor:
         """One step on a minibatch of B transitions; returns [loss, mean Q]."""
-        states = _by_agent(minibatch.states)
+        states = stacked.by_agent(minibatch.states)
         chosen = torch.tensor(minibatch.actions).T[:, :, None]  # [1, B, 1]
         hidden, q = self.net.forward(states)
         error = q.gather(2, chosen) - self._targets(minibatch)
@@ -96,7 +96,7 @@ class DqnLearner:
 
     def _targets(self, minibatch: Minibatch) -> Tensor:
         """y [1, B, 1]"""
-        best = self.target(_by_agent(minibatch.next_states)).amax(dim=2)  # [1, B]
+        best = self.target(stacked.by_agent(minibatch.next_states)).amax(dim=2)  # [1, B]
         ahead = self.params.discount * torch.tensor(minibatch.not_terminal) * best
         return (torch.tensor(minibatch.rewards).T + ahead)[:, :, None]
 
@@ -126,8 +126,3 @@ class IndependentLearners:
     def load(self, data: dict[str, Any]) -> None:
         for learner, saved in zip(self._learners, data["agents"], strict=True):
             learner.load(saved)
-
-
-def _by_agent(states: Floats) -> Tensor:
-    """[B, N, S] to [N, B, S], in memory of torch's own."""
-    return torch.tensor(states).transpose(0, 1).contiguous()

@@ -149,7 +149,7 @@ class MaacLearner:
     def update(self, minibatch: Minibatch, noise: npt.NDArray[np.float64]) -> Tensor:
         """One step of li2020 alg. 1 from line 10 on. `noise`: Gumbel [N, B, A]. Returns the values of STATS."""
         actions = self._one_hot(torch.tensor(minibatch.actions).T)  # [N, B, A]
-        own_states = _by_agent(minibatch.states)
+        own_states = stacked.by_agent(minibatch.states)
         states = self._gather(own_states)
         joined, second = self.critic.join(states, self._gather(actions))
         critic_stats = self._critic_backward(states, joined, second, self._targets(minibatch))
@@ -186,7 +186,7 @@ class MaacLearner:
 
     def _targets(self, minibatch: Minibatch) -> Tensor:
         """y [N, B, 1], eq. (15)"""
-        own = _by_agent(minibatch.next_states)
+        own = stacked.by_agent(minibatch.next_states)
         best = self._one_hot(self.target_actor(own).argmax(dim=2))  # deviation 1
         ahead = self.target_critic(self._gather(own), self._gather(best))
         not_terminal = torch.tensor(minibatch.not_terminal)[:, None]  # [B, 1]
@@ -230,11 +230,6 @@ class MaacLearner:
         networks = {"actor": self.actor, "target_actor": self.target_actor}
         critics = {"critic": self.critic, "target_critic": self.target_critic}
         return {name: network.tensors for name, network in (networks | critics).items()}
-
-
-def _by_agent(states: Floats) -> Tensor:
-    """[B, N, S] to [N, B, S], in memory of torch's own."""
-    return torch.tensor(states).transpose(0, 1).contiguous()
 
 
 def _entropy(logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The trainer's role on a node that learns by itself: its own history, joined and learnt from without being sent."""
+"""The trainer's role on a node that learns by itself: joins its own histories and learns from them, unsent."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from schemes.parts.replay import Transitions
 
 
 class LocalTrainer:
-    """`updates`: updates per call of `learn`."""
+    """Learns from the node's own histories. `updates`: per call of `learn`."""
 
     def __init__(
         self,

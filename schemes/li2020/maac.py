@@ -5,7 +5,7 @@
 
 Every `upload_every_slots` a pair uploads its observations, actions and rewards; the trainer joins the histories by
 slot, does `updates_per_upload` updates, and every `push_every_slots` pushes each pair's target actor back to it. In
-evaluation nobody sends anything.
+evaluation no node sends anything.
 
 The mathematics: `learner_maac_reference` (plain autograd, to read) and `learner_maac` (hand-written gradients, the one
 that runs). The pair's side: `pair`.
@@ -101,7 +101,8 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
         raise ValueError(
             f"critic_hidden {list(params.critic_hidden)}: actions join after the first hidden layer; give at least 2"
         )
-    cell, experience = cell_info(welcome), Experience(cell_info(welcome), welcome.everyone[0].views[VIEW])
+    cell = cell_info(welcome)
+    experience = Experience(cell, welcome.everyone[0].views[VIEW])
 
     def learner() -> Learner:
         from schemes.li2020.learner_maac import MaacLearner  # loads torch, which only a learning trainer needs

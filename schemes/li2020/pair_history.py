@@ -41,7 +41,7 @@ class HistoryParams:
 
     @property
     def max_upload_interval_slots(self) -> int:
-        """The most slots between two histories of a pair, late outage bits included."""
+        """The largest number of slots between two histories of a pair, late outage bits included."""
         return self.feedback_timeout_slots + self.upload_every_slots * (MAX_INTERVALS if self.upload == "good" else 1)
 
     def upload_rule(self) -> UploadRule:

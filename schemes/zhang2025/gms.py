@@ -51,15 +51,14 @@ Flags = npt.NDArray[np.bool_]
 class GmsParams:
     """Which devices a chosen one disables, and how old queue lengths may be."""
 
-    drops: Literal["in_neighbours", "both"] = param(
+    drops: Drops = param(
         "in_neighbours",
         "in_neighbours: those that would spoil the chosen device; both: those that it would spoil, too",
         source="authors' code; text of IV-B",
     )
     max_age_slots: Annotated[int, Ge(0)] | None = param(
-        None, "an older note of an agent counts as empty queues; none: any age",
-        unit="slots", source="ours",
-    )  # fmt: skip
+        None, "an older note of an agent counts as empty queues; none: any age", unit="slots", source="ours"
+    )
 
 
 class GmsAgent(LatestNotesPolicy):

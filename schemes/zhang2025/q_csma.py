@@ -50,7 +50,6 @@ _INTENT = Struct("<HB")  # device id, subband; then, for E > 1, a bit per replic
 _GAIN = 10  # w = log(10 q)
 
 Flags = npt.NDArray[np.bool_]
-Minislots = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)

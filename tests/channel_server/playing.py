@@ -29,7 +29,7 @@ def played(loopback: Loopback) -> Iterator[None]:
         yield
 
 
-def played_on(loopback: Loopback) -> Checkpointed:
+def played_to_end(loopback: Loopback) -> Checkpointed:
     """All of `played`, and what was recorded."""
     for _ in played(loopback):
         pass

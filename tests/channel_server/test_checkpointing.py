@@ -7,7 +7,7 @@ from controller.execution.in_process import Loopback, run_in_process
 from protocol.messages.codec import encode
 from protocol.messages.node import Save, Saved
 from protocol.messages.plan import RunPlan
-from tests.channel_server.playing import played, played_on, recorded, started, time_out
+from tests.channel_server.playing import played, played_to_end, recorded, started, time_out
 from tests.recording import assert_same_trace, in_process, plan_for
 
 
@@ -89,7 +89,7 @@ def test_a_pause_and_a_checkpoint_do_not_disturb_each_other(asked_at: int, pause
             run.pause()
     assert (run.waiting, run.checkpoint_due, run.slot) == (Waiting.RESUME, False, pauses_at)
     loopback.send(run.resume())
-    recording = played_on(loopback)
+    recording = played_to_end(loopback)
     assert [past.slot for past, _ in recording.pasts] == [5, 10]
     assert [event.event for event in recording.events] == ["paused", "continued"]
     assert_same_trace(recording, in_process(plan))
@@ -99,5 +99,5 @@ def test_a_pause_that_is_asked_for_and_taken_back_during_a_checkpoint_is_none() 
     loopback = up_to_checkpoint(plan_for("li2020/sla", slots=10, checkpoint_every=5))
     loopback.run.pause()
     assert (loopback.run.waiting, loopback.run.resume()) == (Waiting.NODE_STATES, [])
-    recording = played_on(loopback)
+    recording = played_to_end(loopback)
     assert (loopback.run.end, recording.events, len(recording.pasts)) == (("SUCCEEDED", ""), [], 1)

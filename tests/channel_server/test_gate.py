@@ -38,7 +38,7 @@ def test_it_takes_the_first_right_answer_of_each_asked_node(asked: set[int], hap
     assert gate.closed == (expected.keys() == asked)
     assert gate.missing == sorted(asked - expected.keys())
     if gate.closed:
-        assert gate.answers() == sorted(expected.items())
+        assert gate.replies() == sorted(expected.items())
 
 
 def test_late_early_and_unasked_replies_are_rejected_with_different_reasons() -> None:

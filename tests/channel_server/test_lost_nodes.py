@@ -105,7 +105,7 @@ def test_a_trainer_lost_while_its_reply_is_awaited_does_not_stop_the_run() -> No
     loopback = started(plan)
     for _ in played(loopback):
         run = loopback.run
-        if b"trainer" in loopback.sessions and run.sequence.gate in [gate for _, gate in run.state.learning.pending]:
+        if b"trainer" in loopback.sessions and run.gates.awaited in [gate for _, gate in run.state.learning.pending]:
             loopback.leave(b"trainer", "killed")
     recording = recorded(loopback)
     assert loopback.run.end == ("SUCCEEDED", "")

@@ -208,9 +208,9 @@ def test_a_node_that_never_replies_is_lost_with_the_notes_it_was_handed() -> Non
     name = build_world(plan).agents[0]
     home = PacedHome(plan, lambda peer, reply: 10**6 if peer == name and reply.slot >= 3 else 0)
     home.come_to(8)
-    assert home.run.sequence.late_replies == [(0, 3, 0)]
+    assert home.run.gates.late_replies == [(0, 3, 0)]
     home.send(home.core.on_timeout(Awaited(Waiting.REPLIES, 3, 0, node=0)))
-    assert home.run.sequence.late_replies == []
+    assert home.run.gates.late_replies == []
     recording = home.play()
     [lost] = [event for event in recording.events if event.event == "lost"]
     assert (lost.node, lost.slot, lost.reason) == (name, 8, "silent for 10 s")

@@ -29,7 +29,7 @@ def test_a_reply_that_does_not_fit_its_turn_is_rejected(reply: Reply, reason: st
 def test_in_the_closing_turn_only_notes_for_the_trainer_are_accepted() -> None:
     loopback, steps, _ = stepping(plan_for("li2020/random", slots=3))
     for _ in steps:
-        if loopback.run.sequence.gate is not None and loopback.run.sequence.gate.step == "close":
+        if loopback.run.gates.awaited is not None and loopback.run.gates.awaited.step == "close":
             loopback.deliver(b"pair-3", encode(Reply(3, 0, b"", [Note((-1,), Kind.CONTROL, b"x")])))
             break
     assert loopback.run.state.events.dropped == {"reply with a note that nobody will read": 1}

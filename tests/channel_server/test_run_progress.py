@@ -7,7 +7,7 @@ import pytest
 
 from channel_server.waiting import Waiting
 from protocol.messages.telemetry import Progress
-from tests.channel_server.playing import check_replay, played, played_on, started
+from tests.channel_server.playing import check_replay, played, played_to_end, started
 from tests.recording import assert_same_trace, in_process, plan_for, stepping
 
 
@@ -85,17 +85,17 @@ def test_a_node_that_is_lost_in_a_pause_may_come_back_in_it_or_be_waited_for() -
     loopback.join(b"once more", "pair-2")
     assert run.waiting is Waiting.RESUME
     loopback.send(run.resume())
-    recording = played_on(loopback)
+    recording = played_to_end(loopback)
     assert run.end == ("SUCCEEDED", "")
     check_replay(plan, recording)
 
 
-def test_telemetry_says_what_the_run_waits_for() -> None:
+def test_telemetry_names_what_the_run_waits_for() -> None:
     loopback = started(plan_for("li2020/random", {"name": "d2d_underlay", "pairs": 10}, slots=2))
     progress = loopback.run.telemetry()[-1]
     assert isinstance(progress, Progress)
     assert (progress.waiting, progress.awaited_count) == ("REPLIES", 10)
     assert progress.awaited == [f"pair-{n}" for n in range(8)]
-    played_on(loopback)
+    played_to_end(loopback)
     last = loopback.run.telemetry()[-1]
     assert last == Progress(2, "NOTHING", [], 0)

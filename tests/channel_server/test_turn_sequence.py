@@ -23,7 +23,7 @@ def test_turns_one_by_one_and_in_random_order_ask_each_agent_once() -> None:
     loopback, steps, recording = stepping(plan)
     asked: dict[tuple[int, int], list[int]] = {}
     for _ in steps:
-        if (gate := loopback.run.sequence.gate) is not None:
+        if (gate := loopback.run.gates.awaited) is not None:
             asked[gate.slot, gate.turn] = gate.asked
     assert all(asked[slot, turn] == [turn] for slot in range(20) for turn in range(4))
     orders = [tuple(asked[slot, turn][0] for turn in range(4, 8)) for slot in range(20)]

@@ -31,7 +31,9 @@ def test_every_scheme_runs_to_its_end(scheme: str, world: str, loss: float, monk
 
 
 @homes
-def test_so_it_does_over_episodes_with_replicas(scheme: str, world: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_scheme_runs_over_episodes_with_replicas(
+    scheme: str, world: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = _resending(home_plan(scheme, world, slots=60, replicas=2, episode_slots=15), 3)
     BadAir(2).impair(monkeypatch)
     recording = in_process(plan)

@@ -21,7 +21,7 @@ def test_in_process_and_processes_agree_bit_for_bit(scheme: str, world: str, see
 
 
 @homes
-def test_they_agree_when_notes_are_late_lost_and_limited(scheme: str, world: str) -> None:
+def test_placements_agree_when_notes_are_late_lost_and_limited(scheme: str, world: str) -> None:
     plan = home_plan(scheme, world, slots=60, signalling=MODELS["all of it"])
     here, there = in_process(plan), in_processes(plan)
     assert_same_trace(here, there)
@@ -29,7 +29,7 @@ def test_they_agree_when_notes_are_late_lost_and_limited(scheme: str, world: str
 
 
 @homes
-def test_replicas_agree_too(scheme: str, world: str) -> None:
+def test_placements_agree_with_replicas(scheme: str, world: str) -> None:
     plan = home_plan(scheme, world, slots=20, replicas=3)
     assert_same_trace(in_process(plan), in_processes(plan))
 

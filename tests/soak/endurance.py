@@ -14,8 +14,9 @@ import sys  # noqa: E402
 import psutil  # noqa: E402
 
 from controller.config.resolved import load  # noqa: E402
+from controller.execution.controls import NO_CONTROLS  # noqa: E402
 from controller.execution.processes import NodeProcesses  # noqa: E402
-from protocol.messages.telemetry import Ended, Progress  # noqa: E402
+from protocol.messages.telemetry import Progress, Telemetry  # noqa: E402
 
 SLOTS, EARLY, LATE = 20_000, 5_000, 19_000
 MAX_MB = 4.0
@@ -52,13 +53,16 @@ def _sampled(processes: NodeProcesses) -> tuple[dict[str, float], dict[str, floa
     """USS in MB by process, early and late in the run."""
     samples: list[dict[str, float]] = []
     marks = [EARLY, LATE]
+
+    def sample(telemetry: Telemetry) -> None:
+        if isinstance(telemetry, Progress) and marks and telemetry.slot >= marks[0]:
+            marks.pop(0)
+            samples.append(_uss_mb(processes))
+
     with processes:
-        while not isinstance(telemetry := processes.receive(), Ended):
-            if isinstance(telemetry, Progress) and marks and telemetry.slot >= marks[0]:
-                marks.pop(0)
-                samples.append(_uss_mb(processes))
-    if telemetry.state != "SUCCEEDED" or len(samples) != 2:
-        raise RuntimeError(f"the run {telemetry.state}: {telemetry.reason}")
+        ended = processes.run(sample, NO_CONTROLS)
+    if ended.state != "SUCCEEDED" or len(samples) != 2:
+        raise RuntimeError(f"the run {ended.state}: {ended.reason}")
     return samples[0], samples[1]
 
 

@@ -21,15 +21,22 @@ import zmq  # noqa: E402
 from msgspec.structs import replace  # noqa: E402
 
 from controller.config.resolved import load  # noqa: E402
+from controller.execution.controls import NO_CONTROLS  # noqa: E402
 from controller.execution.processes import NodeProcesses  # noqa: E402
 from protocol.accounting.trace import first_divergence, read_rows  # noqa: E402
 from protocol.messages.codec import encode  # noqa: E402
 from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello, Report  # noqa: E402
-from protocol.messages.telemetry import Progress  # noqa: E402
+from protocol.messages.telemetry import Progress, Telemetry  # noqa: E402
 from tests.recording import Recording, in_process  # noqa: E402
 from tests.soak.babble import FIRST_SLOT, PER_REPLY, Babbled, babble, read  # noqa: E402
 from tests.soak.mutation import RECORDED_SLOTS, Parts, mutated, recorded_frames  # noqa: E402
 
+CONFIG = {
+    "world": {"name": "d2d_underlay", "pairs": 4, "rbs": 3},
+    "scheme": "li2020/greedy_central",
+    "slots": 10**6,
+    "record": {"frames_slots": RECORDED_SLOTS},
+}
 FRAMES = 100_000
 MAX_MB = 8.0
 BABBLERS = {"pair-0": 1, "pair-3": 2}
@@ -50,22 +57,16 @@ class Fuzzed(NamedTuple):
 
 
 def fuzz(count: int) -> Fuzzed:
-    """Send so many frames into a run, interrupt it, and run it again undisturbed in this process."""
-    plan = load(
-        {
-            "world": {"name": "d2d_underlay", "pairs": 4, "rbs": 3},
-            "scheme": "li2020/greedy_central",
-            "slots": 10**6,
-            "record": {"frames_slots": RECORDED_SLOTS},
-        }
-    ).plan_for("fuzz")
+    """Send so many frames into a run, interrupt it, and run it again undisturbed in this process. RuntimeError if the
+    run ends before all frames have been sent."""
+    plan = load(CONFIG).plan_for("fuzz")
     share, frames = count // 4, recorded_frames(plan)
     all_babbled = FIRST_SLOT + share // PER_REPLY + 1
     recording, counted, mb = Recording(), 0, list[float]()
     with Babbled(plan, frames, BABBLERS, share) as processes:
-        while recording.ended is None:
-            if (telemetry := processes.receive()) is None:
-                continue
+
+        def attack(telemetry: Telemetry) -> None:
+            nonlocal counted
             recording(telemetry)
             if not mb and isinstance(telemetry, Progress) and telemetry.slot >= FIRST_SLOT:
                 mb.append(_own_mb(processes))
@@ -73,16 +74,19 @@ def fuzz(count: int) -> Fuzzed:
             if len(mb) == 1 and isinstance(telemetry, Progress) and telemetry.slot > all_babbled:
                 mb.append(_own_mb(processes))
                 processes.interrupt()
+
+        end = processes.run(attack, NO_CONTROLS)
+    if len(mb) < 2:
+        raise RuntimeError(f"the run {end.state} too early: {end.reason}")
     for seed in BABBLERS.values():
         counted += sum(is_counted(parts, seated=True) for parts in babble(frames, seed, share))
     undisturbed = in_process(replace(plan, replay=recording.past))
     divergence = first_divergence(read_rows(recording.trace), read_rows(undisturbed.trace))
-    end = recording.ended
     return Fuzzed(
         state=f"{end.state} {end.reason}".strip(),
         counted=counted,
         dropped=sum(number for reason, number in end.dropped.items() if reason != UNREAD),
-        growth_mb=mb[-1] - mb[0],
+        growth_mb=mb[1] - mb[0],
         divergence="" if divergence is None else str(divergence),
     )
 

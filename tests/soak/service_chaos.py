@@ -90,7 +90,7 @@ class Aftermath(NamedTuple):
 
 
 class Scene:
-    """A controller under attack: the runs submitted to it, and the processes of each that were killed."""
+    """A controller, the runs submitted to it, and the names of the processes of each run that were killed."""
 
     def __init__(self, data: Path, url: str, rng: random.Random, *, waiting: int, of: Sequence[str]) -> None:
         self.data = data
@@ -200,7 +200,7 @@ def _living(scene: Scene) -> list[WorkerProcess]:
     return [worker for worker in scene.pool.workers if worker.process.poll() is None]
 
 
-def _named(of_run: Callable[[str], bool]) -> Callable[[Scene], list[Victim]]:
+def _named(matches: Callable[[str], bool]) -> Callable[[Scene], list[Victim]]:
     """Finds processes below the run processes by their names."""
 
     def find(scene: Scene) -> list[Victim]:
@@ -208,7 +208,7 @@ def _named(of_run: Callable[[str], bool]) -> Callable[[Scene], list[Victim]]:
             Victim(process.pid, run_process.run_id, name)
             for run_process in _run_processes(scene)
             for name, process in _below(run_process.pid)
-            if of_run(name)
+            if matches(name)
         ]
 
     return find
@@ -226,14 +226,14 @@ VICTIMS: dict[str, Callable[[Scene], list[Victim]]] = {
 
 def main() -> int:
     """Print what was killed, how the runs ended and all errors; 1 if there are any."""
-    asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    asked.add_argument("--kills", type=int, default=50)
-    asked.add_argument("--seed", type=int, default=1)
-    asked.add_argument("--postgres", action="store_true", help="the index in PostgreSQL")
-    given = asked.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true", help="the index in PostgreSQL")
+    options = parser.parse_args()
     began = time.monotonic()
-    with TemporaryDirectory() as folder, _database(Path(folder), postgres=given.postgres) as url:
-        aftermath = wreak(Path(folder) / "data", url, kills=given.kills, seed=given.seed)
+    with TemporaryDirectory() as folder, _database(Path(folder), postgres=options.postgres) as url:
+        aftermath = kill_and_check(Path(folder) / "data", url, kills=options.kills, seed=options.seed)
     killed = Counter(aftermath.killed)
     print(
         f"{killed.total()} kills in {time.monotonic() - began:.0f} s: " + ", ".join(f"{killed[n]} {n}" for n in VICTIMS)
@@ -246,7 +246,7 @@ def main() -> int:
     return int(bool(aftermath.faults))
 
 
-def wreak(
+def kill_and_check(
     data: Path, url: str, *, kills: int, seed: int, waiting: int = WAITING, of: Sequence[str] = tuple(RUNS)
 ) -> Aftermath:
     """Kill so many processes around a controller with the data folder `data`, and check the runs. `waiting`: so many
@@ -259,13 +259,13 @@ def wreak(
             scene.submit()
             who = _kill_one(scene)
             killed.append(who)
-            faults += [f"kill {number}, {who}: {fault}" for fault in _staying(scene, CONSISTENT_WITHIN_S, Scene.faults)]
-        faults += [f"at the end: {line}" for line in _staying(scene, ALL_END_WITHIN_S, _not_ended)]
-        faults += [f"at the end: {line}" for line in _staying(scene, CONSISTENT_WITHIN_S, Scene.faults)]
+            faults += [f"kill {number}, {who}: {fault}" for fault in _lasting(scene, CONSISTENT_WITHIN_S, Scene.faults)]
+        faults += [f"at the end: {line}" for line in _lasting(scene, ALL_END_WITHIN_S, _not_ended)]
+        faults += [f"at the end: {line}" for line in _lasting(scene, CONSISTENT_WITHIN_S, Scene.faults)]
         ends = _ends(scene)
         scene.service.kill()
         scene.pool.close()
-        faults += [f"left behind: {line}" for line in _staying(scene, CONSISTENT_WITHIN_S, _processes)]
+        faults += [f"left behind: {line}" for line in _lasting(scene, CONSISTENT_WITHIN_S, _processes)]
     return Aftermath(faults, killed, ends)
 
 
@@ -315,8 +315,8 @@ def _kill(scene: Scene, victim: Victim) -> bool:
     return True
 
 
-def _staying(scene: Scene, within_s: float, check: Callable[[Scene], list[str]]) -> list[str]:
-    """The errors that are left after a while; none as soon as there are none."""
+def _lasting(scene: Scene, within_s: float, check: Callable[[Scene], list[str]]) -> list[str]:
+    """The errors that `check` still finds after `within_s`; empty as soon as it finds none."""
     deadline = time.monotonic() + within_s
     while (faults := check(scene)) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -98,36 +98,24 @@ class Views:
 def view_spaces(params: D2DUnderlay) -> dict[str, Space]:
     """The record of every view. Fields are of this slot unless a comment names another."""
     n, k = params.pairs, params.rbs
-    on_own_rb = Space(
-        (
-            Field("interference_over_noise", "f4", unit="1"),  # on the RB used; 1 for a silent pair
-            Field("sinr", "f4", unit="1"),
-            Field("last_rb", "i2"),
-        )
-    )
     width = (k,) if params.observation == "per_rb" else ()
+    own_gain_db = Field("own_gain_db", "f4", (k,), "dB")
+    bs_gain_db = Field("bs_gain_db", "f4", (k,), "dB")  # from the BS to the receiver, by its pilot
+    sinr = Field("sinr", "f4", unit="1")  # of the previous slot, 0 after silence
+    last_rb = Field("last_rb", "i2")  # of the previous slot, -1 for none
     decibels = (
-        Field("own_gain_db", "f4", (k,), "dB"),
+        own_gain_db,
         Field("bs_gain_db", "f4", width, "dB"),  # from the BS to the transmitter
         Field("interference_dbm", "f4", width, "dBm"),  # of the previous slot: BS and other pairs, no noise
     )
-    own_sinr = Field("sinr", "f4", unit="1")  # of the previous slot, 0 after silence
-    last_rb = Field("last_rb", "i2")  # of the previous slot, -1 for none
+    over_noise = Field("interference_over_noise", "f4", unit="1")  # on the RB used; 1 for a silent pair
+    on_own_rb = Space((over_noise, sinr, last_rb))
     return {
         "observation": Space((*decibels, last_rb)),  # s_i = [G_d, G_c, I(t-1), K(t-1)], li2020 sec. III-A
-        "experience": Space((*decibels, own_sinr, last_rb)),  # s_i, and the SINR that the last reward follows from
-        "receiver": Space(
-            (
-                Field("own_gain_db", "f4", (k,), "dB"),
-                Field("bs_gain_db", "f4", (k,), "dB"),  # from the BS to the receiver, by its pilot
-            )
-        ),
-        "csi": Space(
-            (
-                Field("d2d_gain_db", "f4", (n, k), "dB"),  # from every pair's transmitter to this receiver
-                Field("bs_gain_db", "f4", (k,), "dB"),
-            )
-        ),
+        "experience": Space((*decibels, sinr, last_rb)),  # s_i, and the SINR that the last reward follows from
+        "receiver": Space((own_gain_db, bs_gain_db)),
+        # from every pair's transmitter, and from the BS, to this receiver
+        "csi": Space((Field("d2d_gain_db", "f4", (n, k), "dB"), bs_gain_db)),
         "interference": on_own_rb,  # of the previous slot
         "probe": on_own_rb,  # of the last trial in this slot
     }

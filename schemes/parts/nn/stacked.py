@@ -118,6 +118,11 @@ def soft_update(targets: Sequence[Tensor], tensors: Sequence[Tensor], tau: float
         target.lerp_(tensor, tau)
 
 
+def by_agent(states: npt.NDArray[np.float32]) -> Tensor:
+    """[B, N, S] to [N, B, S], in memory of torch's own."""
+    return torch.tensor(states).transpose(0, 1).contiguous()
+
+
 def snapshot(tensors: Sequence[Tensor]) -> list[npt.NDArray[np.float32]]:
     """Copies as numpy arrays."""
     return [tensor.numpy().copy() for tensor in tensors]

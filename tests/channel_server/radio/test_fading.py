@@ -1,3 +1,5 @@
+"""Fading: its autocorrelation, its distribution, and no zero gain."""
+
 from typing import Any
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Positions and distances."""
+
 import numpy as np
 import pytest
 

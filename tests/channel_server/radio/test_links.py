@@ -1,3 +1,5 @@
+"""Groups of links, packed and unpacked."""
+
 import numpy as np
 
 from channel_server.radio.links import Links

@@ -1,3 +1,5 @@
+"""Path loss against known distances and drops; decibels."""
+
 import numpy as np
 import pytest
 

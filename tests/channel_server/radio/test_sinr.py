@@ -1,3 +1,5 @@
+"""Received powers and SINR against a slow loop and by hand."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -20,7 +20,7 @@ def test_a_leg_splits_a_frame_into_notes_and_emulation() -> None:
     assert leg.socket_bytes == 309
 
 
-@pytest.mark.parametrize("framing", [NULL, CURVE], ids=["in the clear", "sealed"])
+@pytest.mark.parametrize("framing", [NULL, CURVE], ids=["plain", "encrypted"])
 def test_an_account_begins_with_the_handshake(framing: Framing) -> None:
     book = WireBook(framing=framing)
     book.up(b"a", 10, 0, 0)

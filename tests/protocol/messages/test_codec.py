@@ -72,7 +72,7 @@ def test_signalling_is_bodies_and_sequence_numbers(reply: Reply, turn: Turn) -> 
 
 
 @given(notes)
-def test_a_note_is_charged_for_its_bytes_unless_it_says_otherwise(note: Note) -> None:
+def test_a_note_is_charged_for_its_bytes_unless_it_gives_its_bits(note: Note) -> None:
     assert note.charged_bits == (8 * note.size_bytes if note.payload_bits is None else note.payload_bits)
 
 

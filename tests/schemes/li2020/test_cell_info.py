@@ -1,3 +1,5 @@
+"""The static information of li2020's cell, and the standardised observations."""
+
 from typing import Any
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The greedy central scheduler against a slow ascent and exhaustive search, and its notes."""
+
 from itertools import product
 from math import log2
 

@@ -165,7 +165,7 @@ def test_a_history_is_uploaded_when_the_channel_is_good_or_after_four_intervals(
 
 
 @pytest.mark.parametrize(("quantile", "share"), [(0.0, 1.0), (0.7, 0.3), (0.9, 0.1)])
-def test_good_is_what_the_quantile_says(quantile: float, share: float) -> None:
+def test_the_channel_is_good_from_the_quantile_on(quantile: float, share: float) -> None:
     life, rng = Life(upload_every_slots=1, upload="good", upload_quantile=quantile), np.random.default_rng(1)
     uploads = sum(len(life.slot(slot, gain_db=float(rng.normal(-100, 8)))) for slot in range(600))
     assert uploads == pytest.approx(600 * max(share, 0.25), rel=0.35)

@@ -1,3 +1,5 @@
+"""The numpy perceptron against a slow loop."""
+
 import numpy as np
 import pytest
 from hypothesis import given

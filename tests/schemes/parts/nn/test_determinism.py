@@ -1,3 +1,5 @@
+"""The settings under which torch repeats its bits."""
+
 import torch
 
 from schemes.parts.nn.determinism import make_deterministic

@@ -1,3 +1,5 @@
+"""Stacked perceptrons and Adam against autograd and torch's own."""
+
 import numpy as np
 import pytest
 import torch
