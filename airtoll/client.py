@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 DEFAULT_URL = "http://127.0.0.1:8770"
 _API_PREFIX = "/api/v2"
 _TIMEOUT_S = 60.0
-_ENDS = ("SUCCEEDED", "FAILED", "STOPPED")
+_FINAL_STATES = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
 class ControllerError(Exception):
@@ -131,7 +131,7 @@ class Controller:
     def wait(self, run_id: str) -> dict[str, Any]:
         """The run, once it has ended."""
         for event in self.watch(run_id):
-            if event.get("state") in _ENDS:
+            if event.get("state") in _FINAL_STATES:
                 break
         return self.show(run_id)
 

@@ -32,7 +32,7 @@ from controller.execution.run import checkpoint_to_resume, reopen, run, run_base
 from controller.pool.leased_workers import LeasedWorkers, Ports  # noqa: E402
 from controller.run_folder.orders import Orders  # noqa: E402
 from controller.run_folder.reader import RunFolder  # noqa: E402
-from controller.run_folder.status import ENDS, LOCK, TAKEN, RunStatus, State  # noqa: E402
+from controller.run_folder.status import ALREADY_RUNNING, FINAL_STATES, LOCK, RunStatus, State  # noqa: E402
 from protocol.messages.telemetry import Event, OrderDone, Progress, Telemetry  # noqa: E402
 from protocol.transports.keys import Keys  # noqa: E402
 
@@ -46,9 +46,9 @@ def main() -> None:
     with (path / LOCK).open("a+b") as lock, controls_by_signal() as controls:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if not _locked(lock):
-            sys.exit(TAKEN)
+            sys.exit(ALREADY_RUNNING)
         before = RunStatus.read(path)
-        if before is not None and before.state in ENDS:
+        if before is not None and before.state in FINAL_STATES:
             return  # another process has finished the run
         ports = Ports.parse(sys.argv[2]) if sys.argv[2:] else Ports()
         keys = Path(sys.argv[3]) if sys.argv[3:] else None

@@ -13,7 +13,7 @@ from airtoll.analysis.diff import compare
 from airtoll.cli import output, tables
 from airtoll.cli.exit_codes import FAILED
 from airtoll.cli.output import Format
-from controller.config.schedule import played
+from controller.config.schedule import completed_slots
 from controller.run_folder.reader import RunFolder
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
@@ -55,7 +55,7 @@ def rate_basis(folder: RunFolder, phase: str | None = None) -> dict[str, Any]:
     meta = folder.meta
     slots = meta.slots or 0
     if phase is not None:
-        return {"slots": played(meta.schedule, slots, of=[phase]), "agents": meta.agents}
+        return {"slots": completed_slots(meta.schedule, slots, of=[phase]), "agents": meta.agents}
     return {"slots": slots, "agents": meta.agents, "probes": meta.probes}
 
 
@@ -74,5 +74,7 @@ def print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in:
 
 def _comparison(folder: RunFolder, summary: dict[str, Any], baselines: dict[str, Any]) -> Table:
     schedule, agents = folder.meta.schedule, folder.meta.agents
-    training, execution = (played(schedule, summary["slots"], of=phases) for phases in tables.LEARNING_PARTS.values())
+    training, execution = (
+        completed_slots(schedule, summary["slots"], of=phases) for phases in tables.LEARNING_PARTS.values()
+    )
     return comparison(summary, baselines, node_slots=execution * agents, training_node_slots=training * agents)

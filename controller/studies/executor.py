@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from controller.config.resolved import load
 from controller.config.run_config import as_mapping
-from controller.execution.children import leave_with_parent
+from controller.execution.children import exit_with_parent
 from controller.execution.local_machine import cause, start_process
 from controller.execution.run import ignore_telemetry, run
 from controller.run_folder.reader import RunFolder
@@ -69,9 +69,9 @@ def run_cells(
             shutil.rmtree(worker.folder, ignore_errors=True)
 
 
-def play_cell(config: str, folder: str) -> None:
+def run_cell(config: str, folder: str) -> None:
     """The body of a cell's process: an ordinary run, in one process."""
-    leave_with_parent()
+    exit_with_parent()
     resolved = load(json.loads(config))
     run(resolved, RunWriter.create(resolved, at=Path(folder)), ignore_telemetry)
 
@@ -79,7 +79,7 @@ def play_cell(config: str, folder: str) -> None:
 def _start(context: ForkServerContext, cell: StudyCell, folder: Path) -> _Worker:
     shutil.rmtree(folder, ignore_errors=True)  # left by a study that was killed
     arguments = (json.dumps(as_mapping(cell.run.config)), str(folder))
-    return _Worker(cell, folder, start_process(context, play_cell, arguments))
+    return _Worker(cell, folder, start_process(context, run_cell, arguments))
 
 
 def _collected(worker: _Worker, deaths: Counter[str]) -> CellResult:

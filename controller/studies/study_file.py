@@ -243,7 +243,7 @@ def _labelled(given: Any) -> dict[str, Any] | None:
 def _layer(settings: Mapping[str, Any], base: Path) -> Layer:
     layer = Layer({})
     for key, value in settings.items():
-        layer = layer.overridden_by(layers.from_setting(key, value, base=base, giver="the grid"))
+        layer = layer.overridden_by(layers.from_setting(key, value, base=base, source="the grid"))
     return layer
 
 
