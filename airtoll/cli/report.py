@@ -1,4 +1,4 @@
-"""What a run's folder holds, printed: the report at the end of a run, its toll, the verdict on two traces."""
+"""Prints what a run's folder contains: the report at the end of a run, its toll, the verdict on two traces."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,8 +50,9 @@ def toll_tables(
 
 
 def rate_basis(folder: RunFolder, phase: str | None = None) -> dict[str, Any]:
-    """What rates are taken over: agents, and all slots or those of a phase; 0 slots for a run that was killed. Probes
-    are counted for all phases together."""
+    """The agents and slots that rates are divided by: all slots or those of a phase, 0 for a run that was killed.
+
+    Probes are counted for all phases together."""
     meta = folder.meta
     slots = meta.slots or 0
     if phase is not None:

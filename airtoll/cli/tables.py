@@ -1,4 +1,4 @@
-"""A run's results as tables and lines: the radio's metrics, and what signalling cost."""
+"""A run's results as tables and lines: the world's metrics, and the signalling overhead."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -107,7 +107,7 @@ def _over_phases(by_phase: Mapping[str, Tolls], phases: Iterable[str]) -> dict[s
 
 
 def weights(scalars: Iterable[Scalar]) -> str | None:
-    """One line: which policy the agents had in the end. None for a run whose trainer sent no weights."""
+    """One line: the policy version that the trainer sent last. None for a run whose trainer sent no weights."""
     newest = {scalar.name: scalar.value for scalar in scalars if scalar.node == TRAINER_NAME}
     if "policy_version" not in newest:
         return None

@@ -105,9 +105,8 @@ def run_in_process(
             _send_telemetry(run, sink)
         if controls.interrupted():
             loopback.send(run.interrupt())
-    wall_s = time.monotonic() - started_at
+    ended = run.ended(wall_s=time.monotonic() - started_at, wire=[])
     _send_telemetry(run, sink)
-    ended = run.ended(wall_s=wall_s, wire=[])
     sink(ended)
     return ended
 

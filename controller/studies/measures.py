@@ -1,4 +1,4 @@
-"""What a study keeps of a run: metrics over eval, and the toll per slot and node, of training and of eval."""
+"""A run's numbers in a study's table: metrics over eval, and the toll per slot and node, of training and of eval."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def toll_metric(part: str, kind: str, unit: str) -> str:
 
 
 def in_all(toll: str) -> str:
-    """The toll of all kinds of notes that the toll of one kind is a part of."""
+    """The toll of all kinds of notes of which the toll of one kind is a part."""
     part, _, unit, *_ = toll.split("_")
     return toll_metric(part, "all", unit)
 
