@@ -7,13 +7,13 @@
 
 ARG PYTHON=python:3.11-slim-bookworm
 
-# The lists alone decide whether what they name is installed anew.
+# Packages are reinstalled only when these lists change.
 FROM ${PYTHON} AS lists
 WORKDIR /src
 COPY pyproject.toml containers/requirements.py ./
 RUN python3 requirements.py worker > worker.txt && python3 requirements.py controller > controller.txt
 
-# What pip needs is left behind in these stages; the images get the environment /opt/airtoll alone.
+# pip and its files stay in these build stages; the images get only the environment /opt/airtoll.
 FROM ${PYTHON} AS site
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_CONSTRAINT=/src/constraints.txt
 WORKDIR /src
@@ -26,10 +26,10 @@ FROM site AS site-controller
 ARG TORCH_INDEX=
 COPY --from=lists /src/controller.txt ./
 RUN pip --python /opt/airtoll/bin/python3 install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -r controller.txt \
- # What only building against torch and testing it needs.
+ # Files that only compiling against torch and testing it need.
  && rm -rf /opt/airtoll/lib/python3*/site-packages/torch/include /opt/airtoll/lib/python3*/site-packages/torch/test
 
-# airtoll itself, in an environment of the same name that has nothing else: laid over the one above.
+# airtoll itself, alone in an environment of the same path, which the images copy over the one above.
 FROM ${PYTHON} AS own
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_CONSTRAINT=/src/constraints.txt
 WORKDIR /src

@@ -1,4 +1,4 @@
-# Everything sets itself up: a virtual environment in .venv with the versions of constraints.txt.
+# Every target first sets up a virtual environment in .venv with the versions of constraints.txt.
 #
 # TORCH_INDEX: a package index with the CPU build of torch, such as https://download.pytorch.org/whl/cpu. pip's own index
 # has the CUDA build for Linux on x86-64, which is several times as large.
@@ -19,7 +19,7 @@ setup: .venv/.ready
 run: setup
 	$(BIN)/airtoll run examples/d2d-maac.yaml
 
-# As many tests at a time as there are cores.
+# One test process per core.
 test: setup
 	$(BIN)/python -m pytest -n auto
 
@@ -33,7 +33,7 @@ test-containers: setup
 
 test-all: test test-page test-containers
 
-# Kills, mutated frames, hostile requests: about a quarter of an hour, longer by the programs' own arguments.
+# Kills, mutated frames, hostile requests: about a quarter of an hour, see the programs' arguments for longer runs.
 soak: setup
 	$(BIN)/python -m tests.soak.chaos --kills 60
 	$(BIN)/python -m tests.soak.service_chaos --kills 30

@@ -17,7 +17,7 @@ __all__ = ["__version__", "connect", "run"]
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
-        # Read when somebody asks: importlib.metadata takes longer to import than the rest of this package.
+        # Read on demand: importlib.metadata takes longer to import than the rest of this package.
         from importlib.metadata import version
 
         return version("airtoll")

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 DEFAULT_URL = "http://127.0.0.1:8770"
 _API_PREFIX = "/api/v2"
 _TIMEOUT_S = 60.0
-_ENDS = ("SUCCEEDED", "FAILED", "STOPPED")
+_FINAL_STATES = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
 class ControllerError(Exception):
@@ -60,7 +60,7 @@ class Controller:
         return self._object("GET", _path(run_id))
 
     def stop(self, run_id: str) -> dict[str, Any]:
-        """Stop a run after its present slot, or remove it from the queue."""
+        """Stop a run after its current slot, or remove it from the queue."""
         return self._object("POST", _path(run_id, "stop"))
 
     def pause(self, run_id: str) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Controller:
         return self._object("GET", "/compare", runs=",".join(run_ids))
 
     def nodes(self, run_id: str | None = None) -> dict[str, Any]:
-        """`nodes` of a run, or of all runs at work, and the pool's `workers`."""
+        """`nodes` of a run, or of all active runs, and the pool's `workers`."""
         return self._object("GET", "/nodes", run=run_id)
 
     def file(self, run_id: str, name: str) -> bytes:
@@ -115,7 +115,7 @@ class Controller:
             return answer.read()
 
     def watch(self, run_id: str) -> Iterator[dict[str, Any]]:
-        """The run's events from its beginning to its end; a broken connection is made again."""
+        """The run's events from its beginning to its end; it reconnects by itself."""
         position: dict[str, str] = {}
         received = True
         while received:
@@ -131,7 +131,7 @@ class Controller:
     def wait(self, run_id: str) -> dict[str, Any]:
         """The run, once it has ended."""
         for event in self.watch(run_id):
-            if event.get("state") in _ENDS:
+            if event.get("state") in _FINAL_STATES:
                 break
         return self.show(run_id)
 
@@ -152,8 +152,8 @@ class Controller:
         headers: Mapping[str, str] | None = None,
         **query: Any,
     ) -> HTTPResponse:
-        given = {key: value for key, value in query.items() if value is not None}
-        url = f"{self.url}{_API_PREFIX}{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
+        query = {key: value for key, value in query.items() if value is not None}
+        url = f"{self.url}{_API_PREFIX}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
         request = urllib.request.Request(url, body, self._headers | dict(headers or {}), method=method)
         try:
             answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S)

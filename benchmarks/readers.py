@@ -33,7 +33,7 @@ import psutil  # noqa: E402
 import yaml  # noqa: E402
 
 from controller.run_folder.reader import RunFolder  # noqa: E402
-from controller.run_folder.status import ENDS, RunStatus, State  # noqa: E402
+from controller.run_folder.status import FINAL_STATES, RunStatus, State  # noqa: E402
 from controller.service.limits import REQUEST_TIMEOUT_S  # noqa: E402
 from tests.system.service import Service, serving  # noqa: E402
 
@@ -100,7 +100,7 @@ def _served(service: Service, config: dict[str, Any], *, readers: int, unrespons
     run = service.client.submit(config)
     folder = Path(run["folder"])
     with _reading(service, run["id"], readers), _unresponsive(service, run["id"], unresponsive):
-        while (status := RunStatus.read(folder)) is None or status.state not in ENDS:
+        while (status := RunStatus.read(folder)) is None or status.state not in FINAL_STATES:
             time.sleep(0.05)
         took_s = time.monotonic() - began
     if status.state is not State.SUCCEEDED:

@@ -1,6 +1,6 @@
-"""Whether the worker of this container has its line to the controller's pool: exit code 0 if a connection stands.
+"""Health check of a worker's container: exit code 0 if the worker is connected to the controller's pool.
 
-The kernel tells it: the worker need not be asked, and answers nobody.
+It reads the kernel's table of connections, because a worker listens on no port that could be queried.
 """
 
 import os
@@ -11,7 +11,7 @@ ESTABLISHED = "01"
 
 
 def connected(port: int) -> bool:
-    """Whether a TCP connection from here to this port of anybody's is established."""
+    """Whether a TCP connection from this container to this port of any host is established."""
     rows = [line.split() for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()[1:]]
     return any(int(row[2].rpartition(":")[2], 16) == port and row[3] == ESTABLISHED for row in rows)
 

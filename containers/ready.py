@@ -1,4 +1,4 @@
-"""Whether the controller of this container can be used: exit code 0 if its store answers."""
+"""Health check of the controller's container: exit code 0 if its store answers."""
 
 import sys
 import urllib.request

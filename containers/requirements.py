@@ -1,21 +1,21 @@
-"""The distributions that an image has, one a line, as pyproject.toml names them: `worker`, or `controller`."""
+"""Prints the packages that the image `worker` or `controller` installs, one per line, as pyproject.toml names them."""
 
 import sys
 import tomllib
 from pathlib import Path
 
-EXTRAS_OF_THE_CONTROLLER = ("learn", "postgres", "serve")
+CONTROLLER_EXTRAS = ("learn", "postgres", "serve")
 
 
 def requirements(image: str) -> list[str]:
-    """Of the image `worker` or `controller`; pip adds what these need, in the versions of constraints.txt."""
+    """The packages of an image; pip adds their dependencies, in the versions of constraints.txt."""
     project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))
     if image == "worker":
         return list(project["dependency-groups"]["worker"])
     extras = project["project"]["optional-dependencies"]
     return [
         *project["project"]["dependencies"],
-        *(name for extra in EXTRAS_OF_THE_CONTROLLER for name in extras[extra]),
+        *(name for extra in CONTROLLER_EXTRAS for name in extras[extra]),
     ]
 
 

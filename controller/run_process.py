@@ -1,12 +1,12 @@
-"""A run process: executes the run of a folder, and reports its status there.
+"""A run process: executes the run of a folder and reports its status there.
 
 python -m controller.run_process DIR [HOST:FIRST-LAST [KEYS]]
 
 The second argument says where the pool's workers connect, see `controller.pool.leased_workers.Ports`; the third is the
 folder of keys that encrypt their connections. The process outlives the service that started it. SIGINT stops the run,
-SIGUSR1 pauses it, SIGUSR2 resumes it. Besides the run's own files:
+SIGUSR1 pauses it, SIGUSR2 resumes it. It keeps these files next to the run's:
 
-run_process.lock   locked while the process lives: a run never has two
+run_process.lock   locked while the process lives, so that a run never has two
 status.json        state, slot, reason, what the run waits for; replaced as a whole
 orders/            requests to the run: controller.run_folder.orders
 run_process.log    stdout and stderr of the process and its children
@@ -32,7 +32,7 @@ from controller.execution.run import checkpoint_to_resume, reopen, run, run_base
 from controller.pool.leased_workers import LeasedWorkers, Ports  # noqa: E402
 from controller.run_folder.orders import Orders  # noqa: E402
 from controller.run_folder.reader import RunFolder  # noqa: E402
-from controller.run_folder.status import ENDS, LOCK, TAKEN, RunStatus, State  # noqa: E402
+from controller.run_folder.status import ALREADY_RUNNING, FINAL_STATES, LOCK, RunStatus, State  # noqa: E402
 from protocol.messages.telemetry import Event, OrderDone, Progress, Telemetry  # noqa: E402
 from protocol.transports.keys import Keys  # noqa: E402
 
@@ -40,15 +40,15 @@ from protocol.transports.keys import Keys  # noqa: E402
 def main() -> None:
     """Execute the run of the folder that is given as an argument.
 
-    Whoever starts this process blocks its signals first: one that came before the handlers are set would kill it.
+    The parent blocks this process's signals: one that arrived before the handlers are installed would kill it.
     """
     path = Path(sys.argv[1])
     with (path / LOCK).open("a+b") as lock, controls_by_signal() as controls:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if not _locked(lock):
-            sys.exit(TAKEN)
+            sys.exit(ALREADY_RUNNING)
         before = RunStatus.read(path)
-        if before is not None and before.state in ENDS:
+        if before is not None and before.state in FINAL_STATES:
             return  # another process has finished the run
         ports = Ports.parse(sys.argv[2]) if sys.argv[2:] else Ports()
         keys = Path(sys.argv[3]) if sys.argv[3:] else None
@@ -64,12 +64,12 @@ class RunProcess:
         self._keys = keys
         self._orders = Orders(path)
         self._controls = controls._replace(interrupted=self._interrupted, orders=self._orders.take)
-        self._asked_to_stop = controls.interrupted
+        self._stop_requested = controls.interrupted
         self._resume = resume
         self._status = RunStatus(State.RUNNING)
 
     def execute(self) -> None:
-        """Play the run to its end, and write the final status, however it ends."""
+        """Execute the run and its baselines, and write the final status, however they end."""
         self._set_status(RunStatus(State.RUNNING))
         try:
             end = self._run()
@@ -86,7 +86,7 @@ class RunProcess:
         checkpoint = None
         if self._resume:
             checkpoint = checkpoint_to_resume(writer.folder, at=None, warn=partial(print, file=sys.stderr))
-        with self._leased(resolved) as machine:
+        with self._leased_workers(resolved) as machine:
             summary = run(
                 resolved, writer, self._watch, checkpoint=checkpoint, controls=self._controls, machine=machine
             )
@@ -106,15 +106,15 @@ class RunProcess:
         return ended
 
     def _interrupted(self) -> bool:
-        """Whether the run is to stop. STOPPING is reported at once: the service kills a process that stays silent."""
-        asked = self._asked_to_stop()
-        if asked and self._status.state is not State.STOPPING:
+        """Whether the run is to stop. Reports STOPPING at once: the service kills a process that does not confirm."""
+        requested = self._stop_requested()
+        if requested and self._status.state is not State.STOPPING:
             self._set_status(self._status._replace(state=State.STOPPING))
-        return asked
+        return requested
 
     @contextmanager
-    def _leased(self, resolved: ResolvedRun) -> Iterator[LeasedWorkers | None]:
-        """Workers of the pool for as long as the run needs them, if it does."""
+    def _leased_workers(self, resolved: ResolvedRun) -> Iterator[LeasedWorkers | None]:
+        """The pool's workers that are leased to the run; None in another placement."""
         if resolved.config.placement != "pool":
             yield None
             return
@@ -148,7 +148,7 @@ class RunProcess:
 
 
 def _waiting(progress: Progress) -> str:
-    """What a run waits for that a person should know of; empty while it waits for replies, as at full speed."""
+    """What a run waits for, if a person should know; empty while it waits for replies, as it always does."""
     reasons = {"NODES_TO_JOIN": "waits for nodes to join", "LOST_NODES": "waits for lost nodes to come back"}
     if progress.waiting not in reasons:
         return ""

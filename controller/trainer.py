@@ -23,15 +23,15 @@ def trainer_policy(welcome: Welcome) -> NodePolicy:
 
 
 _MAX_RESENDS = 10  # transmissions of a history, after which its slots are dropped
-_WAITING_SLOTS = 1000  # how long rows wait at least for those of an agent that sends nothing
+_WAITING_SLOTS = 1000  # at least: how long rows wait for those of an agent that sends none
 
 
 class LearningTrainer(NodePolicy):
     """Joins the agents' histories by slot, has its learner learn from them, and sends each agent its weights.
 
-    Stale rule: a slot is learnt from when the rows of all agents have arrived, also after later slots. A missing row is
-    waited for as long as `_MAX_RESENDS` transmissions of it take, then its slot is dropped. In a turn without new
-    histories, which lets its delivery resend what was not acknowledged, the trainer does nothing.
+    Stale rule: the learner receives a slot when the rows of all agents have arrived, even after later slots. The
+    trainer waits for a missing row as long as `_MAX_RESENDS` transmissions of it take, then drops its slot. In a
+    turn without new histories, which lets its delivery resend what was not acknowledged, the trainer does nothing.
     """
 
     def __init__(self, welcome: Welcome, training: Training) -> None:
@@ -49,8 +49,8 @@ class LearningTrainer(NodePolicy):
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         if not turn.inbox:
             return NO_OUTPUT
-        news = self._add(turn)
-        scalars = self._learn() if news and turn.phase == "train" else {}
+        completed = self._add(turn)
+        scalars = self._learn() if completed and turn.phase == "train" else {}
         due = turn.slot >= self._pushed_at + self._training.push_every_slots or turn.phase == "eval"
         if not (due and self._has_unsent):
             return TurnOutput(scalars=scalars) if scalars else NO_OUTPUT

@@ -7,8 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from controller.config.schedule import TRAINING_PHASES
+
 _SCORE = "reward_total"
-_TRAINING_PHASES = ("warmup", "train")
 _TRAINING_KINDS = ("history", "weights", "ack")
 
 
@@ -61,7 +62,7 @@ def eval_bytes(summary: Mapping[str, Any]) -> int:
 def training_bytes(summary: Mapping[str, Any]) -> int:
     """Bytes of all other notes: those of the warmup and train phases, and the last of training in eval."""
     late = sum(count for kind, count in _note_bytes(summary, "eval") if kind in _TRAINING_KINDS)
-    return late + sum(count for phase in _TRAINING_PHASES for _, count in _note_bytes(summary, phase))
+    return late + sum(count for phase in TRAINING_PHASES for _, count in _note_bytes(summary, phase))
 
 
 def _note_bytes(summary: Mapping[str, Any], phase: str) -> Iterator[tuple[str, int]]:

@@ -27,7 +27,7 @@ class Verdict:
 
 
 def compare(a: RunFolder, b: RunFolder) -> Verdict:
-    """Fingerprints, then traces, then full values where both runs kept them. ValueError for damaged files."""
+    """Fingerprints, then traces, then full values where both runs recorded them. ValueError for damaged files."""
     fingerprints = differences(a.meta.fingerprint, b.meta.fingerprint)
     warnings = [f"fingerprints differ, so traces may: {line}" for line in fingerprints]
     rows_a, rows_b = _rows(a), _rows(b)
@@ -65,8 +65,8 @@ def _value_lines(a: RunFolder, b: RunFolder) -> Iterator[str]:
     """The first values that differ, in bytes."""
     if not all((folder.path / _VALUES).exists() for folder in (a, b)):
         return
-    kept_a, kept_b = (read_arrays(folder.path / _VALUES, 5) for folder in (a, b))
-    pairs = enumerate(zip_longest(kept_a, kept_b))
+    values_a, values_b = (read_arrays(folder.path / _VALUES, 5) for folder in (a, b))
+    pairs = enumerate(zip_longest(values_a, values_b))
     differing = next(((row, pair) for row, pair in pairs if pair[0] != pair[1]), None)
     if differing is not None:
         row, (ours, theirs) = differing

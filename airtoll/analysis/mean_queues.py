@@ -11,11 +11,13 @@ from controller.run_folder.reader import RunFolder
 from protocol.accounting.trace import TraceField
 from protocol.messages.spaces import Space
 
-_VALUES, _QUEUE = "values.msgpack", "left"  # q_n at the end of the slot before
+_VALUES, _QUEUE = "values.msgpack", "left"  # q_n, tasks left at the end of the previous slot
 
 
 def mean_queues(folder: RunFolder, world: Any) -> npt.NDArray[np.float64] | None:
-    """[devices] in tasks, over slots and replicas; None where values were not recorded or agents do not measure queues.
+    """Mean queue [devices] in tasks, over slots and replicas.
+
+    None where values were not recorded or agents do not measure queues.
 
     ValueError for damaged values.
     """
@@ -30,7 +32,7 @@ def mean_queues(folder: RunFolder, world: Any) -> npt.NDArray[np.float64] | None
 
 
 def _measured(folder: RunFolder, world: Any) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
-    """Each agent's queues, once per slot."""
+    """Each agent's index and the queues of its devices [devices of the agent] in tasks, once per slot."""
     replicas, seen = folder.meta.replicas, set()
     for slot, _, node, field, value in read_arrays(folder.path / _VALUES, 5):
         if field == TraceField.MEASUREMENT and value and (slot, node) not in seen:

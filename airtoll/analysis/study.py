@@ -62,16 +62,18 @@ class StudyFolder:
         return failed
 
     def draw(self, *, required: bool = False) -> Iterator[Path]:
-        """Draw every plot from results.csv; the paths. ConfigError when there is none, and when nothing can be drawn of
-        it though it is `required`."""
+        """Draw every plot from results.csv; the paths. ConfigError when there is none, or when a plot is `required` and
+        none can be drawn."""
         rows, drawn = read_rows(self.out / RESULTS_FILE), False
         for path in study_plots.save(self.study, self.cells, rows, self.out):
             drawn = True
             yield path
         if required and not drawn:
-            raise ConfigError(f"--plots-only: nothing can be drawn from {self.out / RESULTS_FILE}: {self._lack(rows)}")
+            raise ConfigError(
+                f"--plots-only: nothing can be drawn from {self.out / RESULTS_FILE}: {self._why_no_plot(rows)}"
+            )
 
-    def _lack(self, rows: Sequence[Mapping[str, str]]) -> str:
+    def _why_no_plot(self, rows: Sequence[Mapping[str, str]]) -> str:
         """Why no plot can be drawn of these rows."""
         sweeps = [sweep.name for sweep in self.study.sweeps]
         if not any(sweep.plots for sweep in self.study.sweeps):
@@ -117,7 +119,7 @@ def _locked(out: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise ConfigError(f"out: another study is at work in {out}; wait for it, or give another folder") from error
+        raise ConfigError(f"out: another study is running in {out}; wait for it, or give another folder") from error
     finally:
         os.close(descriptor)
 

@@ -1,7 +1,7 @@
 """The command `airtoll`.
 
-Kept bare: processes that a run starts import this module again and need no commands, and a pool worker runs where
-typer, rich and pydantic are not installed.
+Imports little: processes that a run starts import this module again and need no commands, and a pool worker runs
+where typer, rich and pydantic are not installed.
 """
 
 import sys
@@ -15,7 +15,7 @@ _WORKERS = ("agent", "channel")
 
 
 def main() -> None:
-    """Run the command line. Ctrl-C exits with the same code wherever it arrives."""
+    """Run the command line. Ctrl-C exits with the same code at any moment."""
     try:
         if sys.argv[1:2] and sys.argv[1] in _WORKERS:
             from airtoll.cli import workers

@@ -42,7 +42,7 @@ COMMANDS = {
     "stop": CommandInfo(_CLIENT, "controller_runs", "Stop a run after its current slot."),
     "compare": CommandInfo(_CLIENT, "controller_runs", "Show two runs side by side."),
     "nodes": CommandInfo(_CLIENT, "controller_runs", "List the nodes of runs and the workers of the pool."),
-    "weights": CommandInfo(_CLIENT, "controller_runs", "Download a node's weights, or list those that are kept."),
+    "weights": CommandInfo(_CLIENT, "controller_runs", "Download a node's weights, or list the stored ones."),
     "put-weights": CommandInfo(_CLIENT, "controller_runs", "Upload weights for a node."),
     "serve": CommandInfo(_SERVICE, "service", "Start the controller."),
     "agent": CommandInfo(_SERVICE, "service", "Start a worker of the pool that runs agents."),
@@ -62,7 +62,7 @@ def load(name: str) -> Any:
 
 
 class _Commands(TyperGroup):
-    """The overview's lines stand for commands until one is called."""
+    """Holds a placeholder for each command, and loads the command itself when it is called."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -88,7 +88,7 @@ class _Commands(TyperGroup):
 
 
 def _exit_code(error: Exception) -> int | None:
-    """Of an error that the user can mend; None for any other."""
+    """The exit code for an error that the user can fix; None for any other."""
     from airtoll.client import ControllerError
     from controller.config.errors import ConfigError
     from controller.run_folder.reader import NotARunError
@@ -103,8 +103,8 @@ def _exit_code(error: Exception) -> int | None:
             return None
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from airtoll import __version__
 
         typer.echo(f"airtoll {__version__}")

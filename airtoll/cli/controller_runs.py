@@ -39,7 +39,7 @@ def submit(
 @app.command("list")
 def list_runs(
     state: Annotated[str | None, typer.Option(help="List only runs in this state, such as RUNNING.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="List at most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="List at most this many.")] = 50,
     as_format: FormatOption = Format.TEXT,
 ) -> None:
     """List the controller's runs, newest first."""
@@ -97,13 +97,14 @@ def weights(
     ] = None,
     as_format: FormatOption = Format.TEXT,
 ) -> None:
-    """Download a node's weights, or list those that are kept.
+    """Download a node's weights, or list the stored ones.
 
-    With NODE, writes the node's weights as safetensors; without it, lists the versions of every node.
+    With NODE, writes the node's weights as safetensors; without it, lists the stored weights of every node.
     """
     if not node:
-        kept = _controller().stored_weights(run_id)
-        output.print_result(kept, as_format, lambda: output.print_tables(controller_tables.weights(kept["weights"])))
+        stored = _controller().stored_weights(run_id)
+        text = controller_tables.weights(stored["weights"])
+        output.print_result(stored, as_format, lambda: output.print_tables(text))
         return
     data = _controller().weights(run_id, node, sent_slot=sent_slot)
     path = out or Path(f"{run_id}-{quote(node, safe='')}.safetensors")

@@ -30,7 +30,7 @@ def run(run: dict[str, Any]) -> Table:
 
 
 def event_lines(event: dict[str, Any]) -> Iterator[str]:
-    """What one event of a run's stream brings: lines of the log, windows of metrics, a new state."""
+    """One event of a run's stream as lines: the log's, windows of metrics, a new state."""
     yield from event.get("log", [])
     for window in event.get("metrics", []):
         total, count = window.get("reward_total_sum"), window.get("reward_total_count")
@@ -61,7 +61,7 @@ def workers(workers: Objects) -> Table:
 
 
 def nodes(nodes: Objects) -> Table:
-    """The nodes of runs: where they live, whether they are present, which policy they have."""
+    """The nodes of runs: where they run, whether they are present, which policy they act by."""
     made = table("node", "run", "role", "placement", "host", "present", "slots missed", "policy version")
     for node in nodes:
         version = "-" if node["policy_version"] is None else str(node["policy_version"])

@@ -15,7 +15,7 @@ from rich.table import Table
 from airtoll.cli.exit_codes import FAILED
 from controller.config.errors import ConfigError
 
-_PAGE_WIDTH = 110  # of tables in a file or a pipe, which have no width to fit into
+_PAGE_WIDTH = 110  # of tables in a file or a pipe, which have no width of their own
 
 
 class Format(Enum):
@@ -43,7 +43,7 @@ def print_result(data: Any, as_format: Format, text: Callable[[], None]) -> None
 
 def print_tables(*tables: RenderableType) -> None:
     """Tables to stdout, their texts exactly as they are."""
-    # Names and reasons come from files, nodes and users: without `markup=False` rich swallows what stands in brackets.
+    # Names and reasons come from files, nodes and users: without `markup=False` rich drops text in brackets.
     console = Console(width=None if sys.stdout.isatty() else _PAGE_WIDTH, markup=False, emoji=False)
     for table in tables:
         console.print(table)
@@ -59,12 +59,12 @@ def print_paths(paths: Iterable[str], as_format: Format) -> None:
 
 
 def notice(line: str) -> None:
-    """A line to stderr, where it is in no program's way."""
+    """Print a line to stderr, which programs that read the results ignore."""
     typer.echo(line, err=True)
 
 
 def table(*columns: str, title: str | None = None, right: Sequence[str] = ()) -> Table:
-    """An empty table of the house's style; the columns `right` are aligned to the right."""
+    """An empty table in the common style; the columns `right` are aligned to the right."""
     made = Table(title=title, box=SIMPLE_HEAD, title_justify="left", caption_justify="left")
     for column in (*columns, *right):
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -81,7 +81,7 @@ def pairs_table(rows: Iterable[tuple[str, str]]) -> Table:
 
 @contextmanager
 def damage_reported() -> Iterator[None]:
-    """A file that cannot be read ends the command with its error as one line, not a traceback."""
+    """End the command with one line, not a traceback, when a file cannot be read."""
     try:
         yield
     except ConfigError:

@@ -20,11 +20,11 @@ _REWARD = "reward_total"
 @contextmanager
 def run_progress(console: Console, schedule: Sequence[PhasePlan]) -> Iterator[Sink]:
     """A sink that shows a run's telemetry on the console: its slots, its phase, the state of learning, its events."""
-    newest = _Newest(schedule)
+    newest = _RunState(schedule)
     if not console.is_terminal:
         yield _sink(newest, _plain_lines(console, newest), console)
         return
-    # The texts come from nodes and schemes: markup would swallow what they have in brackets.
+    # The texts come from nodes and schemes: markup would drop text in brackets.
     phase, learning = (TextColumn(f"{{task.fields[{field}]}}", markup=False) for field in ("phase", "learning"))
     counts = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Bar(TextColumn("slots"), phase, *counts, learning, console=console, transient=True) as bar:
@@ -36,8 +36,8 @@ def print_line(console: Console, line: str) -> None:
     console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-class _Newest:
-    """The newest a run has reported: its phase if it has several, and how far learning is."""
+class _RunState:
+    """The newest numbers that a run has reported: its phase, if it has several, and the state of learning."""
 
     def __init__(self, schedule: Sequence[PhasePlan]) -> None:
         self.slots = sum(plan.slots for plan in schedule)
@@ -70,7 +70,7 @@ class _Newest:
         return ", ".join(parts) if self._learns else ""
 
 
-def _sink(newest: _Newest, show_slot: Callable[[int], None], console: Console) -> Sink:
+def _sink(newest: _RunState, show_slot: Callable[[int], None], console: Console) -> Sink:
     def sink(telemetry: Telemetry, /) -> None:
         newest.update(telemetry)
         match telemetry:
@@ -84,12 +84,12 @@ def _sink(newest: _Newest, show_slot: Callable[[int], None], console: Console) -
     return sink
 
 
-def _live_line(bar: Bar, newest: _Newest) -> Callable[[int], None]:
+def _live_line(bar: Bar, newest: _RunState) -> Callable[[int], None]:
     task = bar.add_task("slots", total=newest.slots, phase=newest.phase(0), learning="")
     return lambda slot: bar.update(task, completed=slot, phase=newest.phase(slot), learning=newest.learning)
 
 
-def _plain_lines(console: Console, newest: _Newest) -> Callable[[int], None]:
+def _plain_lines(console: Console, newest: _RunState) -> Callable[[int], None]:
     marks = [max(1, newest.slots * part // _LINES_PER_RUN) for part in range(1, _LINES_PER_RUN + 1)]
 
     def show(slot: int) -> None:

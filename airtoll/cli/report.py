@@ -1,4 +1,4 @@
-"""What a run's folder holds, printed: the report at the end of a run, its toll, the verdict on two traces."""
+"""Prints what a run's folder contains: the report at the end of a run, its toll, the verdict on two traces."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from airtoll.analysis.diff import compare
 from airtoll.cli import output, tables
 from airtoll.cli.exit_codes import FAILED
 from airtoll.cli.output import Format
-from controller.config.schedule import played
+from controller.config.schedule import completed_slots
 from controller.run_folder.reader import RunFolder
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
@@ -50,12 +50,13 @@ def toll_tables(
 
 
 def rate_basis(folder: RunFolder, phase: str | None = None) -> dict[str, Any]:
-    """What rates are taken over: agents, and all slots or those of a phase; 0 slots for a run that was killed. Probes
-    are counted for all phases together."""
+    """The agents and slots that rates are divided by: all slots or those of a phase, 0 for a run that was killed.
+
+    Probes are counted for all phases together."""
     meta = folder.meta
     slots = meta.slots or 0
     if phase is not None:
-        return {"slots": played(meta.schedule, slots, of=[phase]), "agents": meta.agents}
+        return {"slots": completed_slots(meta.schedule, slots, of=[phase]), "agents": meta.agents}
     return {"slots": slots, "agents": meta.agents, "probes": meta.probes}
 
 
@@ -74,5 +75,7 @@ def print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in:
 
 def _comparison(folder: RunFolder, summary: dict[str, Any], baselines: dict[str, Any]) -> Table:
     schedule, agents = folder.meta.schedule, folder.meta.agents
-    training, execution = (played(schedule, summary["slots"], of=phases) for phases in tables.LEARNING_PARTS.values())
+    training, execution = (
+        completed_slots(schedule, summary["slots"], of=phases) for phases in tables.LEARNING_PARTS.values()
+    )
     return comparison(summary, baselines, node_slots=execution * agents, training_node_slots=training * agents)

@@ -1,4 +1,4 @@
-"""What a run's folder holds: `airtoll toll`, `plot`, `diff` and `frames`."""
+"""Results in a run's folder: `airtoll toll`, `plot`, `diff` and `frames`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,24 +76,24 @@ def plot(
     """
     past, flags = RunFolder.open(folder), {RunPlot.CURVES: curves, RunPlot.MAP: as_map, RunPlot.TOLL: toll_chart}
     with output.damage_reported():
-        paths = save(past, [name for name, asked in flags.items() if asked] or plots_with_data(past), out)
+        paths = save(past, [name for name, chosen in flags.items() if chosen] or plots_with_data(past), out)
         output.print_paths(map(str, paths), as_format)
 
 
 @app.command()
 def frames(
     folder: FolderArgument,
-    limit: Annotated[int | None, typer.Option(min=1, help="Show only the first so many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Show only the first N.")] = None,
     as_format: FormatOption = Format.TEXT,
 ) -> None:
     """Show the recorded frames, decoded."""
     RunFolder.open(folder)
     with output.damage_reported():
-        kept = list(frames_of(folder))[:limit]
+        recorded = list(frames_of(folder))[:limit]
     if as_format is Format.JSON:
-        output.print_json([{"way": f.way, "peer": f.peer, "hex": _hex(f.data), "message": f.message} for f in kept])
+        output.print_json([{"way": f.way, "peer": f.peer, "hex": _hex(f.data), "message": f.message} for f in recorded])
     else:
-        for frame in kept:
+        for frame in recorded:
             typer.echo(str(frame))
 
 

@@ -43,10 +43,10 @@ def run(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of FILE; repeatable.")
     ] = None,
     placement: Annotated[
-        Placement | None, typer.Option(help="Where the nodes live; the pool's are started by `airtoll submit`.")
+        Placement | None, typer.Option(help="Where the nodes run; for pool use `airtoll submit`.")
     ] = None,
     checkpoint_every: Annotated[
-        int | None, typer.Option(metavar="SLOTS", help="Write a checkpoint every so many slots.")
+        int | None, typer.Option(metavar="SLOTS", help="Write a checkpoint every SLOTS slots.")
     ] = None,
     out: OutOption = None,
     as_format: FormatOption = Format.TEXT,
@@ -74,8 +74,8 @@ def resume(
 ) -> None:
     """Continue a run from a checkpoint, or a controller's run after a pause.
 
-    A run in a folder continues from its newest undamaged checkpoint; the slots after it are run again. What is not a
-    folder is taken for the id of a controller's run.
+    A run in a folder continues from its newest undamaged checkpoint; the slots after it are run again. If no such
+    folder exists, the argument is the id of a controller's run.
     """
     if not folder.exists() and len(folder.parts) == 1 and slot is None:
         output.notice(f"no folder {folder} here: asking the controller for the run of this id")
@@ -101,8 +101,8 @@ def replay(folder: FolderArgument, out: OutOption = None, as_format: FormatOptio
             f"{folder} is a paced run: which node missed which turn depended on wall time, which cannot be repeated; "
             f"run it in lockstep instead: airtoll run {folder}/config.yaml --set clock.slot_ms=null"
         )
-    alone = [layers.from_assignment(text) for text in ("placement=in-process", "checkpoint_every=0")]
-    resolved = load(past.config_file, overrides=alone)
+    overrides = [layers.from_assignment(text) for text in ("placement=in-process", "checkpoint_every=0")]
+    resolved = load(past.config_file, overrides=overrides)
     with output.damage_reported():
         events = past.past()
     again = RunWriter.create(resolved, at=out or _next_free(folder / "replay"), command=sys.argv)
@@ -127,7 +127,7 @@ def node(
     with output.damage_reported():
         meta = RunFolder.open(folder).meta
     if meta.state not in (State.RUNNING, State.PAUSED) or not meta.endpoint:
-        raise ConfigError(f"{folder}: no node can join a run that is {meta.state.value} or lives in one process")
+        raise ConfigError(f"{folder}: no node can join a run that is {meta.state.value} or runs in one process")
     own = None if key_folder is None else Keys.read(key_folder).client()
     raise typer.Exit(run_node(meta.endpoint, meta.run_id, name, policy_builder(name), keys=own))
 
@@ -139,7 +139,7 @@ def _execute(
     replay: tuple[PastEvent, ...] | None = None,
     checkpoint: StoredCheckpoint | None = None,
 ) -> dict[str, Any]:
-    """Run it with its progress on stderr; the summary."""
+    """Execute the run with its progress on stderr; its summary."""
     with (
         _interruption_reported(f"the results so far are in {writer.path}"),
         run_progress(Console(stderr=True), resolved.config.schedule) as progress,

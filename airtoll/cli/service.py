@@ -15,54 +15,71 @@ _ARGPARSE = {"allow_extra_args": True, "ignore_unknown_options": True}  # worker
 
 app = typer.Typer()
 
+# where it listens, and what it requires of clients and workers
+Host = Annotated[str, typer.Option(help="Listen on this address.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Listen on this port; 0: any free one.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", envvar="AIRTOLL_TOKEN_FILE", help="The token; created and printed once if FILE is missing."
+    ),
+]
+PoolEndpoint = Annotated[
+    str,
+    typer.Option(metavar="tcp://HOST:PORT", envvar="AIRTOLL_POOL", help="Accept pool workers here; default: no pool."),
+]
+RunProcessPorts = Annotated[
+    str,
+    typer.Option(
+        metavar="FIRST-LAST",
+        envvar="AIRTOLL_RUN_PROCESS_PORTS",
+        help="Ports on which run processes accept leased workers; default: any free ones.",
+    ),
+]
+KeyFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", envvar="AIRTOLL_KEYS", help="Encrypt the pool's connections; accept only allowed workers."
+    ),
+]
+
+# its runs
+DataFolder = Annotated[Path, typer.Option(metavar="DIR", help="Store runs and their index here.")]
+AtOnce = Annotated[int, typer.Option(min=1, help="Run at most this many runs at a time; queue the others.")]
+Queue = Annotated[int, typer.Option(min=1, help="Queue at most this many runs.")]
+OnLoss = Annotated[
+    Literal["fail", "resume"],
+    typer.Option(help="When a run's process is lost: fail the run, or resume it from its newest checkpoint."),
+]
+StopTimeout = Annotated[
+    float, typer.Option(min=0.1, metavar="SECONDS", help="Kill a run process that has not stopped after this time.")
+]
+
+# limits of requests
+RequestTimeout = Annotated[
+    float,
+    typer.Option(
+        min=0.1, metavar="SECONDS", help="Disconnect a client that sends a request, or reads a response, too slowly."
+    ),
+]
+Readers = Annotated[int, typer.Option(min=1, help="Serve at most this many event streams at a time.")]
+
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Listen on this port; 0: any free one.")] = _PORT,
-    at_once: Annotated[int, typer.Option(min=1, help="Run at most so many runs at a time; queue the others.")] = 1,
-    queue: Annotated[int, typer.Option(min=1, help="Queue at most so many runs.")] = MAX_QUEUED,
-    data: Annotated[Path, typer.Option(metavar="DIR", help="Store runs and their index here.")] = Path("runs"),
-    on_loss: Annotated[
-        Literal["fail", "resume"],
-        typer.Option(help="When a run's process is lost: fail the run, or resume it from its newest checkpoint."),
-    ] = "fail",
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", envvar="AIRTOLL_TOKEN_FILE", help="The token; created and printed once if FILE is missing."
-        ),
-    ] = None,
-    pool: Annotated[
-        str,
-        typer.Option(
-            metavar="tcp://HOST:PORT", envvar="AIRTOLL_POOL", help="Accept pool workers here; default: no pool."
-        ),
-    ] = "",
-    run_process_ports: Annotated[
-        str,
-        typer.Option(
-            metavar="FIRST-LAST",
-            envvar="AIRTOLL_RUN_PROCESS_PORTS",
-            help="Ports on which run processes accept leased workers; default: any free ones.",
-        ),
-    ] = "*",
-    keys: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", envvar="AIRTOLL_KEYS", help="Encrypt the pool's connections; accept only allowed workers."
-        ),
-    ] = None,
-    stop_timeout: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Kill a run process that has not stopped after so long.")
-    ] = STOP_TIMEOUT_S,
-    request_timeout: Annotated[
-        float,
-        typer.Option(
-            min=0.1, metavar="SECONDS", help="Cut off a client that sends a request, or reads a response, too slowly."
-        ),
-    ] = REQUEST_TIMEOUT_S,
-    readers: Annotated[int, typer.Option(min=1, help="Serve at most so many event streams at a time.")] = MAX_READERS,
+    host: Host = "127.0.0.1",
+    port: Port = _PORT,
+    at_once: AtOnce = 1,
+    queue: Queue = MAX_QUEUED,
+    data: DataFolder = Path("runs"),
+    on_loss: OnLoss = "fail",
+    token_file: TokenFile = None,
+    pool: PoolEndpoint = "",
+    run_process_ports: RunProcessPorts = "*",
+    keys: KeyFolder = None,
+    stop_timeout: StopTimeout = STOP_TIMEOUT_S,
+    request_timeout: RequestTimeout = REQUEST_TIMEOUT_S,
+    readers: Readers = MAX_READERS,
 ) -> None:
     """Start the controller.
 
@@ -70,28 +87,34 @@ def serve(
     AIRTOLL_DB the database of its index. With --pool, workers started by `airtoll agent` and `airtoll channel` can run
     the nodes.
     """
+    _serve(
+        ServiceSettings(
+            data=data,
+            host=host,
+            port=port,
+            at_once=at_once,
+            max_queued=queue,
+            max_readers=readers,
+            resume_lost=on_loss == "resume",
+            stop_timeout_s=stop_timeout,
+            request_timeout_s=request_timeout,
+            token_file=token_file,
+            pool=PoolSettings(pool, run_process_ports, keys) if pool else None,
+        )
+    )
+
+
+def _serve(settings: ServiceSettings) -> None:
+    """Serve until a signal; exit with a suggested fix where the packages of a controller are not installed."""
     try:
         from controller.api import server
     except ModuleNotFoundError as error:
         output.notice(f"{error}; pip install 'airtoll[serve]'")
         raise typer.Exit(USAGE) from error
-    settings = ServiceSettings(
-        data=data,
-        host=host,
-        port=port,
-        at_once=at_once,
-        max_queued=queue,
-        max_readers=readers,
-        resume_lost=on_loss == "resume",
-        stop_timeout_s=stop_timeout,
-        request_timeout_s=request_timeout,
-        token_file=token_file,
-        pool=PoolSettings(pool, run_process_ports, keys) if pool else None,
-    )
     server.serve(
         settings,
         on_ready=lambda url: typer.echo(f"listening at {url}"),
-        on_token_created=lambda token: output.notice(f"made the token {token}; it is kept in {token_file}"),
+        on_token_created=lambda token: output.notice(f"made the token {token}; it is kept in {settings.token_file}"),
     )
 
 

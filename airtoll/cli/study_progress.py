@@ -34,7 +34,7 @@ def study_progress(
 
 
 class _Pace:
-    """How many cells are finished, and how long the others take if they are like those."""
+    """Counts finished cells, and estimates the time that the others take at their pace."""
 
     def __init__(self, total: int, clock: Callable[[], float]) -> None:
         self.total, self.done = total, 0

@@ -1,4 +1,4 @@
-"""A run's results as tables and lines: the radio's metrics, and what signalling cost."""
+"""A run's results as tables and lines: the world's metrics, and the signalling overhead."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from airtoll.cli.output import table
-from controller.config.schedule import played
+from controller.config.schedule import EXECUTION_PHASES, TRAINING_PHASES, completed_slots
 from controller.run_folder.reader import Scalar
 from protocol.messages.kinds import TRAINER_NAME, Kind
 from protocol.messages.plan import PhasePlan
@@ -14,7 +14,7 @@ from protocol.messages.plan import PhasePlan
 Tolls = Mapping[str, Mapping[str, int]]
 
 
-LEARNING_PARTS = {"training (warmup and train)": ("warmup", "train"), "execution (eval)": ("eval",)}
+LEARNING_PARTS = {"training (warmup and train)": TRAINING_PHASES, "execution (eval)": EXECUTION_PHASES}
 _COUNTS = ("notes", "note_bytes", "payload_bits")
 
 
@@ -90,7 +90,10 @@ def toll_of_learning(
     """
     parts = [name for name, phases in LEARNING_PARTS.items() if not by_phase.keys().isdisjoint(phases)]
     for name in parts:
-        own, tolls = played(schedule, slots, of=LEARNING_PARTS[name]), _over_phases(by_phase, LEARNING_PARTS[name])
+        own, tolls = (
+            completed_slots(schedule, slots, of=LEARNING_PARTS[name]),
+            _over_phases(by_phase, LEARNING_PARTS[name]),
+        )
         title, below = f"toll of {name}, {own:,} slots", probes if name == parts[-1] else 0
         yield toll(tolls, by="kind", slots=own, agents=agents, probes=below, title=title)
 
@@ -104,7 +107,7 @@ def _over_phases(by_phase: Mapping[str, Tolls], phases: Iterable[str]) -> dict[s
 
 
 def weights(scalars: Iterable[Scalar]) -> str | None:
-    """One line: which policy the agents had in the end. None for a run whose trainer sent no weights."""
+    """One line: the policy version that the trainer sent last. None for a run whose trainer sent no weights."""
     newest = {scalar.name: scalar.value for scalar in scalars if scalar.node == TRAINER_NAME}
     if "policy_version" not in newest:
         return None

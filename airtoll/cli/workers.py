@@ -26,9 +26,9 @@ _MAX_CAPACITY = 1000
 _MAX_WORKER_NAME_CHARS = 80
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Serve as `agent` or `channel`, whose options follow, until SIGTERM or Ctrl-C; the exit code."""
-    options = parser().parse_args(words)
+    options = parser().parse_args(arguments)
     offer = Offer(options.role, options.name, options.capacity, options.port, options.address)
     stop = threading.Event()
 
@@ -92,10 +92,10 @@ def _add_common_options(role: ArgumentParser) -> None:
     role.set_defaults(capacity=1, port=0, address="")
 
 
-def _at_most(most: int) -> Callable[[str], int]:
+def _at_most(maximum: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= most:
-            raise ArgumentTypeError(f"{text!r} is not allowed: must be a number from 1 to {most}")
+        if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= maximum:
+            raise ArgumentTypeError(f"{text!r} is not allowed: must be a number from 1 to {maximum}")
         return int(text)
 
     return number

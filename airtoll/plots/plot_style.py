@@ -1,6 +1,6 @@
 """The common style of plots: 1200 px wide, titled with the run, in colours that the colour-blind can distinguish.
 
-matplotlib is imported where something is drawn and nowhere else: it takes longer to import than a short run.
+Only functions that draw import matplotlib: it takes longer to import than a short run.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,6 @@
 """The plots of a study: means over seeds against an axis, with their confidence intervals.
 
-matplotlib is imported where something is drawn and nowhere else: it takes longer to import than a short run.
+Only functions that draw import matplotlib: it takes longer to import than a short run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -73,7 +73,7 @@ class Labels:
 
 def draw(study: Study, sweep: Sweep, plot: PlotSpec, rows: Sequence[Row], *, label: Labels) -> "Figure | None":
     """One plot of the sweep's rows; None when it has none to show."""
-    shown = relative(sweep, plot, [row for row in rows if row.get(plot.y) and _has(row, plot.held)])
+    shown = relative(sweep, plot, [row for row in rows if row.get(plot.y) and _has(row, plot.fixed_labels)])
     if not shown:
         return None
     panels = _labels(sweep, plot.panels, shown)
@@ -96,8 +96,8 @@ def draw(study: Study, sweep: Sweep, plot: PlotSpec, rows: Sequence[Row], *, lab
         axes.set_ylabel(y_label)
     if plot.lines:
         legend_right(grid[columns - 1], title=plot.lines, alignment="left")
-    held = [_named(plot.held)] if plot.held else []
-    figure.supxlabel("\n".join([x_label, "; ".join([*held, _caption(counts, _marks(sweep, plot))])]), fontsize=10)
+    fixed = [_named(plot.fixed_labels)] if plot.fixed_labels else []
+    figure.supxlabel("\n".join([x_label, "; ".join([*fixed, _caption(counts, _marks(sweep, plot))])]), fontsize=10)
     return figure
 
 
@@ -122,20 +122,20 @@ def points(sweep: Sweep, plot: PlotSpec, rows: Iterable[Row]) -> list[Point]:
 def relative(sweep: Sweep, plot: PlotSpec, rows: Sequence[Row]) -> list[Row]:
     """The rows with y divided by the reference's y of the same seed, so that the interval does not include what the
     seeds share. Rows without a reference are left out."""
-    if not plot.reference:
+    if not plot.reference_labels:
         return list(rows)
-    alike = ["seed", *(axis.name for axis in sweep.axes if axis.name not in plot.reference)]
+    matched = ["seed", *(axis.name for axis in sweep.axes if axis.name not in plot.reference_labels)]
 
     def key(row: Row) -> tuple[str, ...]:
-        return tuple(row[column] for column in alike)
+        return tuple(row[column] for column in matched)
 
-    references = {key(row): float(row[plot.y]) for row in rows if _has(row, plot.reference)}
+    references = {key(row): float(row[plot.y]) for row in rows if _has(row, plot.reference_labels)}
     found = [row for row in rows if references.get(key(row))]
     return [{**row, plot.y: repr(float(row[plot.y]) / references[key(row)])} for row in found]
 
 
 def _y_label(plot: PlotSpec, label: Labels) -> str:
-    return f"{plot.y}, relative to\n{_named(plot.reference)}" if plot.reference else label(plot.y)
+    return f"{plot.y}, relative to\n{_named(plot.reference_labels)}" if plot.reference_labels else label(plot.y)
 
 
 def _has(row: Row, labels: Mapping[str, str]) -> bool:

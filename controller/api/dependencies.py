@@ -1,4 +1,4 @@
-"""What the routes work with."""
+"""The services that routes depend on, and their path parameters."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ class Services:
         self.weights = WeightsService(manager)
 
     def folder(self, run_id: str) -> RunFolder:
-        """The folder of the run of this id, for a route that has a thread of its own. NoSuchRunError."""
+        """The folder of the run of this id, for a route that runs in a thread. NoSuchRunError."""
         return RunFolder.open(self.manager.find(run_id).folder)
 
 

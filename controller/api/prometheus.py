@@ -26,7 +26,7 @@ class ServiceMetrics:
         self.registry.register(_ServiceState(manager, streams))
 
     def text(self) -> bytes:
-        """In Prometheus's text format."""
+        """The metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
@@ -44,14 +44,14 @@ class RequestMetrics:
             return
         began, status = time.monotonic(), 500
 
-        async def noting_status(message: Message) -> None:
+        async def record_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting_status)
+            await self._app(scope, receive, record_status)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if route != "none" else "none"
@@ -67,11 +67,11 @@ class _ServiceState(Collector):
         self._streams = streams
 
     def collect(self) -> list[GaugeMetricFamily]:
-        """Runs by state, slots of the runs at work, open event streams, connections rejected by the pool."""
+        """Runs by state, slots of the active runs, open event streams, connections rejected by the pool."""
         states = GaugeMetricFamily("airtoll_runs", "Runs by state", labels=["state"])
         for state, count in self._manager.store.counts().items():
             states.add_metric([state.value], count)
-        slots = GaugeMetricFamily("airtoll_run_slots", "Completed slots of the runs at work", labels=["run"])
+        slots = GaugeMetricFamily("airtoll_run_slots", "Completed slots of the active runs", labels=["run"])
         for run in self._manager.store.at_work():
             slots.add_metric([run.id], current_slot(run))
         readers = GaugeMetricFamily("airtoll_event_readers", "Open event streams", value=self._streams.readers)

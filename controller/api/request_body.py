@@ -46,8 +46,8 @@ async def whole_body(request: Request, *, max_bytes: int, timeout_s: float) -> b
 
 async def _read(request: Request, max_bytes: int) -> bytes:
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
+    async for chunk in request.stream():
+        body += chunk
         if len(body) > max_bytes:
             raise RequestRejectedError(413, f"the body is longer than {max_bytes} bytes")
     return bytes(body)

@@ -19,7 +19,7 @@ class RunList(BaseModel):
 
 
 class TollCounts(BaseModel):
-    """Distinct notes; bits charged over the air; bytes as encoded once; copies as delivered."""
+    """`notes`: distinct; `payload_bits`: charged over the air; `note_bytes`: each note once; `copies`: delivered."""
 
     notes: int
     payload_bits: int

@@ -32,7 +32,7 @@ _OTHER_FILES = _OTHER_CONNECTIONS + 256  # besides event streams: the database, 
 def serve(
     settings: ServiceSettings, *, on_ready: Callable[[str], None], on_token_created: Callable[[str], None]
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Runs that are at work continue without the service.
+    """Serve until SIGINT or SIGTERM. Active runs continue without the service.
 
     `on_ready` is called with the URL, `on_token_created` with a new token. Environment: AIRTOLL_TOKEN overrides the
     token file; AIRTOLL_DB is the URL of the store, by default SQLite in the data folder.
@@ -48,8 +48,8 @@ def serve(
     listening = listen(settings.host, settings.port, timeout_s=settings.request_timeout_s)
     with closing(listening), closing(Store(database)) as store:
         pool = None
-        if given := settings.pool:
-            pool = PoolListener(given.endpoint, given.run_process_ports, given.keys)
+        if settings.pool is not None:
+            pool = PoolListener(settings.pool.endpoint, settings.pool.run_process_ports, settings.pool.keys)
         app = create_app(RunManager(settings, store, pool), token)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{listening.getsockname()[1]}"
@@ -84,7 +84,7 @@ class _Server(uvicorn.Server):
 
 
 def listen(host: str, port: int, *, timeout_s: float = REQUEST_TIMEOUT_S) -> socket.socket:
-    """A listening socket whose connections break when their client takes nothing for `timeout_s`. ConfigError for an
+    """A listening socket whose connections break when their client reads nothing for `timeout_s`. ConfigError for an
     address that cannot be listened on."""
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -97,7 +97,7 @@ def listen(host: str, port: int, *, timeout_s: float = REQUEST_TIMEOUT_S) -> soc
 
 
 def _raise_file_limit(readers: int) -> None:
-    """Allow this process as many open files as so many event streams need. ConfigError if it may not have them."""
+    """Raise this process's limit on open files for this many event streams. ConfigError above the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = readers + _OTHER_FILES
     if hard != resource.RLIM_INFINITY and needed > hard:

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 class TimeoutProtocol(H11Protocol):
     """uvicorn's HTTP/1.1, which closes a connection that has not sent a whole request head within `timeout_s`, or that
-    goes on sending a body that is not read any more. The application may take any time for its response.
+    continues to send a body that nothing reads. The application may take any time for its response.
     """
 
     def __init__(self, *arguments: Any, timeout_s: float, max_connections: int, **options: Any) -> None:
@@ -52,6 +52,6 @@ class TimeoutProtocol(H11Protocol):
 
 
 def timeout_protocol(timeout_s: float, max_connections: int) -> type[asyncio.Protocol]:
-    """What uvicorn makes a protocol of each connection with."""
-    made = partial(TimeoutProtocol, timeout_s=timeout_s, max_connections=max_connections)
-    return cast("type[asyncio.Protocol]", made)  # uvicorn only calls it
+    """The factory by which uvicorn creates the protocol of each connection."""
+    factory = partial(TimeoutProtocol, timeout_s=timeout_s, max_connections=max_connections)
+    return cast("type[asyncio.Protocol]", factory)  # uvicorn only calls it

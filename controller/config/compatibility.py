@@ -1,4 +1,4 @@
-"""Whether a world and a scheme make a run: checked before anything starts, on the plan that the processes will get."""
+"""Checks that a world and a scheme make a run, on the plan that the processes receive, before anything starts."""
 
 from typing import Any
 
@@ -26,17 +26,17 @@ def build(plan: RunPlan) -> World:
     return world
 
 
-def check_home(scheme: Scheme, world_name: str) -> None:
+def check_world(scheme: Scheme, world_name: str) -> None:
     """ConfigError for a scheme that was not made for the world."""
-    name, homes = scheme.card.name, scheme.card.worlds
-    if world_name not in homes:
+    name, supported = scheme.card.name, scheme.card.worlds
+    if world_name not in supported:
         others = ", ".join(n for n, s in schemes().items() if world_name in s.card.worlds) or "none"
-        fix = f"it runs in {', '.join(homes)}, not in {world_name}; schemes for {world_name}: {others}"
+        fix = f"it runs in {', '.join(supported)}, not in {world_name}; schemes for {world_name}: {others}"
         raise ConfigError(invalid("scheme.name", name, fix))
 
 
 def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
-    """Build the policies of one agent and of the trainer. ConfigError when world and parameters do not suit them."""
+    """Build the policies of an agent and the trainer. ConfigError if the world or the parameters do not suit them."""
     params: Any = msgspec.convert(plan.scheme_params, scheme.params)
     try:
         scheme.node(welcome(plan, world, 0), params)

@@ -11,37 +11,37 @@ import yaml
 from controller.config.errors import ConfigError, shown
 
 _VARIABLE_PREFIX = "AIRTOLL_"
-_NOT_SETTINGS = (  # where a controller is, the key to it, its store, its pool
+_NOT_SETTINGS = (  # of a run: they belong to the client, the service and the pool
     *("AIRTOLL_URL", "AIRTOLL_TOKEN", "AIRTOLL_TOKEN_FILE", "AIRTOLL_DB"),
     *("AIRTOLL_POOL", "AIRTOLL_RUN_PROCESS_PORTS", "AIRTOLL_KEYS"),
 )
 _CHOICES = ("world", "scheme")
-_RIVALS = {"slots": "phases", "phases": "slots"}
+_EXCLUSIVE = {"slots": "phases", "phases": "slots"}
 FILE_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings from one source. `givers`: who gave a dotted key, for error messages; empty for those of a file."""
+    """Settings from one source. `sources`: where dotted keys were set, for error messages; without those of a file."""
 
     data: dict[str, Any]
-    givers: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
 
     def overridden_by(self, other: "Layer") -> "Layer":
         """Both, where `other` wins. `slots` and `phases` are two forms of one setting: the one in `other` wins."""
-        below = {key: value for key, value in self.data.items() if _RIVALS.get(key) not in other.data}
+        below = {key: value for key, value in self.data.items() if _EXCLUSIVE.get(key) not in other.data}
         # Names are expanded below, not in `other`: there a bare name replaces a choice together with its parameters.
-        return Layer(_merged(expanded(below), other.data), self.givers | other.givers)
+        return Layer(_merged(expanded(below), other.data), self.sources | other.sources)
 
-    def giver(self, key: str) -> str:
-        """Who gave a key, or a key around or inside it; empty for the file."""
-        near = (g for k, g in self.givers.items() if f"{k}.".startswith(f"{key}.") or f"{key}.".startswith(f"{k}."))
+    def source(self, key: str) -> str:
+        """Where a key, or a key around or inside it, was set; empty for the file."""
+        near = (s for k, s in self.sources.items() if f"{k}.".startswith(f"{key}.") or f"{key}.".startswith(f"{k}."))
         return next(near, "")
 
 
 def from_mapping(data: Mapping[str, Any], base: Path) -> Layer:
-    """Settings as given; relative files among the parameters of world and scheme start at `base`."""
-    return Layer(_anchored(dict(data), base))
+    """Settings from a mapping; relative files among the parameters of world and scheme are relative to `base`."""
+    return Layer(_with_absolute_paths(dict(data), base))
 
 
 def from_file(path: Path) -> Layer:
@@ -65,7 +65,7 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
     layer = Layer({})
     for name in names:
         key = name.removeprefix(_VARIABLE_PREFIX).lower().replace("__", ".")
-        layer = layer.overridden_by(_single(key, environment[name], giver=name))
+        layer = layer.overridden_by(_single(key, environment[name], source=name))
     return layer
 
 
@@ -74,15 +74,15 @@ def from_assignment(text: str) -> Layer:
     key, equals, value = text.partition("=")
     if not (equals and key):
         raise ConfigError(f"--set {text!r} is not allowed: write key=value, such as --set world.pairs=20")
-    return _single(key.strip(), value, giver="--set")
+    return _single(key.strip(), value, source="--set")
 
 
-def from_setting(key: str, value: Any, *, base: Path, giver: str) -> Layer:
+def from_setting(key: str, value: Any, *, base: Path, source: str) -> Layer:
     """One setting by its dotted key, such as world.pairs."""
     data = value
     for part in reversed(key.split(".")):
         data = {part: data}
-    return Layer(_anchored(data, base), {key: giver})
+    return Layer(_with_absolute_paths(data, base), {key: source})
 
 
 def expanded(data: dict[str, Any]) -> dict[str, Any]:
@@ -117,12 +117,12 @@ _StrictLoader.add_implicit_resolver(
 )
 
 
-def _single(key: str, text: str, *, giver: str) -> Layer:
+def _single(key: str, text: str, *, source: str) -> Layer:
     try:
         data = parse_yaml(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{giver}: {key}: {shown(text)} is not allowed: not YAML{_line(error)}") from error
-    return from_setting(key, data, base=Path.cwd(), giver=giver)
+        raise ConfigError(f"{source}: {key}: {shown(text)} is not allowed: not YAML{_line(error)}") from error
+    return from_setting(key, data, base=Path.cwd(), source=source)
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -133,13 +133,13 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Parameters that name a YAML file as paths from `base`, so that they hold wherever the run is executed."""
+def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Make the parameters that name a YAML file absolute, from `base`: the run may be executed in another folder."""
     chosen = {key: data[key] for key in _CHOICES if isinstance(data.get(key), dict)}
-    return data | {key: {k: _path(v, base) for k, v in params.items()} for key, params in chosen.items()}
+    return data | {key: {k: _absolute(v, base) for k, v in params.items()} for key, params in chosen.items()}
 
 
-def _path(value: Any, base: Path) -> Any:
+def _absolute(value: Any, base: Path) -> Any:
     return str(base / value) if isinstance(value, str) and value.endswith(FILE_SUFFIXES) else value
 
 

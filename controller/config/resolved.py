@@ -33,8 +33,8 @@ class ResolvedRun:
 
     `plan`: without a run_id, see `plan_for`. `agents`: how many nodes act. `node_names`: by node index, agents first,
     then the trainer, then the infrastructure. `units`: of the world's metrics, by metric. `learns`: whether the scheme
-    learns, here or there; `agents_learn`: whether the agents do so by themselves, and need torch. `baselines`: the runs
-    to compare with, by scheme and given parameters.
+    learns, at the trainer or at the agents; `agents_learn`: whether at the agents, which then need torch. `baselines`:
+    the runs to compare with, by scheme and given parameters.
     """
 
     config: RunConfig
@@ -52,7 +52,7 @@ class ResolvedRun:
         return capacity_of(self.agents)
 
     def plan_for(self, run_id: str, *, replay: tuple[PastEvent, ...] | None = None) -> RunPlan:
-        """The plan of this run under its id. `replay`: the events of the run that is replayed."""
+        """The plan of this run under its id. `replay`: the past events of a run to be replayed."""
         return msgspec.structs.replace(self.plan, run_id=run_id, replay=replay)
 
 
@@ -79,7 +79,7 @@ def resolve(config: RunConfig, world: World | None = None) -> ResolvedRun:
     ConfigError when the parts, each valid by itself, make no run together.
     """
     scheme = scheme_named(config.scheme.name)
-    compatibility.check_home(scheme, config.world.name)
+    compatibility.check_world(scheme, config.world.name)
     _check_phases(config, scheme)
     _check_clock(config)
     plan = _plan(config, scheme)
@@ -100,7 +100,7 @@ def resolve(config: RunConfig, world: World | None = None) -> ResolvedRun:
 
 
 def capacity_of(agents: int) -> dict[Role, int]:
-    """The workers of the pool that a run with so many agents needs, by role."""
+    """The workers of the pool that a run with this number of agents needs, by role."""
     return {"agent": agents, "channel": 1}
 
 

@@ -155,7 +155,7 @@ def _name_in(data: dict[str, Any], key: str) -> str | None:
 
 
 def _name_faults(data: dict[str, Any], key: str, known: Mapping[str, Any]) -> list[str]:
-    """Faults of the world's or scheme's name; its parameters are the model's business."""
+    """Faults of the world's or scheme's name; the model validates its parameters."""
     name = _name_in(data, key)
     if name is None and key in data and not _lacks_name(data[key]):
         return [invalid(key, data[key], f"must be one of {', '.join(known)}, or name and parameters")]
@@ -179,5 +179,5 @@ def _model(world: str | None, scheme: str | None) -> type[RunConfig]:
 
 
 def _attributed(line: str, layer: Layer) -> str:
-    giver = layer.giver(line.partition(":")[0])
-    return f"{line} (given by {giver})" if giver else line
+    source = layer.source(line.partition(":")[0])
+    return f"{line} (given by {source})" if source else line

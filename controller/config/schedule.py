@@ -1,10 +1,12 @@
-"""Which slots belong to which phase."""
+"""The phases of a run: which slots belong to which, and which phases train."""
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from protocol.messages.plan import PhasePlan
+
+TRAINING_PHASES, EXECUTION_PHASES = ("warmup", "train"), ("eval",)
 
 
 class PhaseSpan(NamedTuple):
@@ -30,6 +32,6 @@ def phase_at(slot: int, over: Sequence[PhaseSpan]) -> str:
     return next((span.phase for span in over if slot < span.after), over[-1].phase)
 
 
-def played(schedule: Sequence[PhasePlan], slots: int, *, of: Iterable[str]) -> int:
-    """How many of a run's first `slots` slots were of these phases."""
+def completed_slots(schedule: Sequence[PhasePlan], slots: int, *, of: Iterable[str]) -> int:
+    """How many of a run's first `slots` slots belong to these phases."""
     return sum(max(0, min(span.after, slots) - span.first) for span in spans(schedule) if span.phase in set(of))

@@ -19,7 +19,7 @@ from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.signalling import PRIORITIES, KindRule, LinkBudget, SignallingPlan
 
 _RESEND_MARGIN_SLOTS = 10  # beyond the known delays, before a note that is not acknowledged is sent again
-_ANSWERED = (  # each with its acknowledgement
+_ACKNOWLEDGED = (  # kinds of notes on their links, each with its acknowledgement
     ((LinkClass.UPLINK, Kind.HISTORY), (LinkClass.DOWNLINK, Kind.ACK)),
     ((LinkClass.DOWNLINK, Kind.WEIGHTS), (LinkClass.UPLINK, Kind.ACK)),
 )
@@ -112,12 +112,12 @@ class Signalling(BaseModel):
         priorities = named + tuple(kind for kind in PRIORITIES if kind not in named)
         resend = self.resend_after_slots
         if resend is None:
-            resend = _answer_slots(rules, budgets, train_delay_slots)
+            resend = _ack_slots(rules, budgets, train_delay_slots)
         return SignallingPlan(rules, budgets, priorities, resend)
 
     @property
     def ideal(self) -> bool:
-        """Nothing is late, lost or rationed."""
+        """Whether no note is delayed, lost or limited by a budget."""
         return self.plan(0).ideal
 
     def check(self, world: str, *, has_radio: bool) -> None:
@@ -159,17 +159,21 @@ class Signalling(BaseModel):
 
 
 def _first(values: Iterable[_T | None]) -> _T | None:
-    """The first that is set."""
+    """The first value that is set."""
     return next((value for value in values if value is not None), None)
 
 
-def _answer_slots(rules: Sequence[KindRule], budgets: Sequence[LinkBudget], train_delay_slots: int) -> int:
+def _ack_slots(rules: Sequence[KindRule], budgets: Sequence[LinkBudget], train_delay_slots: int) -> int:
     """How long an acknowledgement may take; 0 if the model delays or loses neither it nor the note it acknowledges."""
-    late = {(rule.link, rule.kind): rule.delay_slots for rule in rules}
-    rationed = {budget.link for budget in budgets}
-    if not any(leg in late or leg[0] in rationed for legs in _ANSWERED for leg in legs):
+    delays = {(rule.link, rule.kind): rule.delay_slots for rule in rules}
+    limited = {budget.link for budget in budgets}
+    if not any(leg in delays or leg[0] in limited for legs in _ACKNOWLEDGED for leg in legs):
         return 0
-    return train_delay_slots + max(sum(late.get(leg, 0) for leg in legs) for legs in _ANSWERED) + _RESEND_MARGIN_SLOTS
+    return (
+        train_delay_slots
+        + max(sum(delays.get(leg, 0) for leg in legs) for legs in _ACKNOWLEDGED)
+        + _RESEND_MARGIN_SLOTS
+    )
 
 
 def _without_unset(settings: dict[str, Any]) -> dict[str, Any]:

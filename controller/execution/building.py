@@ -1,4 +1,4 @@
-"""Builds a plan's world and its nodes' policies: the one place for every placement, and for the checks before a run."""
+"""Builds a plan's world and its nodes' policies, for every placement and for the checks before a run."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""The bodies of a run's processes, which are forked from a preloaded parent."""
+"""The entry points of a run's processes, which are forked from a preloaded parent."""
 
 import multiprocessing
 import os
@@ -27,8 +27,8 @@ def channel_process(
     keys: ServerKeys | None = None,
     launcher_keys: ClientKeys | None = None,
 ) -> None:
-    """The channel server's process. `address`: the host that nodes connect to, if it is not the endpoint's. `keys`:
-    those that encrypt the endpoint; `launcher_keys`: those that encrypt the line to the launcher."""
+    """The channel server's process. `address`: the host that nodes connect to, if it is not the endpoint's. `keys`
+    encrypt the endpoint, `launcher_keys` the line to the launcher."""
     _name_process(CHANNEL_SERVER)
     from channel_server.edge import serve
 
@@ -57,21 +57,21 @@ def node_process(endpoint: str, run_id: str, name: str, keys: ClientKeys | None 
     sys.exit(run_node(endpoint, run_id, name, policy_builder(name), controller_gone=_orphaned(), keys=keys))
 
 
-def bound(target: Callable[..., None], *arguments: object) -> None:
-    """Run the target in a process that ends at once when its parent dies.
+def run_tied_to_parent(target: Callable[..., None], *arguments: object) -> None:
+    """Run the target in this process, which exits at once when its parent dies.
 
-    The seat of a worker that died is leased to another one, which an orphaned node would keep out.
+    When a worker dies, another one is leased for its node: an orphaned process would still occupy the node's seat.
     """
-    leave_with_parent()
+    exit_with_parent()
     target(*arguments)
 
 
-def leave_with_parent() -> None:
-    """From now on this process ends with its parent."""
-    threading.Thread(target=_leave, daemon=True).start()
+def exit_with_parent() -> None:
+    """From now on this process exits when its parent does."""
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
 
 
-def _leave() -> None:
+def _exit_after_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -84,7 +84,7 @@ def _name_process(name: str) -> None:
 
 
 def _orphaned() -> Callable[[], bool]:
-    """A function that says whether the parent is gone: its end of a pipe, the sentinel, closes with it."""
+    """A function that returns whether the parent is gone: the kernel closes its end of a pipe, the sentinel."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return lambda: False

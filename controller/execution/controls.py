@@ -1,4 +1,4 @@
-"""What a run is asked to do while it goes on: stop, pause, resume, carry out orders."""
+"""Requests to a run while it is running: stop, pause, resume, execute orders."""
 
 import signal
 import threading
@@ -14,8 +14,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.
 
 
 class RunControls(NamedTuple):
-    """Polled several times a second. `interrupted`: the run is to stop; `paused`: it is to hold between two slots;
-    `orders`: the new ones. By default nothing is asked of the run."""
+    """Polled several times a second. `interrupted`: whether the run is to stop; `paused`: whether it is to pause before
+    its next slot; `orders`: those that are new. By default there are no requests."""
 
     interrupted: Callable[[], bool] = lambda: False
     paused: Callable[[], bool] = lambda: False

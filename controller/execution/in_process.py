@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable
 
 from agent_node.session import Session
 from channel_server.core import ChannelServer, Past, Send
@@ -14,11 +13,10 @@ from controller.execution.building import build_world, policy_builder
 from controller.execution.controls import NO_CONTROLS, RunControls
 from protocol.determinism.fingerprint import fingerprint
 from protocol.messages.codec import decode_for_node, encode
-from protocol.messages.orders import Order
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import TELEMETRY_EVERY_S, Ended, Sink
 
-_PAUSE_POLL_S = 0.05  # while paused
+_PAUSE_POLL_S = 0.05
 
 
 class Loopback:
@@ -39,22 +37,22 @@ class Loopback:
         self._down: deque[tuple[bytes, bytes]] = deque()
 
     @property
-    def on_their_way(self) -> list[tuple[bytes, bytes]]:
-        """Frames to nodes that are not delivered yet."""
+    def in_flight(self) -> list[tuple[bytes, bytes]]:
+        """The frames to nodes that are not delivered yet, each with its receiver."""
         return list(self._down)
 
     def seat_all(self) -> None:
-        """Every node sends its Hello."""
+        """Let every node of the plan join."""
         for name in self._names:
             self.join(name.encode(), name)
 
     def join(self, peer: bytes, name: str) -> None:
-        """A new node sends its Hello."""
+        """Add a node, which sends its Hello."""
         self.sessions[peer] = Session(self._plan.run_id, name, policy_builder(name))
         self.deliver(peer, encode(self.sessions[peer].hello()))
 
     def leave(self, peer: bytes, reason: str) -> None:
-        """A node is gone, and with it the frames on their way to it."""
+        """Remove a node; the frames in flight to it are lost."""
         del self.sessions[peer]
         self.send(self.core.gone(peer, reason))
 
@@ -80,7 +78,7 @@ class Loopback:
 def run_in_process(
     plan: RunPlan, sink: Sink, controls: RunControls = NO_CONTROLS, *, past: Past | None = None
 ) -> Ended:
-    """Play a run to its end, from the beginning or from its `past`.
+    """Execute a run until it ends, from the beginning or from its `past`.
 
     `controls`: interrupts and pauses are polled between messages, orders several times a second.
     """
@@ -88,38 +86,46 @@ def run_in_process(
     run = loopback.run
     loopback.seat_all()
     reported_at = time.monotonic()
-    began = reported_at - loopback.wall_s
+    started_at = reported_at - loopback.wall_s
     pausing = False
     while run.waiting is not Waiting.NOTHING:
         try:
             if run.checkpoint_due:
-                loopback.send(run.checkpoint(wall_s=time.monotonic() - began, wire=[]))
+                loopback.send(run.checkpoint(wall_s=time.monotonic() - started_at, wire=[]))
             if controls.paused() != pausing:
-                _take(run, controls.orders())  # those given before the pause take effect before it
                 pausing = not pausing
-                loopback.send(run.pause() if pausing else run.resume())
-            if run.waiting is Waiting.RESUME:
-                time.sleep(_PAUSE_POLL_S)
-            elif not loopback.step():
-                raise RuntimeError(f"no message is on its way, yet {', '.join(run.awaited)} did not answer")
-        except Exception as error:  # the world or a scheme's data is at fault: end the run with this reason
+                _pause_or_resume(loopback, controls, pausing=pausing)
+            _step_or_sleep(loopback)
+        except Exception as error:  # of the world or a scheme: the run fails with this reason
             loopback.send(run.fail(f"{type(error).__name__}: {error}"))
         now = time.monotonic()
         if now - reported_at >= TELEMETRY_EVERY_S:
             reported_at = now
-            _take(run, controls.orders())
+            _take_orders(run, controls)
             _send_telemetry(run, sink)
         if controls.interrupted():
             loopback.send(run.interrupt())
-    wall_s = time.monotonic() - began
+    ended = run.ended(wall_s=time.monotonic() - started_at, wire=[])
     _send_telemetry(run, sink)
-    ended = run.ended(wall_s=wall_s, wire=[])
     sink(ended)
     return ended
 
 
-def _take(run: RunProgress, orders: Iterable[Order]) -> None:
-    for order in orders:
+def _pause_or_resume(loopback: Loopback, controls: RunControls, *, pausing: bool) -> None:
+    _take_orders(loopback.run, controls)  # orders given before the pause take effect before it
+    loopback.send(loopback.run.pause() if pausing else loopback.run.resume())
+
+
+def _step_or_sleep(loopback: Loopback) -> None:
+    run = loopback.run
+    if run.waiting is Waiting.RESUME:
+        time.sleep(_PAUSE_POLL_S)
+    elif not loopback.step():
+        raise RuntimeError(f"no message is in flight, yet {', '.join(run.awaited)} did not answer")
+
+
+def _take_orders(run: RunProgress, controls: RunControls) -> None:
+    for order in controls.orders():
         run.take_order(order)
 
 

@@ -22,7 +22,7 @@ from protocol.transports.keys import ClientKeys
 class ForkedProcess:
     """A child of the preloaded parent."""
 
-    waits = taken_away = False
+    pending = worker_lost = False
 
     def __init__(self, process: ForkServerProcess) -> None:
         self._process = process
@@ -50,12 +50,12 @@ class ForkedProcess:
 
 
 class LocalMachine:
-    """This machine. Use it from one thread: a child inherits the signal mask, which is changed while it starts.
+    """This machine. Use it from one thread: a child inherits the signal mask, which changes while it starts.
 
     `keys`: of the nodes here, when the channel server encrypts its connections.
     """
 
-    has_other_places = False
+    can_reschedule = False
 
     def __init__(self, keys: ClientKeys | None = None) -> None:
         self._context = preloaded()
@@ -76,7 +76,7 @@ class LocalMachine:
         return self.start(node_process, endpoint, run_id, name, keys_for(self._keys, key))
 
     def start(self, target: Callable[..., None], *arguments: object) -> ForkedProcess:
-        """Start any process."""
+        """Start a process that calls `target`."""
         return ForkedProcess(start_process(self._context, target, arguments))
 
 
@@ -112,7 +112,7 @@ def start_process(
 
 
 def cause(exitcode: int | None) -> str:
-    """Why a process died: its signal or exit code."""
+    """Why a process died: `signal 9` or `exit code 1`."""
     exitcode = exitcode or 0
     return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 

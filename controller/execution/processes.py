@@ -31,7 +31,7 @@ from protocol.messages.telemetry import (
 
 EXIT_TIMEOUT_S = 10.0  # after an interrupt, and for the last processes to leave
 _KILL_TIMEOUT_S = 2.0  # for nodes to leave when the channel server has not ended in order
-_LAST_POLLS = 20  # without telemetry: nothing is on its way any more from a channel server that has exited
+_LAST_POLLS = 20  # empty ones, after which no telemetry of a channel server that has exited is still in flight
 
 Route = Callable[[str], str]
 
@@ -40,8 +40,8 @@ class NodeProcesses:
     """The processes of one run. A context manager: on leaving it, none of them is left.
 
     `machine`: where they are started, by default here. `route` maps the channel server's endpoint to the one that nodes
-    connect to (a proxy, say). `past`: what the run is resumed from; nodes that were lost then are started if the plan
-    says that they are restarted, or if the machine has other places.
+    connect to (a proxy, say). `past`: what the run is resumed from; the nodes that were lost at that point are started
+    if the plan restarts them, or if the machine can reschedule them.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class NodeProcesses:
     ) -> None:
         self.plan = plan
         self._machine = machine or LocalMachine()
-        self._names = [n for i, n in enumerate(plan.nodes) if past is None or i in past.nodes or self._comes_back(n)]
+        self._names = [n for i, n in enumerate(plan.nodes) if past is None or i in past.nodes or self._can_come_back(n)]
         self._restarts = RestartPolicy(plan.loss)
         self.nodes: dict[str, Process] = {}
         self.endpoint = ""
         self._key = ""
         self._route = route
         self._begun = False
-        self._missed: set[str] = set()  # lost to the run, and not back yet
+        self._lost: set[str] = set()  # as the channel server reports; until they rejoin
         self._slot = self._first = 0 if past is None else past.slot
-        self._own_events: deque[Event] = deque()  # of the launcher itself
+        self._launcher_events: deque[Event] = deque()  # restarts: of the launcher itself, not of the channel server
         self._line = TelemetryLine(self._machine)
         try:
             self.channel = self._machine.start_channel(plan, self._line.port, past)
@@ -72,7 +72,7 @@ class NodeProcesses:
             raise
 
     def run(self, sink: Sink, controls: RunControls) -> Ended:
-        """Pass telemetry to the sink, and what is asked of the run to the channel server, until the run ends."""
+        """Pass telemetry to the sink, and the controls' requests to the channel server, until the run ends."""
         asked_at, interrupting, pausing = 0.0, False, False
         while True:
             telemetry = self.receive()
@@ -80,25 +80,27 @@ class NodeProcesses:
                 sink(telemetry)
             if isinstance(telemetry, Ended):
                 return telemetry
-            if reason := self.silenced:
-                return self._broken_off(sink, reason, roll_back=self.plan.loss.channel_server == "rollback")
+            if reason := self.channel_failure:
+                return self._abort(sink, reason, roll_back=self.plan.loss.channel_server == "rollback")
             for order in controls.orders():
                 if not self.order(order):
-                    break  # one that is not sent is offered again
+                    break  # `controls` offers an order that was not sent again
             if controls.paused() != pausing:
                 sent = self.resume() if pausing else self.pause()
                 pausing = pausing != sent
             if controls.interrupted() and not interrupting:
                 asked_at = asked_at or time.monotonic()
                 interrupting = self.interrupt()
-            if asked_at and (time.monotonic() - asked_at > EXIT_TIMEOUT_S or self.channel.waits):
-                return self._broken_off(sink, "the channel server did not stop in time", state="STOPPED")
+            if asked_at and (time.monotonic() - asked_at > EXIT_TIMEOUT_S or self.channel.pending):
+                return self._abort(sink, "the channel server did not stop in time", state="STOPPED")
 
     def receive(self) -> Telemetry | None:
-        """The next telemetry, or None if none came within a moment. Starts the nodes when the channel server listens,
-        and restarts lost ones according to the plan."""
-        if self._own_events:
-            return self._own_events.popleft()
+        """The next telemetry, or None if none came within a tenth of a second.
+
+        Starts the nodes when the channel server listens, and restarts lost ones according to the plan.
+        """
+        if self._launcher_events:
+            return self._launcher_events.popleft()
         telemetry = self._line.receive()
         match telemetry:
             case None:
@@ -118,14 +120,14 @@ class NodeProcesses:
         return telemetry
 
     @property
-    def silenced(self) -> str:
+    def channel_failure(self) -> str:
         """Why no more telemetry will come from the channel server; "" while some may."""
         if not self._line.quiet_polls:
             return ""
         exitcode, all_read = self.channel.exitcode, self._line.quiet_polls > _LAST_POLLS
         if all_read and not exitcode and self._line.is_broken():
             return "the line from the channel server broke"
-        # One that failed has sent nothing more; one that left in order may have, and its last telemetry is awaited.
+        # One that failed sends nothing more; the last telemetry of one that exited in order may still be in flight.
         if exitcode or (all_read and exitcode is not None):
             return f"the channel server died ({self.channel.cause})"
         return ""
@@ -136,19 +138,19 @@ class NodeProcesses:
         return self.nodes[name]
 
     def interrupt(self) -> bool:
-        """Ask the channel server to stop after this slot; False while there is none."""
+        """Ask the channel server to stop after this slot; False while none is connected."""
         return self._line.send(INTERRUPT)
 
     def pause(self) -> bool:
-        """Ask the channel server to hold between two slots; False while there is none."""
+        """Ask the channel server to pause before the next slot; False while none is connected."""
         return self._line.send(PAUSE)
 
     def resume(self) -> bool:
-        """Ask the channel server to go on; False while there is none."""
+        """Ask the channel server to resume; False while none is connected."""
         return self._line.send(CONTINUE)
 
     def order(self, order: Order) -> bool:
-        """Give the channel server an order, which it answers by telemetry; False while there is none."""
+        """Send the channel server an order, which it answers by telemetry; False while none is connected."""
         return self._line.send(ORDER, msgspec.msgpack.encode(order))
 
     def __enter__(self) -> "NodeProcesses":
@@ -158,7 +160,7 @@ class NodeProcesses:
         self._line.close()
         processes = [self.channel, *self.nodes.values()]
         for process in processes:
-            if process.waits:  # it must not start where another has just left
+            if process.pending:  # or it would start at the worker of a process that has just exited
                 process.kill()
         deadline = time.monotonic() + (EXIT_TIMEOUT_S if self.channel.exitcode == 0 else _KILL_TIMEOUT_S)
         for process in processes:
@@ -171,26 +173,26 @@ class NodeProcesses:
 
     def _follow(self, event: Event) -> None:
         if event.event == "lost":
-            self._missed.add(event.node)
+            self._lost.add(event.node)
         elif event.event == "rejoined":
-            self._missed.discard(event.node)
-        if self._restarts.is_given_up(event) and event.node in self.nodes:
+            self._lost.discard(event.node)
+        if self._restarts.should_kill(event) and event.node in self.nodes:
             self.nodes[event.node].kill()
 
     def _replace_dead_nodes(self) -> None:
         """Restart dead nodes that the plan or the machine restarts.
 
-        The channel server waits for all nodes before the first slot: of one that dies earlier and is not restarted it
-        must be sent word, or it would wait until its timeout.
+        The channel server waits for all nodes before the first slot. The launcher must report to it a node that dies
+        earlier and is not restarted, or the channel server would wait until its timeout.
         """
         for name in [name for name, process in self.nodes.items() if process.exitcode]:
             process = self.nodes[name]
-            if process.taken_away and self._begun and name not in self._missed:
-                continue  # until the channel server has noticed: the seat is not free before
+            if process.worker_lost and self._begun and name not in self._lost:
+                continue  # the seat is not free until the channel server has noticed the loss
             if self._restarts.may_restart(name, begun=self._begun):
-                self._own_events.append(Event("restarted", self._slot, 0, name, process.cause))
+                self._launcher_events.append(Event("restarted", self._slot, 0, name, process.cause))
                 self._replace(name)
-            elif process.taken_away and self.plan.loss.of(name) != "restart":
+            elif process.worker_lost and self.plan.loss.of(name) != "restart":
                 self._replace(name)
             elif not self._begun:
                 self._begun = True
@@ -200,11 +202,11 @@ class NodeProcesses:
         self.nodes[name].close()
         self.start_node(name)
 
-    def _comes_back(self, node: str) -> bool:
-        return self.plan.loss.of(node) == "restart" or self._machine.has_other_places
+    def _can_come_back(self, node: str) -> bool:
+        return self.plan.loss.of(node) == "restart" or self._machine.can_reschedule
 
-    def _broken_off(self, sink: Sink, reason: str, *, state: EndState = "FAILED", roll_back: bool = False) -> Ended:
-        """The end of a run whose channel server can no longer report it."""
+    def _abort(self, sink: Sink, reason: str, *, state: EndState = "FAILED", roll_back: bool = False) -> Ended:
+        """End a run whose channel server can no longer report its end."""
         ended = Ended(state, reason, self._slot, 0.0, 0, {}, {}, [], {}, roll_back=roll_back)
         sink(ended)
         return ended
@@ -218,6 +220,6 @@ def run_processes(
     past: Past | None = None,
     machine: Machine | None = None,
 ) -> Ended:
-    """Play a run to its end, from the beginning or from its `past`. `controls` are polled about ten times a second."""
+    """Execute a run until it ends, from the beginning or from its `past`. `controls` are polled ten times a second."""
     with NodeProcesses(plan, past=past, machine=machine) as processes:
         return processes.run(sink, controls)

@@ -12,30 +12,30 @@ class RestartPolicy:
     def __init__(self, plan: LossPlan) -> None:
         self._plan = plan
         self._restarts: Counter[str] = Counter()
-        self._coming: set[str] = set()  # restarted, and not yet back
-        self._back_at: dict[str, int] = {}
+        self._restarting: set[str] = set()  # and not yet rejoined
+        self._rejoined_at: dict[str, int] = {}
 
     def may_restart(self, node: str, *, begun: bool) -> bool:
         """Whether a node whose process has died is restarted; if so, it counts.
 
-        Before the first slot no state is lost with it: a restart does the same as a rollback.
+        Before the first slot it has no state that could be lost: a restart does the same as a rollback.
         """
         on_loss = self._plan.of(node)
         wanted = on_loss == "restart" or (on_loss == "rollback" and not begun)
         if not wanted or self._restarts[node] >= self._plan.max_restarts:
             return False
         self._restarts[node] += 1
-        self._coming.add(node)
+        self._restarting.add(node)
         return True
 
-    def is_given_up(self, event: Event) -> bool:
-        """Whether the event means that a node is lost that the plan restarts; its process may still be alive.
+    def should_kill(self, event: Event) -> bool:
+        """Whether the run has lost a node that the plan restarts: its process, which may only hang, must end first.
 
-        A trainer is reported lost again for every answer that its predecessor owed. These events, of slots before it
-        rejoined, do not concern the new one.
+        The channel server reports a trainer lost again for every reply that the old process owed. These events, of
+        slots before the trainer rejoined, do not concern the new process.
         """
         if event.event == "rejoined":
-            self._coming.discard(event.node)
-            self._back_at[event.node] = event.slot
-        is_news = event.node not in self._coming and event.slot >= self._back_at.get(event.node, 0)
-        return event.event == "lost" and is_news and self._plan.of(event.node) == "restart"
+            self._restarting.discard(event.node)
+            self._rejoined_at[event.node] = event.slot
+        is_new = event.node not in self._restarting and event.slot >= self._rejoined_at.get(event.node, 0)
+        return event.event == "lost" and is_new and self._plan.of(event.node) == "restart"

@@ -39,9 +39,9 @@ def run(
 ) -> dict[str, Any]:
     """Execute the run into its folder, from the beginning or from a checkpoint of it; return the summary.
 
-    `watch` receives the telemetry, too. `controls`: by default this process's signals. `machine`: the leased workers of
-    a run on the pool. KeyboardInterrupt when the run was interrupted: every process has stopped then, and the summary
-    is written. ConfigError while another process plays the run.
+    `watch` also receives the telemetry. `controls`: by default this process's signals. `machine`: the leased workers of
+    a run in the pool. KeyboardInterrupt when the run was interrupted: by then every process has stopped, and the
+    summary is written. ConfigError while another process executes the run.
     """
     plan = resolved.plan_for(writer.folder.meta.run_id, replay=replay)
     if controls is None:
@@ -49,7 +49,7 @@ def run(
             return run(
                 resolved, writer, watch, replay=replay, checkpoint=checkpoint, controls=by_signal, machine=machine
             )
-    with writer.at_work():
+    with writer.locked():
         try:
             run_with_rollbacks(plan, resolved.config.placement, writer, watch, controls, checkpoint, machine)
         except KeyboardInterrupt:
@@ -65,7 +65,7 @@ def run_baselines(
     controls: RunControls | None = None,
     on_start: Callable[[int, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Execute the runs to compare with, each in a folder inside the run's; their summaries by name.
+    """Execute the baselines, each in a folder inside the run's; their summaries by name.
 
     `on_start` is called before each with its number, from 1, and its name.
     """
@@ -79,7 +79,7 @@ def run_baselines(
 
 
 def ignore_telemetry(telemetry: Telemetry, /) -> None:
-    """A watch that shows nothing."""
+    """A sink that discards telemetry."""
 
 
 def run_with_rollbacks(
@@ -91,8 +91,10 @@ def run_with_rollbacks(
     checkpoint: StoredCheckpoint | None = None,
     machine: Machine | None = None,
 ) -> Ended:
-    """Play a run to its end, and again from its newest checkpoint whenever the plan says so. Telemetry goes to the
-    writer, then to `watch`. KeyboardInterrupt when it was interrupted."""
+    """Execute a run until it ends, and again from its newest checkpoint whenever the plan rolls it back.
+
+    Telemetry goes to the writer, then to `watch`. KeyboardInterrupt when the run was interrupted.
+    """
 
     def sink(telemetry: Telemetry) -> None:
         writer(telemetry)
@@ -124,7 +126,7 @@ def checkpoint_to_resume(folder: RunFolder, *, at: int | None, warn: Callable[[s
     ConfigError when there is none.
     """
     slots = folder.checkpoints.slots
-    from_the_start = f"`airtoll run {folder.path / CONFIG}` plays it from slot 0"
+    from_the_start = f"`airtoll run {folder.path / CONFIG}` starts it from slot 0"
     if not slots:
         fix = f"{from_the_start}; give checkpoint_every a number of slots"
         raise ConfigError(f"{folder.path}: no checkpoint to resume from; {fix}")

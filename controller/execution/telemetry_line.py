@@ -14,7 +14,7 @@ _MONITOR_EVENT = Struct("=hi")
 
 
 class TelemetryLine:
-    """A bound PAIR socket at `port`. `quiet_polls`: how many polls in a row brought nothing."""
+    """A bound PAIR socket at `port`. `quiet_polls`: how many polls in a row received nothing."""
 
     def __init__(self, machine: Machine) -> None:
         self._open = ExitStack()
@@ -28,7 +28,7 @@ class TelemetryLine:
         self._decoder: msgspec.msgpack.Decoder[Telemetry] = msgspec.msgpack.Decoder(Telemetry)
 
     def receive(self) -> Telemetry | None:
-        """The next telemetry, or None if none came within a moment."""
+        """The next telemetry, or None if none came within a tenth of a second."""
         if not self._socket.poll(_TELEMETRY_POLL_MS):
             self.quiet_polls += 1
             return None
@@ -40,7 +40,7 @@ class TelemetryLine:
         return self._decoder.decode(bytes(frame.buffer))
 
     def send(self, *frames: bytes) -> bool:
-        """Send a request to the channel server; False while there is none."""
+        """Send a request to the channel server; False while none is connected."""
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:

@@ -11,13 +11,13 @@ const SYMBOLS = {
   FAILED: "✕",
   STOPPED: "■",
 };
-const ENDS = ["SUCCEEDED", "FAILED", "STOPPED"];
+const FINAL_STATES = ["SUCCEEDED", "FAILED", "STOPPED"];
 
 export const STATES = Object.keys(SYMBOLS);
 
 /** Whether a run in this state has ended. */
 export function hasEnded(state) {
-  return ENDS.includes(state);
+  return FINAL_STATES.includes(state);
 }
 
 /** Which requests a run in this state accepts. */

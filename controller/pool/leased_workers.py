@@ -58,7 +58,7 @@ class Ports(NamedTuple):
         first, _, last = ports.partition("-")
         found = cls(host, int(first), int(last or first))
         if not 1 <= found.first <= found.last <= 65535:
-            raise ValueError(f"{ports} is no range of ports; write it as 8772-8799")
+            raise ValueError(f"{ports} is not a range of ports; write it as 8772-8799")
         return found
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class Ports(NamedTuple):
 
 
 class LeasedProcess:
-    """A process at a worker. It waits until a worker has attached."""
+    """A process at a worker: pending until a worker has attached."""
 
     pid = None  # the process may be on another machine
 
@@ -90,19 +90,19 @@ class LeasedProcess:
         return self._request.cause
 
     @property
-    def waits(self) -> bool:
-        return self._workers.roster.waits(self._request)
+    def pending(self) -> bool:
+        return self._workers.roster.is_pending(self._request)
 
     @property
-    def taken_away(self) -> bool:
-        return self._request.taken_away
+    def worker_lost(self) -> bool:
+        return self._request.worker_lost
 
     def kill(self) -> None:
         self._workers.send(self._workers.roster.kill(self._request))
 
     def join(self, timeout: float | None = None) -> None:
         until = None if timeout is None else time.monotonic() + timeout
-        while self.exitcode is None and not self.waits and (until is None or time.monotonic() < until):
+        while self.exitcode is None and not self.pending and (until is None or time.monotonic() < until):
             self._workers.poll(within_s=_POLL_INTERVAL_S)
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class LeasedWorkers:
     list the workers that may connect; None on a private network. ConfigError when no port is free.
     """
 
-    has_other_places = True
+    can_reschedule = True
 
     def __init__(self, ports: Ports, needs: Mapping[Role, int], keys: Keys | None = None) -> None:
         self.needs = needs
@@ -136,7 +136,7 @@ class LeasedWorkers:
 
     @contextmanager
     def line(self) -> "Iterator[tuple[zmq.Socket[bytes], int]]":
-        """A socket that is bound to a port that workers reach, and that port."""
+        """A PAIR socket on a port that workers can reach, and the port."""
         with pair(self._context) as socket:
             if self._keys is not None:
                 lock_server(socket, self._keys)
@@ -160,8 +160,10 @@ class LeasedWorkers:
         return self._start(ProcessRequest("agent", lambda: [StartNode(endpoint, run_id, name, key)]))
 
     def poll(self, within_s: float = 0.0) -> None:
-        """Receive the messages that have come, or the first that comes within this time, and give up workers that are
-        gone. Without a time, calls in quick succession do nothing."""
+        """Receive the messages that have arrived, or wait this long for the first; drop the workers that are gone.
+
+        Without a time, calls in quick succession do nothing.
+        """
         now = time.monotonic()
         if not within_s and now - self._polled_at < _POLL_INTERVAL_S:
             return

@@ -74,7 +74,7 @@ class PoolListener:
         ]
 
     def poll(self) -> None:
-        """Receive the heartbeats that have come, and remove the workers that are gone."""
+        """Receive the heartbeats that have arrived, and remove the workers that are gone."""
         for _, (peer, frame) in zip(range(_MAX_FRAMES_PER_POLL), self._router.pending(), strict=False):
             if isinstance(frame, bytes):
                 self._receive(peer, frame)
@@ -83,9 +83,9 @@ class PoolListener:
         self.rejected.add(self._router.rejected())
         self.registry.expire(time.monotonic())
 
-    def lease(self, at_work: Iterable[Demand]) -> None:
-        """Lease idle capacity to the runs that are missing some."""
-        for peer, lease in self.registry.lease(at_work, time.monotonic()):
+    def lease(self, demands: Iterable[Demand]) -> None:
+        """Lease idle capacity to the runs that lack some."""
+        for peer, lease in self.registry.lease(demands, time.monotonic()):
             self._router.send(peer, encode(lease))
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ class Demand(NamedTuple):
 class RegisteredWorker:
     """A worker as of its last heartbeat.
 
-    `peer`: its connection; `leased`: leases that it has not reported yet, with run and time.
+    `peer`: its connection; `leased`: leases that it has not reported yet, each with its run and when it was sent.
     """
 
     peer: bytes
@@ -56,10 +56,10 @@ class RegisteredWorker:
 
 
 class WorkerRegistry:
-    """The workers of the pool. `began_at`: when the service started."""
+    """The workers of the pool. `started_at`: when the service started."""
 
-    def __init__(self, began_at: float) -> None:
-        self._began_at = began_at
+    def __init__(self, started_at: float) -> None:
+        self._started_at = started_at
         self._workers: dict[str, RegisteredWorker] = {}
 
     @property
@@ -77,7 +77,7 @@ class WorkerRegistry:
 
     def settled(self, now: float) -> bool:
         """Whether workers that were leased before the service started have had time to report."""
-        return now - self._began_at >= SETTLE_S
+        return now - self._started_at >= SETTLE_S
 
     def receive(self, peer: bytes, heartbeat: Heartbeat, now: float) -> str:
         """Register or update a worker; why it is refused, or ""."""
@@ -104,14 +104,14 @@ class WorkerRegistry:
             key: worker for key, worker in self._workers.items() if now - worker.seen_at <= WORKER_HEARTBEAT_TIMEOUT_S
         }
 
-    def lease(self, at_work: Iterable[Demand], now: float) -> list[tuple[bytes, Lease]]:
-        """Lease idle capacity to the runs that are missing some, in their order; the leases to send, with their peers.
+    def lease(self, demands: Iterable[Demand], now: float) -> list[tuple[bytes, Lease]]:
+        """Lease idle capacity to the runs that lack some, in their order; the leases to send, with their peers.
 
         Capacity for a run without a port is reserved: its run process will listen soon.
         """
         leases: list[tuple[bytes, Lease]] = []
         idle = _IdleCapacity(self.workers)
-        for demand in at_work if self.settled(now) else ():
+        for demand in demands if self.settled(now) else ():
             for worker in idle.take(demand):
                 if demand.port:
                     lease = Lease(token_hex(8), demand.run_id, demand.port)
@@ -124,7 +124,7 @@ class WorkerRegistry:
         return any(_missing(self.workers, demand).values())
 
     def shortage(self, demand: Demand, ahead: Iterable[Demand] = ()) -> str:
-        """What a run is still missing once the runs ahead of it have what they need; "" for nothing.
+        """What a run still lacks once the runs ahead of it have what they need; "" for nothing.
 
         For example: 4 agents with torch (10 needed, 6 idle) and 1 channel
         """

@@ -1,4 +1,4 @@
-"""Connections that were rejected at an encrypted socket: counted, and the first of each reason logged."""
+"""The connections that an encrypted socket rejected: counted, and the first of each reason logged."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable

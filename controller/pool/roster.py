@@ -13,9 +13,8 @@ Sends = Iterable[tuple[bytes, FromRunProcess]]
 
 
 class ProcessRequest:
-    """A process that a worker shall run. `start_messages`: the messages that start it; `peer`: the worker that runs it.
-
-    `taken_away`: it ended because its worker is gone.
+    """A process to run at a worker. `start_messages`: the messages that start it; `peer`: the worker that runs it, None
+    while it is pending and after its end. `worker_lost`: it ended because its worker is gone.
     """
 
     def __init__(self, role: Role, start_messages: Callable[[], Iterable[FromRunProcess]]) -> None:
@@ -24,7 +23,7 @@ class ProcessRequest:
         self.peer: bytes | None = None
         self.exitcode: int | None = None
         self.cause = ""
-        self.taken_away = False
+        self.worker_lost = False
 
     def end(self, exitcode: int, cause: str) -> None:
         """The process has ended."""
@@ -55,7 +54,7 @@ class Roster:
     def __init__(self, needs: Mapping[Role, int]) -> None:
         self._needs = needs
         self._attached: dict[bytes, _AttachedWorker] = {}
-        self._waiting: list[ProcessRequest] = []
+        self._pending: list[ProcessRequest] = []
 
     @property
     def peers(self) -> list[bytes]:
@@ -64,15 +63,15 @@ class Roster:
 
     def request(self, request: ProcessRequest) -> Sends:
         """Start a process at the first free worker of its role, now or when one attaches."""
-        self._waiting.append(request)
+        self._pending.append(request)
         return self._assign()
 
-    def waits(self, request: ProcessRequest) -> bool:
-        """Whether a process has not been started yet."""
-        return request in self._waiting
+    def is_pending(self, request: ProcessRequest) -> bool:
+        """Whether a process has not been started yet, because no worker is free."""
+        return request in self._pending
 
     def receive(self, peer: bytes, message: ToRunProcess, now: float) -> Sends:
-        """A worker's message."""
+        """Handle a worker's message; the messages to send."""
         if isinstance(message, Attach):
             return self._attach(peer, message, now)
         worker = self._attached.get(peer)
@@ -88,37 +87,37 @@ class Roster:
         """A worker's connection broke, or the worker is silent: what it ran has ended."""
         worker = self._attached.pop(peer, None)
         if worker is not None and worker.request is not None:
-            worker.request.taken_away = True
+            worker.request.worker_lost = True
             worker.end(_WORKER_GONE, f"its worker {worker.attach.name} on {worker.attach.host} is gone: {why}")
 
     def expire(self, now: float) -> Sends:
-        """Give up the workers that have been silent for too long."""
+        """Drop the workers that have been silent for too long."""
         silent = [peer for peer, worker in self._attached.items() if now - worker.seen_at > LEASED_WORKER_TIMEOUT_S]
         for peer in silent:
             self.gone(peer, f"silent for {LEASED_WORKER_TIMEOUT_S:g} s")
         return [(peer, Release()) for peer in silent]
 
     def kill(self, request: ProcessRequest) -> Sends:
-        """Kill a process; one that has not been started never will be."""
-        if request in self._waiting:
-            self._waiting.remove(request)
+        """Kill a process; a pending one never starts."""
+        if request in self._pending:
+            self._pending.remove(request)
             request.end(-9, "killed before it was started")
         return [] if request.peer is None else [(request.peer, Kill())]
 
     def _attach(self, peer: bytes, attach: Attach, now: float) -> Sends:
-        here = sum(worker.attach.role == attach.role for worker in self._attached.values())
-        if peer in self._attached or here >= self._needs.get(attach.role, 0):
+        attached = sum(worker.attach.role == attach.role for worker in self._attached.values())
+        if peer in self._attached or attached >= self._needs.get(attach.role, 0):
             return [(peer, Release())]
         self._attached[peer] = _AttachedWorker(attach, now)
         return self._assign()
 
     def _assign(self) -> Sends:
-        """Start waiting processes at free workers, both in their order."""
+        """Start pending processes at free workers, both in their order."""
         sends: list[tuple[bytes, FromRunProcess]] = []
         for peer, worker in self._attached.items():
-            request = next((waiting for waiting in self._waiting if waiting.role == worker.attach.role), None)
+            request = next((pending for pending in self._pending if pending.role == worker.attach.role), None)
             if worker.request is None and request is not None:
-                self._waiting.remove(request)
+                self._pending.remove(request)
                 worker.request, request.peer = request, peer
                 sends += [(peer, message) for message in request.start_messages()]
         return sends

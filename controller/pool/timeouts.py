@@ -2,7 +2,7 @@
 
 SETTLE_S = 1.5  # after the service starts: workers reconnect and report their leases before any capacity is leased
 LEASE_TIMEOUT_S = 5.0  # for a worker to report a lease that the service gave it
-WORKER_HEARTBEAT_TIMEOUT_S = 5.0  # at the service: a worker without a heartbeat is gone (five are missing then)
+WORKER_HEARTBEAT_TIMEOUT_S = 5.0  # at the service: after five missing heartbeats a worker is gone
 LEASED_WORKER_TIMEOUT_S = 10.0  # at the run process: longer, because a busy worker costs the run a node
 RUN_PROCESS_CONNECT_TIMEOUT_S = 10.0  # at the worker, before the first message of its run process
 RUN_PROCESS_TIMEOUT_S = 30.0  # at the worker: a run process may be busy with a checkpoint

@@ -1,4 +1,4 @@
-"""A worker of the pool: it waits until its capacity is leased to runs, and runs processes for them.
+"""A worker of the pool: it leases its capacity to runs, and runs processes for them.
 
 It imports no more than a node does.
 """
@@ -56,8 +56,8 @@ class Offer:
 class Worker:
     """Use as a context manager: on exit it ends all processes that it has started.
 
-    `pool`: where the service listens, tcp://HOST:PORT; ValueError for anything else. `keys`: encrypt all connections;
-    None if the service has none. `refused`: why the service refuses this worker, once it has.
+    `pool`: where the service listens, tcp://HOST:PORT; ValueError for anything else. `keys` encrypt all connections;
+    None if the service has none. `refused`: why the service rejected this worker; "" while it has not.
     """
 
     def __init__(self, offer: Offer, pool: str, keys: ClientKeys | None = None) -> None:
@@ -78,7 +78,7 @@ class Worker:
         self.refused = ""
 
     def serve(self, stop: Callable[[], bool]) -> None:
-        """Work until `stop` is true or the service refuses this worker."""
+        """Work until `stop` returns true or the service rejects this worker."""
         _log(f"{self._offer.role} {self._offer.name} connects to the pool at {self._pool}")
         while not stop() and not self.refused:
             self._poller.poll(_POLL_MS)

@@ -7,7 +7,7 @@ import msgspec
 import zmq
 
 from channel_server.core import Past
-from controller.execution.children import bound, channel_process, node_process
+from controller.execution.children import channel_process, node_process, run_tied_to_parent
 from controller.execution.local_machine import ForkedProcess, LocalMachine, keys_for
 from controller.pool.timeouts import RUN_PROCESS_CONNECT_TIMEOUT_S, RUN_PROCESS_TIMEOUT_S
 from protocol.messages.codec import MAX_FRAME_BYTES, BadFrame
@@ -44,7 +44,7 @@ class ChannelAddress(NamedTuple):
 class WorkerLease:
     """Poll it often; end it once `over` says why the lease is over.
 
-    `channel_address` is called for where a channel server shall listen. `keys`: the worker's, if it has some.
+    `channel_address` returns where a channel server is to listen. `keys`: the worker's, if it has some.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class WorkerLease:
         self._run_process = ReconnectingDealer(context, self._endpoint, keys=keys, max_bytes=MAX_FRAME_BYTES)
         self._attached = False
         self._process: ForkedProcess | None = None
-        self._state = bytearray()  # what a channel server continues from, as it comes in chunks
+        self._state = bytearray()  # of a channel server that is resumed; arrives in chunks
         self._received_at = self._sent_at = now
 
     @property
@@ -78,7 +78,7 @@ class WorkerLease:
         return self._run_process.socket
 
     def poll(self, now: float) -> None:
-        """Receive messages, reap the child process, and send a sign of life."""
+        """Receive messages, reap the child process, and send a heartbeat."""
         self._run_process.monitor.poll()
         if self._run_process.monitor.connected and not self._attached:
             self._attached = self._run_process.send(encode(self._attach))
@@ -113,7 +113,7 @@ class WorkerLease:
             self._handle(decode_from_run_process(frame))
         except BadFrame as bad:
             self.over = f"the run process sent an invalid frame: {bad}"
-        except OSError as error:  # of the network, or too many processes
+        except OSError as error:  # the network, or too many processes
             self.over = f"the requested process cannot be started: {error}"
 
     def _handle(self, message: FromRunProcess) -> None:
@@ -144,11 +144,11 @@ class WorkerLease:
         self._start("channel server", channel_process, plan, launcher, past, *self._channel_address(), keys, self._keys)
 
     def _start(self, name: str, target: Callable[..., None], *arguments: object) -> None:
-        self._process = self._machine.start(bound, target, *arguments)
+        self._process = self._machine.start(run_tied_to_parent, target, *arguments)
         self.assignment = Assignment(self.assignment.run_id, name)
 
     def _reap(self) -> None:
-        """The child process has ended or has been killed: report it, and forget it."""
+        """Report the exit of the child process to the run process, and release it."""
         process, self._process = self._process, None
         if process is not None:
             process.join()

@@ -86,19 +86,19 @@ class Checkpoints:
         for old in self.slots[keep:]:
             shutil.rmtree(self._folder / str(old))
 
-    def forget_draft(self) -> None:
+    def drop_draft(self) -> None:
         """Drop the states of a checkpoint that was not completed."""
         shutil.rmtree(self._draft, ignore_errors=True)
 
-    def forget_after(self, slot: int) -> None:
-        """Drop the checkpoints after `slot`: the run is played again from there, and writes them again."""
-        self.forget_draft()
+    def drop_after(self, slot: int) -> None:
+        """Drop the checkpoints after `slot`: the run starts again from there and writes new ones."""
+        self.drop_draft()
         for later in self.slots:
             if later > slot:
                 shutil.rmtree(self._folder / str(later))
 
     def all(self) -> Iterator[CheckpointInfo]:
-        """All checkpoints, the newest first, their checksums verified; without those that are dropped meanwhile."""
+        """All checkpoints, the newest first, their checksums verified; a checkpoint may be dropped in the meantime."""
         for slot in self.slots:
             with suppress(FileNotFoundError):
                 at = self._folder / str(slot)

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-PIECE_BYTES = 1 << 16
+CHUNK_BYTES = 1 << 16
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -31,15 +31,15 @@ def csv_rows(path: Path, lines: Iterable[str] | None = None) -> list[dict[str, s
     return list(csv.DictReader(lines, columns))
 
 
-def piece(path: Path, start: int, end: int | None = None) -> bytes:
-    """Complete lines from the byte `start` on, PIECE_BYTES at most; a part of a line that is longer than that."""
+def read_chunk(path: Path, start: int, end: int | None = None) -> bytes:
+    """Complete lines from the byte `start` on, at most CHUNK_BYTES; of a line that is longer, its first CHUNK_BYTES."""
     if not path.exists():
         return b""
     with path.open("rb") as stream:
         stream.seek(start)
-        data = stream.read(PIECE_BYTES if end is None else min(PIECE_BYTES, end - start))
+        data = stream.read(CHUNK_BYTES if end is None else min(CHUNK_BYTES, end - start))
     whole = data.rfind(b"\n") + 1
-    return data[:whole] if whole or len(data) < PIECE_BYTES else data
+    return data[:whole] if whole or len(data) < CHUNK_BYTES else data
 
 
 def last_line_end(path: Path) -> int:
@@ -48,7 +48,7 @@ def last_line_end(path: Path) -> int:
         return 0
     with path.open("rb") as stream:
         size = stream.seek(0, 2)
-        start = stream.seek(max(0, size - PIECE_BYTES))
+        start = stream.seek(max(0, size - CHUNK_BYTES))
         return start + stream.read(size - start).rfind(b"\n") + 1
 
 

@@ -1,4 +1,4 @@
-"""The files of a run's folder: everything a run leaves behind, written as it comes, in MessagePack, JSON and CSV.
+"""The files of a run's folder: everything that a run records, in MessagePack, JSON and CSV.
 
 config.yaml        the configuration with every default; `airtoll run config.yaml` repeats the run
 meta.json          what is known of the run without its world: names, units, versions, state; controller.run_folder.meta
@@ -9,11 +9,11 @@ events.jsonl       losses, rejoins, warnings, restarts
 trace.bin          digests, protocol.accounting.trace.ROW        values.msgpack   full values, if they are recorded
 air_book.msgpack   one row per transmission attempt   wire_book.json   one account per connection
 frames.msgpack     the first slots' frames            summary.json     the results on one page
-log.txt            what a person wants to read first
+log.txt            the events as a person reads them
 map.json           the world's drawing of the last slot, replaced as a whole
 tensorboard/       metrics and scalars as TensorBoard event files, if they are asked for
 checkpoints/       what the run can be resumed from: controller.run_folder.checkpoints
-weights/           weights that nodes were given, and uploaded ones: controller.run_folder.weights
+weights/           weights that were sent to nodes, and uploaded ones: controller.run_folder.weights
 baselines/NAME/    the folders of the runs to compare with
 """
 
@@ -35,7 +35,7 @@ MAP = "map.json"
 TENSORBOARD = "tensorboard"
 BASELINES = "baselines"
 
-# Appended to while the run goes on; a rollback truncates them to the lengths that the checkpoint has noted.
+# Appended to while the run is running; a rollback truncates them to the lengths that the checkpoint contains.
 GROWING = (TRACE, VALUES, AIR_BOOK, FRAMES, METRICS, TOLL, SCALARS, EVENTS)
 # Written at the end, or replaced as a whole; a rollback deletes them.
 REPLACED = (SUMMARY, WIRE_BOOK, MAP)

@@ -27,7 +27,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     `names`: by node index: the `agents`, the trainer (also of a scheme without one), the infrastructure. `units`: of
     metrics, by name. `schedule`: the phases that have slots, in order. `world_params`: files among them are relative to
     the folder. `window_slots`: how many slots a window of metrics has. `slot_ms`: of a paced run, else None.
-    `endpoint`: where the channel server takes nodes, while it does. The fields from `slots` on are known when the run
+    `endpoint`: where nodes connect to the channel server. The fields from `slots` on are known when the run
     has ended.
     """
 
@@ -81,35 +81,35 @@ class RunMeta(Struct, frozen=True, kw_only=True):
         return self.learns and not any(phase.name == "train" for phase in self.schedule)
 
     def changed(self, **fields: Any) -> "RunMeta":
-        """With some fields changed."""
+        """A copy with some fields changed."""
         return msgspec.structs.replace(self, **fields)
 
     def counting(self, event: str) -> "RunMeta":
-        """With one more of the events that are counted, such as restarts."""
+        """A copy with one more event of a kind that is counted, such as restarts."""
         counter = COUNTED[event]
         return self.changed(**{counter: getattr(self, counter) + 1})
 
     def rolled_back(self) -> "RunMeta":
-        """Without what the cut-off part of the run had left: the run is at work again."""
+        """Without the results of the slots that are rolled back: the run is RUNNING again."""
         gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest", "paced", "reason")
         defaults = {field.name: field.default for field in msgspec.structs.fields(RunMeta) if field.name in gone}
         return self.changed(**defaults | {"state": State.RUNNING, "dropped": {}})
 
     @classmethod
     def read(cls, folder: Path) -> "RunMeta":
-        """The folder's. ValueError for one that is missing or damaged."""
+        """Read a folder's meta.json. ValueError if it is missing or damaged."""
         try:
             return msgspec.json.decode((folder / META).read_bytes(), type=cls)
         except (OSError, ValueError) as error:
             raise ValueError(f"{folder / META} cannot be read: {error}") from error
 
     def write(self, folder: Path) -> None:
-        """Replace the folder's."""
+        """Replace a folder's meta.json."""
         replace_file(folder / META, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
 
-def first_meta(run: ResolvedRun, run_id: str, world_params: dict[str, Any], command: Sequence[str]) -> RunMeta:
-    """Of a run that has not started."""
+def initial_meta(run: ResolvedRun, run_id: str, world_params: dict[str, Any], command: Sequence[str]) -> RunMeta:
+    """The meta data of a run that has not started."""
     plan = run.plan
     return RunMeta(
         run_id=run_id,

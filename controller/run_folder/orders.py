@@ -1,4 +1,4 @@
-"""Orders for a run that goes on, as files in its folder: the service writes them, the run process carries them out.
+"""Orders for a running run, as files in its folder: the service writes them, the run process passes them on.
 
 orders/ID.order   one protocol.messages.orders.Order; deleted when it is done
 """
@@ -48,7 +48,7 @@ class Orders:
         draft.replace(self._path(order.id))
 
     def withdraw(self, order_id: str) -> None:
-        """Delete an order that nobody waits for any more."""
+        """Delete an order whose result is no longer needed."""
         self._path(order_id).unlink(missing_ok=True)
 
     def is_pending(self, order_id: str) -> bool:
@@ -58,7 +58,7 @@ class Orders:
     # the run process's side
 
     def take(self) -> Iterator[Order]:
-        """The orders that have come since the last call, oldest first."""
+        """The orders that are new since the last call, oldest first."""
         for order_id in self._ids:
             if order_id not in self._taken:
                 with suppress(FileNotFoundError):  # it was withdrawn
@@ -66,15 +66,15 @@ class Orders:
                 self._taken.add(order_id)
 
     def done(self, done: OrderDone) -> None:
-        """An order was carried out, or rejected."""
+        """Delete an order that the channel server has executed or rejected."""
         self._path(done.order).unlink(missing_ok=True)
 
     def take_again(self) -> None:
-        """Offer pending orders again: the channel server that had them is gone."""
+        """Return pending orders again: the channel server that received them is gone."""
         self._taken.clear()
 
     def close(self) -> None:
-        """The run has ended: drop pending orders."""
+        """Drop pending orders, after the run's end."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property

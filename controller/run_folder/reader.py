@@ -1,4 +1,4 @@
-"""The reader of a run's folder, while the run goes on or later. It parses files; it resolves no configuration.
+"""The reader of a run's folder, while the run is running or later. It parses files; it resolves no configuration.
 
 A file that grows is read up to its last complete line.
 """
@@ -31,7 +31,7 @@ from controller.run_folder.layout import (
 )
 from controller.run_folder.meta import RunMeta
 from controller.run_folder.toll import TollKey, TollTable, summarised_delivery
-from controller.run_folder.weights import KeptWeights
+from controller.run_folder.weights import WeightsFolder
 from protocol.accounting import trace
 from protocol.accounting.air_book import AirRow, decode_rows
 from protocol.accounting.wire_book import Connection
@@ -58,7 +58,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = Checkpoints(path)
-        self.weights = KeptWeights(path)
+        self.weights = WeightsFolder(path)
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -79,8 +79,8 @@ class RunFolder:
 
     @property
     def world_params(self) -> dict[str, Any]:
-        """The world's parameters; files among them as they can be found from here."""
-        return {key: self._found(value) for key, value in self.meta.world_params.items()}
+        """The world's parameters; files among them as paths from the working directory."""
+        return {key: self._from_here(value) for key, value in self.meta.world_params.items()}
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class RunFolder:
             raise ValueError(f"{self.path / EVENTS} is damaged: {error}") from error
 
     def past(self) -> tuple[PastEvent, ...]:
-        """What a replay repeats: losses, rejoins, uploaded weights and an interrupt."""
+        """The events that a replay repeats: losses, rejoins, uploaded weights and an interrupt."""
         names = self.names
         return past_events(self.events(), lambda node, slot: self.weights.uploaded(names.index(node), slot))
 
@@ -175,7 +175,7 @@ class RunFolder:
             raise ValueError(f"{self.path / file} cannot be read: {error}") from error
         return data
 
-    def _found(self, value: Any) -> Any:
+    def _from_here(self, value: Any) -> Any:
         return str(self.path / value) if isinstance(value, str) and value.endswith(FILE_SUFFIXES) else value
 
 

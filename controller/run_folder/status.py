@@ -8,12 +8,12 @@ from typing import NamedTuple
 from controller.run_folder.files import replace_file
 
 LOCK = "run_process.lock"
-TAKEN = 3  # the exit code of a run process that finds another one at work
+ALREADY_RUNNING = 3  # exit code of a run process that finds another one alive
 _FILE = "status.json"
 
 
 class State(Enum):
-    """PENDING: waits for its run process; STOPPING: asked to stop; the last three are ends."""
+    """PENDING: waits for its run process; STOPPING: asked to stop; the last three are final."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -24,22 +24,22 @@ class State(Enum):
     STOPPED = "STOPPED"
 
 
-ENDS = frozenset({State.SUCCEEDED, State.FAILED, State.STOPPED})
-AT_WORK = frozenset(State) - ENDS - {State.PENDING}  # has a run process, or should
+FINAL_STATES = frozenset({State.SUCCEEDED, State.FAILED, State.STOPPED})
+ACTIVE_STATES = frozenset(State) - FINAL_STATES - {State.PENDING}  # the run has a run process, or should have one
 
-# A run may end in any way from wherever its run process is at work: a signal may come from elsewhere than the service.
-FOLLOWING: dict[State, frozenset[State]] = {
+# An active run may end in any final state: a signal may come from elsewhere than the service.
+TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset({State.RUNNING, State.STOPPED, State.FAILED}),
-    State.RUNNING: frozenset({State.PAUSED, State.STOPPING}) | ENDS,
-    State.PAUSED: frozenset({State.RUNNING, State.STOPPING}) | ENDS,
-    State.STOPPING: ENDS,
-    **{end: frozenset() for end in ENDS},
+    State.RUNNING: frozenset({State.PAUSED, State.STOPPING}) | FINAL_STATES,
+    State.PAUSED: frozenset({State.RUNNING, State.STOPPING}) | FINAL_STATES,
+    State.STOPPING: FINAL_STATES,
+    **{end: frozenset() for end in FINAL_STATES},
 }
 
 
-def before(state: State) -> frozenset[State]:
+def predecessors(state: State) -> frozenset[State]:
     """The states that `state` may follow."""
-    return frozenset(earlier for earlier, later in FOLLOWING.items() if state in later)
+    return frozenset(earlier for earlier, later in TRANSITIONS.items() if state in later)
 
 
 class RunStatus(NamedTuple):

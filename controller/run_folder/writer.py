@@ -1,4 +1,4 @@
-"""The writer of a run's folder: creates it, writes down telemetry as it comes, rolls it back to a checkpoint."""
+"""The writer of a run's folder: creates it, writes telemetry into it, rolls it back to a checkpoint."""
 
 import csv
 import fcntl
@@ -85,19 +85,19 @@ class RunWriter:
         copied = _copy_files(config, path)
         world = config.world.model_copy(update=copied)
         replace_file(path / CONFIG, dump_yaml(config.model_copy(update={"world": world})).encode())
-        meta.first_meta(run, run_id, run.plan.world_params | copied, command).write(path)
+        meta.initial_meta(run, run_id, run.plan.world_params | copied, command).write(path)
         return cls(path, config)
 
     @classmethod
     def reopen(cls, folder: RunFolder, config: RunConfig) -> "RunWriter":
         """The writer of a run that is resumed. ConfigError for a run that has succeeded."""
         if folder.meta.state is State.SUCCEEDED:
-            raise ConfigError(f"{folder.path}: the run is SUCCEEDED; `airtoll replay {folder.path}` plays it again")
+            raise ConfigError(f"{folder.path}: the run is SUCCEEDED; `airtoll replay {folder.path}` repeats it")
         return cls(folder.path, config)
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Lock the folder: one process at a time plays the run, which is RUNNING then. ConfigError while another does.
+    def locked(self) -> Iterator[None]:
+        """Lock the folder and set the run RUNNING: one process executes it. ConfigError while another one does.
 
         The kernel releases the lock when the process dies.
         """
@@ -105,13 +105,13 @@ class RunWriter:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                fix = "wait for its end, or stop the process that plays it"
-                raise ConfigError(f"{self.path}: the run goes on; {fix}") from error
+                fix = "wait for its end, or stop the process that executes it"
+                raise ConfigError(f"{self.path}: the run is running; {fix}") from error
             set_state(self.path, State.RUNNING)
             yield
 
     def __call__(self, telemetry: Telemetry, /) -> None:
-        """Write down one piece of telemetry."""
+        """Write one piece of telemetry."""
         if self._event_files is not None:
             self._event_files(telemetry)
         match telemetry:
@@ -132,8 +132,7 @@ class RunWriter:
             case Weights():
                 self.folder.weights.add(telemetry)
             case Listening(endpoint):
-                self.folder.meta.changed(endpoint=endpoint).write(self.path)
-                self.log(f"listening at {endpoint}")
+                self._listening(endpoint)
             case Ended():
                 self._ended(telemetry)
             case OrderDone(_, problem) if problem:
@@ -148,14 +147,14 @@ class RunWriter:
         self._append(LOG, f"{line}\n".encode())
 
     def roll_back(self, to: checkpoints.StoredCheckpoint | None) -> None:
-        """Truncate the files to a checkpoint, or to the beginning: the run is played again from there."""
+        """Truncate the files to a checkpoint, or to the beginning: the run starts again from there."""
         slot = to.slot if to else 0
         for name in GROWING:
             self._truncate(name, to.lengths[name] if to else 0)
         for name in REPLACED:
             (self.path / name).unlink(missing_ok=True)
-        self.folder.checkpoints.forget_after(slot)
-        self.folder.weights.forget_after(slot)
+        self.folder.checkpoints.drop_after(slot)
+        self.folder.weights.drop_after(slot)
         self.folder.meta.rolled_back().write(self.path)
 
     def summarise(self) -> dict[str, Any]:
@@ -163,6 +162,10 @@ class RunWriter:
         summary = summarise(self.folder)
         self._write_json(SUMMARY, summary, indent=2)
         return summary
+
+    def _listening(self, endpoint: str) -> None:
+        self.folder.meta.changed(endpoint=endpoint).write(self.path)
+        self.log(f"listening at {endpoint}")
 
     def _checkpoint(self, state: Checkpoint) -> None:
         self.folder.checkpoints.write(
@@ -202,8 +205,8 @@ class RunWriter:
 
     def _ended(self, end: Ended) -> None:
         self._write_json(WIRE_BOOK, msgspec.to_builtins(end.wire), indent=2)
-        known = self.folder.meta
-        known.changed(
+        meta_before = self.folder.meta
+        meta_before.changed(
             state=State(end.state),
             reason=end.reason,
             slots=end.slots,
@@ -213,7 +216,7 @@ class RunWriter:
             missed=end.missed,
             paced=msgspec.to_builtins(end.paced),
             trace_digest=self.folder.trace_digest(),
-            fingerprint=end.fingerprint or known.fingerprint,  # empty when the channel server died
+            fingerprint=end.fingerprint or meta_before.fingerprint,  # empty when the channel server died
         ).write(self.path)
         self.log(f"{end.state} after {end.slots} slots" + (f": {end.reason}" if end.reason else ""))
 
@@ -232,7 +235,7 @@ class RunWriter:
 
 
 def set_state(path: Path, state: State, reason: str = "") -> None:
-    """Write down the state of the run in a folder."""
+    """Write the state of the run into its folder's meta.json."""
     meta.RunMeta.read(path).changed(state=state, reason=reason).write(path)
 
 

@@ -1,4 +1,4 @@
-"""The service's background tasks, which end with it, and retries while the database does not answer."""
+"""The service's background tasks, which end with it, and retries while the database is unavailable."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ class Background:
 
 
 async def retry_while_unavailable(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Call the store in a thread, again and again until the database answers."""
+    """Call the store in a thread; repeat the call until the database answers."""
     while True:
         try:
             return await asyncio.to_thread(call, *args, **kwargs)

@@ -1,6 +1,6 @@
-"""Streams of a run's events while it plays: one task reads a run's files, however many readers its stream has.
+"""Streams of a run's events: one task per run reads its files, however many readers the stream has.
 
-Each piece of news is encoded once, as a server-sent event. An event's id is the position in the files
+Each event is encoded once, as a server-sent event. An event's id is the position in the files
 (`metrics-scalars-log-toll`, in bytes): a reader whose connection broke continues there, even at another service.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.run_folder.files import csv_rows, ends_line, last_line_end, piece
+from controller.run_folder.files import csv_rows, ends_line, last_line_end, read_chunk
 from controller.run_folder.layout import LOG, METRICS, SCALARS, TOLL
-from controller.run_folder.status import ENDS
+from controller.run_folder.status import FINAL_STATES
 from controller.service.limits import EVENTS_POLL_S, MAX_UNREAD_EVENTS, PING_INTERVAL_S
 from controller.service.queries import with_live_status
 from controller.service.run_manager import NoSuchRunError, RunManager
@@ -62,20 +62,21 @@ class EventStreams:
         self.readers = 0
 
     async def subscribe(self, run: Run, since: Cursor) -> AsyncIterator[bytes]:
-        """A run's events from a cursor on, until its end. StreamsFullError; ValueError for a cursor that is not of this
-        run."""
+        """A run's events from a cursor on, until its end. StreamsFullError; ValueError for a cursor of another run."""
         max_readers = self._manager.settings.max_readers
         if self.readers >= max_readers:
             fix = "try again later, or start `airtoll serve` with more --readers"
             raise StreamsFullError(f"{max_readers} event streams are open already; {fix}")
-        counted = _ReaderCount(self)
+        reader_count = _ReaderCount(self)
         try:
             await asyncio.to_thread(_check, run.folder, since)
-            events = self._events(run, since, await asyncio.to_thread(_extent, run.folder), counted)
+            events = self._events(run, since, await asyncio.to_thread(_extent, run.folder), reader_count)
         except BaseException:
-            counted.leave()
+            reader_count.leave()
             raise
-        weakref.finalize(events, counted.leave)  # a reader that leaves before the first event never runs the generator
+        weakref.finalize(
+            events, reader_count.leave
+        )  # a reader that disconnects before the first event never runs the generator
         return events
 
     def close(self) -> None:
@@ -83,7 +84,9 @@ class EventStreams:
         for stream in self._streams.values():
             stream.close()
 
-    async def _events(self, run: Run, since: Cursor, begun: Cursor, counted: "_ReaderCount") -> AsyncIterator[bytes]:
+    async def _events(
+        self, run: Run, since: Cursor, begun: Cursor, reader_count: "_ReaderCount"
+    ) -> AsyncIterator[bytes]:
         stream = self._streams.get(run.id)
         if stream is None:
             stream = self._streams[run.id] = _RunEventStream(self._manager, run, begun)
@@ -93,12 +96,12 @@ class EventStreams:
         try:
             yield b"retry: 2000\n\n"
             while since != joined:
-                event, since = await asyncio.to_thread(_caught_up, run.folder, since, joined)
+                event, since = await asyncio.to_thread(_catch_up, run.folder, since, joined)
                 yield event
             async for event in reader.events():
                 yield event
         finally:
-            counted.leave()
+            reader_count.leave()
             if not stream.leave(reader) and self._streams.get(run.id) is stream:
                 del self._streams[run.id]
 
@@ -126,7 +129,7 @@ class _Reader:
         self._over = False
 
     def put(self, event: bytes) -> None:
-        """Add an event. The stream of a reader that is far behind ends; it may continue where it was."""
+        """Add an event. The stream of a reader that is far behind ends; it may continue from its last event."""
         if len(self._waiting) < MAX_UNREAD_EVENTS:
             self._waiting.append(event)
         else:
@@ -163,13 +166,13 @@ class _RunEventStream:
         self._readers: set[_Reader] = set()
         self._status: dict[str, Any] = {}
         self._end: bytes | None = None
-        self._task = asyncio.create_task(self._run_to_the_end())
+        self._task = asyncio.create_task(self._poll_until_the_end())
 
     def join(self) -> _Reader:
         """Add a reader, which gets the events from `cursor` on."""
         reader = _Reader()
         if self._status:
-            reader.put(_encoded("figures", self._status | _NOTHING_NEW, str(self.cursor)))
+            reader.put(_encoded("update", self._status | _NOTHING_NEW, str(self.cursor)))
         if self._end is not None:
             reader.put(self._end)
         if self._task.done():
@@ -189,12 +192,12 @@ class _RunEventStream:
         for reader in self._readers:
             reader.close()
 
-    async def _run_to_the_end(self) -> None:
+    async def _poll_until_the_end(self) -> None:
         try:
             while not await self.poll():
                 await asyncio.sleep(EVENTS_POLL_S)
         except (NoSuchRunError, StoreGoneError):
-            return  # the run was deleted, or readers connect again once the database answers
+            return  # the run was deleted; or readers reconnect once the database answers
         finally:
             self.close()
 
@@ -203,13 +206,13 @@ class _RunEventStream:
         run = await self._manager.get(self._run.id)
         status = await asyncio.to_thread(_status, run)
         extent = await asyncio.to_thread(_extent, run.folder)
-        since = self.cursor.at_most(extent)  # files are shorter when the run was taken back to a checkpoint
+        since = self.cursor.at_most(extent)  # files are shorter after a rollback to a checkpoint
         news, self.cursor = await asyncio.to_thread(_news, run.folder, since, None)
         if any(news.values()) or status != self._status:
             self._status = status
-            self._send(_encoded("figures", status | news, str(self.cursor)))
+            self._send(_encoded("update", status | news, str(self.cursor)))
             return False
-        if run.state not in ENDS:
+        if run.state not in FINAL_STATES:
             return False
         self._end = _encoded("end", status, str(self.cursor))
         self._send(self._end)
@@ -232,17 +235,17 @@ def _encoded(event: str, data: dict[str, Any], event_id: str) -> bytes:
     return f"event: {event}\nid: {event_id}\ndata: {json.dumps(data)}\n\n".encode()
 
 
-def _caught_up(folder: Path, since: Cursor, until: Cursor) -> tuple[bytes, Cursor]:
+def _catch_up(folder: Path, since: Cursor, until: Cursor) -> tuple[bytes, Cursor]:
     news, cursor = _news(folder, since, until)
-    return _encoded("figures", news, str(cursor)), cursor
+    return _encoded("update", news, str(cursor)), cursor
 
 
 def _news(folder: Path, since: Cursor, until: Cursor | None) -> tuple[dict[str, Any], Cursor]:
-    """What was written between two cursors, a piece of each file at a time, and the cursor after it."""
+    """What was written between two cursors, at most a chunk of each file, and the cursor after it."""
     ends = until or (None,) * len(_FILES)
-    pieces = [piece(folder / name, start, end) for name, start, end in zip(_FILES, since, ends, strict=True)]
-    metrics, scalars, log, toll = (data.decode(errors="replace").splitlines() for data in pieces)
-    cursor = Cursor(*(start + len(data) for start, data in zip(since, pieces, strict=True)))
+    chunks = [read_chunk(folder / name, start, end) for name, start, end in zip(_FILES, since, ends, strict=True)]
+    metrics, scalars, log, toll = (data.decode(errors="replace").splitlines() for data in chunks)
+    cursor = Cursor(*(start + len(data) for start, data in zip(since, chunks, strict=True)))
     return {
         "metrics": _rows(folder / METRICS, metrics, first=since.metrics == 0),
         "scalars": _rows(folder / SCALARS, scalars, first=since.scalars == 0),

@@ -1,4 +1,4 @@
-"""Which runs need workers of the pool, and what each of them is missing."""
+"""Leases the pool's workers to runs: which runs need some, and what each of them lacks."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ _SETTLING = "waits for the pool's workers to report"
 class Leasing:
     """Leases workers to runs. `listener`: None for a controller without a pool.
 
-    `set_reason` stores what a run is missing; `changed` is called when a waiting run may find capacity that was missing
+    `set_reason` stores what a run lacks; `changed` is called when a waiting run may find capacity that was missing
     before.
     """
 
@@ -35,7 +35,7 @@ class Leasing:
         self.listener = listener
         self._store_reason = set_reason
         self._changed = changed
-        self._demands: dict[str, Demand] = {}  # as the runs' configurations say
+        self._demands: dict[str, Demand] = {}  # by run id, from the runs' configurations
         self._at_work: dict[str, tuple[Run, Demand]] = {}
         self._reasons: dict[str, str] = {}
         self._reason_lock = asyncio.Lock()
@@ -49,12 +49,12 @@ class Leasing:
         return [str(self.listener.ports), *([str(self.listener.keys)] if self.listener.keys else [])]
 
     def check(self, placement: str) -> None:
-        """ConfigError for a run that would wait for ever."""
+        """ConfigError for a run in the pool of a controller without one: it would wait for ever."""
         if placement == "pool" and self.listener is None:
             raise ConfigError(invalid("placement", placement, _NO_POOL))
 
-    async def has_room(self, run: Run) -> bool:
-        """Whether a waiting run can begin; if not, what it is missing becomes its reason."""
+    async def can_start(self, run: Run) -> bool:
+        """Whether a waiting run can start; if not, what it lacks becomes its reason."""
         if run.config["placement"] != "pool":
             return True
         missing = self._missing(await self._demand(run))
@@ -62,7 +62,7 @@ class Leasing:
         return not missing
 
     def begin(self, run: Run) -> None:
-        """A run is at work from now on: its capacity is reserved until its run process listens."""
+        """Reserve capacity for a run that starts, until its run process listens."""
         status = RunStatus.read(run.folder)
         if status is not None and status.port:  # of the run process before this one
             status._replace(port=0).write(run.folder)
@@ -70,7 +70,7 @@ class Leasing:
             self._at_work[run.id] = run, self._demands[run.id]
 
     async def update_demand(self, run: Run, status: RunStatus) -> None:
-        """A run process reports where it listens for workers, or (port 0) that it needs none any more."""
+        """Follow a run process's status: it listens for workers at a port, or (port 0) needs none any more."""
         if status.port:
             self._at_work[run.id] = run, (await self._demand(run))._replace(port=status.port)
         elif run.id in self._at_work and self._at_work[run.id][1].port:
@@ -79,7 +79,7 @@ class Leasing:
             self._changed()
 
     def end(self, run_id: str) -> None:
-        """A run has ended."""
+        """Forget a run that has ended."""
         for known in (self._demands, self._at_work, self._reasons):
             known.pop(run_id, None)
 
@@ -88,7 +88,7 @@ class Leasing:
         while self.listener is not None:
             try:
                 await self._lease(self.listener)
-            except Exception as error:  # the store may be away for a while
+            except Exception as error:  # such as a store that is unavailable
                 _LOG.error("leasing workers failed", exc_info=error)
             await asyncio.sleep(LEASE_POLL_S)
 
@@ -119,7 +119,7 @@ class Leasing:
     async def _update_reasons(self, listener: PoolListener) -> None:
         """Update the reasons of the runs at work, and of the waiting runs that have one.
 
-        A run at work may play on without an agent that it has lost: it lacks the agent, but does not wait for it.
+        A running run may continue without an agent that it has lost: it lacks the agent, but does not wait for it.
         """
         for index, demand in enumerate(ahead := self._ahead):
             if demand.port:
@@ -135,7 +135,7 @@ class Leasing:
         return [demand for _, demand in self._at_work.values()]
 
     def _missing(self, demand: Demand) -> str:
-        """What keeps a run from beginning; "" for nothing."""
+        """What keeps a run from starting; "" for nothing."""
         if self.listener is None:
             return _NO_POOL
         if not self.listener.settled:

@@ -1,4 +1,4 @@
-"""Queries on a run's folder, while the run plays or later: metrics, toll, nodes, wire book, log."""
+"""Queries on a run's folder, while the run is running or later: metrics, toll, nodes, wire book, log."""
 
 import socket
 from collections import defaultdict
@@ -11,7 +11,7 @@ import msgspec
 from pydantic import ConfigDict
 
 from controller.run_folder.reader import RunFolder
-from controller.run_folder.status import ENDS, RunStatus, State
+from controller.run_folder.status import FINAL_STATES, RunStatus, State
 from controller.run_folder.toll import TollKey
 from controller.service.limits import MAX_WINDOWS
 from controller.service.store import ANSWER, Run
@@ -100,19 +100,19 @@ class NodeInfo:
 
 
 def current_slot(run: Run) -> int:
-    """The completed slots of a run, from its status file while it is at work."""
-    if run.state in ENDS or run.state is State.PENDING:
+    """The completed slots of a run, from its status file while it is active."""
+    if run.state in FINAL_STATES or run.state is State.PENDING:
         return run.slot
     status = RunStatus.read(run.folder)
     return status.slot if status else 0
 
 
 def with_live_status(run: Run) -> Run:
-    """A run as the index has it, with its current slot, and with what it waits for as its reason if it has no other.
+    """A run as the index has it, with its current slot; its reason, if it has no other, is what it waits for.
 
     It reads a file: call it from a thread.
     """
-    status = None if run.state in ENDS or run.state is State.PENDING else RunStatus.read(run.folder)
+    status = None if run.state in FINAL_STATES or run.state is State.PENDING else RunStatus.read(run.folder)
     return run if status is None else replace(run, slot=status.slot, reason=run.reason or status.waiting)
 
 

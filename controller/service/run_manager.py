@@ -1,7 +1,7 @@
-"""Manages runs: queues them, starts run processes for some at a time, and passes on what users request.
+"""Manages runs: queues them, starts a limited number of run processes at a time, and passes users' requests to them.
 
-Everything here happens in one event loop; what may take long (files, the store) is done in threads. Run processes do
-not depend on the service: one that starts again finds those that are alive, and continues from there.
+Everything happens in one event loop; slow calls (files, the store) run in threads. Run processes do not depend on the
+service: after a restart it finds those that are alive and follows them.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ from datetime import UTC, datetime
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import as_mapping
 from controller.pool.listener import PoolListener
-from controller.run_folder.status import AT_WORK, ENDS, RunStatus, State
+from controller.run_folder.status import ACTIVE_STATES, FINAL_STATES, RunStatus, State
 from controller.run_folder.writer import RunWriter
 from controller.service.background import Background, retry_while_unavailable
 from controller.service.data_folder import DataFolder
 from controller.service.leasing import Leasing
 from controller.service.limits import CONFIRM_POLL_S, CONFIRM_TIMEOUT_S
-from controller.service.run_supervisor import RunSupervisor, set_folder_state
+from controller.service.run_supervisor import RunSupervisor, write_folder_state
 from controller.service.settings import ServiceSettings
 from controller.service.store import Run, Store
 
-GOES_ON = (State.RUNNING, State.PAUSED)
-_STOPPABLE = frozenset(State) - ENDS
+LIVE_STATES = (State.RUNNING, State.PAUSED)  # in which a run process executes requests
+_STOPPABLE = frozenset(State) - FINAL_STATES
 
 
 class NoSuchRunError(LookupError):
@@ -71,7 +71,7 @@ class RunManager:
         self._supervisor = RunSupervisor(settings, store, self._leasing, self._background, ended=self._changed.set)
 
     async def open(self) -> None:
-        """Adopt the run processes that are alive, and start serving the queue."""
+        """Adopt the run processes that are alive, and start the queue."""
         known = await self._supervisor.adopt_all()
         self._background.spawn(self._supervisor.adopt_late(known))
         self._background.spawn(self._serve_queue())
@@ -111,7 +111,7 @@ class RunManager:
         if await asyncio.to_thread(self.store.move, run_id, State.STOPPED, since=[State.PENDING]):
             self._leasing.end(run_id)
             run = await self.get(run_id)
-            await asyncio.to_thread(set_folder_state, run.folder, RunStatus(State.STOPPED))
+            await asyncio.to_thread(write_folder_state, run.folder, RunStatus(State.STOPPED))
             return run
         await asyncio.to_thread(self.store.move, run_id, State.STOPPING)
         run = await self.get(run_id)
@@ -126,7 +126,7 @@ class RunManager:
         Returns the run once it is PAUSED, or as it is after CONFIRM_TIMEOUT_S: in the middle of a long slot, or before
         its first slot, it is RUNNING until the slot ends.
         """
-        await self._in_state(run_id, "paused", GOES_ON)
+        await self._in_state(run_id, "paused", LIVE_STATES)
         self._supervisor.send_signal(run_id, signal.SIGUSR1)
         return await self._once_not(State.RUNNING, run_id)
 
@@ -135,17 +135,15 @@ class RunManager:
 
         Returns the run once it is RUNNING, or as it is after CONFIRM_TIMEOUT_S.
         """
-        await self._in_state(run_id, "resumed", GOES_ON)
+        await self._in_state(run_id, "resumed", LIVE_STATES)
         self._supervisor.send_signal(run_id, signal.SIGUSR2)
         return await self._once_not(State.PAUSED, run_id)
 
     async def remove(self, run_id: str) -> None:
         """Delete a run that has ended, with its folder. WrongStateError if it has not ended."""
-        run = await self._in_state(run_id, "deleted", ENDS)
+        run = await self._in_state(run_id, "deleted", FINAL_STATES)
         if await asyncio.to_thread(self.store.remove, run_id):
             await asyncio.to_thread(shutil.rmtree, run.folder)
-
-    # inside
 
     def _create(self, resolved: ResolvedRun) -> Run:
         config = resolved.config.model_copy(update={"out": str(self._folder.path / "runs")})
@@ -182,7 +180,7 @@ class RunManager:
         return run
 
     async def _serve_queue(self) -> None:
-        """Start waiting runs whenever there is room."""
+        """Start waiting runs whenever fewer than `at_once` are running."""
         at_once = self.settings.at_once
         while True:
             self._changed.clear()
@@ -191,7 +189,7 @@ class RunManager:
             for run in waiting:
                 if len(self._supervisor.at_work) >= at_once:
                     break
-                if await self._leasing.has_room(run) and (begun := await self._begin(run)):
+                if await self._leasing.can_start(run) and (begun := await self._begin(run)):
                     self._supervisor.start(begun)
             await self._changed.wait()
 
@@ -199,7 +197,7 @@ class RunManager:
         """The run in state RUNNING; None if it was stopped or deleted while it waited."""
         await retry_while_unavailable(self.store.move, run.id, State.RUNNING, since=[State.PENDING])
         begun = await retry_while_unavailable(self.store.get, run.id)
-        return begun if begun is not None and begun.state in AT_WORK else None
+        return begun if begun is not None and begun.state in ACTIVE_STATES else None
 
     async def _set_reason(self, run_id: str, reason: str) -> None:
         await retry_while_unavailable(self.store.set_reason, run_id, reason)

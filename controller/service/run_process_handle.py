@@ -1,6 +1,6 @@
 """Run processes as the service sees them: start one, find one that is alive, send it a signal, wait for its end.
 
-A handle holds a pidfd, which never comes to name another process, as a process id may.
+A handle holds a pidfd, which always refers to the same process; the kernel may reuse a process id.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class RunProcessHandle:
 
     @classmethod
     def start(cls, folder: Path, *arguments: str) -> "RunProcessHandle":
-        """Start a run process for the run of a folder, in its own session. OSError if the machine has no room for it.
+        """Start a run process for the run of a folder, in its own session. OSError if no process can be started.
 
         Its signals are blocked until it can handle them, so that none is lost.
         """
@@ -57,14 +57,16 @@ class RunProcessHandle:
             found = cls(pid)
         except ProcessLookupError:
             return None
-        if _lock_holder(folder / LOCK) == pid:  # it still holds the lock, so the pidfd names it and no later process
+        if (
+            _lock_holder(folder / LOCK) == pid
+        ):  # it still holds the lock, so the pidfd refers to it and to no later process
             return found
         found.close()
         return None
 
     @staticmethod
     def write_final_status(folder: Path, end: RunStatus) -> bool:
-        """Write how a run ended whose run process is gone; a run process that starts later will not begin.
+        """Write the final status of a run whose run process is gone; a run process that starts later exits at once.
 
         False while a run process is alive.
         """

@@ -1,4 +1,4 @@
-"""Supervises the runs at work: starts their run processes, follows them, and records how their runs end."""
+"""Supervises the active runs: starts their run processes, follows them, and records how their runs end."""
 
 import asyncio
 import signal
@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from controller.execution.local_machine import cause
 from controller.run_folder.reader import RunFolder
-from controller.run_folder.status import ENDS, TAKEN, RunStatus, State
+from controller.run_folder.status import ALREADY_RUNNING, FINAL_STATES, RunStatus, State
 from controller.run_folder.writer import set_state
 from controller.service.background import Background, retry_while_unavailable
 from controller.service.leasing import Leasing
@@ -65,7 +66,7 @@ class RunSupervisor:
             process.close()
 
     async def adopt_all(self, known: frozenset[str] = frozenset()) -> frozenset[str]:
-        """Adopt the runs at work that are not `known`; the ids of all of them."""
+        """Adopt the active runs that are not `known`; the ids of all active runs."""
         runs = await retry_while_unavailable(self._store.at_work)
         for run in runs:
             if run.id not in known and run.id not in self._processes:
@@ -73,12 +74,12 @@ class RunSupervisor:
         return known | {run.id for run in runs}
 
     async def adopt_late(self, known: frozenset[str]) -> None:
-        """Look once more for runs at work: the last writes of an earlier service may have reached the database late."""
+        """Search again for active runs: the last writes of an earlier service may have reached the database late."""
         await asyncio.sleep(STORE_RETRY_S)
         await self.adopt_all(known)
 
     def start(self, run: Run) -> None:
-        """Start a run process for a run at work."""
+        """Start a run process for an active run."""
         self._leasing.begin(run)
         try:
             process = RunProcessHandle.start(run.folder, *self._leasing.run_process_arguments)
@@ -88,12 +89,12 @@ class RunSupervisor:
             self._follow(run, process)
 
     def _adopt(self, run: Run) -> None:
-        """Take over a run that was at work when an earlier service ended."""
+        """Take over a run that was active when an earlier service ended."""
         process = RunProcessHandle.find(run.folder)
         if process is not None:
             self._follow(run, process)
         elif RunStatus.read(run.folder) is None:
-            self.start(run)  # its run process had not begun; if it ever does, it finds the lock taken and exits
+            self.start(run)  # its run process had not started; if it does later, it finds the lock taken and exits
         else:
             reason = "its run process died without reporting an end, while no service was running"
             self._background.spawn(self._record_end(run, reason))
@@ -114,12 +115,14 @@ class RunSupervisor:
         while not await process.gone(within_s=STATUS_POLL_S):
             await self._poll(run, process)
         code = process.exit_code()
-        other = RunProcessHandle.find(run.folder) if code == TAKEN else None
+        died = "" if code is None else f" ({cause(code)})"
+        other = RunProcessHandle.find(run.folder) if code == ALREADY_RUNNING else None
         if other is not None:
             self._follow(run, other)
         else:
             await self._record_end(
-                run, f"its run process died without reporting an end{_cause(code)}; see run_process.log"
+                run,
+                f"its run process died without reporting an end{died}; see run_process.log",
             )
         if self._processes[run.id] is process:
             del self._processes[run.id]
@@ -130,7 +133,7 @@ class RunSupervisor:
     async def _poll(self, run: Run, process: RunProcessHandle) -> None:
         """Copy the status once; kill the process if it does not stop in time."""
         status = await asyncio.to_thread(RunStatus.read, run.folder)
-        if status is not None and status.state not in ENDS:
+        if status is not None and status.state not in FINAL_STATES:
             await retry_while_unavailable(self._store.move, run.id, status.state)
             await self._leasing.update_demand(run, status)
         if self._is_unresponsive(run, status):
@@ -139,18 +142,18 @@ class RunSupervisor:
 
     def _is_unresponsive(self, run: Run, status: RunStatus | None) -> bool:
         """Whether a run process has had long enough to stop its run."""
-        confirmed = status is not None and status.state in (State.STOPPING, *ENDS)
+        confirmed = status is not None and status.state in (State.STOPPING, *FINAL_STATES)
         timeout_s = self._settings.stop_timeout_s * (END_TIMEOUT_FACTOR if confirmed else 1)
         now = time.monotonic()
         return now - self._stopping.get(run.id, now) > timeout_s
 
     async def _record_end(self, run: Run, reason: str) -> None:
-        """Record how a run ended whose run process is gone, or continue it from a checkpoint if it was lost.
+        """Record how a run ended whose run process is gone, or resume it from a checkpoint if the process was lost.
 
         `reason`: why, if the run process reported no end.
         """
         status = await asyncio.to_thread(RunStatus.read, run.folder)
-        if status is None or status.state not in ENDS:
+        if status is None or status.state not in FINAL_STATES:
             if self._settings.resume_lost and await self._can_resume(run):
                 self.start(run)
                 return
@@ -159,10 +162,12 @@ class RunSupervisor:
                 killed = "its run process did not stop in time and was killed: there is no summary"
                 status = RunStatus(State.STOPPED, status.slot, killed)
             if not RunProcessHandle.write_final_status(run.folder, status):
-                self.start(run)  # a run process that started late is alive after all; a second one will find it
+                self.start(
+                    run
+                )  # a run process that started late is alive after all; the second one exits, and the first is followed
                 return
         self._leasing.end(run.id)
-        await asyncio.to_thread(set_folder_state, run.folder, status)
+        await asyncio.to_thread(write_folder_state, run.folder, status)
         results = await asyncio.to_thread(_results, run.folder, status)
         await retry_while_unavailable(self._store.move, run.id, status.state, results=results)
         self._ended()
@@ -191,11 +196,11 @@ def _newest_checkpoint(path: Path) -> int | None:
     return None
 
 
-def set_folder_state(path: Path, status: RunStatus) -> None:
+def write_folder_state(path: Path, status: RunStatus) -> None:
     """Write the end of a run into its folder's meta data, unless its run process has written one."""
     with suppress(ValueError):
         folder = RunFolder.open(path)
-        if folder.meta.state not in ENDS:
+        if folder.meta.state not in FINAL_STATES:
             set_state(path, status.state, status.reason)
 
 
@@ -210,9 +215,3 @@ def _results(folder: Path, status: RunStatus) -> RunResults:
         metrics=summary.get("metrics", {}),
         trace_digest=summary.get("trace_digest", ""),
     )
-
-
-def _cause(code: int | None) -> str:
-    if code is None:
-        return ""
-    return f" (signal {-code})" if code < 0 else f" (exit code {code})"

@@ -21,14 +21,14 @@ class ServiceSettings:
     """What `airtoll serve` is started with.
 
     data               the folder of the runs' folders and of their index
-    at_once            how many runs play at a time
+    at_once            how many runs are active at a time
     max_queued         how many may wait
     max_readers        how many event streams may be open
-    resume_lost        whether a run whose run process is lost continues from its newest checkpoint, if it has a new one
+    resume_lost        whether a run whose run process is lost resumes from its newest checkpoint, if it has a new one
                        each time; otherwise it fails
     stop_timeout_s     how long a run process may take to confirm that it stops its run, before it is killed
     request_timeout_s  how long a request may take to arrive, and a client to take more of its response
-    token_file         the file of the token, created if missing; without it the environment decides
+    token_file         the file of the token, created if missing; None: the token is AIRTOLL_TOKEN, or there is none
     pool               None for a service without a pool
     """
 

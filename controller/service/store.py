@@ -42,15 +42,15 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from controller.config.errors import ConfigError
-from controller.run_folder.status import AT_WORK, ENDS, State, before
+from controller.run_folder.status import ACTIVE_STATES, FINAL_STATES, State, predecessors
 
 _BUSY_TIMEOUT_S = 30.0  # for another process's transaction on SQLite to end
 _CONNECT_TIMEOUT_S = 10
 _LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2")  # drivers that take libpq's parameters
-_MIGRATING = 0x616972746F6C6C  # key of the PostgreSQL advisory lock held during migrations
+_MIGRATING = 0x616972746F6C6C  # key of the PostgreSQL advisory lock that is held during migrations: "airtoll" in ASCII
 
 
-# In the OpenAPI document, fields with defaults are required too: answers always have them.
+# In the OpenAPI document, fields with defaults are required too: a response always has them.
 ANSWER = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
@@ -163,7 +163,7 @@ class Store:
     """The runs at a database URL, whose tables are migrated first, by one service at a time.
 
     ConfigError for a URL that cannot be used. Every method may raise StoreGoneError and may then be called again;
-    broken connections are made again.
+    it reconnects by itself.
     """
 
     def __init__(self, url: str) -> None:
@@ -247,13 +247,13 @@ class Store:
 
     def set_reason(self, run_id: str, reason: str) -> None:
         """Store what a run that has not ended waits for or lacks; "" for nothing."""
-        living = [state.value for state in State if state not in ENDS]
+        living = [state.value for state in State if state not in FINAL_STATES]
         with self._session() as session:
             session.execute(update(_Row).where(_Row.id == run_id, _Row.state.in_(living)).values(reason=reason))
 
     def at_work(self) -> list[Run]:
         """The runs that have, or should have, a run process, the oldest first."""
-        wanted = [state.value for state in AT_WORK]
+        wanted = [state.value for state in ACTIVE_STATES]
         with self._session() as session:
             rows = session.scalars(select(_Row).where(_Row.state.in_(wanted)).order_by(_Row.number))
             return [_run(row) for row in rows]
@@ -265,14 +265,14 @@ class Store:
         return dict.fromkeys(State, 0) | {State(state): count for state, count in rows}
 
     def move(self, run_id: str, to: State, *, since: Sequence[State] = (), results: RunResults | None = None) -> bool:
-        """Move a run into a state, if it may follow the run's own and that is one of `since`; whether it was moved."""
-        allowed = [state.value for state in before(to) if not since or state in since]
+        """Move a run into a state that may follow its present one, if that is one of `since`; whether it was moved."""
+        allowed = [state.value for state in predecessors(to) if not since or state in since]
         now = datetime.now(UTC)
         changed: dict[str, Any] = {"state": to.value}
-        if to in ENDS:
+        if to in FINAL_STATES:
             results = results or RunResults()
             changed |= {one.name: getattr(results, one.name) for one in fields(RunResults)} | {"ended": now}
-        elif State.PENDING in before(to):
+        elif State.PENDING in predecessors(to):
             changed["started"] = func.coalesce(_Row.started, now)
         with self._session() as session:
             moved = session.execute(update(_Row).where(_Row.id == run_id, _Row.state.in_(allowed)).values(changed))
@@ -280,7 +280,7 @@ class Store:
 
     def remove(self, run_id: str) -> bool:
         """Delete a run that has ended; False for any other."""
-        wanted = (_Row.id == run_id, _Row.state.in_([state.value for state in ENDS]))
+        wanted = (_Row.id == run_id, _Row.state.in_([state.value for state in FINAL_STATES]))
         with self._session() as session:
             return bool(getattr(session.execute(delete(_Row).where(*wanted)), "rowcount", 0))
 

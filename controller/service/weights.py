@@ -1,4 +1,4 @@
-"""The weights of a run's nodes: read, requested from the run while it plays, and uploaded to it."""
+"""The weights of a run's nodes: read, requested from a running run, and uploaded to it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from controller.config.catalogue import scheme_named
 from controller.run_folder.orders import Orders
 from controller.run_folder.reader import RunFolder
 from controller.service.limits import WEIGHTS_POLL_S, WEIGHTS_TIMEOUT_S
-from controller.service.run_manager import GOES_ON, RunManager, WrongStateError, wrong_state
+from controller.service.run_manager import LIVE_STATES, RunManager, WrongStateError, wrong_state
 from controller.service.store import Run
 from protocol.messages.orders import PutWeights, ReportWeights
 from schemes.parts.weights import body_of
@@ -64,16 +64,16 @@ class WeightsService:
     async def put(self, run_id: str, node: str, data: bytes) -> Run:
         """Send a node these weights in the run's next slot.
 
-        WrongStateError for a run that is not at work or whose trainer sends no weights; NoWeightsError for a node that
+        WrongStateError for a run that is not running or whose trainer sends no weights; NoWeightsError for a node that
         is not one of its agents; WrongTensorsError, UnreadableWeightsError, TooManyOrdersError.
         """
         run = await self._manager.get(run_id)
-        if run.state not in GOES_ON:
-            raise wrong_state(run, "sent weights", GOES_ON)
+        if run.state not in LIVE_STATES:
+            raise wrong_state(run, "sent weights", LIVE_STATES)
         folder = RunFolder.open(run.folder)
         await asyncio.to_thread(_check_sends_weights, folder)
         newest = await self._newest(run_id, node)
-        await asyncio.to_thread(check_like, data, newest)
+        await asyncio.to_thread(check_tensors, data, newest)
         await asyncio.to_thread(Orders(run.folder).give, PutWeights(Orders.new_id(), node, body_of(data)))
         return run
 
@@ -84,18 +84,18 @@ class WeightsService:
             if node not in await asyncio.to_thread(_agents, RunFolder.open((await self._manager.get(run_id)).folder)):
                 raise
             raise WrongStateError(
-                f"{error}: wait until the trainer has sent it some, which yours are checked against"
+                f"{error}: wait until the trainer has sent it some: yours must have the same tensors"
             ) from error
 
     async def _up_to_date(self, run_id: str) -> RunFolder:
         """The run's folder, once it has the newest weights. Concurrent calls share one request to the run."""
         run = await self._manager.get(run_id)
-        if run.state in GOES_ON:
+        if run.state in LIVE_STATES:
             request = self._requests.get(run_id)
             if request is None:
                 request = self._requests[run_id] = asyncio.create_task(self._request(run))
                 request.add_done_callback(lambda _: self._requests.pop(run_id))
-            await asyncio.shield(request)  # a client that leaves does not cancel the request of the others
+            await asyncio.shield(request)  # a client that disconnects must not cancel the request that others share
         return RunFolder.open(run.folder)
 
     async def _request(self, run: Run) -> None:
@@ -103,7 +103,7 @@ class WeightsService:
         await asyncio.to_thread(orders.give, order)
         try:
             async with asyncio.timeout(WEIGHTS_TIMEOUT_S):
-                while await asyncio.to_thread(orders.is_pending, order.id) and await self._goes_on(run.id):
+                while await asyncio.to_thread(orders.is_pending, order.id) and await self._is_live(run.id):
                     await asyncio.sleep(WEIGHTS_POLL_S)
         except TimeoutError as error:
             raise WeightsTimeoutError(
@@ -112,11 +112,11 @@ class WeightsService:
         finally:
             orders.withdraw(order.id)
 
-    async def _goes_on(self, run_id: str) -> bool:
-        return (await self._manager.get(run_id)).state in GOES_ON
+    async def _is_live(self, run_id: str) -> bool:
+        return (await self._manager.get(run_id)).state in LIVE_STATES
 
 
-def check_like(data: bytes, reference: bytes) -> None:
+def check_tensors(data: bytes, reference: bytes) -> None:
     """WrongTensorsError unless both have tensors of equal names, dtypes and shapes, with finite numbers;
     UnreadableWeightsError."""
     given, expected = _tensors(data), _tensors(reference)
@@ -157,9 +157,9 @@ def _agents(folder: RunFolder) -> list[str]:
 
 def _stored(folder: RunFolder) -> list[NodeWeights]:
     return [
-        NodeWeights(name, kept.sent_slot, kept.bytes, "uploaded" if kept.uploaded else "trainer")
+        NodeWeights(name, found.sent_slot, found.bytes, "uploaded" if found.uploaded else "trainer")
         for index, name in enumerate(_agents(folder))
-        for kept in folder.weights.versions(index)
+        for found in folder.weights.stored(index)
     ]
 
 
@@ -167,7 +167,7 @@ def _read(folder: RunFolder, node: str, sent_slot: int | None) -> tuple[int, byt
     agents = _agents(folder)
     if node not in agents:
         raise NoWeightsError(f"no agent is named {node!r}; the run has {', '.join(agents[:20])}")
-    slots = [kept.sent_slot for kept in folder.weights.versions(agents.index(node))]
+    slots = [found.sent_slot for found in folder.weights.stored(agents.index(node))]
     if not slots:
         raise NoWeightsError(f"no weights have been sent to {node} yet")
     slot = slots[0] if sent_slot is None else sent_slot

@@ -53,7 +53,7 @@ def cells_of(study: Study, environment: Mapping[str, str]) -> list[StudyCell]:
                 else:
                     cells.append(StudyCell(sweep.name, labels, run, digest(run.config)))
     if faults:
-        raise ConfigError("\n".join(f"{_first(titles)}: {line}" for line, titles in faults.items()))
+        raise ConfigError("\n".join(f"{_summarised(titles)}: {line}" for line, titles in faults.items()))
     return cells
 
 
@@ -79,5 +79,5 @@ def _title(sweep: str, labels: Mapping[str, str], seed: int) -> str:
     return f"{sweep}: " + ", ".join([*(f"{axis}={label}" for axis, label in labels.items()), f"seed={seed}"])
 
 
-def _first(titles: list[str]) -> str:
+def _summarised(titles: list[str]) -> str:
     return titles[0] + (f" (and {len(titles) - 1} more)" if titles[1:] else "")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from controller.config.resolved import load
 from controller.config.run_config import as_mapping
-from controller.execution.children import leave_with_parent
+from controller.execution.children import exit_with_parent
 from controller.execution.local_machine import cause, start_process
 from controller.execution.run import ignore_telemetry, run
 from controller.run_folder.reader import RunFolder
@@ -40,38 +40,38 @@ class _Worker(NamedTuple):
 def run_cells(
     cells: Sequence[StudyCell], folder_of: Callable[[StudyCell], Path], *, workers: int
 ) -> Generator[CellResult, None, None]:
-    """Execute each cell in a process and a run's folder of its own, and yield each result as it comes.
+    """Execute each cell in a process and a run's folder of its own, and yield each result when its process ends.
 
     A process that dies yields a result, too, and its cell is tried once more. When the generator is closed or
-    interrupted, processes still at work are killed, and their folders removed.
+    interrupted, running processes are killed, and their folders removed.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["controller.execution.preload", __name__])
-    waiting, deaths = deque(cells), Counter[str]()
-    at_work: list[_Worker] = []
+    pending, deaths = deque(cells), Counter[str]()
+    running: list[_Worker] = []
     try:
-        while waiting or at_work:
-            while waiting and len(at_work) < workers:
-                cell = waiting.popleft()
-                at_work.append(_start(context, cell, folder_of(cell)))
-            ended = connection.wait([worker.process.sentinel for worker in at_work])
-            for worker in [worker for worker in at_work if worker.process.sentinel in ended]:
-                at_work.remove(worker)
-                result = _collected(worker, deaths)
+        while pending or running:
+            while pending and len(running) < workers:
+                cell = pending.popleft()
+                running.append(_start(context, cell, folder_of(cell)))
+            ended = connection.wait([worker.process.sentinel for worker in running])
+            for worker in [worker for worker in running if worker.process.sentinel in ended]:
+                running.remove(worker)
+                result = _result_of(worker, deaths)
                 if not result.last:
-                    waiting.append(result.cell)
+                    pending.append(result.cell)
                 yield result
     finally:
-        for worker in at_work:
+        for worker in running:
             worker.process.kill()
             worker.process.join()
             worker.process.close()
             shutil.rmtree(worker.folder, ignore_errors=True)
 
 
-def play_cell(config: str, folder: str) -> None:
-    """The body of a cell's process: an ordinary run, in one process."""
-    leave_with_parent()
+def run_cell(config: str, folder: str) -> None:
+    """The entry point of a cell's process: an ordinary run, placed in-process."""
+    exit_with_parent()
     resolved = load(json.loads(config))
     run(resolved, RunWriter.create(resolved, at=Path(folder)), ignore_telemetry)
 
@@ -79,10 +79,10 @@ def play_cell(config: str, folder: str) -> None:
 def _start(context: ForkServerContext, cell: StudyCell, folder: Path) -> _Worker:
     shutil.rmtree(folder, ignore_errors=True)  # left by a study that was killed
     arguments = (json.dumps(as_mapping(cell.run.config)), str(folder))
-    return _Worker(cell, folder, start_process(context, play_cell, arguments))
+    return _Worker(cell, folder, start_process(context, run_cell, arguments))
 
 
-def _collected(worker: _Worker, deaths: Counter[str]) -> CellResult:
+def _result_of(worker: _Worker, deaths: Counter[str]) -> CellResult:
     cell, folder, process = worker
     process.join()
     exitcode = process.exitcode

@@ -1,16 +1,16 @@
-"""What a study keeps of a run: metrics over eval, and the toll per slot and node, of training and of eval."""
+"""A run's numbers in a study's table: metrics over eval, and the toll per slot and node, of training and of eval."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from controller.config.errors import ConfigError, unknown
 from controller.config.resolved import ResolvedRun
-from controller.config.schedule import played
+from controller.config.schedule import EXECUTION_PHASES, TRAINING_PHASES, completed_slots
 from controller.studies.cells import StudyCell
 from controller.studies.study_file import Study
 from protocol.messages.kinds import Kind
 
-_PHASES_OF = {"training": ("warmup", "train"), "eval": ("eval",)}
+_PHASES_OF = {"training": TRAINING_PHASES, "eval": EXECUTION_PHASES}
 _KINDS = ("all", *(kind.name.lower() for kind in Kind))
 _UNITS = {"bytes": "note_bytes", "bits": "payload_bits"}
 
@@ -24,7 +24,7 @@ def toll_metric(part: str, kind: str, unit: str) -> str:
 
 
 def in_all(toll: str) -> str:
-    """The toll of all kinds of notes that the toll of one kind is a part of."""
+    """The toll of all kinds of notes of which the toll of one kind is a part."""
     part, _, unit, *_ = toll.split("_")
     return toll_metric(part, "all", unit)
 
@@ -71,7 +71,7 @@ def measures(summary: Mapping[str, Any], run: ResolvedRun) -> dict[str, float]:
 
 def _tolls(summary: Mapping[str, Any], run: ResolvedRun) -> Iterator[tuple[str, float]]:
     for part, phases in _PHASES_OF.items():
-        node_slots = played(run.plan.phases, summary["slots"], of=phases) * run.agents
+        node_slots = completed_slots(run.plan.phases, summary["slots"], of=phases) * run.agents
         by_phase = [summary["toll_by_phase"].get(phase, {}) for phase in phases]
         for kind in _KINDS if node_slots else ():
             for unit, key in _UNITS.items():

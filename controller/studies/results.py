@@ -7,7 +7,7 @@ tolls ...         bytes and bits sent per slot and node, in training (warmup and
 wall_s            duration of the run
 trace_digest      equal for equal runs, as in a run's summary.json
 state, reason     SUCCEEDED; or FAILED, and why: then there are no numbers
-cell              digest of the resolved configuration: a later study with the same cell takes the row over
+cell              digest of the resolved configuration: a later study with the same cell reuses the row
 """
 
 import csv
@@ -27,7 +27,7 @@ _SWEEP, _SEED, *_LAST = COLUMNS
 
 
 class StudyResults:
-    """The rows that exist, and the cells that still lack one."""
+    """The rows that exist, and the cells that have none yet."""
 
     def __init__(
         self, folder: Path, cells: Sequence[StudyCell], *, axes: Sequence[str], metrics: Sequence[str]
@@ -80,7 +80,7 @@ class StudyResults:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a results.csv. ConfigError for a file that is none."""
+    """The rows of a results.csv. ConfigError for any other file."""
     try:
         rows = list(csv.DictReader(StringIO(path.read_text("utf-8"), newline=""), restval=""))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

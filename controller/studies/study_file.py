@@ -59,12 +59,12 @@ class PlotSpec(BaseModel):
     name: str | None = None
 
     @property
-    def held(self) -> dict[str, str]:
+    def fixed_labels(self) -> dict[str, str]:
         """`where`, by the labels that the axes have."""
         return _by_label(self.where)
 
     @property
-    def reference(self) -> dict[str, str]:
+    def reference_labels(self) -> dict[str, str]:
         """`relative_to`, by the labels that the axes have."""
         return _by_label(self.relative_to)
 
@@ -243,7 +243,7 @@ def _labelled(given: Any) -> dict[str, Any] | None:
 def _layer(settings: Mapping[str, Any], base: Path) -> Layer:
     layer = Layer({})
     for key, value in settings.items():
-        layer = layer.overridden_by(layers.from_setting(key, value, base=base, giver="the grid"))
+        layer = layer.overridden_by(layers.from_setting(key, value, base=base, source="the grid"))
     return layer
 
 
@@ -252,7 +252,7 @@ def _plot_faults(sweep: Sweep, plot: PlotSpec) -> list[str]:
     names = [axis.name for axis in sweep.axes]
     used = [name for name in (plot.lines, plot.panels, *plot.where) if name is not None]
     faults = [unknown("axis", name, names) for name in (*used, *plot.relative_to) if name not in names]
-    for key, labels in (("where", plot.held), ("relative_to", plot.reference)):
+    for key, labels in (("where", plot.fixed_labels), ("relative_to", plot.reference_labels)):
         for name, label in labels.items():
             axis = sweep.axis(name)
             if axis is not None and label not in axis.values:

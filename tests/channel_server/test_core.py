@@ -128,7 +128,7 @@ class _Answered:
     def watch(self) -> None:
         """After each step: turns on their way, and those that have left the queue with their node still there."""
         waiting = set()
-        for peer, frame in self._loopback.on_their_way:
+        for peer, frame in self._loopback.in_flight:
             message = decode_for_node(frame)
             if isinstance(message, Turn):
                 waiting.add((peer, message.slot, message.turn))

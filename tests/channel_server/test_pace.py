@@ -54,8 +54,8 @@ class PacedHome(Loopback):
         return self._late.append((at, peer, frame)) if at > self._ticks else self._hand_in(peer, frame)
 
     def step(self) -> bool:
-        if self.on_their_way:
-            peer, frame = self.on_their_way[0]
+        if self.in_flight:
+            peer, frame = self.in_flight[0]
             message = decode_for_node(frame)
             if isinstance(message, Turn):
                 self.asked.append((peer.decode(), message))

@@ -41,7 +41,7 @@ def test_the_trainer_is_asked_at_intervals_while_its_weights_are_not_acknowledge
     loopback, steps, _ = stepping(plan)
     asked: dict[int, bool] = {}
     for _ in steps:
-        for peer, frame in loopback.on_their_way:
+        for peer, frame in loopback.in_flight:
             message = decode_for_node(frame)
             if isinstance(message, Turn) and peer == b"trainer":
                 asked[message.slot] = bool(message.inbox)

@@ -66,7 +66,7 @@ def _turns(loopback: Loopback, steps: Iterator[None]) -> Iterator[tuple[Turn, in
     """Every Turn as soon as it is sent, and the node that it is sent to."""
     seen: set[tuple[int, int, int]] = set()
     for _ in steps:
-        for peer, frame in loopback.on_their_way:
+        for peer, frame in loopback.in_flight:
             message = decode_for_node(frame)
             node = list(loopback.sessions).index(peer)
             if isinstance(message, Turn) and (message.slot, message.turn, node) not in seen:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from airtoll.client import Controller
-from controller.run_folder.status import FOLLOWING, State
+from controller.run_folder.status import TRANSITIONS, State
 from controller.service.limits import MAX_QUEUED, MAX_READERS, MAX_UNREAD_EVENTS, REQUEST_TIMEOUT_S
 from tests.docs.pages import DOCS, page, table
 from tests.docs.rest_page import PAGE, console, played
@@ -31,7 +31,7 @@ def test_every_state_is_shown() -> None:
         re.findall(r"\b[A-Z]{6,9}\b", page(PAGE).partition("## States of a run")[2].partition("A run waits")[0])
     )
     assert shown == {state.value for state in State}
-    assert State.PAUSED in FOLLOWING[State.RUNNING]
+    assert State.PAUSED in TRANSITIONS[State.RUNNING]
 
 
 def test_the_limits_are_those_of_the_code() -> None:

@@ -32,7 +32,7 @@ import psutil  # noqa: E402
 import airtoll  # noqa: E402
 from controller.execution.processes import CHANNEL_SERVER  # noqa: E402
 from controller.run_folder.reader import RunFolder  # noqa: E402
-from controller.run_folder.status import AT_WORK, ENDS, RunStatus, State  # noqa: E402
+from controller.run_folder.status import ACTIVE_STATES, FINAL_STATES, RunStatus, State  # noqa: E402
 from controller.service.run_process_handle import RunProcessHandle  # noqa: E402
 from controller.service.store import Run, Store  # noqa: E402
 from tests.postgres import postgres_server  # noqa: E402
@@ -127,14 +127,14 @@ class Scene:
     def replace(self, worker: WorkerProcess) -> None:
         """Kill a worker with all its processes, and start another."""
         for run in self.runs():
-            if run.state in AT_WORK and self.kinds[run.id] == "pooled":
+            if run.state in ACTIVE_STATES and self.kinds[run.id] == "pooled":
                 self.hits[run.id].add("worker")
         worker.kill()
         self.pool.start(worker.role)
 
     def submit(self) -> None:
         """Submit runs until enough have not ended."""
-        while sum(run.state not in ENDS for run in self.runs()) < self.waiting:
+        while sum(run.state not in FINAL_STATES for run in self.runs()) < self.waiting:
             kind = self.rng.choice(self.of)
             run = self.service.client.submit(RUNS[kind])
             self.kinds[run["id"]], self._configs[run["id"]] = kind, run["config"]
@@ -147,7 +147,7 @@ class Scene:
         """What is inconsistent at present."""
         runs = self.runs()
         faults = [*self._lost(runs), *(line for run in runs for line in self._inconsistent(run))]
-        self._ended |= {run.id: run for run in runs if run.state in ENDS and not faults}
+        self._ended |= {run.id: run for run in runs if run.state in FINAL_STATES and not faults}
         return faults
 
     def _lost(self, runs: list[Run]) -> Iterator[str]:
@@ -167,9 +167,9 @@ class Scene:
         status = RunStatus.read(run.folder)
         if run.state is State.PENDING and (process or status):
             yield f"{run.id} is PENDING, its process {process}, its folder {status}"
-        if run.state in AT_WORK and not process:
+        if run.state in ACTIVE_STATES and not process:
             yield f"{run.id} is {run.state.value} without a run process"
-        if run.state in ENDS:
+        if run.state in FINAL_STATES:
             if process or status is None or (status.state, status.slot) != (run.state, run.slot):
                 yield f"{run.id} is {run.state.value} at slot {run.slot}, its process {process}, its folder {status}"
             if run.id not in self._ended:
@@ -188,7 +188,7 @@ def _controller(scene: Scene) -> list[Victim]:
 
 
 def _run_processes(scene: Scene) -> list[Victim]:
-    found = [(run, run_process_of(run)) for run in scene.runs() if run.state in AT_WORK]
+    found = [(run, run_process_of(run)) for run in scene.runs() if run.state in ACTIVE_STATES]
     return [Victim(pid, run.id, "run process") for run, pid in found if pid]
 
 
@@ -324,7 +324,7 @@ def _lasting(scene: Scene, within_s: float, check: Callable[[Scene], list[str]])
 
 
 def _not_ended(scene: Scene) -> list[str]:
-    return [f"{run.id} is {run.state.value}" for run in scene.runs() if run.state not in ENDS]
+    return [f"{run.id} is {run.state.value}" for run in scene.runs() if run.state not in FINAL_STATES]
 
 
 def _processes(scene: Scene) -> list[str]:

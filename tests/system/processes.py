@@ -28,15 +28,15 @@ def play(
 def recorded(processes: NodeProcesses, recording: R, meanwhile: Meanwhile | None = None) -> R:
     """Record a run that has been started to its end; AssertionError when its channel server is silent before.
 
-    Its process may end before its last telemetry has been read, so its exit code alone says nothing: `silenced` waits
-    for what is still on its way.
+    Its process may end before its last telemetry has been read, so its exit code alone proves nothing:
+    `channel_failure` waits for what is still in flight.
     """
     while recording.ended is None:
         if (telemetry := processes.receive()) is not None:
             recording(telemetry)
             if meanwhile is not None:
                 meanwhile(processes, telemetry)
-        elif reason := processes.silenced:
+        elif reason := processes.channel_failure:
             raise AssertionError(reason)
     return recording
 

@@ -127,7 +127,7 @@ def test_first_law_a_run_with_uploaded_weights_replays(service: Service, paused:
     assert again.past() == folder.past()
     assert _status(service, f"{paused}/weights/pair-0", mine)[0] == 409
     assert service.client.weights(paused, "pair-0") in (
-        again.weights.read(0, v.sent_slot) for v in again.weights.versions(0)
+        again.weights.read(0, v.sent_slot) for v in again.weights.stored(0)
     )
 
 

@@ -74,7 +74,7 @@ def test_a_run_resumed_after_a_kill_of_everything_has_the_same_trace(tmp_path: P
     assert _airtoll("replay", folder).returncode == 0
     done = _airtoll("resume", folder)
     assert done.returncode == 2
-    assert done.stderr == f"{folder}: the run is SUCCEEDED; `airtoll replay {folder}` plays it again\n"
+    assert done.stderr == f"{folder}: the run is SUCCEEDED; `airtoll replay {folder}` repeats it\n"
 
 
 def _check_books(folder: RunFolder) -> None:
@@ -93,9 +93,9 @@ def test_neither_a_running_run_nor_one_without_checkpoints_is_resumed(tmp_path: 
     folder.checkpoints.write(400, channel_server=b"", nodes=[], files=[], keep=2)
     elsewhere = _airtoll("resume", folder.path, "--from", 800)
     assert elsewhere.stderr == "--from 800 is not allowed: checkpoints lie at slots 400\n"
-    with writer.at_work():
+    with writer.locked():
         busy = _airtoll("resume", folder.path)
-    assert (busy.returncode, "the run goes on; wait for its end" in busy.stderr) == (2, True)
+    assert (busy.returncode, "the run is running; wait for its end" in busy.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("scheme", ["li2020/sla", "li2020/greedy_central"])

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/runs/{run_id}/events", tags=["results"])
 async def events(
     run_id: RunId, services: ServicesDep, last_event_id: Annotated[str | None, Header(max_length=100)] = None
 ) -> StreamingResponse:
-    """The run's server-sent events as it plays: `figures` with new results, at most twice a second; `end` once.
+    """The run's server-sent events: `update` with new results, at most twice a second; `end` once.
 
     With an event's id as Last-Event-ID the stream continues after that event; without it, it starts at the run's
     beginning.

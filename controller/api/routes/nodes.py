@@ -19,7 +19,7 @@ router = APIRouter(prefix="/nodes", tags=["overviews"])
 
 @router.get("", responses=responses(404, 422))
 def nodes(services: ServicesDep, run: Annotated[str | None, Query(max_length=200)] = None) -> NodeList:
-    """The nodes of a run, or of all runs at work; the pool's workers."""
+    """The nodes of a run, or of all active runs; the pool's workers."""
     manager = services.manager
     runs = [manager.find(run)] if run is not None else manager.store.at_work()
     workers = [_worker(seen) for seen in (manager.pool.workers if manager.pool else ())]

@@ -88,7 +88,7 @@ async def delete(run_id: RunId, services: ServicesDep) -> None:
 async def pause(run_id: RunId, services: ServicesDep) -> RunHead:
     """Pause a run before its next slot.
 
-    The answer comes once the run is PAUSED, or after 5 seconds: then its state may still be RUNNING, until its present
+    The answer comes once the run is PAUSED, or after 5 seconds: then its state may still be RUNNING, until its current
     slot ends.
     """
     return await run_in_threadpool(with_live_status, await services.manager.pause(run_id))
@@ -105,7 +105,7 @@ async def resume(run_id: RunId, services: ServicesDep) -> RunHead:
 
 @router.post("/{run_id}/stop", status_code=202, responses=responses(404, 409, 422))
 async def stop(run_id: RunId, services: ServicesDep) -> RunHead:
-    """Stop a run after its present slot and keep its results, or remove a waiting run from the queue.
+    """Stop a run after its current slot and keep its results, or remove a waiting run from the queue.
 
     The answer's state is STOPPING; of a run that was waiting, it is STOPPED.
     """

@@ -21,6 +21,6 @@ def toll(
     by: TollKey = "kind",
     windows: Annotated[int, Query(ge=1, le=MAX_WINDOWS)] = 1,
 ) -> TollReport:
-    """The toll per kind of note, sending node or link class, in at most so many windows."""
+    """The toll per kind of note, sending node or link class, in at most `windows` windows."""
     spans: Any = queries.toll(services.folder(run_id), by=by, windows=windows)
     return TollReport(by=by, windows=spans)

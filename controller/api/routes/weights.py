@@ -1,4 +1,4 @@
-"""The routes of a run's weights: list them, download a node's, upload some for a node."""
+"""The routes of a run's weights: list the stored ones, download a node's, upload weights for a node."""
 
 from typing import Annotated, Any
 
@@ -30,7 +30,7 @@ _SAFETENSORS: dict[str, Any] = {
 
 @router.get("", responses=responses(404, 422, 503))
 async def weights(run_id: RunId, services: ServicesDep) -> WeightsList:
-    """The stored weights, by node, the newest first; a run at work reports its newest first."""
+    """The stored weights, by node, the newest first; a running run reports its newest before the answer."""
     return WeightsList(weights=await services.weights.stored(run_id))
 
 

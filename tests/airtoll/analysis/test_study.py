@@ -252,7 +252,7 @@ class _SecondStudy:
 
 def test_a_second_study_in_the_same_folder_is_rejected(tmp_path: Path) -> None:
     folder = StudyFolder(_write(tmp_path / "small.yaml"), tmp_path / "out", {})
-    with pytest.raises(ConfigError, match="another study is at work in"):
+    with pytest.raises(ConfigError, match="another study is running in"):
         folder.run(_SecondStudy(folder), workers=1, keep_runs=False)
 
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from airtoll.analysis.baselines import comparison
-from airtoll.cli import output, tables
+from airtoll.cli import controller_tables, output, tables
 
 PACED = {
     "slot_ms": 10.0,
@@ -50,6 +50,26 @@ def test_the_comparison_has_performance_and_both_overheads(capsys: pytest.Captur
     ]
     output.print_tables(comparison(learning, baselines, node_slots=40))
     assert capsys.readouterr().out.splitlines()[-2].split()[-2:] == ["-", "2"]
+
+
+def test_the_list_and_a_run_show_what_a_run_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
+    run = {
+        "id": "r-1",
+        "state": "RUNNING",
+        "reason": "waits for nodes to join: pair-0",
+        "world": "d2d_underlay",
+        "scheme": "li2020/sla",
+        "seed": 1,
+        "slot": 0,
+        "slots": 20,
+        "created": "2026-01-01T00:00:00+00:00",
+        "folder": "runs/r-1",
+        "trace_digest": "",
+        "metrics": {},
+    }
+    for table in (controller_tables.runs([run]), controller_tables.run(run)):
+        output.print_tables(table)
+        assert "waits for nodes to join: pair-0" in capsys.readouterr().out
 
 
 def _summary(reward: float, tolls: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from controller.run_folder.status import ENDS, State
+from controller.run_folder.status import FINAL_STATES, State
 from protocol.messages.kinds import Kind
 from tests.system.service import CELL, LONG, Service, serving
 
@@ -105,9 +105,9 @@ def test_the_page_knows_all_kinds_of_notes_and_all_states() -> None:
     signs = re.search(r"SYMBOLS = \{(.*?)\}", _source("states.js"), re.DOTALL)
     assert signs is not None
     assert re.findall(r"([A-Z]+):", signs[1]) == [state.value for state in State]
-    ends = re.search(r"ENDS = \[(.*?)\]", _source("states.js"))
+    ends = re.search(r"FINAL_STATES = \[(.*?)\]", _source("states.js"))
     assert ends is not None
-    assert set(re.findall(r'"(\w+)"', ends[1])) == {state.value for state in ENDS}
+    assert set(re.findall(r'"(\w+)"', ends[1])) == {state.value for state in FINAL_STATES}
 
 
 def test_the_page_is_open_and_data_is_not(service: Service) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.config.schedule import PhaseSpan, phase_at, played, spans
+from controller.config.schedule import EXECUTION_PHASES, TRAINING_PHASES, PhaseSpan, completed_slots, phase_at, spans
 from protocol.messages.plan import PhasePlan
 
 SCHEDULE = (PhasePlan("warmup", 2), PhasePlan("train", 3), PhasePlan("eval", 1))
@@ -19,6 +19,6 @@ def test_a_slot_has_one_phase_and_the_closing_turn_the_last() -> None:
 
 
 @pytest.mark.parametrize(("slots", "training", "execution"), [(6, 5, 1), (5, 5, 0), (3, 3, 0), (1, 1, 0), (0, 0, 0)])
-def test_only_slots_that_were_played_count(slots: int, training: int, execution: int) -> None:
-    assert played(SCHEDULE, slots, of=("warmup", "train")) == training
-    assert played(SCHEDULE, slots, of=("eval",)) == execution
+def test_only_completed_slots_count(slots: int, training: int, execution: int) -> None:
+    assert completed_slots(SCHEDULE, slots, of=TRAINING_PHASES) == training
+    assert completed_slots(SCHEDULE, slots, of=EXECUTION_PHASES) == execution

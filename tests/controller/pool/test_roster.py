@@ -32,7 +32,7 @@ def _roster(*peers: bytes) -> Roster:
 def test_nodes_start_in_order_at_attached_workers_and_later_at_those_that_attach() -> None:
     roster, nodes = _roster(b"a", b"b"), [_request(f"pair-{n}") for n in range(3)]
     assert [start for node in nodes for start in _starts(roster.request(node))] == [(b"a", "pair-0"), (b"b", "pair-1")]
-    assert [roster.waits(node) for node in nodes] == [False, False, True]
+    assert [roster.is_pending(node) for node in nodes] == [False, False, True]
     assert _starts(roster.receive(b"c", _attach("c"), 0.0)) == [(b"c", "pair-2")]
     assert _starts(roster.receive(b"d", _attach("d"), 0.0)) == [(b"d", "Release")]
     assert _starts(roster.receive(b"e", _attach("e", "channel"), 0.0)) == []
@@ -43,7 +43,7 @@ def test_a_worker_whose_process_has_ended_runs_the_next() -> None:
     roster, first, second = _roster(b"a"), _request("pair-0"), _request("pair-1")
     assert _starts([*roster.request(first), *roster.request(second)]) == [(b"a", "pair-0")]
     assert _starts(roster.receive(b"a", Exited(-9), 0.0)) == [(b"a", "pair-1")]
-    assert (first.exitcode, first.cause, first.taken_away) == (-9, "signal 9", False)
+    assert (first.exitcode, first.cause, first.worker_lost) == (-9, "signal 9", False)
     assert second.exitcode is None
 
 
@@ -51,7 +51,7 @@ def test_a_lost_worker_takes_its_process_away() -> None:
     roster, node = _roster(b"a"), _request("pair-0")
     assert _starts(roster.request(node)) == [(b"a", "pair-0")]
     roster.gone(b"a", "its connection broke")
-    assert (node.exitcode, node.taken_away) == (1, True)
+    assert (node.exitcode, node.worker_lost) == (1, True)
     assert node.cause == "its worker a on host is gone: its connection broke"
     assert list(roster.receive(b"a", Alive(), 0.0)) == [(b"a", Refusal("send Attach first"))]
 
@@ -61,7 +61,7 @@ def test_a_silent_worker_is_given_up_and_released() -> None:
     assert _starts(roster.request(node)) == [(b"a", "pair-0")]
     assert list(roster.receive(b"b", Alive(), LEASED_WORKER_TIMEOUT_S)) == [(b"b", Alive())]
     assert list(roster.expire(LEASED_WORKER_TIMEOUT_S + 1)) == [(b"a", Release())]
-    assert (node.exitcode, node.taken_away, roster.peers) == (1, True, [b"b"])
+    assert (node.exitcode, node.worker_lost, roster.peers) == (1, True, [b"b"])
 
 
 def test_a_kill_ends_a_started_process_and_cancels_a_waiting_one() -> None:

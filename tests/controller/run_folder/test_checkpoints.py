@@ -27,7 +27,7 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
     for slot in (9, 10, 11):
         checkpoints = _written(tmp_path, slot)
     assert checkpoints.slots == [11, 10]
-    checkpoints.forget_after(10)
+    checkpoints.drop_after(10)
     assert checkpoints.slots == [10]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.run_folder.files import csv_rows, ends_line, last_line_end, piece, whole_lines
+from controller.run_folder.files import csv_rows, ends_line, last_line_end, read_chunk, whole_lines
 from protocol.messages.telemetry import Scalars
 from tests.airtoll.folders import make, window
 
@@ -34,11 +34,11 @@ def test_pieces_of_a_growing_file_make_up_its_complete_lines(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]
 ) -> None:
     path = tmp_path_factory.mktemp("growing") / "log.txt"
-    assert (whole_lines(path), piece(path, 0), last_line_end(path)) == ([], b"", 0)
+    assert (whole_lines(path), read_chunk(path, 0), last_line_end(path)) == ([], b"", 0)
     data, read = "".join(f"{line}\n" for line in lines).encode() + b"half", b""
     for end in range(len(data) + 1):
         path.write_bytes(data[:end])
-        read += piece(path, len(read))
+        read += read_chunk(path, len(read))
         assert len(read) == last_line_end(path)
         assert not read or ends_line(path, len(read))
     assert read.decode().splitlines() == whole_lines(path) == lines

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.run_folder.weights import MAX_KEPT, KeptWeights, StoredWeights
+from controller.run_folder.weights import MAX_KEPT, StoredWeights, WeightsFolder
 from protocol.messages.telemetry import Weights
 from schemes.parts.weights import body_of
 
@@ -14,25 +14,25 @@ def _given(slot: int, *, node: int = 0, uploaded: bool = False) -> Weights:
 
 
 def test_the_newest_are_kept_and_uploaded_ones_stay(tmp_path: Path) -> None:
-    kept = KeptWeights(tmp_path)
-    assert kept.versions(0) == []
+    kept = WeightsFolder(tmp_path)
+    assert kept.stored(0) == []
     kept.add(_given(2, uploaded=True))
     for slot in range(20):
         kept.add(_given(slot))
     kept.add(_given(15, uploaded=True))
-    assert [version.sent_slot for version in kept.versions(0)] == list(range(19, 19 - MAX_KEPT, -1))
-    assert [version for version in kept.versions(0) if version.uploaded] == [StoredWeights(0, 15, 2, uploaded=True)]
+    assert [version.sent_slot for version in kept.stored(0)] == list(range(19, 19 - MAX_KEPT, -1))
+    assert [version for version in kept.stored(0) if version.uploaded] == [StoredWeights(0, 15, 2, uploaded=True)]
     assert (kept.read(0, 19), kept.uploaded(0, 2)) == (b"19", body_of(b"2"))
-    assert kept.versions(1) == []
+    assert kept.stored(1) == []
 
 
 def test_a_rollback_drops_later_weights(tmp_path: Path) -> None:
-    kept = KeptWeights(tmp_path)
+    kept = WeightsFolder(tmp_path)
     for slot in (9, 10, 11):
         kept.add(_given(slot))
         kept.add(_given(slot, node=1, uploaded=True))
-    kept.forget_after(10)
-    assert [version.sent_slot for version in kept.versions(0)] == [9]
+    kept.drop_after(10)
+    assert [version.sent_slot for version in kept.stored(0)] == [9]
     assert kept.uploaded(1, 9) == body_of(b"9")
     with pytest.raises(ValueError, match=r"10\.put cannot be read: .*; without it the run cannot be replayed"):
         kept.uploaded(1, 10)

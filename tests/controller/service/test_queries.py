@@ -1,12 +1,16 @@
 """Queries on run folders, finished or growing."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from controller.run_folder.reader import RunFolder
+from controller.run_folder.status import RunStatus, State
 from controller.service import queries
 from controller.service.queries import LogLines
+from controller.service.store import Run
 from protocol.messages.kinds import Kind
 from protocol.messages.telemetry import Event, Scalars
 from tests.airtoll.folders import air, finished, make, toll_windows, window
@@ -76,3 +80,29 @@ def test_a_node_has_the_newest_policy_version_that_it_reported(tmp_path: Path) -
 
 def test_the_wire_book_of_an_in_process_run_is_empty(tmp_path: Path) -> None:
     assert queries.wire(RunFolder.open(make(tmp_path, []).path)).connections == []
+
+
+@pytest.mark.parametrize(
+    ("state", "stored_reason", "shown"),
+    [
+        (State.RUNNING, "", (12, "waits for lost nodes to come back: pair-1")),
+        (State.RUNNING, "lacks 1 agent", (12, "lacks 1 agent")),
+        (State.STOPPED, "", (9, "")),
+    ],
+)
+def test_the_reason_of_an_active_run_is_what_it_waits_for(
+    tmp_path: Path, state: State, stored_reason: str, shown: tuple[int, str]
+) -> None:
+    RunStatus(State.RUNNING, 12, waiting="waits for lost nodes to come back: pair-1").write(tmp_path)
+    run = Run(
+        id="r",
+        world="d2d_underlay",
+        scheme="li2020/sla",
+        seed=1,
+        slots=20,
+        config={},
+        folder=tmp_path,
+        created=datetime.now(UTC),
+    )
+    live = queries.with_live_status(replace(run, state=state, slot=9, reason=stored_reason))
+    assert (live.slot, live.reason) == shown

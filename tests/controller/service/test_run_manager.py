@@ -11,7 +11,7 @@ import pytest
 
 from controller.config.errors import ConfigError
 from controller.config.resolved import load
-from controller.run_folder.status import ENDS, LOCK, RunStatus, State
+from controller.run_folder.status import FINAL_STATES, LOCK, RunStatus, State
 from controller.service.data_folder import DataFolder
 from controller.service.run_manager import RunManager
 from controller.service.run_process_handle import RunProcessHandle
@@ -42,7 +42,7 @@ def _found(data: Path, store: Store, *states: State, status: RunStatus | None = 
         if not late:
             await manager.open()
         async with asyncio.timeout(60):
-            while (run := await manager.get(run.id)).state not in ENDS:
+            while (run := await manager.get(run.id)).state not in FINAL_STATES:
                 await asyncio.sleep(0)
         await manager.close()
         return run

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import StatementError
 
 from controller.config.errors import ConfigError
-from controller.run_folder.status import ENDS, FOLLOWING, RunStatus, State, before
+from controller.run_folder.status import FINAL_STATES, TRANSITIONS, RunStatus, State, predecessors
 from controller.service import store as store_module
 from controller.service.run_manager import RunManager
 from controller.service.settings import ServiceSettings
@@ -61,10 +61,10 @@ def test_only_allowed_transitions_succeed(store: Store) -> None:
     for start, to in product(State, State):
         run_id = f"{start.value} {to.value}"
         store.add(replace(RUN, id=run_id, state=start))
-        assert store.move(run_id, to) == (to in FOLLOWING[start]), run_id
+        assert store.move(run_id, to) == (to in TRANSITIONS[start]), run_id
         after = store.get(run_id)
         assert after is not None
-        assert after.state is (to if to in FOLLOWING[start] else start)
+        assert after.state is (to if to in TRANSITIONS[start] else start)
 
 
 def test_concurrent_moves_succeed_only_in_an_allowed_order(store: Store) -> None:
@@ -86,7 +86,7 @@ def test_of_concurrent_ends_one_succeeds(store: Store) -> None:
     """RunResults and state come from the same move."""
     for number in range(20):
         store.add(replace(RUN, id=str(number), state=State.RUNNING))
-    ends = [(str(number), end) for number in range(20) for end in ENDS]
+    ends = [(str(number), end) for number in range(20) for end in FINAL_STATES]
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda end: store.move(*end, results=RunResults(reason=end[1].value)), ends))
     runs, _ = store.page(limit=20)
@@ -101,8 +101,8 @@ def test_a_move_from_another_state_than_requested_fails(store: Store) -> None:
 
 
 def test_no_state_follows_an_end_and_every_state_but_the_first_follows_one() -> None:
-    assert {state for state, following in FOLLOWING.items() if not following} == ENDS
-    assert [state for state in State if not before(state)] == [State.PENDING]
+    assert {state for state, following in TRANSITIONS.items() if not following} == FINAL_STATES
+    assert [state for state in State if not predecessors(state)] == [State.PENDING]
 
 
 def test_times_and_results_are_stored(store: Store) -> None:

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table, of one row at most: `number` is 1."""
+    """Create the table, which has one row at most: `number` is 1."""
     op.create_table(
         "data_folder",
         sa.Column("number", sa.Integer(), primary_key=True),
@@ -20,5 +20,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away."""
+    """Drop the table."""
     op.drop_table("data_folder")
