@@ -69,12 +69,16 @@ STATIONS = {
     "channel_server.relay": ["Relay.post"],
     "channel_server.turn_sequence": [f"TurnSequence._{name}" for name in ("play_slot", "ask", "transmit", "close_run")]
     + ["TurnSequence._collect"],
-    "channel_server.turn_exchange": [f"TurnExchange.{name}" for name in ("close", "send_report", "fall_back", "book")],
+    "channel_server.turn_exchange": [
+        f"TurnExchange.{name}" for name in ("open", "close", "send_report", "fall_back", "book")
+    ],
+    "channel_server.attendance": ["Attendance.count_missed"],
+    "channel_server.recorder": ["Recorder.slot_done"],
     "channel_server.worlds.contract": ["World.begin", "World.report", "World.transmit"],
     "agent_node.session": ["Session._welcome"],
     "agent_node.edge": ["run_node"],
     "agent_node.core": ["Node.turn"],
-    "schemes.li2020.greedy_central": ["Teller.on_turn", "Placer.on_turn"],
+    "schemes.li2020.greedy_central": ["ReportingPair.on_turn", "CentralScheduler.on_turn"],
 }
 
 
