@@ -13,13 +13,14 @@ import airtoll
 from airtoll.analysis.baselines import comparison
 from airtoll.cli import commands
 from airtoll.cli.commands import app
+from airtoll.cli.tables import toll
 from controller.config.catalogue import schemes, worlds
 from controller.config.errors import ConfigError
 from controller.config.layers import parse_yaml
 from controller.config.resolved import load
 from controller.execution.building import build_world
 from controller.run_folder.reader import RunFolder
-from tests.docs.pages import DOCS, ROOT, block, page, states, table
+from tests.docs.pages import DOCS, ROOT, block, headings, page, states, table
 
 PAGE = "../README.md"
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -83,6 +84,7 @@ def test_its_headings_are_those_that_are_printed() -> None:
 
 def test_its_toll_adds_up() -> None:
     tables = page(PAGE).partition("toll of training")[2].partition("```")[0].split("toll of execution")
+    printed = toll({}, by="kind", slots=1, agents=1)
     totals = []
     for text, slots in zip(tables, (18_000, 2_000), strict=True):
         shown = [line.split() for line in text.splitlines() if re.match(r"  (feedback|history|weights|ack|all) ", line)]
@@ -90,6 +92,7 @@ def test_its_toll_adds_up() -> None:
         assert [sum(column) for column in zip(*counts[:-1], strict=True)] == counts[-1]
         assert [f"{count[1] / (slots * 10):.4g}" for count in counts] == [line[4] for line in shown]
         assert [f"{count[2] / counts[-1][2]:.1%}" for count in counts] == [line[5] for line in shown]
+        assert headings(text, "kind") == [str(column.header) for column in printed.columns]
         totals.append(counts[-1][1])
     [maac] = [row for row in _compared() if "maac" in row[0]]
     assert maac[6:] == [f"{sum(totals) / (18_000 * 10):.4g}", "0"]  # the last notes of training fall into eval
