@@ -46,5 +46,11 @@ def states(name: str, *facts: object) -> bool:
     return any(all(_has(text, str(fact)) for fact in facts) for text in paragraphs)
 
 
+def headings(text: str, first: str) -> list[str]:
+    """The headings of a table as the command line prints it: of the line of `text` that begins with `first`."""
+    [line] = [line for line in text.splitlines() if line.split()[:1] == [first] and "  " in line.strip()]
+    return re.split(r" {2,}", line.strip())
+
+
 def _has(text: str, fact: str) -> bool:
     return re.search(rf"(?<![\w.,]){re.escape(fact)}(?![\w]|[.,]\d)", text) is not None

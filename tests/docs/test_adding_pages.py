@@ -10,13 +10,14 @@ import pytest
 import airtoll
 import channel_server.worlds
 import schemes as papers
+from airtoll.cli import tables
 from controller.config import catalogue
 from controller.config.errors import ConfigError
 from controller.config.layers import from_assignment, parse_yaml
 from controller.config.resolved import load
 from tests.conformance import test_locality as locality_kit
 from tests.conformance import test_schemes as scheme_kit
-from tests.docs.pages import block, page
+from tests.docs.pages import block, headings, page
 
 WORLD, SCHEME = "slotted_aloha", "aloha1970/polite"
 CACHES = (catalogue.worlds, catalogue.schemes)
@@ -62,7 +63,13 @@ def test_the_catalogue_finds_both() -> None:
 def test_the_run_gives_what_the_page_shows(tmp_path: Path) -> None:
     summary = airtoll.run(_polite(), folder=tmp_path / "run", placement="in-process")
     assert summary["state"] == "SUCCEEDED"
-    shown = [line.split() for line in block("add-a-scheme.md", "$ airtoll run polite.yaml").splitlines()]
+    text = block("add-a-scheme.md", "$ airtoll run polite.yaml")
+    shown = [line.split() for line in text.splitlines()]
+    for printed, first in (
+        (tables.metrics(summary, {}), "metric"),
+        (tables.toll({}, by="kind", slots=1, agents=1), "kind"),
+    ):
+        assert headings(text, first) == [str(column.header) for column in printed.columns]
     means = {name: f"{mean:.6g}" for name, mean in summary["metrics"].items()}
     assert means == {line[0]: line[1] for line in shown if line[:1] and line[0] in means}
     toll = summary["toll"]["neighbour"]

@@ -14,7 +14,7 @@ from controller.config.resolved import load
 from protocol.accounting.air_book import AirRow
 from protocol.messages.codec import decode_for_node, decode_for_server
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Note, Reply, Welcome
+from protocol.messages.node import SEQUENCE_BYTES, Note, Reply, Welcome
 from schemes.li2020.cell_info import Standardiser, cell_info
 from schemes.li2020.pair import VIEW, layout_of
 from schemes.parts.history import HistoryChunk, Layout, read_chunk
@@ -24,7 +24,8 @@ from tests.docs.pages import block, quoted_table, states, table
 from tests.recording import Recording, in_process, plan_for
 
 PAGE = "books-of-learning.md"
-NUMBER = Struct("<I")
+VERSION = Struct("<I")  # of the policy, before the safetensors of weights
+SEQUENCE = 3  # of the first history and the first weights
 TRAINING_SLOTS = 4
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 
@@ -91,14 +92,15 @@ def test_a_history_byte_by_byte(recording: Recording, tmp_path: Path) -> None:
     layout = _layout(recording, tmp_path)
     rows = quoted_table(PAGE, "bytes", 0)
     body = _body(rows)
-    assert [len(first.body), len(second.body)] == [len(body), 77] == [99, 4 + 7 + 2 * layout.row.itemsize]
-    assert body[: NUMBER.size] == first.body[: NUMBER.size]
-    shown, sent = (read_chunk(each[NUMBER.size :], layout) for each in (body, first.body))
+    assert [first.size_bytes, second.size_bytes] == [99, 77] == [4 + len(body), 4 + 7 + 2 * layout.row.itemsize]
+    assert states(PAGE, "sequence number", SEQUENCE, first.size_bytes, len(first.body))
+    assert (first.sequence, SEQUENCE_BYTES) == (SEQUENCE, 4)
+    shown, sent = (read_chunk(each, layout) for each in (body, first.body))
     assert (shown.first_slot, len(shown.rows)) == (sent.first_slot, len(sent.rows)) == (0, 2)
     np.testing.assert_allclose(_numbers(shown), _numbers(sent), rtol=1e-4)
     values = [float(value) for row in rows for value in row[3].split(", ") if value]
-    assert values[:4] == [3, 0, 2, 1]
-    np.testing.assert_allclose(values[4:], _numbers(sent)[: len(values) - 4], atol=0.006)
+    assert values[:3] == [0, 2, 1]
+    np.testing.assert_allclose(values[3:], _numbers(sent)[: len(values) - 3], atol=0.006)
 
 
 def _numbers(chunk: HistoryChunk) -> list[float]:
@@ -115,23 +117,26 @@ def _flat(record: Any) -> list[float]:
 
 def test_an_acknowledgement_is_the_number(recording: Recording, tmp_path: Path) -> None:
     [ack] = _sent(recording, tmp_path, "pair-0", Kind.ACK)
-    assert ack.body == _sent(recording, tmp_path, "trainer", Kind.WEIGHTS)[0].body[:4] == bytes.fromhex("03000000")
+    [weights, *_] = _sent(recording, tmp_path, "trainer", Kind.WEIGHTS)
+    assert (ack.body, ack.sequence, ack.size_bytes) == (b"", weights.sequence, SEQUENCE_BYTES)
+    assert states(PAGE, "acknowledgement", f"sequence {weights.sequence}", f"{SEQUENCE_BYTES} bytes on the air")
 
 
 @pytest.mark.parametrize(("precision", "size"), [("float32", 336), ("float16", 300), ("int8", 562)])
 def test_weights_byte_by_byte(precision: Precision, size: int, tmp_path: Path) -> None:
     note = _sent(_run(weights=precision), tmp_path, "trainer", Kind.WEIGHTS)[0]
-    header = Struct("<Q").unpack_from(note.body, 8)[0]
-    assert len(note.body) == size
+    header = Struct("<Q").unpack_from(note.body, VERSION.size)[0]
+    tensors = VERSION.size + 8 + header  # where they begin
+    assert (note.sequence, note.size_bytes, len(note.body)) == (SEQUENCE, size, size - SEQUENCE_BYTES)
     assert states(PAGE, size, "bytes")
     assert header == {"float32": 248, "float16": 248, "int8": 512}[precision]
-    shown = {"float32": _body(quoted_table(PAGE, "bytes", 1)), "float16": note.body, "int8": note.body[: 16 + header]}[
+    shown = {"float32": _body(quoted_table(PAGE, "bytes", 1)), "float16": note.body, "int8": note.body[:tensors]}[
         precision
     ]
     if precision == "int8":
         shown += _body(quoted_table(PAGE, "bytes", 2))
-    assert shown[: 16 + header] == note.body[: 16 + header]
-    (version, weights), (sent_version, sent) = (read_weights(body[NUMBER.size :]) for body in (shown, note.body))
+    assert shown[:tensors] == note.body[:tensors]
+    (version, weights), (sent_version, sent) = (read_weights(body) for body in (shown, note.body))
     assert (version, weights.keys()) == (sent_version, sent.keys())
     for name, weight in weights.items():
         np.testing.assert_allclose(weight, sent[name], atol=0.006 if precision == "int8" else 1e-4)
@@ -156,9 +161,9 @@ def test_the_papers_sizes(layout: str, tmp_path: Path) -> None:
     [welcome] = [m for m in map(decode_for_node, _frames(recording, tmp_path, "down", "pair-0")) if type(m) is Welcome]
     rows, inputs = layout_of(welcome), Standardiser(cell_info(welcome), welcome.views[VIEW]).inputs
     note = _history_at(20, recording.air)
-    assert note == 10 * rows.row.itemsize + NUMBER.size + 7
+    assert note == 10 * rows.row.itemsize + SEQUENCE_BYTES + 7
     actor = draw_mlp(np.random.default_rng(0), (inputs, 512, 128, cell_info(welcome).n_actions))
-    weights = [NUMBER.size + len(write_weights(actor, 1, precision)) for precision in PRECISIONS]
+    weights = [SEQUENCE_BYTES + len(write_weights(actor, 1, precision)) for precision in PRECISIONS]
     sizes = [inputs, rows.state.itemsize, rows.row.itemsize, note, note / 10, *weights, 0]
     assert [float(cell.replace(",", "")) for cell in printed] == sizes
 

@@ -8,7 +8,7 @@ from airtoll.cli import tables
 from controller.config.layers import parse_yaml
 from controller.config.resolved import load
 from protocol.messages.telemetry import Paced, Spread
-from tests.docs.pages import DOCS, block, page, table
+from tests.docs.pages import DOCS, block, headings, page, table
 
 PAGE = "clock.md"
 
@@ -24,6 +24,12 @@ def test_every_file_has_the_functions_of_the_table() -> None:
     for file, does, *_ in table(PAGE, "file"):
         source = (DOCS.parent / file).read_text("utf-8")
         assert all(f"def {name}(" in source for name in re.findall(r"\((\w+)\)", does))
+
+
+def test_its_table_has_the_headings_that_are_printed() -> None:
+    printed = tables.missed_turns({"turns": {}, "missed": {}, "late": {}})
+    assert headings(page(PAGE), "node") == [str(column.header) for column in printed.columns]
+    assert str(printed.title) in page(PAGE).splitlines()
 
 
 def test_its_line_is_the_one_that_is_printed() -> None:

@@ -12,7 +12,7 @@ from airtoll.cli.tables import toll
 from controller.config.layers import parse_yaml
 from controller.run_folder.reader import RunFolder
 from protocol.accounting.toll import Toll
-from tests.docs.pages import block, page, states
+from tests.docs.pages import block, headings, page, states
 
 PAGE = "journey-of-a-slot.md"
 
@@ -39,10 +39,12 @@ def test_every_message_crossed_in_this_order(folder: Path) -> None:
 
 def test_the_toll_is_the_runs(folder: Path) -> None:
     tolls = RunFolder.open(folder).toll.by("kind")
-    shown = [line.split() for line in block(PAGE, "$ airtoll toll DIR").splitlines()]
+    text = block(PAGE, "$ airtoll toll DIR")
+    shown = [line.split() for line in text.splitlines()]
     for kind, counted in tolls.items():
         assert [line[1:4] for line in shown if line[:1] == [kind]] == [_counts(counted)]
     summed = toll({kind: _as_dict(counted) for kind, counted in tolls.items()}, by="kind", slots=1, agents=2)
+    assert headings(text, "kind") == [str(column.header) for column in summed.columns]
     assert list(summed.columns[4].cells) == [line[4] for line in shown if line[:1] in (["csi"], ["decision"], ["all"])]
 
 
@@ -69,12 +71,16 @@ STATIONS = {
     "channel_server.relay": ["Relay.post"],
     "channel_server.turn_sequence": [f"TurnSequence._{name}" for name in ("play_slot", "ask", "transmit", "close_run")]
     + ["TurnSequence._collect"],
-    "channel_server.turn_exchange": [f"TurnExchange.{name}" for name in ("close", "send_report", "fall_back", "book")],
+    "channel_server.turn_exchange": [
+        f"TurnExchange.{name}" for name in ("open", "close", "send_report", "fall_back", "book")
+    ],
+    "channel_server.attendance": ["Attendance.count_missed"],
+    "channel_server.recorder": ["Recorder.slot_done"],
     "channel_server.worlds.contract": ["World.begin", "World.report", "World.transmit"],
     "agent_node.session": ["Session._welcome"],
     "agent_node.edge": ["run_node"],
     "agent_node.core": ["Node.turn"],
-    "schemes.li2020.greedy_central": ["Teller.on_turn", "Placer.on_turn"],
+    "schemes.li2020.greedy_central": ["ReportingPair.on_turn", "CentralScheduler.on_turn"],
 }
 
 

@@ -1,4 +1,4 @@
-"""All pages: links lead to files and anchors that exist, files that are named exist, `make` targets exist."""
+"""All pages: links, files and `make` targets that are named exist; no private word is used."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from controller.config.layers import parse_yaml
 from tests.docs.pages import DOCS, PAGES, ROOT, page, prose
+from tests.house import PRIVATE_WORDS
 
 ROOMS = r"protocol|channel_server|agent_node|schemes|controller|airtoll|tests|examples|benchmarks|containers"
 MADE_BY_THE_READER = ("slotted_aloha", "aloha1970")
@@ -45,6 +46,19 @@ def _targets() -> set[str]:
 def test_make_targets_that_are_named_exist(name: str) -> None:
     named = re.findall(r"^    make ([\w-]+)|`make ([\w-]+)", page(name), re.MULTILINE)
     assert {first or second for first, second in named} <= _targets()
+
+
+# Private words as identifiers only: in prose they are words of the field.
+WORDS_OF_THE_FIELD = {"delivery": "acknowledged delivery, delivery status"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_private_word_is_used(name: str) -> None:
+    text = prose(name)
+    if name == "../CHANGELOG.md":
+        text = re.sub(r"`[^`]*`", "", text)  # names of earlier versions
+    used = {word.lower() for word in re.findall(rf"\b(?:{PRIVATE_WORDS.pattern})\b", text, re.IGNORECASE)}
+    assert used <= WORDS_OF_THE_FIELD.keys()
 
 
 def test_continuous_integration_and_hooks_run_make_targets() -> None:

@@ -6,15 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import typer.main
 
 import airtoll
+from airtoll.analysis.baselines import comparison
+from airtoll.cli import commands
 from airtoll.cli.commands import app
+from airtoll.cli.tables import toll
 from controller.config.catalogue import schemes, worlds
+from controller.config.errors import ConfigError
 from controller.config.layers import parse_yaml
 from controller.config.resolved import load
+from controller.execution.building import build_world
 from controller.run_folder.reader import RunFolder
-from tests.docs.pages import DOCS, ROOT, block, page, states, table
+from tests.docs.pages import DOCS, ROOT, block, headings, page, states, table
 
 PAGE = "../README.md"
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -46,22 +52,50 @@ def test_its_results_are_of_schemes_of_the_catalogue() -> None:
 
 
 def test_its_shares_follow_from_its_rewards() -> None:
-    rows = [[cell.strip("* ") for cell in row] for row in table(PAGE, "scheme | total reward, bit/s/Hz")]
-    rewards, shares = ([float(row[column].removesuffix(" %")) for row in rows] for column in (1, 2))
+    rows = _compared()
+    rewards, gains, shares = ([float(row[column].removesuffix(" %")) for row in rows] for column in (1, 2, 3))
     floor, ceiling = rewards[0], next(reward for row, reward in zip(rows, rewards, strict=True) if "greedy" in row[0])
-    assert [round(100 * (reward - floor) / (ceiling - floor)) for reward in rewards] == shares
+    assert [round(100 * (reward / floor - 1), 1) for reward in rewards] == gains
+    assert [round(100 * (reward - floor) / (ceiling - floor), 1) for reward in rewards] == shares
+
+
+def _compared() -> list[list[str]]:
+    return [[cell.strip("* ") for cell in row] for row in table(PAGE, "scheme | reward total")]
+
+
+def test_its_headings_are_those_that_are_printed() -> None:
+    example = load(ROOT / "examples/d2d-maac.yaml")
+    cell = example.plan_for("page")
+    summary = {
+        "scheme": "a",
+        "metrics": {metric.name: 1.0 for metric in build_world(cell).metrics},
+        "toll_by_phase": {},
+    }
+    printed = comparison(summary, {"b": summary, "c": summary}, node_slots=1)
+    shown = next(line for line in page(PAGE).splitlines() if line.startswith("| scheme | reward total"))
+    assert [heading.strip().lower() for heading in shown.strip("|").split("|")] == [
+        " ".join(str(column.header).split()).partition(" [")[0] for column in printed.columns
+    ]
+    assert [row[0].split(",")[0] for row in _compared()] == [
+        *(baseline.partition(" ")[0] for baseline in example.baselines),
+        example.config.scheme.name,
+    ]
 
 
 def test_its_toll_adds_up() -> None:
-    shown = [
-        line.split() for line in page(PAGE).splitlines() if re.match(r"  (feedback|history|weights|ack|all) ", line)
-    ]
-    counts = [[int(cell.replace(",", "")) for cell in line[1:4]] for line in shown]
-    assert [sum(column) for column in zip(*counts[:-1], strict=True)] == counts[-1]
-    per_slot_and_pair = counts[-1][1] / (18_000 * 10)
-    assert f"{per_slot_and_pair:.4g}" == shown[-1][4]
-    [maac] = [row for row in table(PAGE, "scheme | total reward, bit/s/Hz") if "maac" in row[0]]
-    assert maac[5].strip("*") == f"{per_slot_and_pair:.0f}"
+    tables = page(PAGE).partition("toll of training")[2].partition("```")[0].split("toll of execution")
+    printed = toll({}, by="kind", slots=1, agents=1)
+    totals = []
+    for text, slots in zip(tables, (18_000, 2_000), strict=True):
+        shown = [line.split() for line in text.splitlines() if re.match(r"  (feedback|history|weights|ack|all) ", line)]
+        counts = [[int(cell.replace(",", "")) for cell in line[1:4]] for line in shown]
+        assert [sum(column) for column in zip(*counts[:-1], strict=True)] == counts[-1]
+        assert [f"{count[1] / (slots * 10):.4g}" for count in counts] == [line[4] for line in shown]
+        assert [f"{count[2] / counts[-1][2]:.1%}" for count in counts] == [line[5] for line in shown]
+        assert headings(text, "kind") == [str(column.header) for column in printed.columns]
+        totals.append(counts[-1][1])
+    [maac] = [row for row in _compared() if "maac" in row[0]]
+    assert maac[6:] == [f"{sum(totals) / (18_000 * 10):.4g}", "0"]  # the last notes of training fall into eval
 
 
 def test_every_command_is_named_and_exists() -> None:
@@ -76,8 +110,21 @@ def test_the_trace_is_as_long_as_shown(tmp_path: Path) -> None:
 
 
 def test_the_run_that_learns_is_valid() -> None:
-    plan = load(parse_yaml(block(PAGE, "# learn.yaml"))).plan_for("page")
+    run = parse_yaml(block(PAGE, "# learn.yaml"))
+    plan = load(run).plan_for("page")
     assert [phase.name for phase in plan.phases] == ["warmup", "train", "eval"]
+    with pytest.raises(ConfigError, match="untrained: true"):
+        load({key: value for key, value in run.items() if key != "phases"})
+    assert states(PAGE, "phases", "untrained: true", "rejected")
+
+
+def test_every_option_that_it_names_exists() -> None:
+    for line in re.findall(r"^ +(?:\w+=\S+ )?airtoll (.+)$", page(PAGE), re.MULTILINE):
+        name = line.split()[0]
+        if name in ("agent", "channel"):  # tests/docs/test_pool_page.py
+            continue
+        known = {option for parameter in commands.load(name).params for option in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", line)) <= known, line
 
 
 def test_its_python_runs(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Glossary, papers, architecture, configuration, citation: complete, and about things that exist."""
 
+import ast
 import re
 import tomllib
 from typing import Any, get_args
@@ -13,6 +14,7 @@ from controller.config.run_config import Placement, RunConfig
 from controller.config.signalling import Signalling
 from protocol.messages.choreography import PHASES
 from protocol.messages.kinds import Kind, LinkClass
+from tests import house
 from tests.docs.pages import ROOT, page, quoted_table, table
 
 SHORT_NAME = r"\b[a-z]+(?:19|20)\d\d\b"
@@ -81,6 +83,13 @@ def test_the_glossary_explains_each_word_once() -> None:
     assert all(len(row) == 3 and all(row) for row in _glossary())
 
 
+def test_the_classes_that_the_glossary_names_exist() -> None:
+    named = {name for row in _glossary() for name in re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)\b", " ".join(row))}
+    defined = {node.name for _, tree in house.modules() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    assert len(named) > 5
+    assert named <= defined
+
+
 def _short_names() -> set[str]:
     return set(re.findall(r'<a id="(\w+)"></a>\1 \|', page("papers.md")))
 
@@ -99,6 +108,14 @@ def test_every_source_paper_has_a_year_and_a_number() -> None:
     for name, reference, *_ in rows:
         assert re.search(r"\b(19|20)\d\d\b", reference), name
         assert re.search(r"doi\.org|arxiv\.org|not checked|Bureau of Standards", reference), name
+
+
+def test_the_papers_of_the_cards_have_the_same_numbers_here() -> None:
+    for name, scheme in schemes().items():
+        [reference] = [row[1] for row in _papers("source") if f"</a>{name.partition('/')[0]}" in row[0]]
+        numbers = re.findall(r"(?:doi|arXiv):([\w./]+\w)", scheme.card.paper)
+        assert len(numbers) == 2
+        assert set(numbers) == set(re.findall(r"\[(?:doi|arXiv):([^\]]+)\]", reference)), name
 
 
 def _papers(heading: str) -> list[list[str]]:

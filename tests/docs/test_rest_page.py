@@ -3,11 +3,16 @@
 import json
 import re
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
 
 from airtoll.client import Controller
+from controller.config.layers import parse_yaml
 from controller.run_folder.status import TRANSITIONS, State
 from controller.service.limits import MAX_QUEUED, MAX_READERS, MAX_UNREAD_EVENTS, REQUEST_TIMEOUT_S
-from tests.docs.pages import DOCS, page, table
+from tests.docs.pages import DOCS, block, page, states, table
 from tests.docs.rest_page import PAGE, console, played
 from tests.system.service import serving
 
@@ -24,6 +29,24 @@ def test_a_controller_answers_as_shown(tmp_path: Path) -> None:
     with serving(tmp_path / "runs") as service:
         answers = played(service, tmp_path)
     assert _masked(answers) == _masked(console())
+
+
+def test_the_fields_of_events_are_listed(tmp_path: Path) -> None:
+    with serving(tmp_path / "runs") as service:
+        controller = Controller(service.url)
+        run_id = controller.submit(parse_yaml(block(PAGE, "# cell.yaml")), slots=20)["id"]
+        events = list(controller.watch(run_id))
+    assert events[-1]["state"] == "SUCCEEDED"
+    fields = {field for event in events for field in event}
+    assert fields > {"metrics", "scalars", "toll", "log"}
+    assert states(PAGE, "figures", "end", *fields)
+
+
+def test_version_1_is_gone(tmp_path: Path) -> None:
+    with serving(tmp_path / "runs") as service, pytest.raises(HTTPError) as rejected:
+        urlopen(f"{service.url}/api/v1/runs")
+    with rejected.value:
+        assert states(PAGE, "Version 1", rejected.value.code)
 
 
 def test_every_state_is_shown() -> None:
