@@ -1,15 +1,16 @@
-"""A node as a process: a session driven by a socket."""
+"""A node as a process: the loop that carries messages between the channel server's socket and the node's session."""
 
 import sys
+import time
 from collections.abc import Callable
 
 from agent_node.core import BuildPolicy
 from agent_node.session import Session
 from protocol.messages.codec import BadFrame, decode_for_node, encode
-from protocol.transports.dealer import ChannelGone, Dealer
+from protocol.transports.dealer import ConnectionLost, Dealer
 from protocol.transports.keys import ClientKeys
 
-MAX_WAITS_FOR_WELCOME = 240  # of a quarter of a second each (Dealer.receive): a minute
+WELCOME_TIMEOUT_S = 60.0
 
 
 def run_node(
@@ -21,33 +22,32 @@ def run_node(
     controller_gone: Callable[[], bool] = lambda: False,
     keys: ClientKeys | None = None,
 ) -> int:
-    """Take the seat `name` in a run and act until the run ends; returns the process's exit code.
+    """Join a run as the node `name` and act until the run ends; returns the process's exit code.
 
-    `controller_gone`, called when nothing has come for a while: is the process that started this one gone? `keys`:
-    for the encrypted connection, if the channel server has keys.
+    `build` makes the node's policy from the Welcome. `controller_gone`: whether the process that started this one has
+    exited; it is called whenever nothing has arrived for a while. `keys`: those of an encrypted connection.
     """
     session = Session(run_id, name, build)
     try:
         with Dealer(endpoint, keys=keys) as dealer:
             dealer.send(encode(session.hello()))
-            _converse(dealer, session, controller_gone)
-    except (ChannelGone, BadFrame) as error:
+            _exchange_messages(dealer, session, controller_gone)
+    except (ConnectionLost, BadFrame) as error:
         session.failure = str(error)
     if session.failure:
         print(f"airtoll node {name}: {session.failure}", file=sys.stderr, flush=True)
     return 1 if session.failure else 0
 
 
-def _converse(dealer: Dealer, session: Session, controller_gone: Callable[[], bool]) -> None:
-    waits = 0
+def _exchange_messages(dealer: Dealer, session: Session, controller_gone: Callable[[], bool]) -> None:
+    started = time.monotonic()
     while not session.over:
         frame = dealer.receive()
         if frame is not None:
             for message in session.handle(decode_for_node(frame)):
                 dealer.send(encode(message))
             continue
-        waits += 1
         if controller_gone():
-            raise ChannelGone("the process that started this node is gone")
-        if session.node is None and waits > MAX_WAITS_FOR_WELCOME:
-            raise ChannelGone("no channel server answered: check that the run is up and the endpoint is right")
+            raise ConnectionLost("the process that started this node is gone")
+        if session.node is None and time.monotonic() - started > WELCOME_TIMEOUT_S:
+            raise ConnectionLost("no channel server answered: check that the run is up and the endpoint is right")

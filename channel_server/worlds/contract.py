@@ -1,7 +1,8 @@
 """The contract of a world: the physics and traffic of a scenario, as functions over a frozen state.
 
-State is a frozen dataclass of arrays with leading replica axis E. Functions return a new state and draw only from
-positions (episode, slot), never depending on actions, so that all schemes of a study meet the same channels.
+State is a frozen dataclass of arrays; their leading axis E counts replicas, independent copies of the scenario that
+are stepped together. Functions return a new state. Random draws are keyed by episode and slot and never depend on
+actions, so that all schemes of a study meet the same channels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from protocol.messages.spaces import Records, Space
 
 
 class Metric(NamedTuple):
-    """A quantity reported as sum / count over any set of slots."""
+    """A quantity whose mean over any set of slots is the sum of `SlotOutcome.sums` over that of `counts`."""
 
     name: str
     unit: str
@@ -27,7 +28,8 @@ class Metric(NamedTuple):
 class SlotOutcome(NamedTuple):
     """The result of a slot's transmission.
 
-    `rewards` [n_agents, E]; `sums`, `counts` [n_metrics]: numerators and denominators in the order of `World.metrics`.
+    `rewards` [n_agents, E]; `sums`, `counts` [n_metrics]: numerators and denominators over all replicas, in the order
+    of `World.metrics`.
     """
 
     rewards: npt.NDArray[np.float64]

@@ -157,7 +157,7 @@ def _plan(config: RunConfig, scheme: Scheme) -> RunPlan:
         episode_slots=config.episode_slots,
         train_delay_slots=config.train_delay_slots,
         loss=LossPlan(
-            on_loss.policy,
+            on_loss.action,
             on_loss.fallback or scheme.card.fallback,
             on_loss.lost_after_s,
             on_loss.trainer_lost_after_s,

@@ -38,15 +38,17 @@ class Phases(BaseModel):
 
 
 class OnNodeLoss(BaseModel):
-    """What happens when a node is lost; protocol.messages.plan.LossPlan explains the policies.
+    """What happens when a node is lost: its process or its connection ended, or it has been silent for too long.
 
-    `trainer`: the policy for a lost trainer; null: the same as for agents. `fallback` acts for a lost agent; null: the
-    one on the scheme's card. `max_restarts`: of each node, and of rollbacks.
+    `action` for an agent, `trainer` for the trainer (null: the same): protocol.messages.plan.LossPlan explains each.
+    `fallback`: what radiates in place of a lost agent; null: as on the scheme's card. `lost_after_s`,
+    `trainer_lost_after_s`: silence after which a node counts as lost. `max_restarts`: how often each node may be
+    restarted, and how often the run may be rolled back. `pause_s`: how long a pause may last before the run fails.
     """
 
     model_config = STRICT
 
-    policy: OnLoss = "fallback"
+    action: OnLoss = "fallback"
     trainer: OnLoss | None = None
     fallback: Fallback | None = None
     lost_after_s: Annotated[float, Gt(0)] = 10.0
@@ -64,9 +66,11 @@ class Clock(BaseModel):
 
 
 class Record(BaseModel):
-    """What a run records: full values besides their digests, frames of the first slots, metrics per window of slots.
+    """What a run records.
 
-    `tensorboard`: also write metrics and scalars as TensorBoard event files.
+    `values`: the traced values themselves besides their digests. `frames_slots`: of so many first slots the frames that
+    crossed the sockets. `window_slots`: slots per row of metrics.csv and toll.csv. `tensorboard`: metrics and scalars
+    as TensorBoard event files, too.
     """
 
     model_config = STRICT
@@ -80,10 +84,13 @@ class Record(BaseModel):
 class RunConfig(BaseModel):
     """One run. `slots` is short for `phases: {eval: ...}`; one of the two is None.
 
-    `baselines`: schemes to compare with, the first as the floor, the last as the ceiling; those that learn are trained
-    in this run's phases. `untrained`: allows a scheme that learns to run without training slots, with the networks it
-    is initialised with. `out`: the folder in which a folder per run is created, relative to the working directory.
-    `checkpoint_every`: slots between two checkpoints, 0 for none; the newest `keep` are kept.
+    `replicas`: independent copies of the world, stepped in the same messages. `episode_slots`: slots between two resets
+    of the world; null for none. `train_delay_slots`: how many slots after a learn turn its weights are sent, however
+    long the computation takes. `baselines`: schemes to compare with on the same channels; in the table the first is 0 %
+    and the last 100 % of the gap; those that learn are trained in this run's phases. `untrained`: allows a scheme that
+    learns to run without training slots, with the networks it is initialised with. `out`: the folder in which a folder
+    per run is created, relative to the working directory. `checkpoint_every`: slots between two checkpoints, 0 for
+    none; the newest `keep_checkpoints` are kept.
     """
 
     model_config = STRICT
@@ -102,7 +109,7 @@ class RunConfig(BaseModel):
     clock: Clock = Clock()
     on_channel_server_loss: Literal["rollback", "fail"] = "fail"
     checkpoint_every: Annotated[int, Ge(0), Le(_MAX_RUN_SLOTS)] = 0
-    keep: Annotated[int, Ge(1)] = 2
+    keep_checkpoints: Annotated[int, Ge(1)] = 2
     record: Record = Record()
     baselines: tuple[str | dict[str, Any], ...] = ()
     untrained: bool = False

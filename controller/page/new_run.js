@@ -10,7 +10,7 @@ import { retry } from "./polling.js";
 import { FIXED_PHASES, LEARNING_PHASES, LINK, LINK_CLASSES, MAIN, MORE } from "./run_fields.js";
 
 const IN_FORM = ["world", "scheme", "slots", "out", "phases", "signalling", ...Object.keys(MAIN), ...Object.keys(MORE)];
-const EXAMPLE = "record: {values: true}\non_node_loss: {policy: restart}";
+const EXAMPLE = "record: {values: true}\non_node_loss: {action: restart}";
 
 /** The view; `query` may have the id of a run whose configuration is copied, as `like`. */
 export function show(main, query, signal) {

@@ -64,7 +64,7 @@ class RunWriter:
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
         self.folder = RunFolder(path)
-        self._keep = config.keep
+        self._keep = config.keep_checkpoints
         self._event_files = EventFiles(path / TENSORBOARD) if config.record.tensorboard else None
 
     @classmethod

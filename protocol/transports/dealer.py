@@ -25,7 +25,7 @@ _CLIENT_EVENTS = (
 )
 
 
-class ChannelGone(ConnectionError):
+class ConnectionLost(ConnectionError):
     """The connection to the channel server broke."""
 
 
@@ -82,7 +82,7 @@ class Dealer:
         self._socket.connect(endpoint)
 
     def send(self, frame: bytes) -> None:
-        """Hand a frame to the transport. ChannelGone when the connection is broken."""
+        """Hand a frame to the transport. ConnectionLost when the connection is broken."""
         while True:
             try:
                 self._socket.send(frame)
@@ -91,7 +91,7 @@ class Dealer:
                 self._check_connection()
 
     def receive(self) -> bytes | None:
-        """The next frame, or None if none came within the timeout. ChannelGone when the connection is broken."""
+        """The next frame, or None if none came within the timeout. ConnectionLost when the connection is broken."""
         try:
             return self._socket.recv()
         except zmq.Again:
@@ -102,7 +102,7 @@ class Dealer:
         self._monitor.poll()
         if self._monitor.closed:
             self._socket.setsockopt(zmq.LINGER, 0)  # no peer is left to take what was not sent
-            raise ChannelGone(self._why_closed())
+            raise ConnectionLost(self._why_closed())
 
     def _why_closed(self) -> str:
         if self._monitor.breaks:

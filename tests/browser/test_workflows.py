@@ -153,7 +153,10 @@ def test_errors_are_shown_at_their_fields(page: Page) -> None:
     assert "pairs" in page.focused()
 
 
-@pytest.mark.parametrize("more", ["record: {window_slots: 50}\nkeep: 3", '{"record": {"window_slots": 50}, "keep": 3}'])
+@pytest.mark.parametrize(
+    "more",
+    ["record: {window_slots: 50}\nkeep_checkpoints: 3", '{"record": {"window_slots": 50}, "keep_checkpoints": 3}'],
+)
 def test_other_settings_are_sent_and_copied_to_a_new_run(page: Page, service: Service, more: str) -> None:
     largest = 2**63 - 1
     page.open("#/new")
@@ -164,7 +167,7 @@ def test_other_settings_are_sent_and_copied_to_a_new_run(page: Page, service: Se
     page.select("placement", "in-process")
     page.click("Start the run")
     run = service.client.wait(_id(page))
-    assert (run["seed"], run["config"]["keep"], run["config"]["record"]["window_slots"]) == (largest, 3, 50)
+    assert (run["seed"], run["config"]["keep_checkpoints"], run["config"]["record"]["window_slots"]) == (largest, 3, 50)
     page.open(f"#/new?like={run['id']}")
     assert page.field("Scheme").get_attribute("value") == "zhang2025/random"
     assert '"window_slots":50' in (page.field("as YAML or JSON").get_attribute("value") or "")

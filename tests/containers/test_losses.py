@@ -6,7 +6,7 @@ from tests.containers.runs import PLAIN, at_slot, in_one_process
 
 def test_an_agent_that_is_killed_is_missed_and_comes_back(town: Stack) -> None:
     client, victim = town.client(), town.containers("agent")[4]
-    run_id = client.submit(PLAIN | {"on_node_loss": {"policy": "fallback"}})["id"]
+    run_id = client.submit(PLAIN | {"on_node_loss": {"action": "fallback"}})["id"]
     at_slot(client, run_id, 1000)
     docker("kill", victim)
     at_slot(client, run_id, client.show(run_id)["slot"] + 500)

@@ -24,8 +24,8 @@ def test_the_run_leaves_the_files_that_the_page_lists(tmp_path: Path) -> None:
 
 
 def test_the_table_has_every_policy_for_a_loss() -> None:
-    assert [row[0] for row in table(PAGE, "`on_node_loss.policy`")] == list(get_args(OnLoss))
+    assert [row[0] for row in table(PAGE, "`on_node_loss.action`")] == list(get_args(OnLoss))
     plan = LossPlan("fail", "hold", 10.0, 600.0)
-    does = dict(table(PAGE, "`on_node_loss.policy`"))
+    does = dict(table(PAGE, "`on_node_loss.action`"))
     assert {"max_restarts", f"({plan.max_restarts})"} <= set(re.split(r"[\s;,]+", does["restart"]))
     assert {"pause_s", f"({plan.pause_s:g})"} <= set(does["pause"].split())

@@ -90,7 +90,7 @@ def settings(kills: int, seed: int, *, slots_per_kill: int = SLOTS_PER_KILL) -> 
         "phases": {"warmup": slots // 10, "train": slots - slots // 10, "eval": slots // 10},
         "train_delay_slots": 3,
         "checkpoint_every": max(1, slots_per_kill // 2),
-        "on_node_loss": {"policy": "restart", "trainer": "rollback", "max_restarts": 10 * kills},
+        "on_node_loss": {"action": "restart", "trainer": "rollback", "max_restarts": 10 * kills},
         "on_channel_server_loss": "rollback",
         "record": {"values": True},
     }

@@ -67,7 +67,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "phases": {"warmup": 50, "train": 350, "eval": 100},
         "train_delay_slots": 3,
         "checkpoint_every": 100,
-        "on_node_loss": {"policy": "rollback", "max_restarts": 100},
+        "on_node_loss": {"action": "rollback", "max_restarts": 100},
         "on_channel_server_loss": "rollback",
     },
 }

@@ -189,7 +189,7 @@ def test_an_unresponsive_run_process_is_killed_with_its_children(tmp_path: Path)
 
 
 def test_a_failed_run_has_a_reason(service: Service) -> None:
-    config = CELL | {"placement": "processes", "slots": 10**5, "on_node_loss": {"policy": "fail"}}
+    config = CELL | {"placement": "processes", "slots": 10**5, "on_node_loss": {"action": "fail"}}
     run_id = service.client.submit(config)["id"]
     run = service.until(run_id, lambda run: run["slot"] > 0)
     process = RunProcessHandle.find(Path(run["folder"]))

@@ -13,9 +13,10 @@ from protocol.determinism.rng import CounterRng
 class CellGeometry:
     """Fixed by the seed for a whole run; replicas are different drops.
 
-    `links` packs every link's gain into one array [E, links]. Its groups, as seen from the transmitter: `d2d` [tx, RB,
-    rx], `cue` [tx, RB] (CUE m listens on RB m alone), `bs_rx` and `bs_tx` [pair, RB] from the BS to a pair's receiver
-    and transmitter, `bs_cue` [RB].
+    `links` packs the linear power gain of every link into one array [E, links]. Its groups: `d2d` [tx, RB, rx] from a
+    pair's transmitter to a pair's receiver; `cue` [tx, RB] from a pair's transmitter to the CUE that owns the RB; in
+    the downlink `bs_rx` [pair, RB] to a pair's receiver, `bs_tx` [pair, RB] to its transmitter, `bs_cue` [RB] to the
+    CUE that owns the RB. There is one CUE per RB, so K counts both.
     """
 
     def __init__(self, params: D2DUnderlay, rng: CounterRng, replicas: int) -> None:
@@ -26,9 +27,10 @@ class CellGeometry:
         self.rx_m = self.tx_m + uniform_in_disc(uniform[:, k + n :], params.max_pair_distance_m)  # [E, N, 2]
         self.links = Links(d2d=(n, k, n), cue=(n, k), bs_rx=(n, k), bs_tx=(n, k), bs_cue=(k,))
         self.mean_gain = self._mean_gain(params, replicas)  # [E, links], linear
-        between_m = distances_m(self.tx_m[0], self.tx_m[0])  # [N, N] of replica 0
-        self.neighbours = nearest(between_m, params.neighbours)
-        self.nearest = by_distance(between_m)
+        # Neighbours are part of the protocol, and messages are common to all replicas: replica 0 decides.
+        tx_distance_m = distances_m(self.tx_m[0], self.tx_m[0])  # [N, N]
+        self.neighbours = nearest(tx_distance_m, params.neighbours)
+        self.pairs_by_distance = by_distance(tx_distance_m)
 
     def own(self, gain: Floats) -> Floats:
         """Each pair's own link on every RB: [E, links] to [E, N, K]."""
@@ -38,11 +40,11 @@ class CellGeometry:
         n, k = params.pairs, params.rbs
         bs_m = np.zeros((replicas, 1, 2))
         cellular, d2d = path_losses(params)
-        by_rb = (replicas, n, k)
+        per_rb = (replicas, n, k)  # path loss is equal on all RBs
         return self.links.pack(
             d2d=np.repeat(d2d.gain(distances_m(self.tx_m, self.rx_m))[:, :, None, :], k, axis=2),
             cue=d2d.gain(distances_m(self.tx_m, self.cue_m)),
-            bs_rx=np.broadcast_to(cellular.gain(distances_m(self.rx_m, bs_m)), by_rb),
-            bs_tx=np.broadcast_to(cellular.gain(distances_m(self.tx_m, bs_m)), by_rb),
+            bs_rx=np.broadcast_to(cellular.gain(distances_m(self.rx_m, bs_m)), per_rb),
+            bs_tx=np.broadcast_to(cellular.gain(distances_m(self.tx_m, bs_m)), per_rb),
             bs_cue=cellular.gain(distances_m(bs_m, self.cue_m))[:, 0],
         )

@@ -123,7 +123,7 @@ class D2DCell:
         `typical_db`: mean and standard deviation over drops of an observation's fields, to standardise them with.
         """
         params, budget = self.params, self._budget
-        drop = {"nearest": self.geometry.nearest} if node == params.pairs else {}
+        drop = {"nearest": self.geometry.pairs_by_distance} if node == params.pairs else {}
         return drop | {
             "pairs": params.pairs,
             "rbs": params.rbs,

@@ -64,7 +64,7 @@ def test_slots_are_short_for_the_eval_phase() -> None:
 
 
 def test_the_card_gives_the_fallback_unless_the_configuration_does() -> None:
-    silent = {"on_node_loss": {"fallback": "silent", "policy": "fail", "lost_after_s": 1}}
+    silent = {"on_node_loss": {"fallback": "silent", "action": "fail", "lost_after_s": 1}}
     assert load(CELL).plan_for("r").loss == LossPlan("fallback", "random", 10.0, 600.0)
     assert load(CELL | silent).plan_for("r").loss == LossPlan("fail", "silent", 1.0, 600.0)
 

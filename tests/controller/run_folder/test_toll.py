@@ -41,7 +41,7 @@ def _config(scheme: str, model: str) -> dict[str, Any]:
         "placement": "in-process",
         "record": {"window_slots": 25},
         "checkpoint_every": 35,
-        "keep": 2,
+        "keep_checkpoints": 2,
     }
 
 

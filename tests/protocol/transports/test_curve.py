@@ -10,7 +10,7 @@ import pytest
 import zmq
 
 from protocol.transports.curve import allow_list, lock_client, lock_server
-from protocol.transports.dealer import ChannelGone, Dealer, ReconnectingDealer
+from protocol.transports.dealer import ConnectionLost, Dealer, ReconnectingDealer
 from protocol.transports.keys import ClientKeys, Keys
 from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY, Router
 from tests.knocking import knock, unlisted_keys, wrong_server_keys
@@ -45,7 +45,7 @@ def _why_not(router: Router, keys: ClientKeys | None) -> str:
         while time.monotonic() < deadline:
             try:
                 assert dealer.receive() is None
-            except ChannelGone as gone:
+            except ConnectionLost as gone:
                 return str(gone)
     raise AssertionError("the node waits for ever")
 
