@@ -50,9 +50,9 @@ class Medium:
         self._transmitted = (slot, self.state)
         return outcome
 
-    def report(self, report: str) -> list[InfrastructureNote]:
-        """The notes that the BS and the cellular users send for this report."""
-        return self._world.report(self.state, report)
+    def report(self, name: str) -> list[InfrastructureNote]:
+        """The notes that the BS and the cellular users send in the report of this name."""
+        return self._world.report(self.state, name)
 
     def neighbours(self) -> Sequence[tuple[int, ...]]:
         """Whom each agent's broadcast reaches."""

@@ -124,9 +124,9 @@ class ConflictGraph:
         """By agent, the agents whose devices conflict with its own, in either direction (section II-B)."""
         return self.graph.neighbours
 
-    def report(self, state: GraphState, report: str) -> list[InfrastructureNote]:
+    def report(self, state: GraphState, name: str) -> list[InfrastructureNote]:
         """KeyError: there is no infrastructure that sends notes."""
-        raise KeyError(report)
+        raise KeyError(name)
 
     def probe(self, state: GraphState, actions: Sequence[Records]) -> NoReturn:
         """NotImplementedError: a trial of a slot would be the slot itself."""

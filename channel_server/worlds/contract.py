@@ -77,8 +77,8 @@ class World(Protocol):
         """By agent, the sorted node indices that its broadcast reaches."""
         ...
 
-    def report(self, state: Any, report: str) -> list[InfrastructureNote]:
-        """The notes that the infrastructure sends for this report. KeyError for an unknown report."""
+    def report(self, state: Any, name: str) -> list[InfrastructureNote]:
+        """The notes that the infrastructure sends in the report of this name. KeyError for an unknown one."""
         ...
 
     def probe(self, state: Any, actions: Sequence[Records]) -> Any:
@@ -86,7 +86,7 @@ class World(Protocol):
         ...
 
     def transmit(self, state: Any, actions: Sequence[Records]) -> tuple[Any, SlotOutcome]:
-        """Transmit: SINR, rates, queues, rewards."""
+        """All nodes transmit: the state with updated queues, and rewards and metrics from the SINRs."""
         ...
 
     def static_info(self, node: int) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class World(Protocol):
         ...
 
     def silent(self, node: int) -> Records:
-        """The action of a node that does not transmit, [E]; also every node's action before its first."""
+        """The action of a node that does not transmit, [E]; a node's action until it has chosen one."""
         ...
 
     def random(self, node: int, rng: np.random.Generator) -> Records:
@@ -115,7 +115,8 @@ class World(Protocol):
 
 
 class Radio(Protocol):
-    """The additional interface of a world whose signalling links can have the budget `radio`.
+    """The additional interface of a world whose signalling links can have a budget that follows their channel: the
+    setting `bits_per_slot: radio` with a `share` of the band.
 
     A link of class `link` carries `share * signalling_band_hz * slot_s * signalling_bps_hz(...)` bits in a slot.
     """
@@ -141,6 +142,8 @@ class Renderable(Protocol):
 
 
 class Build(Protocol):
+    """Builds a world; see WorldEntry."""
+
     def __call__(self, params: Any, *, seed: int, replicas: int) -> World: ...
 
 

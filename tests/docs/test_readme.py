@@ -96,6 +96,8 @@ def test_its_toll_adds_up() -> None:
         totals.append(counts[-1][1])
     [maac] = [row for row in _compared() if "maac" in row[0]]
     assert maac[6:] == [f"{sum(totals) / (18_000 * 10):.4g}", "0"]  # the last notes of training fall into eval
+    [central] = [row for row in _compared() if "greedy_central" in row[0]]
+    assert states(PAGE, f"{sum(totals) / 10 / float(central[7]):,.0f}"[:-2] + "00 slots")
 
 
 def test_every_command_is_named_and_exists() -> None:

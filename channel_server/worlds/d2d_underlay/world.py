@@ -82,16 +82,16 @@ class D2DCell:
         """Every pair's measurement; `views` of this package gives fields and units of each view."""
         return self._views.measure(state, view)
 
-    def report(self, state: CellState, report: str) -> list[InfrastructureNote]:
+    def report(self, state: CellState, name: str) -> list[InfrastructureNote]:
         """`outage`: a bit from the BS to each pair. `cue_csi`: each CUE's gains to the trainer."""
-        match report:
+        match name:
             case "outage":
                 return outage_notes(self._physics.blocked(state.last))
             case "cue_csi":
                 group = self.geometry.links.group
                 return cue_csi_notes(group(state.gain, "cue"), group(state.gain, "bs_cue"))
             case _:
-                raise KeyError(report)
+                raise KeyError(name)
 
     def neighbours(self, state: CellState) -> Sequence[tuple[int, ...]]:
         """The pairs whose transmitters lie nearest in replica 0, because one broadcast serves all replicas."""

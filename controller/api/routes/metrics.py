@@ -12,7 +12,7 @@ from controller.service.queries import Metrics
 
 router = APIRouter(prefix="/runs/{run_id}/metrics", tags=["results"])
 
-Slot = Annotated[int | None, Query(ge=0, le=10**12)]
+Slot = Annotated[int | None, Query(ge=0, le=10**9)]
 
 
 @router.get("", responses=responses(404, 422))
@@ -24,7 +24,8 @@ def metrics(
     last: Slot = None,
     windows: Annotated[int, Query(ge=1, le=MAX_WINDOWS)] = 200,
 ) -> Metrics:
-    """Metrics by `name` (all, if none is given) in windows that overlap the slots `first` to `last`."""
+    """The metrics of these names (all, if none is given) and the scalars that nodes reported, over the windows that
+    overlap the slots `first` to `last`, merged into at most `windows` windows per phase."""
     folder = services.folder(run_id)
     try:
         return queries.metrics(folder, names=name or [], first=first or 0, last=last, windows=windows)
