@@ -39,7 +39,7 @@ RUN python3 -m venv --without-pip /opt/airtoll \
 
 FROM ${PYTHON} AS base
 LABEL org.opencontainers.image.title="airtoll" \
-      org.opencontainers.image.description="An emulated radio network whose nodes learn, with every byte measured" \
+      org.opencontainers.image.description="Networked emulation of learned radio policies, with every byte of signalling metered" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="0.1.0"
 ENV PATH=/opt/airtoll/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \

@@ -34,7 +34,10 @@ def comparison(
         table.add_column(name.replace("_", " "), justify="right")
     for part in ("training", "execution"):
         # A Text, because a console that reads markup would swallow the unit in brackets.
-        table.add_column(Text(f"{part}\noverhead\n[bytes/\nslot/node]"), justify="right")
+        table.add_column(Text(f"{part}\noverhead\n[bytes/\nslot/node]"), justify="right", min_width=len("slot/node]"))
+    if any(late_training_bytes(row) for _, row in rows):
+        table.caption = "training overhead includes the last histories and weights of training, sent in eval"
+        table.caption_justify = "left"
     for name, row in rows:
         gain, share = score(row) / floor - 1, gap_share(score(row), floor, ceiling)
         others = [f"{row['metrics'][metric]:.4f}" for metric in metrics]
@@ -61,8 +64,13 @@ def eval_bytes(summary: Mapping[str, Any]) -> int:
 
 def training_bytes(summary: Mapping[str, Any]) -> int:
     """Bytes of all other notes: those of the warmup and train phases, and the last of training in eval."""
-    late = sum(count for kind, count in _note_bytes(summary, "eval") if kind in _TRAINING_KINDS)
-    return late + sum(count for phase in TRAINING_PHASES for _, count in _note_bytes(summary, phase))
+    before = (count for phase in TRAINING_PHASES for _, count in _note_bytes(summary, phase))
+    return late_training_bytes(summary) + sum(before)
+
+
+def late_training_bytes(summary: Mapping[str, Any]) -> int:
+    """Bytes of the histories, weights and acknowledgements that are still sent in the eval phase."""
+    return sum(count for kind, count in _note_bytes(summary, "eval") if kind in _TRAINING_KINDS)
 
 
 def _note_bytes(summary: Mapping[str, Any], phase: str) -> Iterator[tuple[str, int]]:
