@@ -42,10 +42,10 @@ class Checkpointing:
     def take(self, node: int | None, part: Saved) -> str:
         """Record a part of a node's state; returns why the part is rejected, or ""."""
         if node not in self._received_bytes or part.slot != self._state.timeline.slot:
-            return "state nobody asked for"
+            return "unrequested state"
         offset = self._received_bytes[node]
         if offset + len(part.data) > MAX_STATE_BYTES:
-            return "state without an end"
+            return "oversized state"
         self._state.recorder.node_state(NodeState(node, offset, part.data))
         self._received_bytes[node] += len(part.data)
         if not part.more:

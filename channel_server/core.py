@@ -174,14 +174,14 @@ class ChannelServer:
             self._state.pace.take_late(node)
             return []
         if gate is None:
-            return self.reject_frame(peer, "reply nobody asked for")
+            return self.reject_frame(peer, "unrequested reply")
         if reason := self._checks.fault(node, reply, gate.step) or gate.accept(node, reply):
             return self.reject_frame(peer, reason)
         return self.run.advance() if gate is self._gates.awaited and gate.closed else []
 
     def _take_node_state(self, peer: Peer, part: Saved) -> list[Send]:
         if self.run.waiting is not Waiting.NODE_STATES:
-            return self.reject_frame(peer, "state nobody asked for")
+            return self.reject_frame(peer, "unrequested state")
         reason = self._checkpointing.take(self._seats.node(peer), part)
         return self.reject_frame(peer, reason) if reason else []
 

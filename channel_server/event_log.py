@@ -9,7 +9,7 @@ from protocol.messages.telemetry import Event
 
 _LOGGED_PER_REASON = 20  # a flood of bad frames is counted in full, but logged only so often
 
-EventKind = Literal["rejoined", "interrupted", "put", "refused", "dropped", "warning", "paused", "continued"]
+EventKind = Literal["rejoined", "interrupted", "uploaded", "refused", "dropped", "warning", "paused", "continued"]
 
 
 class EventLog:

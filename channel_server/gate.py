@@ -56,7 +56,7 @@ class Gate:
             early = (reply.slot, reply.turn) > (self.slot, self.turn)
             return "out-of-order reply" if early else "late or duplicate reply"
         if node not in self.asked:
-            return "reply nobody asked for"
+            return "unrequested reply"
         if node in self._replies:
             return "late or duplicate reply"
         self._replies[node] = reply

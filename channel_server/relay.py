@@ -159,7 +159,8 @@ class Relay:
         if note.to == (NEIGHBOURS,):
             return ""
         others = set(range(self._nodes)) - {source}
-        return "" if note.to and len(set(note.to)) == len(note.to) and others.issuperset(note.to) else "to nowhere"
+        known = bool(note.to) and len(set(note.to)) == len(note.to) and others.issuperset(note.to)
+        return "" if known else "to an unknown destination"
 
     def _resolve(self, to: tuple[int, ...], source: int, neighbours: Neighbours) -> tuple[int, ...]:
         if to == (NEIGHBOURS,):

@@ -22,7 +22,7 @@ class ReplyChecks:
         if reply.action and not self._action_checks[node](reply.action):
             return "reply with an action outside its space"
         if step == "close" and any(note.to != (TRAINER,) or node >= self._agents for note in reply.outbox):
-            return "reply with a note that nobody will read"
+            return "reply with a note after the last turn"
         if reply.outbox and self._relay.fault(node, reply.outbox):
-            return "reply with a note to nowhere"
+            return "reply with a note to an unknown destination"
         return ""

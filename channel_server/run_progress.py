@@ -17,7 +17,7 @@ from channel_server.welcome import names
 from channel_server.worlds.contract import World
 from protocol.accounting.wire_book import Connection
 from protocol.messages.node import Bye
-from protocol.messages.orders import Order, PutWeights, ReportWeights
+from protocol.messages.orders import Order, ReportWeights, UploadWeights
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import Ended, EndState, OrderDone, Spread, Telemetry
 
@@ -171,9 +171,9 @@ class RunProgress:
             case ReportWeights(number):
                 self.weights.report()
                 self.state.recorder.order_done(OrderDone(number))
-            case PutWeights(number) if self.waiting in OVER:
+            case UploadWeights(number) if self.waiting in OVER:
                 self.state.recorder.order_done(OrderDone(number, "the run has ended"))
-            case PutWeights():
+            case UploadWeights():
                 self.weights.take(order)
             case _:
                 assert_never(order)

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from channel_server.run_state import RunState
 from protocol.accounting.trace import TraceField
 from protocol.messages.node import ReceivedNote
-from protocol.messages.orders import PutWeights
+from protocol.messages.orders import UploadWeights
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import OrderDone, Weights
 
@@ -22,14 +22,14 @@ class WeightsInbox:
         self._relay = state.relay
         self._recorder = state.recorder
         self._events = state.events
-        self._orders: dict[int, PutWeights] = {}  # by node, for the next slot
+        self._orders: dict[int, UploadWeights] = {}  # by node, for the next slot
         self._replayed: dict[int, list[tuple[int, bytes]]] = {}  # node and body by slot
         self._reported: dict[int, ReceivedNote] = {}  # by node, what the launcher was sent last
         for event in plan.replay or ():
-            if event.event == "put":
+            if event.event == "uploaded":
                 self._replayed.setdefault(event.slot, []).append((self._agents.index(event.node), event.body))
 
-    def take(self, order: PutWeights) -> None:
+    def take(self, order: UploadWeights) -> None:
         """Keep an upload for the next slot; an earlier one for the same node and slot is dropped."""
         if order.node not in self._agents:
             self._recorder.order_done(OrderDone(order.id, f"no agent is named {order.node!r}"))
@@ -54,7 +54,7 @@ class WeightsInbox:
         for node, body in sorted(uploads):
             self._recorder.trace.add(slot, 0, node, TraceField.WEIGHTS, body)
             self._recorder.weights(Weights(node, slot, body, uploaded=True))
-            self._events.add("put", self._agents[node], f"{len(body)} bytes of uploaded weights")
+            self._events.add("uploaded", self._agents[node], f"{len(body)} bytes of uploaded weights")
             self._relay.put_weights(slot, node, body, gone=lost)
         for order in self._orders.values():
             self._recorder.order_done(OrderDone(order.id))

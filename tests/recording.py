@@ -92,7 +92,7 @@ class Recording:
     @property
     def past(self) -> tuple[PastEvent, ...]:
         """What a replay repeats."""
-        puts = [event for event in self.events if event.event == "put"]
+        puts = [event for event in self.events if event.event == "uploaded"]
         bodies = [weights.body for weights in self.weights if weights.uploaded]
         put = {(event.node, event.slot): body for event, body in zip(puts, bodies, strict=True)}
         return past_events(self.events, lambda node, slot: put[node, slot])

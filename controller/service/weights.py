@@ -13,7 +13,7 @@ from controller.run_folder.reader import RunFolder
 from controller.service.limits import WEIGHTS_POLL_S, WEIGHTS_TIMEOUT_S
 from controller.service.run_manager import LIVE_STATES, RunManager, WrongStateError, wrong_state
 from controller.service.store import Run
-from protocol.messages.orders import PutWeights, ReportWeights
+from protocol.messages.orders import ReportWeights, UploadWeights
 from schemes.parts.weights import body_of
 
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
@@ -74,7 +74,7 @@ class WeightsService:
         await asyncio.to_thread(_check_sends_weights, folder)
         newest = await self._newest(run_id, node)
         await asyncio.to_thread(check_tensors, data, newest)
-        await asyncio.to_thread(Orders(run.folder).give, PutWeights(Orders.new_id(), node, body_of(data)))
+        await asyncio.to_thread(Orders(run.folder).give, UploadWeights(Orders.new_id(), node, body_of(data)))
         return run
 
     async def _newest(self, run_id: str, node: str) -> bytes:

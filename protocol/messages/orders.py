@@ -9,7 +9,7 @@ class ReportWeights(Struct, frozen=True, tag=True):
     id: str
 
 
-class PutWeights(Struct, frozen=True, tag=True):
+class UploadWeights(Struct, frozen=True, tag=True):
     """Send an agent these weights over the air in turn 0 of the next slot. `body`: that of a weights note."""
 
     id: str
@@ -17,4 +17,4 @@ class PutWeights(Struct, frozen=True, tag=True):
     body: bytes
 
 
-Order = ReportWeights | PutWeights
+Order = ReportWeights | UploadWeights

@@ -67,19 +67,19 @@ class PastEvent(Struct, frozen=True):
     """An event that a replay repeats: a node was lost at a turn or rejoined at a slot, weights were uploaded for it at
     a slot, or the run was interrupted before a slot. `body`: of the weights' note."""
 
-    event: Literal["lost", "rejoined", "interrupted", "put"]
+    event: Literal["lost", "rejoined", "interrupted", "uploaded"]
     node: str
     slot: int
     turn: int
     body: bytes = b""
 
 
-def past_events(events: Iterable[Event], weights_put: Callable[[str, int], bytes]) -> tuple[PastEvent, ...]:
-    """Those of a run's events that a replay repeats. `weights_put`: the uploaded weights of a node and slot."""
+def past_events(events: Iterable[Event], uploaded_weights: Callable[[str, int], bytes]) -> tuple[PastEvent, ...]:
+    """Those of a run's events that a replay repeats. `uploaded_weights`: the uploaded weights of a node and slot."""
     return tuple(
-        PastEvent(e.event, e.node, e.slot, e.turn, weights_put(e.node, e.slot) if e.event == "put" else b"")
+        PastEvent(e.event, e.node, e.slot, e.turn, uploaded_weights(e.node, e.slot) if e.event == "uploaded" else b"")
         for e in events
-        if e.event == "lost" or e.event == "rejoined" or e.event == "interrupted" or e.event == "put"
+        if e.event == "lost" or e.event == "rejoined" or e.event == "interrupted" or e.event == "uploaded"
     )
 
 

@@ -61,7 +61,7 @@ class Event(Struct, frozen=True, tag=True):
         "lost",
         "rejoined",
         "interrupted",
-        "put",
+        "uploaded",
         "refused",
         "dropped",
         "warning",

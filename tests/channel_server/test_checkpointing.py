@@ -54,7 +54,7 @@ def test_a_node_that_joins_during_a_checkpoint_is_in_it() -> None:
 
 def test_there_is_no_checkpoint_of_a_run_that_is_about_to_fail() -> None:
     loopback = up_to_checkpoint(
-        plan_for("li2020/sla", slots=10, checkpoint_every=5, on_node_loss={"policy": "rollback"})
+        plan_for("li2020/sla", slots=10, checkpoint_every=5, on_node_loss={"action": "rollback"})
     )
     loopback.leave(b"pair-2", "killed")
     for _ in played(loopback):
@@ -75,7 +75,7 @@ def test_a_state_that_nobody_asked_for_is_rejected() -> None:
     loopback.deliver(b"pair-2", encode(Saved(4, b"late")))
     loopback.deliver(b"unknown", encode(Saved(5, b"")))
     loopback.deliver(b"pair-2", encode(Save(5)))
-    assert loopback.run.state.events.dropped == {"state nobody asked for": 2, "frame of the wrong shape": 1}
+    assert loopback.run.state.events.dropped == {"unrequested state": 2, "frame of the wrong shape": 1}
 
 
 @pytest.mark.parametrize(("asked_at", "pauses_at"), [(0, 1), (4, 5), (5, 5), (6, 7)])

@@ -45,6 +45,6 @@ def test_late_early_and_unasked_replies_are_rejected_with_different_reasons() ->
     gate = Gate(SLOT, TURN, "act", [0, 1])
     assert gate.accept(0, Reply(SLOT, TURN - 1, b"", [])) == "late or duplicate reply"
     assert gate.accept(0, Reply(SLOT + 1, 0, b"", [])) == "out-of-order reply"
-    assert gate.accept(3, Reply(SLOT, TURN, b"", [])) == "reply nobody asked for"
+    assert gate.accept(3, Reply(SLOT, TURN, b"", [])) == "unrequested reply"
     assert gate.accept(0, Reply(SLOT, TURN, b"", [])) == ""
     assert gate.accept(0, Reply(SLOT, TURN, b"", [])) == "late or duplicate reply"

@@ -29,13 +29,13 @@ def test_a_lost_agent_is_reported_and_its_fallback_acts() -> None:
 
 
 def test_a_lost_node_fails_the_run_if_the_plan_says_so() -> None:
-    loopback, steps, recording = stepping(plan_for("li2020/random", slots=10, on_node_loss={"policy": "fail"}))
+    loopback, steps, recording = stepping(plan_for("li2020/random", slots=10, on_node_loss={"action": "fail"}))
     for _ in steps:
         if loopback.run.slot == 4 and b"pair-2" in loopback.sessions:
             loopback.leave(b"pair-2", "its connection broke")
     assert recording.ended is not None
     assert (recording.ended.state, recording.ended.reason) == ("FAILED", "pair-2 is lost: its connection broke")
-    plan = plan_for("li2020/random", slots=10, on_node_loss={"policy": "fail"})
+    plan = plan_for("li2020/random", slots=10, on_node_loss={"action": "fail"})
     replayed = in_process(msgspec.structs.replace(plan, replay=recording.past))
     assert_same_trace(recording, replayed)
     assert replayed.ended is not None
@@ -68,7 +68,7 @@ def test_a_silent_node_is_sent_a_bye_and_lost() -> None:
 @pytest.mark.parametrize(("policy", "lost"), [("pause", ["pair-2"]), ("restart", [f"pair-{n}" for n in range(4)])])
 def test_a_run_waits_for_lost_nodes_to_come_back(policy: str, lost: list[str]) -> None:
     """A pause for anyone, and restarted agents when none is left."""
-    plan = plan_for("li2020/sla", slots=10, on_node_loss={"policy": policy})
+    plan = plan_for("li2020/sla", slots=10, on_node_loss={"action": policy})
     loopback = started(plan)
     lose_at(loopback, 4, *lost)
     assert (loopback.run.waiting, loopback.run.slot, loopback.run.awaited) == (Waiting.LOST_NODES, 5, lost)
@@ -82,14 +82,14 @@ def test_a_run_waits_for_lost_nodes_to_come_back(policy: str, lost: list[str]) -
 
 
 def test_the_wait_for_a_lost_node_ends_the_run_after_the_plans_time() -> None:
-    loopback = started(plan_for("li2020/sla", slots=10, on_node_loss={"policy": "pause"}))
+    loopback = started(plan_for("li2020/sla", slots=10, on_node_loss={"action": "pause"}))
     lose_at(loopback, 4, "pair-2")
     time_out(loopback)
     assert loopback.run.end == ("FAILED", "pair-2 did not come back: silent for 60 s")
 
 
 def test_the_wait_for_a_lost_node_can_be_interrupted() -> None:
-    plan = plan_for("li2020/sla", slots=10, on_node_loss={"policy": "pause"})
+    plan = plan_for("li2020/sla", slots=10, on_node_loss={"action": "pause"})
     loopback = started(plan)
     lose_at(loopback, 4, "pair-2")
     loopback.send(loopback.run.interrupt())
@@ -115,7 +115,7 @@ def test_a_trainer_lost_while_its_reply_is_awaited_does_not_stop_the_run() -> No
 
 
 def test_a_loss_may_ask_for_a_rollback() -> None:
-    loopback = started(plan_for("li2020/sla", slots=10, on_node_loss={"policy": "rollback"}))
+    loopback = started(plan_for("li2020/sla", slots=10, on_node_loss={"action": "rollback"}))
     lose_at(loopback, 4, "pair-2")
     ended = recorded(loopback).ended
     assert ended is not None

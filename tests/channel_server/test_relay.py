@@ -73,16 +73,16 @@ def test_links_follow_from_source_and_destination(source: int, to: tuple[int, ..
 @pytest.mark.parametrize(
     ("to", "reason"),
     [
-        ((1, 9), "to nowhere"),
-        ((0,), "to nowhere"),
-        ((), "to nowhere"),
-        ((1, 1), "to nowhere"),
-        ((NEIGHBOURS, 2), "to nowhere"),
-        ((TRAINER, 1), "to nowhere"),
+        ((1, 9), "to an unknown destination"),
+        ((0,), "to an unknown destination"),
+        ((), "to an unknown destination"),
+        ((1, 1), "to an unknown destination"),
+        ((NEIGHBOURS, 2), "to an unknown destination"),
+        ((TRAINER, 1), "to an unknown destination"),
         ((TRAINER,), "to the trainer"),
     ],
 )
-def test_notes_to_nowhere_are_faults(to: tuple[int, ...], reason: str) -> None:
+def test_notes_to_an_unknown_destination_are_faults(to: tuple[int, ...], reason: str) -> None:
     relay = _relay(LinkClass.SIDELINK, has_trainer=False)
     assert reason in relay.fault(0, [Note(to, Kind.CONTROL, b"")])
     assert relay.fault(0, [Note((NEIGHBOURS,), Kind.CONTROL, b"")]) == ""

@@ -12,10 +12,10 @@ from tests.recording import plan_for, stepping
     ("reply", "reason"),
     [
         (Reply(0, 0, b"\0\0", []), "reply with an action out of turn"),
-        (Reply(0, 0, b"", [Note((-1, 2), Kind.CONTROL, b"x")]), "reply with a note to nowhere"),
-        (Reply(0, 0, b"", [Note((1, 1), Kind.CONTROL, b"x")]), "reply with a note to nowhere"),
-        (Reply(0, 0, b"", [Note((1,), Kind.CONTROL, b"x", -40)]), "reply with a note to nowhere"),
-        (Reply(0, 0, b"", [Note((), Kind.CONTROL, b"x")]), "reply with a note to nowhere"),
+        (Reply(0, 0, b"", [Note((-1, 2), Kind.CONTROL, b"x")]), "reply with a note to an unknown destination"),
+        (Reply(0, 0, b"", [Note((1, 1), Kind.CONTROL, b"x")]), "reply with a note to an unknown destination"),
+        (Reply(0, 0, b"", [Note((1,), Kind.CONTROL, b"x", -40)]), "reply with a note to an unknown destination"),
+        (Reply(0, 0, b"", [Note((), Kind.CONTROL, b"x")]), "reply with a note to an unknown destination"),
     ],
 )
 def test_a_reply_that_does_not_fit_its_turn_is_rejected(reply: Reply, reason: str) -> None:
@@ -32,4 +32,4 @@ def test_in_the_closing_turn_only_notes_for_the_trainer_are_accepted() -> None:
         if loopback.run.gates.awaited is not None and loopback.run.gates.awaited.step == "close":
             loopback.deliver(b"pair-3", encode(Reply(3, 0, b"", [Note((-1,), Kind.CONTROL, b"x")])))
             break
-    assert loopback.run.state.events.dropped == {"reply with a note that nobody will read": 1}
+    assert loopback.run.state.events.dropped == {"reply with a note after the last turn": 1}

@@ -67,7 +67,7 @@ def test_an_interrupted_run_ends_after_its_slot_and_keeps_what_it_had() -> None:
 
 
 def test_a_node_that_is_lost_in_a_pause_may_come_back_in_it_or_be_waited_for() -> None:
-    plan = plan_for("li2020/sla", slots=10, on_node_loss={"policy": "pause"})
+    plan = plan_for("li2020/sla", slots=10, on_node_loss={"action": "pause"})
     loopback = started(plan)
     run = loopback.run
     for _ in played(loopback):

@@ -15,7 +15,7 @@ from controller.execution.building import build_world
 from controller.execution.in_process import Loopback, run_in_process
 from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import Kind, LinkClass
-from protocol.messages.orders import PutWeights, ReportWeights
+from protocol.messages.orders import ReportWeights, UploadWeights
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import OrderDone
 from schemes.li2020.pair import Pair
@@ -64,7 +64,7 @@ def test_they_are_sent_in_the_next_slot_booked_and_used(other: bytes) -> None:
     plan = _plan()
     loopback, steps, recording = stepping(plan)
     _at_slot(steps, loopback, 20)
-    loopback.run.take_order(PutWeights("a", "pair-0", other))
+    loopback.run.take_order(UploadWeights("a", "pair-0", other))
     _at_slot(steps, loopback, 22)
     node = loopback.sessions[b"pair-0"].node
     assert node is not None
@@ -76,7 +76,7 @@ def test_they_are_sent_in_the_next_slot_booked_and_used(other: bytes) -> None:
     [row] = _uploaded_rows(recording)
     assert (row.slot, row.turn, row.to, row.link) == (21, 0, (0,), LinkClass.DOWNLINK)
     assert (row.outcome, row.until, row.payload_bits) == (AttemptOutcome.DELIVERED, 21, 8 * (len(other) + 4))
-    assert [(e.event, e.node, e.slot) for e in recording.events] == [("put", "pair-0", 21)]
+    assert [(e.event, e.node, e.slot) for e in recording.events] == [("uploaded", "pair-0", 21)]
     assert recording.answers == [OrderDone("a")]
     assert recording.trace != in_process(plan).trace
     _assert_replays(plan, recording)
@@ -100,7 +100,7 @@ def test_whenever_they_are_uploaded_the_run_replays(
         for when, node in puts:
             if when == moment:  # a run that lost an agent may have ended before
                 ordered += 1
-                loopback.run.take_order(PutWeights(str(moment), names[node], other))
+                loopback.run.take_order(UploadWeights(str(moment), names[node], other))
         if kill is not None and moment == kill[0] and names[kill[1]].encode() in loopback.sessions:
             loopback.leave(names[kill[1]].encode(), "killed")
         if kill is not None and moment == kill[0] + kill[2]:
@@ -114,7 +114,7 @@ def test_lost_ones_are_resent_until_the_node_has_them(other: bytes) -> None:
     plan = _plan(signalling=signalling, params=PUSHES_RARELY)
     loopback, steps, recording = stepping(plan)
     _at_slot(steps, loopback, 30)
-    loopback.run.take_order(PutWeights("a", "pair-0", other))
+    loopback.run.take_order(UploadWeights("a", "pair-0", other))
     _to_the_end(steps)
     rows = _uploaded_rows(recording)
     assert [row.attempt for row in rows] == list(range(1, len(rows) + 1))
@@ -128,7 +128,7 @@ def test_they_are_resent_to_a_node_that_comes_back(other: bytes) -> None:
     plan = _plan(params=PUSHES_RARELY)
     loopback, steps, recording = stepping(plan)
     _at_slot(steps, loopback, 30)
-    loopback.run.take_order(PutWeights("a", "pair-0", other))
+    loopback.run.take_order(UploadWeights("a", "pair-0", other))
     _at_slot(steps, loopback, 35)
     loopback.leave(b"pair-0", "killed")
     _at_slot(steps, loopback, 37)
@@ -146,8 +146,8 @@ def test_of_several_for_one_slot_the_latest_counts(other: bytes) -> None:
     _at_slot(steps, loopback, 20)
     mine = write_weights(read_weights(other)[1], 3, "float16")
     for number, body in (("a", mine), ("b", other)):
-        loopback.run.take_order(PutWeights(number, "pair-0", body))
-    loopback.run.take_order(PutWeights("c", "pair-9", other))
+        loopback.run.take_order(UploadWeights(number, "pair-0", body))
+    loopback.run.take_order(UploadWeights("c", "pair-9", other))
     _to_the_end(steps)
     assert [(weights.sent_slot, weights.body) for weights in recording.weights if weights.uploaded] == [(21, other)]
     assert recording.answers == [
@@ -161,9 +161,9 @@ def test_an_order_that_comes_too_late_is_answered(other: bytes) -> None:
     loopback, steps, recording = stepping(_plan())
     while loopback.run.slot < SLOTS:
         next(steps)
-    loopback.run.take_order(PutWeights("a", "pair-0", other))
+    loopback.run.take_order(UploadWeights("a", "pair-0", other))
     _to_the_end(steps)
-    loopback.run.take_order(PutWeights("b", "pair-0", other))
+    loopback.run.take_order(UploadWeights("b", "pair-0", other))
     answers = recording.answers + [sent for sent in loopback.run.telemetry() if isinstance(sent, OrderDone)]
     assert answers == [OrderDone("a", "the run has ended"), OrderDone("b", "the run has ended")]
 
@@ -171,7 +171,7 @@ def test_an_order_that_comes_too_late_is_answered(other: bytes) -> None:
 def test_a_run_resumed_after_them_has_the_trace_of_the_whole_one(other: bytes) -> None:
     plan = _plan(checkpoint_every=25)
     kept = Checkpointed()
-    orders = iter([[PutWeights("a", "pair-0", other)]])
+    orders = iter([[UploadWeights("a", "pair-0", other)]])
     started = Loopback(plan, build_world(plan))
     started.seat_all()
     while started.run.waiting is not Waiting.NOTHING:

@@ -117,7 +117,7 @@ def test_first_law_a_run_with_uploaded_weights_replays(service: Service, paused:
     folder = RunFolder.open(Path(run["folder"]))
     service.client.stop(paused)
     service.client.wait(paused)
-    assert [(event.node, event.slot) for event in folder.events() if event.event == "put"] == [("pair-0", slot)]
+    assert [(event.node, event.slot) for event in folder.events() if event.event == "uploaded"] == [("pair-0", slot)]
     assert list((folder.path / "weights" / "node-0").glob("*.put"))[0].read_bytes() == mine  # noqa: RUF015
     assert not (folder.path / "orders").exists()
     replayed = CliRunner().invoke(app, ["replay", str(folder.path), "--out", str(tmp_path / "again")])

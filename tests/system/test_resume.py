@@ -121,7 +121,7 @@ def _stop(name: str) -> Callable[[NodeProcesses], None]:
 
 
 def test_a_frozen_agent_is_restarted() -> None:
-    on_node_loss = {"policy": "restart", "lost_after_s": 0.3}
+    on_node_loss = {"action": "restart", "lost_after_s": 0.3}
     plan = plan_for("li2020/sla", slots=2500, on_node_loss=on_node_loss)
     recording = play(plan, at_slot(50, _stop("pair-1")))
     assert recording.ended is not None

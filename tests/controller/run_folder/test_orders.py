@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from controller.run_folder.orders import MAX_PENDING, Orders, TooManyOrdersError
-from protocol.messages.orders import Order, PutWeights, ReportWeights
+from protocol.messages.orders import Order, ReportWeights, UploadWeights
 from protocol.messages.telemetry import OrderDone
 
 
 def test_orders_are_taken_once_and_are_pending_until_they_are_done(tmp_path: Path) -> None:
     launcher, process = Orders(tmp_path), Orders(tmp_path)
     assert list(process.take()) == []
-    given: list[Order] = [ReportWeights(Orders.new_id()), PutWeights(Orders.new_id(), "pair-0", b"weights")]
+    given: list[Order] = [ReportWeights(Orders.new_id()), UploadWeights(Orders.new_id(), "pair-0", b"weights")]
     for order in given:
         launcher.give(order)
     assert list(process.take()) == given
