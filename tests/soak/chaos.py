@@ -98,18 +98,18 @@ def settings(kills: int, seed: int, *, slots_per_kill: int = SLOTS_PER_KILL) -> 
 
 def run_with_kills(at: Path, config_data: dict[str, Any], *, kills: int, seed: int) -> ChaosResult:
     """Run in the folder `at`, kill so many of its processes, and check the results."""
-    config, folder, temporary = at / "run.yaml", at / "run", at / "tmp"
+    config, folder = at / "run.yaml", at / "run"
     config.write_text(yaml.safe_dump(config_data), "utf-8")
-    temporary.mkdir()
     rng = random.Random(seed)
     before = set(_SHARED_MEMORY.iterdir())
     command = [sys.executable, "-m", "airtoll", "run", str(config), "--out", str(folder)]
-    environment = os.environ | {"TMPDIR": str(temporary)}
-    with (at / "output.txt").open("wb") as output:
+    # Not inside `at`: the path of a UNIX socket, which the forkserver creates there, has at most 107 characters.
+    with tempfile.TemporaryDirectory() as temporary, (at / "output.txt").open("wb") as output:
+        environment = os.environ | {"TMPDIR": temporary}
         run = subprocess.Popen(command, stdout=output, stderr=output, env=environment, start_new_session=True)
         killed = list(_kills(run, folder, _kill_slots(config_data, kills, rng), rng))
         run.wait()
-    sockets = [path for path in temporary.rglob("*") if path.is_socket()]
+        sockets = [path for path in Path(temporary).rglob("*") if path.is_socket()]
     left = [*_processes_of(run.pid), *sockets, *set(_SHARED_MEMORY.iterdir()) - before]
     faults = [f"left behind: {thing}" for thing in left]
     faults += [f"only {len(killed)} of {kills} kills before the run ended"] if len(killed) < kills else []

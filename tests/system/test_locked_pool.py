@@ -70,7 +70,7 @@ def test_a_worker_that_is_not_on_the_list_exits_and_is_counted(there: EncryptedP
     shutil.copy(there.folder / "house" / "server.key", tmp_path)
     other = there.pool.start("agent", "--keys", str(Keys.make(tmp_path).folder))
     assert other.process.wait(timeout=TIMEOUT_S) == 1
-    assert "the pool rejected this worker: its key is not on the server's list" in other.log
+    assert "rejected this worker: its key is not on the server's list" in other.log
     with urllib.request.urlopen(f"{there.service.url}/metrics", timeout=TIMEOUT_S) as answer:
         assert f'airtoll_pool_rejected_connections{{reason="{NOT_ON_THE_LIST}"}} 1.0' in answer.read().decode()
 
