@@ -39,7 +39,7 @@ def test_the_fields_of_events_are_listed(tmp_path: Path) -> None:
     assert events[-1]["state"] == "SUCCEEDED"
     fields = {field for event in events for field in event}
     assert fields > {"metrics", "scalars", "toll", "log"}
-    assert states(PAGE, "figures", "end", *fields)
+    assert states(PAGE, "update", "end", *fields)
 
 
 def test_version_1_is_gone(tmp_path: Path) -> None:
