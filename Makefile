@@ -21,7 +21,7 @@ run: setup
 
 # One test process per core.
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # In Debian's browser: apt-get install chromium chromium-driver
 test-page: setup

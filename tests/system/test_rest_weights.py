@@ -153,7 +153,7 @@ def test_the_command_line(service: Service, tmp_path: Path, monkeypatch: pytest.
     file = tmp_path / "mine.safetensors"
     assert call("weights", run_id, "pair-0", "-o", str(file)) == f"{file}\n"
     assert "pair-0 receives them over the air in the next slot" in call("put-weights", run_id, "pair-0", str(file))
-    service.until(run_id, lambda run: b"put pair-0" in RunFolder.open(Path(run["folder"])).read("log.txt"))
+    service.until(run_id, lambda run: b"uploaded pair-0" in RunFolder.open(Path(run["folder"])).read("log.txt"))
     assert "pair-1" in call("weights", run_id)
     stored = json.loads(call("weights", run_id, "--format", "json"))["weights"]
     assert {one["origin"] for one in stored} <= {"trainer", "uploaded"}
