@@ -31,6 +31,7 @@ test-page: setup
 test-containers: setup
 	$(BIN)/python -m pytest tests/containers --timeout 600
 
+test-all: export TEST_TIER = all
 test-all: test test-page test-containers
 
 # Kills, mutated frames, hostile requests: about a quarter of an hour, see the programs' arguments for longer runs.

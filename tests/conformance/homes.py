@@ -3,6 +3,7 @@
 Runs of schemes that learn have all three phases, small networks and delayed weights.
 """
 
+import os
 from dataclasses import fields
 from typing import Any
 
@@ -21,6 +22,7 @@ SMALL_NETWORKS = {
     "upload_every_slots": 5,
     "push_every_slots": 10,
 }
+EVERYTHING = os.environ.get("TEST_TIER") == "all"  # make test-all, and CI
 HOMES = [(name, world) for name, scheme in schemes().items() for world in scheme.card.worlds]
 
 homes = pytest.mark.parametrize(("scheme", "world"), HOMES)

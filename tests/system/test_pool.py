@@ -156,7 +156,7 @@ def test_after_the_channel_server_is_killed_the_run_rolls_back_to_another_worker
 ) -> None:
     pool, service = there
     pool.start("channel")
-    config = CELL | POOLED | {"slots": 8000, "checkpoint_every": 200, "on_channel_server_loss": "rollback"}
+    config = CELL | POOLED | {"slots": 4000, "checkpoint_every": 200, "on_channel_server_loss": "rollback"}
     run_id = service.client.submit(config)["id"]
     folder = Path(service.until(run_id, lambda run: run["slot"] > 400)["folder"])
     workers = service.client.nodes(run_id)["workers"]
