@@ -1,7 +1,7 @@
 # Every target first sets up a virtual environment in .venv with the versions of constraints.txt.
 #
-# TORCH_INDEX: a package index with the CPU build of torch, such as https://download.pytorch.org/whl/cpu. pip's own index
-# has the CUDA build for Linux on x86-64, which is several times as large.
+# TORCH_INDEX: the URL of a package index with the CPU build of torch. pip's own index has the CUDA build for Linux on
+# x86-64, which is several times as large.
 PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
