@@ -5,17 +5,12 @@ from collections import deque
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-NOT_ON_THE_LIST = "connection with a key that is not on the list"
 WITHOUT_A_KEY = "connection without a key"
 FOR_ANOTHER_SERVER = "connection with the key of another server"
 
 _EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
-_ENCRYPTED_EVENTS = (
-    _EVENTS
-    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-)
+# Not EVENT_HANDSHAKE_FAILED_AUTH: the authenticator that rejected the key tells of it.
+_ENCRYPTED_EVENTS = _EVENTS | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _MAX_LEFT = 1024
 
 
@@ -61,7 +56,7 @@ class Connections:
         return broken
 
     def take_failed(self) -> list[str]:
-        """The reasons of the handshakes that failed, each returned once."""
+        """The reasons of the handshakes that failed before a key could be looked up, each returned once."""
         self._read_monitor()
         failed, self._failed = self._failed, []
         return failed
@@ -85,7 +80,7 @@ class Connections:
                 self._unread += descriptor in self._closed
                 self._closed.discard(descriptor)
             elif event["event"] != zmq.EVENT_DISCONNECTED:
-                self._failed.append(_failure(event["event"], event["value"]))
+                self._failed.append(_failure(event["value"]))
             elif (peer := self._peer_of.pop(descriptor, None)) is not None:
                 self.known.discard(peer)
                 self._report_broken(peer)
@@ -97,8 +92,6 @@ class Connections:
         self._left.append(peer)
 
 
-def _failure(event: int, error: int) -> str:
+def _failure(error: int) -> str:
     """Why a handshake failed. A handshake that ended before the client sent a key counts as without a key."""
-    if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-        return NOT_ON_THE_LIST
     return FOR_ANOTHER_SERVER if error == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC else WITHOUT_A_KEY

@@ -11,11 +11,12 @@ import zmq
 from protocol.accounting.wire_book import CURVE, NULL
 from protocol.messages.codec import MAX_FRAME_BYTES
 from protocol.transports.connections import FOR_ANOTHER_SERVER as FOR_ANOTHER_SERVER
-from protocol.transports.connections import NOT_ON_THE_LIST as NOT_ON_THE_LIST
 from protocol.transports.connections import WITHOUT_A_KEY as WITHOUT_A_KEY
 from protocol.transports.connections import Connections
 from protocol.transports.curve import ENCRYPTION_BYTES, ZapAuthenticator, allow_list, lock_server
 from protocol.transports.keys import ServerKeys
+
+NOT_ON_THE_LIST = "connection with a key that is not on the list"
 
 Received = tuple[bytes, bytes | list[int]]
 
@@ -102,10 +103,10 @@ class Router:
 
     def rejected(self) -> list[tuple[str, str]]:
         """Connections rejected since the last call: reasons, and first characters of keys that are not on the list."""
+        keys = self._authenticator.rejected() if self._authenticator else []
         failed = self._connections.take_failed()
-        self._rejected += len(failed)
-        keys = iter(self._authenticator.rejected() if self._authenticator else ())
-        return [(reason, next(keys, "") if reason == NOT_ON_THE_LIST else "") for reason in failed]
+        self._rejected += len(keys) + len(failed)
+        return [(NOT_ON_THE_LIST, key) for key in keys] + [(reason, "") for reason in failed]
 
     def broken(self) -> list[bytes]:
         """The peers whose connections broke since the last call."""

@@ -5,6 +5,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from threading import Thread
 
 import pytest
 import zmq
@@ -158,3 +159,15 @@ def test_each_rejected_connection_is_counted_once(router: Router, keys: Keys) ->
         rejected.update(reason for reason, _ in router.rejected())
     assert rejected == {NOT_ON_THE_LIST: 1, WITHOUT_A_KEY: 2}
     assert router.unread_connections() == 1
+
+
+def test_every_key_that_is_not_on_the_list_is_named_however_often_one_asks(router: Router, keys: Keys) -> None:
+    unknown = [unlisted_keys(keys) for _ in range(30)]
+    knocking = Thread(target=knock, args=(router.endpoint, unknown))
+    knocking.start()
+    named: list[tuple[str, str]] = []
+    while knocking.is_alive():
+        named += router.rejected()
+    knocking.join()
+    named += router.rejected()
+    assert sorted(named) == sorted((NOT_ON_THE_LIST, own.public[:8].decode()) for own in unknown)
