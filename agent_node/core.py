@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from agent_node.delivery import AckedDelivery
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
+from protocol.messages.episodes import going_on
 from protocol.messages.node import Message, Note, Reply, Report, Turn, Welcome
 from protocol.messages.spaces import Records, Space
 from schemes.contract import NodePolicy, TurnContext, load
@@ -31,14 +33,14 @@ class Node:
         self._action_fits = welcome.action.checker(welcome.replicas)
         self._rng = CounterRng(welcome.seed, "node", welcome.index)
         self._delivery = AckedDelivery(trainer=welcome.agents, resend_after_slots=welcome.resend_after_slots)
-        self._episode = -1
+        self._going_on = going_on(welcome.replicas)
         self._slot = -1
 
     def turn(self, turn: Turn) -> list[Message]:
         """The reply to a turn, and a report if there are scalars. ValueError if an action lies outside its space."""
-        if turn.episode != self._episode:
-            self._episode = turn.episode
-            self.policy.on_episode(turn.episode)
+        ended = np.frombuffer(turn.ended, np.uint8) if turn.ended else self._going_on
+        if turn.ended:
+            self.policy.restart(ended > 0)
         spec, decode = self._specs[turn.spec]
         inbox, acks = self._delivery.receive(turn.inbox) if turn.inbox else (turn.inbox, [])
         context = TurnContext(
@@ -46,7 +48,7 @@ class Node:
             turn.turn,
             spec.step,
             PHASES[turn.phase],
-            turn.episode,
+            ended,
             decode(turn.measurement),
             inbox,
             self._rng,
@@ -63,11 +65,11 @@ class Node:
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""
         delivery, policy = self._delivery.snapshot(), self.policy.snapshot()
-        return {"episode": self._episode, "slot": self._slot, "delivery": delivery, "policy": policy}
+        return {"slot": self._slot, "delivery": delivery, "policy": policy}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
-        self._episode, self._slot = data["episode"], data["slot"]
+        self._slot = data["slot"]
         self._delivery.restore(data["delivery"])
         self.policy.restore(data["policy"])
 

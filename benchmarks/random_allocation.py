@@ -51,9 +51,9 @@ def measure(params: D2DUnderlay) -> list[float]:
     for seed in range(DROPS // REPLICAS):
         world = WORLD.build(params, seed=seed, replicas=REPLICAS)
         columns = [[m.name for m in world.metrics].index(name) for name in METRICS]
-        rng, state = np.random.default_rng(seed), world.reset(0)
+        rng, state = np.random.default_rng(seed), world.reset()
         for slot in range(SLOTS):
-            state = world.begin(state, 0, slot)
+            state = world.begin(state, slot)
             state, outcome = world.transmit(state, [world.random(node, rng) for node in range(params.pairs)])
             sums += outcome.sums[columns]
             counts += outcome.counts[columns]

@@ -8,6 +8,7 @@ from controller.execution.building import policy_builder
 from controller.execution.local_machine import LocalMachine
 from controller.execution.machine import Process
 from controller.execution.processes import NodeProcesses
+from protocol.messages.episodes import Mask
 from protocol.messages.node import Welcome
 from protocol.messages.plan import RunPlan
 from schemes.contract import NodePolicy, TurnContext, TurnOutput
@@ -20,8 +21,8 @@ class Slowed(NodePolicy):
         self._policy = policy
         self._seconds = seconds
 
-    def on_episode(self, episode: int) -> None:
-        self._policy.on_episode(episode)
+    def restart(self, replicas: Mask) -> None:
+        self._policy.restart(replicas)
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         time.sleep(self._seconds)

@@ -85,11 +85,11 @@ def straight(agents: int, slots: int) -> float:
     world = WORLD.build(D2DUnderlay(pairs=agents), seed=1, replicas=1)
 
     def play(router: zmq.Socket[bytes], peers: list[bytes]) -> None:
-        state = world.reset(0)
+        state = world.reset()
         dtype, index = world.actions[0].dtype, {peer: i for i, peer in enumerate(peers)}
         actions = [world.silent(node) for node in range(agents)]
         for slot in range(slots):
-            state = world.begin(state, 0, slot)
+            state = world.begin(state, slot)
             for peer, records in zip(peers, world.measure(state, "observation"), strict=True):
                 router.send(peer, zmq.SNDMORE)
                 router.send(records.tobytes().ljust(turn))
@@ -108,8 +108,8 @@ def _ignore(_telemetry: Telemetry) -> None:
 def _frame_sizes() -> tuple[int, int]:
     """Bytes of a Turn and of a Reply of the run in `airtoll_run`."""
     world = WORLD.build(D2DUnderlay(), seed=1, replicas=1)
-    measurement = world.measure(world.reset(0), "observation")[0].tobytes()
-    turn = Turn(1000, 0, 0, 2, 0, measurement, [])
+    measurement = world.measure(world.reset(), "observation")[0].tobytes()
+    turn = Turn(1000, 0, 0, 2, b"", measurement, [])
     return len(encode(turn)), len(encode(Reply(1000, 0, world.silent(0).tobytes(), [])))
 
 
@@ -151,7 +151,7 @@ def _echo_node(endpoint: str, _index: int, reply: int) -> None:
 
 def _acting_node(endpoint: str, index: int, reply: int) -> None:
     space = WORLD.build(D2DUnderlay(), seed=1, replicas=1).views["observation"][0]
-    net = Mlp(draw_mlp(CounterRng(1, "actor", index).at(0, 0), (40, *HIDDEN, 10)))
+    net = Mlp(draw_mlp(CounterRng(1, "actor", index).at(0), (40, *HIDDEN, 10)))
     rbs = np.arange(10)
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.connect(endpoint)

@@ -67,7 +67,7 @@ class Drop:
     def draw(cls, params: D2DUnderlay, seed: int) -> "Drop":
         world = WORLD.build(params, seed=seed, replicas=1)
         assert isinstance(world, D2DCell)
-        return cls.of(world, world.begin(world.reset(0), 0, 0))
+        return cls.of(world, world.begin(world.reset(), 0))
 
     def faded(self, shift: int) -> "Drop":
         """Pair i's own link is weakened on all RBs but (i + shift) % RBS."""
@@ -156,7 +156,7 @@ def gather(game: Game, actors: Sequence[Mlp], first: int, rng: np.random.Generat
         rewards.append(game.play(choice).astype(np.float32))
         actions.append(choice)
         states.append(game.see())
-    return Transitions(np.array(states)[:, None], np.array(actions)[:, None], np.array(rewards)[:, None], 0, first)
+    return Transitions(np.array(states)[:, None], np.array(actions)[:, None], np.array(rewards)[:, None], first)
 
 
 def score(drops: Sequence[Drop], actors: Sequence[Mlp]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from channel_server.worlds.contract import World
 from protocol.determinism.rng import CounterRng
+from protocol.messages.episodes import Mask
 from protocol.messages.plan import Fallback
 from protocol.messages.spaces import Records, Space
 
@@ -34,6 +35,15 @@ class ActionRows:
     def clear(self) -> None:
         """Every agent has its initial action again."""
         self.buffer[:] = self._initial
+
+    def restart(self, replicas: Mask) -> None:
+        """In these replicas, [E], every agent has its initial action again."""
+        if replicas.all():
+            self.clear()
+        else:
+            for row, dtype in zip(self._rows, self._dtypes, strict=True):
+                initial = np.frombuffer(self._initial[row], dtype)
+                np.frombuffer(memoryview(self.buffer)[row], dtype)[replicas] = initial[replicas]
 
     def records(self) -> Sequence[Records]:
         """All actions by node, read-only: one array [N, E] if all have the same dtype, else one [E] per agent."""
@@ -62,7 +72,7 @@ class ActionBoard:
         self.trial = ActionRows(world.actions, self._silent)
         self._random = [CounterRng(seed, "fallback", node) for node in agents]
 
-    def fall_back(self, node: int, episode: int, slot: int, turn: int) -> bytes:
+    def fall_back(self, node: int, slot: int, turn: int) -> bytes:
         """Let the fallback act for a node; the encoded action."""
         match self._fallback:
             case "hold":
@@ -70,7 +80,7 @@ class ActionBoard:
             case "silent":
                 self.actions.write(node, self._silent[node])
             case "random":
-                rng = self._random[node].at(episode, slot, turn)
+                rng = self._random[node].at(slot, turn)
                 self.actions.write(node, self._world.random(node, rng).tobytes())
             case _:
                 assert_never(self._fallback)

@@ -27,7 +27,7 @@ class Losses:
         rejoin does not change the draws of other notes."""
         if not self._loss:
             return (node,)
-        rng = CounterRng(self._seed, "retelling", node).at(0, slot)  # the purpose is part of the key: renaming redraws
+        rng = CounterRng(self._seed, "retelling", node).at(slot)  # the purpose is part of the key: renaming redraws
         return self._drawn(rng, link, Kind.WEIGHTS, (node,))
 
     def _drawn(self, rng: np.random.Generator, link: LinkClass, kind: Kind, to: tuple[int, ...]) -> tuple[int, ...]:
@@ -46,11 +46,11 @@ class _SourceRng:
 
     def __init__(self, rng: CounterRng) -> None:
         self._rng = rng
-        self._generator = rng.at(0, 0)
+        self._generator = rng.at(0)
         self._position = (-1, -1)
 
     def at(self, slot: int, turn: int) -> np.random.Generator:
         if (slot, turn) != self._position:
             self._position = (slot, turn)
-            self._rng.move(self._generator, 0, slot, turn)
+            self._rng.move(self._generator, slot, turn)
         return self._generator

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from channel_server.action_board import ActionBoard
+from channel_server.episodes import Episodes
 from channel_server.worlds.contract import InfrastructureNote, Radio, SlotOutcome, World
 from protocol.messages.kinds import LinkClass
 from protocol.messages.plan import RunPlan
@@ -16,7 +17,8 @@ class Medium:
     def __init__(self, plan: RunPlan, world: World) -> None:
         self._world = world
         self.agents = range(len(world.agents))
-        self.state: Any = world.reset(0)
+        self.state: Any = world.reset()
+        self.episodes = Episodes(len(world.agents) + plan.choreography.has_trainer, plan.replicas)
         self.board = ActionBoard(world, plan.loss.fallback, seed=plan.seed)
         self.probes = 0
         self._prefetch = getattr(world, "prefetch", None)
@@ -24,14 +26,11 @@ class Medium:
         self._prefetched = 0  # the slot that has been drawn ahead
         self._transmitted: tuple[int, Any] | None = None  # the last slot and the state it left, until it is rendered
 
-    def reset(self, episode: int) -> None:
-        """Before the first slot of an episode: reset the world, and every agent is silent."""
-        self.state = self._world.reset(episode)
-        self.board.actions.clear()
-
-    def begin(self, episode: int, slot: int) -> None:
-        """Open a slot."""
-        self.state = self._world.begin(self.state, episode, slot)
+    def begin(self, slot: int) -> None:
+        """Open a slot. Where a new episode begins, every agent is silent until it acts."""
+        if (restart := self.episodes.restart) is not None:
+            self.board.actions.restart(restart)
+        self.state = self._world.begin(self.state, slot, restart)
 
     def measure(self, view: str) -> list[bytes]:
         """What each node measures, encoded, by index; the trainer, which comes last, measures nothing."""
@@ -44,11 +43,11 @@ class Medium:
         self.state = self._world.probe(self.state, self.board.take_trial())
         self.probes += probing
 
-    def transmit(self, slot: int) -> SlotOutcome:
-        """Radiate by the actions of this slot."""
+    def transmit(self, slot: int, *, truncate: bool) -> SlotOutcome:
+        """Radiate by the actions of this slot. `truncate`: the episodes that the world does not end are cut off."""
         self.state, outcome = self._world.transmit(self.state, self.board.actions.records())
         self._transmitted = (slot, self.state)
-        return outcome
+        return outcome._replace(ended=self.episodes.slot_done(outcome.ended, truncate=truncate))
 
     def report(self, name: str) -> list[InfrastructureNote]:
         """The notes that the BS and the cellular users send in the report of this name."""
@@ -64,11 +63,11 @@ class Medium:
         bps_hz = world.signalling_bps_hz(self.state, source, receivers, link)
         return world.signalling_band_hz * world.slot_s * bps_hz
 
-    def prefetch(self, episode: int, slot: int) -> None:
+    def prefetch(self, slot: int) -> None:
         """Draw a slot's fading ahead, once, if the world can."""
         if self._prefetch is not None and self._prefetched < slot:
             self._prefetched = slot
-            self._prefetch(episode, slot)
+            self._prefetch(slot)
 
     def map_update(self) -> MapUpdate | None:
         """The map after the last slot; None if the world draws none, or none that has not been returned before."""
@@ -79,10 +78,16 @@ class Medium:
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two slots."""
-        return {"world": self._world.snapshot(self.state), "board": self.board.snapshot(), "probes": self.probes}
+        return {
+            "world": self._world.snapshot(self.state),
+            "board": self.board.snapshot(),
+            "episodes": self.episodes.snapshot(),
+            "probes": self.probes,
+        }
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self.state = self._world.restore(data["world"])
         self.board.restore(data["board"])
         self.probes = data["probes"]
+        self.episodes.restore(data["episodes"])

@@ -52,7 +52,8 @@ class Recorder:
         add = self.trace.add
         for node, reward in enumerate(outcome.rewards):
             add(slot, turn, node, TraceField.REWARD, reward.tobytes())
-        add(slot, turn, WORLD_NODE, TraceField.METRICS, outcome.sums.tobytes() + outcome.counts.tobytes())
+        ended = b"" if outcome.ended is None else outcome.ended.tobytes()
+        add(slot, turn, WORLD_NODE, TraceField.METRICS, outcome.sums.tobytes() + outcome.counts.tobytes() + ended)
         if self._window_first is None:
             self._window_first = (phase, slot)
         self._sums += outcome.sums

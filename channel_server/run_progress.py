@@ -134,7 +134,7 @@ class RunProgress:
         """Work that can be done while the nodes compute: digests of the trace, and the fading of the next slot."""
         state, following = self.state, self.state.timeline.slot + 1
         state.recorder.digest_pending()
-        state.medium.prefetch(state.timeline.episode_of(following), following)
+        state.medium.prefetch(following)
 
     # the launcher
 

@@ -1,4 +1,4 @@
-"""The position of a run: slot, turn, episode and phase; and the slots before which it stops, pauses or is saved."""
+"""The position of a run: slot, turn and phase; and the slots before which it stops, pauses or is saved."""
 
 from typing import Any
 
@@ -27,18 +27,9 @@ class Timeline:
         self.checkpoint_at = self._next_checkpoint()
 
     @property
-    def episode(self) -> int:
-        """The episode of this slot; in the closing turn, of the last one."""
-        return self.episode_of(min(self.slot, self.stop_before - 1))
-
-    def episode_of(self, slot: int) -> int:
-        """The episode that a slot belongs to."""
-        return 0 if self._episode_slots is None else slot // self._episode_slots
-
-    @property
-    def begins_episode(self) -> bool:
-        """Whether the world is reset before this slot."""
-        return self._episode_slots is not None and self.slot % self._episode_slots == 0 and self.slot > 0
+    def truncates(self) -> bool:
+        """Whether the run's configuration cuts all episodes off after this slot."""
+        return self._episode_slots is not None and (self.slot + 1) % self._episode_slots == 0
 
     @property
     def phase(self) -> int:

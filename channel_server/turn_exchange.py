@@ -56,7 +56,8 @@ class TurnExchange:
         A node that is gone is lost here, where it is next asked, so that a replay can do the same.
         """
         line, absence, collect = self._timeline, self._attendance.absence, self._relay.collect
-        slot, turn, phase, episode, lost = line.slot, line.turn, line.phase, line.episode, self._attendance.lost
+        ended = self._medium.episodes.take
+        slot, turn, phase, lost = line.slot, line.turn, line.phase, self._attendance.lost
         gate = Gate(slot, turn, spec.step, [node for node in group if node not in lost])
         gate.pass_over(self.busy(gate.asked))
         asked: Asked = []
@@ -67,7 +68,7 @@ class TurnExchange:
             if absence(node, slot, turn):
                 gate.lose(node)
             else:
-                asked.append((node, Turn(slot, turn, index, phase, episode, measured[node], inbox)))
+                asked.append((node, Turn(slot, turn, index, phase, ended(node), measured[node], inbox)))
         return asked, gate
 
     def close(self, gate: Gate, spec: TurnSpec, measured: list[bytes]) -> None:
@@ -96,7 +97,7 @@ class TurnExchange:
         """The plan's fallback acts for agents that are lost or have missed the turn."""
         line = self._timeline
         for node in sorted(absent):
-            action = self._medium.board.fall_back(node, line.episode, line.slot, line.turn)
+            action = self._medium.board.fall_back(node, line.slot, line.turn)
             self._recorder.trace.add(line.slot, line.turn, node, TraceField.ACTION, action)
 
     def busy(self, nodes: Sequence[int]) -> list[int]:

@@ -111,9 +111,7 @@ class TurnSequence:
         returned = self._attendance.rejoin(line.slot)
         for node in returned:
             self._events.add("rejoined", self._attendance.names[node])
-        if line.begins_episode:
-            self._medium.reset(line.episode)
-        self._medium.begin(line.episode, line.slot)
+        self._medium.begin(line.slot)
         self._exchange.begin_slot(returned)
 
     def _groups(self, spec: TurnSpec) -> Sequence[Sequence[int]]:
@@ -127,7 +125,7 @@ class TurnSequence:
             case "one by one":
                 return [[node] for node in agents]
             case "random":
-                rng = self._order.at(self._timeline.episode, self._timeline.slot, self._timeline.turn)
+                rng = self._order.at(self._timeline.slot, self._timeline.turn)
                 return [[node] for node in rng.permutation(len(agents)).tolist()]
             case _:
                 assert_never(spec.order)
@@ -136,7 +134,7 @@ class TurnSequence:
         """The world transmits; then the infrastructure sends its feedback, each report in a turn of its own."""
         line, choreography = self._timeline, self._plan.choreography
         phase = PHASES[line.phase]
-        self._recorder.outcome(line.slot, line.turn, phase, self._medium.transmit(line.slot))
+        self._recorder.outcome(line.slot, line.turn, phase, self._medium.transmit(line.slot, truncate=line.truncates))
         for report in choreography.feedback if phase in choreography.feedback_phases else ():
             self._exchange.send_report(report)
             line.turn += 1

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import Choreography, Step
+from protocol.messages.episodes import Ends, Mask
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind
 from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
@@ -25,21 +26,23 @@ from schemes.parts.weights import Precision
 class TurnContext(NamedTuple):
     """A node's turn, decoded: its own measurement and inbox, nothing else.
 
-    `measurement`: records [E] of the turn's view. `counter_rng.at(episode, slot, turn)`: the node's own generator.
+    `measurement`: records [E] of the turn's view. `ended` [E]: how the episodes ended that did since the node's
+    last turn, 0 for those that go on; what this turn measures of the slot before still belongs to the ended ones.
+    `counter_rng.at(slot, turn)`: the node's own generator.
     """
 
     slot: int
     turn: int
     step: Step
     phase: str
-    episode: int
+    ended: Ends
     measurement: Records
     inbox: list[ReceivedNote]
     counter_rng: CounterRng
 
     def rng(self) -> np.random.Generator:
         """The generator of this position; every call within a turn returns the same one, at its beginning."""
-        return self.counter_rng.at(self.episode, self.slot, self.turn)
+        return self.counter_rng.at(self.slot, self.turn)
 
 
 class TurnOutput(NamedTuple):
@@ -68,8 +71,9 @@ class NodePolicy:
         """The closing turn, after the last slot: an agent reads its last measurement and may send its last history."""
         return ()
 
-    def on_episode(self, episode: int) -> None:
-        """Called before the first turn of every episode."""
+    def restart(self, replicas: Mask) -> None:
+        """New episodes begin in these replicas, [E]: forget what belongs to the old ones. Called before the next turn's
+        `on_turn`, whose `ended` says how they ended."""
 
     def snapshot(self) -> dict[str, Any]:
         """All state kept between turns: MessagePack types and numpy arrays."""

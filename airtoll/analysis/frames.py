@@ -21,7 +21,7 @@ MESSAGES: dict[int, tuple[str, ...]] = {
         *("choreography", "views", "action", "static_info", "everyone", "resend_after_slots"),
     ),
     3: ("Refused", "reason"),
-    4: ("Turn", "slot", "turn", "spec", "phase", "episode", "measurement", "inbox"),
+    4: ("Turn", "slot", "turn", "spec", "phase", "ended", "measurement", "inbox"),
     5: ("Reply", "slot", "turn", "action", "outbox"),
     6: ("Bye", "reason", "error"),
     7: ("Report", "slot", "scalars"),

@@ -1,4 +1,4 @@
-"""Task arrivals, drawn at a position (episode, slot), so that every scheme of a study meets the same traffic."""
+"""Task arrivals, drawn at a position, the slot, so that every scheme of a study meets the same traffic."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,9 +22,9 @@ class PoissonArrivals:
     replicas: int
     seed: int
 
-    def at(self, episode: int, slot: int) -> npt.NDArray[np.int64]:
+    def at(self, slot: int) -> npt.NDArray[np.int64]:
         """Tasks that arrive at the beginning of this slot, [E, n]; equal at every call."""
-        rng = self._rng.at(episode, slot)
+        rng = self._rng.at(slot)
         return rng.poisson(self.load, (self.replicas, self.queues)).astype(np.int64, copy=False)
 
     @cached_property

@@ -27,6 +27,10 @@ class Queues:
         """Empty queues, [E, n]."""
         return cls(np.zeros((replicas, queues, _FIRST_AGES), np.int64))
 
+    def emptied(self, replicas: npt.NDArray[np.bool_]) -> "Queues":
+        """Without the tasks of these replicas, [E]."""
+        return Queues(np.where(replicas[:, None, None], 0, self.by_age))
+
     @cached_property
     def lengths(self) -> Tasks:
         """Tasks per queue, [E, n]."""

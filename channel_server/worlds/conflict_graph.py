@@ -27,6 +27,7 @@ from channel_server.traffic.queues import Queues
 from channel_server.worlds.contract import InfrastructureNote, Metric, SlotOutcome, WorldEntry
 from channel_server.worlds.graphs import Graph, load
 from protocol.determinism.snapshots import fields_of
+from protocol.messages.episodes import Mask
 from protocol.messages.kinds import LinkClass
 from protocol.messages.spaces import Field, Records, Space
 from protocol.params import param
@@ -100,15 +101,16 @@ class ConflictGraph:
             "carrier": [_carrier_space(n, params.subbands) for n in own_counts],
         }
 
-    def reset(self, episode: int) -> GraphState:
+    def reset(self) -> GraphState:
         """Empty queues and no transmission."""
         shape = (self._replicas, len(self.graph.devices))
         silence = np.zeros((*shape, self._params.subbands), bool)
         return GraphState(Queues.empty(*shape), np.zeros(shape, np.int64), silence, silence)
 
-    def begin(self, state: GraphState, episode: int, slot: int) -> GraphState:
-        """New tasks arrive."""
-        return replace(state, queues=state.queues.arrive(self._arrivals.at(episode, slot)))
+    def begin(self, state: GraphState, slot: int, restart: Mask | None = None) -> GraphState:
+        """New tasks arrive; in a new episode, at empty queues."""
+        queues = state.queues if restart is None else state.queues.emptied(restart)
+        return replace(state, queues=queues.arrive(self._arrivals.at(slot)))
 
     def measure(self, state: GraphState, view: str) -> list[Records]:
         """Own queues and successes; the view `carrier` adds the activity of the last slot."""

@@ -1,7 +1,7 @@
 """The contract of a world: the physics and traffic of a scenario, as functions over a frozen state.
 
 State is a frozen dataclass of arrays; their leading axis E counts replicas, independent copies of the scenario that
-are stepped together. Functions return a new state. Random draws are keyed by episode and slot and never depend on
+are stepped together. Functions return a new state. Random draws are keyed by the slot and never depend on
 actions, so that all schemes of a study meet the same channels.
 """
 
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from protocol.messages.episodes import Ends, Mask
 from protocol.messages.kinds import LinkClass
 from protocol.messages.node import Note
 from protocol.messages.spaces import Records, Space
@@ -29,12 +30,14 @@ class SlotOutcome(NamedTuple):
     """The result of a slot's transmission.
 
     `rewards` [n_agents, E]; `sums`, `counts` [n_metrics]: numerators and denominators over all replicas, in the order
-    of `World.metrics`.
+    of `World.metrics`. `ended` [E]: how the episodes ended that end with this slot, 0 for those that go on; None if
+    all do.
     """
 
     rewards: npt.NDArray[np.float64]
     sums: npt.NDArray[np.float64]
     counts: npt.NDArray[np.float64]
+    ended: Ends | None = None
 
 
 class InfrastructureNote(NamedTuple):
@@ -49,7 +52,7 @@ class World(Protocol):
 
     One slot:  begin -> measure, report, probe (advance nothing) -> transmit -> report (feedback) -> begin ...
 
-    A world whose draws take long may also offer `prefetch(episode, slot)`: called while the nodes compute, it draws
+    A world whose draws take long may also offer `prefetch(slot)`: called while the nodes compute, it draws
     ahead what `begin` will need there, and changes no result. A world that models the radio of signalling links also
     implements `Radio`, one that can be drawn `Renderable`.
     """
@@ -61,12 +64,16 @@ class World(Protocol):
     metrics: Sequence[Metric]
     agent_link: LinkClass  # the class of links between agents
 
-    def reset(self, episode: int) -> Any:
-        """The state before the first slot of an episode."""
+    def reset(self) -> Any:
+        """The state before the first slot of a run."""
         ...
 
-    def begin(self, state: Any, episode: int, slot: int) -> Any:
-        """Open a slot: new fading, new arrivals."""
+    def begin(self, state: Any, slot: int, restart: Mask | None = None) -> Any:
+        """Open a slot: new fading, new arrivals. `restart` [E]: the replicas in which a new episode begins,
+        None for none.
+
+        What receivers measured in the last slot stays readable there, so that no episode loses its last reward.
+        """
         ...
 
     def measure(self, state: Any, view: str) -> Sequence[Records]:

@@ -1,7 +1,7 @@
 """Counter-based randomness: a position, not a stream.
 
-Philox (Salmon et al., SC 2011) keyed by (seed, purpose, node), with its counter at (episode, slot, turn): a missed slot
-or a rejoin does not change later draws.
+Philox (Salmon et al., SC 2011) keyed by (seed, purpose, node), with its counter at (slot, turn): a missed slot or a
+rejoin does not change later draws.
 """
 
 from zlib import crc32
@@ -12,17 +12,17 @@ _UNUSED = np.random.Philox(0).state  # of a generator before its first draw
 
 
 class CounterRng:
-    """One key of the run's randomness: `CounterRng(seed, "fading").at(episode, slot)` is the generator of that slot."""
+    """One key of the run's randomness: `CounterRng(seed, "fading").at(slot)` is the generator of that slot."""
 
     def __init__(self, seed: int, purpose: str, node: int = 0) -> None:
         self._key = np.array([seed, crc32(purpose.encode()) << 32 | node], np.uint64)
 
-    def at(self, episode: int, slot: int, turn: int = 0) -> np.random.Generator:
+    def at(self, slot: int, turn: int = 0) -> np.random.Generator:
         """A fresh generator at a position. Positions do not overlap: each has 2^64 blocks of its own."""
-        counter = np.array([0, turn, slot, episode], np.uint64)
+        counter = np.array([0, turn, slot, 0], np.uint64)
         return np.random.Generator(np.random.Philox(key=self._key, counter=counter))
 
-    def move(self, generator: np.random.Generator, episode: int, slot: int, turn: int = 0) -> None:
+    def move(self, generator: np.random.Generator, slot: int, turn: int = 0) -> None:
         """Move a generator that `at` returned to another position: as `at`, in a third of the time."""
-        position = [0, turn, slot, episode]
+        position = [0, turn, slot, 0]
         generator.bit_generator.state = _UNUSED | {"state": {"counter": position, "key": self._key}}

@@ -118,14 +118,15 @@ class Refused(Struct, frozen=True, array_like=True, tag=3):
 class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
     """The node's turn. `spec` indexes the choreography's turns; CLOSING is the turn after the last slot.
 
-    `phase` indexes PHASES. `measurement`: little-endian records of the view's space, [replicas].
+    `phase` indexes PHASES. `ended` [replicas] uint8: how episodes ended since the node's last turn (0, TERMINATED,
+    TRUNCATED), empty if none did. `measurement`: little-endian records of the view's space, [replicas].
     """
 
     slot: int
     turn: int
     spec: int
     phase: int
-    episode: int
+    ended: bytes
     measurement: bytes
     inbox: list[ReceivedNote]
 

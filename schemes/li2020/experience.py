@@ -20,11 +20,10 @@ class Experience:
         self.inputs = self._standardise.inputs
 
     def to_transitions(self, joint: JointTrajectory) -> Transitions:
-        """All agents' transitions; the length of an episode is unknown here, so all slots are of episode 0."""
+        """All agents' transitions."""
         states = np.stack([self._states(records) for records in joint.states], axis=2)  # [T + 1, E, N, S]
         actions = np.stack([choice_of(records, self._cell.rbs) for records in joint.actions], axis=2)  # [T, E, N]
-        valid = np.broadcast_to((joint.flags & VALID > 0)[:, None], actions.shape)
-        return Transitions(states, actions, joint.rewards, 0, joint.first_slot, valid)
+        return Transitions(states, actions, joint.rewards, joint.first_slot, joint.flags & VALID > 0, joint.ended)
 
     def _states(self, records: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """[T + 1, E] records to [T + 1, E, S]."""

@@ -34,7 +34,7 @@ class DqnLearner:
     def __init__(self, params: Dqn, *, inputs: int, n_actions: int, seed: int, node: int = 0) -> None:
         make_deterministic()
         self.params, self.updates = params, 0
-        rng = CounterRng(seed, "learner", node).at(0, 0)
+        rng = CounterRng(seed, "learner", node).at(0)
         self.net = StackedMlp.draw([rng], (inputs, *params.hidden, n_actions))
         self.target = self.net.copy()
         self._adam = Adam(self.net.tensors, params.rate)
@@ -92,7 +92,7 @@ class DqnLearner:
         self.replay.restore(data["replay"])
 
     def _minibatch(self) -> Minibatch:
-        return self.replay.sample(self._rng.at(0, self.updates), self.params.batch)
+        return self.replay.sample(self._rng.at(self.updates), self.params.batch)
 
     def _targets(self, minibatch: Minibatch) -> Tensor:
         """y [1, B, 1]"""

@@ -115,7 +115,7 @@ class MaacLearner:
         self.params, self.updates = params, 0
         self._agents, self._n_actions = len(critic_inputs), n_actions
         self._known = torch.tensor(critic_inputs)  # [N, M]
-        rngs = [CounterRng(seed, "learner", i).at(0, 0) for i in range(self._agents)]
+        rngs = [CounterRng(seed, "learner", i).at(0) for i in range(self._agents)]
         known = len(critic_inputs[0])
         self.actor = StackedMlp.draw(rngs, (inputs, *params.actor_hidden, n_actions))
         self.critic = JointCritic.draw(rngs, params.critic_hidden, known=known, inputs=inputs, n_actions=n_actions)
@@ -141,7 +141,7 @@ class MaacLearner:
             return {}
         stats: list[Tensor] = []
         for _ in range(updates):
-            rng = self._rng.at(0, self.updates)
+            rng = self._rng.at(self.updates)
             minibatch = self.replay.sample(rng, self.params.batch)
             stats.append(self.update(minibatch, rng.gumbel(size=(self._agents, self.params.batch, self._n_actions))))
         return dict(zip(STATS, torch.stack(stats).mean(0).tolist(), strict=True))

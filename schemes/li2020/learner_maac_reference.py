@@ -44,7 +44,7 @@ class MaacReferenceLearner:
         check_critic_inputs(critic_inputs)
         self.params, self.n_actions, self.critic_inputs, self.updates = params, n_actions, critic_inputs, 0
         known = len(critic_inputs[0])
-        rngs = [CounterRng(seed, "learner", i).at(0, 0) for i in range(len(critic_inputs))]
+        rngs = [CounterRng(seed, "learner", i).at(0) for i in range(len(critic_inputs))]
         self.agents = [Agent(params, rng, known=known, inputs=inputs, n_actions=n_actions) for rng in rngs]
         self.rng = CounterRng(seed, "updates")
         self.replay = Replay(
@@ -65,7 +65,7 @@ class MaacReferenceLearner:
             return {}
         stats = []
         for _ in range(updates):
-            rng = self.rng.at(0, self.updates)
+            rng = self.rng.at(self.updates)
             minibatch = self.replay.sample(rng, self.params.batch)
             noise = rng.gumbel(size=(len(self.agents), self.params.batch, self.n_actions))
             stats.append(self.update(minibatch, noise))

@@ -93,9 +93,6 @@ class Pair(NodePolicy):
     def close(self, turn: TurnContext) -> tuple[Note, ...]:
         return self._upload(self._history.observe(turn)) + self._upload(self._history.take())
 
-    def on_episode(self, episode: int) -> None:
-        self._history.skip()
-
     def snapshot(self) -> dict[str, Any]:
         return {
             "history": self._history.snapshot(),

@@ -18,7 +18,7 @@ from protocol.messages.spaces import Records
 from protocol.params import param
 from schemes.contract import TurnContext
 from schemes.li2020.upload_rules import MAX_INTERVALS, EverySlots, UploadRule, WhenChannelGood
-from schemes.parts.history import VALID, HistoryWriter, Layout
+from schemes.parts.history import VALID, Flags, HistoryWriter, Layout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +52,15 @@ class HistoryParams:
 
 
 class PendingTransition(NamedTuple):
-    """A row that waits for the BS's bit: `rate` [E] and `next_state` [E] were measured in the slot after `slot`."""
+    """A row that waits for the BS's bit: `rate`, `next_state` and how episodes `ended`, each [E], are known from the
+    slot after `slot`."""
 
     slot: int
     action: Records
     policy_version: int
     rate: npt.NDArray[np.float32]
     next_state: Records
+    ended: Flags
 
 
 class PairHistory:
@@ -85,7 +87,7 @@ class PairHistory:
         self._acted = slot, action, policy_version
 
     def skip(self) -> None:
-        """Keep no row of this slot: in evaluation, and between episodes."""
+        """Keep no row of this slot, as in evaluation."""
         self._acted = None
 
     def observe(self, turn: TurnContext) -> bytes:
@@ -97,7 +99,7 @@ class PairHistory:
         continues = self._acted is not None and self._acted[0] == turn.slot - 1
         if self._acted is not None and continues:
             rate = np.log2(1 + turn.measurement["sinr"])
-            self._pending.append(PendingTransition(*self._acted, rate, turn.measurement))
+            self._pending.append(PendingTransition(*self._acted, rate, turn.measurement, turn.ended))
         self._receive_bits(turn.inbox)
         self._complete(turn.slot - 1 - self._timeout if continues and keeps else turn.slot)
         if continues or not keeps:
@@ -143,15 +145,15 @@ class PairHistory:
                 state=row.next_state,
             )
 
-    def _reward(self, row: PendingTransition) -> tuple[npt.NDArray[np.float32], int]:
-        """The reward [E], li2020 eq. (5-7), and the row's flags.
+    def _reward(self, row: PendingTransition) -> tuple[npt.NDArray[np.float32], Flags]:
+        """The reward, li2020 eq. (5-7), and the row's flags, each [E].
 
         The row is not valid if the BS's bit did not come, or if the radio did not transmit what the pair chose, because
         its reply came too late.
         """
         bit = self._bits.pop(row.slot, None)
         if bit is None:
-            return row.rate, 0
+            return row.rate, row.ended
         outage = np.frombuffer(bit, np.uint8).astype(bool)
         transmitted = bool((row.next_state["last_rb"] == row.action["rb"]).all())
-        return np.where(outage, self._negative_reward, row.rate), VALID if transmitted else 0
+        return np.where(outage, self._negative_reward, row.rate), row.ended | np.uint8(VALID if transmitted else 0)

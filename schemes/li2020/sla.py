@@ -75,9 +75,6 @@ class Automaton(NodePolicy):
         self._learn(turn)
         return ()
 
-    def on_episode(self, episode: int) -> None:
-        self._awaited.clear()
-
     def snapshot(self) -> dict[str, Any]:
         awaited = {str(slot): list(pair) for slot, pair in self._awaited.items()}
         return {"probability": self.probability.copy(), "awaited": awaited}

@@ -36,7 +36,7 @@ class UntrainedPair(NodePolicy):
         cell = cell_info(welcome)
         self._standardise = Standardiser(cell, welcome.views["observation"])
         self._actions = ActionTable(cell, welcome.action)
-        rng = CounterRng(welcome.seed, "actor", welcome.index).at(0, 0)
+        rng = CounterRng(welcome.seed, "actor", welcome.index).at(0)
         self._net = Mlp(draw_mlp(rng, (self._standardise.inputs, *HIDDEN, cell.n_actions)))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:

@@ -2,7 +2,8 @@
 
 A body is a head (first slot, number of rows, whether a first state follows), that first state if so, then the rows.
 Row i holds action, reward, flags and policy version of slot first + i and the state of the slot after: T actions, T
-rewards, and T + 1 states together with the last state of the chunk before.
+rewards, and T + 1 states together with the last state of the chunk before. Where an episode ended with the slot, the
+state after is the first one of the next episode.
 """
 
 from collections.abc import Iterator
@@ -13,9 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from protocol.messages.episodes import TERMINATED, TRUNCATED
 from protocol.messages.spaces import Records, Space
 
-VALID, TERMINATED, TRUNCATED = 1, 2, 4
+Flags = npt.NDArray[np.uint8]
+
+VALID = 1  # the other bits of a row's flags are those of protocol.messages.episodes
 _head = Struct("<IHB")
 _MAX_ROWS = 0xFFFF
 
@@ -28,7 +32,7 @@ class Layout:
         self.replicas = replicas
         self.row = np.dtype(
             [
-                ("flags", "u1"),
+                ("flags", "u1", (replicas,)),
                 ("policy_version", "<u4"),
                 ("action", actions.dtype, (replicas,)),
                 ("reward", "<f4", (replicas,)),
@@ -59,9 +63,9 @@ class HistoryWriter:
         self._first_slot, self._first_state, self._rows = slot, state.tobytes(), []
 
     def add(
-        self, *, action: Records, reward: npt.NDArray[Any], policy_version: int, flags: int, state: Records
+        self, *, action: Records, reward: npt.NDArray[Any], policy_version: int, flags: Flags, state: Records
     ) -> None:
-        """Append the next slot: its `action` [E] and `reward` [E], and the state [E] of the slot after it."""
+        """Append the next slot: its `action`, `reward` and `flags`, and the `state` of the slot after it; each [E]."""
         row = np.zeros((), self._layout.row)
         row["flags"], row["policy_version"] = flags, policy_version
         row["action"], row["reward"], row["state"] = action, reward, state
@@ -101,14 +105,21 @@ def read_chunk(body: bytes, layout: Layout) -> HistoryChunk:
 class JointTrajectory(NamedTuple):
     """The joined rows of all agents over T contiguous slots: T + 1 states, T actions, T rewards.
 
-    `states`, `actions`: per agent, records [T + 1, E] and [T, E]; `rewards` [T, E, N]; `flags` [T, N].
+    `states`, `actions`: per agent, records [T + 1, E] and [T, E]; `rewards`, `flags` [T, E, N]; `policy_versions`
+    [T, N]: of the weights by which each agent chose its action.
     """
 
     first_slot: int
     states: list[Records]
     actions: list[Records]
     rewards: npt.NDArray[np.float32]
-    flags: npt.NDArray[np.uint8]
+    flags: Flags
+    policy_versions: npt.NDArray[np.uint32]
+
+    @property
+    def ended(self) -> Flags:
+        """How the episodes ended that ended with a slot, [T, E]; 0 for those that went on."""
+        return np.asarray(np.bitwise_or.reduce(self.flags, axis=2) & np.uint8(TERMINATED | TRUNCATED))
 
 
 class Joiner:
@@ -181,6 +192,7 @@ class Joiner:
             actions=[agent_rows["action"] for agent_rows in rows],
             rewards=np.stack([agent_rows["reward"] for agent_rows in rows], axis=-1),
             flags=np.stack([agent_rows["flags"] for agent_rows in rows], axis=-1),
+            policy_versions=np.stack([agent_rows["policy_version"] for agent_rows in rows], axis=-1),
         )
 
     def _drop_old(self, agent: int) -> None:

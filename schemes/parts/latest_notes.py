@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.msgpack import decode, encode
 
+from protocol.messages.episodes import Mask
 from protocol.messages.kinds import Kind
 from protocol.messages.node import ReceivedNote
 from schemes.contract import NodePolicy
@@ -79,13 +80,18 @@ class LatestNotes:
 
 
 class LatestNotesPolicy(NodePolicy):
-    """A policy whose only state is the newest notes it has received; an episode starts with none."""
+    """A policy whose only state is the newest notes it has received.
+
+    A note holds all replicas, so it is forgotten when new episodes begin in all of them; a replica whose episode begins
+    alone starts with what is known of its old one.
+    """
 
     def __init__(self, latest: LatestNotes) -> None:
         self._latest = latest
 
-    def on_episode(self, episode: int) -> None:
-        self._latest.clear()
+    def restart(self, replicas: Mask) -> None:
+        if replicas.all():
+            self._latest.clear()
 
     def snapshot(self) -> dict[str, Any]:
         return {"notes": self._latest.snapshot()}

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from protocol.messages.episodes import TERMINATED, TRUNCATED
+
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.integer[Any]]
 Flags = npt.NDArray[np.bool_]
@@ -19,22 +21,21 @@ _FIRST_ROWS = 64
 
 @dataclass(frozen=True)
 class Transitions:
-    """T contiguous transitions of N agents within one episode, as arrays: T + 1 states, T actions, T rewards.
+    """T contiguous transitions of N agents, as arrays: T + 1 states, T actions, T rewards.
 
-    A stretch that continues the one added before (same episode, `first_slot` its first + T) is joined to it: its first
-    states equal the other's last ones and are not stored again. Any other stretch starts anew.
+    A stretch that continues the one added before (`first_slot` its first + T) is joined to it: its first states equal
+    the other's last ones and are not stored again. Any other stretch starts anew.
     `valid`: False for an agent's row that must not be learnt from, because its reward is unknown or the action was not
-    the one transmitted. `terminated`: the episode ended with the last slot, whose successor states have no meaning. A
-    truncated episode is not terminated: its last states are a successor like any other.
+    the one transmitted. `ended`: TERMINATED or TRUNCATED where an episode ended with a slot, whose successor states are
+    then the first of the next episode; 0 elsewhere.
     """
 
     states: Floats  # [T + 1, E, N, S]
     actions: Integers  # [T, E, N]
     rewards: Floats  # [T, E, N]
-    episode: int = 0
     first_slot: int = 0
     valid: Flags | None = None  # [T, E, N]; None: all
-    terminated: bool = False
+    ended: npt.NDArray[np.uint8] | None = None  # [T, E]; None: none
 
     def __post_init__(self) -> None:
         slots = len(self.actions)
@@ -69,12 +70,17 @@ class Transitions:
             rewards=self.rewards[skip:],
             first_slot=self.first_slot + skip,
             valid=None if self.valid is None else self.valid[skip:],
+            ended=None if self.ended is None else self.ended[skip:],
         )
 
 
 @dataclass(frozen=True)
 class Minibatch:
-    """B transitions, drawn with replacement."""
+    """B transitions, drawn with replacement.
+
+    Where an episode terminated, `next_states` have no meaning. Where it was truncated, its successor was not observed,
+    and the transition's own states stand for it: the value of what would have come is near theirs.
+    """
 
     states: Floats  # [B, N, S]
     actions: npt.NDArray[np.int64]  # [B, N]
@@ -97,7 +103,7 @@ class Replay:
         self._capacity, self._shape, self._n_actions = capacity, (agents, inputs), n_actions
         self._centred, self._reward_sum, self._counted = centred, np.zeros(agents), 0
         self._written, self._tail = 0, -1  # rows in use, and the index of the newest
-        self._continued_by: tuple[int, int] | None = None  # episode and first slot of a stretch that continues the tail
+        self._continued_by: int | None = None  # the first slot of a stretch that continues the tail
         self._drawable_cache: npt.NDArray[np.int64] | None = None
         self._begin(replicas=1)
 
@@ -120,9 +126,8 @@ class Replay:
         rows = (first + np.arange(slots + 1)) % self._max_rows
         self._write(rows, transitions)
         self._written = max(self._written, min(first + slots + 1, self._max_rows))
-        # the successor states of a terminated stretch are never read: their row is free again
-        self._tail = int(rows[-1] - transitions.terminated) % self._max_rows
-        self._continued_by = None if transitions.terminated else (transitions.episode, transitions.first_slot + slots)
+        self._tail = int(rows[-1])
+        self._continued_by = transitions.first_slot + slots
 
     def sample(self, rng: np.random.Generator, size: int) -> Minibatch:
         """`size` transitions, uniform with replacement. ValueError if there are none."""
@@ -131,12 +136,14 @@ class Replay:
             raise ValueError("the replay holds no valid transition: add one before sampling")
         row, replica = np.divmod(drawable[rng.integers(len(drawable), size=size)], replicas)
         states, columns = self._columns["states"], self._columns
+        ended = columns["ended"][row, replica]
+        following = np.where(ended & TRUNCATED, row, row + 1) % self._max_rows
         return Minibatch(
             states=states[row, replica],
             actions=columns["actions"][row, replica].astype(np.int64),
             rewards=columns["rewards"][row, replica] - self._mean_reward(),
-            next_states=states[(row + 1) % self._max_rows, replica],
-            not_terminal=np.where(columns["terminated"][row], np.float32(0), np.float32(1)),
+            next_states=states[following, replica],
+            not_terminal=np.where(ended & TERMINATED, np.float32(0), np.float32(1)),
         )
 
     def snapshot(self) -> dict[str, Any]:
@@ -144,7 +151,7 @@ class Replay:
         return {
             "replicas": self._replicas,
             "tail": self._tail,
-            "continued_by": None if self._continued_by is None else list(self._continued_by),
+            "continued_by": self._continued_by,
             "reward_sum": self._reward_sum.copy(),
             "counted": self._counted,
             "rows": {name: column[: self._written].copy() for name, column in self._columns.items()},
@@ -154,10 +161,8 @@ class Replay:
         """The inverse of `snapshot`, for a replay of the same capacity."""
         self._begin(data["replicas"])
         self._columns = {name: column.copy() for name, column in data["rows"].items()}
-        self._written, self._tail = len(self._columns["terminated"]), data["tail"]
-        self._continued_by = (
-            None if data["continued_by"] is None else (data["continued_by"][0], data["continued_by"][1])
-        )
+        self._written, self._tail = len(self._columns["ended"]), data["tail"]
+        self._continued_by = data["continued_by"]
         self._reward_sum, self._counted = data["reward_sum"].copy(), data["counted"]
 
     def _count_rewards(self, transitions: Transitions) -> None:
@@ -191,17 +196,17 @@ class Replay:
             "actions": np.zeros((*across, agents), np.min_scalar_type(self._n_actions - 1)),
             "rewards": np.zeros((*across, agents), np.float32),
             "drawable": np.zeros(across, np.bool_),
-            "terminated": np.zeros(rows, np.bool_),
+            "ended": np.zeros(across, np.uint8),
         }
 
     def _next_row(self, transitions: Transitions) -> int:
         """The tail's row if the stretch continues it, else the row after."""
-        continues = self._continued_by == (transitions.episode, transitions.first_slot)
+        continues = self._continued_by == transitions.first_slot
         return self._tail if continues else (self._tail + 1) % self._max_rows
 
     def _grow(self, rows: int) -> None:
         """Make room for `rows` rows. Only before the ring first wraps."""
-        room = len(self._columns["terminated"])
+        room = len(self._columns["ended"])
         if min(rows, self._max_rows) <= room:
             return
         larger = self._empty(min(max(rows, 2 * room), self._max_rows))
@@ -215,8 +220,7 @@ class Replay:
         columns["actions"][used], columns["rewards"][used] = transitions.actions, transitions.rewards
         columns["drawable"][used] = transitions.usable
         columns["drawable"][tail] = False
-        columns["terminated"][used] = False
-        columns["terminated"][used[-1:]] = transitions.terminated
+        columns["ended"][used] = 0 if transitions.ended is None else transitions.ended
         self._drawable_cache = None
 
     def _drawable(self) -> npt.NDArray[np.int64]:

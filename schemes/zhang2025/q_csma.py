@@ -74,9 +74,6 @@ class QCsmaAgent(NodePolicy):
         self._silence = action.empty(replicas)
         self._rivals = _rivals_of_own(topology)
         self._intent_bits = (topology.n_devices - 1).bit_length() + (topology.subbands - 1).bit_length()
-        self.on_episode(0)
-
-    def on_episode(self, episode: int) -> None:
         self._begin_slot(-1)
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:

@@ -196,7 +196,7 @@ class _Chatty(NodePolicy):
 
 
 def _outbox(node: Node, slot: int, turn: int, inbox: list[ReceivedNote]) -> list[tuple[Kind, int]]:
-    [reply] = node.turn(Turn(slot, turn, 0, 0, 0, b"", inbox))
+    [reply] = node.turn(Turn(slot, turn, 0, 0, b"", b"", inbox))
     assert isinstance(reply, Reply)
     return [(note.kind, note.attempt) for note in reply.outbox]
 
@@ -218,6 +218,6 @@ def test_a_node_resends_in_its_first_turn_of_a_slot_after_acknowledgements_befor
     copy.restore(unpack(pack(node.snapshot())))
     assert _outbox(copy, 4, 1, []) == [(Kind.HISTORY, 3), news]
     assert _outbox(copy, 4, 2, []) == [news]
-    [closing] = copy.turn(Turn(9, 0, CLOSING, 2, 0, b"", []))
+    [closing] = copy.turn(Turn(9, 0, CLOSING, 2, b"", b"", []))
     assert closing == Reply(9, 0, b"", [])  # an acknowledgement would reach nobody
     assert _outbox(copy, 10, 0, [ReceivedNote(2, Kind.ACK, 9, 0, b"", 1)]) == [news]

@@ -81,7 +81,7 @@ class Oracle:
     ) -> None:
         """The only note of its source in this turn."""
         link_id = (received.source, self.link(received.source, to), destination)
-        rng = CounterRng(self.seed, "signalling", received.source).at(0, received.slot, received.turn)
+        rng = CounterRng(self.seed, "signalling", received.source).at(received.slot, received.turn)
         receivers_reached = self.receivers_reached(rng, link_id[1], received.kind, to)
         for node in to if received.kind == Kind.WEIGHTS else ():
             self.newest[node] = (received, bits, attempt)
@@ -95,7 +95,7 @@ class Oracle:
             self.newest[node] = (received, bits, attempt + 1)
             link_id = (received.source, self.link(received.source, (node,)), node)
             receivers_reached = self.receivers_reached(
-                CounterRng(self.seed, "retelling", node).at(0, self.slot), link_id[1], Kind.WEIGHTS, (node,)
+                CounterRng(self.seed, "retelling", node).at(self.slot), link_id[1], Kind.WEIGHTS, (node,)
             )
             self.send(Attempt(link_id, received, (node,), attempt + 1, bits, receivers_reached, repeated=True), ())
 

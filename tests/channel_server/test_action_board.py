@@ -67,9 +67,9 @@ def test_the_fallback_acts_for_a_lost_node_alone(fallback: Fallback) -> None:
     last = [world.random(node, np.random.default_rng(node)).tobytes() for node in range(4)]
     for node, action in enumerate(last):
         board.actions.write(node, action)
-    drawn = world.random(2, CounterRng(7, "fallback", 2).at(1, 5, 3)).tobytes()
+    drawn = world.random(2, CounterRng(7, "fallback", 2).at(5, 3)).tobytes()
     expected = {"hold": last[2], "silent": world.silent(2).tobytes(), "random": drawn}[fallback]
-    assert board.fall_back(2, 1, 5, 3) == expected
+    assert board.fall_back(2, 5, 3) == expected
     assert [board.actions.read(node) for node in range(4)] == [*last[:2], expected, last[3]]
 
 

@@ -92,8 +92,8 @@ def _some_scheme(world: str) -> str:
 
 def _state_after_slots(built: World, rng: np.random.Generator) -> object:
     """The state after some slots of random actions."""
-    state = built.reset(0)
+    state = built.reset()
     for slot in range(5):
-        state = built.begin(state, 0, slot)
+        state = built.begin(state, slot)
         state, _ = built.transmit(state, [built.random(node, rng) for node in range(len(built.agents))])
-    return built.begin(state, 0, 5)
+    return built.begin(state, 5)

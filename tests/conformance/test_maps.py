@@ -26,7 +26,7 @@ def _plan(world: str, **settings: Any) -> RunPlan:
 @pytest.mark.parametrize("name", RENDERABLE)
 def test_a_map_is_finite_and_rendering_changes_nothing(name: str) -> None:
     world: Any = build_world(_plan(name, slots=5, replicas=2))
-    state = world.begin(world.reset(0), 0, 0)
+    state = world.begin(world.reset(), 0)
     state, _ = world.transmit(state, [world.silent(node) for node in range(len(world.agents))])
     before = pack(world.snapshot(state))
     shown = world.render(state)

@@ -54,7 +54,7 @@ def test_the_card_is_filled_in(scheme: Scheme) -> None:
 def test_the_world_has_the_views_and_reports_of_the_choreography(scheme: str, world: str) -> None:
     plan = home_plan(scheme, world, slots=50)
     built = build_world(plan)
-    state = built.begin(built.reset(0), 0, 0)
+    state = built.begin(built.reset(), 0)
     for spec in plan.choreography.turns:
         if spec.view and spec.who == "network":
             assert built.report(state, spec.view)

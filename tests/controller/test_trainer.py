@@ -8,6 +8,7 @@ from msgspec import structs
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from controller.trainer import LearningTrainer
 from protocol.determinism.rng import CounterRng
+from protocol.messages.episodes import going_on
 from protocol.messages.kinds import Kind
 from protocol.messages.node import NodeSpaces, ReceivedNote, Welcome
 from protocol.messages.spaces import Space
@@ -62,7 +63,7 @@ def _trainer(
 def _to_transitions(joint: JointTrajectory) -> Transitions:
     across = joint.rewards.shape  # [T, E, N]
     states = np.zeros((across[0] + 1, *across[1:], 1), np.float32)
-    return Transitions(states, np.zeros(across, int), joint.rewards, 0, joint.first_slot)
+    return Transitions(states, np.zeros(across, int), joint.rewards, joint.first_slot)
 
 
 def _row(layout: Layout, agent: int, slot: int) -> ReceivedNote:
@@ -70,14 +71,14 @@ def _row(layout: Layout, agent: int, slot: int) -> ReceivedNote:
     writer, state = HistoryWriter(layout), np.zeros(1, layout.state)
     writer.start(slot, state)
     action = np.zeros(1, layout.row["action"].base)
-    writer.add(action=action, reward=np.zeros(1), policy_version=0, flags=VALID, state=state)
+    writer.add(action=action, reward=np.zeros(1), policy_version=0, flags=np.full(1, VALID, np.uint8), state=state)
     return ReceivedNote(agent, Kind.HISTORY, slot + 1, 0, writer.take())
 
 
 def _take_turn(trainer: LearningTrainer, slot: int, *inbox: ReceivedNote) -> TurnOutput:
     nothing = Space().empty(1)
     return trainer.on_turn(
-        TurnContext(slot, 1, "learn", "train", 0, nothing, list(inbox), CounterRng(1, "node", PAIRS))
+        TurnContext(slot, 1, "learn", "train", going_on(1), nothing, list(inbox), CounterRng(1, "node", PAIRS))
     )
 
 

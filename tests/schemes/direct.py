@@ -13,6 +13,7 @@ import numpy as np
 from channel_server.worlds.contract import InfrastructureNote, World, WorldEntry
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import TurnSpec
+from protocol.messages.episodes import TRUNCATED, going_on
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, TRAINER_NAME, Kind
 from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records, Space
@@ -59,10 +60,11 @@ def play(
     world = entry.build(world_params, seed=seed, replicas=replicas)
     stage = Stage(world, scheme, scheme_params, seed=seed, replicas=replicas)
     for episode in range(episodes):
-        stage.on_episode(episode)
         for _ in range(slots):
             stage.play_slot()
-        stage.close()
+        if episode < episodes - 1:
+            stage.truncate()
+    stage.close()
     return stage.means()
 
 
@@ -82,19 +84,22 @@ class Stage:
         self.note_bytes: Counter[Kind] = Counter()  # as sent: a broadcast counts once
         self.payload_bits: Counter[Kind] = Counter()
         self.slots: list[dict[str, float]] = []  # metric means, slot by slot
+        self.slot, self.ended = 0, going_on(replicas)
+        self.state = world.reset()
+        self.actions = [world.silent(i) for i in range(self.n_agents)]
+        self.inboxes: defaultdict[int, list[ReceivedNote]] = defaultdict(list)
         self.sums = np.zeros(len(world.metrics))
         self.counts = np.zeros(len(world.metrics))
 
-    def on_episode(self, episode: int) -> None:
-        self.episode, self.slot = episode, 0
-        self.state = self.world.reset(episode)
+    def truncate(self) -> None:
+        """Cut all episodes off after the last slot."""
+        self.ended = np.full(self.replicas, TRUNCATED, np.uint8)
         self.actions = [self.world.silent(i) for i in range(self.n_agents)]
-        self.inboxes: defaultdict[int, list[ReceivedNote]] = defaultdict(list)
         for policy in self.policies:
-            policy.on_episode(episode)
+            policy.restart(self.ended > 0)
 
     def play_slot(self) -> None:
-        self.state = self.world.begin(self.state, self.episode, self.slot)
+        self.state = self.world.begin(self.state, self.slot, self.ended > 0)
         self.turn = 0
         for spec in self.choreography.turns:
             for _ in range(spec.repeat):
@@ -105,6 +110,7 @@ class Stage:
         for report in self.choreography.feedback:
             self._publish(self.world.report(self.state, report))
         self.slot += 1
+        self.ended = going_on(self.replicas)
 
     def close(self) -> None:
         """The closing turn; its measurement is the view the agents see first in a slot."""
@@ -132,7 +138,7 @@ class Stage:
         elif spec.order == "all":
             yield list(range(self.n_agents))
         else:
-            rng = CounterRng(self.seed, "order").at(self.episode, self.slot, self.turn)
+            rng = CounterRng(self.seed, "order").at(self.slot, self.turn)
             one_by_one = spec.order == "one by one"
             order = range(self.n_agents) if one_by_one else rng.permutation(self.n_agents).tolist()
             yield from ([node] for node in order)
@@ -153,7 +159,7 @@ class Stage:
         inboxes = [self.inboxes.pop(node, []) for node in nodes]
         return [
             TurnContext(
-                self.slot, self.turn, spec.step, "eval", self.episode, seen, inbox, CounterRng(self.seed, "node", node)
+                self.slot, self.turn, spec.step, "eval", self.ended, seen, inbox, CounterRng(self.seed, "node", node)
             )
             for node, seen, inbox in zip(nodes, measured, inboxes, strict=True)
         ]

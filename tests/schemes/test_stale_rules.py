@@ -52,7 +52,6 @@ def _stage(scheme: Scheme, fate: Fate | None = None, **params: Any) -> BadStage:
     graph = conflict_graph.WORLD.build(ConflictGraphParams(load=0.5), seed=1, replicas=1)
     world = cell if "d2d_underlay" in scheme.card.worlds else graph
     stage = BadStage(world, scheme, scheme.params(**params))
-    stage.on_episode(0)
     if fate is not None:
         stage.fate = fate
     return stage

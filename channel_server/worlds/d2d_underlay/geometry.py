@@ -21,7 +21,7 @@ class CellGeometry:
 
     def __init__(self, params: D2DUnderlay, rng: CounterRng, replicas: int) -> None:
         n, k = params.pairs, params.rbs
-        uniform = rng.at(0, 0).random((replicas, k + 2 * n, 2))
+        uniform = rng.at(0).random((replicas, k + 2 * n, 2))
         self.cue_m = uniform_in_disc(uniform[:, :k], params.radius_m)  # [E, K, 2]
         self.tx_m = uniform_in_disc(uniform[:, k : k + n], params.radius_m)  # [E, N, 2]
         self.rx_m = self.tx_m + uniform_in_disc(uniform[:, k + n :], params.max_pair_distance_m)  # [E, N, 2]

@@ -20,6 +20,7 @@ from channel_server.worlds.d2d_underlay.unobserved import mix
 from channel_server.worlds.d2d_underlay.views import Views, action_space
 from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import fields_of
+from protocol.messages.episodes import Mask
 from protocol.messages.kinds import LinkClass
 from protocol.messages.spaces import Records, Space
 
@@ -45,29 +46,32 @@ class D2DCell:
         }
         self.actions: Sequence[Space] = (action_space(params),) * params.pairs
         self._fading = CounterRng(seed, "fading")
-        self._prefetched: tuple[int, int, Floats] | None = None
+        self._prefetched: tuple[int, Floats] | None = None
         self._nothing = self._physics.nothing()
 
-    def reset(self, episode: int) -> CellState:
-        """Positions stay, fading starts anew, and nothing has been transmitted."""
-        start = self._draw_coefficients(self._fading.at(episode, 0, turn=1))
+    def reset(self) -> CellState:
+        """Nothing has been transmitted."""
+        start = self._draw_coefficients(self._fading.at(0, turn=1))
         return CellState(self.geometry.mean_gain, start, self._nothing, self._nothing)
 
-    def begin(self, state: CellState, episode: int, slot: int) -> CellState:
-        """New fading, which does not depend on past actions."""
+    def begin(self, state: CellState, slot: int, restart: Mask | None = None) -> CellState:
+        """New fading, independent of past actions; in a new episode, of past fading too. Positions stay."""
         if self.params.fading == "none":
             return replace(state, trial=self._nothing)
         rho = self.params.fading_correlation
         if rho == 0:
-            return replace(state, gain=self._gain_at(episode, slot), trial=self._nothing)
-        coefficients = fading.step(state.fading, rho, self._fading.at(episode, slot))
+            return replace(state, gain=self._gain_at(slot), trial=self._nothing)
+        before = state.fading
+        if restart is not None:
+            before = np.where(restart[:, None], self._draw_coefficients(self._fading.at(slot, turn=1)), before)
+        coefficients = fading.step(before, rho, self._fading.at(slot))
         gain = self.geometry.mean_gain * fading.power(coefficients)
         return CellState(gain, coefficients, state.last, self._nothing)
 
-    def prefetch(self, episode: int, slot: int) -> None:
+    def prefetch(self, slot: int) -> None:
         """Draw the gains of a slot ahead; fading without memory depends on the position alone."""
         if self.params.fading == "rayleigh" and self.params.fading_correlation == 0:
-            self._prefetched = (episode, slot, self._gain_at(episode, slot))
+            self._prefetched = (slot, self._gain_at(slot))
 
     def transmit(self, state: CellState, actions: Sequence[Records]) -> tuple[CellState, SlotOutcome]:
         """SINR of pairs and CUEs, rewards, metrics; the state keeps what the receivers measured."""
@@ -166,10 +170,10 @@ class D2DCell:
         """The inverse of `snapshot`."""
         return CellState(data["gain"], data["fading"], Reception(**data["last"]), Reception(**data["trial"]))
 
-    def _gain_at(self, episode: int, slot: int) -> Floats:
-        if self._prefetched is not None and self._prefetched[:2] == (episode, slot):
-            return self._prefetched[2]
-        return self._faded(self._fading.at(episode, slot))
+    def _gain_at(self, slot: int) -> Floats:
+        if self._prefetched is not None and self._prefetched[0] == slot:
+            return self._prefetched[1]
+        return self._faded(self._fading.at(slot))
 
     def _faded(self, rng: np.random.Generator) -> Floats:
         """Mean gains times fading without memory, [E, links]."""

@@ -28,8 +28,8 @@ def test_nested_fields_are_those_of_the_structs() -> None:
         (Hello(1, "r", "pair-0", {"cpu": "x"}), "Hello(protocol=1, run_id='r', name='pair-0', fingerprint={cpu: 'x'})"),
         (Refused("no"), "Refused(reason='no')"),
         (
-            Turn(3, 1, 0, 2, 0, b"\x01\x02", [ReceivedNote(4, Kind.CSI, 2, 0, b"\xff", 7)]),
-            "Turn(slot=3, turn=1, spec=0, phase=2, episode=0, measurement=<2 bytes 0102>, "
+            Turn(3, 1, 0, 2, b"\x02", b"\x01\x02", [ReceivedNote(4, Kind.CSI, 2, 0, b"\xff", 7)]),
+            "Turn(slot=3, turn=1, spec=0, phase=2, ended=<1 bytes 02>, measurement=<2 bytes 0102>, "
             "inbox=[ReceivedNote(source=4, kind=1, slot=2, turn=0, body=<1 bytes ff>, sequence=7)])",
         ),
         (

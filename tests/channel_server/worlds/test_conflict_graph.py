@@ -43,9 +43,9 @@ def sparse(world: ConflictGraph, *position: int) -> list[Records]:
 
 def play(world: ConflictGraph, slots: int, seed: int = 0) -> tuple[GraphState, list[SlotOutcome]]:
     """Some slots of random actions."""
-    state, outcomes = world.reset(0), []
+    state, outcomes = world.reset(), []
     for t in range(slots):
-        state = world.begin(state, 0, t)
+        state = world.begin(state, t)
         state, outcome = world.transmit(state, sparse(world, seed, t))
         outcomes.append(outcome)
     return state, outcomes
@@ -68,7 +68,7 @@ def device_lists(subbands: int) -> st.SearchStrategy[list[list[int]]]:
 @given(device_lists(3))
 def test_collisions_are_those_of_a_slow_loop(devices: list[list[int]]) -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=1)
-    state, _ = world.transmit(world.begin(world.reset(0), 0, 0), actions_of(world, devices))
+    state, _ = world.transmit(world.begin(world.reset(), 0), actions_of(world, devices))
     for h in range(3):
         scheduled = {2 * k + own[h] for k, own in enumerate(devices) if own[h]}  # global ids
         for n in range(1, 9):
@@ -79,7 +79,7 @@ def test_collisions_are_those_of_a_slow_loop(devices: list[list[int]]) -> None:
 
 def test_a_one_way_conflict_fails_one_side() -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=1)
-    state, outcome = world.transmit(world.reset(0), actions_of(world, [[1, 0, 0], [1, 0, 0], [0] * 3, [0] * 3]))
+    state, outcome = world.transmit(world.reset(), actions_of(world, [[1, 0, 0], [1, 0, 0], [0] * 3, [0] * 3]))
     assert np.argwhere(state.succeeded[0]).tolist() == [[0, 0]]  # 1 -> 3, but not 3 -> 1
     assert ratio(world, outcome, "success_ratio") == 0.5
 
@@ -88,10 +88,10 @@ def test_a_one_way_conflict_fails_one_side() -> None:
 @settings(max_examples=20)
 def test_queues_follow_eq_4_and_no_task_is_lost(seed: int) -> None:
     world = build(ConflictGraphParams(load=0.5), seed=seed, replicas=2)
-    state, before = world.reset(0), np.zeros((2, 8), np.int64)
+    state, before = world.reset(), np.zeros((2, 8), np.int64)
     arrived, served = 0.0, 0.0
     for t in range(20):
-        state = world.begin(state, 0, t)
+        state = world.begin(state, t)
         zeta = state.queues.lengths
         state, outcome = world.transmit(state, sparse(world, seed, t))
         before = np.maximum(0, zeta - state.succeeded.sum(2))
@@ -114,7 +114,7 @@ def test_rewards_are_the_neighbourhoods_queues() -> None:
 def test_the_delay_counts_the_slot_of_arrival() -> None:
     world = build(ConflictGraphParams(load=3.0, subbands=16), seed=1, replicas=1)
     everyone = actions_of(world, [[1] * 8 + [2] * 8] + [[0] * 16] * 3)  # only ap1 transmits and serves all its tasks
-    _, outcome = world.transmit(world.begin(world.reset(0), 0, 0), everyone)
+    _, outcome = world.transmit(world.begin(world.reset(), 0), everyone)
     assert ratio(world, outcome, "served_tasks") > 0
     assert ratio(world, outcome, "delay_slots") == ratio(world, outcome, "delay_1_slot") == 1.0
 
@@ -131,7 +131,7 @@ def test_traffic_does_not_depend_on_actions() -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=2)
     busy, _ = play(world, 5, seed=1)
     other, _ = play(world, 5, seed=2)
-    arrivals = [world.begin(state, 0, 5).queues.by_age[..., 0] for state in (busy, other, world.reset(0))]
+    arrivals = [world.begin(state, 5).queues.by_age[..., 0] for state in (busy, other, world.reset())]
     np.testing.assert_array_equal(arrivals[0], arrivals[1])
     np.testing.assert_array_equal(arrivals[0], arrivals[2])
 
@@ -139,9 +139,9 @@ def test_traffic_does_not_depend_on_actions() -> None:
 def test_batched_is_each_replica_by_itself() -> None:
     """The first replica of many meets the same traffic, and the others do not touch it."""
     one, many = (build(ConflictGraphParams(load=0.4), seed=9, replicas=e) for e in (1, 5))
-    state_one, state_many = one.reset(0), many.reset(0)
+    state_one, state_many = one.reset(), many.reset()
     for t in range(30):
-        state_one, state_many = one.begin(state_one, 0, t), many.begin(state_many, 0, t)
+        state_one, state_many = one.begin(state_one, t), many.begin(state_many, t)
         actions = sparse(many, t)
         state_one, alone = one.transmit(state_one, [action[:1] for action in actions])
         state_many, together = many.transmit(state_many, actions)
@@ -149,16 +149,20 @@ def test_batched_is_each_replica_by_itself() -> None:
         np.testing.assert_array_equal(state_one.queues.lengths[0], state_many.queues.lengths[0])
 
 
-def test_reset_empties_the_queues() -> None:
+def test_a_new_episode_begins_at_empty_queues_and_leaves_the_last_reward_readable() -> None:
     world = build(ConflictGraphParams(load=5.0), seed=1, replicas=2)
-    play(world, 3)
-    assert not world.reset(1).queues.lengths.any()
+    state, _ = play(world, 3)
+    after, both = world.begin(state, 3, np.array([True, False])), world.begin(state, 3)
+    arrived = both.queues.lengths - state.queues.lengths
+    np.testing.assert_array_equal(after.queues.lengths, [arrived[0], both.queues.lengths[1]])
+    np.testing.assert_array_equal(after.left, state.left)
+    np.testing.assert_array_equal(after.succeeded, state.succeeded)
 
 
 def test_agents_of_different_size(tmp_path: Path) -> None:
     world = build(uneven(tmp_path), seed=1, replicas=2)
     assert [space.fields[0].high for space in world.actions] == [2, 1, 3]
-    assert [r["tasks"].shape for r in world.measure(world.reset(0), "queues")] == [(2, 2), (2, 1), (2, 3)]
+    assert [r["tasks"].shape for r in world.measure(world.reset(), "queues")] == [(2, 2), (2, 1), (2, 3)]
     state, outcomes = play(world, 10)
     assert outcomes[-1].rewards.shape == (3, 2)
     assert state.active.shape == (2, 6, 3)
@@ -167,8 +171,8 @@ def test_agents_of_different_size(tmp_path: Path) -> None:
 
 def test_the_carrier_view_shows_the_last_slots_activity() -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=1)
-    state, _ = world.transmit(world.reset(0), actions_of(world, [[1, 0, 0], [0] * 3, [0, 0, 2], [0] * 3]))
-    seen = world.measure(world.begin(state, 0, 1), "carrier")
+    state, _ = world.transmit(world.reset(), actions_of(world, [[1, 0, 0], [0] * 3, [0, 0, 2], [0] * 3]))
+    seen = world.measure(world.begin(state, 1), "carrier")
     assert seen[0]["active"][0].tolist() == [[1, 0, 0], [0, 0, 0]]
     assert seen[0]["busy"][0].tolist() == [[0, 0, 0], [1, 0, 0]]  # 2 is in conflict with 1; no other was near
     assert seen[1]["busy"][0].tolist() == [[1, 0, 0], [0, 0, 1]]  # 1 -> 3, 6 -> 4
@@ -178,7 +182,7 @@ def test_the_carrier_view_shows_the_last_slots_activity() -> None:
 def test_a_node_can_compute_its_own_part_of_the_reward() -> None:
     world = build(ConflictGraphParams(load=0.8), seed=1, replicas=2)
     state, _ = play(world, 6)
-    for record, own in zip(world.measure(world.begin(state, 0, 6), "queues"), world.graph.own, strict=True):
+    for record, own in zip(world.measure(world.begin(state, 6), "queues"), world.graph.own, strict=True):
         np.testing.assert_array_equal(record["left"], state.left[:, own])
         np.testing.assert_array_equal(record["succeeded"], state.succeeded[:, own])
 
@@ -198,7 +202,7 @@ def test_a_restored_snapshot_continues() -> None:
     world = build(ConflictGraphParams(load=0.8), seed=1, replicas=2)
     state, _ = play(world, 5)
     again = world.restore(unpack(pack(world.snapshot(state))))
-    (one, a), (two, b) = (world.transmit(world.begin(s, 0, 5), sparse(world, 5)) for s in (state, again))
+    (one, a), (two, b) = (world.transmit(world.begin(s, 5), sparse(world, 5)) for s in (state, again))
     np.testing.assert_array_equal(a.rewards, b.rewards)
     assert pack(world.snapshot(one)) == pack(world.snapshot(two))
 
@@ -230,8 +234,8 @@ def test_silence_and_the_random_fallback_fit_the_action_space(tmp_path: Path) ->
 def test_unsupported_calls_raise() -> None:
     world = build(ConflictGraphParams(), seed=1, replicas=1)
     with pytest.raises(NotImplementedError, match="no probing"):
-        world.probe(world.reset(0), [])
-    for unknown in (lambda: world.measure(world.reset(0), "gains"), lambda: world.report(world.reset(0), "sinr")):
+        world.probe(world.reset(), [])
+    for unknown in (lambda: world.measure(world.reset(), "gains"), lambda: world.report(world.reset(), "sinr")):
         with pytest.raises(KeyError):
             unknown()
 
@@ -244,7 +248,7 @@ def test_the_entry_builds_its_world_from_defaults() -> None:
 
 def test_the_map_shows_queues_and_successes() -> None:
     world = build(ConflictGraphParams(load=2.0), seed=1, replicas=1)
-    state = world.begin(world.reset(0), 0, 0)
+    state = world.begin(world.reset(), 0)
     state, _ = world.transmit(state, actions_of(world, [[1, 0, 2], [1, 0, 0], [0] * 3, [0] * 3]))
     shown = world.render(state)
     assert shown["active"][:4] == [[0], [2], [0], []]

@@ -39,7 +39,7 @@ def on_rbs(world: D2DCell, rbs: list[int]) -> list[Records]:
 
 
 def opened(world: D2DCell, slot: int = 0) -> CellState:
-    return world.begin(world.reset(0), 0, slot)
+    return world.begin(world.reset(), slot)
 
 
 def metrics(outcome: SlotOutcome, world: D2DCell) -> dict[str, float]:
@@ -90,10 +90,10 @@ def test_a_slot_equals_the_slow_loop(replicas: int, split: Any, intercept_db: fl
         cue_threshold_db=45.0,
     )  # fmt: skip
     world = cell(params, replicas=replicas)
-    state = world.reset(0)
+    state = world.reset()
     penalties = 0
     for slot in range(8):
-        state = world.begin(state, 0, slot)
+        state = world.begin(state, slot)
         actions = some_actions(world, slot)
         slow = [slow_slot(world, state, actions, e) for e in range(replicas)]
         state, outcome = world.transmit(state, actions)
@@ -154,11 +154,11 @@ def test_all_users_are_dropped_in_the_cell() -> None:
 
 def test_outage_of_a_single_link_under_rayleigh_fading() -> None:
     world = cell(D2DUnderlay(pairs=1, rbs=1, bs_power_dbm=-300.0, d2d_power_dbm=-35.0), replicas=400)
-    mean_snr = world.geometry.links.group(world.reset(0).gain, "d2d")[:, 0, 0, 0] * 10**-6.5 / 4.4978e-15
+    mean_snr = world.geometry.links.group(world.reset().gain, "d2d")[:, 0, 0, 0] * 10**-6.5 / 4.4978e-15
     expected = float(np.mean(1 - np.exp(-1 / mean_snr)))
-    state, outages = world.reset(0), []
+    state, outages = world.reset(), []
     for slot in range(100):
-        state, outcome = world.transmit(world.begin(state, 0, slot), on_rbs(world, [0]))
+        state, outcome = world.transmit(world.begin(state, slot), on_rbs(world, [0]))
         outages.append(metrics(outcome, world)["d2d_outage"])
     assert 0.1 < expected < 0.9
     assert np.mean(outages) == pytest.approx(expected, abs=4 * 0.5 / np.sqrt(400 * 100))
@@ -168,8 +168,8 @@ def test_outage_of_a_single_link_under_rayleigh_fading() -> None:
 def test_fading_is_correlated_as_asked(rho: float) -> None:
     world = cell(D2DUnderlay(pairs=20, fading_correlation=rho), replicas=10)
     state = opened(world)
-    later = world.begin(state, 0, 1)
-    mean = world.reset(0).gain
+    later = world.begin(state, 1)
+    mean = world.reset().gain
     correlation = np.corrcoef((state.gain / mean).ravel(), (later.gain / mean).ravel())[0, 1]
     assert correlation == pytest.approx(rho**2, abs=0.02)  # of the powers
     assert (later.gain / mean).mean() == pytest.approx(1.0, abs=0.02)
@@ -201,23 +201,30 @@ def test_silence_radiates_nothing_and_earns_nothing() -> None:
 
 def test_the_same_seed_draws_the_same_whatever_the_actions() -> None:
     world, twin = (cell(D2DUnderlay(fading_correlation=0.5), replicas=2) for _ in range(2))
-    state, other = world.reset(3), twin.reset(3)
+    state, other = world.reset(), twin.reset()
     for slot in range(4):
-        state, other = world.begin(state, 3, slot), twin.begin(other, 3, slot)
+        state, other = world.begin(state, slot), twin.begin(other, slot)
         np.testing.assert_array_equal(state.gain, other.gain)
         state, _ = world.transmit(state, some_actions(world, slot))
         other, _ = twin.transmit(twin.probe(other, some_actions(twin, 50)), some_actions(twin, 100 + slot))
         assert state.last.rb.tolist() != other.last.rb.tolist()
 
 
-def test_other_seeds_episodes_slots_and_replicas_differ() -> None:
+def test_other_seeds_slots_and_replicas_differ() -> None:
     world = cell(D2DUnderlay(), replicas=2)
-    first = world.begin(world.reset(0), 0, 0).gain
+    first = world.begin(world.reset(), 0).gain
     assert (first[0] != first[1]).all()
-    for other in (world.begin(world.reset(0), 0, 1), world.begin(world.reset(1), 1, 0)):
-        assert (other.gain != first).all()
-    assert (cell(D2DUnderlay(), seed=2, replicas=2).reset(0).gain != world.reset(0).gain).mean() > 0.99
-    np.testing.assert_array_equal(world.reset(0).gain, world.reset(7).gain)  # positions stay
+    assert (world.begin(world.reset(), 1).gain != first).all()
+    assert (cell(D2DUnderlay(), seed=2, replicas=2).reset().gain != world.reset().gain).mean() > 0.99
+
+
+def test_a_new_episode_has_fading_without_a_past_and_leaves_the_last_reception_readable() -> None:
+    world = cell(D2DUnderlay(fading_correlation=0.9), replicas=2)
+    state, _ = world.transmit(world.begin(world.reset(), 0), some_actions(world, 1))
+    one, none = world.begin(state, 1, np.array([True, False])), world.begin(state, 1)
+    assert (one.gain[0] != none.gain[0]).all()
+    np.testing.assert_array_equal(one.gain[1], none.gain[1])
+    np.testing.assert_array_equal(one.last.sinr, state.last.sinr)
 
 
 def test_the_first_replica_is_the_run_without_replicas() -> None:
@@ -243,9 +250,9 @@ def test_records_have_the_announced_spaces(view: str, observation: Any) -> None:
 def test_an_unknown_view_or_report_is_a_key_error() -> None:
     world = cell(D2DUnderlay())
     with pytest.raises(KeyError):
-        world.measure(world.reset(0), "everything")
+        world.measure(world.reset(), "everything")
     with pytest.raises(KeyError):
-        world.report(world.reset(0), "everything")
+        world.report(world.reset(), "everything")
 
 
 def test_before_the_first_slot_a_pair_reads_noise() -> None:
@@ -303,7 +310,7 @@ def test_a_probe_shows_what_transmitting_would_do_and_changes_nothing() -> None:
     np.testing.assert_array_equal(outcome.rewards, same.rewards)
     np.testing.assert_array_equal(tried.gain, state.gain)
     assert world.measure(tried, "observation")[0]["last_rb"].tolist() == [-1, -1]
-    assert world.measure(world.begin(after_probe, 0, 1), "probe")[0]["last_rb"].tolist() == [-1, -1]
+    assert world.measure(world.begin(after_probe, 1), "probe")[0]["last_rb"].tolist() == [-1, -1]
 
 
 def test_outage_bits_follow_the_penalties() -> None:
@@ -317,7 +324,7 @@ def test_outage_bits_follow_the_penalties() -> None:
     assert [t.note.to for t in sent] == [(n,) for n in range(40)]
     assert sent[0].note.kind is Kind.FEEDBACK
     alone = cell(D2DUnderlay())
-    note = alone.report(alone.reset(0), "outage")[0].note
+    note = alone.report(alone.reset(), "outage")[0].note
     assert (len(note.body), note.payload_bits) == (1, 1)
 
 
@@ -336,12 +343,12 @@ def test_cellular_users_send_the_trainer_the_gains_on_their_rb() -> None:
 def test_neighbours_are_the_nearest_and_never_oneself() -> None:
     world = cell(D2DUnderlay(pairs=6, neighbours=2))
     apart_m = np.hypot(*np.moveaxis(world.geometry.tx_m[0][:, None] - world.geometry.tx_m[0], -1, 0))
-    for n, near in enumerate(world.neighbours(world.reset(0))):
+    for n, near in enumerate(world.neighbours(world.reset())):
         assert len(near) == 2
         assert n not in near
         assert list(near) == sorted(np.argsort(apart_m[n])[1:3])
-    assert cell(D2DUnderlay(pairs=2)).neighbours(world.reset(0)) == ((1,), (0,))
-    assert cell(D2DUnderlay(pairs=1)).neighbours(world.reset(0)) == ((),)
+    assert cell(D2DUnderlay(pairs=2)).neighbours(world.reset()) == ((1,), (0,))
+    assert cell(D2DUnderlay(pairs=1)).neighbours(world.reset()) == ((),)
 
 
 def test_static_information_is_plain_and_typical_decibels_are_those_of_drops() -> None:
@@ -375,7 +382,7 @@ def test_actions_of_the_world_lie_in_their_spaces() -> None:
 def test_resampling_what_a_pair_cannot_measure_keeps_its_measurement(view: str, rho: float) -> None:
     world = cell(D2DUnderlay(pairs=5, rbs=3, fading_correlation=rho), replicas=2)
     state, _ = world.transmit(opened(world), some_actions(world, 1))
-    state = world.probe(world.begin(state, 0, 1), some_actions(world, 2))
+    state = world.probe(world.begin(state, 1), some_actions(world, 2))
     resampled = world.resample_unobserved(state, view, 2, np.random.default_rng(5))
     assert (resampled.gain != state.gain).mean() > 0.5
     assert resampled.last.rb.tolist() != state.last.rb.tolist()
@@ -394,7 +401,7 @@ def test_a_restored_state_continues_as_if_uninterrupted(rho: float) -> None:
     restored = again.restore(unpack(pack(world.snapshot(state))))
     for view in VIEWS:
         np.testing.assert_array_equal(again.measure(restored, view), world.measure(state, view))
-    first, second = world.begin(state, 0, 1), again.begin(restored, 0, 1)
+    first, second = world.begin(state, 1), again.begin(restored, 1)
     np.testing.assert_array_equal(first.gain, second.gain)
 
 
@@ -437,9 +444,9 @@ def test_random_allocation_has_the_known_numbers(
     per_drop: list[list[float]] = []
     for seed in range(400 // drops):
         world = cell(D2DUnderlay(pairs=pairs, **change), seed=seed, replicas=drops)
-        state, sums = world.reset(0), np.zeros((3, drops))
+        state, sums = world.reset(), np.zeros((3, drops))
         for slot in range(slots):
-            state, _ = world.transmit(world.begin(state, 0, slot), some_actions(world, slot, silence=False))
+            state, _ = world.transmit(world.begin(state, slot), some_actions(world, slot, silence=False))
             rate = np.log2(1 + state.last.sinr).sum(axis=1)
             sums += [(state.last.cue_sinr < 1).mean(axis=1), (state.last.sinr < 1).mean(axis=1), rate]
         per_drop += (sums / slots).T.tolist()
@@ -470,7 +477,7 @@ def test_signalling_over_radio_against_a_slow_loop(
 ) -> None:
     """Three pairs, two RBs: the trainer is 3, the BS 4, the CUEs 5 and 6. The worst receiver counts."""
     world = cell(D2DUnderlay(pairs=3, rbs=2), replicas=2)
-    state = world.begin(world.reset(0), 0, 3)
+    state = world.begin(world.reset(), 3)
     snr = 10 ** ((power_dbm - 30) / 10) / (10 ** ((-174 + 8 - 30) / 10) * 180e3)
     each = []
     for receiver in receivers:
@@ -485,7 +492,7 @@ def test_signalling_over_radio_against_a_slow_loop(
 def test_a_backhaul_is_no_radio() -> None:
     world = cell(D2DUnderlay(pairs=3, rbs=2))
     with pytest.raises(ValueError, match="a backhaul is no radio: give it bits_per_slot"):
-        world.signalling_bps_hz(world.reset(0), 0, (1,), LinkClass.BACKHAUL)
+        world.signalling_bps_hz(world.reset(), 0, (1,), LinkClass.BACKHAUL)
 
 
 # the map

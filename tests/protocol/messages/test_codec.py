@@ -41,7 +41,7 @@ turns = st.builds(
     turn=st.integers(0, 999),
     spec=st.integers(0, 255),
     phase=st.integers(0, 2),
-    episode=st.integers(0, 99),
+    ended=st.binary(max_size=8),
     measurement=st.binary(max_size=300),
     inbox=st.lists(received_notes, max_size=4),
 )

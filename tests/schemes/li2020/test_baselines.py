@@ -16,9 +16,7 @@ ALL = (random.SCHEME, best_own_rb.SCHEME, greedy_central.SCHEME, sla.SCHEME, unt
 
 def stage(scheme: Scheme, params: Any = None, *, replicas: int = 1, **world: Any) -> Stage:
     built = WORLD.build(D2DUnderlay(**world), seed=1, replicas=replicas)
-    on_stage = Stage(built, scheme, params, replicas=replicas)
-    on_stage.on_episode(0)
-    return on_stage
+    return Stage(built, scheme, params, replicas=replicas)
 
 
 @pytest.mark.parametrize("scheme", ALL, ids=lambda scheme: scheme.card.name)

@@ -38,10 +38,10 @@ def test_a_choice_is_an_rb_and_a_level() -> None:
 def test_standardised_observations_are_of_order_one(observation: Any, inputs: int) -> None:
     world = WORLD.build(D2DUnderlay(observation=observation, pairs=30), seed=1, replicas=50)
     rng = np.random.default_rng(1)
-    state, _ = world.transmit(world.begin(world.reset(0), 0, 0), [world.random(n, rng) for n in range(30)])
+    state, _ = world.transmit(world.begin(world.reset(), 0), [world.random(n, rng) for n in range(30)])
     cell = cell_info(welcome_for(world, random.SCHEME, 0, replicas=50))
     standardise = Standardiser(cell, world.views["observation"][0])
-    x = np.concatenate([standardise(seen) for seen in world.measure(world.begin(state, 0, 1), "observation")])
+    x = np.concatenate([standardise(seen) for seen in world.measure(world.begin(state, 1), "observation")])
     assert x.shape == (30 * 50, inputs) == (1500, standardise.inputs)
     assert x.dtype == np.float32
     assert np.abs(x[:, :10].mean()) < 0.3

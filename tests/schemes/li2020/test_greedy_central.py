@@ -23,7 +23,6 @@ def on_stage(params: D2DUnderlay, *, seed: int = 1, replicas: int = 1) -> tuple[
     world = WORLD.build(params, seed=seed, replicas=replicas)
     assert isinstance(world, D2DCell)
     stage = Stage(world, greedy_central.SCHEME, seed=seed, replicas=replicas)
-    stage.on_episode(0)
     return world, stage
 
 
@@ -109,7 +108,7 @@ def test_without_new_gains_the_cloud_decides_the_same() -> None:
 def test_rbs_of_cellular_users_without_gains_stay_unused() -> None:
     _, stage = on_stage(D2DUnderlay(pairs=4, rbs=3))
     exchange, _, decide, act = stage.choreography.turns
-    stage.state, stage.turn = stage.world.begin(stage.state, 0, 0), 0
+    stage.state, stage.turn = stage.world.begin(stage.state, 0), 0
     for spec in (exchange, decide, act):
         stage._play(spec)
     assert [int(action["rb"][0]) for action in stage.actions] == [-1] * 4

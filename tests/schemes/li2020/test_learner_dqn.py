@@ -4,12 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.episodes import TERMINATED, TRUNCATED
 from schemes.li2020.dqn import Dqn
 from schemes.li2020.learner_dqn import DqnLearner, IndependentLearners
 from schemes.parts.numpy_nets import Mlp
@@ -28,7 +30,13 @@ def history(slots: int, *, agents: int = 1, seed: int = 1, first_slot: int = 0, 
     states = rng.standard_normal((slots + 1, 1, agents, INPUTS), dtype=np.float32)
     actions = rng.integers(CHOICES, size=(slots, 1, agents))
     rewards = 3 * rng.standard_normal((slots, 1, agents), dtype=np.float32)  # some errors beyond Huber's 1
-    return Transitions(states, actions, rewards, 0, first_slot, **how)
+    return Transitions(states, actions, rewards, first_slot, **how)
+
+
+def ended_with_the_last(slots: int) -> npt.NDArray[np.uint8]:
+    ended = np.zeros((slots, 1), np.uint8)
+    ended[-1], ended[slots // 2] = TERMINATED, TRUNCATED
+    return ended
 
 
 def trained(updates: int = 10, **changed: Any) -> DqnLearner:
@@ -48,7 +56,7 @@ def test_hand_written_gradients_equal_autograd() -> None:
     it = learner(tau=0.1)
     net, target = module(it), module(it)
     adam = torch.optim.Adam(net.parameters(), lr=it.params.rate)
-    it.add(history(30, terminated=True))
+    it.add(history(30, ended=ended_with_the_last(30)))
     rng = np.random.default_rng(2)
     for _ in range(10):
         minibatch = it.replay.sample(rng, 16)

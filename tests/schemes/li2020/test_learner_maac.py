@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
 
 from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.episodes import TERMINATED, TRUNCATED
 from schemes.li2020.critic_inputs import CriticInputs, all_agents, nearest_agents
 from schemes.li2020.learner_maac import STATS, MaacLearner
 from schemes.li2020.learner_maac_reference import MaacReferenceLearner, linears
@@ -31,7 +33,13 @@ def history(slots: int, *, agents: int = AGENTS, seed: int = 1, first_slot: int 
     rng = np.random.default_rng(seed)
     states = rng.standard_normal((slots + 1, 1, agents, INPUTS), dtype=np.float32)
     actions = rng.integers(CHOICES, size=(slots, 1, agents))
-    return Transitions(states, actions, rng.random((slots, 1, agents), dtype=np.float32), 0, first_slot, **how)
+    return Transitions(states, actions, rng.random((slots, 1, agents), dtype=np.float32), first_slot, **how)
+
+
+def ended_with_the_last(slots: int) -> npt.NDArray[np.uint8]:
+    ended = np.zeros((slots, 1), np.uint8)
+    ended[-1], ended[slots // 2] = TERMINATED, TRUNCATED
+    return ended
 
 
 def trained(known: CriticInputs, updates: int = 10, **changed: Any) -> MaacLearner:
@@ -52,7 +60,7 @@ def test_the_stacked_learner_equals_the_reference(known: CriticInputs) -> None:
     reference = MaacReferenceLearner(stacked.params, inputs=INPUTS, n_actions=CHOICES, critic_inputs=known, seed=1)
     first = stacked.actor.layers[0].weight.clone()
     for each in (stacked, reference):
-        each.add(history(30, terminated=True))
+        each.add(history(30, ended=ended_with_the_last(30)))
     for _ in range(10):
         assert stacked.learn(1) == pytest.approx(reference.learn(1), rel=1e-3, abs=1e-4)
     for i, agent in enumerate(reference.agents):
@@ -192,4 +200,4 @@ def _matching(it: MaacLearner, rng: np.random.Generator, first: int) -> Transiti
     actions = np.where(rng.random(actions.shape) < 0.2, rng.integers(2, size=actions.shape), actions)
     apart, as_asked = actions[:, 0] != actions[:, 1], actions[:, 0] == bits[:10]
     reward = np.where(apart, np.where(as_asked, 1.0, 0.3), 0.0).astype(np.float32)
-    return Transitions(states, actions[:, None], np.repeat(reward, 2).reshape(10, 1, 2), 0, first)
+    return Transitions(states, actions[:, None], np.repeat(reward, 2).reshape(10, 1, 2), first)

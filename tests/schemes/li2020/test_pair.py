@@ -8,6 +8,7 @@ import pytest
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.episodes import going_on
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, ReceivedNote
 from schemes.contract import TurnContext
@@ -66,7 +67,7 @@ class Life:
         measured = WELCOME.views["experience"].empty(1)
         measured["sinr"], measured["bs_gain_db"], measured["own_gain_db"] = slot, gain_db, slot
         measured["last_rb"] = -1 if self._last is None else self._last["rb"]
-        return TurnContext(slot, 0, step, phase, 0, measured, inbox, CounterRng(1, "node"))
+        return TurnContext(slot, 0, step, phase, going_on(1), measured, inbox, CounterRng(1, "node"))
 
 
 def _read(notes: tuple[Note, ...]) -> list[HistoryChunk]:
@@ -79,7 +80,7 @@ def _bit(slot: int, outage: int = 0) -> ReceivedNote:
 
 
 def _flags(chunks: list[HistoryChunk]) -> dict[int, int]:
-    return {slot: int(row["flags"]) for c in chunks for slot, row in enumerate(c.rows, c.first_slot)}
+    return {slot: int(row["flags"][0]) for c in chunks for slot, row in enumerate(c.rows, c.first_slot)}
 
 
 def test_without_a_timeout_a_bit_comes_in_the_next_slot_or_the_row_is_not_valid() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.episodes import going_on
 from protocol.messages.kinds import Kind
 from protocol.messages.node import ReceivedNote
 from schemes.contract import TurnContext
@@ -42,7 +43,7 @@ def turn_after(
     bits = np.broadcast_to(np.asarray(outage if outage is not None else 0, np.uint8), len(measured))
     bit = ReceivedNote(BS, Kind.FEEDBACK, slot - 1 if sent_slot is None else sent_slot, 1, bits.tobytes())
     inbox = [] if outage is None else [bit]
-    return TurnContext(slot, 0, "act", "eval", 0, measured, inbox, CounterRng(5, "node", node))
+    return TurnContext(slot, 0, "act", "eval", going_on(len(measured)), measured, inbox, CounterRng(5, "node", node))
 
 
 @given(st.lists(st.tuples(st.integers(-1, 4), st.floats(0, 1)), max_size=60), st.integers(1, 3))
@@ -126,7 +127,6 @@ def test_two_pairs_that_block_each_other_end_apart(seed: int) -> None:
 def test_cellular_outage_falls_with_time() -> None:
     world = WORLD.build(D2DUnderlay(pairs=20, d2d_intercept_db=128.1), seed=1, replicas=5)
     stage = Stage(world, sla.SCHEME, replicas=5)
-    stage.on_episode(0)
     for _ in range(400):
         stage.play_slot()
     early = np.mean([slot["cellular_outage"] for slot in stage.slots[:50]])
@@ -136,7 +136,6 @@ def test_cellular_outage_falls_with_time() -> None:
 
 def test_one_bit_per_pair_and_slot_is_all_that_is_sent() -> None:
     stage = Stage(WORLD.build(D2DUnderlay(pairs=7), seed=1, replicas=1), sla.SCHEME)
-    stage.on_episode(0)
     for _ in range(3):
         stage.play_slot()
     assert stage.note_bytes == {Kind.FEEDBACK: 21}

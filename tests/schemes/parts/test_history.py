@@ -29,6 +29,9 @@ def _action(agent: int, slot: int) -> Records:
     return records
 
 
+FLAGS = np.full(REPLICAS, VALID, np.uint8)
+
+
 def _bodies(agent: int, first: int, slots: int, cuts: set[int]) -> list[bytes]:
     """The notes of an agent that acts in slots first .. first + slots - 1 and uploads after the slots in `cuts`."""
     writer, bodies = HistoryWriter(LAYOUT), []
@@ -36,7 +39,7 @@ def _bodies(agent: int, first: int, slots: int, cuts: set[int]) -> list[bytes]:
     for slot in range(first, first + slots):
         reward = np.full(REPLICAS, 100 * agent + slot)
         state = _state(agent, slot + 1)
-        writer.add(action=_action(agent, slot), reward=reward, policy_version=slot, flags=VALID, state=state)
+        writer.add(action=_action(agent, slot), reward=reward, policy_version=slot, flags=FLAGS, state=state)
         if slot in cuts:
             bodies.append(writer.take())
     return [*bodies, writer.take()] if writer.rows else bodies
@@ -146,7 +149,7 @@ def test_while_an_agent_is_lost_the_rows_of_the_others_are_bounded() -> None:
     writer.start(90, _state(1, 90))  # it comes back
     for slot in range(90, 100):
         reward = np.full(REPLICAS, 100 + slot)
-        writer.add(action=_action(1, slot), reward=reward, policy_version=0, flags=VALID, state=_state(1, slot + 1))
+        writer.add(action=_action(1, slot), reward=reward, policy_version=0, flags=FLAGS, state=_state(1, slot + 1))
     joiner.add(1, writer.take())
     assert [slot for joint in joiner.take() for slot in _check(joint, 2)] == list(range(90, 100))
 
@@ -161,7 +164,7 @@ def test_a_body_of_the_wrong_length_is_rejected(cut: int) -> None:
 
 def test_a_writer_continues_after_a_snapshot() -> None:
     def body(writer: HistoryWriter) -> Any:
-        writer.add(action=_action(0, 1), reward=np.ones(2), policy_version=0, flags=VALID, state=_state(0, 2))
+        writer.add(action=_action(0, 1), reward=np.ones(2), policy_version=0, flags=FLAGS, state=_state(0, 2))
         return writer.take()
 
     first, second = HistoryWriter(LAYOUT), HistoryWriter(LAYOUT)

@@ -12,24 +12,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.episodes import TERMINATED, TRUNCATED
 from schemes.parts.replay import Replay, Transitions
 
 AGENTS, INPUTS, CHOICES = 2, 3, 300
-Stretch = tuple[int, bool, bool, list[bool]]  # slots, continues the one before, terminated, valid
+Stretch = tuple[int, bool, list[bool], list[int]]  # slots, continues the one before, valid, ended
+ENDS = st.sampled_from([0, 0, TERMINATED, TRUNCATED])
 STRETCH = st.integers(0, 6).flatmap(
-    lambda t: st.tuples(st.just(t), st.booleans(), st.booleans(), st.lists(st.booleans(), min_size=t, max_size=t))
+    lambda t: st.tuples(
+        st.just(t),
+        st.booleans(),
+        st.lists(st.booleans(), min_size=t, max_size=t),
+        st.lists(ENDS, min_size=t, max_size=t),
+    )
 )
 
 
 def transitions(stretches: Sequence[Stretch], replicas: int) -> list[Transitions]:
-    """Every state, reward and action differs from the others."""
+    """Every state, reward and action differs from the others; episodes end in the first replica alone."""
     made: list[Transitions] = []
-    episode = slot = 0
+    slot = 0
     numbers = iter(range(1, 10**6))
     tail = np.zeros(0)
-    for slots, wanted, terminated, valid in stretches:
-        continues = wanted and bool(made) and not made[-1].terminated
-        episode, slot = (episode, slot) if continues else (episode + 1, 0)
+    for slots, wanted, valid, ends in stretches:
+        continues = wanted and bool(made)
+        slot += not continues
         states = _numbered(numbers, (slots + 1, replicas, AGENTS, INPUTS))
         if continues:
             states[0] = tail
@@ -37,7 +44,9 @@ def transitions(stretches: Sequence[Stretch], replicas: int) -> list[Transitions
         actions = np.array(_numbered(numbers, (slots, replicas, AGENTS)), int) % CHOICES
         rewards = _numbered(numbers, (slots, replicas, AGENTS))
         each = np.broadcast_to(np.array(valid, bool).reshape(slots, 1, 1), actions.shape)
-        made.append(Transitions(states, actions, rewards, episode, slot, each, terminated and slots > 0))
+        ended = np.zeros((slots, replicas), np.uint8)
+        ended[:, 0] = ends
+        made.append(Transitions(states, actions, rewards, slot, each, ended))
         slot += slots
     return made
 
@@ -51,27 +60,27 @@ class Listed:
     """A list of slots; one without an action ends a stretch."""
 
     rows: int
+    next_slot: int = -1
     slots: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def add(self, stretch: Transitions, continues: bool) -> None:
-        if continues:
+    def add(self, stretch: Transitions) -> None:
+        if stretch.first_slot == self.next_slot:
             self.slots.pop()
+        self.next_slot = stretch.first_slot + len(stretch.actions)
+        assert stretch.valid is not None
+        assert stretch.ended is not None
         for t in range(len(stretch.actions)):
-            ends = stretch.terminated and t == len(stretch.actions) - 1
-            assert stretch.valid is not None
             valid = bool(stretch.valid[t].all())
-            self.slots.append((stretch.states[t], stretch.actions[t], stretch.rewards[t], valid, ends))
+            self.slots.append((stretch.states[t], stretch.actions[t], stretch.rewards[t], stretch.ended[t], valid))
         self.slots = [*self.slots, (stretch.states[-1],)][-self.rows :]
-        if stretch.terminated:
-            self.slots.pop()
 
     def transitions(self) -> set[tuple[Any, ...]]:
         found = set()
         for i, (states, *rest) in enumerate(self.slots):
-            if rest and rest[2]:
-                actions, rewards, _, ends = rest
-                after = np.zeros_like(states) if ends else self.slots[i + 1][0]
-                found |= {_key(*each, not ends) for each in zip(states, actions, rewards, after, strict=True)}
+            if rest and rest[3]:
+                for state, action, reward, end, after in zip(states, *rest[:3], self.slots[i + 1][0], strict=True):
+                    following = {0: after, TERMINATED: np.zeros_like(after), TRUNCATED: state}[int(end)]
+                    found.add(_key(state, action, reward, following, end != TERMINATED))
         return found
 
 
@@ -90,17 +99,12 @@ def test_a_replay_draws_the_transitions_of_a_plain_list(stretches: list[Stretch]
     replay = Replay(capacity, agents=AGENTS, inputs=INPUTS, n_actions=CHOICES)
     listed = Listed(capacity // replicas + 1)
     for stretch in transitions(stretches, replicas):
-        listed.add(stretch, stretch.first_slot > 0 or (bool(listed.slots) and _zero_slots_before(stretch, listed)))
+        listed.add(stretch)
         replay.add(stretch)
         held = listed.transitions()
         assert len(replay) == len(held) <= capacity
         if held:
             assert drawn(replay, 40 * len(held) + 100) == held
-
-
-def _zero_slots_before(stretch: Transitions, listed: Listed) -> bool:
-    """A stretch without slots leaves its successor at the same first slot."""
-    return len(listed.slots[-1]) == 1 and bool((listed.slots[-1][0] == stretch.states[0]).all())
 
 
 @given(st.lists(STRETCH, min_size=2, max_size=10), st.integers(0, 9), st.integers(2, 30))
@@ -119,8 +123,8 @@ def test_a_restored_replay_continues_as_if_uninterrupted(stretches: list[Stretch
 
 
 @given(st.data())
-def test_stretches_of_one_episode_out_of_order_are_the_same_transitions(data: st.DataObject) -> None:
-    [whole] = transitions([(20, False, False, [True] * 20)], 1)
+def test_stretches_out_of_order_are_the_same_transitions(data: st.DataObject) -> None:
+    [whole] = transitions([(20, False, [True] * 20, [0] * 20)], 1)
     cuts = [0, *sorted(data.draw(st.sets(st.integers(1, 19)))), 20]
     pieces = [_piece(whole, first, after) for first, after in pairwise(cuts)]
     replay, in_order = (Replay(100, agents=AGENTS, inputs=INPUTS, n_actions=CHOICES) for _ in range(2))
@@ -133,7 +137,7 @@ def test_stretches_of_one_episode_out_of_order_are_the_same_transitions(data: st
 
 def _piece(whole: Transitions, first: int, after: int) -> Transitions:
     states, actions, rewards = whole.states[first : after + 1], whole.actions[first:after], whole.rewards[first:after]
-    return Transitions(states, actions, rewards, whole.episode, whole.first_slot + first)
+    return Transitions(states, actions, rewards, whole.first_slot + first)
 
 
 def test_no_state_is_stored_twice_and_memory_is_bounded() -> None:
@@ -142,15 +146,16 @@ def test_no_state_is_stored_twice_and_memory_is_bounded() -> None:
     for first in range(0, 5000, 10):
         replay.add(_zeros(10, first_slot=first))
     assert len(replay) == 1000
-    row = AGENTS * (4 * INPUTS + 2 + 4) + 2
+    row = AGENTS * (4 * INPUTS + 2 + 4) + 2  # validity and end, a byte each
     assert before < replay.nbytes == 1001 * row
 
 
 def test_episodes_of_one_slot_take_one_row_each() -> None:
     replay = Replay(100, agents=AGENTS, inputs=INPUTS, n_actions=CHOICES)
-    for episode in range(300):
-        replay.add(_zeros(1, episode=episode, terminated=True))
+    for slot in range(300):
+        replay.add(_zeros(1, first_slot=slot, ended=np.full((1, 1), TERMINATED, np.uint8)))
     assert len(replay) == 100
+    assert not replay.sample(np.random.default_rng(1), 9).not_terminal.any()
 
 
 def test_a_large_replay_takes_no_memory_before_it_fills() -> None:
@@ -161,7 +166,7 @@ def test_a_large_replay_takes_no_memory_before_it_fills() -> None:
 
 def test_draws_are_uniform() -> None:
     replay = Replay(10, agents=AGENTS, inputs=INPUTS, n_actions=CHOICES)
-    replay.add(transitions([(10, False, False, [True] * 10)], 1)[0])
+    replay.add(transitions([(10, False, [True] * 10, [0] * 10)], 1)[0])
     states = replay.sample(np.random.default_rng(1), 20_000).states[:, 0, 0]
     counts = np.unique(states, return_counts=True)[1]
     assert len(counts) == 10

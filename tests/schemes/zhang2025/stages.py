@@ -17,11 +17,9 @@ _UNEVEN = "agents: {a: [10, 3], b: [7], c: [1, 2, 5]}\nconflicts: {10: [3, 7], 7
 def stage_of(
     scheme: Scheme, params: Any = None, *, world: ConflictGraphParams | None = None, replicas: int = 1
 ) -> Stage:
-    """A run at the beginning of its first episode."""
+    """A run before its first slot."""
     built = WORLD.build(ConflictGraphParams() if world is None else world, seed=1, replicas=replicas)
-    stage = Stage(built, scheme, params, seed=1, replicas=replicas)
-    stage.on_episode(0)
-    return stage
+    return Stage(built, scheme, params, seed=1, replicas=replicas)
 
 
 def state_of(stage: Stage) -> GraphState:
@@ -38,10 +36,10 @@ def graph_of(stage: Stage) -> Graph:
 
 def turn_of(stage: Stage, node: int, turn: int, spec: TurnSpec) -> TurnContext:
     """The turn of `node` by this spec in the next slot, with an empty inbox."""
-    state = stage.world.begin(stage.state, stage.episode, stage.slot)
+    state = stage.world.begin(stage.state, stage.slot, stage.ended > 0)
     measured = stage.world.measure(state, spec.view)[node] if spec.view else Space().empty(stage.replicas)
     rng = CounterRng(stage.seed, "node", node)
-    return TurnContext(stage.slot, turn, spec.step, "eval", stage.episode, measured, [], rng)
+    return TurnContext(stage.slot, turn, spec.step, "eval", stage.ended, measured, [], rng)
 
 
 def uneven(folder: Path) -> ConflictGraphParams:

@@ -91,7 +91,7 @@ def test_the_cloud_keeps_the_newest_queues() -> None:
     again = stage_of(SCHEME, replicas=2).policies[-1]
     again.restore(saved)
     assert pack(again.snapshot()) == pack(saved)
-    again.on_episode(1)
+    again.restart(np.ones(2, bool))
     assert (len(again.snapshot()["notes"]), len(saved["notes"])) == (0, 4)
 
 
@@ -102,6 +102,6 @@ def test_an_agent_without_a_decision_keeps_its_last_one() -> None:
     act = stage.choreography.turns[2]
     for node, policy in enumerate(stage.policies[:-1]):
         assert policy.on_turn(turn_of(stage, node, 2, act)).action == stage.actions[node]
-        policy.on_episode(1)
+        policy.restart(np.ones(1, bool))
         assert policy.on_turn(turn_of(stage, node, 2, act)) == NO_OUTPUT
     assert any(action["device"].any() for action in stage.actions)

@@ -54,7 +54,7 @@ def test_a_device_transmits_only_as_the_longest_queue_and_always_as_the_only_lon
         graph = graph_of(stage)
         rivals = graph.spoils | graph.spoils.T
         for _ in range(30):
-            zeta = stage.world.begin(stage.state, 0, stage.slot).queues.lengths  # [E, N]
+            zeta = stage.world.begin(stage.state, stage.slot).queues.lengths  # [E, N]
             stage.play_slot()
             active = state_of(stage).active  # [E, N, H]
             around = np.where(rivals, zeta[:, None, :], -1).max(2)
@@ -79,7 +79,9 @@ def test_neighbours_queues_are_kept_until_their_next_note() -> None:
     for policy in stage.policies:
         saved = unpack(pack(policy.snapshot()))
         assert len(saved["notes"]) == 2
-        policy.on_episode(1)
+        policy.restart(np.array([True, False]))
+        assert pack(policy.snapshot()) == pack(saved)
+        policy.restart(np.array([True, True]))
         assert policy.snapshot() == {"notes": []}
         policy.restore(saved)
         assert pack(policy.snapshot()) == pack(saved)

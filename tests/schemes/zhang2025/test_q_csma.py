@@ -118,7 +118,7 @@ def test_a_snapshot_between_mini_slots_continues() -> None:
         two.play_slot()
         for policy in two.policies:
             kept = unpack(pack(policy.snapshot()))
-            policy.on_episode(0)
+            policy.restart(np.ones(3, bool))
             policy.restore(kept)
     states = [[pack(policy.snapshot()) for policy in stage.policies] for stage in (one, two)]
     assert states[0] == states[1]
