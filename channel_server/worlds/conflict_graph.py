@@ -27,7 +27,7 @@ from channel_server.traffic.queues import Queues
 from channel_server.worlds.contract import InfrastructureNote, Metric, SlotOutcome, WorldEntry
 from channel_server.worlds.graphs import Graph, load
 from protocol.determinism.snapshots import fields_of
-from protocol.messages.episodes import Mask
+from protocol.messages.episodes import TRUNCATED, Ends, Mask
 from protocol.messages.kinds import LinkClass
 from protocol.messages.spaces import Field, Records, Space
 from protocol.params import param
@@ -47,6 +47,12 @@ class ConflictGraphParams:
     )
     subbands: Annotated[int, Ge(1), Le(64)] = param(
         3, "resources per slot; an agent gives each to one of its devices", source="zhang2025 IV-A"
+    )
+    queue_bound: Annotated[int, Ge(1)] | None = param(
+        None,
+        "a replica's episode is cut off once one of its queues is longer; none: never",
+        unit="tasks",
+        source="zhang2025 IV-C, which gives no value; the authors' code has 50",
     )
     graph: str = param("fig2", "'fig2', or the path of a YAML file with a graph of your own", source="zhang2025 fig. 2")
 
@@ -142,7 +148,7 @@ class ConflictGraph:
         rewards = self._rewards(queues.lengths)
         arrived = state.queues.by_age[..., 0].sum()
         tally = self._tally(by_delay, queues.lengths, arrived, active, succeeded, rewards)
-        return GraphState(queues, queues.lengths, active, succeeded), SlotOutcome(rewards, *tally)
+        return GraphState(queues, queues.lengths, active, succeeded), SlotOutcome(rewards, *tally, self._ended(queues))
 
     def render(self, state: GraphState) -> dict[str, Any]:
         """The graph, by device id; per device its queue at the end of the last slot, and the subbands on which it was
@@ -216,6 +222,12 @@ class ConflictGraph:
     def _rewards(self, left: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Minus the queue lengths of the own and the neighbours' devices, eq. (9) and (10), [K, E]."""
         return -(self._neighbourhoods @ (self._own_sums @ left.T))
+
+    def _ended(self, queues: Queues) -> Ends | None:
+        """TRUNCATED in the replicas in which a queue has passed the bound, [E]."""
+        if (bound := self._params.queue_bound) is None:
+            return None
+        return np.where((queues.lengths > bound).any(axis=1), np.uint8(TRUNCATED), np.uint8(0))
 
     def _tally(
         self,
