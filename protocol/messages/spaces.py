@@ -17,15 +17,19 @@ _ENUMERABLE = 4096  # spaces of at most this many values are checked by a set of
 class Field(Struct, frozen=True, array_like=True):
     """One named quantity: `dtype` is a numpy code without byte order (f4, i2, u1), `shape` without the replica axis.
 
-    `low`, `high`: inclusive bounds of integer actions; None where nothing is promised.
+    `low`, `high`: inclusive bounds of actions; None where there is none. A float action is finite in any case.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...] = ()
     unit: str = ""
-    low: int | None = None
-    high: int | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype.startswith("f")
 
 
 class Space(Struct, frozen=True, array_like=True, dict=True):
@@ -50,7 +54,7 @@ class Space(Struct, frozen=True, array_like=True, dict=True):
         return np.frombuffer(bytearray(data), self.dtype)
 
     def checker(self, replicas: int) -> Callable[[bytes], bool]:
-        """A test of encoded records: right length, integers within bounds."""
+        """A test of encoded records: right length, numbers within bounds, floats finite."""
         choices = [_choices(f) for f in self.fields]
         size = np.prod([len(c) for c in choices], dtype=float) if all(choices) else np.inf
         if replicas == 1 and size <= _ENUMERABLE:
@@ -62,18 +66,24 @@ class Space(Struct, frozen=True, array_like=True, dict=True):
         if len(data) != replicas * self.dtype.itemsize:
             return False
         records = np.frombuffer(data, self.dtype)
-        return all(
-            (f.low is None or bool((records[f.name] >= f.low).all()))
-            and (f.high is None or bool((records[f.name] <= f.high).all()))
-            for f in self.fields
-        )
+        return all(_within(f, records[f.name]) for f in self.fields)
+
+
+def _within(field: Field, values: npt.NDArray[Any]) -> bool:
+    # NaN fails every comparison, infinity those with a bound
+    low, high = field.low, field.high
+    return (
+        (not field.is_float or bool(np.isfinite(values).all()))
+        and (low is None or bool((values >= low).all()))
+        and (high is None or bool((values <= high).all()))
+    )
 
 
 def _choices(field: Field) -> list[Any]:
-    """All values of a bounded integer field, as nested tuples of its shape; empty when unbounded."""
-    if field.low is None or field.high is None:
+    """All values of a bounded integer field, as nested tuples of its shape; empty for floats and when unbounded."""
+    if field.is_float or field.low is None or field.high is None:
         return []
-    scalars = range(field.low, field.high + 1)
+    scalars = range(int(field.low), int(field.high) + 1)
     count = int(np.prod(field.shape, dtype=np.int64))
     if len(scalars) ** count > _ENUMERABLE:
         return []

@@ -19,7 +19,7 @@ class RandomAgent(NodePolicy):
 
     def __init__(self, action: Space, replicas: int) -> None:
         self._silence = action.empty(replicas)
-        self._n_own = action.fields[0].high
+        self._n_own = int(action.fields[0].high or 0)
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         action = self._silence.copy()

@@ -151,7 +151,7 @@ class D2DCell:
         """A uniform RB, and a uniform power level where there are several."""
         records = self.actions[node].empty(self.replicas)
         for field in self.actions[node].fields:
-            low, high = max(0, field.low or 0), field.high or 0
+            low, high = max(0, int(field.low or 0)), int(field.high or 0)
             records[field.name] = rng.integers(low, high + 1, self.replicas)
         return records
 

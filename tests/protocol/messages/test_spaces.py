@@ -43,6 +43,32 @@ def test_checker_accepts_values_inside_the_space_and_no_others(space: Space, rep
             assert not fits(wrong.tobytes())
 
 
+POWER = Space((Field("power_w", "f4", (2,), low=0.0, high=0.02), Field("rb", "i1", low=0, high=3)))
+UNBOUNDED = Space((Field("step_db", "f8"),))
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_float_actions_are_finite_and_within_their_bounds(replicas: int) -> None:
+    """The bounds of float32 fields are compared as float32, in which 0.02 is 0.0199999996."""
+    fits = POWER.checker(replicas)
+    action = POWER.empty(replicas)
+    for inside in (0.0, 1e-30, 0.013, np.float32(0.02)):
+        action["power_w"][-1, 1] = inside
+        assert fits(action.tobytes())
+    for outside in (-1e-30, 0.0200001, np.nan, np.inf, -np.inf):
+        action["power_w"][-1, 1] = outside
+        assert not fits(action.tobytes())
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_a_float_without_bounds_may_be_any_number_but_no_nan(replicas: int) -> None:
+    fits = UNBOUNDED.checker(replicas)
+    action = UNBOUNDED.empty(replicas)
+    for value, good in ((-1e300, True), (0.0, True), (np.nan, False), (np.inf, False)):
+        action["step_db"][-1] = value
+        assert fits(action.tobytes()) == good
+
+
 @given(st.integers(-3, 12))
 def test_both_ways_of_checking_agree(rb: int) -> None:
     one, two = RB.empty(1), RB.empty(2)
