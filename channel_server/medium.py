@@ -24,6 +24,7 @@ class Medium:
         self._prefetch = getattr(world, "prefetch", None)
         self._render = getattr(world, "render", None)
         self._prefetched = 0  # the slot that has been drawn ahead
+        self._measured: tuple[Any, str, list[bytes]] = None, "", []  # the last measurement, with its state and view
         self._transmitted: tuple[int, Any] | None = None  # the last slot and the state it left, until it is rendered
 
     def begin(self, slot: int) -> None:
@@ -36,7 +37,11 @@ class Medium:
         """What each node measures, encoded, by index; the trainer, which comes last, measures nothing."""
         if not view:
             return [b""] * (len(self.agents) + 1)
-        return [*(records.tobytes() for records in self._world.measure(self.state, view)), b""]
+        state, measured_view, measured = self._measured
+        if state is not self.state or measured_view != view:  # agents that act one by one measure the same state
+            measured = [*(records.tobytes() for records in self._world.measure(self.state, view)), b""]
+            self._measured = self.state, view, measured
+        return measured
 
     def probe(self, probing: int) -> None:
         """Try the actions of a probe turn, of `probing` agents. A probe costs no note, but airtime."""

@@ -124,6 +124,9 @@ class TurnSequence:
         match spec.order:
             case "one by one":
                 return [[node] for node in agents]
+            case "rotating":
+                first = self._timeline.slot % len(agents)
+                return [[node] for node in (*agents[first:], *agents[:first])]
             case "random":
                 rng = self._order.at(self._timeline.slot, self._timeline.turn)
                 return [[node] for node in rng.permutation(len(agents)).tolist()]

@@ -9,7 +9,7 @@ PHASES: tuple[Phase, ...] = get_args(Phase)
 
 Who = Literal["agents", "trainer", "network"]
 Step = Literal["exchange", "decide", "learn", "probe", "act", "close"]
-TurnOrder = Literal["all", "one by one", "random"]
+TurnOrder = Literal["all", "one by one", "rotating", "random"]
 
 
 class TurnSpec(Struct, frozen=True, array_like=True):
@@ -18,7 +18,8 @@ class TurnSpec(Struct, frozen=True, array_like=True):
     `who`: the agents, the trainer, or the network itself (the infrastructure sends the notes of the world's report
     `view`). `step`: what a reply may carry: exchange, decide and learn only notes; probe and act also an action. Only
     the trainer has learn turns: it is asked when notes wait for it, and its reply is due `train_delay_slots` later.
-    `order`: all at once, or each in a turn of its own, by index or in an order drawn per slot.
+    `order`: all at once, or each in a turn of its own: by index, by index from a node on that moves on with every slot,
+    or in an order drawn per slot. It is the same in all replicas.
     `view`: the measurement that the asked nodes get ("" for none). `repeat`: how many times in a row.
     """
 

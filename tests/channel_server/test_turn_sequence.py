@@ -2,6 +2,8 @@
 
 import msgspec
 
+from channel_server.medium import Medium
+from controller.execution.building import build_world
 from protocol.messages.choreography import Choreography, TurnSpec
 from protocol.messages.codec import decode_for_node
 from protocol.messages.node import Turn
@@ -32,6 +34,28 @@ def test_turns_one_by_one_and_in_random_order_ask_each_agent_once() -> None:
     assert recording.ended is not None
     assert recording.ended.probes == 80
     assert_same_trace(recording, in_process(plan))
+
+
+def test_a_rotating_order_begins_with_another_node_in_every_slot() -> None:
+    spec = TurnSpec(who="agents", step="act", order="rotating", view="observation")
+    plan = msgspec.structs.replace(plan_for("li2020/random", slots=6), choreography=Choreography((spec,)))
+    loopback, steps, _ = stepping(plan)
+    asked: dict[tuple[int, int], list[int]] = {}
+    for _ in steps:
+        if (gate := loopback.run.gates.awaited) is not None and gate.slot < 6:
+            asked[gate.slot, gate.turn] = gate.asked
+    assert asked == {(slot, turn): [(slot + turn) % 4] for slot in range(6) for turn in range(4)}
+
+
+def test_agents_that_act_one_by_one_are_measured_once() -> None:
+    plan = plan_for("li2020/random", slots=2)
+    medium = Medium(plan, build_world(plan))
+    medium.begin(0)
+    first = medium.measure("observation")
+    assert medium.measure("observation") is first
+    assert medium.measure("csi") != first
+    medium.begin(1)
+    assert medium.measure("observation") != first
 
 
 def test_the_trainer_is_asked_at_intervals_while_its_weights_are_not_acknowledged() -> None:

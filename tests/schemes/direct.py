@@ -139,8 +139,8 @@ class Stage:
             yield list(range(self.n_agents))
         else:
             rng = CounterRng(self.seed, "order").at(self.slot, self.turn)
-            one_by_one = spec.order == "one by one"
-            order = range(self.n_agents) if one_by_one else rng.permutation(self.n_agents).tolist()
+            by_index = np.roll(range(self.n_agents), -self.slot if spec.order == "rotating" else 0).tolist()
+            order = rng.permutation(self.n_agents).tolist() if spec.order == "random" else by_index
             yield from ([node] for node in order)
 
     def _ask(self, nodes: list[int], spec: TurnSpec) -> None:
