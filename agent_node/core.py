@@ -11,6 +11,7 @@ from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
 from protocol.messages.episodes import going_on
 from protocol.messages.node import Message, Note, Reply, Report, Turn, Welcome
+from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records, Space
 from schemes.contract import NodePolicy, TurnContext, load
 
@@ -33,6 +34,7 @@ class Node:
         self._action_fits = welcome.action.checker(welcome.replicas)
         self._rng = CounterRng(welcome.seed, "node", welcome.index)
         self._delivery = AckedDelivery(trainer=welcome.agents, resend_after_slots=welcome.resend_after_slots)
+        self._training = TrainingProgress(welcome.phases)
         self._going_on = going_on(welcome.replicas)
         self._slot = -1
 
@@ -52,6 +54,7 @@ class Node:
             decode(turn.measurement),
             inbox,
             self._rng,
+            self._training,
         )
         if spec.step == "close":
             return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self.policy.close(context), turn.slot))]

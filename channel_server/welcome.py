@@ -1,6 +1,7 @@
 """The Welcome: all that a node knows of its run before the first slot, sent when it takes its seat."""
 
 from channel_server.worlds.contract import World
+from protocol.messages.choreography import PHASES
 from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.node import NodeSpaces, Welcome
 from protocol.messages.plan import RunPlan
@@ -32,6 +33,7 @@ def welcome(plan: RunPlan, world: World, node: int) -> Welcome:
         static_info=world.static_info(node),
         everyone=[] if is_agent else everyone,
         resend_after_slots=plan.signalling.resend_after_slots,
+        phases=[(PHASES.index(phase.name), phase.slots) for phase in plan.phases],
     )
 
 

@@ -17,6 +17,7 @@ from protocol.messages.choreography import Choreography, Step
 from protocol.messages.episodes import Ends, Mask
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind
 from protocol.messages.node import Note, ReceivedNote, Welcome
+from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records
 from schemes.parts.history import JointTrajectory, Layout
 from schemes.parts.replay import Transitions
@@ -39,6 +40,12 @@ class TurnContext(NamedTuple):
     measurement: Records
     inbox: list[ReceivedNote]
     counter_rng: CounterRng
+    training: TrainingProgress = TrainingProgress(())
+
+    @property
+    def progress(self) -> float:
+        """How far training is, 0 to 1: the share of the run's training slots that lie before this one."""
+        return self.training.at(self.slot)
 
     def rng(self) -> np.random.Generator:
         """The generator of this position; every call within a turn returns the same one, at its beginning."""

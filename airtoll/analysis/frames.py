@@ -18,7 +18,7 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     1: ("Hello", "protocol", "run_id", "name", "fingerprint"),
     2: (
         *("Welcome", "run_id", "index", "names", "agents", "scheme", "params", "seed", "replicas"),
-        *("choreography", "views", "action", "static_info", "everyone", "resend_after_slots"),
+        *("choreography", "views", "action", "static_info", "everyone", "resend_after_slots", "phases"),
     ),
     3: ("Refused", "reason"),
     4: ("Turn", "slot", "turn", "spec", "phase", "ended", "measurement", "inbox"),

@@ -87,6 +87,7 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     `names`: all names by index: the agents, the trainer, the infrastructure (BS, cellular users). `views`: the
     measurement space per view of the world. `static_info`: static local knowledge. `everyone`: all agents' spaces, for
     the trainer alone, which reads their histories. `resend_after_slots`: of the signalling model.
+    `phases`: the index in PHASES and the number of slots of each, in order.
     """
 
     run_id: str
@@ -103,6 +104,7 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     static_info: dict[str, Any]
     everyone: list[NodeSpaces] = []
     resend_after_slots: int = 0
+    phases: list[tuple[int, int]] = []
 
     @property
     def name(self) -> str:
