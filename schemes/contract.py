@@ -6,12 +6,14 @@ Each scheme is a module `schemes/<paper>/<name>.py` that opens with its card and
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from protocol import plugins
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import Choreography, Step
 from protocol.messages.episodes import Ends, Mask
@@ -170,12 +172,20 @@ class Scheme:
 
 
 def load(name: str) -> Scheme:
-    """The scheme named `paper/module`, as in the Welcome. ValueError for a malformed name."""
+    """The scheme named `paper/module`, as in the Welcome: of this package, or of another one that is installed.
+
+    ValueError for a malformed name, and for one that no package has.
+    """
     paper, _, module = name.partition("/")
     if not (paper.isidentifier() and module.isidentifier()):
         raise ValueError(f"{name!r} is not a scheme's name; expected paper/module, such as li2020/random")
-    scheme: Scheme = import_module(f"schemes.{paper}.{module}").SCHEME
-    return scheme
+    if find_spec(f"schemes.{paper}") is not None and find_spec(f"schemes.{paper}.{module}") is not None:
+        scheme: Scheme = import_module(f"schemes.{paper}.{module}").SCHEME
+        return scheme
+    other = plugins.load("airtoll.schemes", name)
+    if not isinstance(other, Scheme) or other.card.name != name:
+        raise ValueError(f"the entry point {name!r} must be a Scheme whose card has this name")
+    return other
 
 
 def broadcast(kind: Kind, body: bytes, *, payload_bits: int | None = None) -> Note:

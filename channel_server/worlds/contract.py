@@ -7,11 +7,14 @@ actions, so that all schemes of a study meet the same channels.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from protocol import plugins
 from protocol.messages.episodes import Ends, Mask
 from protocol.messages.kinds import LinkClass
 from protocol.messages.node import Note
@@ -167,3 +170,19 @@ class WorldEntry:
     source: str
     params: type
     build: Build
+
+
+def load(name: str) -> WorldEntry:
+    """The world of this name: of this package, or of another one that is installed.
+
+    ValueError for a malformed name, and for one that no package has.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is not a world's name; expected an identifier, such as d2d_underlay")
+    if find_spec(f"channel_server.worlds.{name}") is not None:
+        entry: WorldEntry = import_module(f"channel_server.worlds.{name}").WORLD
+        return entry
+    other = plugins.load("airtoll.worlds", name)
+    if not isinstance(other, WorldEntry) or other.name != name:
+        raise ValueError(f"the entry point {name!r} must be a WorldEntry of this name")
+    return other

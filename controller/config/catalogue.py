@@ -1,26 +1,31 @@
 """The installed worlds and schemes, found by looking through their packages, and models of their parameters.
 
 A world is a module in channel_server.worlds that offers `WORLD`; a scheme a module in schemes.<paper> that offers
-`SCHEME`. There is no list to keep.
+`SCHEME`; those of other packages are entry points (protocol.plugins). There is no list to keep.
 """
 
 import dataclasses
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 import channel_server.worlds
 import schemes as scheme_papers
 from channel_server.worlds.contract import WorldEntry
+from channel_server.worlds.contract import load as load_world
 from controller.config.errors import ConfigError, unknown
+from protocol.plugins import Group, installed
 from schemes.contract import Scheme
+from schemes.contract import load as load_scheme
 
 Entry = WorldEntry | Scheme
+_T = TypeVar("_T", WorldEntry, Scheme)
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -35,16 +40,18 @@ class Choice(BaseModel):
 
 @cache
 def worlds() -> dict[str, WorldEntry]:
-    """All worlds by name, sorted."""
-    return {m.WORLD.name: m.WORLD for m in _modules(channel_server.worlds) if hasattr(m, "WORLD")}
+    """All worlds by name, sorted; those of other packages last."""
+    ours = {m.WORLD.name: m.WORLD for m in _modules(channel_server.worlds) if hasattr(m, "WORLD")}
+    return ours | _others("airtoll.worlds", load_world, ours)
 
 
 @cache
 def schemes() -> dict[str, Scheme]:
-    """All schemes by name (paper/module), sorted."""
+    """All schemes by name (paper/module), sorted; those of other packages last."""
     papers = [p for p in _modules(scheme_papers) if hasattr(p, "__path__") and not p.__name__.endswith(".parts")]
     modules = [m for paper in papers for m in _modules(paper)]
-    return {m.SCHEME.card.name: m.SCHEME for m in modules if hasattr(m, "SCHEME")}
+    ours = {m.SCHEME.card.name: m.SCHEME for m in modules if hasattr(m, "SCHEME")}
+    return ours | _others("airtoll.schemes", load_scheme, ours)
 
 
 def world_named(name: str) -> WorldEntry:
@@ -86,6 +93,20 @@ def parameters(choice: Choice) -> dict[str, Any]:
 def params_schema(entry: Entry) -> dict[str, Any]:
     """JSON schema of name and parameters, with default, description, unit, source and bounds."""
     return choice_model(entry).model_json_schema()
+
+
+def _others(group: Group, load: Callable[[str], _T], ours: Collection[str]) -> dict[str, _T]:
+    """The entries of other installed packages. One that cannot be used is left out, with a warning on stderr."""
+    others: dict[str, _T] = {}
+    for name, entry in installed(group).items():
+        package = entry.dist.name if entry.dist else entry.value
+        try:
+            if name in ours:
+                raise ValueError(f"airtoll has a {name!r} of its own")
+            others[name] = load(name)
+        except ValueError as error:
+            print(f"warning: {package}: {error}", file=sys.stderr)
+    return others
 
 
 def _field_info(field: "dataclasses.Field[Any]") -> Any:

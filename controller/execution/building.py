@@ -1,11 +1,9 @@
 """Builds a plan's world and its nodes' policies, for every placement and for the checks before a run."""
 
-from importlib import import_module
-
 import msgspec
 
 from agent_node.core import BuildPolicy, agent_policy
-from channel_server.worlds.contract import World, WorldEntry
+from channel_server.worlds.contract import World, load
 from controller.trainer import trainer_policy
 from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.plan import RunPlan
@@ -13,7 +11,7 @@ from protocol.messages.plan import RunPlan
 
 def build_world(plan: RunPlan) -> World:
     """The plan's world, built."""
-    entry: WorldEntry = import_module(f"channel_server.worlds.{plan.world}").WORLD
+    entry = load(plan.world)
     return entry.build(msgspec.convert(plan.world_params, entry.params), seed=plan.seed, replicas=plan.replicas)
 
 
