@@ -52,7 +52,7 @@ class BoundedPowerLaw:
 
 @dataclass(frozen=True)
 class WinnerB1:
-    """Streets of a city between buildings: WINNER II D1.1.2, table 4-4, scenario B1 (TR 36.885 A.1.4 for vehicles).
+    """Streets of a city between buildings: WINNER II, table 4-4, scenario B1 (TR 36.885 A.1.4 for vehicles).
 
     `carrier_ghz`; `heights_m` of both antennas, above 1 m, which traffic takes from them; below `min_distance_m` the
     loss is that at `min_distance_m`; ends with `street_m` or less between them along x or along y are on one street.

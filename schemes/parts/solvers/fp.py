@@ -1,4 +1,4 @@
-"""Fractional programming for power control (Shen and Yu 2018, part I, section IV, algorithm 3, closed form).
+"""Fractional programming for power control (shen2018 algorithm 3, closed form).
 
 One iteration, each line the best answer to the others' last values:
 

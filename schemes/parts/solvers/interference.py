@@ -18,7 +18,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-_BISECTIONS = 100  # down to the last bit of a multiplier
+_TINY = np.finfo(float).tiny
+_TOLERANCE, _MAX_ITERATIONS = 1e-12, 100  # of a group's sum against its limit
 
 
 @dataclass(frozen=True)
@@ -116,25 +117,45 @@ class SumRateProblem:
         """The powers that maximise sum_l 2 a_l sqrt(p_l) - b_l p_l within all limits: the last step of FP and of WMMSE.
 
         p_l = min(max_w_l, (a_l / (b_l + lambda))^2) with lambda >= 0 of the link's group, 0 unless the group's limit
-        binds, found by bisection. `amplitude` a >= 0, `slope` b >= 0, not 0 where a is not: [E, ..., L].
+        binds. `amplitude` a >= 0, `slope` b >= 0, not 0 where a is not: [E, ..., L].
         """
-        powers_w = self._cut((amplitude, slope))
-        groups = self.groups
-        if groups is None or not (exceeded := groups.sums(powers_w) > groups.max_w).any():
+        powers_w = self._cut(amplitude, slope)
+        if self.groups is None or (self.groups.sums(powers_w) <= self.groups.max_w).all():
             return powers_w
-        # (a / (b + lambda))^2 <= (a / lambda)^2, so that at this lambda no sum exceeds its limit
-        high = np.sqrt(groups.sums(amplitude**2) / groups.max_w)
-        low = np.zeros_like(high)
-        for _ in range(_BISECTIONS):
-            middle = 0.5 * (low + high)
-            over = groups.sums(self._cut((amplitude, slope + groups.spread(middle)))) > groups.max_w
-            low, high = np.where(over, middle, low), np.where(over, high, middle)
-        return self._cut((amplitude, slope + groups.spread(np.where(exceeded, high, 0.0))))
+        return self._cut(amplitude, slope + self.groups.spread(self._multiplier(self.groups, amplitude, slope)))
 
-    def _cut(self, ratio: tuple[Floats, Floats]) -> Floats:
-        """The square of a quotient, at most the link's limit; 0 / 0 = 0 for a link that is silent or has no weight."""
-        above, below = ratio
-        return np.minimum(np.square(above / np.maximum(below, np.finfo(float).tiny)), self.max_w)
+    def _cut(self, amplitude: Floats, slope: Floats) -> Floats:
+        """(a / b)^2, at most the link's limit; 0 where a is 0: a link that is silent or has no weight."""
+        return np.minimum(np.square(amplitude / np.maximum(slope, _TINY)), self.max_w)
+
+    def _multiplier(self, groups: GroupLimit, amplitude: Floats, slope: Floats) -> Floats:
+        """lambda of each group, [E, ..., G]: a root of its sum of powers s(lambda) less its limit P.
+
+        Newton's method on 1 / sqrt(s), which is nearly straight, within brackets that are halved where it leaves them.
+        """
+        limit_w = np.broadcast_to(groups.max_w, groups.sums(amplitude).shape)
+        multiplier = low = np.zeros(limit_w.shape)
+        # (a / (b + lambda))^2 <= (a / lambda)^2, so that at this lambda no sum exceeds its limit
+        high = np.sqrt(groups.sums(np.square(amplitude)) / limit_w)
+        for _ in range(_MAX_ITERATIONS):
+            steeper = slope + groups.spread(multiplier)
+            powers_w = self._cut(amplitude, steeper)
+            sums_w = groups.sums(powers_w)
+            over = sums_w > limit_w
+            slack = ~over & (multiplier == 0)
+            done = slack | (np.abs(sums_w - limit_w) <= _TOLERANCE * limit_w)
+            if done.all():
+                return multiplier
+            low, high = np.where(over, multiplier, low), np.where(over, high, multiplier)
+            falls_w = np.where(powers_w < self.max_w, powers_w / np.maximum(steeper, _TINY), 0.0)  # -p' / 2
+            excess_w, slope_w = sums_w * (np.sqrt(sums_w / limit_w) - 1.0), groups.sums(falls_w)
+            step = np.full_like(high, np.inf)
+            # a longer step leaves the brackets, and its quotient may overflow
+            np.divide(excess_w, slope_w, out=step, where=np.abs(excess_w) < slope_w * high)
+            inside = (multiplier + step > low) & (multiplier + step < high)
+            stepped = np.where(inside, multiplier + step, 0.5 * (low + high))
+            multiplier = np.where(done, multiplier, stepped)
+        return np.where(done, multiplier, high)
 
 
 def downlink_links(gains: Floats) -> Floats:

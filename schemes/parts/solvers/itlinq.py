@@ -1,4 +1,4 @@
-"""Information-theoretic link scheduling: ITLinQ and Fair-ITLinQ (Naderializadeh and Avestimehr 2014).
+"""Information-theoretic link scheduling: ITLinQ and Fair-ITLinQ (naderializadeh2014).
 
 All links at full power; they are asked one after another in a given order. Link j joins if, for every link i that has
 joined,

@@ -1,4 +1,4 @@
-"""Weighted minimum mean-square error with one antenna at each end (Shi et al. 2011, for scalars).
+"""Weighted minimum mean-square error with one antenna at each end (shi2011, for scalars).
 
 One iteration, v^2 = p being the transmit power and h_jl^2 = g_jl:
 

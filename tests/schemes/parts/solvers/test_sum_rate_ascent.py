@@ -72,11 +72,11 @@ def test_the_sum_rate_never_falls(step: Step, groups: GroupLimit | None) -> None
     assert (rates[-1] > rates[0] + 0.1).all()
 
 
-@given(SEEDS)
-def test_high_snr_and_weights_of_zero_do_no_harm(seed: int) -> None:
+@given(SEEDS, st.sampled_from([None, sum_powers(2, 2, 25.0), sum_powers(1, 4, 1e-3)]))
+def test_high_snr_and_weights_of_zero_do_no_harm(seed: int, groups: GroupLimit | None) -> None:
     rng = np.random.default_rng(seed)
-    gains = 10 ** rng.uniform(-14, 0, (4, 3, 3))
-    problem = SumRateProblem.of(gains, 1e-13, 20.0, weights=rng.integers(0, 2, (4, 3)) * 1.0)
+    gains = 10 ** rng.uniform(-14, 0, (4, 4, 4))
+    problem = SumRateProblem.of(gains, 1e-13, 20.0, weights=rng.integers(0, 2, (4, 4)) * 1.0, groups=groups)
     for step in (fp.step, wmmse.step):
         rates = trajectory(step, problem, problem.max_w, 30)
         assert np.isfinite(rates).all()
