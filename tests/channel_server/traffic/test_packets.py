@@ -74,6 +74,13 @@ def test_an_overloaded_queue_loses_nothing() -> None:
     assert last.delays_slots.tolist() == [300 - slot for slot in range(100, 300) for _ in range(3)]
 
 
+def test_many_packets_may_arrive_at_once() -> None:
+    queues = PacketQueues.empty(1, 1, 10).arrive(np.array([[3]])).serve(np.array([[15]])).queues
+    served = queues.arrive(np.array([[1000]])).serve(np.array([[10_000]]))
+    assert served.delays_slots.tolist() == [2, 2] + [1] * 998
+    assert served.queues.waiting_bits.item() == 15
+
+
 def test_serving_and_arriving_leave_the_old_value_alone() -> None:
     full = PacketQueues.empty(1, 1, 10).arrive(np.array([[16]])).serve(np.array([[100]])).queues
     one, other = full.arrive(np.array([[10]])), full.arrive(np.array([[0]])).arrive(np.array([[10]]))

@@ -100,6 +100,18 @@ def test_each_replica_stops_by_itself(step: Step) -> None:
         assert alone.sum_rate[0] == pytest.approx(rates[-1])
 
 
+def test_a_replica_that_stopped_does_not_start_again() -> None:
+    gains = np.array([[[10.0, 30.0], [30.0, 10.0]], *[[[10.0, 1.0], [1.0, 9.0]]] * 2])
+    problem = SumRateProblem.of(gains, 0.1, 1.0, groups=sum_powers(1, 2, 1.0))
+    start = np.array([[0.5, 0.4999], [0.5, 0.4], [0.5, 0.4]])
+    rates = trajectory(fp.step, problem, start, 20)[:, 0]
+    assert rates[1] - rates[0] < 1e-6 * rates[1]  # two equal links, almost in balance ...
+    assert rates[-1] > 8 * rates[0]  # ... until one of them goes silent
+    ends = ascend(fp.step, problem, start, max_iterations=500, tolerance=1e-6)
+    assert ends.iterations[0] == 1
+    assert 30 < ends.iterations[1] == ends.iterations[2] < 500
+
+
 def test_the_cap_stops_and_the_start_is_left_alone() -> None:
     problem = links(9, 5, 4)
     start = start_w(problem, 10)
