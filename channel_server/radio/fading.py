@@ -44,7 +44,7 @@ def jakes_correlation(doppler_hz: float, interval_s: float) -> float:
     """J0(2 pi f_d T): the correlation of the coefficients of two slots T apart under Jakes' spectrum.
 
     J0(x) is the mean of cos(x cos(theta)) over theta. The midpoint rule with n points leaves 2 J_2n(x) and less, which
-    is beyond the last digit where n exceeds x / 2 by 20.
+    is nothing where 2 n is well above x.
     """
     x = 2 * pi * abs(doppler_hz * interval_s)
     points = 32 + int(x)

@@ -54,9 +54,9 @@ class BoundedPowerLaw:
 class WinnerB1:
     """Streets of a city between buildings: WINNER II, table 4-4, scenario B1 (TR 36.885 A.1.4 for vehicles).
 
-    `carrier_ghz`; `heights_m` of both antennas, above 1 m, which traffic takes from them; below `min_distance_m` the
-    loss is that at `min_distance_m`; ends with `street_m` or less between them along x or along y are on one street.
-    Vehicles: heights (1.5, 1.5), 3 m.
+    `heights_m`: of both antennas, above 1 m; the equations take 1 m less, for the traffic around them. Below
+    `min_distance_m` the loss is that at `min_distance_m`. Ends that lie `street_m` or less apart along x or along y are
+    on one street. TR 36.885 has heights of (1.5, 1.5) and 3 m.
     """
 
     carrier_ghz: float
@@ -75,7 +75,7 @@ class WinnerB1:
         return np.where(on_one_street, self.line_of_sight_db(np.hypot(along_m, across_m)), around_db)
 
     def line_of_sight_db(self, distance_m: npt.ArrayLike) -> Floats:
-        """22.7 log10(d) + 41 + 20 log10(f / 5) up to the breakpoint 4 h1 h2 f / c, then 40 log10(d) + ... ; dB."""
+        """In dB: 22.7 log10(d) + 41 + 20 log10(f / 5), and 40 log10(d) + ... from the breakpoint 4 h1 h2 f / c on."""
         clamped_m = np.maximum(distance_m, self.min_distance_m)
         first, second = (height_m - 1.0 for height_m in self.heights_m)
         breakpoint_m = 4 * first * second * self.carrier_ghz * 1e9 / 3e8
@@ -85,7 +85,7 @@ class WinnerB1:
         return np.asarray(np.where(clamped_m < breakpoint_m, near_db, far_db))
 
     def around_corner_db(self, first_m: npt.ArrayLike, second_m: npt.ArrayLike) -> Floats:
-        """`first_m` along one street, `second_m` along the next: LOS(d1) + 20 - 12.5 n + 10 n log10(d2) + ... ; dB."""
+        """In dB, d1 along one street, d2 along the next: LOS(d1) + 20 - 12.5 n + 10 n log10(d2) + 3 log10(f / 5)."""
         first_m, second_m = np.asarray(first_m, float), np.maximum(second_m, self.min_distance_m)
         n = np.maximum(2.8 - 0.0024 * first_m, 1.84)
         corner_db = 20 - 12.5 * n + 10 * n * np.log10(second_m) + 3 * np.log10(self.carrier_ghz / 5)

@@ -90,7 +90,7 @@ class ManhattanStreets:
         return np.round(across_m / self._block_m(axis)) * self._block_m(axis)
 
     def _placed(self, heading: Indices, lane: Indices, along_m: Floats, street_m: Floats) -> Floats:
-        """Positions [E, n, 2], `along_m` a street with its centre line at `street_m`."""
+        """Positions [E, n, 2] at `along_m` along the streets whose centre lines are at `street_m`."""
         across_m = street_m + _SIDE[heading] * self.lane_m * (lane + 0.5)
         east_west = _AXIS[heading] == 0
         x, y = np.where(east_west, along_m, across_m), np.where(east_west, across_m, along_m)

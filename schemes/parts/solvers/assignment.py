@@ -1,7 +1,7 @@
 """Linear sum assignment: each row a column of its own, of least total cost. Exact.
 
-The Hungarian method by shortest augmenting paths with potentials (jonker1987), O(n^2 m) for n rows and
-m columns. All replicas take their steps together; one whose path is complete waits for the others.
+The Hungarian method by shortest augmenting paths with potentials (jonker1987), O(n^2 m) for n rows and m columns. All
+replicas take their steps together; one whose path is complete waits for the others.
 """
 
 import numpy as np

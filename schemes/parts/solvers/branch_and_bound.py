@@ -2,8 +2,8 @@
 
 A node of the tree is a partial assignment: choices of the first variables. The problem gives an upper bound on the
 value of everything below a node; at a leaf, where all discrete variables have their choice, the bound is the value
-itself, the continuous variables being optimised there. The node of the largest bound is expanded first, so that without
-a policy the first leaf that is taken from the queue is an optimum.
+itself, the continuous variables being optimised there. The open node of the largest bound is expanded first, until no
+bound is above the best leaf: without a policy that leaf is an optimum.
 
 A policy may cut nodes that the bound would keep (liang2019 sec. III, accelerated optimisation: pruning learned by
 imitation). The search then needs fewer nodes and its result need not be optimal.
@@ -24,7 +24,7 @@ class Problem(Protocol):
 
     @property
     def n_choices(self) -> tuple[int, ...]:
-        """Choices of each discrete variable, in the order of branching."""
+        """Choices of each discrete variable, in the order of branching; at least one variable."""
         ...
 
     def bound(self, assignment: Assignment) -> float:
