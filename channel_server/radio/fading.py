@@ -38,3 +38,15 @@ def step(coefficients: Coefficients, correlation: float, rng: np.random.Generato
 def power(coefficients: Coefficients) -> Floats:
     """|h|^2; np.abs would take a square root first."""
     return coefficients.real**2 + coefficients.imag**2
+
+
+def jakes_correlation(doppler_hz: float, interval_s: float) -> float:
+    """J0(2 pi f_d T): the correlation of the coefficients of two slots T apart under Jakes' spectrum.
+
+    J0(x) is the mean of cos(x cos(theta)) over theta. The midpoint rule with n points leaves 2 J_2n(x) and less, which
+    is nothing where 2 n is well above x.
+    """
+    x = 2 * pi * abs(doppler_hz * interval_s)
+    points = 32 + int(x)
+    theta = pi * (np.arange(points) + 0.5) / points
+    return float(np.cos(x * np.cos(theta)).mean())

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import j0
 
 from channel_server.radio import fading
 from channel_server.radio.decibels import to_db
@@ -44,3 +45,15 @@ class _Zero(np.random.Generator):
 
 def test_no_gain_is_zero() -> None:
     assert (fading.draw_power(_Zero(np.random.PCG64(1)), (4,)) > 0).all()
+
+
+def test_jakes_correlation_at_published_values() -> None:
+    assert fading.jakes_correlation(10.0, 20e-3) == pytest.approx(0.6425, abs=5e-5)  # zhang2025's authors
+    assert fading.jakes_correlation(0.0, 1.0) == 1.0
+    assert fading.jakes_correlation(2.404825557695773, 1 / (2 * np.pi)) == pytest.approx(0, abs=1e-15)  # first zero
+
+
+@pytest.mark.parametrize("x", [1e-6, 0.5, 1.0, 3.8, 10.0, 63.7, 500.0, 1e4])
+def test_jakes_correlation_is_the_bessel_function(x: float) -> None:
+    for sign in (1, -1):
+        assert fading.jakes_correlation(sign * x, 1 / (2 * np.pi)) == pytest.approx(j0(x), abs=2e-14)
