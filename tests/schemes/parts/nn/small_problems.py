@@ -1,12 +1,13 @@
 """Problems with a known optimum that a learner solves in a second, and how nodes play them with numpy networks."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from schemes.parts.distributions import Distribution
+from schemes.parts.exploration import EpsilonSoftmax, GaussianNoise
 from schemes.parts.numpy_nets import Architecture, Network
 from schemes.parts.replay import Transitions
 from schemes.parts.rollout import Rollout
@@ -102,31 +103,70 @@ class Recall:
         return np.stack([sign, slot + 1], 1), np.where(slot == 2, right, 0)[:, None].astype(np.float32)
 
 
+class Acting(NamedTuple):
+    """How outputs [E, width] become actions [E, K]: `explore`, with their log-probabilities [E], or `best`."""
+
+    explore: Callable[[Floats, np.random.Generator], tuple[Array, Floats]]
+    best: Callable[[Floats], Array]
+
+
+def by_distribution(kind: Distribution) -> Acting:
+    def explore(outputs: Floats, rng: np.random.Generator) -> tuple[Array, Floats]:
+        actions = kind.sample(outputs, rng)
+        return actions, kind.log_prob(outputs, actions)
+
+    return Acting(explore, kind.mode)
+
+
+def greedy_but(epsilon: float) -> Acting:
+    """Epsilon-greedy choices."""
+    exploration = EpsilonSoftmax(epsilon)
+    return Acting(
+        lambda outputs, rng: (exploration.choose(outputs, rng)[:, None], np.zeros(len(outputs), np.float32)),
+        lambda outputs: outputs.argmax(axis=1)[:, None],
+    )
+
+
+def with_noise(sigma: float) -> Acting:
+    """The outputs, in training with Gaussian noise."""
+    noise = GaussianNoise(sigma, -1, 1)
+    return Acting(
+        lambda outputs, rng: (noise.act(outputs, rng), np.zeros(len(outputs), np.float32)), lambda outputs: outputs
+    )
+
+
 class Players:
     """The nodes: network n acts for agent n, or one for all of them together."""
 
-    def __init__(self, architecture: Architecture, weights: Sequence[dict[str, Floats]], kind: Distribution) -> None:
+    def __init__(self, architecture: Architecture, weights: Sequence[dict[str, Floats]], acting: Acting) -> None:
         self.nets = [Network(architecture, each) for each in weights]
-        self.kind = kind
-
-    def act(self, states: Floats, hidden: list[Floats], rng: np.random.Generator | None) -> tuple[Array, Floats]:
-        """states [E, N, S] to actions [E, N, K] and log-probabilities [E, N]; carries `hidden`. No rng: the mode."""
-        joint = len(self.nets) == 1 < states.shape[1]
-        seen = states.reshape(len(states), 1, -1) if joint else states
-        actions, log_probs = [], []
-        for n, net in enumerate(self.nets):
-            outputs, hidden[n] = net.step(seen[:, n], hidden[n])
-            drawn = self.kind.mode(outputs) if rng is None else self.kind.sample(outputs, rng)
-            actions.append(drawn)
-            log_probs.append(self.kind.log_prob(outputs, drawn))
-        chosen, log_p = np.stack(actions, 1), np.stack(log_probs, 1)
-        if joint:  # the members' shares of the joint action
-            agents = states.shape[1]
-            return chosen.reshape(len(states), agents, -1), np.repeat(log_p / agents, agents, 1)
-        return chosen, log_p
+        self.acting = acting
 
     def first(self, replicas: int) -> list[Floats]:
+        """Each network's carried state as an episode begins."""
         return [net.first_state(replicas) for net in self.nets]
+
+    def outputs(self, states: Floats, hidden: list[Floats]) -> list[Floats]:
+        """Of each network, from states [E, N, S]; carries `hidden`."""
+        seen = states.reshape(len(states), len(self.nets), -1)
+        made = []
+        for n, net in enumerate(self.nets):
+            y, hidden[n] = net.step(seen[:, n], hidden[n])
+            made.append(y)
+        return made
+
+    def explore(self, states: Floats, hidden: list[Floats], rng: np.random.Generator) -> tuple[Array, Floats]:
+        """Actions [E, N, K] and log-probabilities [E, N]; those of a joint action are divided among the agents."""
+        drawn = [self.acting.explore(outputs, rng) for outputs in self.outputs(states, hidden)]
+        replicas, agents = states.shape[:2]
+        share = agents // len(self.nets)
+        log_probs = np.stack([log_p for _, log_p in drawn], 1) / share
+        return np.stack([a for a, _ in drawn], 1).reshape(replicas, agents, -1), np.repeat(log_probs, share, 1)
+
+    def best(self, states: Floats, hidden: list[Floats]) -> Array:
+        """Actions [E, N, K] without exploration."""
+        chosen = [self.acting.best(outputs) for outputs in self.outputs(states, hidden)]
+        return np.stack(chosen, 1).reshape(*states.shape[:2], -1)
 
 
 def play(problem: Problem, players: Players, replicas: int, episodes: int, rng: np.random.Generator) -> Rollout:
@@ -136,7 +176,7 @@ def play(problem: Problem, players: Players, replicas: int, episodes: int, rng: 
         state, hidden = problem.reset(replicas, rng), players.first(replicas)
         for _slot in range(problem.slots):
             seen = problem.observe(state)
-            actions, log_probs = players.act(seen, hidden, rng)
+            actions, log_probs = players.explore(seen, hidden, rng)
             state, rewards = problem.step(state, actions)
             row = {"s": seen, "a": actions, "r": rewards, "next": problem.observe(state), "log_p": log_probs}
             for name, array in row.items():
@@ -182,7 +222,6 @@ def score(problem: Problem, players: Players) -> float:
     state, hidden = problem.reset(64, rng), players.first(64)
     rewards = []
     for _ in range(problem.slots):
-        actions, _ = players.act(problem.observe(state), hidden, None)
-        state, earned = problem.step(state, actions)
+        state, earned = problem.step(state, players.best(problem.observe(state), hidden))
         rewards.append(earned)
     return float(np.mean(rewards)) / problem.optimum
