@@ -71,8 +71,8 @@ class Gaussian:
     def sample(self, outputs: Floats, rng: np.random.Generator) -> Floats:
         """Actions [..., K]."""
         mean, log_std = np.split(outputs, 2, axis=-1)
-        drawn: Floats = mean + np.exp(log_std) * rng.standard_normal(mean.shape, np.float32)
-        return drawn
+        noise = rng.standard_normal(mean.shape, np.float32)
+        return np.asarray(mean + np.exp(log_std) * noise, np.float32)
 
     def mode(self, outputs: Floats) -> Floats:
         """The means [..., K]."""

@@ -61,10 +61,10 @@ class Transitions:
         """All agents as replicas of one, N = 1."""
         return replace(
             self,
-            states=_as_replicas(self.states),
-            actions=_as_replicas(self.actions),
-            rewards=_as_replicas(self.rewards),
-            valid=None if self.valid is None else _as_replicas(self.valid),
+            states=as_replicas(self.states),
+            actions=as_replicas(self.actions),
+            rewards=as_replicas(self.rewards),
+            valid=None if self.valid is None else as_replicas(self.valid),
         )
 
     def last(self, slots: int) -> "Transitions":
@@ -254,7 +254,7 @@ class Replay:
         return self._drawable_cache
 
 
-def _as_replicas(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """[T, E, N, ...] to [T, E N, 1, ...]"""
+def as_replicas(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """All agents as replicas of one: [T, E, N, ...] to [T, E N, 1, ...]."""
     slots, replicas, agents, *rest = array.shape
     return array.reshape(slots, replicas * agents, 1, *rest)

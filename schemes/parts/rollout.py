@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from schemes.parts.replay import as_replicas
+
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Array = npt.NDArray[Any]
@@ -49,12 +51,12 @@ class Rollout:
             self,
             terminated=np.repeat(self.terminated, agents, axis=1),
             truncated=np.repeat(self.truncated, agents, axis=1),
-            **{name: array.reshape(len(array), -1, 1, *array.shape[3:]) for name, array in self._by_agent()},
+            **{name: as_replicas(array) for name, array in self._by_agent()},
         )
 
     def together(self) -> "Rollout":
         """All agents as one, N = 1: states and actions in a row, the sum of the rewards, valid where all are."""
-        in_a_row = {n: a.reshape(*a.shape[:2], 1, -1) for n, a in self._by_agent() if a.ndim == 4}
+        in_a_row = {n: a.reshape(*a.shape[:2], 1, a[0, 0].size) for n, a in self._by_agent() if a.ndim == 4}
         return replace(
             self,
             **in_a_row,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
@@ -43,7 +42,7 @@ def restore_module(module: nn.Module, data: dict[str, npt.NDArray[Any]]) -> None
 def snapshot_optimiser(optimiser: torch.optim.Optimizer) -> list[dict[str, npt.NDArray[Any]]]:
     """Copies of each parameter's state, in the order of the parameters; {} for one that was never stepped."""
     return [
-        {name: np.array(value) for name, value in optimiser.state.get(parameter, {}).items()}
+        {name: value.numpy().copy() for name, value in optimiser.state.get(parameter, {}).items()}
         for parameter in _parameters(optimiser)
     ]
 

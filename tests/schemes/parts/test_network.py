@@ -1,4 +1,4 @@
-"""Any architecture in numpy: against slow loops, as plain data, and its first weights. torch twins: nn/test_modules.py."""
+"""Any architecture in numpy against slow loops, as plain data, and its first weights."""
 
 from math import exp, sqrt, tanh
 

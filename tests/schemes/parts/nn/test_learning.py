@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from protocol.determinism.snapshots import pack, unpack
 from schemes.parts.critic_inputs import CriticInputs, all_agents, own_agent
 from schemes.parts.distributions import Categorical, ClippedGaussian, Distribution
 from schemes.parts.learner_settings import DqnSettings, PpoSettings, Td3Settings, TrustRegionSettings
@@ -39,10 +38,10 @@ ENOUGH = 0.95
 PPO = PpoSettings(policy_rate=0.02, value_rate=0.02, epochs=3, discount=0.9, rows_per_iteration=1)
 A2C = replace(PPO, epochs=1, normalise_values=False, clip_values=False, huber_threshold=0.0)
 TRPO = TrustRegionSettings(
-    rows_per_iteration=1, discount=0.9, value_rate=0.01, max_kl=0.05, value_minibatches=1, value_epochs=3
+    rows_per_iteration=1, discount=0.9, value_rate=0.02, max_kl=0.05, value_minibatches=1, value_epochs=10
 )
 DQN = DqnSettings(discount=0.9, rate=5e-3, target_every=20)
-TD3 = Td3Settings(policy_rate=6e-3, value_rate=0.02, batch=64, tau=0.05, discount=0.9)
+TD3 = Td3Settings(policy_rate=6e-3, value_rate=0.03, batch=64, tau=0.05, discount=0.9)
 
 
 class OnPolicy:
@@ -85,27 +84,29 @@ def two_states() -> OnPolicy:
 def test_independent_ppo_finds_the_distant_reward(seed: int) -> None:
     it = two_states()
     learner = Independent([it.learner(PPO, seed, node) for node in range(2)])
-    assert it.solve(learner, iterations=15, seed=seed)[1] >= ENOUGH
+    assert it.solve(learner, iterations=12, seed=seed)[1] >= ENOUGH
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("settings", [PPO, A2C, TRPO], ids=["ppo", "a2c", "trpo"])
-def test_a_pooled_policy_finds_the_distant_reward(settings: PpoSettings | TrustRegionSettings, seed: int) -> None:
+@pytest.mark.parametrize(("settings", "iterations"), [(PPO, 12), (A2C, 25), (TRPO, 25)], ids=["ppo", "a2c", "trpo"])
+def test_a_pooled_policy_finds_the_distant_reward(
+    settings: PpoSettings | TrustRegionSettings, iterations: int, seed: int
+) -> None:
     it = two_states()
-    assert it.solve(Pooled(it.learner(settings, seed)), iterations=25, seed=seed)[1] >= ENOUGH
+    assert it.solve(Pooled(it.learner(settings, seed)), iterations=iterations, seed=seed)[1] >= ENOUGH
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_independent_agents_coordinate(seed: int) -> None:
     it = OnPolicy(Coordination(), Categorical((3,)), *hidden_tanh(), Linear(3))
     learner = Independent([it.learner(PPO, seed, node) for node in range(2)])
-    assert it.solve(learner, iterations=30, seed=seed)[1] >= ENOUGH
+    assert it.solve(learner, iterations=20, seed=seed)[1] >= ENOUGH
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_joint_policy_with_two_choices_coordinates(seed: int) -> None:
     it = OnPolicy(Coordination(), Categorical((3, 3)), *hidden_tanh(), Linear(6), joint=True)
-    assert it.solve(Together(it.learner(PPO, seed)), iterations=30, seed=seed)[1] >= ENOUGH
+    assert it.solve(Together(it.learner(PPO, seed)), iterations=20, seed=seed)[1] >= ENOUGH
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -127,7 +128,7 @@ def test_trust_regions_aim_with_clipped_gaussians(joint: bool, seed: int) -> Non
     head = GaussianHead(size, std="free", first_log_std=-0.5)
     it = OnPolicy(Aim(2, team=joint), ClippedGaussian(size, -1, 1), *hidden_tanh(), head, joint=joint)
     learner = it.learner(TRPO, seed)
-    before, after = it.solve(Together(learner) if joint else Pooled(learner), iterations=30, seed=seed)
+    before, after = it.solve(Together(learner) if joint else Pooled(learner), iterations=20, episodes=2, seed=seed)
     assert before < 0.5
     assert after >= ENOUGH
 
@@ -161,13 +162,13 @@ def test_deep_q_learning_finds_the_distant_reward(pooled: bool, seed: int) -> No
     architecture = mlp(2, (16,), DuelingHead(2))
     learners = [DeepQLearner(DQN, architecture, seed=seed, node=node) for node in range(2)]
     learner: LearnerOf[Transitions] = Pooled(learners[0]) if pooled else Independent(learners)
-    assert solve_off_policy(TwoStates(2), learner, architecture, greedy_but(0.3), updates=20, seed=seed)[1] >= ENOUGH
+    assert solve_off_policy(TwoStates(2), learner, architecture, greedy_but(0.3), updates=16, seed=seed)[1] >= ENOUGH
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:2])
 @pytest.mark.parametrize(
     ("known", "shared", "mixing_units", "team", "updates"),
-    [(own_agent(2), True, 0, False, 24), (all_agents(2), False, 0, True, 20), (own_agent(2), True, 4, True, 32)],
+    [(own_agent(2), True, 0, False, 24), (all_agents(2), False, 0, True, 20), (own_agent(2), True, 4, True, 36)],
     ids=["td3", "maddpg", "td3-mix"],
 )
 def test_deterministic_policies_aim(
