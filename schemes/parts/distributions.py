@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float32]
 Actions = npt.NDArray[np.int64] | Floats
 
 _LOG_SQRT_2_PI = 0.5 * log(2 * pi)
-# Chebyshev coefficients of erfc, fractional error below 1.2e-7 everywhere: Numerical Recipes, 2nd ed., 6.2, erfcc
+# Chebyshev coefficients of erfc, fractional error below 1.2e-7 everywhere: press1992, 6.2
 _ERFC = (-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807)
 _ERFC_TAIL = (-1.13520398, 1.48851587, -0.82215223, 0.17087277)
 
@@ -89,7 +89,7 @@ class Gaussian:
 class ClippedGaussian:
     """K independent Gaussians whose draws are clipped to [low, high], such as powers in khan2020.
 
-    A bound has the probability of all that lies beyond it: Fujita and Maeda 2018, sec. 3. Network outputs as of
+    A bound has the probability of all that lies beyond it: fujita2018, sec. 3. Network outputs as of
     `Gaussian`.
     """
 

@@ -27,7 +27,7 @@ class EpsilonSoftmax:
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """Gaussian noise of standard deviation `sigma` on continuous actions, clipped to [low, high]: Fujimoto et al. 2018,
+    """Gaussian noise of standard deviation `sigma` on continuous actions, clipped to [low, high]: fujimoto2018,
     alg. 1."""
 
     sigma: float

@@ -17,7 +17,7 @@ def gae(
     discount: float,
     trace_decay: float,
 ) -> Floats:
-    """Generalised advantage estimates [T, ...]: Schulman et al. 2016, eq. (16).
+    """Generalised advantage estimates [T, ...]: schulman2016, eq. (16).
 
         delta_t = r_t + gamma V(s_{t+1}) - V(s_t)          without V(s_{t+1}) where the episode terminated with slot t
         A_t = delta_t + gamma lambda A_{t+1}               without A_{t+1} where it terminated or was truncated

@@ -21,12 +21,12 @@ AtLeastOne = Annotated[int, Ge(1)]
 
 @dataclass(frozen=True, kw_only=True)
 class DqnSettings:
-    """Deep Q-learning: Mnih et al. 2015. Dueling is a head of the architecture."""
+    """Deep Q-learning: mnih2015. Dueling is a head of the architecture."""
 
     rate: Positive = param(1e-3, "learning rate", source="ours")
     optimiser: OptimiserName = param("adam", "optimiser", source="ours")
     discount: Annotated[float, Ge(0), Lt(1)] = param(0.99, "gamma", source="mnih2015")
-    double: bool = param(True, "choose the next action by the online network", source="van Hasselt et al. 2016")
+    double: bool = param(True, "choose the next action by the online network", source="hasselt2016")
     huber_threshold: NotNegative = param(1.0, "error from which the loss is linear; 0: square", source="mnih2015")
     batch: AtLeastOne = param(32, "transitions per update", source="mnih2015")
     replay_capacity: AtLeastOne = param(1_000_000, "transitions kept, oldest dropped", source="mnih2015")
@@ -38,8 +38,8 @@ class DqnSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PpoSettings:
-    """Proximal policy optimisation: Schulman et al. 2017, zhang2025 eq. (19)-(22). With `epochs` 1 and `minibatches` 1
-    it is A2C: the ratio is 1 and its gradient the policy gradient (Huang et al. 2022)."""
+    """Proximal policy optimisation: schulman2017, zhang2025 eq. (19)-(22). With `epochs` 1 and `minibatches` 1
+    it is A2C: the ratio is 1 and its gradient the policy gradient (huang2022)."""
 
     policy_rate: Positive = param(3e-4, "learning rate of the policy", source="ours")
     value_rate: Positive = param(3e-4, "learning rate of the value network", source="ours")
@@ -62,7 +62,7 @@ class PpoSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrustRegionSettings:
-    """Trust region policy optimisation: khan2020 eq. (18)-(23), after Schulman et al. 2015."""
+    """Trust region policy optimisation: khan2020 eq. (18)-(23), after schulman2015."""
 
     max_kl: Positive = param(0.01, "delta, largest mean divergence of a step", unit="nat", source="khan2020 eq. (23)")
     backtracking: Annotated[float, Gt(0), Lt(1)] = param(0.9, "zeta, factor per shorter step", source="khan2020 (21)")
@@ -71,7 +71,7 @@ class TrustRegionSettings:
         "scores", "Fisher matrix: mean outer product of scores, or Hessian of the divergence", source="khan2020 (19)"
     )
     damping: NotNegative = param(0.01, "added to the Fisher matrix's diagonal", source="ours")
-    cg_iterations: AtLeastOne = param(10, "of the conjugate gradient", source="Schulman et al. 2015")
+    cg_iterations: AtLeastOne = param(10, "of the conjugate gradient", source="schulman2015")
     value_rate: Positive = param(1e-3, "learning rate of the value network (Adam)", source="ours")
     value_epochs: AtLeastOne = param(5, "passes of the value network over the rows", source="ours")
     value_minibatches: AtLeastOne = param(10, "parts of such a pass, an update each", source="ours")
@@ -84,18 +84,20 @@ class TrustRegionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Td3Settings:
-    """Twin delayed deterministic policy gradient: Fujimoto et al. 2018; for several agents wong2021 alg. 1. With
+    """Twin delayed deterministic policy gradient: fujimoto2018; for several agents wong2021 alg. 1. With
     `target_noise` 0 and `policy_every` 1 it is DDPG with twin critics, and with critics of all agents MADDPG's."""
 
     policy_rate: Positive = param(1e-3, "learning rate of the policies (Adam)", source="wong2021")
     value_rate: Positive = param(1e-3, "learning rate of critics and mixing (Adam)", source="wong2021")
     discount: Annotated[float, Ge(0), Lt(1)] = param(0.99, "gamma", source="wong2021")
-    tau: Share = param(0.005, "soft update of the targets", source="Fujimoto et al. 2018")
+    tau: Share = param(0.005, "soft update of the targets", source="fujimoto2018")
     batch: AtLeastOne = param(16, "transitions per update", source="wong2021")
-    replay_capacity: AtLeastOne = param(1_000_000, "transitions kept, oldest dropped", source="Fujimoto et al. 2018")
+    replay_capacity: AtLeastOne = param(1_000_000, "transitions kept, oldest dropped", source="fujimoto2018")
     centre_rewards: bool = param(False, "learn from rewards less their mean so far", source="naik2024")
-    target_noise: NotNegative = param(0.2, "deviation of the noise on target actions", source="Fujimoto et al. 2018")
-    noise_clip: NotNegative = param(0.5, "largest noise on target actions", source="Fujimoto et al. 2018")
-    policy_every: AtLeastOne = param(2, "updates of critics per update of policies", source="Fujimoto et al. 2018")
+    target_noise: NotNegative = param(0.2, "deviation of the noise on target actions", source="fujimoto2018")
+    noise_clip: NotNegative = param(0.5, "largest noise on target actions", source="fujimoto2018")
+    policy_every: AtLeastOne = param(2, "updates of critics per update of policies", source="fujimoto2018")
     shared: bool = param(True, "one policy and one pair of critics for all agents", source="wong2021")
-    mixing_units: Annotated[int, Ge(0)] = param(32, "width of QMIX; 0: agents' values are not mixed", source="QMIX")
+    mixing_units: Annotated[int, Ge(0)] = param(
+        32, "width of QMIX; 0: agents' values are not mixed", source="rashid2018"
+    )

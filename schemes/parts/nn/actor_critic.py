@@ -14,7 +14,7 @@ from schemes.parts.nn.value_norm import ValueNorm
 from schemes.parts.numpy_nets import Architecture, draw
 from schemes.parts.rollout import Rollout
 
-_HEAD_GAIN = 0.01  # of policies: they begin near uniform, or near mean 0 (Engstrom et al. 2020; MAPPO's code)
+_HEAD_GAIN = 0.01  # of policies: they begin near uniform, or near mean 0 (yu2022, code)
 
 
 class ActorCritic:

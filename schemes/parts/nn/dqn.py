@@ -1,8 +1,8 @@
 """Deep Q-learning of one agent.
 
-y = r + gamma Q'(s', argmax_a Q(s', a))     double (van Hasselt et al. 2016); plain: r + gamma max_a Q'(s', a)
+y = r + gamma Q'(s', argmax_a Q(s', a))     double (hasselt2016); plain: r + gamma max_a Q'(s', a)
 L(theta) = E Huber(Q(s, a) - y)             without the second term of y where the episode terminated
-theta' <- tau theta + (1 - tau) theta'      every `target_every` updates; tau = 1 copies (Mnih et al. 2015)
+theta' <- tau theta + (1 - tau) theta'      every `target_every` updates; tau = 1 copies (mnih2015)
 """
 
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""QMIX: the value of a team as a monotonic function of its agents' values. Rashid et al., ICML 2018, sec. 4 and fig. 2.
+"""QMIX: the value of a team as a monotonic function of its agents' values. rashid2018, sec. 4 and fig. 2.
 
     Q_tot = |W2(s)|^T ELU(|W1(s)|^T Q + b1(s)) + V(s)
 

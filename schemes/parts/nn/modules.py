@@ -75,7 +75,7 @@ class Net(nn.Sequential):
 
 
 class Dueling(nn.Module):
-    """Q = V + A - mean A: Wang et al. 2016, eq. (9)."""
+    """Q = V + A - mean A: wang2016, eq. (9)."""
 
     def __init__(self, inputs: int, actions: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation: Schulman et al. 2017, eq. (7); with several agents MAPPO (Yu et al. 2022, zhang2025).
+"""Proximal policy optimisation: schulman2017, eq. (7); with several agents MAPPO (yu2022, zhang2025).
 
     r = pi(a | x) / pi_old(a | x)                                                          zhang2025 eq. (21)
     J = E min(r A, clip(r, 1 - eps, 1 + eps) A) + w H(pi)                                  eq. (22)

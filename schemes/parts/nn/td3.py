@@ -1,4 +1,4 @@
-"""Twin delayed deterministic policy gradient of N agents: Fujimoto et al. 2018; its MADDPG and TD3-MIX forms.
+"""Twin delayed deterministic policy gradient of N agents: fujimoto2018; its MADDPG and TD3-MIX forms.
 
     a'_i = clip(mu'_i(s'_i) + clip(e, -c, c), -1, 1),  e ~ N(0, sigma^2)                    wong2021 alg. 1, line 11
     y = r + gamma min_k Q'_k(s', a')                                                        line 12
@@ -7,7 +7,7 @@
 
 Q_k is one of three, k = 1, 2:
 - each agent's own, from the states and actions of the agents in `critic_inputs[i]`, itself first: itself alone is
-  independent DDPG or TD3, all agents is MADDPG (Lowe et al. 2017), where only the own action is replaced by mu's;
+  independent DDPG or TD3, all agents is MADDPG (lowe2017), where only the own action is replaced by mu's;
 - with `mixing_units`, Q_tot: QMIX over the agents' own values, from the joint state; r is the mean of the rewards, and
   mu ascends Q_tot, where line 15 prints the agents' values.
 

@@ -1,4 +1,4 @@
-"""Trust region policy optimisation: khan2020 eq. (12), (18)-(23), after Schulman et al. 2015.
+"""Trust region policy optimisation: khan2020 eq. (12), (18)-(23), after schulman2015.
 
     L(theta') = E pi'(a | s) / pi(a | s) A                                                 eq. (12)
     g = grad L, F = E grad log pi grad log pi^T                                            eq. (18), (19)
@@ -43,7 +43,7 @@ def set_flat(module: nn.Module, vector: Tensor) -> None:
 
 
 def conjugate_gradient(product: Product, b: Tensor, *, iterations: int, tolerance: float = 1e-10) -> Tensor:
-    """x with F x = b for a positive definite F given by its `product`; b [P] in float64. Hestenes and Stiefel 1952.
+    """x with F x = b for a positive definite F given by its `product`; b [P] in float64. hestenes1952.
 
     Ends before `iterations` once the squared residual is below `tolerance` times that of b.
     """

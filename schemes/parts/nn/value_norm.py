@@ -8,9 +8,9 @@ _MIN_DEVIATION = 1e-2
 
 
 class ValueNorm:
-    """Running mean and standard deviation of all returns so far (Chan, Golub and LeVeque 1979), in float64.
+    """Running mean and standard deviation of all returns so far, in float64.
 
-    As in MAPPO (Yu et al. 2022), the network's last layer is not rescaled when they move, unlike in PopArt. Before the
+    As in MAPPO (yu2022), the network's last layer is not rescaled when they move, unlike in PopArt. Before the
     first update it changes nothing.
     """
 

@@ -30,7 +30,7 @@ class Activation(msgspec.Struct, frozen=True, tag="activation"):
 
 
 class LayerNorm(msgspec.Struct, frozen=True, tag="layer_norm"):
-    """Mean 0 and variance 1 over the width, then scale and shift: Ba, Kiros and Hinton 2016."""
+    """Mean 0 and variance 1 over the width, then scale and shift: ba2016."""
 
 
 class Lstm(msgspec.Struct, frozen=True, tag="lstm"):
@@ -46,7 +46,7 @@ class Gru(msgspec.Struct, frozen=True, tag="gru"):
 
 
 class DuelingHead(msgspec.Struct, frozen=True, tag="dueling"):
-    """Q = V + A - mean A: Wang et al. 2016, eq. (9)."""
+    """Q = V + A - mean A: wang2016, eq. (9)."""
 
     actions: int
 

@@ -30,7 +30,7 @@ def draw(
     """Random weights by name.
 
     `uniform`: +-1 / sqrt(inputs), recurrent layers +-1 / sqrt(units); a perceptron's are those of `draw_mlp`.
-    `orthogonal` (Saxe, McClelland and Ganguli 2014): times the gain of the activation that follows, biases 0; the last
+    `orthogonal` (saxe2014): times the gain of the activation that follows, biases 0; the last
     layer's times `head_gain` instead, for a policy that begins near uniform.
     """
     weights: dict[str, Floats] = {}
@@ -49,7 +49,7 @@ def _uniform(layer: Layer, inputs: int, shape: Shape, rng: np.random.Generator) 
 
 
 def _orthogonal(shape: Shape, gain: float, rng: np.random.Generator) -> Floats:
-    """Orthonormal columns, or rows if there are fewer rows; the signs of R make the draw uniform (Mezzadri 2007)."""
+    """Orthonormal columns, or rows if there are fewer rows; the signs of R make the draw uniform."""
     if len(shape) == 1:
         return np.zeros(shape, np.float32)
     q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
