@@ -95,9 +95,7 @@ def sequences_of(
         "returns": advantages + old,
         "values": values,
         "begins": begins,
-        "valid": torch.ones_like(values)
-        if one.valid is None
-        else torch.tensor(one.valid[:, :, 0], dtype=torch.float32),
+        "valid": torch.tensor(_valid(one), dtype=torch.float32),
     }
     return Sequences(
         **{name: _cut(tensor, slots) for name, tensor in by_row.items()},
@@ -121,13 +119,21 @@ def _begins(one: Rollout) -> npt.NDArray[np.bool_]:
     return begins
 
 
+def _valid(one: Rollout) -> npt.NDArray[np.bool_]:
+    """[T, B]"""
+    return np.ones(one.terminated.shape, bool) if one.valid is None else one.valid[:, :, 0]
+
+
 def _advantages(one: Rollout, values: Tensor, next_values: Tensor, *, discount: float, trace_decay: float) -> Tensor:
+    """[T, B]; a row that does not count, whose reward may be unknown, enters no other row's advantage."""
+    truncated = one.truncated.copy()
+    truncated[:-1] |= ~_valid(one)[1:]
     advantages = gae(
         one.rewards[:, :, 0],
         values.numpy(),
         next_values.numpy(),
         one.terminated,
-        one.truncated,
+        truncated,
         discount=discount,
         trace_decay=trace_decay,
     )

@@ -17,7 +17,8 @@ from schemes.parts.nn.on_policy import OnPolicyLearner
 from schemes.parts.nn.ppo import Ppo, clipped_surrogate, minibatches, value_loss
 from schemes.parts.nn.sequences import Sequences, joined
 from schemes.parts.numpy_nets import Network
-from tests.schemes.parts.nn.rollouts import CHOICES, POWERS, learner, rollout
+from schemes.parts.numpy_nets.architecture import Linear, mlp
+from tests.schemes.parts.nn.rollouts import CHOICES, POWERS, architectures, learner, rollout
 
 SETTINGS = PpoSettings(rows_per_iteration=28, sequence_slots=3, epochs=2, minibatches=3, policy_rate=0.01)
 
@@ -49,12 +50,16 @@ def test_sequences_equal_a_slot_by_slot_pass_of_numpy_networks(recurrent: bool) 
         following.append(value.step(made.next_states[t].reshape(4, -1), state)[0][:, 0])
         ended = np.repeat(made.terminated[t] | made.truncated[t], 2)
     mean, deviation = nets.value_norm.mean, nets.value_norm.deviation
+    assert made.valid is not None
+    valid = made.valid.reshape(7, 4)
+    truncated = np.repeat(made.truncated, 2, 1)
+    truncated[:-1] |= ~valid[1:]  # no sum runs over a row that does not count
     expected = gae(
         made.rewards.reshape(7, 4),
         np.stack(values) * deviation + mean,
         np.stack(following) * deviation + mean,
         np.repeat(made.terminated, 2, 1),
-        np.repeat(made.truncated, 2, 1),
+        truncated,
         discount=0.9,
         trace_decay=0.8,
     )
@@ -63,8 +68,7 @@ def test_sequences_equal_a_slot_by_slot_pass_of_numpy_networks(recurrent: bool) 
     assert cut.valid.shape == (slots, columns)
     np.testing.assert_allclose(back(cut.advantages), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(back(cut.values), np.stack(values), rtol=1e-4, atol=1e-5)
-    assert made.valid is not None
-    assert (back(cut.valid) == made.valid.reshape(7, 4)).all()
+    assert (back(cut.valid) == valid).all()
     assert float(cut.valid.sum()) == made.valid.sum()  # padding does not count
     # the policy as it was acted by, through every reset and from every sequence's hidden state
     np.testing.assert_allclose(back(nets.log_probs(cut)), made.log_probs.reshape(7, 4), rtol=1e-4, atol=1e-5)
@@ -156,10 +160,24 @@ def test_a_loaded_learner_continues_bit_by_bit(
 def test_invalid_rows_change_nothing() -> None:
     weights = []
     for scale in (1, 100):
-        it = learner(replace(SETTINGS, trace_decay=0.0))  # the advantage of a row is then its own
+        it = learner(SETTINGS)
         made = rollout(it)
         assert made.valid is not None
         it.add(replace(made, rewards=np.where(made.valid, made.rewards, scale * made.rewards).astype(np.float32)))
         it.learn(1)
         weights.append(pack(it.weights()))
     assert weights[0] == weights[1]
+
+
+def test_a_value_network_may_see_more_than_the_policy() -> None:
+    rng = np.random.default_rng(1)
+    joint, following = rng.standard_normal((2, 7, 2, 2, 6)).astype(np.float32)
+    policy, _ = architectures(CHOICES, recurrent=False)
+    it = OnPolicyLearner(SETTINGS, policy=policy, distribution=CHOICES, value=mlp(6, (5,), Linear(1)), seed=1)
+    made = replace(rollout(it), critic_states=joint, next_critic_states=following, valid=None)
+    cut = it.improvement.nets.sequences(made, discount=0.9, trace_decay=0.0, slots=1)
+    value = Network(it.improvement.nets.value.architecture, it.improvement.nets.value.arrays())
+    v, ahead = (value(each.reshape(28, 6))[:, 0].reshape(7, 4) for each in (joint, following))
+    terminated = np.repeat(made.terminated, 2, 1)
+    expected = made.rewards.reshape(7, 4) + 0.9 * np.where(terminated, 0, ahead) - v
+    np.testing.assert_allclose(back(cut.advantages), expected, rtol=1e-4, atol=1e-5)
