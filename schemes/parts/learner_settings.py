@@ -1,4 +1,4 @@
-"""The settings of every learner in `schemes.parts.nn`: a scheme's parameters hold them or repeat their fields.
+"""The settings of every learner in `schemes.parts.nn`: a scheme's parameters inherit their fields.
 
 Nodes read them too and load no torch. What the networks look like is an `Architecture`, which acting nodes need as
 well. Defaults are those of the algorithm's paper or reference code; a scheme gives its own paper's.
@@ -25,7 +25,7 @@ class DqnSettings:
 
     rate: Positive = param(1e-3, "learning rate", source="ours")
     optimiser: OptimiserName = param("adam", "optimiser", source="ours")
-    discount: Annotated[float, Ge(0), Lt(1)] = param(0.99, "gamma", source="mnih2015")
+    discount: Discount = param(0.99, "gamma", source="mnih2015")
     double: bool = param(True, "choose the next action by the online network", source="hasselt2016")
     huber_threshold: NotNegative = param(1.0, "error from which the loss is linear; 0: square", source="mnih2015")
     batch: AtLeastOne = param(32, "transitions per update", source="mnih2015")
@@ -89,7 +89,7 @@ class Td3Settings:
 
     policy_rate: Positive = param(1e-3, "learning rate of the policies (Adam)", source="wong2021")
     value_rate: Positive = param(1e-3, "learning rate of critics and mixing (Adam)", source="wong2021")
-    discount: Annotated[float, Ge(0), Lt(1)] = param(0.99, "gamma", source="wong2021")
+    discount: Discount = param(0.99, "gamma", source="wong2021")
     tau: Share = param(0.005, "soft update of the targets", source="fujimoto2018")
     batch: AtLeastOne = param(16, "transitions per update", source="wong2021")
     replay_capacity: AtLeastOne = param(1_000_000, "transitions kept, oldest dropped", source="fujimoto2018")
