@@ -21,10 +21,10 @@ from typing import NamedTuple  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from schemes.li2020.critic_inputs import CriticInputs, all_agents, nearest_agents  # noqa: E402
 from schemes.li2020.learner_maac import MaacLearner  # noqa: E402
 from schemes.li2020.learner_maac_reference import MaacReferenceLearner  # noqa: E402
 from schemes.li2020.maac import Maac  # noqa: E402
+from schemes.parts.critic_inputs import CriticInputs, all_agents, nearest_agents  # noqa: E402
 from schemes.parts.replay import Transitions  # noqa: E402
 
 REPEATS, LIMIT = 5, 1.35  # times the floor

@@ -32,9 +32,9 @@ import numpy.typing as npt  # noqa: E402
 
 from channel_server.worlds.d2d_underlay import WORLD, CellState, D2DCell, D2DUnderlay  # noqa: E402
 from schemes.li2020.cell_info import CellInfo, Standardiser  # noqa: E402
-from schemes.li2020.critic_inputs import all_agents  # noqa: E402
 from schemes.li2020.learner_maac import MaacLearner  # noqa: E402
 from schemes.li2020.maac import Maac  # noqa: E402
+from schemes.parts.critic_inputs import all_agents  # noqa: E402
 from schemes.parts.numpy_nets import Mlp  # noqa: E402
 from schemes.parts.replay import Floats, Transitions  # noqa: E402
 

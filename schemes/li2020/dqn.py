@@ -20,8 +20,9 @@ from schemes.li2020 import PAPER
 from schemes.li2020.cell_info import CellInfo, cell_info
 from schemes.li2020.experience import Experience
 from schemes.li2020.local_trainer import LocalTrainer
-from schemes.li2020.pair import VIEW, Exploration, Pair, layout_of
+from schemes.li2020.pair import VIEW, Pair, layout_of
 from schemes.li2020.pair_history import HistoryParams
+from schemes.parts.exploration import EpsilonSoftmax
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -68,7 +69,7 @@ class Dqn(HistoryParams):
 
 def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
     """A pair that learns by itself, or that uploads its histories to the trainer."""
-    exploration = Exploration(params.epsilon, 0.0)
+    exploration = EpsilonSoftmax(params.epsilon)
     if params.learns_at == "trainer":
         return Pair(welcome, exploration, params)
     cell = cell_info(welcome)
@@ -95,9 +96,10 @@ def training(welcome: Welcome, params: Dqn) -> Training:
 
 
 def _learner(params: Dqn, cell: CellInfo, inputs: int, seed: int, nodes: list[int]) -> Learner:
-    from schemes.li2020.learner_dqn import DqnLearner, IndependentLearners  # loads torch, which only learning needs
+    from schemes.li2020.learner_dqn import DqnLearner  # loads torch, which only learning needs
+    from schemes.parts.nn.learning import Independent
 
-    return IndependentLearners(
+    return Independent(
         [DqnLearner(params, inputs=inputs, n_actions=cell.n_actions, seed=seed, node=node) for node in nodes]
     )
 

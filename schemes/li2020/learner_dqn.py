@@ -8,10 +8,8 @@ li2020 names DQN as a benchmark and describes it no further: all but the discoun
 duelling. Exploration is the node's.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,7 +67,7 @@ class DqnLearner:
         loss = torch.nn.functional.huber_loss(error, torch.zeros_like(error))
         return torch.stack([loss, q.mean()])
 
-    def weights(self) -> dict[str, Floats]:
+    def weights(self, _node: int = 0) -> dict[str, Floats]:
         """The online network, for `numpy_nets.Mlp`."""
         return self.net.weights(0)
 
@@ -99,30 +97,3 @@ class DqnLearner:
         best = self.target(stacked.by_agent(minibatch.next_states)).amax(dim=2)  # [1, B]
         ahead = self.params.discount * torch.tensor(minibatch.not_terminal) * best
         return (torch.tensor(minibatch.rewards).T + ahead)[:, :, None]
-
-
-class IndependentLearners:
-    """One learner per agent; none uses another's data."""
-
-    def __init__(self, learners: Sequence[DqnLearner]) -> None:
-        self._learners = learners
-
-    def add(self, transitions: Transitions) -> None:
-        """Give each learner its own agent's part."""
-        for agent, learner in enumerate(self._learners):
-            learner.add(transitions.of_agent(agent))
-
-    def learn(self, updates: int) -> dict[str, float]:
-        """Means over the agents that have enough transitions; {} while none has."""
-        stats = [each for learner in self._learners if (each := learner.learn(updates))]
-        return {key: float(np.mean([each[key] for each in stats])) for key in stats[0]} if stats else {}
-
-    def weights(self, node: int) -> dict[str, Floats]:
-        return self._learners[node].weights()
-
-    def save(self) -> dict[str, Any]:
-        return {"agents": [learner.save() for learner in self._learners]}
-
-    def load(self, data: dict[str, Any]) -> None:
-        for learner, saved in zip(self._learners, data["agents"], strict=True):
-            learner.load(saved)

@@ -29,8 +29,8 @@ import torch
 from torch import Tensor
 
 from protocol.determinism.rng import CounterRng
-from schemes.li2020.critic_inputs import CriticInputs, check_critic_inputs
 from schemes.li2020.maac import Maac
+from schemes.parts.critic_inputs import CriticInputs, check_critic_inputs
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import make_deterministic

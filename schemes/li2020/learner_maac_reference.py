@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from protocol.determinism.rng import CounterRng
-from schemes.li2020.critic_inputs import CriticInputs, check_critic_inputs
 from schemes.li2020.maac import Maac
+from schemes.parts.critic_inputs import CriticInputs, check_critic_inputs
 from schemes.parts.nn.determinism import make_deterministic
 from schemes.parts.numpy_nets import draw_mlp
 from schemes.parts.replay import Minibatch, Replay, Transitions

@@ -22,10 +22,11 @@ from protocol.params import param
 from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
 from schemes.li2020 import PAPER
 from schemes.li2020.cell_info import cell_info
-from schemes.li2020.critic_inputs import CriticInputs, all_agents
 from schemes.li2020.experience import Experience
-from schemes.li2020.pair import VIEW, Exploration, Pair, layout_of
+from schemes.li2020.pair import VIEW, Pair, layout_of
 from schemes.li2020.pair_history import HistoryParams
+from schemes.parts.critic_inputs import CriticInputs, all_agents
+from schemes.parts.exploration import EpsilonSoftmax
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -87,7 +88,7 @@ class Maac(HistoryParams):
 
 def pair(welcome: Welcome, params: Maac) -> NodePolicy:
     """A pair of MAAC or NAAC."""
-    return Pair(welcome, Exploration(params.epsilon, params.exploration_temperature), params)
+    return Pair(welcome, EpsilonSoftmax(params.epsilon, params.exploration_temperature), params)
 
 
 def training(welcome: Welcome, params: Maac) -> Training:

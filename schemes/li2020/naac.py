@@ -12,8 +12,8 @@ from protocol.messages.node import Welcome
 from protocol.params import param
 from schemes.contract import Scheme, Training
 from schemes.li2020 import maac
-from schemes.li2020.critic_inputs import nearest_agents
 from schemes.li2020.maac import Maac
+from schemes.parts.critic_inputs import nearest_agents
 
 CARD = replace(
     maac.CARD,

@@ -5,7 +5,6 @@ Stale rule: a pair acts by the weights that were sent last, in whatever order th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from schemes.contract import NodePolicy, TurnContext, TurnOutput, to_trainer
 from schemes.li2020.cell_info import ActionTable, Standardiser, cell_info
 from schemes.li2020.local_trainer import LocalTrainer
 from schemes.li2020.pair_history import HistoryParams, PairHistory
+from schemes.parts.exploration import EpsilonSoftmax
 from schemes.parts.history import Layout
 from schemes.parts.latest_notes import NewestFilter
 from schemes.parts.numpy_nets import Mlp, Weights
@@ -32,24 +32,6 @@ def layout_of(welcome: Welcome, agent: int | None = None) -> Layout:
     return Layout(spaces.views[VIEW], spaces.action, welcome.replicas)
 
 
-@dataclass(frozen=True)
-class Exploration:
-    """Epsilon-softmax: a uniform choice with probability `epsilon`, else one drawn from softmax(outputs / temperature).
-
-    The draw is a Gumbel-max: argmax(outputs + temperature * Gumbel noise); temperature 0 takes the best.
-    """
-
-    epsilon: float
-    temperature: float
-
-    def choose(self, outputs: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Network outputs [E, choices] to choices [E]. The numbers drawn do not depend on the outputs."""
-        uniform, gumbel = rng.random(len(outputs)), rng.gumbel(size=outputs.shape)
-        other = rng.integers(0, outputs.shape[1], len(outputs))
-        best = np.argmax(outputs + self.temperature * gumbel, axis=1)
-        return np.where(uniform < self.epsilon, other, best)
-
-
 class Pair(NodePolicy):
     """Acts by `net`, keeps a history, and sends it to the trainer or adds it to its own `local_trainer` when it is due.
 
@@ -59,7 +41,7 @@ class Pair(NodePolicy):
     def __init__(
         self,
         welcome: Welcome,
-        exploration: Exploration,
+        exploration: EpsilonSoftmax,
         params: HistoryParams,
         local_trainer: LocalTrainer | None = None,
     ) -> None:

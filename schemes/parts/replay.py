@@ -31,7 +31,7 @@ class Transitions:
     """
 
     states: Floats  # [T + 1, E, N, S]
-    actions: Integers  # [T, E, N]
+    actions: Integers | Floats  # [T, E, N] choices, or [T, E, N, A] continuous
     rewards: Floats  # [T, E, N]
     first_slot: int = 0
     valid: Flags | None = None  # [T, E, N]; None: all
@@ -58,6 +58,17 @@ class Transitions:
         states, actions, rewards = self.states[:, :, own], self.actions[:, :, own], self.rewards[:, :, own]
         return replace(self, states=states, actions=actions, rewards=rewards, valid=valid)
 
+    def pooled(self) -> "Transitions":
+        """All agents as replicas of one, N = 1."""
+        return replace(
+            self,
+            states=as_replicas(self.states),
+            actions=as_replicas(self.actions),
+            rewards=as_replicas(self.rewards),
+            valid=None if self.valid is None else as_replicas(self.valid),
+            ended=None if self.ended is None else np.repeat(self.ended, self.rewards.shape[2], axis=1),
+        )
+
     def last(self, slots: int) -> "Transitions":
         """The last `slots` slots."""
         skip = len(self.actions) - slots
@@ -83,7 +94,7 @@ class Minibatch:
     """
 
     states: Floats  # [B, N, S]
-    actions: npt.NDArray[np.int64]  # [B, N]
+    actions: npt.NDArray[Any]  # [B, N] int64, or [B, N, A] float32
     rewards: Floats  # [B, N], less each agent's mean where the replay is centred
     next_states: Floats  # [B, N, S]
     not_terminal: Floats  # [B], 0 where the episode terminated, else 1
@@ -92,15 +103,28 @@ class Minibatch:
 class Replay:
     """A ring of at most `capacity` transitions; new ones overwrite the oldest. Memory grows by doubling as it fills.
 
+    `n_actions`: of choices, each among that many; or `action_size`: of continuous actions, A numbers each.
     `centred`: minibatches hold rewards less each agent's mean over all valid ones ever added. Where episodes never
     terminate, centring does not change the order of actions, and a critic need not first climb to mean / (1 -
     discount): Naik et al., "Reward Centering", RLC 2024.
     """
 
-    def __init__(self, capacity: int, *, agents: int, inputs: int, n_actions: int, centred: bool = False) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        agents: int,
+        inputs: int,
+        n_actions: int = 0,
+        action_size: int = 0,
+        centred: bool = False,
+    ) -> None:
         if capacity < 1:
             raise ValueError(f"replay capacity {capacity}: must be at least 1")
-        self._capacity, self._shape, self._n_actions = capacity, (agents, inputs), n_actions
+        if (n_actions > 0) == (action_size > 0):
+            raise ValueError(f"n_actions {n_actions}, action_size {action_size}: give one of them")
+        self._capacity, self._shape = capacity, (agents, inputs)
+        self._n_actions, self._action_size = n_actions, action_size
         self._centred, self._reward_sum, self._counted = centred, np.zeros(agents), 0
         self._written, self._tail = 0, -1  # rows in use, and the index of the newest
         self._continued_by: int | None = None  # the first slot of a stretch that continues the tail
@@ -140,7 +164,7 @@ class Replay:
         following = np.where(ended & TRUNCATED, row, row + 1) % self._max_rows
         return Minibatch(
             states=states[row, replica],
-            actions=columns["actions"][row, replica].astype(np.int64),
+            actions=columns["actions"][row, replica].astype(np.float32 if self._action_size else np.int64),
             rewards=columns["rewards"][row, replica] - self._mean_reward(),
             next_states=states[following, replica],
             not_terminal=np.where(ended & TERMINATED, np.float32(0), np.float32(1)),
@@ -193,11 +217,16 @@ class Replay:
         across, (agents, inputs) = (rows, self._replicas), self._shape
         return {
             "states": np.zeros((*across, agents, inputs), np.float32),
-            "actions": np.zeros((*across, agents), np.min_scalar_type(self._n_actions - 1)),
+            "actions": self._empty_actions((*across, agents)),
             "rewards": np.zeros((*across, agents), np.float32),
             "drawable": np.zeros(across, np.bool_),
             "ended": np.zeros(across, np.uint8),
         }
+
+    def _empty_actions(self, across: tuple[int, ...]) -> npt.NDArray[Any]:
+        if self._action_size:
+            return np.zeros((*across, self._action_size), np.float32)
+        return np.zeros(across, np.min_scalar_type(self._n_actions - 1))
 
     def _next_row(self, transitions: Transitions) -> int:
         """The tail's row if the stretch continues it, else the row after."""
@@ -228,3 +257,9 @@ class Replay:
         if self._drawable_cache is None:
             self._drawable_cache = np.flatnonzero(self._columns["drawable"])
         return self._drawable_cache
+
+
+def as_replicas(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """All agents as replicas of one: [T, E, N, ...] to [T, E N, 1, ...]."""
+    slots, replicas, agents, *rest = array.shape
+    return array.reshape(slots, replicas * agents, 1, *rest)

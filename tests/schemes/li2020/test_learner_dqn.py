@@ -13,7 +13,8 @@ from torch.nn import functional
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.episodes import TERMINATED, TRUNCATED
 from schemes.li2020.dqn import Dqn
-from schemes.li2020.learner_dqn import DqnLearner, IndependentLearners
+from schemes.li2020.learner_dqn import DqnLearner
+from schemes.parts.nn.learning import Independent
 from schemes.parts.numpy_nets import Mlp
 from schemes.parts.replay import Transitions
 
@@ -80,7 +81,7 @@ def test_independent_learners_use_their_own_agents_transitions_alone() -> None:
     joint = history(40, agents=3)
     valid = np.ones(joint.actions.shape, bool)
     valid[10:, :, 2] = False
-    together = IndependentLearners([learner(node=node) for node in range(3)])
+    together = Independent([learner(node=node) for node in range(3)])
     together.add(replace(joint, valid=valid))
     stats = together.learn(5)
     alone = [learner(node=node) for node in range(3)]

@@ -11,10 +11,10 @@ from torch import nn
 
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.episodes import TERMINATED, TRUNCATED
-from schemes.li2020.critic_inputs import CriticInputs, all_agents, nearest_agents
 from schemes.li2020.learner_maac import STATS, MaacLearner
 from schemes.li2020.learner_maac_reference import MaacReferenceLearner, linears
 from schemes.li2020.maac import Maac
+from schemes.parts.critic_inputs import CriticInputs, all_agents, nearest_agents
 from schemes.parts.nn.stacked import StackedLayer
 from schemes.parts.numpy_nets import Mlp
 from schemes.parts.replay import Floats, Transitions

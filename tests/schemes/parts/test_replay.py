@@ -208,3 +208,25 @@ def test_a_centred_replay_subtracts_each_agents_mean_over_all_ever_added(
     valid = np.concatenate([s.rewards[s.usable] for s in made])  # [transitions, N]
     drawn, less = (replay.sample(np.random.default_rng(0), 8).rewards for replay in (plain, centred))
     np.testing.assert_allclose(drawn - less, np.broadcast_to(valid.mean(axis=0), drawn.shape), rtol=1e-5)
+
+
+def test_continuous_actions_come_back_and_pooled_agents_are_replicas() -> None:
+    rng = np.random.default_rng(1)
+    states, actions = (rng.standard_normal((t, 2, AGENTS, w)).astype(np.float32) for t, w in ((5, INPUTS), (4, 2)))
+    valid = rng.random((4, 2, AGENTS)) < 0.7
+    joint = Transitions(states, actions, rng.standard_normal((4, 2, AGENTS)).astype(np.float32), valid=valid)
+    replay = Replay(100, agents=1, inputs=INPUTS, action_size=2)
+    replay.add(joint.pooled())
+    assert len(replay) == valid.sum()
+    expected = {
+        (states[t, e, n].tobytes(), actions[t, e, n].tobytes(), states[t + 1, e, n].tobytes())
+        for t, e, n in np.argwhere(valid).tolist()
+    }
+    batch = replay.sample(rng, 500)
+    drawn = zip(batch.states[:, 0], batch.actions[:, 0], batch.next_states[:, 0], strict=True)
+    assert {(s.tobytes(), a.tobytes(), after.tobytes()) for s, a, after in drawn} == expected
+
+
+def test_a_replay_is_of_choices_or_of_continuous_actions() -> None:
+    with pytest.raises(ValueError, match="give one of them"):
+        Replay(10, agents=1, inputs=1)

@@ -1,4 +1,4 @@
-"""Small networks for nodes: a float32 multilayer perceptron in numpy, so that nodes that only act never load torch."""
+"""A ReLU perceptron known by its weights alone, and its first weights."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

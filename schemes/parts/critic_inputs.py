@@ -1,8 +1,13 @@
-"""Which agents' states and actions each critic knows: all in MAAC, the nearest in NAAC."""
+"""Which agents' states and actions each critic knows: all in MAAC and MADDPG, the nearest in NAAC, its own alone."""
 
 from collections.abc import Sequence
 
 CriticInputs = tuple[tuple[int, ...], ...]  # per critic the agents it knows, its own first
+
+
+def own_agent(agents: int) -> CriticInputs:
+    """Independent critics: critic i knows agent i alone."""
+    return nearest_agents([()] * agents)
 
 
 def all_agents(agents: int) -> CriticInputs:

@@ -1,0 +1,103 @@
+"""Learners that learn from what their present policy did. How they improve it is an argument: `Ppo`, `TrustRegion`.
+
+All else they share: rows are collected, cut into sequences with the advantages of the value network so far, learnt from
+in one iteration, and dropped.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from protocol.determinism.rng import CounterRng
+from schemes.parts.distributions import Distribution
+from schemes.parts.learner_settings import PpoSettings, TrustRegionSettings
+from schemes.parts.nn.actor_critic import ActorCritic
+from schemes.parts.nn.determinism import make_deterministic
+from schemes.parts.nn.ppo import Ppo
+from schemes.parts.nn.sequences import Sequences, joined
+from schemes.parts.nn.trust_region import TrustRegion
+from schemes.parts.numpy_nets import Architecture
+from schemes.parts.replay import Floats
+from schemes.parts.rollout import Rollout
+
+
+class Improvement(Protocol):
+    """`Ppo` or `TrustRegion`."""
+
+    nets: ActorCritic
+
+    def improve(self, sequences: Sequences, rng: np.random.Generator, /) -> dict[str, float]: ...
+    def snapshot(self) -> dict[str, Any]: ...
+    def restore(self, data: dict[str, Any], /) -> None: ...
+
+
+class OnPolicyLearner:
+    """Learns from `Rollout`s whose agents share one policy, once they have `settings.rows_per_iteration` rows.
+
+    First weights are drawn at (seed, node), the order of the rows of iteration u at (seed, node, u).
+    """
+
+    def __init__(
+        self,
+        settings: PpoSettings | TrustRegionSettings,
+        *,
+        policy: Architecture,
+        distribution: Distribution,
+        value: Architecture,
+        seed: int,
+        node: int = 0,
+    ) -> None:
+        make_deterministic()
+        self.settings, self.updates = settings, 0
+        nets = ActorCritic(policy, distribution, value, CounterRng(seed, "learner", node).at(0))
+        self.improvement: Improvement = (
+            Ppo(settings, nets) if isinstance(settings, PpoSettings) else TrustRegion(settings, nets)
+        )
+        self._rng = CounterRng(seed, "updates", node)
+        self._rollouts: list[Rollout] = []
+
+    def add(self, rollout: Rollout) -> None:
+        """Collect rows of the present policy."""
+        self._rollouts.append(rollout)
+
+    def learn(self, updates: int) -> dict[str, float]:
+        """One iteration on all rows collected, whatever the number of updates: rows are learnt from once.
+
+        Nothing and {} while there are too few rows, or for 0 updates.
+        """
+        if updates < 1 or sum(rollout.rows for rollout in self._rollouts) < self.settings.rows_per_iteration:
+            return {}
+        sequences = joined([self._sequences(rollout) for rollout in self._rollouts])
+        self._rollouts = []
+        stats = self.improvement.improve(sequences, self._rng.at(self.updates))
+        self.updates += 1
+        return stats
+
+    def weights(self, _node: int = 0) -> dict[str, Floats]:
+        """The policy, for `numpy_nets.Network`."""
+        return self.improvement.nets.policy.arrays()
+
+    def save(self) -> dict[str, Any]:
+        """All state that `learn` depends on."""
+        return {
+            "updates": self.updates,
+            "nets": self.improvement.nets.snapshot(),
+            "improvement": self.improvement.snapshot(),
+            "rollouts": [rollout.snapshot() for rollout in self._rollouts],
+        }
+
+    def load(self, data: dict[str, Any]) -> None:
+        """The inverse of `save`, for a learner of the same settings, architectures, seed and node."""
+        self.updates = data["updates"]
+        self.improvement.nets.restore(data["nets"])
+        self.improvement.restore(data["improvement"])
+        self._rollouts = [Rollout(**rollout) for rollout in data["rollouts"]]
+
+    def _sequences(self, rollout: Rollout) -> Sequences:
+        settings = self.settings
+        return self.improvement.nets.sequences(
+            rollout,
+            discount=settings.discount,
+            trace_decay=settings.trace_decay,
+            slots=settings.sequence_slots,
+        )

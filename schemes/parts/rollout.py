@@ -1,0 +1,74 @@
+"""What a policy did over a stretch of slots, as arrays: the input of learners that learn on-policy."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schemes.parts.replay import as_replicas
+
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """T contiguous slots of N agents in E replicas.
+
+    `next_states`: what followed in the same episode, which after a truncated slot is not the state of the next slot;
+    after a terminated one it has no meaning. `log_probs`: of all of an agent's actions under the policy that acted.
+    `valid`: False for an agent's row that must not be learnt from. `hidden`: the carried state of the agent's recurrent
+    policy before the first slot. `critic_states`: what the value network sees, where that is not `states`.
+    """
+
+    states: Floats  # [T, E, N, S]
+    actions: Array  # [T, E, N, K] choices or continuous
+    rewards: Floats  # [T, E, N]
+    next_states: Floats  # [T, E, N, S]
+    log_probs: Floats  # [T, E, N]
+    terminated: Flags  # [T, E]
+    truncated: Flags  # [T, E]
+    valid: Flags | None = None  # [T, E, N]; None: all
+    hidden: Floats | None = None  # [1, E, N, H]; None: zeros
+    critic_states: Floats | None = None  # [T, E, N, C]
+    next_critic_states: Floats | None = None  # [T, E, N, C]
+
+    @property
+    def rows(self) -> int:
+        """T E N"""
+        return self.rewards.size
+
+    def of_agent(self, agent: int) -> "Rollout":
+        """One agent's rows alone, N = 1."""
+        return replace(self, **{name: array[:, :, agent : agent + 1] for name, array in self._by_agent()})
+
+    def pooled(self) -> "Rollout":
+        """All agents as replicas of one, N = 1."""
+        agents = self.rewards.shape[2]
+        return replace(
+            self,
+            terminated=np.repeat(self.terminated, agents, axis=1),
+            truncated=np.repeat(self.truncated, agents, axis=1),
+            **{name: as_replicas(array) for name, array in self._by_agent()},
+        )
+
+    def together(self) -> "Rollout":
+        """All agents as one, N = 1: states and actions in a row, the sum of the rewards, valid where all are."""
+        in_a_row = {n: a.reshape(*a.shape[:2], 1, a[0, 0].size) for n, a in self._by_agent() if a.ndim == 4}
+        return replace(
+            self,
+            **in_a_row,
+            rewards=self.rewards.sum(axis=2, keepdims=True),
+            log_probs=self.log_probs.sum(axis=2, keepdims=True),
+            valid=None if self.valid is None else np.asarray(self.valid.all(axis=2, keepdims=True)),
+        )
+
+    def snapshot(self) -> dict[str, Array | None]:
+        """The arrays by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def _by_agent(self) -> list[tuple[str, Array]]:
+        """The arrays that have an axis of agents, by name."""
+        return [(name, array) for name, array in self.snapshot().items() if array is not None and array.ndim > 2]
