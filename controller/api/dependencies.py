@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Request
 from controller.api.prometheus import ServiceMetrics
 from controller.run_folder.reader import RunFolder
 from controller.service.event_streams import EventStreams
+from controller.service.queries import open_folder
 from controller.service.run_manager import RunManager
 from controller.service.weights import WeightsService
 
@@ -23,8 +24,8 @@ class Services:
         self.weights = WeightsService(manager)
 
     def folder(self, run_id: str) -> RunFolder:
-        """The folder of the run of this id, for a route that runs in a thread. NoSuchRunError."""
-        return RunFolder.open(self.manager.find(run_id).folder)
+        """The folder of the run of this id, for a route that runs in a thread. NoSuchRunError, FolderGoneError."""
+        return open_folder(self.manager.find(run_id))
 
 
 def _services(request: Request) -> Services:

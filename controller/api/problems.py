@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from controller.config.errors import ConfigError
+from controller.run_folder.files import DISK_FULL, DamagedFileError
 from controller.run_folder.orders import TooManyOrdersError
-from controller.run_folder.toll import DamagedTollError
 from controller.service.event_streams import StreamsFullError
+from controller.service.queries import FolderGoneError
 from controller.service.run_manager import NoSuchRunError, QueueFullError, WrongStateError
 from controller.service.store import StoreGoneError
 from controller.service.weights import NoWeightsError, UnreadableWeightsError, WeightsTimeoutError, WrongTensorsError
@@ -30,7 +31,7 @@ _STATUSES: dict[type[Exception], int] = {
     StreamsFullError: 503,
     TooManyOrdersError: 503,
     WeightsTimeoutError: 503,
-    DamagedTollError: 500,
+    FolderGoneError: 410,
     NoWeightsError: 404,
     WrongTensorsError: 422,
     UnreadableWeightsError: 400,
@@ -77,6 +78,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
     for kind, status in _STATUSES.items():
         app.add_exception_handler(kind, _handler(status))
+    app.add_exception_handler(OSError, _system_error)
+    app.add_exception_handler(DamagedFileError, _damaged_file)
     app.add_exception_handler(ConfigError, _invalid_configuration)
     app.add_exception_handler(RequestRejectedError, _request_rejected)
     app.add_exception_handler(RequestValidationError, _invalid_request)
@@ -97,6 +100,22 @@ def _handler(status: int) -> Callable[[Request, Exception], Awaitable[JSONRespon
         return problem(status, str(error), headers=headers)
 
     return handler
+
+
+async def _system_error(request: Request, error: Exception) -> JSONResponse:
+    """A file that cannot be read or written: it has just been deleted, the disk is full, files are exhausted."""
+    assert isinstance(error, OSError)
+    if isinstance(error, FileNotFoundError):
+        return problem(410, f"{error.filename} is gone: removed by hand, or just deleted with its run")
+    _LOG.error("%s %s: %s", request.method, request.url.path, error)
+    status = 507 if error.errno in DISK_FULL else 503
+    return problem(status, f"the data folder: {error.strerror or error}", headers={"Retry-After": "10"})
+
+
+async def _damaged_file(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error.__cause__, FileNotFoundError):
+        return await _system_error(request, error.__cause__)
+    return problem(500, str(error))
 
 
 async def _invalid_configuration(_request: Request, error: Exception) -> JSONResponse:

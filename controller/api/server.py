@@ -18,6 +18,7 @@ from controller.api.timeouts import timeout_protocol
 from controller.api.tokens import token_of
 from controller.config.errors import ConfigError
 from controller.pool.listener import PoolListener
+from controller.service.data_folder import require_writable
 from controller.service.limits import REQUEST_TIMEOUT_S
 from controller.service.run_manager import RunManager
 from controller.service.settings import ServiceSettings
@@ -42,7 +43,7 @@ def serve(
     token = token_of(settings.token_file, os.environ.get("AIRTOLL_TOKEN", ""), on_token_created)
     require_token(settings.host, token)
     _raise_file_limit(settings.max_readers)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    require_writable(settings.data)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     database = os.environ.get("AIRTOLL_DB") or f"sqlite:///{settings.data.absolute()}/airtoll.db"
     listening = listen(settings.host, settings.port, timeout_s=settings.request_timeout_s)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from controller.config.errors import ConfigError
+from controller.run_folder.files import sync
 
 _RANDOM_BYTES = 32
 _MIN_CHARS = 16  # of a token that a person wrote
@@ -40,6 +41,7 @@ def _create(file: Path) -> bool:
                 os.link(draft.name, file)
             except FileExistsError:
                 return False
+            sync(file.parent)
             return True
     except OSError as error:
         raise ConfigError(f"--token-file: {file} cannot be created: {error.strerror}; give another path") from error

@@ -6,6 +6,7 @@ Each event is encoded once, as a server-sent event. An event's id is the positio
 
 import asyncio
 import json
+import logging
 import math
 import weakref
 from collections import deque
@@ -22,6 +23,7 @@ from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run, StoreGoneError
 
 _PING = b": ping\n\n"
+_LOG = logging.getLogger("airtoll")
 _FILES = (METRICS, SCALARS, LOG, TOLL)
 
 
@@ -196,8 +198,10 @@ class _RunEventStream:
         try:
             while not await self.poll():
                 await asyncio.sleep(EVENTS_POLL_S)
-        except (NoSuchRunError, StoreGoneError):
+        except (NoSuchRunError, StoreGoneError, FileNotFoundError):
             return  # the run was deleted; or readers reconnect once the database answers
+        except Exception as error:
+            _LOG.error("the event stream of %s failed; its readers may connect again", self._run.id, exc_info=error)
         finally:
             self.close()
 

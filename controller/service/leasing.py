@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 
 from controller.config.errors import ConfigError, invalid
 from controller.config.resolved import capacity_of
 from controller.pool.listener import PoolListener
 from controller.pool.registry import Demand
+from controller.run_folder.files import DamagedFileError
 from controller.run_folder.meta import RunMeta
 from controller.run_folder.status import RunStatus
 from controller.service.limits import LEASE_POLL_S
@@ -63,7 +66,7 @@ class Leasing:
 
     def begin(self, run: Run) -> None:
         """Reserve capacity for a run that starts, until its run process listens."""
-        status = RunStatus.read(run.folder)
+        status = _status(run.folder)
         if status is not None and status.port:  # of the run process before this one
             status._replace(port=0).write(run.folder)
         if run.id in self._demands:
@@ -106,7 +109,7 @@ class Leasing:
         listener.poll()
         for run, demand in list(self._at_work.values()):
             # Read after the workers' heartbeats: a run process gives up its demand before it releases its workers.
-            status = await asyncio.to_thread(RunStatus.read, run.folder) if listener.registry.is_short(demand) else None
+            status = await asyncio.to_thread(_status, run.folder) if listener.registry.is_short(demand) else None
             if status is not None and run.id in self._at_work:
                 await self.update_demand(run, status)
         listener.lease(self._ahead)
@@ -154,6 +157,13 @@ class Leasing:
 def _demand(run: Run) -> Demand:
     try:
         meta = RunMeta.read(run.folder)
-    except ValueError:  # the folder is gone: the run starts without workers, and its run process reports the reason
+    except DamagedFileError:  # the folder is gone: the run starts without workers, and fails with the reason
         return Demand(run.id, capacity_of(0), torch=False)
     return Demand(run.id, capacity_of(meta.agents), torch=meta.agents_learn)
+
+
+def _status(folder: Path) -> RunStatus | None:
+    """The newest status; None also for a damaged one, which its run process replaces."""
+    with suppress(DamagedFileError):
+        return RunStatus.read(folder)
+    return None

@@ -11,6 +11,7 @@ from controller.config.catalogue import scheme_named
 from controller.run_folder.orders import Orders
 from controller.run_folder.reader import RunFolder
 from controller.service.limits import WEIGHTS_POLL_S, WEIGHTS_TIMEOUT_S
+from controller.service.queries import open_folder
 from controller.service.run_manager import LIVE_STATES, RunManager, WrongStateError, wrong_state
 from controller.service.store import Run
 from protocol.messages.orders import ReportWeights, UploadWeights
@@ -70,7 +71,7 @@ class WeightsService:
         run = await self._manager.get(run_id)
         if run.state not in LIVE_STATES:
             raise wrong_state(run, "sent weights", LIVE_STATES)
-        folder = RunFolder.open(run.folder)
+        folder = open_folder(run)
         await asyncio.to_thread(_check_sends_weights, folder)
         newest = await self._newest(run_id, node)
         await asyncio.to_thread(check_tensors, data, newest)
@@ -81,7 +82,7 @@ class WeightsService:
         try:
             return (await self.read(run_id, node, None))[1]
         except NoWeightsError as error:
-            if node not in await asyncio.to_thread(_agents, RunFolder.open((await self._manager.get(run_id)).folder)):
+            if node not in await asyncio.to_thread(_agents, open_folder(await self._manager.get(run_id))):
                 raise
             raise WrongStateError(
                 f"{error}: wait until the trainer has sent it some: yours must have the same tensors"
@@ -96,7 +97,7 @@ class WeightsService:
                 request = self._requests[run_id] = asyncio.create_task(self._request(run))
                 request.add_done_callback(lambda _: self._requests.pop(run_id))
             await asyncio.shield(request)  # a client that disconnects must not cancel the request that others share
-        return RunFolder.open(run.folder)
+        return open_folder(run)
 
     async def _request(self, run: Run) -> None:
         orders, order = Orders(run.folder), ReportWeights(Orders.new_id())

@@ -44,7 +44,7 @@ _CONFIGURATION: dict[str, Any] = {
     status_code=202,
     responses={
         202: {"headers": {"Location": {"description": "The run's path.", "schema": {"type": "string"}}}},
-        **responses(400, 408, 413, 415, 422),
+        **responses(400, 408, 413, 415, 422, 507),
     },
     openapi_extra=_CONFIGURATION,
 )

@@ -28,7 +28,7 @@ _SAFETENSORS: dict[str, Any] = {
 }
 
 
-@router.get("", responses=responses(404, 422, 503))
+@router.get("", responses=responses(404, 410, 422))
 async def weights(run_id: RunId, services: ServicesDep) -> WeightsList:
     """The stored weights, by node, the newest first; a running run reports its newest before the answer."""
     return WeightsList(weights=await services.weights.stored(run_id))
@@ -37,7 +37,7 @@ async def weights(run_id: RunId, services: ServicesDep) -> WeightsList:
 @router.get(
     "/{node}",
     response_class=Response,
-    responses={200: {"content": {_OCTETS: {}}}, **responses(404, 422, 503)},
+    responses={200: {"content": {_OCTETS: {}}}, **responses(404, 410, 422)},
 )
 async def node_weights(
     run_id: RunId,
@@ -56,7 +56,7 @@ async def node_weights(
 @router.put(
     "/{node}",
     status_code=202,
-    responses=responses(400, 404, 408, 409, 413, 415, 422, 503),
+    responses=responses(400, 404, 408, 409, 410, 413, 415, 422, 507),
     openapi_extra=_SAFETENSORS,
 )
 async def put_weights(run_id: RunId, node: Node, request: Request, services: ServicesDep) -> RunHead:
