@@ -85,8 +85,8 @@ def _sink(newest: _RunState, show_slot: Callable[[int], None], console: Console)
                     print_line(console, event_line(telemetry))
                 case _:
                     pass
-        except OSError as error:
-            raise OutputClosedError(f"its progress cannot be printed any more: {error.strerror}") from error
+        except (OSError, SystemExit) as error:  # rich exits when the reader of a pipe has gone
+            raise OutputClosedError("its progress cannot be printed any more: the output was closed") from error
 
     return sink
 

@@ -27,7 +27,8 @@ class Background:
     """The tasks of one service, each with a name. One that fails is logged and begun again after a pause, which doubles
     from failure to failure; the others continue. `failing` shows it until it works again."""
 
-    def __init__(self) -> None:
+    def __init__(self, min_backoff_s: float = MIN_BACKOFF_S) -> None:
+        self._min_backoff_s = min_backoff_s
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: dict[str, _Failure] = {}
         self._closed = False
@@ -57,14 +58,14 @@ class Background:
 
     async def _supervise(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         loop = asyncio.get_running_loop()
-        pause_s = MIN_BACKOFF_S
+        pause_s = self._min_backoff_s
         while True:
             began = loop.time()
             try:
                 await work()
             except Exception as error:
                 if loop.time() - began > MAX_BACKOFF_S:
-                    pause_s = MIN_BACKOFF_S
+                    pause_s = self._min_backoff_s
                 _LOG.error("%s failed; next attempt in %g s", name, pause_s, exc_info=error)
                 self._failures[name] = _Failure(f"{type(error).__name__}: {error}")
             else:

@@ -19,7 +19,7 @@ from controller.config.errors import ConfigError
 from controller.service.limits import STORE_TIMEOUT_S
 
 _MIGRATION_TIMEOUT_S = 30.0  # for another service's migration of SQLite to end
-_POOL_TIMEOUT_S = 1.0  # for one of this process's connections to be free
+_POOL_TIMEOUT_S = 0.5  # for one of this process's connections to be free
 _POSTGRESQL = "postgresql+psycopg"
 _DRIVERS = ("sqlite", "sqlite+pysqlite", _POSTGRESQL)
 _MIGRATING = 0x616972746F6C6C  # key of the PostgreSQL advisory lock that is held during migrations: "airtoll" in ASCII

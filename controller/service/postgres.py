@@ -15,6 +15,7 @@ from psycopg.abc import RV, PQGen
 
 _DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
 _POLL_S = 0.1
+_LATE = "no answer came in time"
 
 
 @contextmanager
@@ -35,7 +36,7 @@ class LimitedConnection(psycopg.Connection[Any]):
         """Connect, if there is time left."""
         left_s = _left_s()
         if left_s is not None and left_s <= 0:
-            raise psycopg.OperationalError("no time is left to connect")
+            raise psycopg.OperationalError(_LATE)
         return cls.connect(*arguments, **parameters)
 
     def wait(self, gen: PQGen[RV], interval: float = _POLL_S, timeout: float | None = None) -> RV:
@@ -47,7 +48,7 @@ class LimitedConnection(psycopg.Connection[Any]):
             if left_s is None or (_left_s() or 0.0) > 0:
                 raise
             self.close()  # its answer may still come, and must not be taken for that to the next statement
-            raise psycopg.OperationalError("it does not answer in time") from error
+            raise psycopg.OperationalError(_LATE) from error
 
 
 def _left_s() -> float | None:

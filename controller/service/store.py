@@ -20,6 +20,7 @@ from controller.config.errors import ConfigError
 from controller.run_folder.status import ACTIVE_STATES, FINAL_STATES, State, predecessors
 from controller.service.database import engine_of, time_limit, upgrade
 
+_PROBE = 0  # a row of data_folder that no transaction leaves behind
 _SLOW_S = 0.5  # a failure that takes longer is one of a database that hangs
 
 # In the OpenAPI document, fields with defaults are required too: a response always has them.
@@ -155,8 +156,9 @@ class Store:
 
     def write_probe(self) -> None:
         """Write to the database, without a change. StoreGoneError when it does not answer, or cannot be written."""
-        with self._session() as session:
-            session.execute(update(_Folder).values(path=_Folder.path))
+        with self._session() as session:  # SQLite would write nothing for an update that changes nothing
+            session.execute(insert(_Folder).values(number=_PROBE, id="", path=""))
+            session.execute(delete(_Folder).where(_Folder.number == _PROBE))
 
     def belong_to(self, folder_id: str, path: Path) -> None:
         """Make this the index of a data folder. ConfigError if it belongs to another one."""

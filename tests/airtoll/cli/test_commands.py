@@ -125,6 +125,37 @@ def test_a_damaged_trace_exits_1_and_names_its_file(tmp_path: Path) -> None:
     assert result.stderr.startswith(f"{b.path / 'trace.bin'}: the trace's length 20 is not a multiple")
 
 
+@pytest.mark.parametrize("words", [["toll"], ["toll", "--by", "node"], ["diff"], ["resume"], ["replay"], ["plot"]])
+def test_a_damaged_meta_exits_1_and_names_its_file(tmp_path: Path, words: list[str]) -> None:
+    folder = finished(tmp_path / "a")
+    (folder.path / "meta.json").write_text("")
+    command, *options = words
+    result = _call(command, folder.path, *([folder.path] if command == "diff" else []), *options)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith(f"{folder.path / 'meta.json'} cannot be read: ")
+
+
+def test_a_data_folder_that_cannot_be_written_exits_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = _call("serve", "--port", 0, "--data", tmp_path / "file" / "data")
+    assert result.exit_code == 2
+    assert (
+        result.stderr
+        == f"--data: {tmp_path / 'file' / 'data'} cannot be written: Not a directory; give another folder\n"
+    )
+
+
+def test_an_index_that_is_no_database_exits_2(tmp_path: Path) -> None:
+    (tmp_path / "airtoll.db").write_bytes(b"\xff" * 9000)
+    result = _call("serve", "--port", 0, "--data", tmp_path)
+    assert (result.exit_code, "repair or restore it" in result.stderr) == (2, True)
+
+
+def test_closed_outputs_are_no_error(cell: Path, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m airtoll run {cell} --out {tmp_path / 'a'} >&- 2>&-"
+    assert subprocess.run(command, shell=True).returncode == 0
+
+
 def test_the_toll_of_a_run_that_was_killed_is_shown(tmp_path: Path) -> None:
     folder = make(tmp_path / "a", traced())
     assert _call("toll", folder.path).exit_code == 0
