@@ -106,7 +106,7 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
     """A file that cannot be read or written: it has just been deleted, the disk is full, files are exhausted."""
     assert isinstance(error, OSError)
     if isinstance(error, FileNotFoundError):
-        return problem(410, f"{error.filename} is gone: removed by hand, or just deleted with its run")
+        return problem(410, f"{error.filename or 'a file'} is gone: removed by hand, or just deleted with its run")
     _LOG.error("%s %s: %s", request.method, request.url.path, error)
     status = 507 if error.errno in DISK_FULL else 503
     return problem(status, f"the data folder: {error.strerror or error}", headers={"Retry-After": "10"})
@@ -115,6 +115,7 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
 async def _damaged_file(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error.__cause__, FileNotFoundError):
         return await _system_error(request, error.__cause__)
+    _LOG.error("%s %s: %s", request.method, request.url.path, error)
     return problem(500, str(error))
 
 

@@ -172,7 +172,9 @@ class RunFolder:
 
     def _json(self, file: str) -> dict[str, Any]:
         try:
-            data: dict[str, Any] = json.loads((self.path / file).read_bytes())
+            data = json.loads((self.path / file).read_bytes())
+            if not isinstance(data, dict):
+                raise ValueError("it is no JSON object")
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             raise DamagedFileError(f"{self.path / file} cannot be read: {error}") from error
         return data

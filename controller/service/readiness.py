@@ -26,9 +26,10 @@ class Readiness:
         self._probed_at = 0.0
 
     async def problem(self) -> str:
-        """What keeps the service from its work; "" for nothing."""
-        failing = [f"{name} does not work: {error}" for name, error in self._background.failing.items()]
-        return "; ".join(filter(None, [await self.storage_problem(), *failing]))
+        """What keeps the service from its work; "" for nothing. Strangers may read it: the details are in the log."""
+        failing = len(self._background.failing)
+        tasks = f"background tasks that fail: {failing}; see the controller's log" if failing else ""
+        return "; ".join(filter(None, [await self.storage_problem(), tasks]))
 
     async def storage_problem(self) -> str:
         """Why the store or the data folder cannot be written; "" if both can."""
@@ -38,14 +39,10 @@ class Readiness:
         return await asyncio.shield(self._probe)  # a client that disconnects must not cancel what others wait for
 
     async def _probed(self) -> str:
-        for probe in (self._write_store, self._write_file):
+        for probe in (self._store.write_probe, self._write_file):
             if problem := await asyncio.to_thread(_problem_of, probe):
-                _LOG.warning("not ready: %s", problem)
                 return problem
         return ""
-
-    def _write_store(self) -> None:
-        self._store.write_probe()
 
     def _write_file(self) -> None:
         probe = self._data / _PROBE
@@ -60,7 +57,9 @@ def _problem_of(probe: Callable[[], None]) -> str:
     try:
         probe()
     except StoreGoneError as error:
-        return str(error)
+        _LOG.warning("not ready: %s", error)
+        return "the database cannot be written"
     except OSError as error:
+        _LOG.warning("not ready: %s", error)
         return f"the data folder cannot be written: {error.strerror}"
     return ""

@@ -238,8 +238,11 @@ class RunManager:
         """Add the runs of the data folder that the index does not have."""
         known = await retry_while_unavailable(self.store.ids)
         for run in await asyncio.to_thread(lambda: list(unknown_runs(self._folder.path / "runs", known))):
-            await retry_while_unavailable(self._add_if_new, run)
-            _LOG.warning("the run %s was not in the index: it is again, as %s", run.id, run.state.value)
+            try:
+                await retry_while_unavailable(self._add_if_new, run)
+                _LOG.warning("the run %s was not in the index: it is again, as %s", run.id, run.state.value)
+            except Exception as error:  # of this run's files; the service starts all the same
+                _LOG.error("the run %s cannot be added to the index", run.id, exc_info=error)
 
     def _add_if_new(self, run: Run) -> None:
         if self.store.get(run.id) is None:

@@ -7,8 +7,6 @@ from pathlib import Path
 from shutil import rmtree
 
 from controller.config import layers
-from controller.config.errors import ConfigError
-from controller.run_folder.files import DamagedFileError
 from controller.run_folder.reader import NotARunError, RunFolder
 from controller.run_folder.status import FINAL_STATES, State
 from controller.service import endings
@@ -42,7 +40,7 @@ def unknown_runs(runs: Path, known: Collection[str]) -> Iterator[Run]:
         elif path.name not in known and path.is_dir():
             try:
                 yield _run_in(path)
-            except (DamagedFileError, NotARunError, ConfigError) as error:
+            except (ValueError, OSError) as error:  # damaged, of no service, or unreadable
                 _LOG.warning("the folder %s is not in the index, and is left alone: %s", path, error)
 
 
@@ -51,7 +49,7 @@ def _hidden(folder: Path) -> Path:
 
 
 def _run_in(path: Path) -> Run:
-    """The run of a folder. DamagedFileError, NotARunError, ConfigError for one that no service made."""
+    """The run of a folder. ValueError for one that is damaged, or that no service made."""
     folder = RunFolder.open(path)
     meta = folder.meta
     if meta.command != [SERVICE_COMMAND] or meta.run_id != path.name:

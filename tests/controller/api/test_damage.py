@@ -106,4 +106,4 @@ def test_a_service_whose_folder_or_database_cannot_be_written_is_not_ready(tmp_p
         with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
             database.execute("DROP TABLE data_folder")
         status, document = asyncio.run(play(client))
-        assert (status, "the database does not answer: " in document["detail"]) == (503, True)
+        assert (status, document["detail"]) == (503, "the database cannot be written")

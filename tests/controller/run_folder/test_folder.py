@@ -207,9 +207,14 @@ def test_an_untrained_run_of_a_scheme_that_learns_is_marked(tmp_path: Path) -> N
 
 def test_a_run_that_an_error_ends_has_failed(tmp_path: Path) -> None:
     writer = RunWriter.create(config(), at=tmp_path / "a")
-    with pytest.raises(OSError, match="No space left"), writer.locked():
-        assert writer.folder.meta.state is State.RUNNING
-        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def execute() -> None:
+        with writer.locked():
+            assert writer.folder.meta.state is State.RUNNING
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        execute()
     meta = writer.folder.meta
     assert (meta.state, meta.reason) == (State.FAILED, "OSError: [Errno 28] No space left on device")
     assert not (tmp_path / "a" / ".reserve").exists()
@@ -227,15 +232,13 @@ def test_a_folder_that_cannot_be_filled_is_not_left_behind(tmp_path: Path, monke
 
 def test_a_file_reaches_the_disk_before_its_name_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[tuple[str, bool]] = []
-    monkeypatch.setattr(
-        os, "fsync", lambda descriptor: synced.append((_path_of(descriptor), (tmp_path / "a").exists()))
-    )
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.readlink(f"/proc/self/fd/{descriptor}"), (tmp_path / "a").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
     replace_file(tmp_path / "a", b"new", durable=False)
     assert synced == []
     (tmp_path / "a").unlink()
     replace_file(tmp_path / "a", b"new")
     assert synced == [(str(tmp_path / ".a.tmp"), False), (str(tmp_path), True)]
-
-
-def _path_of(descriptor: int) -> str:
-    return os.readlink(f"/proc/self/fd/{descriptor}")
