@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import ceil
 from typing import Any
 
 import psycopg
@@ -37,6 +38,8 @@ class LimitedConnection(psycopg.Connection[Any]):
         left_s = _left_s()
         if left_s is not None and left_s <= 0:
             raise psycopg.OperationalError(_LATE)
+        if left_s is not None:
+            parameters["connect_timeout"] = min(int(parameters["connect_timeout"]), ceil(left_s))
         return cls.connect(*arguments, **parameters)
 
     def wait(self, gen: PQGen[RV], interval: float = _POLL_S, timeout: float | None = None) -> RV:
