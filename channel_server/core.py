@@ -15,7 +15,7 @@ from channel_server.run_progress import RunProgress
 from channel_server.seats import Peer
 from channel_server.waiting import OVER, RUNNING, Awaited, Timeouts, Waiting
 from channel_server.worlds.contract import World
-from protocol.messages.node import Bye, Hello, Message, Reply, Report, Saved
+from protocol.messages.node import Bye, Hello, Message, Reply, Saved
 from protocol.messages.plan import RunPlan
 
 UNKNOWN_PEER = "unknown peer"  # the name of a peer that has no seat
@@ -42,11 +42,6 @@ class ChannelServer:
             return self._hello(peer, message)
         if type(message) is Bye:
             return self._bye(peer, message)
-        if type(message) is Report:
-            if not self.is_seated(peer):
-                return self.reject_frame(peer, "report from an unknown peer")
-            self._state.recorder.scalars(message, self.peer_name(peer))
-            return []
         if type(message) is Saved:
             return self._take_node_state(peer, message)
         return self.reject_frame(peer, f"{type(message).__name__} from a node")
@@ -172,6 +167,7 @@ class ChannelServer:
             return []  # the run was stopped while this reply was on its way
         if self._state.pace.is_late(node, reply.slot, reply.turn):
             self._state.pace.take_late(node)
+            self.run.reports.take(node, reply)
             return []
         if gate is None:
             return self.reject_frame(peer, "unrequested reply")

@@ -7,6 +7,7 @@ from channel_server.checkpointing import Checkpointing
 from channel_server.joining import Joining, Send
 from channel_server.open_gates import OpenGates
 from channel_server.reporting import Reporting
+from channel_server.reports import Reports
 from channel_server.run_state import RunState
 from channel_server.seats import Seats
 from channel_server.turn_exchange import NodeLostError, TurnExchange
@@ -42,8 +43,10 @@ class RunProgress:
         self.seats = Seats(plan.run_id, self.names[: len(world.agents) + plan.choreography.has_trainer])
         self.state = RunState.before_first_slot(plan, world, self.seats.nodes)
         self.weights = WeightsInbox(plan, self.state)
+        self.reports = Reports(self.state)
         self.gates = OpenGates(self.state)
-        self.sequence = TurnSequence(plan, self.state, self.gates, TurnExchange(plan, self.state, self.weights))
+        exchange = TurnExchange(plan, self.state, self.weights, self.reports)
+        self.sequence = TurnSequence(plan, self.state, self.gates, exchange)
         self.joining = Joining(plan, world, self.seats, fingerprint, self.state.events)
         self.checkpointing = Checkpointing(self.state, self.seats)
         self._reporting = Reporting(self.state, fingerprint)

@@ -9,7 +9,6 @@ from protocol.messages.node import (
     Message,
     Refused,
     Reply,
-    Report,
     Restore,
     Save,
     Saved,
@@ -19,9 +18,7 @@ from protocol.messages.node import (
 
 MAX_FRAME_BYTES = 64 * 2**20
 
-_to_server: msgspec.msgpack.Decoder[Hello | Reply | Report | Saved | Bye] = msgspec.msgpack.Decoder(
-    Hello | Reply | Report | Saved | Bye
-)
+_to_server: msgspec.msgpack.Decoder[Hello | Reply | Saved | Bye] = msgspec.msgpack.Decoder(Hello | Reply | Saved | Bye)
 _to_node: msgspec.msgpack.Decoder[Welcome | Refused | Restore | Turn | Save | Bye] = msgspec.msgpack.Decoder(
     Welcome | Refused | Restore | Turn | Save | Bye
 )
@@ -35,7 +32,7 @@ class BadFrame(ValueError):
 
 
 def decode_for_server(frame: bytes) -> Message:
-    """Hello, Reply, Report, Saved or Bye. BadFrame for anything else."""
+    """Hello, Reply, Saved or Bye. BadFrame for anything else."""
     if len(frame) > MAX_FRAME_BYTES:
         raise BadFrame("oversized frame")
     try:
