@@ -5,6 +5,7 @@ which receivers lose their copy, and the plan how much later the others receive 
 k is readable from turn k + 1 on. It waits in the inbox until its receiver has a turn.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -18,6 +19,8 @@ from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import SignallingPlan
+
+MAX_HELD_BYTES = 256 * 2**20  # of one source: more wait only for a link that never carries them
 
 Neighbours = Callable[[], Sequence[tuple[int, ...]]]
 _order = attrgetter("order")
@@ -47,6 +50,7 @@ class Relay:
         self._delays = {(rule.link, rule.kind): rule.delay_slots for rule in plan.rules if rule.delay_slots}
         self._flights: dict[int, list[Transmission]] = {}  # notes whose last bit has left, by the slot of arrival
         self._weights = WeightsLedger(trainer=agents)
+        self._held_bytes: Counter[int] = Counter()  # by source, of the notes that are queued or in flight
 
     def open(self, slot: int, *, gone: Collection[int]) -> None:
         """Begin a slot: the links get new budgets and serve their queues; what is due arrives. Call it every slot."""
@@ -141,6 +145,13 @@ class Relay:
         self._links.restore(data["queued"])
         self._flights = {slot: [decode(late, type=Transmission) for late in flight] for slot, flight in data["flights"]}
         self._weights.restore(data["weights"])
+        flying = (late for flight in self._flights.values() for late in flight)
+        for transmission in (*self._links.waiting, *flying):
+            self._held_bytes[transmission.note.source] += transmission.note.size_bytes
+
+    def has_room(self, source: int, notes: Sequence[Note]) -> bool:
+        """Whether the links can hold these notes of a node, besides those that have not arrived."""
+        return self._held_bytes[source] + sum(note.size_bytes for note in notes) <= MAX_HELD_BYTES
 
     def fault(self, source: int, notes: Sequence[Note]) -> str:
         """Why these notes cannot be relayed, or ""."""
@@ -185,8 +196,10 @@ class Relay:
         if transmission.attempt > 1 and self._under_way(transmission):
             self._rows.append(transmission.row(AttemptOutcome.QUEUED, 0, slot))
             return
+        self._held_bytes[transmission.note.source] += transmission.note.size_bytes
         if transmission.note.kind == Kind.WEIGHTS:
             for older in self._links.withdraw(transmission.link_id, Kind.WEIGHTS):
+                self._held_bytes[older.note.source] -= older.note.size_bytes
                 self._rows.append(older.row(AttemptOutcome.REPLACED, 0, slot))
         for arriving in self._without_delay(self._links.send(transmission), slot):
             self._arrive(arriving, slot, gone)
@@ -208,6 +221,7 @@ class Relay:
 
     def _arrive(self, transmission: Transmission, slot: int, gone: Collection[int]) -> None:
         note, reached = transmission.note, transmission.receivers_reached
+        self._held_bytes[note.source] -= note.size_bytes
         present = [node for node in reached if node not in gone]
         for node in present:
             self._inboxes[node].append(note)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from protocol.messages.frame_limits import SMALL_BYTES, is_overloaded
 from protocol.messages.node import (
     PROTOCOL_VERSION,
     Bye,
@@ -36,6 +37,8 @@ def decode_for_server(frame: bytes) -> Message:
     if len(frame) > MAX_FRAME_BYTES:
         raise BadFrame("oversized frame")
     try:
+        if is_overloaded(frame):
+            raise BadFrame("overloaded frame")
         return _to_server.decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         return _foreign_hello(frame, error)
@@ -61,7 +64,7 @@ def signalling(message: Message) -> tuple[int, int]:
 def _foreign_hello(frame: bytes, error: Exception) -> Hello:
     """A Hello of another version may have other fields: only its version is read, for the refusal to name it."""
     try:
-        match _anything.decode(frame):
+        match _anything.decode(frame) if len(frame) <= SMALL_BYTES else None:
             case [1, int(version), *_] if version != PROTOCOL_VERSION:
                 return Hello(version, "", "?", {})
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

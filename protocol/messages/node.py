@@ -15,7 +15,6 @@ from protocol.messages.spaces import Space
 
 PROTOCOL_VERSION = 3
 MAX_NOTES = 1 << 16  # of a reply
-MAX_PAYLOAD_BITS = 1 << 32  # of a note
 MAX_SCALARS = 256  # of a report
 MAX_REASON_CHARS = 200
 SEQUENCE_BYTES = 4  # of a sequence number on the air, whatever MessagePack needs for it on a wire
@@ -38,7 +37,7 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
     to: tuple[int, ...]
     kind: Kind
     body: bytes
-    payload_bits: Annotated[int, Meta(le=MAX_PAYLOAD_BITS)] | None = None
+    payload_bits: int | None = None
     link: LinkClass | None = None
     attempt: Annotated[int, Meta(ge=1, lt=1 << 31)] = 1
     sequence: SequenceNumber | None = None

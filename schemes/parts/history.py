@@ -155,10 +155,10 @@ class Joiner:
         the slot in which it was sent, or if a slot of it is waiting here already."""
         chunk = read_chunk(note.body, self._layouts[note.source])
         first, end = chunk.first_slot, chunk.first_slot + len(chunk.rows)
+        if end > note.slot:  # a row holds the state of the slot after
+            raise ValueError(f"it was sent in slot {note.slot} and names slot {max(first, end - 1)}")
         if not len(chunk.rows):
             raise ValueError("it has no rows")
-        if end > note.slot:  # a row holds the state of the slot after
-            raise ValueError(f"it was sent in slot {note.slot} and names slot {end - 1}")
         if reason := self._layouts[note.source].fault(chunk):
             raise ValueError(reason)
         if repeated := self._rows[note.source].keys() & set(range(first, end)):
