@@ -4,6 +4,7 @@ The run's launcher (the controller) receives telemetry on the telemetry socket, 
 CONTINUE, ORDER with an order, or the reason why the run must fail.
 """
 
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -257,7 +258,8 @@ class Edge:
         if unread_connections := self._router.unread_connections():
             self._core.count_rejected("connection without a frame that can be read", unread_connections)
         self._send_telemetry()
-        times = None if self._metronome is None else self._metronome.spreads()
+        nice = os.getpriority(os.PRIO_PROCESS, 0)
+        times = None if self._metronome is None else (*self._metronome.spreads(), nice)
         self._telemetry.send(self._run.ended(wall_s=self._wall.so_far_s(), wire=self._wire.connections, times=times))
 
 

@@ -225,6 +225,7 @@ class RunProgress:
         """What has been recorded since the last call, and how far the run is."""
         return self._reporting.telemetry(self.waiting, self.awaited)
 
-    def ended(self, *, wall_s: float, wire: list[Connection], times: tuple[Spread, Spread] | None = None) -> Ended:
-        """The last telemetry. `times`: of a paced run, the lengths of its slots and how late they started."""
+    def ended(self, *, wall_s: float, wire: list[Connection], times: tuple[Spread, Spread, int] | None = None) -> Ended:
+        """The last telemetry. `times`: of a paced run, the lengths of its slots, how late they started, and this
+        process's nice value."""
         return self._reporting.ended(self.end, roll_back=self.roll_back, wall_s=wall_s, wire=wire, times=times)
