@@ -1,5 +1,7 @@
 """What nodes report with their replies: scalars go to the recorder, notes that could not be read to the events."""
 
+from math import isfinite
+
 from channel_server.run_state import RunState
 from protocol.messages.node import Reply, Unread
 
@@ -17,8 +19,12 @@ class Reports:
         """A node's reply, with its report if it has one."""
         if reply.report is None:
             return
-        if reply.report.scalars:
-            self._recorder.scalars(reply.slot, self._names[node], reply.report.scalars)
+        finite = {name: value for name, value in reply.report.scalars.items() if isfinite(value)}
+        if finite:
+            self._recorder.scalars(reply.slot, self._names[node], finite)
+        if len(finite) < len(reply.report.scalars):  # no file of numbers can hold the others
+            reason = "report with a number that is not finite"
+            self._events.reject(reason, "dropped", self._names[node], reason)
         for unread in reply.report.unread:
             self._unread(self._names[node], unread)
 
