@@ -156,22 +156,9 @@ class Relay:
     def fault(self, source: int, notes: Sequence[Note]) -> str:
         """Why these notes cannot be relayed, or ""."""
         for note in notes:
-            if reason := self._fault_of(source, note):
+            if reason := _fault(note, source, agents=self._agents, nodes=self._nodes):
                 return f"a {note.kind.name.lower()} note {reason}"
         return ""
-
-    def _fault_of(self, source: int, note: Note) -> str:
-        if note.payload_bits is not None and note.payload_bits < 0:
-            return "of negative bits"
-        if source == self._agents and min(note.to, default=0) < 0:
-            return "from the trainer to a destination that only agents can use"
-        if note.to == (TRAINER,):
-            return "" if self._nodes > self._agents else "to the trainer of a run that has none"
-        if note.to == (NEIGHBOURS,):
-            return ""
-        others = set(range(self._nodes)) - {source}
-        known = bool(note.to) and len(set(note.to)) == len(note.to) and others.issuperset(note.to)
-        return "" if known else "to an unknown destination"
 
     def _resolve(self, to: tuple[int, ...], source: int, neighbours: Neighbours) -> tuple[int, ...]:
         if to == (NEIGHBOURS,):
@@ -237,3 +224,18 @@ class Relay:
         if source >= self._agents:
             return LinkClass.DOWNLINK
         return LinkClass.UPLINK if self._agents in to else self._agent_link
+
+
+def _fault(note: Note, source: int, *, agents: int, nodes: int) -> str:
+    """Why a note cannot be relayed, or "". `nodes`: the agents, and the trainer if there is one."""
+    if note.payload_bits is not None and note.payload_bits < 0:
+        return "of negative bits"
+    if source == agents and min(note.to, default=0) < 0:
+        return "from the trainer to a destination that only agents can use"
+    if note.to == (TRAINER,):
+        return "" if nodes > agents else "to the trainer of a run that has none"
+    if note.to == (NEIGHBOURS,):
+        return ""
+    others = set(range(nodes)) - {source}
+    known = bool(note.to) and len(set(note.to)) == len(note.to) and others.issuperset(note.to)
+    return "" if known else "to an unknown destination"
