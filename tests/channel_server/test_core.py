@@ -153,8 +153,8 @@ def test_a_stranger_is_refused_only_so_often_on_one_connection() -> None:
     loopback, steps, _ = stepping(plan_for("li2020/random", slots=3))
     next(steps)
     hello = Hello(PROTOCOL_VERSION, "test", "nobody", {})
-    answers = [len(loopback.core.arrived(b"stranger", hello)) for _ in range(20)]
-    assert answers == [1] * 8 + [0] * 12
-    assert loopback.run.state.events.dropped == {"refused Hello": 8, "Hello after many refusals": 12}
+    answers = [len(loopback.core.arrived(b"stranger", hello)) for _ in range(120)]
+    assert answers == [1] * 100 + [0] * 20
+    assert loopback.run.state.events.dropped == {"refused Hello": 100, "Hello after many refusals": 20}
     loopback.core.gone(b"stranger", "it left")
     assert len(loopback.core.arrived(b"stranger", hello)) == 1
