@@ -9,7 +9,18 @@ import msgspec
 from agent_node.delivery import AckedDelivery, Received
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
-from protocol.messages.node import MAX_REASON_CHARS, Note, Reply, Report, Turn, Unread, Welcome
+from protocol.messages.node import (
+    MAX_REASON_CHARS,
+    MAX_SCALAR_NAME_CHARS,
+    MAX_SCALARS,
+    MAX_UNREAD,
+    Note,
+    Reply,
+    Report,
+    Turn,
+    Unread,
+    Welcome,
+)
 from protocol.messages.spaces import Records, Space
 from schemes.contract import NodePolicy, TurnContext, load
 from schemes.parts.note_reader import UnreadNote
@@ -84,12 +95,18 @@ class Node:
 
 
 def _report(scalars: Mapping[str, float], unread: Sequence[UnreadNote]) -> Report | None:
-    """The report of a turn; unread notes are counted by source and kind."""
+    """The report of a turn; unread notes are counted by source and kind, of which MAX_UNREAD at most are reported.
+    ValueError for scalars that no report can hold."""
     if not scalars and not unread:
         return None
+    if len(scalars) > MAX_SCALARS or any(len(name) > MAX_SCALAR_NAME_CHARS for name in scalars):
+        limits = f"at most {MAX_SCALARS} scalars, with names of at most {MAX_SCALAR_NAME_CHARS} characters"
+        raise ValueError(f"the policy reports {len(scalars)} scalars: return {limits}")
     numbers = Counter((note.source, note.kind) for note, _ in unread)
     first = {(note.source, note.kind): reason for note, reason in reversed(unread)}
-    counted = [Unread(*key, number, first[key][:MAX_REASON_CHARS]) for key, number in numbers.items()]
+    counted = [
+        Unread(*key, number, first[key][:MAX_REASON_CHARS]) for key, number in list(numbers.items())[:MAX_UNREAD]
+    ]
     return Report(dict(scalars), counted)
 
 

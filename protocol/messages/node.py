@@ -16,10 +16,12 @@ from protocol.messages.spaces import Space
 PROTOCOL_VERSION = 3
 MAX_NOTES = 1 << 16  # of a reply
 MAX_SCALARS = 256  # of a report
+MAX_UNREAD = 64  # entries of a report
 MAX_REASON_CHARS = 200
+MAX_SCALAR_NAME_CHARS = 80
 SEQUENCE_BYTES = 4  # of a sequence number on the air, whatever MessagePack needs for it on a wire
 
-ScalarName = Annotated[str, Meta(min_length=1, max_length=80)]
+ScalarName = Annotated[str, Meta(min_length=1, max_length=MAX_SCALAR_NAME_CHARS)]
 SequenceNumber = Annotated[int, Meta(ge=0, lt=1 << 8 * SEQUENCE_BYTES)]
 
 
@@ -150,7 +152,7 @@ class Report(Struct, frozen=True, array_like=True):
     """
 
     scalars: Annotated[dict[ScalarName, float], Meta(max_length=MAX_SCALARS)] = {}
-    unread: Annotated[list[Unread], Meta(max_length=MAX_NOTES)] = []
+    unread: Annotated[list[Unread], Meta(max_length=MAX_UNREAD)] = []
 
 
 class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):
