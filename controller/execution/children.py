@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import connection
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from protocol.messages.plan import RunPlan
 from protocol.transports.keys import ClientKeys, ServerKeys
 
 CHANNEL_SERVER = "channel server"
+_PACED_NICE = -10
 
 
 def channel_process(
@@ -33,6 +35,8 @@ def channel_process(
     from channel_server.edge import serve
 
     run_plan = msgspec.msgpack.decode(plan, type=RunPlan)
+    if run_plan.clock.slot_ms is not None:
+        _hurry()
     world = build_world(run_plan)
     serve(
         run_plan,
@@ -81,6 +85,13 @@ def _exit_after_parent() -> None:
 def _name_process(name: str) -> None:
     """Set the name that ps and top show; the kernel truncates it to 15 bytes."""
     Path("/proc/self/comm").write_text(name, "utf-8")
+
+
+def _hurry() -> None:
+    """Keep time before other processes, where the system permits it: the results of a paced run say at which nice value
+    its channel server ran."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, _PACED_NICE)
 
 
 def _orphaned() -> Callable[[], bool]:

@@ -14,8 +14,14 @@ from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.spaces import Space
 
 PROTOCOL_VERSION = 3
+MAX_NOTES = 1 << 16  # of a reply
+MAX_SCALARS = 256  # of a report
+MAX_UNREAD = 64  # entries of a report
+MAX_REASON_CHARS = 200
+MAX_SCALAR_NAME_CHARS = 80
 SEQUENCE_BYTES = 4  # of a sequence number on the air, whatever MessagePack needs for it on a wire
 
+ScalarName = Annotated[str, Meta(min_length=1, max_length=MAX_SCALAR_NAME_CHARS)]
 SequenceNumber = Annotated[int, Meta(ge=0, lt=1 << 8 * SEQUENCE_BYTES)]
 
 
@@ -35,7 +41,7 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
     body: bytes
     payload_bits: int | None = None
     link: LinkClass | None = None
-    attempt: int = 1
+    attempt: Annotated[int, Meta(ge=1, lt=1 << 31)] = 1
     sequence: SequenceNumber | None = None
 
     @property
@@ -130,20 +136,33 @@ class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
     inbox: list[ReceivedNote]
 
 
+class Unread(Struct, frozen=True, array_like=True):
+    """`number` notes of a kind from `source` that their receiver could not read; `reason`: of the first."""
+
+    source: int
+    kind: Kind
+    number: Annotated[int, Meta(ge=1, le=MAX_NOTES)]
+    reason: Annotated[str, Meta(max_length=MAX_REASON_CHARS)]
+
+
+class Report(Struct, frozen=True, array_like=True):
+    """What a node tells people with its reply. It is telemetry, not signalling: it is in no trace and no book.
+
+    `scalars`: losses, updates, ... by name. `unread`: the notes of this turn's inbox that the node could not read.
+    """
+
+    scalars: Annotated[dict[ScalarName, float], Meta(max_length=MAX_SCALARS)] = {}
+    unread: Annotated[list[Unread], Meta(max_length=MAX_UNREAD)] = []
+
+
 class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):
-    """A node's one reply to a turn. An empty action keeps the last one."""
+    """A node's one reply to a turn. An empty action keeps the last one. `report`: None if there is nothing to tell."""
 
     slot: int
     turn: int
     action: bytes
-    outbox: list[Note]
-
-
-class Report(Struct, frozen=True, array_like=True, tag=7):
-    """Scalars of a node (losses, updates): telemetry, not signalling; they are in no trace and no book."""
-
-    slot: int
-    scalars: dict[str, float]
+    outbox: Annotated[list[Note], Meta(max_length=MAX_NOTES)]
+    report: Report | None = None
 
 
 class Bye(Struct, frozen=True, array_like=True, tag=6):
@@ -174,4 +193,4 @@ class Restore(Struct, frozen=True, array_like=True, tag=10):
     more: bool = False
 
 
-Message = Hello | Welcome | Refused | Turn | Reply | Report | Bye | Save | Saved | Restore
+Message = Hello | Welcome | Refused | Turn | Reply | Bye | Save | Saved | Restore

@@ -32,6 +32,8 @@ class Mlp:
             raise ValueError(f"no layers among {sorted(weights)}; expected 0.weight, 0.bias, 2.weight, ...")
         self.weights = weights
         self._layers = [_layer(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in names]
+        if any(len(bias) != len(matrix) for (_, bias), (matrix, _) in pairwise(self._layers)):
+            raise ValueError("a layer has other inputs than the layer before has outputs")
 
     @property
     def inputs(self) -> int:
@@ -58,5 +60,8 @@ class Mlp:
 
 
 def _layer(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
-    """Weight [out, in] to a contiguous [in, out], once rather than at every pass; and the bias [out]."""
+    """Weight [out, in] to a contiguous [in, out], once rather than at every pass; and the bias [out]. ValueError if the
+    two do not fit."""
+    if weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        raise ValueError(f"a weight {weight.shape} and a bias {bias.shape} make no layer")
     return np.ascontiguousarray(weight.T, np.float32), np.asarray(bias, np.float32)

@@ -146,3 +146,15 @@ def _kill(loopback: Loopback, name: str) -> None:
 def _rejoin(loopback: Loopback, name: str, moment: int) -> None:
     if all(loopback.core.peer_name(peer) != name for peer in loopback.sessions):
         loopback.join(f"{name}@{moment}".encode(), name)
+
+
+def test_a_stranger_is_refused_only_so_often_on_one_connection() -> None:
+    """Refusals that are not read wait in the memory of the channel server."""
+    loopback, steps, _ = stepping(plan_for("li2020/random", slots=3))
+    next(steps)
+    hello = Hello(PROTOCOL_VERSION, "test", "nobody", {})
+    answers = [len(loopback.core.arrived(b"stranger", hello)) for _ in range(120)]
+    assert answers == [1] * 100 + [0] * 20
+    assert loopback.run.state.events.dropped == {"refused Hello": 100, "Hello after many refusals": 20}
+    loopback.core.gone(b"stranger", "it left")
+    assert len(loopback.core.arrived(b"stranger", hello)) == 1

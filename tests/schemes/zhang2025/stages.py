@@ -41,7 +41,7 @@ def turn_of(stage: Stage, node: int, turn: int, spec: TurnSpec) -> TurnContext:
     state = stage.world.begin(stage.state, stage.episode, stage.slot)
     measured = stage.world.measure(state, spec.view)[node] if spec.view else Space().empty(stage.replicas)
     rng = CounterRng(stage.seed, "node", node)
-    return TurnContext(stage.slot, turn, spec.step, "eval", stage.episode, measured, [], rng)
+    return TurnContext(stage.slot, turn, spec.step, "eval", stage.episode, measured, [], rng, [])
 
 
 def uneven(folder: Path) -> ConflictGraphParams:
