@@ -6,6 +6,7 @@ returns the messages to send. Between two calls the core waits: `run.waiting` is
 """
 
 from collections.abc import Collection
+from math import isfinite
 from typing import Literal, assert_never
 
 from channel_server.joining import Send as Send
@@ -43,10 +44,7 @@ class ChannelServer:
         if type(message) is Bye:
             return self._bye(peer, message)
         if type(message) is Report:
-            if not self.is_seated(peer):
-                return self.reject_frame(peer, "report from an unknown peer")
-            self._state.recorder.scalars(message, self.peer_name(peer))
-            return []
+            return self._report(peer, message)
         if type(message) is Saved:
             return self._take_node_state(peer, message)
         return self.reject_frame(peer, f"{type(message).__name__} from a node")
@@ -59,6 +57,10 @@ class ChannelServer:
     def reject_connection(self, reason: str, key: str) -> None:
         """A connection was refused. `key`: the first characters of its key, "" if it showed none."""
         self._state.events.reject(reason, "dropped", UNKNOWN_PEER, f"{reason}: {key}..." if key else reason)
+
+    def refuse(self, peer: Peer, hello: Hello, reason: str) -> list[Send]:
+        """Refuse a Hello that the transport objects to."""
+        return self._joining.refuse(peer, hello, reason)
 
     def gone(self, peer: Peer, reason: str) -> list[Send]:
         """A peer's connection or process is gone."""
@@ -178,6 +180,18 @@ class ChannelServer:
         if reason := self._checks.fault(node, reply, gate.step) or gate.accept(node, reply):
             return self.reject_frame(peer, reason)
         return self.run.advance() if gate is self._gates.awaited and gate.closed else []
+
+    def _report(self, peer: Peer, report: Report) -> list[Send]:
+        """Record a node's scalars, but for those that no file of numbers can hold."""
+        if not self.is_seated(peer):
+            return self.reject_frame(peer, "report from an unknown peer")
+        if not 0 <= report.slot <= self.run.slot:
+            return self.reject_frame(peer, "report of a slot that has not begun")
+        finite = {name: value for name, value in report.scalars.items() if isfinite(value)}
+        self._state.recorder.scalars(Report(report.slot, finite), self.peer_name(peer))
+        if len(finite) < len(report.scalars):
+            return self.reject_frame(peer, "report with a number that is not finite")
+        return []
 
     def _take_node_state(self, peer: Peer, part: Saved) -> list[Send]:
         if self.run.waiting is not Waiting.NODE_STATES:

@@ -12,8 +12,10 @@ from msgspec import Meta, Struct
 from protocol.messages.choreography import Choreography
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.spaces import Space
+from protocol.messages.text import Fingerprint, Name, make_printable
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
+MAX_SCALARS = 1000  # of a report
 SEQUENCE_BYTES = 4  # of a sequence number on the air, whatever MessagePack needs for it on a wire
 
 SequenceNumber = Annotated[int, Meta(ge=0, lt=1 << 8 * SEQUENCE_BYTES)]
@@ -69,9 +71,9 @@ class Hello(Struct, frozen=True, array_like=True, tag=1):
     """A process asks for the seat `name` in a run. `fingerprint`: what decides the bits of its arithmetic."""
 
     protocol: int
-    run_id: str
-    name: str
-    fingerprint: dict[str, str]
+    run_id: Name
+    name: Name
+    fingerprint: Fingerprint
 
 
 class NodeSpaces(Struct, frozen=True, array_like=True):
@@ -114,6 +116,9 @@ class Refused(Struct, frozen=True, array_like=True, tag=3):
 
     reason: str
 
+    def __post_init__(self) -> None:
+        make_printable(self, "reason")
+
 
 class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
     """The node's turn. `spec` indexes the choreography's turns; CLOSING is the turn after the last slot.
@@ -143,7 +148,7 @@ class Report(Struct, frozen=True, array_like=True, tag=7):
     """Scalars of a node (losses, updates): telemetry, not signalling; they are in no trace and no book."""
 
     slot: int
-    scalars: dict[str, float]
+    scalars: Annotated[dict[Name, float], Meta(max_length=MAX_SCALARS)]
 
 
 class Bye(Struct, frozen=True, array_like=True, tag=6):
@@ -151,6 +156,9 @@ class Bye(Struct, frozen=True, array_like=True, tag=6):
 
     reason: str
     error: str = ""
+
+    def __post_init__(self) -> None:
+        make_printable(self, "reason", "error")
 
 
 class Save(Struct, frozen=True, array_like=True, tag=8):
