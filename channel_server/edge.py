@@ -30,7 +30,7 @@ from protocol.transports.router import Router
 
 POLL_INTERVAL_S = 0.05
 _LINGER_MS = 5000  # for the last telemetry
-_SPARE_CONNECTIONS = 256  # besides the nodes': of nodes that replace others, and of strangers
+_SPARE_CONNECTIONS = 1000  # besides the nodes': of nodes that replace others, and of strangers
 
 _NO_SLOT_TIME = (Waiting.NODE_STATES, Waiting.RESUME, Waiting.LOST_NODES)
 
@@ -64,7 +64,8 @@ def serve(
     # No reconnection: what was on its way would be missing. The launcher is to see that the connection broke.
     socket.setsockopt(zmq.RECONNECT_IVL, -1)
     socket.connect(launcher)
-    with Router(context, endpoint, keys=keys, max_connections=len(plan.nodes) + _SPARE_CONNECTIONS) as router:
+    nodes = len(plan.nodes)
+    with Router(context, endpoint, keys=keys, max_connections=nodes + _SPARE_CONNECTIONS, expected=nodes) as router:
         reachable = f"tcp://{address}:{router.endpoint.rpartition(':')[2]}" if address else router.endpoint
         listening = Listening(reachable, "" if keys is None else keys.public.decode())
         Edge(plan, world, router, socket, controller_gone, past).run(listening)

@@ -40,7 +40,7 @@ from protocol.transports.keys import Keys, ServerKeys
 from protocol.transports.router import Router
 
 _POLL_INTERVAL_S = 0.05
-_SPARE_CONNECTIONS = 256  # besides the workers': of workers that replace others, and of strangers
+_SPARE_CONNECTIONS = 1000  # besides the workers': of workers that replace others, and of strangers
 _Bound = TypeVar("_Bound")
 
 
@@ -215,8 +215,10 @@ class LeasedWorkers:
 def _listening(
     context: "zmq.Context[zmq.Socket[bytes]]", ports: Ports, keys: ServerKeys | None, workers: int
 ) -> Router:
-    limits = {"max_bytes": MAX_POOL_FRAME_BYTES, "max_connections": workers + _SPARE_CONNECTIONS}
-    return _first_free(ports, lambda endpoint: Router(context, endpoint, keys=keys, **limits))
+    limits = {"max_connections": workers + _SPARE_CONNECTIONS, "expected": workers}
+    return _first_free(
+        ports, lambda endpoint: Router(context, endpoint, keys=keys, max_bytes=MAX_POOL_FRAME_BYTES, **limits)
+    )
 
 
 def _first_free(ports: Ports, bind: Callable[[str], _Bound]) -> _Bound:

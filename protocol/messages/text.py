@@ -28,8 +28,8 @@ def is_name(text: str) -> bool:
 
 def printable(text: str) -> str:
     """A text in one line of printable characters: white space becomes spaces, other characters their escapes."""
-    text = text if len(text) <= MAX_TEXT_CHARS else f"{text[:MAX_TEXT_CHARS]}..."
-    return "".join(map(_printable_char, text))
+    shown = "".join(map(_printable_char, text[: MAX_TEXT_CHARS + 1]))
+    return shown if len(shown) <= MAX_TEXT_CHARS else f"{shown[: MAX_TEXT_CHARS - 3]}..."
 
 
 def make_printable(message: Struct, *fields: str) -> None:

@@ -7,17 +7,18 @@ from contextlib import suppress
 _BURST = 1024  # connections that may be accepted between two looks at a socket
 
 
-def room_for(connections: int, *, others: int) -> int:
+def room_for(connections: int, *, others: int, expected: int = 0) -> int:
     """Raise this process's limit on open files for so many connections besides `others` files; how many have room.
 
-    Where the hard limit is lower fewer have: what the others leave, and a quarter of the limit at least.
+    Where the hard limit is lower fewer have: what the others leave, and at least a quarter of the limit and those that
+    are expected.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + others + _BURST
     limit = max(soft, needed if hard == resource.RLIM_INFINITY else min(needed, hard))
     if limit > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    return min(connections, max(limit - others - _BURST, limit // 4))
+    return min(connections, max(limit - others - _BURST, limit // 4, expected))
 
 
 def hang_up(descriptor: int, port: int) -> None:

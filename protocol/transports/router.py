@@ -27,7 +27,8 @@ class Router:
     """Receives frames from peers and sends frames to them, and reports broken and rejected connections.
 
     `keys`: encrypts the socket and lists the peers that may connect (the context must have no other allow-list).
-    Without keys every peer may. `max_connections`: at a time, beside `other_files` that this process may have open.
+    Without keys every peer may. `max_connections`: at a time, besides `other_files` that this process may have open;
+    the `expected` ones are accepted even if the limit on open files is low.
     """
 
     def __init__(
@@ -39,11 +40,12 @@ class Router:
         timeout_s: float = 0.05,
         max_bytes: int = MAX_FRAME_BYTES,
         max_connections: int = 1000,
+        expected: int = 0,
         other_files: int = 256,
     ) -> None:
         self.framing = NULL if keys is None else CURVE
         self.socket = _router(context, timeout_s, max_bytes + (0 if keys is None else ENCRYPTION_BYTES))
-        self.max_connections = room_for(max_connections, others=other_files)
+        self.max_connections = room_for(max_connections, others=other_files, expected=expected)
         self._connections = Connections(self.socket, encrypted=keys is not None, limit=self.max_connections)
         self._keys = keys
         self._stack = ExitStack()

@@ -57,7 +57,7 @@ def test_a_name_and_a_printable_text_are_one_printable_line(text: str) -> None:
 
 def test_reasons_are_printable_whoever_sent_them() -> None:
     hostile = "end\x1b[2J\u2028of\nfile" + "x" * MAX_TEXT_CHARS
-    shown = r"end\x1b[2J of file" + "x" * (MAX_TEXT_CHARS - 15) + "..."
+    shown = r"end\x1b[2J of file" + "x" * (MAX_TEXT_CHARS - 21) + "..."
     assert decode_for_server(encode([6, hostile, hostile])) == Bye(shown, shown)
     for decode, message in ((decode_for_node, Refused(shown)), (decode_from_service, Refusal(shown))):
         tag = message.__struct_config__.tag

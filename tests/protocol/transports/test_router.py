@@ -100,7 +100,7 @@ def _is_closed(connection: socket.socket) -> bool:
     return not data
 
 
-def test_peers_above_the_limit_are_not_read() -> None:
+def test_peers_above_the_limit_are_rejected() -> None:
     with ExitStack() as stack:
         context = stack.enter_context(zmq.Context())
         router = stack.enter_context(Router(context, "tcp://127.0.0.1:*", max_connections=3))
@@ -115,7 +115,7 @@ def test_peers_above_the_limit_are_not_read() -> None:
         for _ in _polled(router):
             frames += [frame for _, frame in router.pending()]
             reasons.update(reason for reason, _ in router.rejected())
-            if (len(frames), reasons) == (3, {ABOVE_THE_LIMIT: 2}):
+            if len(frames) >= 3 and reasons == {ABOVE_THE_LIMIT: 2}:
                 break
 
 
