@@ -90,7 +90,7 @@ class Edge:
         wall_s, accounts = (0.0, []) if past is None else self._run.restore(past)
         self._wall = WallTime(wall_s)
         self._wire = WireBook(accounts, router.framing)
-        self._frames = Frames(self._core, self._wire, router.key_of)
+        self._frames = Frames(self._core, self._wire, router.objection)
         self._router = router
         self._telemetry = TelemetrySocket(telemetry_socket)
         self._controller_gone = controller_gone

@@ -7,24 +7,23 @@ from channel_server.seats import Peer
 from protocol.accounting.wire_book import WireBook
 from protocol.messages.codec import BadFrame, decode_for_server, encode, signalling
 from protocol.messages.node import Hello, Message
-from protocol.transports.keys import AllowedKey
 
 Outgoing = Iterable[tuple[Peer, bytes]]
 
 
 class Frames:
-    """A core for a transport that sends and receives frames. `wire`: the wire book, None without sockets. `key_of`: the
-    key of a peer, None without keys.
+    """A core for a transport that sends and receives frames. `wire`: the wire book, None without sockets. `objection`:
+    why a peer's key does not allow it to join under a name, "" if it does.
 
     Messages are encoded one by one as the transport takes them: the first node computes while the last is served.
     """
 
     def __init__(
-        self, core: ChannelServer, wire: WireBook | None, key_of: Callable[[Peer], AllowedKey | None] = lambda _: None
+        self, core: ChannelServer, wire: WireBook | None, objection: Callable[[Peer, str], str] = lambda *_: ""
     ) -> None:
         self._core = core
         self._wire = wire
-        self._key_of = key_of
+        self._objection = objection
 
     def arrived(self, peer: Peer, frame: bytes) -> Outgoing:
         """A frame from a peer; the frames to send."""
@@ -62,9 +61,8 @@ class Frames:
 
     def _hello(self, peer: Peer, hello: Hello) -> list[Send]:
         """Pass a Hello to the core, unless the peer's key is bound to another node; then name its connection."""
-        key = self._key_of(peer)
-        refusal = "" if key is None else key.refusal(node=hello.name)
-        sends = self._core.refuse(peer, hello, refusal) if refusal else self._core.arrived(peer, hello)
+        reason = self._objection(peer, hello.name)
+        sends = self._core.refuse(peer, hello, reason) if reason else self._core.arrived(peer, hello)
         if self._wire is not None:
             self._wire.name(peer, self._core.peer_name(peer))
         return sends

@@ -61,7 +61,7 @@ class RegisteredWorker:
             elif now - at >= LEASE_TIMEOUT_S:
                 del self.leased[lease]
                 self.unattached.add(run_id)
-        if any(assignment.attached for assignment in state.leases.values()):
+        if _attached(state) - _attached(self.state):
             self.failures, self.resting_until = 0, 0.0
         self.peer, self.state, self.seen_at = peer, state, now
 
@@ -87,6 +87,11 @@ class RegisteredWorker:
         """How much of its capacity is leased to a run."""
         reported = sum(assignment.run_id == run_id for assignment in self.state.leases.values())
         return reported + sum(run == run_id for run, _ in self.leased.values())
+
+
+def _attached(state: Heartbeat) -> set[str]:
+    """The leases with which a worker has reached a run process."""
+    return {lease for lease, assignment in state.leases.items() if assignment.attached}
 
 
 class WorkerRegistry:

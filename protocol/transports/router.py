@@ -120,6 +120,11 @@ class Router:
         """The key of a peer on the list of allowed ones; None without keys."""
         return None if self._keys is None else self._keys.allowed[self._connections.key_of(peer)]
 
+    def objection(self, peer: bytes, node: str) -> str:
+        """Why a peer's key does not allow it to join as this node, or ""."""
+        key = self.key_of(peer)
+        return "" if key is None else key.refusal(node=node)
+
     def broken(self) -> list[bytes]:
         """The peers whose connections broke since the last call. Call it often: it also closes silent connections."""
         return self._connections.take_broken()

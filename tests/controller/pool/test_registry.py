@@ -99,6 +99,17 @@ def test_a_worker_that_never_attaches_waits_longer_each_time_and_its_run_says_wh
     assert registry.unreached(ONE) == ""
 
 
+def test_a_worker_that_reaches_one_run_process_may_not_reach_another() -> None:
+    held = {"a": Assignment("other", "pair-0", attached=True)}
+    registry = _registry(_heartbeat("w", capacity=2, leases=held))
+    [(_, lease)] = registry.lease([ONE], NOW)
+    for leases in (held | {lease.lease: Assignment("run")}, held, held):
+        assert registry.receive(b"w", _heartbeat("w", capacity=2, leases=leases), NOW) == ""
+        assert _given(registry, ONE) == []
+    assert registry.receive(b"w", _heartbeat("w", capacity=2, leases=held), NOW) == ""
+    assert _given(registry, ONE) == []
+
+
 def test_a_lease_that_ends_in_order_does_not_count_against_its_worker() -> None:
     registry = _registry(_heartbeat("w", capacity=2, leases={"a": Assignment("run"), "b": Assignment("run")}))
     assert registry.receive(b"w", _heartbeat("w", capacity=2, leases={"a": Assignment("run")}), NOW) == ""
