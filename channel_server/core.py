@@ -58,6 +58,10 @@ class ChannelServer:
         """A connection was refused. `key`: the first characters of its key, "" if it showed none."""
         self._state.events.reject(reason, "dropped", UNKNOWN_PEER, f"{reason}: {key}..." if key else reason)
 
+    def refuse(self, peer: Peer, hello: Hello, reason: str) -> list[Send]:
+        """Refuse a Hello that the transport objects to."""
+        return self._joining.refuse(peer, hello, reason)
+
     def gone(self, peer: Peer, reason: str) -> list[Send]:
         """A peer's connection or process is gone."""
         self._refusals.pop(peer, None)

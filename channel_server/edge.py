@@ -26,11 +26,13 @@ from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import TELEMETRY_EVERY_S, Listening, Telemetry
 from protocol.transports.curve import lock_client
 from protocol.transports.keys import ClientKeys, ServerKeys
+from protocol.transports.liveness import end_dead_connections
 from protocol.transports.router import Router
 from protocol.transports.running_time import RunningTime
 
 POLL_INTERVAL_S = 0.05
 _LINGER_MS = 5000  # for the last telemetry
+_SPARE_CONNECTIONS = 1000  # besides the nodes': of nodes that replace others, and of strangers
 
 _NO_SLOT_TIME = (Waiting.NODE_STATES, Waiting.RESUME, Waiting.LOST_NODES)
 
@@ -50,20 +52,22 @@ def serve(
     """Play one run for the nodes that connect to `endpoint`, and send its telemetry to `launcher`, to the end.
 
     `controller_gone`: True once the controller's process is gone; then the run fails and all nodes are dismissed.
-    `keys`: what `endpoint` is locked with, and which nodes are admitted. `launcher_keys`: what the telemetry socket is
-    locked with. Both None on this machine's own loopback. `address`: the host by which nodes reach this one, if it is
-    not the endpoint's.
+    `keys`: what `endpoint` is locked with, and which nodes are admitted; None on this machine's own loopback.
+    `launcher_keys`: what the telemetry socket is locked with, if the launcher locks it. `address`: the host by which
+    nodes reach this one, if it is not the endpoint's.
     """
     context = zmq.Context()
     socket = context.socket(zmq.PAIR)
     socket.setsockopt(zmq.SNDHWM, 0)
     socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    end_dead_connections(socket)
     if launcher_keys is not None:
         lock_client(socket, launcher_keys)
     # No reconnection: what was on its way would be missing. The launcher is to see that the connection broke.
     socket.setsockopt(zmq.RECONNECT_IVL, -1)
     socket.connect(launcher)
-    with Router(context, endpoint, keys=keys) as router:
+    nodes = len(plan.nodes)
+    with Router(context, endpoint, keys=keys, max_connections=nodes + _SPARE_CONNECTIONS, expected=nodes) as router:
         reachable = f"tcp://{address}:{router.endpoint.rpartition(':')[2]}" if address else router.endpoint
         listening = Listening(reachable, "" if keys is None else keys.public.decode())
         Edge(plan, world, router, socket, controller_gone, past).run(listening)
@@ -88,7 +92,7 @@ class Edge:
         wall_s, accounts = (0.0, []) if past is None else self._run.restore(past)
         self._wall = WallTime(wall_s)
         self._wire = WireBook(accounts, router.framing)
-        self._frames = Frames(self._core, self._wire)
+        self._frames = Frames(self._core, self._wire, router.objection)
         self._router = router
         self._telemetry = TelemetrySocket(telemetry_socket)
         self._controller_gone = controller_gone

@@ -4,6 +4,7 @@ from math import isfinite
 
 from channel_server.run_state import RunState
 from protocol.messages.node import Reply, Unread
+from protocol.messages.text import printable
 
 
 class Reports:
@@ -31,7 +32,10 @@ class Reports:
     def _unread(self, receiver: str, unread: Unread) -> None:
         source = self._names[unread.source] if 0 <= unread.source < len(self._names) else "an unknown node"
         what = f"{unread.kind.name.lower()} note from {source}"
-        why = "".join(char if char.isprintable() else "?" for char in unread.reason)
         self._events.reject(
-            f"unreadable {what}", "dropped", source, f"{receiver} cannot read a {what}: {why}", unread.number
+            f"unreadable {what}",
+            "dropped",
+            source,
+            f"{receiver} cannot read a {what}: {printable(unread.reason)}",
+            unread.number,
         )

@@ -50,7 +50,10 @@ def serve(
     with closing(listening), closing(Store(database)) as store:
         pool = None
         if settings.pool is not None:
-            pool = PoolListener(settings.pool.endpoint, settings.pool.run_process_ports, settings.pool.keys)
+            other_files = settings.max_readers + _OTHER_FILES
+            pool = PoolListener(
+                settings.pool.endpoint, settings.pool.run_process_ports, settings.pool.keys, other_files=other_files
+            )
         app = create_app(RunManager(settings, store, pool), token)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{listening.getsockname()[1]}"

@@ -23,14 +23,14 @@ _PACED_NICE = -10
 def channel_process(
     plan: bytes,
     launcher: str,
+    launcher_keys: ClientKeys,
     past: Past | None,
     endpoint: str = "tcp://127.0.0.1:*",
     address: str = "",
     keys: ServerKeys | None = None,
-    launcher_keys: ClientKeys | None = None,
 ) -> None:
-    """The channel server's process. `address`: the host that nodes connect to, if it is not the endpoint's. `keys`
-    encrypt the endpoint, `launcher_keys` the line to the launcher."""
+    """The channel server's process. `launcher_keys` lock the line to the launcher. `address`: the host that nodes
+    connect to, if it is not the endpoint's. `keys` encrypt the endpoint."""
     _name_process(CHANNEL_SERVER)
     from channel_server.edge import serve
 

@@ -52,7 +52,12 @@ def read_if_exists(path: Path) -> bytes:
 def whole_lines(path: Path) -> list[str]:
     """The complete lines of a file that may be growing; none if it does not exist yet."""
     data = read_if_exists(path)
-    return data[: data.rfind(b"\n") + 1].decode().splitlines()
+    return lines_of(data[: data.rfind(b"\n") + 1])
+
+
+def lines_of(data: bytes, errors: str = "strict") -> list[str]:
+    """The lines of a text. Only a line feed ends one: str.splitlines would also split at U+2028, U+0085 and others."""
+    return data.decode(errors=errors).removesuffix("\n").split("\n") if data else []
 
 
 def csv_rows(path: Path, lines: Iterable[str] | None = None) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-from controller.run_folder.files import DamagedFileError, read_if_exists
+from controller.run_folder.files import DamagedFileError, lines_of, read_if_exists
 from controller.run_folder.layout import TOLL
 from protocol.accounting.toll import DeliveryStats, Toll
 from protocol.messages.kinds import Kind, LinkClass
@@ -58,7 +58,7 @@ class TollTable:
         path = folder / TOLL
         data = read_if_exists(path)
         try:
-            rows = list(csv.reader(data[: data.rfind(b"\n") + 1].decode().splitlines()))
+            rows = list(csv.reader(lines_of(data[: data.rfind(b"\n") + 1])))
             if rows and tuple(rows[0]) != TOLL_COLUMNS:
                 raise ValueError(f"its columns are not {','.join(TOLL_COLUMNS)}")
             nested = [[*row[: len(_KEYS)], row[_TOLL], row[_DELIVERY]] for row in rows[1:]]

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.run_folder.files import csv_rows, ends_line, last_line_end, read_chunk
+from controller.run_folder.files import csv_rows, ends_line, last_line_end, lines_of, read_chunk
 from controller.run_folder.layout import LOG, METRICS, SCALARS, TOLL
 from controller.run_folder.status import FINAL_STATES
 from controller.service.limits import EVENTS_POLL_S, MAX_UNREAD_EVENTS, PING_INTERVAL_S
@@ -248,7 +248,7 @@ def _news(folder: Path, since: Cursor, until: Cursor | None) -> tuple[dict[str, 
     """What was written between two cursors, at most a chunk of each file, and the cursor after it."""
     ends = until or (None,) * len(_FILES)
     chunks = [read_chunk(folder / name, start, end) for name, start, end in zip(_FILES, since, ends, strict=True)]
-    metrics, scalars, log, toll = (data.decode(errors="replace").splitlines() for data in chunks)
+    metrics, scalars, log, toll = (lines_of(data, "replace") for data in chunks)
     cursor = Cursor(*(start + len(data) for start, data in zip(since, chunks, strict=True)))
     return {
         "metrics": _rows(folder / METRICS, metrics, first=since.metrics == 0),

@@ -126,8 +126,10 @@ class Leasing:
         """
         for index, demand in enumerate(ahead := self._ahead):
             if demand.port:
-                shortage = listener.registry.shortage(demand, ahead[:index])
-                await self._set_reason(demand.run_id, shortage and f"lacks {shortage}")
+                shortage = listener.shortage(demand, ahead[:index])
+                lacks = shortage and f"lacks {shortage}"
+                unreached = "" if listener.registry.attached(demand) else listener.registry.unreached(demand)
+                await self._set_reason(demand.run_id, "; ".join(filter(None, (lacks, unreached))))
         for run_id in list(self._demands):
             if self._reasons.get(run_id) and run_id not in self._at_work:
                 await self._set_reason(run_id, self._missing(self._demands[run_id]))
@@ -143,8 +145,9 @@ class Leasing:
             return _NO_POOL
         if not self.listener.settled:
             return _SETTLING
-        shortage = self.listener.registry.shortage(demand, self._ahead)
-        return shortage and f"waits for {shortage}"
+        if not (shortage := self.listener.shortage(demand, self._ahead)):
+            return ""
+        return "; ".join(filter(None, (f"waits for {shortage}", self.listener.registry.unreached(demand))))
 
     async def _set_reason(self, run_id: str, reason: str) -> None:
         """Store a run's reason when it changes; the first one always: an earlier service may have left another."""

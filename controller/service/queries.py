@@ -1,5 +1,6 @@
 """Queries on a run's folder, while the run is running or later: metrics, toll, nodes, wire book, log."""
 
+import math
 import socket
 from collections import defaultdict
 from collections.abc import Iterator
@@ -180,7 +181,11 @@ def nodes(folder: RunFolder, slot: int) -> list[NodeInfo]:
     at_trainer = "processes" if meta.placement == "pool" else meta.placement
     placements: dict[Role, str] = {"agent": meta.placement, "trainer": at_trainer, "network": "channel server"}
     lost, missed = _absences(folder, slot)
-    policy_versions = {row.node: int(row.value) for row in folder.scalars() if row.name == "policy_version"}
+    policy_versions = {
+        row.node: int(row.value)
+        for row in folder.scalars()
+        if row.name == "policy_version" and math.isfinite(row.value)
+    }
     at_controller = {role for role in placements if meta.placement != "pool" or role == "trainer"}
     roles = [_role(index, meta.agents) for index in range(len(meta.names))]
     return [

@@ -12,8 +12,9 @@ from msgspec import Meta, Struct
 from protocol.messages.choreography import Choreography
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.spaces import Space
+from protocol.messages.text import NAME_PATTERN, Fingerprint, Name, make_printable
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 MAX_NOTES = 1 << 16  # of a reply
 MAX_SCALARS = 256  # of a report
 MAX_UNREAD = 64  # entries of a report
@@ -21,7 +22,7 @@ MAX_REASON_CHARS = 200
 MAX_SCALAR_NAME_CHARS = 80
 SEQUENCE_BYTES = 4  # of a sequence number on the air, whatever MessagePack needs for it on a wire
 
-ScalarName = Annotated[str, Meta(min_length=1, max_length=MAX_SCALAR_NAME_CHARS)]
+ScalarName = Annotated[str, Meta(min_length=1, max_length=MAX_SCALAR_NAME_CHARS, pattern=NAME_PATTERN)]
 SequenceNumber = Annotated[int, Meta(ge=0, lt=1 << 8 * SEQUENCE_BYTES)]
 
 
@@ -75,9 +76,9 @@ class Hello(Struct, frozen=True, array_like=True, tag=1):
     """A process asks for the seat `name` in a run. `fingerprint`: what decides the bits of its arithmetic."""
 
     protocol: int
-    run_id: str
-    name: str
-    fingerprint: dict[str, str]
+    run_id: Name
+    name: Name
+    fingerprint: Fingerprint
 
 
 class NodeSpaces(Struct, frozen=True, array_like=True):
@@ -119,6 +120,9 @@ class Refused(Struct, frozen=True, array_like=True, tag=3):
     """The process does not get the seat; `reason` has the cause and a suggested fix."""
 
     reason: str
+
+    def __post_init__(self) -> None:
+        make_printable(self, "reason")
 
 
 class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
@@ -170,6 +174,9 @@ class Bye(Struct, frozen=True, array_like=True, tag=6):
 
     reason: str
     error: str = ""
+
+    def __post_init__(self) -> None:
+        make_printable(self, "reason", "error")
 
 
 class Save(Struct, frozen=True, array_like=True, tag=8):
