@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from controller.api.config_worker import ConfigWorker
 from controller.api.prometheus import ServiceMetrics
 from controller.run_folder.reader import RunFolder
 from controller.service.event_streams import EventStreams
@@ -21,6 +22,7 @@ class Services:
         self.streams = EventStreams(manager)
         self.metrics = ServiceMetrics(manager, self.streams)
         self.weights = WeightsService(manager)
+        self.config_worker = ConfigWorker(manager.settings.run_memory_bytes)
 
     def folder(self, run_id: str) -> RunFolder:
         """The folder of the run of this id, for a route that runs in a thread. NoSuchRunError."""

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from controller.api.config_worker import ConfigWorkerError
 from controller.config.errors import ConfigError
 from controller.run_folder.orders import TooManyOrdersError
 from controller.run_folder.toll import DamagedTollError
@@ -27,6 +28,7 @@ _STATUSES: dict[type[Exception], int] = {
     NoSuchRunError: 404,
     WrongStateError: 409,
     QueueFullError: 503,
+    ConfigWorkerError: 503,
     StreamsFullError: 503,
     TooManyOrdersError: 503,
     WeightsTimeoutError: 503,

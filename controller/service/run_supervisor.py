@@ -86,6 +86,7 @@ class RunSupervisor:
         except OSError as error:
             self._background.spawn(self._record_end(run, f"no run process can be started: {error}"))
         else:
+            process.limit_memory(self._settings.run_memory_bytes)
             self._follow(run, process)
 
     def _adopt(self, run: Run) -> None:
