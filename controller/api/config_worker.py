@@ -9,13 +9,14 @@ from pathlib import Path
 
 from anyio import BrokenWorkerProcess, to_process
 
+from controller.config.catalogue import schemes, worlds
 from controller.config.resolved import ResolvedRun
 from controller.config.submission import resolve_submission
 
 _MAX_WAITING = 16
-_TIMEOUT_S = 30.0  # of one check; a machine that runs keep busy leaves this process little
+_TIMEOUT_S = 60.0  # of one check: a machine that runs keep busy leaves this process little
 _MAX_MEMORY_BYTES = 2**30
-_LOWEST_PRIORITY = 19
+_NICE = 10  # a tenth of the share of a run's process; with 19 a busy machine would answer after minutes
 
 
 class ConfigWorkerError(Exception):
@@ -58,12 +59,13 @@ def _resolve(body: bytes, *, is_yaml: bool, max_memory_bytes: int) -> ResolvedRu
 
 
 def _give_way() -> None:
-    """Take processor time that nothing else wants, and little memory."""
-    if os.getpriority(os.PRIO_PROCESS, 0) == _LOWEST_PRIORITY:
+    """From now on take what processor time runs leave, and little memory."""
+    if os.getsid(0) == os.getpid():  # it did so for an earlier configuration
         return
-    os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_PRIORITY)
-    resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     os.setsid()  # Ctrl-C in the controller's terminal is the controller's
-    # Linux shares a desktop's processors by session first: there the priority within a session counts for nothing
+    worlds(), schemes()  # imported before, so that the first client does not wait for it
+    os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+    # Linux may share processors by session first: there the priority within a session counts for nothing
     with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(f"{_LOWEST_PRIORITY}\n")
+        Path("/proc/self/autogroup").write_text(f"{_NICE}\n")

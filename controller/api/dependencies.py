@@ -1,5 +1,6 @@
 """The services that routes depend on, and their path parameters."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -12,6 +13,7 @@ from controller.service.run_manager import RunManager
 from controller.service.weights import WeightsService
 
 API_PREFIX = "/api/v2"
+MAX_UPLOADS = 8  # of weights at a time: each takes up to 16 MiB
 
 
 class Services:
@@ -22,6 +24,7 @@ class Services:
         self.streams = EventStreams(manager)
         self.metrics = ServiceMetrics(manager, self.streams)
         self.weights = WeightsService(manager)
+        self.uploads = asyncio.Semaphore(MAX_UPLOADS)
         self.config_worker = ConfigWorker(manager.settings.run_memory_bytes)
 
     def folder(self, run_id: str) -> RunFolder:

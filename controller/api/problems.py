@@ -108,8 +108,9 @@ async def _invalid_configuration(_request: Request, error: Exception) -> JSONRes
 
 async def _request_rejected(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestRejectedError)
-    unread = error.status in (408, 413)  # close the connection: the rest of the body must not come
-    return problem(error.status, str(error), headers={"Connection": "close"} if unread else None)
+    unread = error.status in (408, 413, 503)  # close the connection: the rest of the body must not come
+    headers = {"Connection": "close"} if unread else {}
+    return problem(error.status, str(error), headers=headers | ({"Retry-After": "10"} if error.status == 503 else {}))
 
 
 async def _invalid_request(_request: Request, error: Exception) -> JSONResponse:

@@ -57,5 +57,7 @@ def ends_line(path: Path, byte: int) -> bool:
     if not path.exists():
         return False
     with path.open("rb") as stream:
+        if byte > stream.seek(0, 2):  # the kernel allows no position beyond the largest possible file
+            return False
         stream.seek(byte - 1)
         return stream.read(1) == b"\n"

@@ -29,7 +29,7 @@ def _never(params: Any, *, seed: int, replicas: int) -> World:
     raise NotImplementedError
 
 
-ROOM = WorldEntry("room", "a room", "ours", Room, _never)
+ROOM = WorldEntry("room", "a room", "ours", Room, _never, _never)
 
 
 def test_worlds_and_schemes_are_found_under_their_own_names() -> None:
