@@ -1,4 +1,4 @@
-"""Rejects requests whose length may be read in two ways: a proxy in front could see other requests than this service."""
+"""Rejects requests whose length can be read in two ways: a proxy may see other requests in them than this service."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -12,7 +12,7 @@ class TimeoutProtocol(H11Protocol):
     continues to send a body that nothing reads. The application may take any time for its response.
 
     Of more than `max_connections` the one that has been without a request for the longest time is closed, so that those
-    who send no whole head keep nobody out. `idle`: the connections without a request, in this order, of the whole server.
+    who send no whole head keep nobody out. `idle`: the server's connections without a request, in this order.
     """
 
     def __init__(

@@ -69,18 +69,18 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """The depth is limited here, where PyYAML calls itself for every level."""
-        mark = self.peek_event().start_mark
-        if not self.aliases and self.check_event(yaml.AliasEvent):
-            problem = f"the alias *{self.peek_event().anchor} is not allowed: repeat the text that it stands for"
-            raise ConstructorError(problem=problem, problem_mark=mark)
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if not self.aliases and isinstance(event, yaml.AliasEvent):
+            problem = f"the alias *{event.anchor} is not allowed: repeat the text that it stands for"
+            raise ConstructorError(problem=problem, problem_mark=self.get_mark())
         if self._depth > MAX_DEPTH:
-            raise ConstructorError(problem=_TOO_DEEP, problem_mark=mark)
+            raise ConstructorError(problem=_TOO_DEEP, problem_mark=self.get_mark())
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Keys are the text that is written; each may be there once."""
         node = super().compose_mapping_node(anchor)
         seen = set[str]()

@@ -59,7 +59,7 @@ def _check_memory(config: RunConfig, max_memory_bytes: int) -> None:
         raise ConfigError(f"world: {error}") from error
     if needed > max_memory_bytes:
         raise ConfigError(
-            f"world: {config.replicas} replicas of this {entry.name} need about {needed / _GIB:.1f} GiB of memory; this "
-            f"controller allows a run {max_memory_bytes / _GIB:.1f}: make it smaller, or start the controller with a "
-            "larger --max-run-memory"
+            f"world: {config.replicas} replicas of this {entry.name} need about {needed / _GIB:.1f} GiB of memory; "
+            f"this controller allows a run {max_memory_bytes / _GIB:.1f}: make it smaller, or start the controller with "
+            "a larger --max-run-memory"
         )

@@ -109,7 +109,10 @@ def test_a_gigabyte_is_cut_short(service: Service, chunked: bool) -> None:
         (b'{"world": {"name": "d2d_underlay", "\\ud800": "x.yaml"}, "scheme": "li2020/sla"}', 400),
         (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "baselines": [{"name": 3}]}', 422),
         (b'{"world": {"name": "conflict_graph", "graph": "/etc/passwd"}, "scheme": "zhang2025/llq"}', 422),
-        (b'{"world": {"name": "d2d_underlay", "pairs": 500, "rbs": 500}, "scheme": "li2020/sla", "replicas": 9999}', 422),
+        (
+            b'{"world": {"name": "d2d_underlay", "pairs": 500, "rbs": 500}, "scheme": "li2020/sla", "replicas": 9999}',
+            422,
+        ),
     ],
 )
 def test_a_malicious_body_is_rejected(service: Service, body: bytes, status: int) -> None:
@@ -141,7 +144,8 @@ def test_yaml_that_is_no_configuration_is_rejected(service: Service, body: bytes
 
 
 @pytest.mark.parametrize(
-    "event", ["99999999999999999-0-0-0", "99999999999999999-0-0", "0-0-0-4611686018427387904", "-1-0-0-0", "1-1-1-1", "a"]
+    "event",
+    ["99999999999999999-0-0-0", "99999999999999999-0-0", "0-0-0-4611686018427387904", "-1-0-0-0", "1-1-1-1", "a"],
 )
 def test_an_event_id_of_no_event_is_rejected(service: Service, busy: str, event: str) -> None:
     asked = urllib.request.Request(f"{service.url}/api/v2/runs/{busy}/events", headers={"Last-Event-ID": event})

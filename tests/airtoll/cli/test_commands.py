@@ -54,7 +54,9 @@ def test_a_file_that_is_no_configuration_is_rejected_with_a_suggested_fix(tmp_pa
         assert "correct the YAML there" in result.stderr or "known: " in result.stderr or "is missing" in result.stderr
 
 
-@pytest.mark.parametrize("value", ["!!bool abc", "{[a]: 1}", f"0x{'f' * 6000}", "9" * 6000, "&a [*a]", "{2026-01-01: 3}"])
+@pytest.mark.parametrize(
+    "value", ["!!bool abc", "{[a]: 1}", f"0x{'f' * 6000}", "9" * 6000, "&a [*a]", "{2026-01-01: 3}"]
+)
 def test_a_setting_that_is_no_value_is_rejected_with_its_key(cell: Path, value: str) -> None:
     result = _call("run", cell, "--set", f"slots={value}")
     assert (result.exit_code, result.stdout) == (2, ""), result.output

@@ -101,7 +101,8 @@ def test_a_missing_file_and_a_binary_one_are_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["? [a]\n: 1", "? {a: 1}\n: 1", "a: !!bool abc", "a: !!int ''", "a: 2026-99-99", f"a: {'9' * 6000}", "[" * 1000]
+    "text",
+    ["? [a]\n: 1", "? {a: 1}\n: 1", "a: !!bool abc", "a: !!int ''", "a: 2026-99-99", f"a: {'9' * 6000}", "[" * 1000],
 )
 def test_a_file_that_pyyaml_stumbles_over_is_rejected(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match=r"cannot be read: .*give 'fig2'"):

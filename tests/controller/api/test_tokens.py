@@ -67,9 +67,11 @@ def test_a_file_without_a_usable_token_is_rejected(tmp_path: Path, content: byte
         token_of(_file(tmp_path / "token", content, mode), "", pytest.fail)
 
 
-@pytest.mark.parametrize("given", ["Schlüssel mit Umlaut", " sixteen characters", "sixteen characters\n", "a\ttab or two tabs"])
+@pytest.mark.parametrize(
+    "given", ["Schlüssel mit Umlaut", " sixteen characters", "sixteen characters\n", "a\ttab or two tabs"]
+)
 def test_a_given_token_that_no_request_can_carry_is_rejected(given: str) -> None:
-    with pytest.raises(ConfigError, match="AIRTOLL_TOKEN: only printable ASCII is allowed, .*; take one from"):
+    with pytest.raises(ConfigError, match=r"AIRTOLL_TOKEN: only printable ASCII is allowed, .*; take one from"):
         token_of(None, given, pytest.fail)
 
 
