@@ -23,6 +23,7 @@ _FIXES = {
     "bool_type": "must be true or false",
     "string_type": "must be text; put quotes around it",
     "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
     "model_type": "must be keys with values",
     "dict_type": "must be keys with values",

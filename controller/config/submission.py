@@ -60,6 +60,6 @@ def _check_memory(config: RunConfig, max_memory_bytes: int) -> None:
     if needed > max_memory_bytes:
         raise ConfigError(
             f"world: {config.replicas} replicas of this {entry.name} need about {needed / _GIB:.1f} GiB of memory; "
-            f"this controller allows a run {max_memory_bytes / _GIB:.1f}: make it smaller, or start the controller with "
-            "a larger --max-run-memory"
+            f"this controller allows a run {max_memory_bytes / _GIB:.1f}: make it smaller, or start the controller "
+            "with a larger --max-run-memory"
         )

@@ -77,6 +77,22 @@ def test_a_baseline_whose_folder_could_not_be_named_is_rejected() -> None:
     assert "give it fewer parameters" in _fault(CELL | {"baselines": [baseline]})
 
 
+@pytest.mark.parametrize(
+    ("scheme", "fault"),
+    [
+        ({"name": "li2020/maac", "critic_hidden": [16]}, "scheme: critic_hidden [16]: actions join after the first"),
+        ({"name": "li2020/maac", "actor_hidden": [10**9]}, "scheme.actor_hidden.0: 1000000000 is not allowed: must be"),
+        ({"name": "li2020/dqn", "hidden": [8] * 17}, "must have at most 16"),
+        ({"name": "li2020/dqn", "batch": 65, "replay_capacity": 64}, "scheme: batch 65 is more than the 64 slots"),
+        ({"name": "li2020/naac", "batch": 64, "replay_capacity": 63, "neighbours": 1}, "or raise replay_capacity"),
+    ],
+)
+def test_networks_that_cannot_learn_are_rejected(scheme: dict[str, Any], fault: str) -> None:
+    settings = CELL | {"scheme": scheme, "phases": {"train": 10}}
+    settings.pop("slots")
+    assert fault in _fault(settings)
+
+
 def test_of_many_faults_the_first_are_listed() -> None:
     lines = _fault(CELL | {f"key{n}": n for n in range(5_000)}).splitlines()
     assert len(lines) == 21
