@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from controller.api.config_worker import ConfigWorkerError
 from controller.config.errors import ConfigError
 from controller.run_folder.files import DISK_FULL, DamagedFileError
 from controller.run_folder.orders import TooManyOrdersError
@@ -28,6 +29,7 @@ _STATUSES: dict[type[Exception], int] = {
     NoSuchRunError: 404,
     WrongStateError: 409,
     QueueFullError: 503,
+    ConfigWorkerError: 503,
     StreamsFullError: 503,
     TooManyOrdersError: 503,
     WeightsTimeoutError: 503,
@@ -126,8 +128,9 @@ async def _invalid_configuration(_request: Request, error: Exception) -> JSONRes
 
 async def _request_rejected(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestRejectedError)
-    unread = error.status in (408, 413)  # close the connection: the rest of the body must not come
-    return problem(error.status, str(error), headers={"Connection": "close"} if unread else None)
+    unread = error.status in (408, 413, 503)  # close the connection: the rest of the body must not come
+    headers = {"Connection": "close"} if unread else {}
+    return problem(error.status, str(error), headers=headers | ({"Retry-After": "10"} if error.status == 503 else {}))
 
 
 async def _invalid_request(_request: Request, error: Exception) -> JSONResponse:

@@ -96,6 +96,8 @@ def ends_line(path: Path, byte: int) -> bool:
     """Whether a line ends right before `byte`."""
     try:
         with path.open("rb") as stream:
+            if byte > stream.seek(0, 2):  # the kernel allows no position beyond the largest possible file
+                return False
             stream.seek(byte - 1)
             return stream.read(1) == b"\n"
     except FileNotFoundError:

@@ -84,6 +84,8 @@ class RunFollower:
             if endings.may_pass(error):
                 raise
             self._died = f"no run process can be started: {error}"
+        else:
+            self._process.limit_memory(self._settings.run_memory_bytes)
 
     async def _until_gone(self, process: RunProcessHandle) -> None:
         """Copy a run process's status into the store until it ends."""

@@ -17,6 +17,7 @@ from controller.service.store import Run
 from protocol.messages.orders import ReportWeights, UploadWeights
 from schemes.parts.weights import body_of
 
+_MAX_METADATA_BYTES = 1 << 16  # in a header, besides what it says of the tensors
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
@@ -120,6 +121,7 @@ class WeightsService:
 def check_tensors(data: bytes, reference: bytes) -> None:
     """WrongTensorsError unless both have tensors of equal names, dtypes and shapes, with finite numbers;
     UnreadableWeightsError."""
+    _check_header(data, reference)
     given, expected = _tensors(data), _tensors(reference)
     if missing := sorted(expected.keys() - given.keys()):
         raise WrongTensorsError(f"the tensor {missing[0]!r} is missing; the node has {', '.join(sorted(expected))}")
@@ -133,6 +135,21 @@ def check_tensors(data: bytes, reference: bytes) -> None:
         floats = _FLOATS.get(tensor["dtype"])
         if floats is not None and not np.isfinite(np.frombuffer(tensor["data"], floats)).all():
             raise WrongTensorsError(f"the tensor {name!r} has numbers that are not finite")
+
+
+def _check_header(data: bytes, reference: bytes) -> None:
+    """UnreadableWeightsError for a header that is longer than any of the node's tensors needs: parsing it takes long,
+    and holds up all other requests."""
+    allowed = _header_bytes(reference) + _MAX_METADATA_BYTES
+    if _header_bytes(data) > allowed:
+        raise UnreadableWeightsError(
+            f"the body is not in safetensors format: its header has {_header_bytes(data)} bytes, allowed are {allowed}"
+        )
+
+
+def _header_bytes(data: bytes) -> int:
+    """The length of the header, from the first 8 bytes."""
+    return int.from_bytes(data[:8], "little")
 
 
 def _tensors(data: bytes) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Le, MaxLen
 
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, Floats]
+HiddenLayers = Annotated[tuple[Annotated[int, Ge(1), Le(16_384)], ...], MaxLen(16)]  # a parameter: units by layer
 
 
 def draw_mlp(rng: np.random.Generator, sizes: Sequence[int]) -> dict[str, Floats]:

@@ -5,7 +5,7 @@ import re
 from msgspec import to_builtins
 
 from airtoll.cli import tables
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.config.resolved import load
 from protocol.messages.telemetry import Paced, Spread
 from tests.docs.pages import DOCS, block, headings, page, table

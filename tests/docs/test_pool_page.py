@@ -4,7 +4,7 @@ import re
 
 import protocol.messages.pool
 from airtoll.cli import workers
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.config.resolved import load
 from controller.pool.registry import Demand, WorkerRegistry
 from controller.pool.timeouts import WORKER_HEARTBEAT_TIMEOUT_S

@@ -16,7 +16,7 @@ import channel_server.edge
 import channel_server.gate
 import channel_server.reply_checks
 import protocol.messages.codec
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.execution.machine import Process
 from controller.execution.processes import NodeProcesses
 from protocol.accounting.trace import TraceField

@@ -51,7 +51,8 @@ _CONFIGURATION: dict[str, Any] = {
 async def create(request: Request, response: Response, services: ServicesDep) -> Run:
     """Submit a run: it is queued."""
     timeout_s = services.manager.settings.request_timeout_s
-    run = await services.manager.submit(await configuration(request, timeout_s=timeout_s))
+    resolved = await configuration(request, services.config_worker, timeout_s=timeout_s)
+    run = await services.manager.submit(resolved)
     response.headers["Location"] = f"{request.url.path}/{run.id}"
     return run
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.dependencies import RunId, ServicesDep
+from controller.api.dependencies import MAX_UPLOADS, RunId, ServicesDep
 from controller.api.problems import RequestRejectedError, responses
 from controller.api.request_body import whole_body
 from controller.api.schemas import WeightsList
@@ -67,6 +67,10 @@ async def put_weights(run_id: RunId, node: Node, request: Request, services: Ser
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _OCTETS:
         raise RequestRejectedError(415, f"content type {kind[:80]!r}: send safetensors as {_OCTETS}")
+    if services.uploads.locked():
+        raise RequestRejectedError(503, f"{MAX_UPLOADS} uploads are arriving already; try again later")
     timeout_s = services.manager.settings.request_timeout_s
-    data = await whole_body(request, max_bytes=MAX_WEIGHTS_BYTES, timeout_s=timeout_s)
-    return await run_in_threadpool(with_live_status, await services.weights.put(run_id, node, data))
+    async with services.uploads:
+        data = await whole_body(request, max_bytes=MAX_WEIGHTS_BYTES, timeout_s=timeout_s)
+        run = await services.weights.put(run_id, node, data)
+    return await run_in_threadpool(with_live_status, run)
