@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 REQUIRED = os.environ.get("TEST_POSTGRES") == "required"
@@ -56,6 +57,34 @@ class PostgresServer:
         """End it at once, and every connection with it."""
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait()
+
+    def freeze(self) -> None:
+        """Stop all its processes where they are: nothing answers, and no connection breaks."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def set_read_only(self, on: bool) -> None:
+        """Every transaction from now on is read-only, of present connections too; or none is any more."""
+        with self._connect() as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if on else 'off'}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
+    def cut_connections(self) -> None:
+        """End every connection but the one that asks for it."""
+        with self._connect() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+                "AND backend_type = 'client backend'"
+            )
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        server = psutil.Process(self._process.pid)
+        for process in [server, *server.children(recursive=True)]:
+            process.send_signal(number)
 
     def database(self) -> str:
         """The URL of a new database."""

@@ -1,0 +1,131 @@
+"""What must hold after every fault: the service answers, runs end as they may, work goes on, and nothing is left."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+
+import psutil
+
+from tests.soak.campaign.scene import API, FINAL, Scene
+from tests.soak.campaign.works import Work, trace_alone
+
+ANSWERS_WITHIN_S = 5.0
+ENDS_WITHIN_S = 45.0  # on an idle machine; a run of a campaign takes ten
+CANARY_WITHIN_S = 30.0
+_BROKEN_WITHIN_S = 15.0  # for what is probably wedged
+_CANARIES = ("canary", "pooled canary")
+_MORE_DESCRIPTORS = 24  # than before: those of the database's pool, and of idle connections
+_MORE_MB = 200.0
+_NODES = ("pair-", "ap", "trainer", "channel server")
+
+
+def settle(scene: Scene) -> None:
+    """Wait until everything is as it should be after a fault, and note what is not."""
+    if not _answers(scene):
+        return
+    check_log(scene)
+    within_s = _BROKEN_WITHIN_S if scene.broken else ENDS_WITHIN_S
+    scene.until(lambda: all(_has_ended(scene, work) for work in scene.works), within_s)
+    for work in scene.works:
+        _check_end(scene, work)
+    scene.replace_lost_workers()
+    _check_canaries(scene)
+    ready = scene.request("GET", "/readyz")
+    if ready.status != 200:
+        scene.broke(f"/readyz: {ready.status} {ready.body[:200].decode(errors='replace')}")
+    _delete(scene)
+    _check_processes(scene)
+    _check_resources(scene)
+
+
+def check_log(scene: Scene) -> None:
+    """The service's log has no traceback."""
+    for error in scene.service.new_tracebacks():
+        scene.broke(f"traceback in the service's log: {error}")
+
+
+def _answers(scene: Scene) -> bool:
+    """/healthz answers in time, and the process is alive."""
+    if not scene.service.is_alive:
+        scene.broke(f"the service died: exit code {scene.service.process.returncode}")
+        return False
+    limit_s = scene.limit_s(ANSWERS_WITHIN_S)
+    answer = scene.service.request("GET", "/healthz", timeout_s=limit_s)
+    if answer.status != 200:
+        scene.broke(f"/healthz within {limit_s:.0f} s after the fault: {answer.status} {answer.body[:100]!r}")
+    return answer.status == 200
+
+
+def _has_ended(scene: Scene, work: Work) -> bool:
+    answer = scene.request("GET", f"{API}/runs/{work.id}")
+    return answer.status == 404 or (answer.status == 200 and json.loads(answer.body)["state"] in FINAL)
+
+
+def _check_end(scene: Scene, work: Work) -> None:
+    """A run ended as it may, with the trace that it has alone."""
+    answer = scene.request("GET", f"{API}/runs/{work.id}")
+    if answer.status == 404 and work.may_vanish:
+        return
+    if answer.status != 200:
+        scene.broke(f"run {work.name!r}: GET answers {answer.status}")
+        return
+    run = json.loads(answer.body)
+    state, reason = run["state"], run["reason"]
+    if state not in FINAL:
+        scene.broke(f"run {work.name!r} never ends: it is {state} at slot {run['slot']}: {reason!r}")
+    elif state not in work.ends:
+        scene.broke(f"run {work.name!r} is {state}: {reason!r}")
+    elif state == "FAILED" and not reason:
+        scene.broke(f"run {work.name!r} is FAILED without a reason")
+    elif state == "SUCCEEDED" and work.is_repeatable and run["trace_digest"] != trace_alone(work.config):
+        scene.broke(f"run {work.name!r} has another trace than alone")
+
+
+def _check_canaries(scene: Scene) -> None:
+    """The next run of each placement ends in time, as it does alone."""
+    works = [scene.until(partial(scene.submit, name), CANARY_WITHIN_S) for name in _CANARIES]
+    if None in works:
+        scene.broke("after the fault: no run can be submitted")
+        return
+    within_s = _BROKEN_WITHIN_S if scene.broken else CANARY_WITHIN_S
+    scene.until(lambda: all(_has_ended(scene, work) for work in works), within_s)
+    for work in works:
+        _check_end(scene, work)
+
+
+def _delete(scene: Scene) -> None:
+    for work in scene.works:
+        if scene.ended(work):
+            answer = scene.request("DELETE", f"{API}/runs/{work.id}")
+            if answer.status != 204:
+                scene.broke(f"run {work.name!r} cannot be deleted: {answer.status} {answer.body[:200]!r}")
+    scene.works.clear()
+
+
+def _check_processes(scene: Scene) -> None:
+    """No process is left but the service, its workers, and what workers keep for the next run."""
+    if not scene.until(lambda: not list(_left(scene)), 15):
+        scene.broke(f"processes left: {', '.join(_left(scene))}")
+
+
+def _left(scene: Scene) -> Iterator[str]:
+    workers = {worker.process.pid for worker in scene.workers}
+    kept = {scene.service.pid} | workers
+    for process in scene.processes():
+        with suppress(psutil.Error):
+            of_worker = bool(workers & {parent.pid for parent in process.parents()})
+            name = process.name()
+            if process.pid not in kept and (not of_worker or name.startswith(_NODES)):
+                yield f"{name} ({process.pid})"
+
+
+def _check_resources(scene: Scene) -> None:
+    """The service holds no more descriptors and hardly more memory than before."""
+    allowed = scene.descriptors + _MORE_DESCRIPTORS
+    if not scene.until(lambda: scene.resources()[0] <= allowed, 15):
+        scene.broke(f"the service has {scene.resources()[0]} open descriptors, {scene.descriptors} when it started")
+    memory_mb = scene.resources()[1]
+    if memory_mb > scene.memory_mb + _MORE_MB:
+        scene.broke(f"the service has {memory_mb:.0f} MB, {scene.memory_mb:.0f} MB when it started")
+        scene.memory_mb = memory_mb

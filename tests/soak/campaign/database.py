@@ -1,0 +1,99 @@
+"""Faults of the index: PostgreSQL restarts, freezes or is read-only; an SQLite file is locked, damaged or gone."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from random import Random
+
+from tests.soak.campaign.scene import Scene
+from tests.soak.campaign.storage import use_service
+
+_POSTGRESQL = ("restart", "freeze", "read-only", "connections cut")
+_SQLITE = ("lock", "damage", "delete", "empty")
+
+
+def database(scene: Scene, rng: Random) -> str:
+    """Disturb the index for some seconds, in which runs end, too."""
+    seconds = rng.uniform(3, 12)
+    if scene.setting.postgres is None:
+        fault = rng.choice(_SQLITE)
+        with _locked(scene) if fault == "lock" else _exchanged(scene, fault, rng):
+            use_service(scene, seconds)
+    else:
+        fault = rng.choice(_POSTGRESQL)
+        with _disturbed(scene, fault):
+            use_service(scene, seconds)
+    return f"{fault} for {seconds:.1f} s"
+
+
+@contextmanager
+def _disturbed(scene: Scene, fault: str) -> Iterator[None]:
+    server = scene.setting.postgres
+    assert server is not None
+    match fault:
+        case "restart":
+            server.stop()
+            yield
+            server.start()
+        case "freeze":
+            server.freeze()
+            yield
+            server.thaw()
+        case "read-only":
+            server.set_read_only(True)
+            yield
+            server.set_read_only(False)
+        case _:
+            server.cut_connections()
+            yield
+
+
+@contextmanager
+def _locked(scene: Scene) -> Iterator[None]:
+    """Another process has an exclusive transaction."""
+    with closing(sqlite3.connect(_file(scene), timeout=30, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def _exchanged(scene: Scene, fault: str, rng: Random) -> Iterator[None]:
+    """The file is bad until the controller is started anew with the good one; meanwhile no run may be lost."""
+    file = _file(scene)
+    good = scene.folder / "good.db"
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(good)) as copy:
+        source.backup(copy)
+    submitted = list(scene.works)
+    match fault:
+        case "damage":
+            _damage(file, rng)
+        case "delete":
+            _remove(file)
+        case _:
+            file.write_bytes(b"")
+    yield
+    scene.works[:] = submitted  # what else was submitted is in the bad file
+    scene.service.kill()
+    _remove(file)
+    shutil.copy(good, file)
+    scene.start_service()
+
+
+def _damage(file: Path, rng: Random) -> None:
+    size = file.stat().st_size
+    with file.open("r+b") as stream:
+        for _ in range(rng.choice((1, 10, 100))):
+            stream.seek(rng.randrange(size))
+            stream.write(rng.randbytes(100))
+
+
+def _remove(file: Path) -> None:
+    for path in file.parent.glob(f"{file.name}*"):
+        path.unlink()
+
+
+def _file(scene: Scene) -> Path:
+    return scene.data / "airtoll.db"
