@@ -7,7 +7,7 @@ broke. The file of --log has one JSON line per fault.
 
     python -m tests.soak.campaign --minutes 60 --seed 1 --store sqlite
     python -m tests.soak.campaign --minutes 60 --seed 1 --store postgresql --kinds "signals,disk full"
-    python -m tests.soak.campaign --seed 1 --store sqlite --fault "17 disk full"     one fault of a sequence again
+    python -m tests.soak.campaign --seed 1 --store sqlite --fault "3 disk full"      one fault of a sequence again
 """
 
 from protocol.determinism import threads
@@ -21,7 +21,7 @@ import time  # noqa: E402
 import traceback  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from contextlib import ExitStack, closing  # noqa: E402
-from itertools import pairwise  # noqa: E402
+from itertools import count, pairwise  # noqa: E402
 from pathlib import Path  # noqa: E402
 from random import Random  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
@@ -30,6 +30,7 @@ from typing import NamedTuple  # noqa: E402
 from tests.postgres import postgres_server  # noqa: E402
 from tests.soak.campaign.aftermath import ANSWERS_WITHIN_S, check_log, settle  # noqa: E402
 from tests.soak.campaign.clock import JumpingClock  # noqa: E402
+from tests.soak.campaign.draw import Draw  # noqa: E402
 from tests.soak.campaign.kinds import KINDS  # noqa: E402
 from tests.soak.campaign.ledger import Ledger  # noqa: E402
 from tests.soak.campaign.probe import probing  # noqa: E402
@@ -37,18 +38,19 @@ from tests.soak.campaign.scene import LeftOutError, OutOfTimeError, Scene, Setti
 
 OVERTIME_S = 90.0  # for what the last fault waits for
 _TABLE_EVERY_S = 60.0
-_FAULTS_PER_SCENE = 15
+_FAULTS_PER_SCENE = 8
 
 
 class Planned(NamedTuple):
-    """A fault of the sequence: its number and kind; with the seed they determine what it draws."""
+    """A fault of the sequence: its round and kind; with the seed they determine what it draws."""
 
-    number: int
+    round: int
     kind: str
 
-    def rng(self, seed: int) -> Random:
-        """What it draws from."""
-        return Random(f"{seed} {self.number} {self.kind}")
+    @property
+    def scene_options(self) -> dict[str, bool]:
+        """Those of its scene: four rounds have all of them."""
+        return {"locked": self.round % 2 == 1, "resume": self.round % 4 > 1}
 
 
 def main() -> int:
@@ -71,13 +73,10 @@ def main() -> int:
 
 def sequence(seed: int, kinds: list[str]) -> Iterator[Planned]:
     """Faults without end: in each round every kind once, in a drawn order; rare kinds in some rounds only."""
-    rng, number, rounds = Random(seed), 0, 0
-    while True:
-        drawn = [kind for kind in kinds if rounds % KINDS[kind].every == 0]
-        for kind in rng.sample(drawn, len(drawn)):
-            yield Planned(number, kind)
-            number += 1
-        rounds += 1
+    rng = Random(seed)
+    for number in count():
+        drawn = [kind for kind in kinds if number % KINDS[kind].every == 0]
+        yield from (Planned(number, kind) for kind in rng.sample(drawn, len(drawn)))
 
 
 class Campaign:
@@ -87,6 +86,7 @@ class Campaign:
         self._options, self._setting, self._folder = options, setting, folder
         self._scene: Scene | None = None
         self._scenes = self._faults = 0
+        self._scene_options: dict[str, bool] = {}
         self._printed_at = time.monotonic()
 
     def run(self, planned: Iterator[Planned]) -> None:
@@ -99,7 +99,7 @@ class Campaign:
             except LeftOutError as error:
                 self._setting.ledger.leave_out(fault.kind, str(error))
             except OutOfTimeError:
-                print(f"fault {fault.number} {fault.kind} was not judged: the time is up")
+                print(f"fault {fault.round} {fault.kind} was not judged: the time is up")
                 return
             if time.monotonic() - self._printed_at > _TABLE_EVERY_S:
                 self._printed_at = time.monotonic()
@@ -113,9 +113,8 @@ class Campaign:
 
     def _inject(self, fault: Planned) -> None:
         """Inject a fault, wait for its aftermath, and record what broke."""
-        rng, kind = fault.rng(self._options.seed), KINDS[fault.kind]
-        locked, resume = rng.random() < 0.5, rng.random() < 0.5  # a property of the fault, so that it can be repeated
-        scene, times, description = self._ready(locked=locked, resume=resume), [time.monotonic()], ""
+        rng, kind = Draw(self._options.seed, fault.round, fault.kind), KINDS[fault.kind]
+        scene, times, description = self._ready(fault), [time.monotonic()], ""
         works = rng.sample(kind.works, min(2, len(kind.works)))
         try:
             scene.begin(*works)
@@ -138,23 +137,19 @@ class Campaign:
         times.append(time.monotonic())
         self._record(fault, scene, description, works, [round(b - a, 1) for a, b in pairwise(times)])
 
-    def _ready(self, *, locked: bool, resume: bool) -> Scene:
+    def _ready(self, fault: Planned) -> Scene:
         """The present scene, or a new one."""
-        scene = self._scene
-        if scene is not None and (
-            self._faults >= _FAULTS_PER_SCENE or (scene.locked, scene.resume) != (locked, resume)
-        ):
+        if self._faults == _FAULTS_PER_SCENE or fault.scene_options != self._scene_options:
             self.close()
         if self._scene is None:
-            self._scenes, self._faults = self._scenes + 1, 0
-            folder = self._folder / str(self._scenes)
-            self._scene = Scene(folder, self._setting, locked=locked, resume=resume)
+            self._scenes, self._faults, self._scene_options = self._scenes + 1, 0, fault.scene_options
+            self._scene = Scene(self._folder / str(self._scenes), self._setting, **fault.scene_options)
         self._faults += 1
         return self._scene
 
     def _record(self, fault: Planned, scene: Scene, description: str, works: list[str], seconds: list[float]) -> None:
-        title = f"{fault.number} {fault.kind}"
-        more = {"number": fault.number, "did": description, "works": works, "seconds": seconds}
+        title = f"{fault.round} {fault.kind}"
+        more = {"round": fault.round, "did": description, "works": works, "seconds": seconds}
         more |= {"locked": scene.locked, "resume": scene.resume, "measured_s": round(scene.measured_s, 3)}
         self._setting.ledger.fault(fault.kind, scene.broken, **more)
         print(f"{'BROKE' if scene.broken else 'held '} {title}: {description} ({sum(seconds):.0f} s)", flush=True)
@@ -171,7 +166,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--kinds", default=",".join(KINDS), help=f"default: all ({', '.join(KINDS)})")
-    parser.add_argument("--fault", default="", metavar="'NUMBER KIND'", help="inject this fault of the sequence only")
+    parser.add_argument("--fault", default="", metavar="'ROUND KIND'", help="inject this fault of the sequence only")
     parser.add_argument("--log", type=Path, default=Path("campaign.jsonl"), help="default: campaign.jsonl")
     options = parser.parse_args()
     kinds = [_parsed(options.fault).kind] if options.fault else options.kinds.split(",")

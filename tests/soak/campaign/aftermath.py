@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import psutil
 
@@ -13,7 +14,6 @@ from tests.soak.campaign.works import Work, trace_alone
 ANSWERS_WITHIN_S = 5.0
 ENDS_WITHIN_S = 45.0  # on an idle machine; a run of a campaign takes ten
 CANARY_WITHIN_S = 30.0
-_BROKEN_WITHIN_S = 15.0  # for what is probably wedged
 _CANARIES = ("canary", "pooled canary")
 _MORE_DESCRIPTORS = 24  # than before: those of the database's pool, and of idle connections
 _MORE_MB = 200.0
@@ -25,8 +25,7 @@ def settle(scene: Scene) -> None:
     if not _answers(scene):
         return
     check_log(scene)
-    within_s = _BROKEN_WITHIN_S if scene.broken else ENDS_WITHIN_S
-    scene.until(lambda: all(_has_ended(scene, work) for work in scene.works), within_s)
+    _wait_for_ends(scene, scene.works, ENDS_WITHIN_S)
     for work in scene.works:
         _check_end(scene, work)
     scene.replace_lost_workers()
@@ -57,9 +56,18 @@ def _answers(scene: Scene) -> bool:
     return answer.status == 200
 
 
-def _has_ended(scene: Scene, work: Work) -> bool:
-    answer = scene.request("GET", f"{API}/runs/{work.id}")
-    return answer.status == 404 or (answer.status == 200 and json.loads(answer.body)["state"] in FINAL)
+def _wait_for_ends(scene: Scene, works: list[Work], seconds: float) -> None:
+    """Wait until all have ended, or until nothing has changed for so long: a busy machine is slow, not wedged."""
+    seen: list[tuple[Any, Any]] = []
+
+    def ended_or_moved() -> bool:
+        now = [(run.get("state"), run.get("slot")) for run in map(scene.show, works)]
+        moved = now != seen
+        seen[:] = now
+        return moved or all(state in (*FINAL, None) for state, _ in now)
+
+    while scene.until(ended_or_moved, seconds) and not all(state in (*FINAL, None) for state, _ in seen):
+        pass
 
 
 def _check_end(scene: Scene, work: Work) -> None:
@@ -88,8 +96,7 @@ def _check_canaries(scene: Scene) -> None:
     if None in works:
         scene.broke("after the fault: no run can be submitted")
         return
-    within_s = _BROKEN_WITHIN_S if scene.broken else CANARY_WITHIN_S
-    scene.until(lambda: all(_has_ended(scene, work) for work in works), within_s)
+    _wait_for_ends(scene, works, CANARY_WITHIN_S)
     for work in works:
         _check_end(scene, work)
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from random import Random
 from urllib.parse import urlsplit
 
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import API, Scene
 from tests.soak.campaign.sockets import connect, idle
 from tests.soak.campaign.works import Work
@@ -70,7 +71,7 @@ _EVENT_IDS = (
 )
 
 
-def http_torture(scene: Scene, rng: Random) -> str:
+def http_torture(scene: Scene, rng: Draw) -> str:
     """Requests that no client should send, one per connection, and slow ones."""
     requests = rng.sample(_REQUESTS, 12)
     for text in (_AMBIGUOUS, *requests):
@@ -86,7 +87,7 @@ def http_torture(scene: Scene, rng: Random) -> str:
     return f"{len(requests) + 1} malformed requests, {len(slow)} slow ones"
 
 
-def half_sent_heads(scene: Scene, rng: Random) -> str:
+def half_sent_heads(scene: Scene, rng: Draw) -> str:
     """Hundreds of request heads that do not end, while the probe asks for /healthz."""
     number = rng.choice((200, 400, 700))
     with idle(scene, _port(scene), number, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ") as opened:
@@ -94,7 +95,7 @@ def half_sent_heads(scene: Scene, rng: Random) -> str:
     return f"{opened} half-sent heads"
 
 
-def streams(scene: Scene, rng: Random) -> str:
+def streams(scene: Scene, rng: Draw) -> str:
     """Event streams with impossible ids, and readers that never read."""
     [work] = scene.works[:1]
     path = f"{API}/runs/{work.id}/events"
@@ -110,7 +111,7 @@ def streams(scene: Scene, rng: Random) -> str:
     return f"Last-Event-ID {[event_id[:20] for event_id in ids]}"
 
 
-def uploads(scene: Scene, rng: Random) -> str:
+def uploads(scene: Scene, rng: Draw) -> str:
     """Damaged weights for a learning run."""
     [work] = scene.begin("learning")
     scene.works[-1].same_trace = False  # should a mutation happen to be valid weights
@@ -126,7 +127,7 @@ def uploads(scene: Scene, rng: Random) -> str:
     return f"uploads answered {sorted(statuses)}"
 
 
-def races(scene: Scene, rng: Random) -> str:
+def races(scene: Scene, rng: Draw) -> str:
     """Stop, pause, resume and delete at once, over and over."""
     works = [work for name in ("one process", "processes") if (work := scene.submit(name))]
     for work in works:

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import FINAL, Scene
 from tests.soak.campaign.texts import bad_yamls
 from tests.soak.campaign.works import RUNS
@@ -24,7 +25,7 @@ _PER_FAULT = 3
 _Process = subprocess.Popen[Any]
 
 
-def commands(scene: Scene, rng: Random) -> str:
+def commands(scene: Scene, rng: Draw) -> str:
     """Some commands, one after the other."""
     names = rng.sample(sorted(_COMMANDS), _PER_FAULT)
     for name in names:

@@ -2,11 +2,14 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
+from tests.postgres import PostgresServer
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import Scene
 from tests.soak.campaign.storage import use_service
 
@@ -14,40 +17,34 @@ _POSTGRESQL = ("restart", "freeze", "read-only", "connections cut")
 _SQLITE = ("lock", "damage", "delete", "empty")
 
 
-def database(scene: Scene, rng: Random) -> str:
+def database(scene: Scene, rng: Draw) -> str:
     """Disturb the index for some seconds, in which runs end, too."""
     seconds = rng.uniform(3, 12)
     if scene.setting.postgres is None:
-        fault = rng.choice(_SQLITE)
+        fault = rng.variant(_SQLITE)
         with _locked(scene) if fault == "lock" else _exchanged(scene, fault, rng):
             use_service(scene, seconds)
     else:
-        fault = rng.choice(_POSTGRESQL)
-        with _disturbed(scene, fault):
+        fault = rng.variant(_POSTGRESQL)
+        with _disturbed(scene.setting.postgres, fault):
             use_service(scene, seconds)
     return f"{fault} for {seconds:.1f} s"
 
 
 @contextmanager
-def _disturbed(scene: Scene, fault: str) -> Iterator[None]:
-    server = scene.setting.postgres
-    assert server is not None
-    match fault:
-        case "restart":
-            server.stop()
-            yield
-            server.start()
-        case "freeze":
-            server.freeze()
-            yield
-            server.thaw()
-        case "read-only":
-            server.set_read_only(True)
-            yield
-            server.set_read_only(False)
-        case _:
-            server.cut_connections()
-            yield
+def _disturbed(server: PostgresServer, fault: str) -> Iterator[None]:
+    actions: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
+        "restart": (server.stop, server.start),
+        "freeze": (server.freeze, server.thaw),
+        "read-only": (partial(server.set_read_only, True), partial(server.set_read_only, False)),
+        "connections cut": (server.cut_connections, server.cut_connections),
+    }
+    disturb, mend = actions[fault]
+    disturb()
+    try:
+        yield
+    finally:
+        mend()
 
 
 @contextmanager
@@ -76,10 +73,12 @@ def _exchanged(scene: Scene, fault: str, rng: Random) -> Iterator[None]:
             file.write_bytes(b"")
     yield
     scene.works[:] = submitted  # what else was submitted is in the bad file
+    scene.deaf = True
     scene.service.kill()
     _remove(file)
     shutil.copy(good, file)
     scene.start_service()
+    scene.deaf = False
 
 
 def _damage(file: Path, rng: Random) -> None:

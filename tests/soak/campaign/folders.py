@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import API, Scene
 from tests.soak.campaign.works import Work
 
@@ -19,7 +20,7 @@ _RUNS = ("running", "ended", "waiting")
 _HARMS = ("emptied", "damaged", "removed", "a folder")
 
 
-def tampering(scene: Scene, rng: Random) -> str:
+def tampering(scene: Scene, rng: Draw) -> str:
     """Harm one file of a run, or remove the whole folder; read everything; at random start the controller anew."""
     which = rng.choice(_RUNS)
     work = _run(scene, which)
@@ -46,7 +47,7 @@ def tampering(scene: Scene, rng: Random) -> str:
     return f"{harmed} of a run that is {which}{', and the controller restarted' if restarts else ''}"
 
 
-def reads_and_writes(scene: Scene, rng: Random) -> str:
+def reads_and_writes(scene: Scene, rng: Draw) -> str:
     """Read files of a run over and over while it writes them, checkpoints above all, and is deleted."""
     [work] = scene.begin("processes", checkpoint_every=5, slots=1500, keep_checkpoints=rng.choice((1, 3)))
     threads = [threading.Thread(target=_read_until_end, args=(scene, work, Random(n))) for n in range(3)]

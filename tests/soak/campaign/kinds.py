@@ -1,7 +1,6 @@
 """The kinds of faults: each a function that injects one into a scene, with the runs at work meanwhile."""
 
 from collections.abc import Callable
-from random import Random
 from typing import NamedTuple
 
 from tests.soak.campaign import (
@@ -17,6 +16,7 @@ from tests.soak.campaign import (
     strangers,
     texts,
 )
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import Scene
 from tests.soak.campaign.works import AT_WORK
 
@@ -25,7 +25,7 @@ class Kind(NamedTuple):
     """`inject` returns what it did, in words; LeftOutError if it cannot. `works`: the runs at work, of which two are
     drawn. `deaf`: whether requests may remain unanswered while the fault lasts. `every`: once in so many rounds."""
 
-    inject: Callable[[Scene, Random], str]
+    inject: Callable[[Scene, Draw], str]
     works: tuple[str, ...] = AT_WORK
     deaf: bool = False
     every: int = 1
@@ -41,7 +41,7 @@ KINDS: dict[str, Kind] = {
     "clock": Kind(limits.clock_jump),
     "descriptors": Kind(limits.few_descriptors, deaf=True),
     "memory": Kind(limits.little_memory, deaf=True),
-    "database": Kind(database.database, deaf=True),
+    "database": Kind(database.database),
     "workers' network": Kind(network.proxied_workers, works=("one process", "processes")),
     "nodes' network": Kind(network.proxied_nodes, works=("one process",)),
     "black hole": Kind(network.black_hole, works=("one process",), every=3),

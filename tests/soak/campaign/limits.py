@@ -7,6 +7,7 @@ from random import Random
 
 import psutil
 
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import LeftOutError, Scene
 from tests.soak.campaign.signals import processes_by_role
 from tests.soak.campaign.storage import use_service
@@ -14,7 +15,7 @@ from tests.soak.campaign.storage import use_service
 _ROLES = ("service", "service", "run process", "channel server", "trainer", "worker")
 
 
-def few_descriptors(scene: Scene, rng: Random) -> str:
+def few_descriptors(scene: Scene, rng: Draw) -> str:
     """A process may open no more, or hardly more, files than it has open."""
     process, role = _victim(scene, rng)
     more, seconds = rng.choice((0, 0, 1, 3, 8)), rng.uniform(2, 5)
@@ -23,7 +24,7 @@ def few_descriptors(scene: Scene, rng: Random) -> str:
     return f"{role} may open {more} more files for {seconds:.1f} s"
 
 
-def little_memory(scene: Scene, rng: Random) -> str:
+def little_memory(scene: Scene, rng: Draw) -> str:
     """A process may have hardly more memory than it has."""
     process, role = _victim(scene, rng)
     more_mb, seconds = rng.choice((8, 32, 64) if role == "service" else (0, 1, 8, 32)), rng.uniform(2, 5)
@@ -32,7 +33,7 @@ def little_memory(scene: Scene, rng: Random) -> str:
     return f"{role} may have {more_mb} MB more for {seconds:.1f} s"
 
 
-def clock_jump(scene: Scene, rng: Random) -> str:
+def clock_jump(scene: Scene, rng: Draw) -> str:
     """The wall clock of all processes jumps, several times, and comes back."""
     clock = scene.setting.clock
     if clock.missing:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 SOFT_FILES, HARD_FILES = 1024, 4096  # a usual soft limit on open files, and room for a service that raises it
 _STARTS_WITHIN_S = 90.0
+_LEVELS = ("WARNING ", "ERROR ", "CRITICAL ", "INFO ")
 
 
 class Answer(NamedTuple):
@@ -77,13 +78,14 @@ class LiveService:
         self.process.communicate()
 
     def new_tracebacks(self) -> list[str]:
-        """The last lines of the tracebacks that were logged since the last call."""
+        """Exceptions whose tracebacks were logged since the last call; those of warnings are foreseen."""
         with self._log.open("rb") as log:
             log.seek(self._read)
             text = log.read()
         self._read += len(text)
-        _, *traces = text.decode(errors="replace").split("Traceback (most recent call last)")
-        return [_error_of(trace) for trace in traces]
+        before, *traces = text.decode(errors="replace").split("Traceback (most recent call last)")
+        headed = zip([before, *traces], traces, strict=False)
+        return [_error_of(trace) for before, trace in headed if not _is_foreseen(before)]
 
     def request(
         self,
@@ -117,3 +119,9 @@ def _error_of(trace: str) -> str:
     """The line that names the exception: the first after the frames, which are indented."""
     lines = [line for line in trace.splitlines()[1:] if line and not line.startswith((" ", "\t"))]
     return lines[0][:300] if lines else "?"
+
+
+def _is_foreseen(before: str) -> bool:
+    """Whether the last record before a traceback is a warning; the causes of an exception follow it."""
+    heads = [line for line in before.splitlines() if line.startswith(_LEVELS)]
+    return bool(heads) and heads[-1].startswith("WARNING ")

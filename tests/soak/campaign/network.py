@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from random import Random
+from pathlib import Path
 
 from controller.config.resolved import load
 from controller.execution.processes import NodeProcesses
 from protocol.accounting.trace import first_divergence, read_rows
 from protocol.messages.telemetry import Progress, Telemetry
 from tests.recording import Recording, in_process
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import Scene
 from tests.soak.campaign.sockets import Proxy
 from tests.soak.campaign.works import RUNS, Work
@@ -27,9 +28,9 @@ _WORKERS_HOST = "127.0.0.2"  # proxies listen here, at the ports at which the co
 _NODE_ENDS_WITHIN_S = 75.0
 
 
-def proxied_workers(scene: Scene, rng: Random) -> str:
+def proxied_workers(scene: Scene, rng: Draw) -> str:
     """Agents' workers reach the pool and the run processes through proxies that misbehave."""
-    mode = rng.choice(_MODES)
+    mode = rng.variant(_MODES)
     with ExitStack() as stack:
         ports = range(scene.port, scene.port + 20)
         proxies = [
@@ -75,9 +76,9 @@ def _misbehave(proxies: list[Proxy], mode: str, seconds: float) -> None:
             proxy.break_all("cut")
 
 
-def proxied_nodes(scene: Scene, rng: Random) -> str:
+def proxied_nodes(scene: Scene, rng: Draw) -> str:
     """A run of its own whose nodes reach their channel server through a proxy that misbehaves."""
-    mode, name = rng.choice(_MODES), rng.choice(("processes", "impaired", "scheduling"))
+    mode, name = rng.variant(_MODES), rng.choice(("processes", "impaired", "scheduling"))
     settings = {"slots": 1500, "checkpoint_every": 0, "on_node_loss": {"lost_after_s": 5}}
     plan = load(RUNS[name] | settings).plan_for("campaign")
     proxies: list[Proxy] = []
@@ -114,7 +115,7 @@ def _judge(scene: Scene, mode: str, recording: Recording, alone: Recording | Non
         scene.broke(f"after {mode} the run has another trace than alone; events {recording.events[:3]}")
 
 
-def black_hole(scene: Scene, rng: Random) -> str:
+def black_hole(scene: Scene, rng: Draw) -> str:
     """`airtoll node` loses its channel server without a sign: it ends soon after the run."""
     [work] = scene.begin("processes", slots=6000, on_node_loss={"lost_after_s": 2})
     work.same_trace = False
@@ -128,7 +129,7 @@ def black_hole(scene: Scene, rng: Random) -> str:
         victim.kill()
         command = [sys.executable, "-m", "airtoll", "node", str(copy), "pair-1"]
         node = subprocess.Popen(command, env=os.environ | scene.environment, stderr=subprocess.PIPE, text=True)
-        joined = scene.until(lambda: "rejoined" in (folder / "events.jsonl").read_text(), 30)
+        joined = scene.until(lambda: "rejoined" in _events(folder), 30)
         proxy.mode = "black hole"
         scene.until(lambda: scene.ended(work), 60)
         if not scene.until(lambda: node.poll() is not None, _NODE_ENDS_WITHIN_S):
@@ -138,3 +139,8 @@ def black_hole(scene: Scene, rng: Random) -> str:
         if "Traceback" in errors:
             scene.broke(f"airtoll node prints a traceback: {errors[-300:]}")
     return f"airtoll node behind a black hole ({'joined' if joined else 'never joined'})"
+
+
+def _events(folder: Path) -> str:
+    file = folder / "events.jsonl"
+    return file.read_text("utf-8") if file.exists() else ""

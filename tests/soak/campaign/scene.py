@@ -29,6 +29,7 @@ API = "/api/v2"
 PORTS = range(25_000, 26_000)
 _PORTS_NEEDED = 20  # the pool's, and two per run process
 _DATA_MB = 256
+_BROKEN_WITHIN_S = 15.0  # for what comes after something broke: it is probably wedged
 _NODE_FILES = ("node.key", "node.key_secret", "server.key")
 JSON = {"Content-Type": "application/json"}
 YAML = {"Content-Type": "application/yaml"}
@@ -181,10 +182,10 @@ class Scene:
             self.broken.append(what)
 
     def until(self, reached: Callable[[], Any], seconds: float) -> Any:
-        """The first true result of `reached`, or the last false one after so many seconds, more on a busy machine.
-        OutOfTimeError when the campaign must end."""
-        busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-        deadline = time.monotonic() + seconds * busy
+        """The first true result of `reached`, or the last false one after so many seconds, more on a busy machine
+        unless something is broken already. OutOfTimeError when the campaign must end."""
+        load = os.getloadavg()[0] / (os.cpu_count() or 1)
+        deadline = time.monotonic() + (min(seconds, _BROKEN_WITHIN_S) if self.broken else seconds * max(1.0, load))
         while not (found := reached()) and time.monotonic() < deadline:
             if time.monotonic() > self.setting.ends_at:
                 raise OutOfTimeError

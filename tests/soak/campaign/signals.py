@@ -4,17 +4,17 @@ import os
 import signal
 import time
 from contextlib import suppress
-from random import Random
 
 import psutil
 
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import Scene
 
 _SIGNALS = ("STOP", "KILL", "TERM", "HUP", "USR1", "USR2")
 _ROLES = ("service", "run process", "channel server", "trainer", "agent", "worker", "other")
 
 
-def signal_one(scene: Scene, rng: Random) -> str:
+def signal_one(scene: Scene, rng: Draw) -> str:
     """Send one process of a drawn role a drawn signal; a stopped one goes on after a while, a paused run is resumed."""
     number = signal.Signals[f"SIG{rng.choice(_SIGNALS)}"]
     by_role = processes_by_role(scene)
@@ -38,7 +38,7 @@ def signal_one(scene: Scene, rng: Random) -> str:
     return f"{number.name} to {role}" + (f" {name}" if role in ("agent", "other") else "")
 
 
-def pause_all(scene: Scene, rng: Random) -> str:
+def pause_all(scene: Scene, rng: Draw) -> str:
     """All processes stand still; they go on in a drawn order, some tenths of a second apart."""
     processes = scene.processes()
     seconds = rng.uniform(2, 8)

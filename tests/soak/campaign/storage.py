@@ -5,16 +5,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from random import Random
 
 import psutil
 
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import API, LeftOutError, Scene
 
 _BALLAST = "ballast"
+_PATHS = ("", "/metrics", "/toll", "/files", "/log", "/checkpoints")
 
 
-def disk_full(scene: Scene, rng: Random) -> str:
+def disk_full(scene: Scene, rng: Draw) -> str:
     """No byte can be written to the data folder for some seconds; where it is no tmpfs, no file may grow."""
     seconds = rng.uniform(2, 6)
     for work in scene.works:
@@ -24,7 +25,7 @@ def disk_full(scene: Scene, rng: Random) -> str:
     return f"{'full tmpfs' if scene.on_tmpfs else 'RLIMIT_FSIZE 0'} for {seconds:.1f} s"
 
 
-def read_only(scene: Scene, rng: Random) -> str:
+def read_only(scene: Scene, rng: Draw) -> str:
     """The data folder is read-only for some seconds; files that are open for writing remain so."""
     if not scene.on_tmpfs:
         raise LeftOutError("only root may mount")
@@ -48,11 +49,11 @@ def use_service(scene: Scene, seconds: float) -> None:
         if work := scene.submit("canary"):
             work.allow("FAILED", "STOPPED")
             scene.request("POST", f"{API}/runs/{work.id}/stop")
-        for work in works:
-            for path in ("", "/metrics", "/toll", "/files", "/log", "/checkpoints"):
-                scene.request("GET", f"{API}/runs/{work.id}{path}")
-        for path in ("/healthz", "/readyz", "/metrics", f"{API}/runs", f"{API}/nodes"):
-            scene.request("GET", path)
+        paths = ["/healthz", "/readyz", "/metrics", f"{API}/runs", f"{API}/nodes", "/"]
+        paths += [f"{API}/runs/{work.id}{path}" for work in works for path in _PATHS]
+        for path in paths:
+            if time.monotonic() < deadline:
+                scene.request("GET", path)
         time.sleep(0.3)
 
 

@@ -8,6 +8,7 @@ import zmq
 
 from protocol.transports.curve import lock_client
 from protocol.transports.keys import ClientKeys, Keys
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import API, Scene
 from tests.soak.campaign.sockets import Listening, connect, idle, listening_ports
 
@@ -24,10 +25,10 @@ _FIRST = (
 )
 
 
-def idle_connections(scene: Scene, rng: Random) -> str:
+def idle_connections(scene: Scene, rng: Draw) -> str:
     """Many connections stand idle on one port; clients and workers must still be served."""
     port = _port(scene, rng)
-    number, seconds = rng.choice((300, 700, 1100, 3000)), rng.uniform(6, 10)
+    number, seconds = rng.variant((300, 700, 1100, 3000)), rng.uniform(6, 10)
     first = rng.choice((b"", _GREETING[:5], b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"))
     with idle(scene, port.port, number, first) as opened:
         deadline = time.monotonic() + seconds
@@ -39,7 +40,7 @@ def idle_connections(scene: Scene, rng: Random) -> str:
     return f"{opened} of {number} idle connections at {port.role} for {seconds:.1f} s, each sent {len(first)} bytes"
 
 
-def foreign_bytes(scene: Scene, rng: Random) -> str:
+def foreign_bytes(scene: Scene, rng: Draw) -> str:
     """Bytes of other protocols, and noise, on every port."""
     ports = listening_ports(scene)
     for port in ports:
@@ -53,7 +54,7 @@ def foreign_bytes(scene: Scene, rng: Random) -> str:
     return f"noise at {len(ports)} ports: {', '.join(sorted({port.role for port in ports}))}"
 
 
-def foreign_peers(scene: Scene, rng: Random) -> str:
+def foreign_peers(scene: Scene, rng: Draw) -> str:
     """ZeroMQ peers without keys, with wrong keys, and of other socket types, on every ZeroMQ port."""
     ports = [port for port in listening_ports(scene) if port.role != "REST"]
     count = 0

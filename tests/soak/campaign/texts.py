@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import API, JSON, YAML, Scene
 from tests.soak.campaign.works import RUNS
 
@@ -43,12 +44,12 @@ _VALUES = (  # YAML of types that JSON lacks, or that no setting takes
 )
 
 
-def json_torture(scene: Scene, rng: Random) -> str:
+def json_torture(scene: Scene, rng: Draw) -> str:
     """Post bad JSON."""
     return _post(scene, [rng.choice(_JSON)(rng).encode("utf-8", "surrogatepass") for _ in range(_PER_FAULT)], JSON)
 
 
-def yaml_torture(scene: Scene, rng: Random) -> str:
+def yaml_torture(scene: Scene, rng: Draw) -> str:
     """Post bad YAML."""
     return _post(scene, bad_yamls(rng, _PER_FAULT), YAML)
 
