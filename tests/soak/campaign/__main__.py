@@ -21,11 +21,9 @@ import time  # noqa: E402
 import traceback  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from contextlib import ExitStack, closing  # noqa: E402
-from itertools import count, pairwise  # noqa: E402
+from itertools import pairwise  # noqa: E402
 from pathlib import Path  # noqa: E402
-from random import Random  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
-from typing import NamedTuple  # noqa: E402
 
 from tests.postgres import postgres_server  # noqa: E402
 from tests.soak.campaign.aftermath import ANSWERS_WITHIN_S, check_log, settle  # noqa: E402
@@ -33,24 +31,13 @@ from tests.soak.campaign.clock import JumpingClock  # noqa: E402
 from tests.soak.campaign.draw import Draw  # noqa: E402
 from tests.soak.campaign.kinds import KINDS  # noqa: E402
 from tests.soak.campaign.ledger import Ledger  # noqa: E402
+from tests.soak.campaign.plan import Planned, sequence  # noqa: E402
 from tests.soak.campaign.probe import probing  # noqa: E402
 from tests.soak.campaign.scene import LeftOutError, OutOfTimeError, Scene, Setting  # noqa: E402
 
 OVERTIME_S = 90.0  # for what the last fault waits for
 _TABLE_EVERY_S = 60.0
 _FAULTS_PER_SCENE = 8
-
-
-class Planned(NamedTuple):
-    """A fault of the sequence: its round and kind; with the seed they determine what it draws."""
-
-    round: int
-    kind: str
-
-    @property
-    def scene_options(self) -> dict[str, bool]:
-        """Those of its scene: four rounds have all of them."""
-        return {"locked": self.round % 2 == 1, "resume": self.round % 4 > 1}
 
 
 def main() -> int:
@@ -69,14 +56,6 @@ def main() -> int:
         campaign.close()
         print(ledger.table(), flush=True)
         return int(ledger.anything_broke)
-
-
-def sequence(seed: int, kinds: list[str]) -> Iterator[Planned]:
-    """Faults without end: in each round every kind once, in a drawn order; rare kinds in some rounds only."""
-    rng = Random(seed)
-    for number in count():
-        drawn = [kind for kind in kinds if number % KINDS[kind].every == 0]
-        yield from (Planned(number, kind) for kind in rng.sample(drawn, len(drawn)))
 
 
 class Campaign:

@@ -8,6 +8,8 @@ from typing import Any
 
 import psutil
 
+from controller.run_folder.reader import RunFolder
+from controller.run_folder.status import RunStatus
 from tests.soak.campaign.scene import API, FINAL, Scene
 from tests.soak.campaign.works import Work, trace_alone
 
@@ -33,6 +35,7 @@ def settle(scene: Scene) -> None:
     ready = scene.request("GET", "/readyz")
     if ready.status != 200:
         scene.broke(f"/readyz: {ready.status} {ready.body[:200].decode(errors='replace')}")
+    _check_recorded(scene)
     _delete(scene)
     _check_processes(scene)
     _check_resources(scene)
@@ -88,6 +91,29 @@ def _check_end(scene: Scene, work: Work) -> None:
         scene.broke(f"run {work.name!r} is FAILED without a reason")
     elif state == "SUCCEEDED" and work.is_repeatable and run["trace_digest"] != trace_alone(work.config):
         scene.broke(f"run {work.name!r} has another trace than alone")
+    elif not work.tampered:
+        _check_folder(scene, work, run)
+
+
+def _check_folder(scene: Scene, work: Work, run: dict[str, Any]) -> None:
+    """The folder of a run that has ended agrees with the index."""
+    try:
+        status, meta = RunStatus.read(scene.run_folder(work)), RunFolder.open(scene.run_folder(work)).meta
+    except (OSError, ValueError, TypeError) as error:
+        scene.broke(f"run {work.name!r} is {run['state']}, and its folder cannot be read: {error}")
+        return
+    if status is None or (status.state.value, status.slot) != (run["state"], run["slot"]):
+        scene.broke(f"run {work.name!r} is {run['state']} at slot {run['slot']}, its status file has {status}")
+    if meta.state.value != run["state"]:
+        scene.broke(f"run {work.name!r} is {run['state']}, its meta.json says {meta.state.value}")
+
+
+def _check_recorded(scene: Scene) -> None:
+    """A run that ended long ago is what it was."""
+    run = scene.recorded
+    answer = scene.request("GET", f"{API}/runs/{run['id']}") if run else None
+    if answer and (answer.status != 200 or json.loads(answer.body) != run):
+        scene.broke(f"a run that had ended before the fault has changed: {answer.status} {answer.body[:200]!r}")
 
 
 def _check_canaries(scene: Scene) -> None:
@@ -102,6 +128,9 @@ def _check_canaries(scene: Scene) -> None:
 
 
 def _delete(scene: Scene) -> None:
+    """Delete every run but the first canary, which is recorded."""
+    if not scene.recorded and not scene.broken:
+        scene.recorded = scene.show(scene.works.pop())
     for work in scene.works:
         if scene.ended(work):
             answer = scene.request("DELETE", f"{API}/runs/{work.id}")

@@ -25,6 +25,7 @@ def tampering(scene: Scene, rng: Draw) -> str:
     which = rng.choice(_RUNS)
     work = _run(scene, which)
     work.allow("FAILED", "STOPPED")
+    work.tampered = True
     file, harm = rng.choice(("", *_FILES)), rng.choice(_HARMS)
     folder = scene.run_folder(work)
     if file:

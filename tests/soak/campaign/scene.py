@@ -64,6 +64,7 @@ class Scene:
         self.mark = secrets.token_hex(8)
         self.works: list[Work] = []
         self.broken: list[str] = []
+        self.recorded: dict[str, Any] = {}  # a run that has ended, which nothing may change
         self.deaf = False  # while True, the present fault allows that requests are not answered
         self.measured_s = 0.05  # for an answer of /healthz when no fault is injected
         self.database = (

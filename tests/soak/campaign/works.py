@@ -53,8 +53,8 @@ AT_WORK = ("one process", "processes", "learning", "scheduling", "impaired", "pa
 
 @dataclass
 class Work:
-    """A run that was submitted. A fault may allow other ends than success, another trace, or that it is not in the
-    index any more (`may_vanish`)."""
+    """A run that was submitted. A fault may allow other ends than success, another trace, that it is not in the index
+    any more (`may_vanish`), or that its folder does not agree with the index (`tampered`)."""
 
     id: str
     name: str
@@ -62,6 +62,7 @@ class Work:
     ends: set[str] = field(default_factory=lambda: {"SUCCEEDED"})
     same_trace: bool = True
     may_vanish: bool = False
+    tampered: bool = False
 
     def allow(self, *ends: str) -> None:
         """It may also end in these states, and with another trace."""
