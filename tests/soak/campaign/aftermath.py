@@ -102,7 +102,7 @@ def _check_folder(scene: Scene, work: Work, run: dict[str, Any]) -> None:
     except (OSError, ValueError, TypeError) as error:
         scene.broke(f"run {work.name!r} is {run['state']}, and its folder cannot be read: {error}")
         return
-    if status is None or (status.state.value, status.slot) != (run["state"], run["slot"]):
+    if status is not None and (status.state.value, status.slot) != (run["state"], run["slot"]):  # None: never started
         scene.broke(f"run {work.name!r} is {run['state']} at slot {run['slot']}, its status file has {status}")
     if meta.state.value != run["state"]:
         scene.broke(f"run {work.name!r} is {run['state']}, its meta.json says {meta.state.value}")

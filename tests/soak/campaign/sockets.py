@@ -56,7 +56,7 @@ def listening_ports(scene: Scene) -> list[Listening]:
 
 def _role(scene: Scene, port: int, name: str) -> str:
     if name != "service":
-        return name
+        return "run process" if name.startswith("python") else name
     return "pool" if port == scene.port else "REST"
 
 
@@ -121,6 +121,8 @@ class Proxy:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 self._pass_on(data, target)
+        while self.mode == "black hole" and not self._over.is_set():  # nobody learns of an end, either
+            time.sleep(0.1)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 

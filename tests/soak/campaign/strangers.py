@@ -29,7 +29,7 @@ def idle_connections(scene: Scene, rng: Draw) -> str:
     """Many connections stand idle on one port; clients and workers must still be served."""
     port = _port(scene, rng)
     number, seconds = rng.variant((300, 700, 1100, 3000)), rng.uniform(6, 10)
-    first = rng.choice((b"", _GREETING[:5], b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"))
+    first = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" if port.role == "REST" else rng.choice((b"", _GREETING))
     with idle(scene, port.port, number, first) as opened:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -65,6 +65,8 @@ def _post(scene: Scene, bodies: list[bytes], kind: dict[str, str]) -> str:
     for body in bodies:
         answer = scene.request("POST", f"{API}/runs", body, kind, bad=True)
         statuses.append(answer.status)
+        if scene.broken:
+            break
         if answer.status == 202:
             run_id = json.loads(answer.body)["id"]
             scene.request("POST", f"{API}/runs/{run_id}/stop")
