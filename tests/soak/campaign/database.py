@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -19,41 +20,44 @@ _SQLITE = ("lock", "damage", "delete", "empty")
 
 def database(scene: Scene, rng: Draw) -> str:
     """Disturb the index for some seconds, in which runs end, too."""
-    seconds = rng.uniform(3, 12)
-    if scene.setting.postgres is None:
-        fault = rng.variant(_SQLITE)
-        with _locked(scene) if fault == "lock" else _exchanged(scene, fault, rng):
-            use_service(scene, seconds)
-    else:
+    seconds = rng.uniform(3, 25)
+    server = scene.setting.postgres
+    if server is not None:
         fault = rng.variant(_POSTGRESQL)
-        with _disturbed(scene.setting.postgres, fault):
+        disturb, mend = _actions(server)[fault]
+        disturb()
+        with _ending(seconds, mend):
+            use_service(scene, seconds)
+    elif (fault := rng.variant(_SQLITE)) == "lock":
+        with closing(sqlite3.connect(_file(scene), isolation_level=None, check_same_thread=False)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with _ending(seconds, partial(other.execute, "ROLLBACK")):
+                use_service(scene, seconds)
+    else:
+        with _exchanged(scene, fault, rng):
             use_service(scene, seconds)
     return f"{fault} for {seconds:.1f} s"
 
 
 @contextmanager
-def _disturbed(server: PostgresServer, fault: str) -> Iterator[None]:
-    actions: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
+def _ending(seconds: float, mend: Callable[[], object]) -> Iterator[None]:
+    """The fault ends in time, even if a request hangs until it ends."""
+    timer = threading.Timer(seconds, mend)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+def _actions(server: PostgresServer) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
+    """What disturbs a server, and what ends that."""
+    return {
         "restart": (server.stop, server.start),
         "freeze": (server.freeze, server.thaw),
         "read-only": (partial(server.set_read_only, True), partial(server.set_read_only, False)),
         "connections cut": (server.cut_connections, server.cut_connections),
     }
-    disturb, mend = actions[fault]
-    disturb()
-    try:
-        yield
-    finally:
-        mend()
-
-
-@contextmanager
-def _locked(scene: Scene) -> Iterator[None]:
-    """Another process has an exclusive transaction."""
-    with closing(sqlite3.connect(_file(scene), timeout=30, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        yield
-        other.execute("ROLLBACK")
 
 
 @contextmanager

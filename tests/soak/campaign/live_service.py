@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -83,9 +84,12 @@ class LiveService:
             log.seek(self._read)
             text = log.read()
         self._read += len(text)
-        before, *traces = text.decode(errors="replace").split("Traceback (most recent call last)")
-        headed = zip([before, *traces], traces, strict=False)
-        return [_error_of(trace) for before, trace in headed if not _is_foreseen(before)]
+        parts, found, level = text.decode(errors="replace").split("Traceback (most recent call last)"), [], ""
+        for before, trace in pairwise(parts):
+            level = next((line.split()[0] for line in before.splitlines()[::-1] if line.startswith(_LEVELS)), level)
+            if level != "WARNING":  # the causes of one exception follow each other under one level
+                found.append(_error_of(trace))
+        return found
 
     def request(
         self,
@@ -119,9 +123,3 @@ def _error_of(trace: str) -> str:
     """The line that names the exception: the first after the frames, which are indented."""
     lines = [line for line in trace.splitlines()[1:] if line and not line.startswith((" ", "\t"))]
     return lines[0][:300] if lines else "?"
-
-
-def _is_foreseen(before: str) -> bool:
-    """Whether the last record before a traceback is a warning; the causes of an exception follow it."""
-    heads = [line for line in before.splitlines() if line.startswith(_LEVELS)]
-    return bool(heads) and heads[-1].startswith("WARNING ")
