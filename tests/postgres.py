@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -58,20 +58,26 @@ class PostgresServer:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait()
 
-    def freeze(self) -> None:
-        """Stop all its processes where they are: nothing answers, and no connection breaks."""
-        self._signal_all(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let them go on."""
-        self._signal_all(signal.SIGCONT)
-
-    def set_read_only(self, on: bool) -> None:
-        """Every transaction from now on is read-only, of present connections too; or none is any more."""
+    def set_read_only(self, *, read_only: bool) -> None:
+        """Let every transaction be read-only that does not ask for more, or no longer."""
         with self._connect() as connection:
             connection.execute("SET default_transaction_read_only = off")
-            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if on else 'off'}".encode())
+            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {read_only}".encode())
             connection.execute("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop all its processes in their tracks: connections stand, and nothing answers."""
+        server = psutil.Process(self._process.pid)
+        frozen = [server, *server.children(recursive=True)]
+        for process in frozen:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in frozen:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def cut_connections(self) -> None:
         """End every connection but the one that asks for it."""
@@ -80,11 +86,6 @@ class PostgresServer:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
                 "AND backend_type = 'client backend'"
             )
-
-    def _signal_all(self, number: signal.Signals) -> None:
-        server = psutil.Process(self._process.pid)
-        for process in [server, *server.children(recursive=True)]:
-            process.send_signal(number)
 
     def database(self) -> str:
         """The URL of a new database."""

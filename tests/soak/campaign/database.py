@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -24,9 +24,7 @@ def database(scene: Scene, rng: Draw) -> str:
     server = scene.setting.postgres
     if server is not None:
         fault = rng.variant(_POSTGRESQL)
-        disturb, mend = _actions(server)[fault]
-        disturb()
-        with _ending(seconds, mend):
+        with _ending(seconds, _disturb(server, fault)):
             use_service(scene, seconds)
     elif (fault := rng.variant(_SQLITE)) == "lock":
         with closing(sqlite3.connect(_file(scene), isolation_level=None, check_same_thread=False)) as other:
@@ -50,14 +48,22 @@ def _ending(seconds: float, mend: Callable[[], object]) -> Iterator[None]:
         timer.join()
 
 
-def _actions(server: PostgresServer) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
-    """What disturbs a server, and what ends that."""
-    return {
-        "restart": (server.stop, server.start),
-        "freeze": (server.freeze, server.thaw),
-        "read-only": (partial(server.set_read_only, True), partial(server.set_read_only, False)),
-        "connections cut": (server.cut_connections, server.cut_connections),
-    }
+def _disturb(server: PostgresServer, fault: str) -> Callable[[], object]:
+    """Disturb a server; what ends that."""
+    match fault:
+        case "restart":
+            server.stop()
+            return server.start
+        case "freeze":
+            frozen = ExitStack()
+            frozen.enter_context(server.frozen())
+            return frozen.close
+        case "read-only":
+            server.set_read_only(read_only=True)
+            return partial(server.set_read_only, read_only=False)
+        case _:
+            server.cut_connections()
+            return server.cut_connections
 
 
 @contextmanager
