@@ -40,10 +40,9 @@ def tampering(scene: Scene, rng: Draw) -> str:
         scene.start_service()
         scene.deaf = False
         _read(scene, work)
-    scene.request("POST", f"{API}/runs/{work.id}/stop")
-    for other in scene.works:  # those that fill the queue
-        if other.name == "endless":
-            scene.request("POST", f"{API}/runs/{other.id}/stop")
+    stopped = [work] if rng.random() < 0.5 else []  # else one that waits is started from what is left of its folder
+    for each in [*stopped, *(other for other in scene.works if other.name == "endless")]:
+        scene.request("POST", f"{API}/runs/{each.id}/stop")
     harmed = f"{file} {harm}" if file else "the folder removed"
     return f"{harmed} of a run that is {which}{', and the controller restarted' if restarts else ''}"
 

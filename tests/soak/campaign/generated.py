@@ -13,6 +13,7 @@ _EXAMPLES, _SEQUENCES, _STEPS = 4, 8, 6
 def generated_requests(scene: Scene, rng: Draw) -> str:
     """Send some to each operation, or some sequences; answers must conform to the document. What they draw, hypothesis
     draws."""
+    scene.recorded = {}  # it may be deleted
     url, token = scene.service.url, scene.service.token
     for work in scene.works:
         work.allow("STOPPED")

@@ -36,7 +36,7 @@ _HERE = ("processes", "learning", "impaired", "scheduling")
 
 KINDS: dict[str, Kind] = {
     "signals": Kind(signals.signal_one, deaf=True),
-    "all paused": Kind(signals.pause_all, deaf=True),
+    "all paused": Kind(signals.pause_all, works=("one process", "pooled", "paced"), deaf=True),
     "disk full": Kind(storage.disk_full),
     "read-only": Kind(storage.read_only),
     "clock": Kind(limits.clock_jump),

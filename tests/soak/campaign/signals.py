@@ -11,6 +11,8 @@ from tests.soak.campaign.draw import Draw
 from tests.soak.campaign.scene import Scene
 
 _SIGNALS = ("STOP", "KILL", "TERM", "HUP", "USR1", "USR2")
+_LOST_AFTER_S = 5.0
+_SPREAD_S = 2.0  # from the first process that goes on to the last: less than a node may be silent
 _ROLES = ("service", "run process", "channel server", "trainer", "agent", "worker", "other")
 
 
@@ -39,18 +41,19 @@ def signal_one(scene: Scene, rng: Draw) -> str:
 
 
 def pause_all(scene: Scene, rng: Draw) -> str:
-    """All processes stand still; they go on in a drawn order, some tenths of a second apart."""
+    """All processes stand still for longer than a node may be silent, and go on in a drawn order: time that passed
+    while a process did not run counts against nobody."""
+    scene.begin("processes", on_node_loss={"lost_after_s": _LOST_AFTER_S})
     processes = scene.processes()
-    seconds = rng.uniform(2, 8)
+    seconds = _LOST_AFTER_S + rng.uniform(1, 4)
     for process in processes:
         _send(process.pid, signal.SIGSTOP)
     time.sleep(seconds)
     rng.shuffle(processes)
-    gaps = [rng.choice((0.0, 0.0, 0.0, 0.3, 1.0)) for _ in processes]
-    for process, gap in zip(processes, gaps, strict=True):
+    for process in processes:
         _send(process.pid, signal.SIGCONT)
-        time.sleep(min(gap, 3.0 / len(processes) * 5))
-    return f"all {len(processes)} processes paused for {seconds:.1f} s"
+        time.sleep(rng.choice((0.0, 0.0, 2 * _SPREAD_S / len(processes))))
+    return f"all {len(processes)} processes paused for {seconds:.1f} s, then continued within {_SPREAD_S:g} s"
 
 
 def processes_by_role(scene: Scene) -> dict[str, list[psutil.Process]]:
