@@ -79,6 +79,14 @@ class PostgresServer:
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
 
+    def cut_connections(self) -> None:
+        """End every connection but the one that asks for it."""
+        with self._connect() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+                "AND backend_type = 'client backend'"
+            )
+
     def database(self) -> str:
         """The URL of a new database."""
         name = f"runs_{next(self._numbers)}"
