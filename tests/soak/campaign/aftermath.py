@@ -16,6 +16,7 @@ from tests.soak.campaign.works import Work, trace_alone
 ANSWERS_WITHIN_S = 5.0
 ENDS_WITHIN_S = 45.0  # on an idle machine; a run of a campaign takes ten
 CANARY_WITHIN_S = 30.0
+_CONFIG_WORKER = "anyio.to_process"  # in its command line
 _CANARIES = ("canary", "pooled canary")
 _MORE_DESCRIPTORS = 24  # than before: those of the database's pool, and of idle connections
 _MORE_MB = 200.0
@@ -140,7 +141,7 @@ def _delete(scene: Scene) -> None:
 
 
 def _check_processes(scene: Scene) -> None:
-    """No process is left but the service, its workers, and what workers keep for the next run."""
+    """No process is left but the service, what checks configurations for it, its workers, and what these keep."""
     if not scene.until(lambda: not list(_left(scene)), 15):
         scene.broke(f"processes left: {', '.join(_left(scene))}")
 
@@ -151,8 +152,9 @@ def _left(scene: Scene) -> Iterator[str]:
     for process in scene.processes():
         with suppress(psutil.Error):
             of_worker = bool(workers & {parent.pid for parent in process.parents()})
+            checks_configurations = process.ppid() == scene.service.pid and _CONFIG_WORKER in process.cmdline()
             name = process.name()
-            if process.pid not in kept and (not of_worker or name.startswith(_NODES)):
+            if process.pid not in kept and not checks_configurations and (not of_worker or name.startswith(_NODES)):
                 yield f"{name} ({process.pid})"
 
 
