@@ -1,19 +1,32 @@
 """A node without its socket: hosts the policy that the Welcome names and replies to turns with it."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from agent_node.delivery import AckedDelivery
+from agent_node.delivery import AckedDelivery, Received
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
 from protocol.messages.episodes import going_on
-from protocol.messages.node import Message, Note, Reply, Report, Turn, Welcome
+from protocol.messages.node import (
+    MAX_REASON_CHARS,
+    MAX_SCALAR_NAME_CHARS,
+    MAX_SCALARS,
+    MAX_UNREAD,
+    Note,
+    Reply,
+    Report,
+    Turn,
+    Unread,
+    Welcome,
+)
 from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records, Space
 from schemes.contract import NodePolicy, TurnContext, load
+from schemes.parts.note_reader import UnreadNote
 
 BuildPolicy = Callable[[Welcome], NodePolicy]
 
@@ -38,13 +51,13 @@ class Node:
         self._going_on = going_on(welcome.replicas)
         self._slot = -1
 
-    def turn(self, turn: Turn) -> list[Message]:
-        """The reply to a turn, and a report if there are scalars. ValueError if an action lies outside its space."""
+    def turn(self, turn: Turn) -> Reply:
+        """The reply to a turn. ValueError if an action lies outside its space."""
         ended = np.frombuffer(turn.ended, np.uint8) if turn.ended else self._going_on
         if turn.ended:
             self.policy.restart(ended > 0)
         spec, decode = self._specs[turn.spec]
-        inbox, acks = self._delivery.receive(turn.inbox) if turn.inbox else (turn.inbox, [])
+        inbox, acks, unread = self._delivery.receive(turn.inbox) if turn.inbox else Received([], [], [])
         context = TurnContext(
             turn.slot,
             turn.turn,
@@ -54,16 +67,18 @@ class Node:
             decode(turn.measurement),
             inbox,
             self._rng,
+            unread,
             self._training,
         )
         if spec.step == "close":
-            return [Reply(turn.slot, turn.turn, b"", self._delivery.send(self.policy.close(context), turn.slot))]
+            last_notes = self._delivery.send(self.policy.close(context), turn.slot)
+            return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, unread))
         output = self.policy.on_turn(context)
         action = b"" if output.action is None else output.action.tobytes()
         if action and not self._action_fits(action):
             raise ValueError(f"the policy's action {output.action} lies outside its space")
-        reply = Reply(turn.slot, turn.turn, action, [*acks, *self._outgoing(output.notes, turn.slot)])
-        return [reply, Report(turn.slot, dict(output.scalars))] if output.scalars else [reply]
+        outbox = [*acks, *self._outgoing(output.notes, turn.slot)]
+        return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, unread))
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""
@@ -82,6 +97,22 @@ class Node:
         resent = self._delivery.resend(slot) if slot != self._slot else []
         self._slot = slot
         return [*resent, *numbered]
+
+
+def _report(scalars: Mapping[str, float], unread: Sequence[UnreadNote]) -> Report | None:
+    """The report of a turn; unread notes are counted by source and kind, of which MAX_UNREAD at most are reported.
+    ValueError for scalars that no report can hold."""
+    if not scalars and not unread:
+        return None
+    if len(scalars) > MAX_SCALARS or any(len(name) > MAX_SCALAR_NAME_CHARS for name in scalars):
+        limits = f"at most {MAX_SCALARS} scalars, with names of at most {MAX_SCALAR_NAME_CHARS} characters"
+        raise ValueError(f"the policy reports {len(scalars)} scalars: return {limits}")
+    numbers = Counter((note.source, note.kind) for note, _ in unread)
+    first = {(note.source, note.kind): reason for note, reason in reversed(unread)}
+    counted = [
+        Unread(*key, number, first[key][:MAX_REASON_CHARS]) for key, number in list(numbers.items())[:MAX_UNREAD]
+    ]
+    return Report(dict(scalars), counted)
 
 
 def _decoder(spec: TurnSpec, welcome: Welcome) -> tuple[TurnSpec, Callable[[bytes], Records]]:

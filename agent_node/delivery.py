@@ -16,8 +16,10 @@ from msgspec.msgpack import decode, encode
 
 from protocol.messages.kinds import TRAINER, Kind
 from protocol.messages.node import Note, ReceivedNote
+from schemes.parts.note_reader import UnreadNote
 
 ACKNOWLEDGED = (Kind.HISTORY, Kind.WEIGHTS)
+MAX_NUMBERS_PER_SLOT = 8  # on average, as no node sends that many acknowledged notes to one receiver
 WINDOW = 1 << 14  # numbers; with at most one note per slot and receiver that many slots or more
 
 
@@ -26,6 +28,14 @@ class Unacked(NamedTuple):
 
     note: Note
     slot: int
+
+
+class Received(NamedTuple):
+    """An inbox, sorted: the notes for the policy, the acknowledgements to send, and notes that no policy gets."""
+
+    notes: list[ReceivedNote]
+    acks: list[Note]
+    unread: list[UnreadNote]
 
 
 class ReceiveWindow:
@@ -72,12 +82,13 @@ class AckedDelivery:
         """The notes whose acknowledgement is overdue, as further attempts. Time is counted in the sender's slots."""
         return list(self._overdue(slot)) if self._resend_after and self.unacknowledged else []
 
-    def receive(self, notes: Sequence[ReceivedNote]) -> tuple[list[ReceivedNote], list[Note]]:
-        """The notes for the policy, and the acknowledgements to send.
+    def receive(self, notes: Sequence[ReceivedNote]) -> Received:
+        """Sort an inbox.
 
         Histories pass in any order, each once; weights only if they are newer than all before. A note of these kinds
         that carries no number passes as it is and is not acknowledged.
         """
+        unread: list[UnreadNote] = []
         fresh: list[ReceivedNote] = []
         acks: list[Note] = []
         for note in notes:
@@ -86,11 +97,13 @@ class AckedDelivery:
                     self.unacknowledged.pop((note.source, note.sequence), None)
             elif note.kind in ACKNOWLEDGED and note.sequence is not None:
                 acks.append(Note((note.source,), Kind.ACK, b"", sequence=note.sequence))
-                if self._is_new(note, note.sequence):
+                if reason := self._number_fault(note, note.sequence):
+                    unread.append(UnreadNote(note, reason))
+                elif self._is_new(note, note.sequence):
                     fresh.append(note)
             else:
                 fresh.append(note)
-        return fresh, acks
+        return Received(fresh, acks, unread)
 
     def snapshot(self) -> dict[str, Any]:
         """All numbers, and the notes that are not acknowledged yet."""
@@ -136,6 +149,18 @@ class AckedDelivery:
                 again = structs.replace(unacked.note, attempt=unacked.note.attempt + 1)
                 self.unacknowledged[key] = Unacked(again, slot)
                 yield again
+
+    def _number_fault(self, note: ReceivedNote, number: int) -> str:
+        """Why no sender that counts as this module does can have given a note this number, or "".
+
+        A number that is far ahead would make all later notes of its source old.
+        """
+        if number > WINDOW + MAX_NUMBERS_PER_SLOT * (note.slot + 1):
+            return f"its number {number} is too high for slot {note.slot}"
+        window = self._histories.get(note.source)
+        if note.kind == Kind.HISTORY and window is not None and number <= window.highest - WINDOW:
+            return f"its number {number} is too far behind {window.highest}"
+        return ""
 
     def _is_new(self, note: ReceivedNote, number: int) -> bool:
         """Whether the policy gets the note. A node that starts anew takes every number."""

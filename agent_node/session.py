@@ -54,7 +54,7 @@ class Session:
         if self.node is None:
             return self._end("received a Turn before the Welcome")
         try:
-            return self.node.turn(turn)
+            return [self.node.turn(turn)]
         except Exception as error:
             return self._fail(error)
 

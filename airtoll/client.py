@@ -40,6 +40,10 @@ class Controller:
         token = _token() if token is None else token
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} is not the URL of a controller; write it as {DEFAULT_URL}")
+        if not (token.isascii() and token.isprintable()):
+            raise ControllerError(
+                0, "the token is no controller's: those have printable ASCII alone; see AIRTOLL_TOKEN"
+            )
         self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 

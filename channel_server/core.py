@@ -5,6 +5,7 @@ Events in, messages out. A transport calls `arrived` for each message of a peer,
 returns the messages to send. Between two calls the core waits: `run.waiting` is what for, `timeouts` how long.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Literal, assert_never
 
@@ -15,10 +16,11 @@ from channel_server.run_progress import RunProgress
 from channel_server.seats import Peer
 from channel_server.waiting import OVER, RUNNING, Awaited, Timeouts, Waiting
 from channel_server.worlds.contract import World
-from protocol.messages.node import Bye, Hello, Message, Reply, Report, Saved
+from protocol.messages.node import Bye, Hello, Message, Reply, Saved
 from protocol.messages.plan import RunPlan
 
 UNKNOWN_PEER = "unknown peer"  # the name of a peer that has no seat
+_MAX_REFUSALS = 100  # per connection: the refusals that a stranger does not read would fill the memory
 
 
 class ChannelServer:
@@ -33,6 +35,7 @@ class ChannelServer:
         self._checkpointing = self.run.checkpointing
         self._checks = ReplyChecks(world, self._state.relay, plan.replicas)
         self._timeouts = Timeouts(plan.loss)
+        self._refusals: Counter[Peer] = Counter()
 
     def arrived(self, peer: Peer, message: Message) -> list[Send]:
         """A message from a peer."""
@@ -42,11 +45,6 @@ class ChannelServer:
             return self._hello(peer, message)
         if type(message) is Bye:
             return self._bye(peer, message)
-        if type(message) is Report:
-            if not self.is_seated(peer):
-                return self.reject_frame(peer, "report from an unknown peer")
-            self._state.recorder.scalars(message, self.peer_name(peer))
-            return []
         if type(message) is Saved:
             return self._take_node_state(peer, message)
         return self.reject_frame(peer, f"{type(message).__name__} from a node")
@@ -60,8 +58,13 @@ class ChannelServer:
         """A connection was refused. `key`: the first characters of its key, "" if it showed none."""
         self._state.events.reject(reason, "dropped", UNKNOWN_PEER, f"{reason}: {key}..." if key else reason)
 
+    def refuse(self, peer: Peer, hello: Hello, reason: str) -> list[Send]:
+        """Refuse a Hello that the transport objects to."""
+        return self._joining.refuse(peer, hello, reason)
+
     def gone(self, peer: Peer, reason: str) -> list[Send]:
         """A peer's connection or process is gone."""
+        self._refusals.pop(peer, None)
         node = self._seats.leave(peer)
         if node is None:
             return []
@@ -143,10 +146,14 @@ class ChannelServer:
         """Seat or refuse a node. With one node more the run may begin, or continue if it waits for lost nodes."""
         if self.is_seated(peer):
             return self.reject_frame(peer, "duplicate Hello")
+        if self._refusals[peer] >= _MAX_REFUSALS:
+            return self.reject_frame(peer, "Hello after many refusals")
         sends = self._joining.answer(peer, hello, over=self.run.waiting in OVER)
         node = self._seats.node(peer)
         if node is None:
+            self._refusals[peer] += 1
             return sends
+        self._refusals.pop(peer, None)
         if self.run.waiting is Waiting.NODES_TO_JOIN and not self.run.awaited:
             self._joining.begin_run()
             return sends + self.run.advance()
@@ -172,6 +179,7 @@ class ChannelServer:
             return []  # the run was stopped while this reply was on its way
         if self._state.pace.is_late(node, reply.slot, reply.turn):
             self._state.pace.take_late(node)
+            self.run.reports.take(node, reply)
             return []
         if gate is None:
             return self.reject_frame(peer, "unrequested reply")

@@ -4,6 +4,7 @@ The run's launcher (the controller) receives telemetry on the telemetry socket, 
 CONTINUE, ORDER with an order, or the reason why the run must fail.
 """
 
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -25,10 +26,13 @@ from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import TELEMETRY_EVERY_S, Listening, Telemetry
 from protocol.transports.curve import lock_client
 from protocol.transports.keys import ClientKeys, ServerKeys
+from protocol.transports.liveness import end_dead_connections
 from protocol.transports.router import Router
+from protocol.transports.running_time import RunningTime
 
 POLL_INTERVAL_S = 0.05
 _LINGER_MS = 5000  # for the last telemetry
+_SPARE_CONNECTIONS = 1000  # besides the nodes': of nodes that replace others, and of strangers
 
 _NO_SLOT_TIME = (Waiting.NODE_STATES, Waiting.RESUME, Waiting.LOST_NODES)
 
@@ -48,20 +52,22 @@ def serve(
     """Play one run for the nodes that connect to `endpoint`, and send its telemetry to `launcher`, to the end.
 
     `controller_gone`: True once the controller's process is gone; then the run fails and all nodes are dismissed.
-    `keys`: what `endpoint` is locked with, and which nodes are admitted. `launcher_keys`: what the telemetry socket is
-    locked with. Both None on this machine's own loopback. `address`: the host by which nodes reach this one, if it is
-    not the endpoint's.
+    `keys`: what `endpoint` is locked with, and which nodes are admitted; None on this machine's own loopback.
+    `launcher_keys`: what the telemetry socket is locked with, if the launcher locks it. `address`: the host by which
+    nodes reach this one, if it is not the endpoint's.
     """
     context = zmq.Context()
     socket = context.socket(zmq.PAIR)
     socket.setsockopt(zmq.SNDHWM, 0)
     socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    end_dead_connections(socket)
     if launcher_keys is not None:
         lock_client(socket, launcher_keys)
     # No reconnection: what was on its way would be missing. The launcher is to see that the connection broke.
     socket.setsockopt(zmq.RECONNECT_IVL, -1)
     socket.connect(launcher)
-    with Router(context, endpoint, keys=keys) as router:
+    nodes = len(plan.nodes)
+    with Router(context, endpoint, keys=keys, max_connections=nodes + _SPARE_CONNECTIONS, expected=nodes) as router:
         reachable = f"tcp://{address}:{router.endpoint.rpartition(':')[2]}" if address else router.endpoint
         listening = Listening(reachable, "" if keys is None else keys.public.decode())
         Edge(plan, world, router, socket, controller_gone, past).run(listening)
@@ -86,7 +92,7 @@ class Edge:
         wall_s, accounts = (0.0, []) if past is None else self._run.restore(past)
         self._wall = WallTime(wall_s)
         self._wire = WireBook(accounts, router.framing)
-        self._frames = Frames(self._core, self._wire)
+        self._frames = Frames(self._core, self._wire, router.objection)
         self._router = router
         self._telemetry = TelemetrySocket(telemetry_socket)
         self._controller_gone = controller_gone
@@ -94,7 +100,8 @@ class Edge:
         self._metronome = None if slot_ms is None else Metronome(slot_ms)
         self._waiting = self._run.waiting
         self._since: dict[Awaited, float] = {}  # when each of the core's timeouts began
-        self._sent_telemetry_at = self._polled_at = time.monotonic()
+        self._time = RunningTime()
+        self._sent_telemetry_at = self._polled_at = self._time.now()
 
     def run(self, listening: Listening) -> None:
         """Until the run has ended. `listening`: where nodes connect to."""
@@ -107,7 +114,9 @@ class Edge:
                     self._keep_time(self._metronome)
                 if self._run.checkpoint_due:
                     self._send(self._run.checkpoint(wall_s=self._wall.so_far_s(), wire=self._wire.connections))
-                now = time.monotonic()
+                now = self._time.now()
+                if stopped_s := self._time.take_stop():
+                    self._after_stop(stopped_s)
                 if now - self._polled_at > POLL_INTERVAL_S:
                     self._poll(now)
             except Exception as error:  # the world or a scheme's data is at fault: the run ends with this reason
@@ -163,7 +172,7 @@ class Edge:
         Frames that came before a deadline are read before it passes, but for `overtime_s` at most: a flood of frames
         must not stop the clock.
         """
-        run, now = self._run, time.monotonic()
+        run, now = self._run, self._time.now()
         if run.waiting is Waiting.SLOT_TIME:
             left_s = metronome.begin_of(run.slot, now) - now
             if left_s > 0:
@@ -176,7 +185,7 @@ class Edge:
         else:
             left_s = metronome.deadline(part) - now
             took_one = left_s > -metronome.overtime_s and self._take_within(left_s)
-            if not took_one and time.monotonic() - now >= left_s:
+            if not took_one and self._time.now() - now >= left_s:
                 self._send(run.on_deadline())
 
     def _poll(self, now: float) -> None:
@@ -194,6 +203,12 @@ class Edge:
         if now - self._sent_telemetry_at >= TELEMETRY_EVERY_S:
             self._sent_telemetry_at = now
             self._send_telemetry()
+
+    def _after_stop(self, stopped_s: float) -> None:
+        """This process did not run for a while, nor perhaps its nodes, which may continue later: all timeouts begin
+        anew."""
+        self._since.clear()
+        self._run.note_stop(stopped_s)
 
     def _check_timeouts(self, now: float) -> None:
         timeouts = self._core.timeouts()
@@ -247,7 +262,8 @@ class Edge:
         if unread_connections := self._router.unread_connections():
             self._core.count_rejected("connection without a frame that can be read", unread_connections)
         self._send_telemetry()
-        times = None if self._metronome is None else self._metronome.spreads()
+        nice = os.getpriority(os.PRIO_PROCESS, 0)
+        times = None if self._metronome is None else (*self._metronome.spreads(), nice)
         self._telemetry.send(self._run.ended(wall_s=self._wall.so_far_s(), wire=self._wire.connections, times=times))
 
 

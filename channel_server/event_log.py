@@ -24,10 +24,12 @@ class EventLog:
         """Log an event at the present slot and turn."""
         self._recorder.event(Event(event, self._timeline.slot, self._timeline.turn, node, reason))
 
-    def reject(self, counted_as: str, event: Literal["dropped", "refused"], node: str, reason: str) -> None:
-        """Count a rejection, and log it unless many were counted for the same reason."""
-        self.dropped[counted_as] += 1
-        if self.dropped[counted_as] <= _LOGGED_PER_REASON:
+    def reject(
+        self, counted_as: str, event: Literal["dropped", "refused"], node: str, reason: str, number: int = 1
+    ) -> None:
+        """Count a rejection, or several, and log it unless many were counted for the same reason."""
+        self.dropped[counted_as] += number
+        if self.dropped[counted_as] - number < _LOGGED_PER_REASON:
             self.add(event, node, reason)
 
     def snapshot(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Between a transport's frames and the core's messages: decodes, encodes, books the wire, records frames."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from channel_server.core import ChannelServer, Send
 from channel_server.seats import Peer
@@ -12,14 +12,18 @@ Outgoing = Iterable[tuple[Peer, bytes]]
 
 
 class Frames:
-    """A core for a transport that sends and receives frames. `wire`: the wire book, None without sockets.
+    """A core for a transport that sends and receives frames. `wire`: the wire book, None without sockets. `objection`:
+    why a peer's key does not allow it to join under a name, "" if it does.
 
     Messages are encoded one by one as the transport takes them: the first node computes while the last is served.
     """
 
-    def __init__(self, core: ChannelServer, wire: WireBook | None) -> None:
+    def __init__(
+        self, core: ChannelServer, wire: WireBook | None, objection: Callable[[Peer, str], str] = lambda *_: ""
+    ) -> None:
         self._core = core
         self._wire = wire
+        self._objection = objection
 
     def arrived(self, peer: Peer, frame: bytes) -> Outgoing:
         """A frame from a peer; the frames to send."""
@@ -34,9 +38,7 @@ class Frames:
             self._wire.up(peer, len(frame), *notes)
         if self._core.keeps_frames:
             return self._recorded(peer, message, frame)
-        sends = self._core.arrived(peer, message)
-        if type(message) is Hello:
-            self._name(peer)
+        sends = self._hello(peer, message) if type(message) is Hello else self._core.arrived(peer, message)
         return self.encoded(sends) if sends else ()
 
     def encoded(self, sends: list[Send]) -> Iterator[tuple[Peer, bytes]]:
@@ -53,12 +55,14 @@ class Frames:
     def _recorded(self, peer: Peer, message: Message, frame: bytes) -> Outgoing:
         """As `arrived`, and record the frame. A peer has a name after its Hello and before its Bye."""
         leaver = self._core.peer_name(peer)
-        sends = self._core.arrived(peer, message)
-        if type(message) is Hello:
-            self._name(peer)
+        sends = self._hello(peer, message) if type(message) is Hello else self._core.arrived(peer, message)
         self._core.record_frame("up", self._core.peer_name(peer) if type(message) is Hello else leaver, frame)
         return self.encoded(sends)
 
-    def _name(self, peer: Peer) -> None:
+    def _hello(self, peer: Peer, hello: Hello) -> list[Send]:
+        """Pass a Hello to the core, unless the peer's key is bound to another node; then name its connection."""
+        reason = self._objection(peer, hello.name)
+        sends = self._core.refuse(peer, hello, reason) if reason else self._core.arrived(peer, hello)
         if self._wire is not None:
             self._wire.name(peer, self._core.peer_name(peer))
+        return sends

@@ -44,14 +44,18 @@ class Joining:
         """Seat the node and send it its Welcome, with its state if the run resumes; or refuse it. `over`: whether the
         run has ended."""
         if reason := self._seats.refusal(hello) or ("the run has ended" if over else ""):
-            self._events.reject("refused Hello", "refused", hello.name[:_MAX_NAME_CHARS], reason)
-            return [(peer, Refused(reason))]
+            return self.refuse(peer, hello, reason)
         if lines := differences(self._fingerprint, hello.fingerprint):
             reason = f"its fingerprint differs, so traces may differ: {'; '.join(lines)}"
             self._events.add("warning", hello.name, reason)
         node = self._seats.seat(peer, hello.name)
         state = self._states.get(node, b"")
         return [self._welcome(node), *((peer, Restore(*part)) for part in parts(state))]
+
+    def refuse(self, peer: Peer, hello: Hello, reason: str) -> list[Send]:
+        """Refuse a Hello: count and log it."""
+        self._events.reject("refused Hello", "refused", hello.name[:_MAX_NAME_CHARS], reason)
+        return [(peer, Refused(reason))]
 
     def begin_run(self) -> None:
         """The first slot begins: nodes that join later start without a state."""

@@ -96,10 +96,10 @@ class Pace:
         self._turn_counts.update(self._names[node] for node in [*gate.asked, *gate.missed])
         self._missed_counts.update(self._names[node] for node in gate.missed)
 
-    def summary(self, length_ms: Spread, lateness_ms: Spread) -> Paced:
+    def summary(self, length_ms: Spread, lateness_ms: Spread, nice: int) -> Paced:
         """The telemetry of how well the run kept its time."""
         turns, missed, late = dict(self._turn_counts), dict(self._missed_counts), dict(self._late_counts)
-        return Paced(self._slot_ms, turns, missed, late, length_ms, lateness_ms)
+        return Paced(self._slot_ms, turns, missed, late, length_ms, lateness_ms, nice)
 
     def snapshot(self) -> dict[str, Any]:
         """The counts. Where a run resumes no reply is late: a node sends its state after its last reply."""

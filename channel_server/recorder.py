@@ -10,7 +10,7 @@ from channel_server.toll_windows import TollWindows
 from channel_server.worlds.contract import Metric, SlotOutcome
 from protocol.accounting.air_book import AirRow, encode_rows
 from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
-from protocol.messages.node import Note, Report
+from protocol.messages.node import Note
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import (
     Checkpoint,
@@ -85,9 +85,9 @@ class Recorder:
         """Something happened to the run."""
         self._ready.append(event)
 
-    def scalars(self, report: Report, node: str) -> None:
-        """A node's report."""
-        self._ready.append(Scalars(report.slot, node, report.scalars))
+    def scalars(self, slot: int, node: str, scalars: dict[str, float]) -> None:
+        """The numbers that a node reports."""
+        self._ready.append(Scalars(slot, node, scalars))
 
     def node_state(self, part: NodeState) -> None:
         """A part of a node's state."""

@@ -5,6 +5,7 @@ which receivers lose their copy, and the plan how much later the others receive 
 k is readable from turn k + 1 on. It waits in the inbox until its receiver has a turn.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -18,6 +19,8 @@ from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import SignallingPlan
+
+MAX_HELD_BYTES = 256 * 2**20  # of one source: more wait only for a link that never carries them
 
 Neighbours = Callable[[], Sequence[tuple[int, ...]]]
 _order = attrgetter("order")
@@ -47,6 +50,7 @@ class Relay:
         self._delays = {(rule.link, rule.kind): rule.delay_slots for rule in plan.rules if rule.delay_slots}
         self._flights: dict[int, list[Transmission]] = {}  # notes whose last bit has left, by the slot of arrival
         self._weights = WeightsLedger(trainer=agents)
+        self._held_bytes: Counter[int] = Counter()  # by source, of the notes that are queued or in flight
 
     def open(self, slot: int, *, gone: Collection[int]) -> None:
         """Begin a slot: the links get new budgets and serve their queues; what is due arrives. Call it every slot."""
@@ -141,26 +145,20 @@ class Relay:
         self._links.restore(data["queued"])
         self._flights = {slot: [decode(late, type=Transmission) for late in flight] for slot, flight in data["flights"]}
         self._weights.restore(data["weights"])
+        flying = (late for flight in self._flights.values() for late in flight)
+        for transmission in (*self._links.waiting, *flying):
+            self._held_bytes[transmission.note.source] += transmission.note.size_bytes
+
+    def has_room(self, source: int, notes: Sequence[Note]) -> bool:
+        """Whether the links can hold these notes of a node, besides those that have not arrived."""
+        return self._held_bytes[source] + sum(note.size_bytes for note in notes) <= MAX_HELD_BYTES
 
     def fault(self, source: int, notes: Sequence[Note]) -> str:
         """Why these notes cannot be relayed, or ""."""
         for note in notes:
-            if reason := self._fault_of(source, note):
+            if reason := _fault(note, source, agents=self._agents, nodes=self._nodes):
                 return f"a {note.kind.name.lower()} note {reason}"
         return ""
-
-    def _fault_of(self, source: int, note: Note) -> str:
-        if note.payload_bits is not None and note.payload_bits < 0:
-            return "of negative bits"
-        if source == self._agents and min(note.to, default=0) < 0:
-            return "from the trainer to a destination that only agents can use"
-        if note.to == (TRAINER,):
-            return "" if self._nodes > self._agents else "to the trainer of a run that has none"
-        if note.to == (NEIGHBOURS,):
-            return ""
-        others = set(range(self._nodes)) - {source}
-        known = bool(note.to) and len(set(note.to)) == len(note.to) and others.issuperset(note.to)
-        return "" if known else "to an unknown destination"
 
     def _resolve(self, to: tuple[int, ...], source: int, neighbours: Neighbours) -> tuple[int, ...]:
         if to == (NEIGHBOURS,):
@@ -185,8 +183,10 @@ class Relay:
         if transmission.attempt > 1 and self._under_way(transmission):
             self._rows.append(transmission.row(AttemptOutcome.QUEUED, 0, slot))
             return
+        self._held_bytes[transmission.note.source] += transmission.note.size_bytes
         if transmission.note.kind == Kind.WEIGHTS:
             for older in self._links.withdraw(transmission.link_id, Kind.WEIGHTS):
+                self._held_bytes[older.note.source] -= older.note.size_bytes
                 self._rows.append(older.row(AttemptOutcome.REPLACED, 0, slot))
         for arriving in self._without_delay(self._links.send(transmission), slot):
             self._arrive(arriving, slot, gone)
@@ -208,6 +208,7 @@ class Relay:
 
     def _arrive(self, transmission: Transmission, slot: int, gone: Collection[int]) -> None:
         note, reached = transmission.note, transmission.receivers_reached
+        self._held_bytes[note.source] -= note.size_bytes
         present = [node for node in reached if node not in gone]
         for node in present:
             self._inboxes[node].append(note)
@@ -223,3 +224,18 @@ class Relay:
         if source >= self._agents:
             return LinkClass.DOWNLINK
         return LinkClass.UPLINK if self._agents in to else self._agent_link
+
+
+def _fault(note: Note, source: int, *, agents: int, nodes: int) -> str:
+    """Why a note cannot be relayed, or "". `nodes`: the agents, and the trainer if there is one."""
+    if note.payload_bits is not None and note.payload_bits < 0:
+        return "of negative bits"
+    if source == agents and min(note.to, default=0) < 0:
+        return "from the trainer to a destination that only agents can use"
+    if note.to == (TRAINER,):
+        return "" if nodes > agents else "to the trainer of a run that has none"
+    if note.to == (NEIGHBOURS,):
+        return ""
+    others = set(range(nodes)) - {source}
+    known = bool(note.to) and len(set(note.to)) == len(note.to) and others.issuperset(note.to)
+    return "" if known else "to an unknown destination"

@@ -6,6 +6,8 @@ from protocol.messages.choreography import Step
 from protocol.messages.kinds import TRAINER
 from protocol.messages.node import Reply
 
+MAX_REPLY_BITS = 2**33  # of the air: sums over the longest run stay below 2**63
+
 
 class ReplyChecks:
     """Checks a reply against its turn's step, the agent's action space for so many replicas, and the run's nodes."""
@@ -25,4 +27,8 @@ class ReplyChecks:
             return "reply with a note after the last turn"
         if reply.outbox and self._relay.fault(node, reply.outbox):
             return "reply with a note to an unknown destination"
+        if not self._relay.has_room(node, reply.outbox):
+            return "reply with more notes than its links can hold"
+        if sum(note.charged_bits for note in reply.outbox) > MAX_REPLY_BITS:
+            return "reply with notes of too many bits"
         return ""

@@ -34,9 +34,10 @@ class Reporting:
         roll_back: bool,
         wall_s: float,
         wire: list[Connection],
-        times: tuple[Spread, Spread] | None,
+        times: tuple[Spread, Spread, int] | None,
     ) -> Ended:
-        """The last telemetry. `times`: of a paced run, the lengths of its slots and how late they started."""
+        """The last telemetry. `times`: of a paced run, the lengths of its slots, how late they started, and this
+        process's nice value."""
         state = self._state
         return Ended(
             state=end[0],

@@ -7,6 +7,7 @@ from channel_server.checkpointing import Checkpointing
 from channel_server.joining import Joining, Send
 from channel_server.open_gates import OpenGates
 from channel_server.reporting import Reporting
+from channel_server.reports import Reports
 from channel_server.run_state import RunState
 from channel_server.seats import Seats
 from channel_server.turn_exchange import NodeLostError, TurnExchange
@@ -42,8 +43,10 @@ class RunProgress:
         self.seats = Seats(plan.run_id, self.names[: len(world.agents) + plan.choreography.has_trainer])
         self.state = RunState.before_first_slot(plan, world, self.seats.nodes)
         self.weights = WeightsInbox(plan, self.state)
+        self.reports = Reports(self.state)
         self.gates = OpenGates(self.state)
-        self.sequence = TurnSequence(plan, self.state, self.gates, TurnExchange(plan, self.state, self.weights))
+        exchange = TurnExchange(plan, self.state, self.weights, self.reports)
+        self.sequence = TurnSequence(plan, self.state, self.gates, exchange)
         self.joining = Joining(plan, world, self.seats, fingerprint, self.state.events)
         self.checkpointing = Checkpointing(self.state, self.seats)
         self._reporting = Reporting(self.state, fingerprint)
@@ -129,6 +132,12 @@ class RunProgress:
             return []
         self.gates.expire()
         return self.advance()
+
+    def note_stop(self, seconds: float) -> None:
+        """The channel server did not run for so long."""
+        self.state.events.add(
+            "warning", "channel server", f"it did not run for {seconds:.1f} s; this time counts for no time limit"
+        )
 
     def idle_work(self) -> None:
         """Work that can be done while the nodes compute: digests of the trace, and the fading of the next slot."""
@@ -216,6 +225,7 @@ class RunProgress:
         """What has been recorded since the last call, and how far the run is."""
         return self._reporting.telemetry(self.waiting, self.awaited)
 
-    def ended(self, *, wall_s: float, wire: list[Connection], times: tuple[Spread, Spread] | None = None) -> Ended:
-        """The last telemetry. `times`: of a paced run, the lengths of its slots and how late they started."""
+    def ended(self, *, wall_s: float, wire: list[Connection], times: tuple[Spread, Spread, int] | None = None) -> Ended:
+        """The last telemetry. `times`: of a paced run, the lengths of its slots, how late they started, and this
+        process's nice value."""
         return self._reporting.ended(self.end, roll_back=self.roll_back, wall_s=wall_s, wire=wire, times=times)

@@ -6,6 +6,7 @@ Nodes are indices here.
 from collections.abc import Collection, Sequence
 
 from channel_server.gate import Gate
+from channel_server.reports import Reports
 from channel_server.run_state import RunState
 from channel_server.weights_inbox import WeightsInbox
 from protocol.accounting.trace import TraceField
@@ -28,7 +29,7 @@ class NodeLostError(Exception):
 class TurnExchange:
     """What crosses between the nodes and the medium in a turn: measurements and inboxes out, actions and notes in."""
 
-    def __init__(self, plan: RunPlan, state: RunState, weights: WeightsInbox) -> None:
+    def __init__(self, plan: RunPlan, state: RunState, weights: WeightsInbox, reports: Reports) -> None:
         self._loss = plan.loss
         self._resend_after_slots = plan.signalling.resend_after_slots
         self._timeline = state.timeline
@@ -38,6 +39,7 @@ class TurnExchange:
         self._attendance = state.attendance
         self._pace = state.pace
         self._learning = state.learning
+        self._reports = reports
         self._weights = weights
         self._trainer = len(state.medium.agents)
 
@@ -81,6 +83,7 @@ class TurnExchange:
                 self._lose(node, gate)
             else:
                 self._take(spec, node, reply)
+                self._reports.take(node, reply)
 
     def post(self, source: int, notes: Sequence[Note]) -> None:
         """Give the relay the notes of a node, or of the infrastructure, whose indices follow the trainer's."""

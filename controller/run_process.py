@@ -21,7 +21,7 @@ import signal  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
+from contextlib import contextmanager, suppress  # noqa: E402
 from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import BinaryIO  # noqa: E402
@@ -30,9 +30,11 @@ from controller.config.resolved import ResolvedRun  # noqa: E402
 from controller.execution.controls import SIGNALS, RunControls, controls_by_signal  # noqa: E402
 from controller.execution.run import checkpoint_to_resume, reopen, run, run_baselines  # noqa: E402
 from controller.pool.leased_workers import LeasedWorkers, Ports  # noqa: E402
+from controller.run_folder.files import DamagedFileError  # noqa: E402
 from controller.run_folder.orders import Orders  # noqa: E402
 from controller.run_folder.reader import RunFolder  # noqa: E402
 from controller.run_folder.status import ALREADY_RUNNING, FINAL_STATES, LOCK, RunStatus, State  # noqa: E402
+from controller.run_folder.writer import failure  # noqa: E402
 from protocol.messages.telemetry import Event, OrderDone, Progress, Telemetry  # noqa: E402
 from protocol.transports.keys import Keys  # noqa: E402
 
@@ -47,7 +49,11 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if not _locked(lock):
             sys.exit(ALREADY_RUNNING)
-        before = RunStatus.read(path)
+        try:
+            before = RunStatus.read(path)
+        except DamagedFileError as damage:
+            print(f"{damage}: its run process is taken for lost", file=sys.stderr)
+            before = RunStatus(State.RUNNING)
         if before is not None and before.state in FINAL_STATES:
             return  # another process has finished the run
         ports = Ports.parse(sys.argv[2]) if sys.argv[2:] else Ports()
@@ -76,8 +82,9 @@ class RunProcess:
         except KeyboardInterrupt:
             end = RunStatus(State.STOPPED, self._status.slot)
         except Exception as error:
-            traceback.print_exc()
-            end = RunStatus(State.FAILED, self._status.slot, f"{type(error).__name__}: {error}")
+            end = RunStatus(State.FAILED, self._status.slot, failure(error))
+            with suppress(OSError):  # the log is on the disk that may be full
+                traceback.print_exc()
         self._orders.close()
         self._set_status(end)
 
@@ -143,8 +150,10 @@ class RunProcess:
 
     def _set_status(self, status: RunStatus) -> None:
         if status != self._status or status.slot == 0:
+            # Progress is written several times a second, and lost in a power cut together with the run itself.
+            durable = status._replace(slot=0, waiting="") != self._status._replace(slot=0, waiting="")
             self._status = status
-            status.write(self._path)
+            status.write(self._path, durable=durable)
 
 
 def _waiting(progress: Progress) -> str:

@@ -8,6 +8,7 @@ from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Welcome
 from schemes.contract import NO_OUTPUT, Learner, NodePolicy, Training, TurnContext, TurnOutput, load
 from schemes.parts.history import Joiner
+from schemes.parts.note_reader import NoteReader
 from schemes.parts.weights import write_weights
 
 
@@ -41,6 +42,7 @@ class LearningTrainer(NodePolicy):
         timeout = _MAX_RESENDS * welcome.resend_after_slots
         max_slots = _WAITING_SLOTS + timeout + training.max_upload_interval_slots
         self._joiner = Joiner(training.layouts, timeout_slots=timeout, max_slots=max_slots)
+        self._histories = NoteReader(Kind.HISTORY, self._agents, self._joiner.read)
         self._updates = 0
         self._policy_version = 0
         self._pushed_at = -training.push_every_slots  # the slot in which weights were last sent
@@ -77,9 +79,8 @@ class LearningTrainer(NodePolicy):
 
     def _add(self, turn: TurnContext) -> bool:
         """Add the inbox to the joiner; whether this completed a slot."""
-        for received in turn.inbox:
-            if received.kind == Kind.HISTORY:
-                self._joiner.add(received.source, received.body)
+        for received, chunk in turn.read(self._histories):
+            self._joiner.add(received.source, chunk)
         histories = list(self._joiner.take())
         for joint in histories:
             self._learner.add(self._training.to_transitions(joint))

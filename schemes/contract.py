@@ -3,7 +3,7 @@
 Each scheme is a module `schemes/<paper>/<name>.py` that opens with its card and offers `SCHEME = Scheme(...)`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,6 +22,7 @@ from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records
 from schemes.parts.history import JointTrajectory, Layout
+from schemes.parts.note_reader import Content, NoteReader, UnreadNote
 from schemes.parts.replay import Transitions
 from schemes.parts.weights import Precision
 
@@ -29,9 +30,10 @@ from schemes.parts.weights import Precision
 class TurnContext(NamedTuple):
     """A node's turn, decoded: its own measurement and inbox, nothing else.
 
-    `measurement`: records [E] of the turn's view. `ended` [E]: how the episodes ended that did since the node's
-    last turn, 0 for those that go on; what this turn measures of the slot before still belongs to the ended ones.
-    `counter_rng.at(slot, turn)`: the node's own generator.
+    `inbox`: notes as they came, to be read with `read`. `measurement`: records [E] of the turn's view. `ended` [E]: how
+    the episodes ended that did since the node's last turn, 0 for those that go on; what this turn measures of the slot
+    before still belongs to the ended ones. `counter_rng.at(slot, turn)`: the node's own generator. `unread`: notes that
+    could not be read, so far.
     """
 
     slot: int
@@ -42,12 +44,26 @@ class TurnContext(NamedTuple):
     measurement: Records
     inbox: list[ReceivedNote]
     counter_rng: CounterRng
+    unread: list[UnreadNote]
     training: TrainingProgress = TrainingProgress(())
 
     @property
     def progress(self) -> float:
         """How far training is, 0 to 1: the share of the run's training slots that lie before this one."""
         return self.training.at(self.slot)
+
+    def read(self, reader: NoteReader[Content]) -> Iterator[tuple[ReceivedNote, Content]]:
+        """The notes of the reader's kind with their contents, in the order of the inbox. Those that cannot be read are
+        left out and added to `unread`."""
+        for note in self.inbox:
+            if note.kind != reader.kind:
+                continue
+            try:
+                content = reader.read(note)
+            except ValueError as error:
+                self.unread.append(UnreadNote(note, str(error)))
+            else:
+                yield note, content
 
     def rng(self) -> np.random.Generator:
         """The generator of this position; every call within a turn returns the same one, at its beginning."""

@@ -11,11 +11,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 REQUIRED = os.environ.get("TEST_POSTGRES") == "required"
@@ -56,6 +57,35 @@ class PostgresServer:
         """End it at once, and every connection with it."""
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait()
+
+    def set_read_only(self, *, read_only: bool) -> None:
+        """Let every transaction be read-only that does not ask for more, or no longer."""
+        with self._connect() as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {read_only}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop all its processes in their tracks: connections stand, and nothing answers."""
+        server = psutil.Process(self._process.pid)
+        frozen = [server, *server.children(recursive=True)]
+        for process in frozen:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in frozen:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    def cut_connections(self) -> None:
+        """End every connection but the one that asks for it."""
+        with self._connect() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+                "AND backend_type = 'client backend'"
+            )
 
     def database(self) -> str:
         """The URL of a new database."""

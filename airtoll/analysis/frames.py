@@ -22,9 +22,8 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     ),
     3: ("Refused", "reason"),
     4: ("Turn", "slot", "turn", "spec", "phase", "ended", "measurement", "inbox"),
-    5: ("Reply", "slot", "turn", "action", "outbox"),
+    5: ("Reply", "slot", "turn", "action", "outbox", "report"),
     6: ("Bye", "reason", "error"),
-    7: ("Report", "slot", "scalars"),
     8: ("Save", "slot"),
     9: ("Saved", "slot", "data", "more"),
     10: ("Restore", "data", "more"),
@@ -32,7 +31,9 @@ MESSAGES: dict[int, tuple[str, ...]] = {
 NESTED: dict[str, tuple[str, ...]] = {
     "inbox": ("ReceivedNote", "source", "kind", "slot", "turn", "body", "sequence"),
     "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt", "sequence"),
+    "unread": ("Unread", "source", "kind", "number", "reason"),
 }
+REPORT = ("Report", "scalars", "unread")
 _MAX_HEX_BYTES = 16
 
 
@@ -76,6 +77,8 @@ def _named(names: tuple[str, ...], values: list[Any]) -> str:
 
 
 def _field(name: str, value: Any) -> str:
+    if name == "report" and isinstance(value, list):
+        return _named(REPORT, value)
     if name in NESTED and isinstance(value, list):
         return f"[{', '.join(_named(NESTED[name], v) if isinstance(v, list) else _shown(v) for v in value)}]"
     return _shown(value)

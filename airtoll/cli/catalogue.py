@@ -94,5 +94,6 @@ def bounds(schema: dict[str, Any]) -> str:
 
 def as_data(entry: WorldEntry | Card) -> dict[str, Any]:
     """A world's or a card's own fields, for JSON."""
-    fields = {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry) if f.name not in ("params", "build")}
+    code = ("params", "build", "memory_bytes")
+    fields = {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry) if f.name not in code}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}

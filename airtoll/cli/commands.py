@@ -4,6 +4,7 @@ A command's module is imported when the command is called, because what commands
 longer to import than `airtoll --help` may take.
 """
 
+from errno import EPIPE
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
@@ -89,14 +90,20 @@ class _Commands(TyperGroup):
 
 def _exit_code(error: Exception) -> int | None:
     """The exit code for an error that the user can fix; None for any other."""
+    from airtoll.cli.progress import OutputClosedError
     from airtoll.client import ControllerError
     from controller.config.errors import ConfigError
+    from controller.run_folder.files import DamagedFileError
     from controller.run_folder.reader import NotARunError
     from protocol.transports.keys import KeysError
 
     match error:
         case ConfigError() | KeysError() | NotARunError():
             return USAGE
+        case DamagedFileError() | OutputClosedError():
+            return FAILED
+        case OSError(errno=number) if number != EPIPE:  # a full disk, a folder that may not be written
+            return FAILED
         case ControllerError():
             return USAGE if 400 <= error.status < 500 else FAILED
         case _:

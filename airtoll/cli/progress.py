@@ -17,6 +17,10 @@ _LINES_PER_RUN = 4
 _REWARD = "reward_total"
 
 
+class OutputClosedError(Exception):
+    """The terminal is closed, or the program that reads the output has ended: nobody follows the run."""
+
+
 @contextmanager
 def run_progress(console: Console, schedule: Sequence[PhasePlan]) -> Iterator[Sink]:
     """A sink that shows a run's telemetry on the console: its slots, its phase, the state of learning, its events."""
@@ -73,13 +77,16 @@ class _RunState:
 def _sink(newest: _RunState, show_slot: Callable[[int], None], console: Console) -> Sink:
     def sink(telemetry: Telemetry, /) -> None:
         newest.update(telemetry)
-        match telemetry:
-            case Progress(slot):
-                show_slot(slot)
-            case Event():
-                print_line(console, event_line(telemetry))
-            case _:
-                pass
+        try:
+            match telemetry:
+                case Progress(slot):
+                    show_slot(slot)
+                case Event():
+                    print_line(console, event_line(telemetry))
+                case _:
+                    pass
+        except (OSError, SystemExit) as error:  # rich exits when the reader of a pipe has gone
+            raise OutputClosedError("its progress cannot be printed any more: the output was closed") from error
 
     return sink
 

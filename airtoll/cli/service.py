@@ -51,6 +51,15 @@ OnLoss = Annotated[
     Literal["fail", "resume"],
     typer.Option(help="When a run's process is lost: fail the run, or resume it from its newest checkpoint."),
 ]
+RunMemory = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        metavar="GIB",
+        help="Reject runs whose world needs more memory, and limit each of their processes; "
+        "default: three quarters of this machine's, divided by --at-once.",
+    ),
+]
 StopTimeout = Annotated[
     float, typer.Option(min=0.1, metavar="SECONDS", help="Kill a run process that has not stopped after this time.")
 ]
@@ -73,6 +82,7 @@ def serve(
     queue: Queue = MAX_QUEUED,
     data: DataFolder = Path("runs"),
     on_loss: OnLoss = "fail",
+    max_run_memory: RunMemory = None,
     token_file: TokenFile = None,
     pool: PoolEndpoint = "",
     run_process_ports: RunProcessPorts = "*",
@@ -98,6 +108,7 @@ def serve(
             resume_lost=on_loss == "resume",
             stop_timeout_s=stop_timeout,
             request_timeout_s=request_timeout,
+            max_run_memory_bytes=None if max_run_memory is None else int(max_run_memory * 2**30),
             token_file=token_file,
             pool=PoolSettings(pool, run_process_ports, keys) if pool else None,
         )

@@ -49,7 +49,8 @@ def missed_turns(paced: Mapping[str, Any]) -> Table:
 def paced(stats: Mapping[str, Any]) -> str:
     """One line: how long the slots were, and how late they began."""
     lasted, late = _spread(stats["length_ms"]), _spread(stats["lateness_ms"])
-    return f"slots of {stats['slot_ms']:g} ms lasted {lasted} ms; they began {late} ms late"
+    priority = "" if stats["nice"] < 0 else "; the system did not let the channel server go before other processes"
+    return f"slots of {stats['slot_ms']:g} ms lasted {lasted} ms; they began {late} ms late{priority}"
 
 
 def toll(tolls: Tolls, *, by: str, slots: int, agents: int, probes: int = 0, title: str = "toll") -> Table:

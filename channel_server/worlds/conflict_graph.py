@@ -276,6 +276,13 @@ def build(params: ConflictGraphParams, *, seed: int, replicas: int) -> ConflictG
     return ConflictGraph(load(params.graph), params, seed=seed, replicas=replicas)
 
 
+def memory_bytes(params: ConflictGraphParams, replicas: int) -> int:
+    """Queues of tasks up to 16 slots old, in a few copies, and flags per subband; tasks that wait longer take more.
+    ValueError for a graph that cannot be read."""
+    devices = len(load(params.graph).devices)
+    return replicas * devices * (600 + 16 * params.subbands) + 32 * devices**2 + 2**20
+
+
 def _neighbourhoods(graph: Graph) -> npt.NDArray[np.float64]:
     """C(k): [k, j] is 1 where j is k or its neighbour, [K, K]."""
     near = np.eye(len(graph.agents))
@@ -321,4 +328,5 @@ WORLD = WorldEntry(
     source="zhang2025 II-B, eq. (3)-(10), fig. 2",
     params=ConflictGraphParams,
     build=build,
+    memory_bytes=memory_bytes,
 )

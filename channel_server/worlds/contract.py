@@ -5,7 +5,7 @@ are stepped together. Functions return a new state. Random draws are keyed by th
 actions, so that all schemes of a study meet the same channels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -162,7 +162,10 @@ class WorldEntry:
     """A world's entry in the catalogue, which finds it as `WORLD = WorldEntry(...)` in a module or package of worlds.
 
     `name`: the module's name. `summary`: one line. `source`: paper and equations. `params`: a frozen dataclass.
-    `build` raises ValueError with key, value and a suggested fix for parameters that are impossible together.
+    `build` raises ValueError with key, value and a suggested fix for parameters that are impossible together. It only
+    describes the world: the arrays of its state and of its links are made from `reset` on, in the run's process.
+    `memory_bytes(params, replicas)`: at most how much memory the world takes in its first slots, from the parameters
+    alone; not more than some times of what it does take. ValueError as of `build`.
     """
 
     name: str
@@ -170,6 +173,7 @@ class WorldEntry:
     source: str
     params: type
     build: Build
+    memory_bytes: Callable[[Any, int], int]
 
 
 def load(name: str) -> WorldEntry:

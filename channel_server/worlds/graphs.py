@@ -22,7 +22,10 @@ import yaml
 
 from protocol.messages.kinds import TRAINER_NAME
 
+_SUFFIXES = (".yaml", ".yml")
 _KEYS = ("agents", "conflicts")
+# PyYAML's constructors check little: `!!bool abc` is a KeyError, a date as month 13 a ValueError, [a]: b a TypeError
+_CONSTRUCTOR_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _MAX_OWN = 127  # local indices are 8-bit integers in actions
 _MAX_ID = 65_535  # ids are 16-bit integers in notes
 
@@ -70,7 +73,11 @@ def load(graph: str) -> Graph:
 
     ValueError names the file, the key, the value and a suggested fix.
     """
-    return FIG2 if graph == "fig2" else parse(_read(graph), graph)
+    if graph == "fig2":
+        return FIG2
+    if not graph.endswith(_SUFFIXES):  # a controller rejects the names of such files, and thereby of all its files
+        raise ValueError(f"graph {graph!r}: give 'fig2', or the path of a YAML file that ends in .yaml or .yml")
+    return parse(_read(graph), graph)
 
 
 def parse(data: Any, source: str) -> Graph:
@@ -86,17 +93,19 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML that rejects duplicate keys; the plain loader silently keeps the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for i, key in enumerate(keys) if key in keys[:i]]
-        if twice:
-            raise yaml.YAMLError(f"key {twice[0]!r} is written twice; merge the two")
+        seen = set[Any]()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.YAMLError(f"key {key!r} is written twice; merge the two")
+            seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
 
 def _read(path: str) -> Any:
     try:
         return yaml.load(Path(path).read_text("utf-8"), _UniqueKeyLoader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, RecursionError, yaml.YAMLError, *_CONSTRUCTOR_ERRORS) as error:
         suggestion = "give 'fig2', or a readable YAML file with the keys 'agents' and 'conflicts'"
         raise ValueError(f"graph {path!r} cannot be read: {error}; {suggestion}") from None
 

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from controller.api.auth import Authentication
 from controller.api.dependencies import API_PREFIX, Services
+from controller.api.framing import UnambiguousLength
 from controller.api.page import page_routes
 from controller.api.problems import Problem, install_problem_handlers, responses
 from controller.api.prometheus import RequestMetrics
@@ -32,6 +34,8 @@ from controller.api.routes import (
 )
 from controller.service.run_manager import RunManager
 
+_THREADS = 8  # for requests that read files or the database
+
 _ROUTES = (
     *(runs, metrics, toll, map, wire, log, checkpoints, files, events),
     *(weights, comparison, nodes, catalogue),
@@ -49,7 +53,11 @@ def create_app(manager: RunManager, token: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        middleware=[Middleware(RequestMetrics, metrics=services.metrics), Middleware(Authentication, token=token)],
+        middleware=[
+            Middleware(RequestMetrics, metrics=services.metrics),
+            Middleware(UnambiguousLength),
+            Middleware(Authentication, token=token),
+        ],
         generate_unique_id_function=_operation_id,
         responses=responses(401, 403, 503),
         redirect_slashes=False,
@@ -68,6 +76,8 @@ def create_app(manager: RunManager, token: str) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
+    # threads take turns in Python: of forty that compute, the event loop waits for each
+    to_thread.current_default_thread_limiter().total_tokens = _THREADS
     await services.manager.open()
     try:
         yield

@@ -7,17 +7,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.api.page import PAGE_PREFIX
 from controller.api.problems import problem
-from controller.config.errors import ConfigError, invalid
 from protocol.transports.loopback import is_loopback
 
 _OPEN_PATHS = ("/", "/healthz", "/readyz")  # and the page's files: the page asks for the token itself
-
-
-def require_token(host: str, token: str) -> None:
-    """ConfigError for a host that other machines reach, without a token."""
-    if not token and not is_loopback(host):
-        fix = "without a token only this machine may connect: set AIRTOLL_TOKEN, or listen on 127.0.0.1"
-        raise ConfigError(invalid("--host", host, fix))
 
 
 class Authentication:

@@ -19,7 +19,7 @@ from controller.service.store import Store  # noqa: E402
 
 def document() -> str:
     """The document as it is committed."""
-    with TemporaryDirectory() as data, closing(Store("sqlite://")) as store:
+    with TemporaryDirectory() as data, closing(Store(f"sqlite:///{data}/runs.db")) as store:
         manager = RunManager(ServiceSettings(Path(data)), store)
         described = create_app(manager, token="").openapi()
         asyncio.run(manager.close())

@@ -11,10 +11,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from controller.api.config_worker import ConfigWorkerError
 from controller.config.errors import ConfigError
+from controller.run_folder.files import DISK_FULL, DamagedFileError
 from controller.run_folder.orders import TooManyOrdersError
-from controller.run_folder.toll import DamagedTollError
 from controller.service.event_streams import StreamsFullError
+from controller.service.queries import FolderGoneError
 from controller.service.run_manager import NoSuchRunError, QueueFullError, WrongStateError
 from controller.service.store import StoreGoneError
 from controller.service.weights import NoWeightsError, UnreadableWeightsError, WeightsTimeoutError, WrongTensorsError
@@ -27,10 +29,11 @@ _STATUSES: dict[type[Exception], int] = {
     NoSuchRunError: 404,
     WrongStateError: 409,
     QueueFullError: 503,
+    ConfigWorkerError: 503,
     StreamsFullError: 503,
     TooManyOrdersError: 503,
     WeightsTimeoutError: 503,
-    DamagedTollError: 500,
+    FolderGoneError: 410,
     NoWeightsError: 404,
     WrongTensorsError: 422,
     UnreadableWeightsError: 400,
@@ -77,6 +80,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
     for kind, status in _STATUSES.items():
         app.add_exception_handler(kind, _handler(status))
+    app.add_exception_handler(OSError, _system_error)
+    app.add_exception_handler(DamagedFileError, _damaged_file)
     app.add_exception_handler(ConfigError, _invalid_configuration)
     app.add_exception_handler(RequestRejectedError, _request_rejected)
     app.add_exception_handler(RequestValidationError, _invalid_request)
@@ -99,6 +104,23 @@ def _handler(status: int) -> Callable[[Request, Exception], Awaitable[JSONRespon
     return handler
 
 
+async def _system_error(request: Request, error: Exception) -> JSONResponse:
+    """A file that cannot be read or written: it has just been deleted, the disk is full, files are exhausted."""
+    assert isinstance(error, OSError)
+    if isinstance(error, FileNotFoundError):
+        return problem(410, f"{error.filename or 'a file'} is gone: removed by hand, or just deleted with its run")
+    _LOG.error("%s %s: %s", request.method, request.url.path, error)
+    status = 507 if error.errno in DISK_FULL else 503
+    return problem(status, f"the data folder: {error.strerror or error}", headers={"Retry-After": "10"})
+
+
+async def _damaged_file(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error.__cause__, FileNotFoundError):
+        return await _system_error(request, error.__cause__)
+    _LOG.error("%s %s: %s", request.method, request.url.path, error)
+    return problem(500, str(error))
+
+
 async def _invalid_configuration(_request: Request, error: Exception) -> JSONResponse:
     errors = [FieldError(field=line.partition(":")[0], detail=line) for line in str(error).splitlines()]
     return problem(422, f"invalid configuration: {error}", errors=errors)
@@ -106,8 +128,9 @@ async def _invalid_configuration(_request: Request, error: Exception) -> JSONRes
 
 async def _request_rejected(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestRejectedError)
-    unread = error.status in (408, 413)  # close the connection: the rest of the body must not come
-    return problem(error.status, str(error), headers={"Connection": "close"} if unread else None)
+    unread = error.status in (408, 413, 503)  # close the connection: the rest of the body must not come
+    headers = {"Connection": "close"} if unread else {}
+    return problem(error.status, str(error), headers=headers | ({"Retry-After": "10"} if error.status == 503 else {}))
 
 
 async def _invalid_request(_request: Request, error: Exception) -> JSONResponse:

@@ -13,11 +13,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from controller.api.app import create_app
-from controller.api.auth import require_token
 from controller.api.timeouts import timeout_protocol
-from controller.api.tokens import token_of
+from controller.api.tokens import require_token, token_of
 from controller.config.errors import ConfigError
 from controller.pool.listener import PoolListener
+from controller.service.data_folder import require_writable
 from controller.service.limits import REQUEST_TIMEOUT_S
 from controller.service.run_manager import RunManager
 from controller.service.settings import ServiceSettings
@@ -25,6 +25,7 @@ from controller.service.store import Store
 
 _SHUTDOWN_TIMEOUT_S = 3
 _SEND_BUFFER_BYTES = 1 << 18  # in the kernel, per connection: limits what a client that reads nothing can occupy
+_BACKLOG = 128  # also how many connections are accepted at once, before one too many is closed
 _OTHER_CONNECTIONS = 256  # besides event streams
 _OTHER_FILES = _OTHER_CONNECTIONS + 256  # besides event streams: the database, run processes, files that are read
 
@@ -39,17 +40,22 @@ def serve(
     ConfigError for an address that cannot be listened on, or not without a token, and for more event streams than this
     process may have connections.
     """
-    token = token_of(settings.token_file, os.environ.get("AIRTOLL_TOKEN", ""), on_token_created)
+    # taken out of the environment, which every process inherits that this one starts
+    given, database = (os.environ.pop(name, "") for name in ("AIRTOLL_TOKEN", "AIRTOLL_DB"))
+    token = token_of(settings.token_file, given, on_token_created)
     require_token(settings.host, token)
     _raise_file_limit(settings.max_readers)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    require_writable(settings.data)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    database = os.environ.get("AIRTOLL_DB") or f"sqlite:///{settings.data.absolute()}/airtoll.db"
+    database = database or f"sqlite:///{settings.data.absolute()}/airtoll.db"
     listening = listen(settings.host, settings.port, timeout_s=settings.request_timeout_s)
     with closing(listening), closing(Store(database)) as store:
         pool = None
         if settings.pool is not None:
-            pool = PoolListener(settings.pool.endpoint, settings.pool.run_process_ports, settings.pool.keys)
+            other_files = settings.max_readers + _OTHER_FILES
+            pool = PoolListener(
+                settings.pool.endpoint, settings.pool.run_process_ports, settings.pool.keys, other_files=other_files
+            )
         app = create_app(RunManager(settings, store, pool), token)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{listening.getsockname()[1]}"
@@ -62,6 +68,7 @@ class _Server(uvicorn.Server):
     def __init__(self, settings: ServiceSettings, app: FastAPI, on_ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
+            backlog=_BACKLOG,
             http=timeout_protocol(settings.request_timeout_s, settings.max_readers + _OTHER_CONNECTIONS),
             log_config=None,
             access_log=False,

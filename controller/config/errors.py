@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _MAX_VALUE = 60
+_MAX_FAULTS = 20  # a stranger's configuration may have a hundred thousand
 
 _FIXES = {
     "greater_than_equal": "must be at least {ge}",
@@ -22,6 +23,7 @@ _FIXES = {
     "bool_type": "must be true or false",
     "string_type": "must be text; put quotes around it",
     "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
     "model_type": "must be keys with values",
     "dict_type": "must be keys with values",
@@ -34,7 +36,7 @@ class ConfigError(ValueError):
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """A name that does not exist: the known names, and the nearest of them."""
-    return f"no {what} named {name!r}; {_choices(name, sorted(known))}"
+    return f"no {what} named {shown(name)}; {_choices(name[:_MAX_VALUE], sorted(known))}"
 
 
 def invalid(key: str, value: Any, fix: str) -> str:
@@ -43,8 +45,10 @@ def invalid(key: str, value: Any, fix: str) -> str:
 
 
 def format_validation_error(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """The faults pydantic found in data for `model`, one line each."""
-    return [_line(fault, model) for fault in error.errors(include_url=False)]
+    """The faults pydantic found in data for `model`, one line each: the first ones, and how many more there are."""
+    faults = error.errors(include_url=False)
+    more = [f"and {len(faults) - _MAX_FAULTS} more faults; correct these first"] if faults[_MAX_FAULTS:] else []
+    return [_line(fault, model) for fault in faults[:_MAX_FAULTS]] + more
 
 
 def shown(value: Any) -> str:
@@ -54,15 +58,21 @@ def shown(value: Any) -> str:
 
 
 def _line(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    key = ".".join(map(str, fault["loc"]))
+    key = ".".join(map(_shown_key, fault["loc"]))
     match fault["type"]:
         case "missing":
             return f"{key}: is missing; give it a value"
         case "extra_forbidden":
             known = sorted(_model_at(model, fault["loc"][:-1]).model_fields)
-            return invalid(key, fault["input"], f"no such key; {_choices(str(fault['loc'][-1]), known)}")
+            return invalid(key, fault["input"], f"no such key; {_choices(_shown_key(fault['loc'][-1]), known)}")
         case _:
             return invalid(key, fault["input"], _fix(fault))
+
+
+def _shown_key(key: str | int) -> str:
+    """A key as it is, or as a short text in quotes if it is none that anybody would give."""
+    text = str(key)
+    return text if text.isprintable() and len(text) <= _MAX_VALUE else shown(text)
 
 
 def _fix(fault: ErrorDetails) -> str:

@@ -1,14 +1,12 @@
 """Where a run's settings come from: command line over environment over file, each a mapping of nested keys."""
 
-import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from controller.config.errors import ConfigError, shown
+from controller.config.formats import MAX_DEPTH, FormatError, parse_yaml
 
 _VARIABLE_PREFIX = "AIRTOLL_"
 _NOT_SETTINGS = (  # of a run: they belong to the client, the service and the pool
@@ -52,8 +50,9 @@ def from_file(path: Path) -> Layer:
         raise ConfigError(f"{path}: {error.strerror}; give the path of a YAML file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a text file ({error}); give the path of a YAML file") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}{_line(error)}; correct the YAML there") from error
+    except FormatError as error:
+        at = "" if error.line is None else f", line {error.line}"
+        raise ConfigError(f"{path}{at}: {error.problem}; correct the YAML there") from error
     if not isinstance(data, dict | None):
         raise ConfigError(f"{path}: {shown(data)} is not allowed: write keys with values, such as world: d2d_underlay")
     return from_mapping(data or {}, path.absolute().parent)
@@ -79,8 +78,11 @@ def from_assignment(text: str) -> Layer:
 
 def from_setting(key: str, value: Any, *, base: Path, source: str) -> Layer:
     """One setting by its dotted key, such as world.pairs."""
+    parts = key.split(".")
+    if len(parts) > MAX_DEPTH:
+        raise ConfigError(f"{source}: {shown(key)} is not a key: it has more than {MAX_DEPTH} parts")
     data = value
-    for part in reversed(key.split(".")):
+    for part in reversed(parts):
         data = {part: data}
     return Layer(_with_absolute_paths(data, base), {key: source})
 
@@ -90,38 +92,11 @@ def expanded(data: dict[str, Any]) -> dict[str, Any]:
     return data | {key: {"name": data[key]} for key in _CHOICES if isinstance(data.get(key), str)}
 
 
-def parse_yaml(text: str) -> Any:
-    """YAML with 1e-3 as a number and no key twice. yaml.YAMLError for anything else."""
-    try:
-        return yaml.load(text, _StrictLoader)
-    except RecursionError as error:
-        raise yaml.YAMLError("nested too deeply") from error
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Rejects a key that is written twice; the plain loader silently keeps the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
-                problem = f"key {key.value!r} is written twice"
-                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
-        return super().construct_mapping(node, deep=deep)
-
-
-# YAML 1.1 reads 1e-3 as text, since it has no dot.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
 def _single(key: str, text: str, *, source: str) -> Layer:
     try:
         data = parse_yaml(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: {key}: {shown(text)} is not allowed: not YAML{_line(error)}") from error
+    except FormatError as error:
+        raise ConfigError(f"{source}: {key}: {shown(text)} is not allowed: not YAML, {error}") from error
     return from_setting(key, data, base=Path.cwd(), source=source)
 
 
@@ -141,10 +116,3 @@ def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _absolute(value: Any, base: Path) -> Any:
     return str(base / value) if isinstance(value, str) and value.endswith(FILE_SUFFIXES) else value
-
-
-def _line(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f", line {mark.line + 1}" if mark else ""
-    problem = str(getattr(error, "problem", None) or error)
-    return f"{where}: {' '.join(problem.split())}"

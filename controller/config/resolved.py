@@ -24,6 +24,7 @@ from protocol.messages.plan import ClockPlan, LossPlan, PastEvent, RecordPlan, R
 from protocol.messages.pool import Role
 from schemes.contract import Scheme
 
+_MAX_LABEL = 120  # the name of a folder, whose other characters may each take 4 bytes of 255
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -112,9 +113,12 @@ def _baselines(config: RunConfig, world: World) -> dict[str, ResolvedRun]:
     found: dict[str, ResolvedRun] = {}
     for scheme in config.baselines:
         given = {"name": scheme} if isinstance(scheme, str) else scheme
-        label = " ".join([given.get("name", ""), *(f"{k}={v}" for k, v in given.items() if k != "name")])
+        label = " ".join([str(given.get("name", "")), *(f"{k}={v}" for k, v in given.items() if k != "name")])
         if label in found:
             raise ConfigError(f"baselines: {label} is listed twice: drop one, or give it other parameters")
+        if len(label) > _MAX_LABEL:
+            fix = f"names of baselines have at most {_MAX_LABEL} characters: give it fewer parameters"
+            raise ConfigError(invalid("baselines", label, fix))
         try:
             found[label] = resolve(parse(Layer(shared | {"scheme": given})), world)
         except ConfigError as error:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, cast
 
 import yaml
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MaxLen
 from pydantic import BaseModel, ValidationError, create_model
 
 from controller.config.catalogue import STRICT, Choice, choice_model, schemes, worlds
@@ -111,9 +111,13 @@ class RunConfig(BaseModel):
     checkpoint_every: Annotated[int, Ge(0), Le(_MAX_RUN_SLOTS)] = 0
     keep_checkpoints: Annotated[int, Ge(1)] = 2
     record: Record = Record()
-    baselines: tuple[str | dict[str, Any], ...] = ()
+    baselines: Annotated[tuple[str | dict[str, Any], ...], MaxLen(16)] = ()
     untrained: bool = False
     out: str = "runs"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The class is made for a world and a scheme, and pickle cannot find such a class."""
+        return parse_mapping, (as_mapping(self),)
 
     @property
     def schedule(self) -> tuple[PhasePlan, ...]:
@@ -147,11 +151,16 @@ def parse(layer: Layer) -> RunConfig:
         config = model.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         faults += [_attributed(line, layer) for line in format_validation_error(error, model)]
-    except ValueError as error:  # a YAML alias that contains itself
+    except ValueError as error:  # a mapping from Python that contains itself
         faults.append(f"{error}; write the settings without it")
     if faults:
         raise ConfigError("\n".join(faults))
     return config
+
+
+def parse_mapping(data: dict[str, Any]) -> RunConfig:
+    """The configuration of `as_mapping`, which has been validated before."""
+    return parse(Layer(data))
 
 
 def _name_in(data: dict[str, Any], key: str) -> str | None:

@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -15,8 +15,11 @@ import zmq
 
 from channel_server.core import Past
 from controller.execution.children import channel_process, node_process
+from controller.execution.machine import LineAddress
 from protocol.messages.plan import RunPlan
-from protocol.transports.keys import ClientKeys
+from protocol.transports.curve import allow_list, lock_server
+from protocol.transports.keys import AllowedKey, ClientKeys, ServerKeys
+from protocol.transports.liveness import end_dead_connections
 
 
 class ForkedProcess:
@@ -61,15 +64,14 @@ class LocalMachine:
         self._context = preloaded()
         self._keys = keys
 
-    @contextmanager
-    def line(self) -> "Iterator[tuple[zmq.Socket[bytes], int]]":
-        """A PAIR socket on a free port of the loopback interface, and the port."""
-        with zmq.Context() as context, pair(context) as socket:
-            yield socket, socket.bind_to_random_port("tcp://127.0.0.1")
+    def line(self) -> "AbstractContextManager[tuple[zmq.Socket[bytes], LineAddress]]":
+        """A PAIR socket on a free port of the loopback interface, and its address."""
+        return locked_line(lambda socket: socket.bind("tcp://127.0.0.1:*"))
 
-    def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> ForkedProcess:
-        """Start the channel server, which sends its telemetry to a port of this machine."""
-        return self.start(channel_process, msgspec.msgpack.encode(plan), f"tcp://127.0.0.1:{port}", past)
+    def start_channel(self, plan: RunPlan, line: LineAddress, past: Past | None) -> ForkedProcess:
+        """Start the channel server, which sends its telemetry to a line of this machine."""
+        launcher = f"tcp://127.0.0.1:{line.port}"
+        return self.start(channel_process, msgspec.msgpack.encode(plan), launcher, line.keys, past)
 
     def start_node(self, name: str, endpoint: str, run_id: str, key: str = "") -> ForkedProcess:
         """Start one node."""
@@ -80,12 +82,23 @@ class LocalMachine:
         return ForkedProcess(start_process(self._context, target, arguments))
 
 
-def pair(context: "zmq.Context[zmq.Socket[bytes]]") -> "zmq.Socket[bytes]":
-    """The launcher's end of a line to the channel server, not bound yet."""
-    socket = context.socket(zmq.PAIR)
-    socket.setsockopt(zmq.RCVHWM, 0)
-    socket.setsockopt(zmq.LINGER, 0)
-    return socket
+@contextmanager
+def locked_line(bind: Callable[[zmq.Socket[bytes]], object]) -> Iterator[tuple[zmq.Socket[bytes], LineAddress]]:
+    """The launcher's end of a line to the channel server, and its address. `bind` binds the socket to a TCP port.
+
+    A PAIR takes the first who connects. The line has keys of its own, so that this is the channel server, also on a
+    loopback interface whose ports any process of the machine may try.
+    """
+    (public, secret), (server_public, server_secret) = zmq.curve_keypair(), zmq.curve_keypair()
+    server = ServerKeys(server_secret, server_public, {public: AllowedKey(public)})
+    with zmq.Context() as context, allow_list(context, server), context.socket(zmq.PAIR) as socket:
+        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.LINGER, 0)
+        end_dead_connections(socket)
+        lock_server(socket, server)
+        bind(socket)
+        port = int(socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+        yield socket, LineAddress(port, ClientKeys(secret, public, server_public))
 
 
 def keys_for(own: ClientKeys | None, server: str) -> ClientKeys | None:

@@ -1,13 +1,21 @@
 """Where the processes of a run are started: the interface to this machine, and to leased workers elsewhere."""
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from channel_server.core import Past
 from protocol.messages.plan import RunPlan
+from protocol.transports.keys import ClientKeys
 
 if TYPE_CHECKING:
     import zmq
+
+
+class LineAddress(NamedTuple):
+    """Where a run's channel server connects to its launcher: the port, and the keys that only it has."""
+
+    port: int
+    keys: ClientKeys
 
 
 class Process(Protocol):
@@ -34,13 +42,13 @@ class Process(Protocol):
 
 
 class Machine(Protocol):
-    """Starts processes. `line`: a PAIR socket and its port, which the channel server connects to. `key`: the channel
-    server's public key, if it encrypts its connections. `can_reschedule`: a lost node may be started again on
-    another worker, even if the plan does not restart it.
+    """Starts processes. `line`: a PAIR socket and its address, for the channel server. `key`: the channel server's
+    public key, if it encrypts its connections. `can_reschedule`: a lost node may be started again on another worker,
+    even if the plan does not restart it.
     """
 
     @property
     def can_reschedule(self) -> bool: ...
-    def line(self) -> AbstractContextManager["tuple[zmq.Socket[bytes], int]"]: ...
-    def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> Process: ...
+    def line(self) -> AbstractContextManager["tuple[zmq.Socket[bytes], LineAddress]"]: ...
+    def start_channel(self, plan: RunPlan, line: LineAddress, past: Past | None) -> Process: ...
     def start_node(self, name: str, endpoint: str, run_id: str, key: str = "") -> Process: ...

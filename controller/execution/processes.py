@@ -66,7 +66,7 @@ class NodeProcesses:
         self._launcher_events: deque[Event] = deque()  # restarts: of the launcher itself, not of the channel server
         self._line = TelemetryLine(self._machine)
         try:
-            self.channel = self._machine.start_channel(plan, self._line.port, past)
+            self.channel = self._machine.start_channel(plan, self._line.address, past)
         except BaseException:
             self._line.close()
             raise

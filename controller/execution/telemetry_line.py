@@ -14,11 +14,11 @@ _MONITOR_EVENT = Struct("=hi")
 
 
 class TelemetryLine:
-    """A bound PAIR socket at `port`. `quiet_polls`: how many polls in a row received nothing."""
+    """A bound PAIR socket at `address`. `quiet_polls`: how many polls in a row received nothing."""
 
     def __init__(self, machine: Machine) -> None:
         self._open = ExitStack()
-        self._socket, self.port = self._open.enter_context(machine.line())
+        self._socket, self.address = self._open.enter_context(machine.line())
         # The monitor reports every TCP connection that ends, also those of others that try the port. Only that of the
         # channel server matters: its file descriptor is known from the first frame that came over it.
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
@@ -13,9 +13,9 @@ import zmq
 
 from channel_server.core import Past
 from controller.config.errors import ConfigError
-from controller.execution.local_machine import LocalMachine, pair
-from controller.execution.machine import Process
-from controller.pool.rejected import RejectedConnections
+from controller.execution.local_machine import LocalMachine, locked_line
+from controller.execution.machine import LineAddress, Process
+from controller.pool.rejected import ANOTHER_NAME, RejectedConnections
 from controller.pool.roster import ProcessRequest, Roster, Sends
 from protocol.determinism.snapshots import parts
 from protocol.messages.codec import BadFrame
@@ -23,8 +23,10 @@ from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.plan import RunPlan
 from protocol.messages.pool import (
     MAX_POOL_FRAME_BYTES,
+    Attach,
     ForeignVersion,
     FromRunProcess,
+    Line,
     Refusal,
     Release,
     Role,
@@ -34,11 +36,11 @@ from protocol.messages.pool import (
     decode_for_run_process,
     encode,
 )
-from protocol.transports.curve import lock_server
 from protocol.transports.keys import Keys, ServerKeys
 from protocol.transports.router import Router
 
 _POLL_INTERVAL_S = 0.05
+_SPARE_CONNECTIONS = 1000  # besides the workers': of workers that replace others, and of strangers
 _Bound = TypeVar("_Bound")
 
 
@@ -126,7 +128,7 @@ class LeasedWorkers:
         self._local = LocalMachine(None if keys is None else keys.client())
         self._context = zmq.Context()
         try:
-            self._router = _listening(self._context, ports, self._keys)
+            self._router = _listening(self._context, ports, self._keys, sum(needs.values()))
         except BaseException:
             self._context.term()
             raise
@@ -134,22 +136,19 @@ class LeasedWorkers:
         self._polled_at = 0.0
         self.port = int(self._router.endpoint.rpartition(":")[2])
 
-    @contextmanager
-    def line(self) -> "Iterator[tuple[zmq.Socket[bytes], int]]":
-        """A PAIR socket on a port that workers can reach, and the port."""
-        with pair(self._context) as socket:
-            if self._keys is not None:
-                lock_server(socket, self._keys)
-            _first_free(self._ports, socket.bind)
-            yield socket, int(socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+    def line(self) -> "AbstractContextManager[tuple[zmq.Socket[bytes], LineAddress]]":
+        """A PAIR socket on a port that workers can reach, and its address."""
+        return locked_line(lambda socket: _first_free(self._ports, socket.bind))
 
-    def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> LeasedProcess:
+    def start_channel(self, plan: RunPlan, line: LineAddress, past: Past | None) -> LeasedProcess:
         """Start the channel server at a worker with that role, from `past` if it is given."""
 
         def start_messages() -> Iterator[FromRunProcess]:
             if past is not None:
                 yield from (StateChunk(data, more) for data, more in parts(msgspec.msgpack.encode(past)))
-            yield StartChannel(plan, port, sorted(key.decode() for key in self._keys.allowed) if self._keys else [])
+            keys = (key.decode() for key in (line.keys.server, line.keys.public, line.keys.secret))
+            allowed = self._keys.allowed.values() if self._keys else ()
+            yield StartChannel(plan, Line(line.port, *keys), {key.key.decode(): key.node for key in allowed})
 
         return self._start(ProcessRequest("channel", start_messages))
 
@@ -190,7 +189,13 @@ class LeasedWorkers:
         if isinstance(frame, list) or len(frame) > MAX_POOL_FRAME_BYTES:
             return
         try:
-            self.send(self.roster.receive(peer, decode_for_run_process(frame), time.monotonic()))
+            message = decode_for_run_process(frame)
+            key = self._router.key_of(peer)
+            if key and isinstance(message, Attach) and (refusal := key.refusal(worker=message.name)):
+                self._rejected.add([(ANOTHER_NAME, key.prefix)])
+                self.send([(peer, Refusal(refusal))])
+            else:
+                self.send(self.roster.receive(peer, message, time.monotonic()))
         except ForeignVersion as foreign:
             self.send([(peer, Refusal(str(foreign)))])
         except BadFrame:
@@ -207,8 +212,13 @@ class LeasedWorkers:
         self._context.term()
 
 
-def _listening(context: "zmq.Context[zmq.Socket[bytes]]", ports: Ports, keys: ServerKeys | None) -> Router:
-    return _first_free(ports, lambda endpoint: Router(context, endpoint, keys=keys, max_bytes=MAX_POOL_FRAME_BYTES))
+def _listening(
+    context: "zmq.Context[zmq.Socket[bytes]]", ports: Ports, keys: ServerKeys | None, workers: int
+) -> Router:
+    limits = {"max_connections": workers + _SPARE_CONNECTIONS, "expected": workers}
+    return _first_free(
+        ports, lambda endpoint: Router(context, endpoint, keys=keys, max_bytes=MAX_POOL_FRAME_BYTES, **limits)
+    )
 
 
 def _first_free(ports: Ports, bind: Callable[[str], _Bound]) -> _Bound:

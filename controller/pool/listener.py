@@ -12,8 +12,8 @@ import zmq
 
 from controller.config.errors import ConfigError, invalid
 from controller.pool.leased_workers import Ports
-from controller.pool.registry import Demand, RegisteredWorker, WorkerRegistry
-from controller.pool.rejected import RejectedConnections
+from controller.pool.registry import MAX_WORKERS, Demand, RegisteredWorker, WorkerRegistry
+from controller.pool.rejected import ANOTHER_NAME, RejectedConnections
 from protocol.messages.codec import BadFrame
 from protocol.messages.pool import MAX_POOL_FRAME_BYTES, ForeignVersion, Refusal, decode_for_service, encode
 from protocol.transports.keys import Keys, KeysError, ServerKeys
@@ -21,6 +21,7 @@ from protocol.transports.loopback import is_loopback
 from protocol.transports.router import Router
 
 _LOG = logging.getLogger("airtoll")
+_MAX_CONNECTIONS = MAX_WORKERS + 1000  # besides the workers', those of strangers
 _MAX_FRAMES_PER_POLL = 10_000  # a flood of frames must not keep the service from its other work
 
 
@@ -35,11 +36,14 @@ class PoolListener:
     """Listens at `endpoint`, tcp://HOST:PORT. Run processes listen at the same host, at `run_process_ports`
     (FIRST-LAST) or at any free port.
 
-    `keys`: the folder of keys that encrypt both. ConfigError for an endpoint that is taken, for unusable keys, and for
-    an endpoint beyond this machine's loopback interface without keys.
+    `keys`: the folder of keys that encrypt both. `other_files`: that this process may have open besides the pool's
+    connections, of which it accepts no more than its limit on open files allows. ConfigError for an endpoint that is
+    taken, for unusable keys, and for an endpoint beyond this machine's loopback interface without keys.
     """
 
-    def __init__(self, endpoint: str, run_process_ports: str = "*", keys: Path | None = None) -> None:
+    def __init__(
+        self, endpoint: str, run_process_ports: str = "*", keys: Path | None = None, *, other_files: int = 1024
+    ) -> None:
         self.ports = _ports(endpoint, run_process_ports)
         if keys is None and not is_loopback(self.ports.host):
             fix = "without keys only workers of this machine may connect: give --keys DIR, or tcp://127.0.0.1:8771"
@@ -48,10 +52,20 @@ class PoolListener:
         self.rejected = RejectedConnections(_LOG.warning)
         self._context = zmq.Context()
         try:
-            self._router = Router(self._context, endpoint, keys=server_keys, max_bytes=MAX_POOL_FRAME_BYTES)
+            self._router = Router(
+                self._context,
+                endpoint,
+                keys=server_keys,
+                max_bytes=MAX_POOL_FRAME_BYTES,
+                max_connections=_MAX_CONNECTIONS,
+                other_files=other_files,
+            )
         except zmq.ZMQError as error:
             self._context.term()
             raise ConfigError(f"--pool: {endpoint} cannot be listened on: {error}; give another address") from error
+        if self._router.max_connections < _MAX_CONNECTIONS:
+            limit, fix = self._router.max_connections, "raise the hard limit on open files (ulimit -Hn) for more"
+            _LOG.warning("the pool accepts %d connections at most: %s", limit, fix)
         self.endpoint = self._router.endpoint
         self.registry = WorkerRegistry(time.monotonic())
 
@@ -63,7 +77,7 @@ class PoolListener:
     @property
     def capacity_state(self) -> object:
         """A value that changes when a waiting run may find capacity that was missing before."""
-        return self.settled, self.registry.idle
+        return self.settled, self.registry.idle(time.monotonic())
 
     @property
     def workers(self) -> list[SeenWorker]:
@@ -83,6 +97,10 @@ class PoolListener:
         self.rejected.add(self._router.rejected())
         self.registry.expire(time.monotonic())
 
+    def shortage(self, demand: Demand, ahead: Iterable[Demand]) -> str:
+        """What a run still lacks once the runs ahead of it have what they need; "" for nothing."""
+        return self.registry.shortage(demand, time.monotonic(), ahead)
+
     def lease(self, demands: Iterable[Demand]) -> None:
         """Lease idle capacity to the runs that lack some."""
         for peer, lease in self.registry.lease(demands, time.monotonic()):
@@ -95,7 +113,12 @@ class PoolListener:
 
     def _receive(self, peer: bytes, frame: bytes) -> None:
         try:
-            refusal = self.registry.receive(peer, decode_for_service(frame), time.monotonic())
+            heartbeat = decode_for_service(frame)
+            key = self._router.key_of(peer)
+            if key and (refusal := key.refusal(worker=heartbeat.name)):
+                self.rejected.add([(ANOTHER_NAME, key.prefix)])
+            else:
+                refusal = self.registry.receive(peer, heartbeat, time.monotonic())
         except ForeignVersion as foreign:
             refusal = str(foreign)
         except BadFrame:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+ANOTHER_NAME = "worker under another name than its key is bound to"
 _LOGGED_PER_REASON = 20
 
 

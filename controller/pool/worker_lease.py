@@ -1,10 +1,11 @@
 """One leased unit of a worker's capacity: the connection to the run process, and the process started for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
 import zmq
+from msgspec.structs import replace
 
 from channel_server.core import Past
 from controller.execution.children import channel_process, node_process, run_tied_to_parent
@@ -29,7 +30,7 @@ from protocol.messages.pool import (
     encode,
 )
 from protocol.transports.dealer import ReconnectingDealer
-from protocol.transports.keys import ClientKeys, ServerKeys
+from protocol.transports.keys import AllowedKey, ClientKeys, ServerKeys
 
 _MAX_STATE_BYTES = 2**33
 
@@ -68,7 +69,6 @@ class WorkerLease:
         self._channel_address = channel_address
         self._keys = keys
         self._run_process = ReconnectingDealer(context, self._endpoint, keys=keys, max_bytes=MAX_FRAME_BYTES)
-        self._attached = False
         self._process: ForkedProcess | None = None
         self._state = bytearray()  # of a channel server that is resumed; arrives in chunks
         self._received_at = self._sent_at = now
@@ -80,14 +80,14 @@ class WorkerLease:
     def poll(self, now: float) -> None:
         """Receive messages, reap the child process, and send a heartbeat."""
         self._run_process.monitor.poll()
-        if self._run_process.monitor.connected and not self._attached:
-            self._attached = self._run_process.send(encode(self._attach))
+        if self._run_process.monitor.connected and not self.assignment.attached:
+            self.assignment = replace(self.assignment, attached=self._run_process.send(encode(self._attach)))
         for frame in self._run_process.pending():
             self._received_at = now
             self._receive(frame)
         if self._process is not None and self._process.exitcode is not None:
             self._reap()
-        if now - self._sent_at >= HEARTBEAT_INTERVAL_S and self._attached:
+        if now - self._sent_at >= HEARTBEAT_INTERVAL_S and self.assignment.attached:
             self._sent_at = now
             self._run_process.send(encode(Alive()))
         self._check_run_process(now)
@@ -103,7 +103,9 @@ class WorkerLease:
         silent_s = now - self._received_at
         if self._run_process.monitor.breaks:
             self.over = self.over or "the run process is gone"
-        elif not self._attached and (self._run_process.monitor.failures or silent_s > RUN_PROCESS_CONNECT_TIMEOUT_S):
+        elif not self.assignment.attached and (
+            self._run_process.monitor.failures or silent_s > RUN_PROCESS_CONNECT_TIMEOUT_S
+        ):
             self.over = f"the run process cannot be reached at {self._endpoint}: open its port, see --run-process-ports"
         elif silent_s > RUN_PROCESS_TIMEOUT_S:
             self.over = f"the run process has been silent for {RUN_PROCESS_TIMEOUT_S:g} s"
@@ -139,13 +141,16 @@ class WorkerLease:
     def _start_channel(self, message: StartChannel) -> None:
         past = msgspec.msgpack.decode(self._state, type=Past) if self._state else None
         self._state.clear()
-        plan, launcher = msgspec.msgpack.encode(message.plan), f"tcp://{self._host}:{message.port}"
+        plan, line = msgspec.msgpack.encode(message.plan), message.line
+        launcher = f"tcp://{self._host}:{line.port}"
+        launcher_keys = ClientKeys(*(key.encode() for key in (line.secret, line.public, line.server)))
         keys = None if self._keys is None else _new_server_keys(message.allowed)
-        self._start("channel server", channel_process, plan, launcher, past, *self._channel_address(), keys, self._keys)
+        where = (launcher, launcher_keys, past, *self._channel_address())
+        self._start("channel server", channel_process, plan, *where, keys)
 
     def _start(self, name: str, target: Callable[..., None], *arguments: object) -> None:
         self._process = self._machine.start(run_tied_to_parent, target, *arguments)
-        self.assignment = Assignment(self.assignment.run_id, name)
+        self.assignment = replace(self.assignment, node=name)
 
     def _reap(self) -> None:
         """Report the exit of the child process to the run process, and release it."""
@@ -154,10 +159,10 @@ class WorkerLease:
             process.join()
             self._run_process.send(encode(Exited(process.exitcode or 0)))
             process.close()
-            self.assignment = Assignment(self.assignment.run_id)
+            self.assignment = replace(self.assignment, node="")
 
 
-def _new_server_keys(allowed: list[str]) -> ServerKeys:
+def _new_server_keys(allowed: Mapping[str, str]) -> ServerKeys:
     """A key pair for one run's channel server: the controller's secret key stays with the controller."""
     public, secret = zmq.curve_keypair()
-    return ServerKeys(secret, public, frozenset(key.encode() for key in allowed))
+    return ServerKeys(secret, public, {key.encode(): AllowedKey(key.encode(), node) for key, node in allowed.items()})

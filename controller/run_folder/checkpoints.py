@@ -6,7 +6,6 @@ node-INDEX         the state of each node that was present
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,11 +16,13 @@ from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from controller.run_folder.files import DamagedFileError, sync
+
 _DIGEST_BYTES = 16
 _FOLDER, _MANIFEST, _CHANNEL_SERVER = "checkpoints", "manifest.json", "channel_server"
 
 
-class DamagedError(ValueError):
+class DamagedError(DamagedFileError):
     """A checkpoint that the run cannot be resumed from; the message says why."""
 
 
@@ -79,10 +80,10 @@ class Checkpoints:
         lengths = {name: _synced_length(self._run / name) for name in files}
         entries = {name: _entry(self._draft / name) for name in states}
         _write_manifest(self._draft / _MANIFEST, slot, nodes, entries, lengths)
-        _sync(self._draft)  # before the rename: after a power cut the folder's name must not outlive its content
+        sync(self._draft)  # before the rename: after a power cut the folder's name must not outlive its content
         shutil.rmtree(self._folder / str(slot), ignore_errors=True)
         self._draft.rename(self._folder / str(slot))
-        _sync(self._folder)
+        sync(self._folder)
         for old in self.slots[keep:]:
             shutil.rmtree(self._folder / str(old))
 
@@ -149,7 +150,7 @@ def _write_manifest(
 ) -> None:
     manifest = {"slot": slot, "nodes": nodes, "states": states, "lengths": lengths}
     path.write_text(json.dumps(manifest | {"blake2b": _digest(_as_bytes(manifest))}, indent=2) + "\n", "utf-8")
-    _sync(path)
+    sync(path)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -192,28 +193,19 @@ def _check(path: Path, known: Mapping[str, Any], size: int, digest: str) -> None
 
 
 def _entry(path: Path) -> dict[str, Any]:
-    _sync(path)
+    sync(path)
     data = path.read_bytes()
     return {"bytes": len(data), "blake2b": _digest(data)}
 
 
 def _synced_length(path: Path) -> int:
     if path.exists():
-        _sync(path)
+        sync(path)
     return _length(path)
 
 
 def _length(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _sync(path: Path) -> None:
-    """Flush a file or folder to the disk: what is renamed later must not refer to data that a power cut loses."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _file(node: int) -> str:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import Placement
-from controller.run_folder.files import replace_file
+from controller.run_folder.files import DamagedFileError, replace_file
 from controller.run_folder.layout import META
 from controller.run_folder.status import State
 from protocol.determinism.fingerprint import fingerprint
@@ -97,11 +97,11 @@ class RunMeta(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, folder: Path) -> "RunMeta":
-        """Read a folder's meta.json. ValueError if it is missing or damaged."""
+        """Read a folder's meta.json. DamagedFileError if it is missing or damaged."""
         try:
             return msgspec.json.decode((folder / META).read_bytes(), type=cls)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{folder / META} cannot be read: {error}") from error
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+            raise DamagedFileError(f"{folder / META} cannot be read: {error}") from error
 
     def write(self, folder: Path) -> None:
         """Replace a folder's meta.json."""

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from controller.run_folder.files import replace_file
 from protocol.messages.orders import Order
 from protocol.messages.telemetry import OrderDone
 
+ORDERS = "orders"
 MAX_PENDING = 16
 _ORDER = ".order"
 
@@ -28,7 +30,7 @@ class Orders:
     """The orders of the run in `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "orders"
+        self._folder = folder / ORDERS
         self._taken: set[str] = set()
 
     # the service's side
@@ -43,9 +45,7 @@ class Orders:
         self._folder.mkdir(exist_ok=True)
         if len(self._ids) >= MAX_PENDING:
             raise TooManyOrdersError(f"{MAX_PENDING} orders are pending for this run; try again later")
-        draft = self._folder / f".{order.id}.tmp"
-        draft.write_bytes(msgspec.msgpack.encode(order))
-        draft.replace(self._path(order.id))
+        replace_file(self._path(order.id), msgspec.msgpack.encode(order))
 
     def withdraw(self, order_id: str) -> None:
         """Delete an order whose result is no longer needed."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from controller.config.layers import FILE_SUFFIXES
 from controller.run_folder.checkpoints import Checkpoints
-from controller.run_folder.files import csv_rows, whole_lines
+from controller.run_folder.files import DamagedFileError, csv_rows, read_if_exists, whole_lines
 from controller.run_folder.layout import (
     AIR_BOOK,
     CONFIG,
@@ -53,7 +53,7 @@ class Scalar(NamedTuple):
 
 
 class RunFolder:
-    """A folder with a run in it, finished or not. ValueError wherever a file is damaged."""
+    """A folder with a run in it, finished or not. DamagedFileError wherever a file is damaged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,9 +84,9 @@ class RunFolder:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The results on one page. ValueError for a run that was cut off before it was written."""
+        """The results on one page. DamagedFileError for a run that was cut off before it was written."""
         if not (self.path / SUMMARY).is_file():
-            raise ValueError(f"{self.path} has no {SUMMARY}: the run was cut off; its books and trace are there")
+            raise DamagedFileError(f"{self.path} has no {SUMMARY}: the run was cut off; its books and trace are there")
         return self._json(SUMMARY)
 
     @property
@@ -104,7 +104,7 @@ class RunFolder:
         try:
             return [_window(row) for row in csv_rows(self.path / METRICS)]
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.path / METRICS} is damaged: {error}") from error
+            raise DamagedFileError(f"{self.path / METRICS} is damaged: {error}") from error
 
     def scalars(self) -> list[Scalar]:
         """What nodes reported of themselves, in order."""
@@ -115,14 +115,14 @@ class RunFolder:
             rows = csv.reader(lines[1:])
             return [Scalar(int(slot), node, name, float(value)) for slot, node, name, value in rows]
         except ValueError as error:
-            raise ValueError(f"{self.path / SCALARS} is damaged: {error}") from error
+            raise DamagedFileError(f"{self.path / SCALARS} is damaged: {error}") from error
 
     def events(self) -> list[Event]:
         """What happened to the run, in order."""
         try:
             return [Event(**json.loads(line)) for line in whole_lines(self.path / EVENTS)]
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{self.path / EVENTS} is damaged: {error}") from error
+            raise DamagedFileError(f"{self.path / EVENTS} is damaged: {error}") from error
 
     def past(self) -> tuple[PastEvent, ...]:
         """The events that a replay repeats: losses, rejoins, uploaded weights and an interrupt."""
@@ -135,7 +135,7 @@ class RunFolder:
 
     @property
     def toll(self) -> TollTable:
-        """The toll so far. DamagedTollError."""
+        """The toll so far. DamagedFileError."""
         return TollTable.read(self.path, self.names)
 
     def delivery_stats(self, key: TollKey = "kind", phases: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -144,14 +144,17 @@ class RunFolder:
 
     def wire_book(self) -> list[Connection]:
         """One account per connection; empty before the run's end, and for runs in one process."""
-        return msgspec.json.decode(self.read(WIRE_BOOK) or b"[]", type=list[Connection])
+        try:
+            return msgspec.json.decode(self.read(WIRE_BOOK) or b"[]", type=list[Connection])
+        except ValueError as error:
+            raise DamagedFileError(f"{self.path / WIRE_BOOK} is damaged: {error}") from error
 
     def trace_rows(self) -> npt.NDArray[Any]:
         """The trace's rows."""
         try:
             return trace.read_rows(self.read(TRACE))
         except ValueError as error:
-            raise ValueError(f"{self.path / TRACE}: {error}") from error
+            raise DamagedFileError(f"{self.path / TRACE}: {error}") from error
 
     def trace_digest(self) -> str:
         """A digest of the whole trace: equal for equal runs."""
@@ -165,14 +168,15 @@ class RunFolder:
 
     def read(self, file: str) -> bytes:
         """A file's bytes; none for one that does not exist, since there was nothing to write."""
-        path = self.path / file
-        return path.read_bytes() if path.exists() else b""
+        return read_if_exists(self.path / file)
 
     def _json(self, file: str) -> dict[str, Any]:
         try:
-            data: dict[str, Any] = json.loads((self.path / file).read_bytes())
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{self.path / file} cannot be read: {error}") from error
+            data = json.loads((self.path / file).read_bytes())
+            if not isinstance(data, dict):
+                raise ValueError("it is no JSON object")
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+            raise DamagedFileError(f"{self.path / file} cannot be read: {error}") from error
         return data
 
     def _from_here(self, value: Any) -> Any:

@@ -5,7 +5,9 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from controller.run_folder.files import replace_file
+import msgspec
+
+from controller.run_folder.files import DamagedFileError, replace_file
 
 LOCK = "run_process.lock"
 ALREADY_RUNNING = 3  # exit code of a run process that finds another one alive
@@ -57,13 +59,16 @@ class RunStatus(NamedTuple):
 
     @classmethod
     def read(cls, folder: Path) -> "RunStatus | None":
-        """The newest status of a folder's run process; None if there has been none."""
+        """The newest status of a folder's run process; None if there has been none. DamagedFileError."""
         try:
-            status = json.loads((folder / _FILE).read_bytes())
+            found = json.loads((folder / _FILE).read_bytes())
+            return msgspec.convert([(cls._field_defaults | found)[field] for field in cls._fields], cls)
         except FileNotFoundError:
             return None
-        return cls(**status | {"state": State(status["state"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedFileError(f"{folder / _FILE} cannot be read: {error}") from error
 
-    def write(self, folder: Path) -> None:
-        """Replace the folder's status."""
-        replace_file(folder / _FILE, json.dumps(self._asdict() | {"state": self.state.value}).encode())
+    def write(self, folder: Path, *, durable: bool = True) -> None:
+        """Replace the folder's status. `durable`: it survives a power cut, which progress within a state need not."""
+        data = json.dumps(self._asdict() | {"state": self.state.value}).encode()
+        replace_file(folder / _FILE, data, durable=durable)

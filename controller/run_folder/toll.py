@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from controller.run_folder.files import DamagedFileError, lines_of, read_if_exists
 from controller.run_folder.layout import TOLL
 from protocol.accounting.toll import DeliveryStats, Toll
 from protocol.messages.kinds import Kind, LinkClass
@@ -29,10 +30,6 @@ _LINKS = tuple(link.name.lower() for link in LinkClass)
 
 _SUMMARISED = ("notes", "payload_bits", "note_bytes")  # what a summary has of a toll
 _Counts = TypeVar("_Counts", Toll, DeliveryStats)
-
-
-class DamagedTollError(ValueError):
-    """A toll.csv that cannot be read."""
 
 
 class TollEntry(Struct, frozen=True, array_like=True, gc=False):
@@ -57,18 +54,18 @@ class TollTable:
 
     @classmethod
     def read(cls, folder: Path, names: Sequence[str]) -> "TollTable":
-        """The toll in a run's folder, as far as it is written; empty without a file. DamagedTollError."""
+        """The toll in a run's folder, as far as it is written; empty without a file. DamagedFileError."""
         path = folder / TOLL
-        data = path.read_bytes() if path.exists() else b""
+        data = read_if_exists(path)
         try:
-            rows = list(csv.reader(data[: data.rfind(b"\n") + 1].decode().splitlines()))
+            rows = list(csv.reader(lines_of(data[: data.rfind(b"\n") + 1])))
             if rows and tuple(rows[0]) != TOLL_COLUMNS:
                 raise ValueError(f"its columns are not {','.join(TOLL_COLUMNS)}")
             nested = [[*row[: len(_KEYS)], row[_TOLL], row[_DELIVERY]] for row in rows[1:]]
             entries = msgspec.convert(nested, tuple[TollEntry, ...], strict=False)
             _check_names(entries, {"node": names, "kind": _KINDS, "link": _LINKS})
         except (ValueError, csv.Error, msgspec.ValidationError) as error:
-            raise DamagedTollError(f"{path} is damaged: {error}") from error
+            raise DamagedFileError(f"{path} is damaged: {error}") from error
         return cls(entries, tuple(names))
 
     def by(self, key: TollKey, phases: Collection[str] | None = None) -> dict[str, Toll]:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -18,7 +19,7 @@ from controller.config.layers import FILE_SUFFIXES
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import RunConfig, dump_yaml
 from controller.run_folder import checkpoints, meta, tensorboard, toll
-from controller.run_folder.files import replace_file
+from controller.run_folder.files import DISK_FULL, replace_file, sync
 from controller.run_folder.layout import (
     CONFIG,
     EVENTS,
@@ -56,6 +57,8 @@ from protocol.messages.telemetry import (
 )
 
 _STATES_AFTER = {"paused": State.PAUSED, "continued": State.RUNNING}
+_RESERVE = ".reserve"  # freed to record that the run failed on a full disk
+_RESERVE_BYTES = 1 << 16
 
 
 class RunWriter:
@@ -80,12 +83,15 @@ class RunWriter:
         try:
             run_id, path = _new_folder(config) if at is None else (_new_id(config), _empty_folder(at))
         except OSError as error:
+            if error.errno in DISK_FULL:
+                raise
             where = error.filename or at or config.out
             raise ConfigError(f"out: {where} cannot be created: {error.strerror}; give another folder") from error
-        copied = _copy_files(config, path)
-        world = config.world.model_copy(update=copied)
-        replace_file(path / CONFIG, dump_yaml(config.model_copy(update={"world": world})).encode())
-        meta.initial_meta(run, run_id, run.plan.world_params | copied, command).write(path)
+        try:
+            _fill(path, run, run_id, command)
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         return cls(path, config)
 
     @classmethod
@@ -99,7 +105,7 @@ class RunWriter:
     def locked(self) -> Iterator[None]:
         """Lock the folder and set the run RUNNING: one process executes it. ConfigError while another one does.
 
-        The kernel releases the lock when the process dies.
+        The kernel releases the lock when the process dies. An error that ends the block sets the run FAILED.
         """
         with (self.path / CONFIG).open("rb") as lock:
             try:
@@ -107,8 +113,16 @@ class RunWriter:
             except OSError as error:
                 fix = "wait for its end, or stop the process that executes it"
                 raise ConfigError(f"{self.path}: the run is running; {fix}") from error
-            set_state(self.path, State.RUNNING)
-            yield
+            try:
+                (self.path / _RESERVE).write_bytes(bytes(_RESERVE_BYTES))
+                set_state(self.path, State.RUNNING)
+                yield
+            except Exception as error:
+                (self.path / _RESERVE).unlink(missing_ok=True)
+                set_state(self.path, State.FAILED, failure(error))
+                raise
+            finally:
+                (self.path / _RESERVE).unlink(missing_ok=True)
 
     def __call__(self, telemetry: Telemetry, /) -> None:
         """Write one piece of telemetry."""
@@ -138,7 +152,7 @@ class RunWriter:
             case OrderDone(_, problem) if problem:
                 self.log(f"an order is rejected: {problem}")
             case MapUpdate():
-                self._write_json(MAP, msgspec.structs.asdict(telemetry))
+                self._write_json(MAP, msgspec.structs.asdict(telemetry), durable=False)
             case OrderDone() | Progress():
                 pass
 
@@ -230,13 +244,19 @@ class RunWriter:
         with (self.path / file).open("ab") as stream:
             stream.write(data)
 
-    def _write_json(self, file: str, data: Any, *, indent: int | None = None) -> None:
-        replace_file(self.path / file, json.dumps(data, indent=indent, allow_nan=False).encode() + b"\n")
+    def _write_json(self, file: str, data: Any, *, indent: int | None = None, durable: bool = True) -> None:
+        data = json.dumps(data, indent=indent, allow_nan=False).encode() + b"\n"
+        replace_file(self.path / file, data, durable=durable)
 
 
 def set_state(path: Path, state: State, reason: str = "") -> None:
     """Write the state of the run into its folder's meta.json."""
     meta.RunMeta.read(path).changed(state=state, reason=reason).write(path)
+
+
+def failure(error: Exception) -> str:
+    """The reason of a run that an error has ended."""
+    return f"{type(error).__name__}: {error}"
 
 
 def event_line(event: Event) -> str:
@@ -268,6 +288,16 @@ def _empty_folder(path: Path) -> Path:
     if any(path.iterdir()):
         raise ConfigError(f"out: {path} is not empty; give a new folder, or remove it first")
     return path
+
+
+def _fill(path: Path, run: ResolvedRun, run_id: str, command: Sequence[str]) -> None:
+    """Write what a run's folder has before the run."""
+    config = run.config
+    copied = _copy_files(config, path)
+    world = config.world.model_copy(update=copied)
+    replace_file(path / CONFIG, dump_yaml(config.model_copy(update={"world": world})).encode())
+    meta.initial_meta(run, run_id, run.plan.world_params | copied, command).write(path)
+    sync(path.parent)
 
 
 def _copy_files(config: RunConfig, path: Path) -> dict[str, str]:

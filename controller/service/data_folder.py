@@ -11,12 +11,21 @@ from controller.config.errors import ConfigError
 _LOCK = "service.lock"
 
 
+def require_writable(path: Path) -> None:
+    """Create the folder if it is missing. ConfigError for one that cannot be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / _LOCK).open("a+b").close()
+    except OSError as error:
+        raise ConfigError(f"--data: {path} cannot be written: {error.strerror}; give another folder") from error
+
+
 class DataFolder:
     """A data folder that this service has locked until `close` or its death. ConfigError while another service has."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self.path.mkdir(parents=True, exist_ok=True)
+        require_writable(self.path)
         self._lock = (self.path / _LOCK).open("a+b")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

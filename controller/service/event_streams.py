@@ -6,6 +6,7 @@ Each event is encoded once, as a server-sent event. An event's id is the positio
 
 import asyncio
 import json
+import logging
 import math
 import weakref
 from collections import deque
@@ -13,7 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.run_folder.files import csv_rows, ends_line, last_line_end, read_chunk
+from controller.run_folder.files import csv_rows, ends_line, last_line_end, lines_of, read_chunk
 from controller.run_folder.layout import LOG, METRICS, SCALARS, TOLL
 from controller.run_folder.status import FINAL_STATES
 from controller.service.limits import EVENTS_POLL_S, MAX_UNREAD_EVENTS, PING_INTERVAL_S
@@ -22,6 +23,7 @@ from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.store import Run, StoreGoneError
 
 _PING = b": ping\n\n"
+_LOG = logging.getLogger("airtoll")
 _FILES = (METRICS, SCALARS, LOG, TOLL)
 
 
@@ -196,8 +198,10 @@ class _RunEventStream:
         try:
             while not await self.poll():
                 await asyncio.sleep(EVENTS_POLL_S)
-        except (NoSuchRunError, StoreGoneError):
+        except (NoSuchRunError, StoreGoneError, FileNotFoundError):
             return  # the run was deleted; or readers reconnect once the database answers
+        except Exception as error:
+            _LOG.error("the event stream of %s failed; its readers may connect again", self._run.id, exc_info=error)
         finally:
             self.close()
 
@@ -244,7 +248,7 @@ def _news(folder: Path, since: Cursor, until: Cursor | None) -> tuple[dict[str, 
     """What was written between two cursors, at most a chunk of each file, and the cursor after it."""
     ends = until or (None,) * len(_FILES)
     chunks = [read_chunk(folder / name, start, end) for name, start, end in zip(_FILES, since, ends, strict=True)]
-    metrics, scalars, log, toll = (data.decode(errors="replace").splitlines() for data in chunks)
+    metrics, scalars, log, toll = (lines_of(data, "replace") for data in chunks)
     cursor = Cursor(*(start + len(data) for start, data in zip(since, chunks, strict=True)))
     return {
         "metrics": _rows(folder / METRICS, metrics, first=since.metrics == 0),

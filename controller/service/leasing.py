@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 
 from controller.config.errors import ConfigError, invalid
 from controller.config.resolved import capacity_of
 from controller.pool.listener import PoolListener
 from controller.pool.registry import Demand
+from controller.run_folder.files import DamagedFileError
 from controller.run_folder.meta import RunMeta
 from controller.run_folder.status import RunStatus
 from controller.service.limits import LEASE_POLL_S
@@ -63,7 +66,7 @@ class Leasing:
 
     def begin(self, run: Run) -> None:
         """Reserve capacity for a run that starts, until its run process listens."""
-        status = RunStatus.read(run.folder)
+        status = _status(run.folder)
         if status is not None and status.port:  # of the run process before this one
             status._replace(port=0).write(run.folder)
         if run.id in self._demands:
@@ -106,7 +109,7 @@ class Leasing:
         listener.poll()
         for run, demand in list(self._at_work.values()):
             # Read after the workers' heartbeats: a run process gives up its demand before it releases its workers.
-            status = await asyncio.to_thread(RunStatus.read, run.folder) if listener.registry.is_short(demand) else None
+            status = await asyncio.to_thread(_status, run.folder) if listener.registry.is_short(demand) else None
             if status is not None and run.id in self._at_work:
                 await self.update_demand(run, status)
         listener.lease(self._ahead)
@@ -123,8 +126,10 @@ class Leasing:
         """
         for index, demand in enumerate(ahead := self._ahead):
             if demand.port:
-                shortage = listener.registry.shortage(demand, ahead[:index])
-                await self._set_reason(demand.run_id, shortage and f"lacks {shortage}")
+                shortage = listener.shortage(demand, ahead[:index])
+                lacks = shortage and f"lacks {shortage}"
+                unreached = "" if listener.registry.attached(demand) else listener.registry.unreached(demand)
+                await self._set_reason(demand.run_id, "; ".join(filter(None, (lacks, unreached))))
         for run_id in list(self._demands):
             if self._reasons.get(run_id) and run_id not in self._at_work:
                 await self._set_reason(run_id, self._missing(self._demands[run_id]))
@@ -140,8 +145,9 @@ class Leasing:
             return _NO_POOL
         if not self.listener.settled:
             return _SETTLING
-        shortage = self.listener.registry.shortage(demand, self._ahead)
-        return shortage and f"waits for {shortage}"
+        if not (shortage := self.listener.shortage(demand, self._ahead)):
+            return ""
+        return "; ".join(filter(None, (f"waits for {shortage}", self.listener.registry.unreached(demand))))
 
     async def _set_reason(self, run_id: str, reason: str) -> None:
         """Store a run's reason when it changes; the first one always: an earlier service may have left another."""
@@ -154,6 +160,13 @@ class Leasing:
 def _demand(run: Run) -> Demand:
     try:
         meta = RunMeta.read(run.folder)
-    except ValueError:  # the folder is gone: the run starts without workers, and its run process reports the reason
+    except DamagedFileError:  # the folder is gone: the run starts without workers, and fails with the reason
         return Demand(run.id, capacity_of(0), torch=False)
     return Demand(run.id, capacity_of(meta.agents), torch=meta.agents_learn)
+
+
+def _status(folder: Path) -> RunStatus | None:
+    """The newest status; None also for a damaged one, which its run process replaces."""
+    with suppress(DamagedFileError):
+        return RunStatus.read(folder)
+    return None

@@ -10,7 +10,10 @@ END_TIMEOUT_FACTOR = (
 )
 CONFIRM_TIMEOUT_S = 5.0  # for a run process to pause or resume: a slot with training takes seconds
 CONFIRM_POLL_S = 0.05
+STORE_TIMEOUT_S = 5.0  # for the database to answer one request
 STORE_RETRY_S = 1.0  # while the database does not answer
+MIN_BACKOFF_S, MAX_BACKOFF_S = 1.0, 30.0  # before a background task that failed begins again
+PROBE_EVERY_S = 1.0  # whether the store and the data folder can be written
 STATUS_POLL_S = 0.25  # of run processes' status files
 LEASE_POLL_S = 0.1  # of the pool's socket
 EVENTS_POLL_S = 0.5  # of a run's files, while its event stream has readers

@@ -1,5 +1,6 @@
 """Queries on a run's folder, while the run is running or later: metrics, toll, nodes, wire book, log."""
 
+import math
 import socket
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from pydantic import ConfigDict
 
-from controller.run_folder.reader import RunFolder
+from controller.run_folder.files import DamagedFileError
+from controller.run_folder.reader import NotARunError, RunFolder
 from controller.run_folder.status import FINAL_STATES, RunStatus, State
 from controller.run_folder.toll import TollKey
 from controller.service.limits import MAX_WINDOWS
@@ -99,12 +101,21 @@ class NodeInfo:
     last_seen: datetime | None = None
 
 
+class FolderGoneError(Exception):
+    """A run's folder, or a file that it must have, is gone: removed by hand, or just deleted with the run."""
+
+
+def open_folder(run: Run) -> RunFolder:
+    """The folder of a run. FolderGoneError."""
+    try:
+        return RunFolder.open(run.folder)
+    except NotARunError as error:
+        raise FolderGoneError(f"the folder of {run.id} is gone, and its results with it: {error}") from error
+
+
 def current_slot(run: Run) -> int:
     """The completed slots of a run, from its status file while it is active."""
-    if run.state in FINAL_STATES or run.state is State.PENDING:
-        return run.slot
-    status = RunStatus.read(run.folder)
-    return status.slot if status else 0
+    return with_live_status(run).slot
 
 
 def with_live_status(run: Run) -> Run:
@@ -112,7 +123,12 @@ def with_live_status(run: Run) -> Run:
 
     It reads a file: call it from a thread.
     """
-    status = None if run.state in FINAL_STATES or run.state is State.PENDING else RunStatus.read(run.folder)
+    if run.state in FINAL_STATES or run.state is State.PENDING:
+        return run
+    try:
+        status = RunStatus.read(run.folder)
+    except DamagedFileError as damage:
+        return replace(run, reason=run.reason or str(damage))
     return run if status is None else replace(run, slot=status.slot, reason=run.reason or status.waiting)
 
 
@@ -151,7 +167,7 @@ def wire(folder: RunFolder) -> WireAccounts:
 def toll(folder: RunFolder, *, by: TollKey, windows: int = 1) -> list[dict[str, Any]]:
     """The toll per kind, node or link class in at most so many windows; those without notes are left out.
 
-    DamagedTollError.
+    DamagedFileError.
     """
     return [
         {"first": first, "last": last, "tolls": {name: msgspec.structs.asdict(toll) for name, toll in tolls.items()}}
@@ -165,7 +181,11 @@ def nodes(folder: RunFolder, slot: int) -> list[NodeInfo]:
     at_trainer = "processes" if meta.placement == "pool" else meta.placement
     placements: dict[Role, str] = {"agent": meta.placement, "trainer": at_trainer, "network": "channel server"}
     lost, missed = _absences(folder, slot)
-    policy_versions = {row.node: int(row.value) for row in folder.scalars() if row.name == "policy_version"}
+    policy_versions = {
+        row.node: int(row.value)
+        for row in folder.scalars()
+        if row.name == "policy_version" and math.isfinite(row.value)
+    }
     at_controller = {role for role in placements if meta.placement != "pool" or role == "trainer"}
     roles = [_role(index, meta.agents) for index in range(len(meta.names))]
     return [

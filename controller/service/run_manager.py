@@ -5,11 +5,13 @@ service: after a restart it finds those that are alive and follows them.
 """
 
 import asyncio
-import shutil
+import logging
 import signal
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from shutil import rmtree
 
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import as_mapping
@@ -18,14 +20,18 @@ from controller.run_folder.status import ACTIVE_STATES, FINAL_STATES, RunStatus,
 from controller.run_folder.writer import RunWriter
 from controller.service.background import Background, retry_while_unavailable
 from controller.service.data_folder import DataFolder
+from controller.service.endings import may_pass, write_folder_state
 from controller.service.leasing import Leasing
-from controller.service.limits import CONFIRM_POLL_S, CONFIRM_TIMEOUT_S
-from controller.service.run_supervisor import RunSupervisor, write_folder_state
+from controller.service.limits import CONFIRM_POLL_S, CONFIRM_TIMEOUT_S, STORE_RETRY_S
+from controller.service.readiness import Readiness
+from controller.service.run_supervisor import RunSupervisor
 from controller.service.settings import ServiceSettings
-from controller.service.store import Run, Store
+from controller.service.store import Run, RunResults, Store, StoreGoneError
+from controller.service.unknown_runs import SERVICE_COMMAND, delete_hidden, hide, unknown_runs
 
 LIVE_STATES = (State.RUNNING, State.PAUSED)  # in which a run process executes requests
 _STOPPABLE = frozenset(State) - FINAL_STATES
+_LOG = logging.getLogger("airtoll")
 
 
 class NoSuchRunError(LookupError):
@@ -38,6 +44,10 @@ class WrongStateError(Exception):
 
 class QueueFullError(Exception):
     """The queue is full."""
+
+
+def _no_such_run(run_id: str) -> NoSuchRunError:
+    return NoSuchRunError(f"no run has the id {run_id!r}; GET /api/v2/runs lists all runs")
 
 
 def wrong_state(run: Run, what: str, allowed: Collection[State]) -> WrongStateError:
@@ -68,14 +78,16 @@ class RunManager:
         self._changed = asyncio.Event()
         self._leasing = Leasing(pool, set_reason=self._set_reason, changed=self._changed.set)
         self._background = Background()
+        self.readiness = Readiness(store, self._folder.path, self._background)
         self._supervisor = RunSupervisor(settings, store, self._leasing, self._background, ended=self._changed.set)
 
     async def open(self) -> None:
         """Adopt the run processes that are alive, and start the queue."""
-        known = await self._supervisor.adopt_all()
-        self._background.spawn(self._supervisor.adopt_late(known))
-        self._background.spawn(self._serve_queue())
-        self._background.spawn(self._leasing.lease_loop())
+        await self._index_unknown_runs()
+        await self._supervisor.adopt_all()
+        self._background.spawn("the search for active runs", self._supervisor.adopt_late)
+        self._background.spawn("the queue", self._serve_queue)
+        self._background.spawn("the leasing of workers", self._leasing.lease_loop)
 
     async def close(self) -> None:
         """Release everything; run processes continue."""
@@ -92,6 +104,14 @@ class RunManager:
         if (await asyncio.to_thread(self.store.counts))[State.PENDING] >= max_queued:
             raise QueueFullError(f"{max_queued} runs are waiting; stop one, or try again later")
         run = await asyncio.to_thread(self._create, resolved)
+        try:
+            await asyncio.to_thread(self.store.add, run)
+        except Exception as error:
+            if isinstance(error, StoreGoneError):  # which may have added it all the same
+                withdraw = partial(retry_while_unavailable, self.store.withdraw, run.id)
+                self._background.spawn(f"the withdrawal of {run.id}", withdraw)
+            await asyncio.to_thread(rmtree, run.folder, ignore_errors=True)
+            raise
         self._changed.set()
         return run
 
@@ -103,7 +123,7 @@ class RunManager:
         """The run of this id, for a caller in a thread of its own. NoSuchRunError."""
         run = self.store.get(run_id)
         if run is None:
-            raise NoSuchRunError(f"no run has the id {run_id!r}; GET /api/v2/runs lists all runs")
+            raise _no_such_run(run_id)
         return run
 
     async def stop(self, run_id: str) -> Run:
@@ -140,15 +160,18 @@ class RunManager:
         return await self._once_not(State.PAUSED, run_id)
 
     async def remove(self, run_id: str) -> None:
-        """Delete a run that has ended, with its folder. WrongStateError if it has not ended."""
+        """Delete a run that has ended, with its folder. WrongStateError if it has not ended; NoSuchRunError, also for
+        the later one of two requests."""
         run = await self._in_state(run_id, "deleted", FINAL_STATES)
-        if await asyncio.to_thread(self.store.remove, run_id):
-            await asyncio.to_thread(shutil.rmtree, run.folder)
+        await asyncio.to_thread(hide, run.folder)  # first: a folder without a row would be adopted by the next service
+        if not await asyncio.to_thread(self.store.remove, run_id):
+            raise _no_such_run(run_id)
+        await asyncio.to_thread(delete_hidden, run.folder)
 
     def _create(self, resolved: ResolvedRun) -> Run:
         config = resolved.config.model_copy(update={"out": str(self._folder.path / "runs")})
-        folder = RunWriter.create(replace(resolved, config=config), command=["airtoll serve"]).folder
-        run = Run(
+        folder = RunWriter.create(replace(resolved, config=config), command=[SERVICE_COMMAND]).folder
+        return Run(
             id=folder.meta.run_id,
             world=config.world.name,
             scheme=config.scheme.name,
@@ -158,12 +181,6 @@ class RunManager:
             folder=folder.path,
             created=datetime.now(UTC),
         )
-        try:
-            self.store.add(run)
-        except Exception:
-            shutil.rmtree(folder.path)
-            raise
-        return run
 
     async def _in_state(self, run_id: str, what: str, allowed: Collection[State]) -> Run:
         run = await self.get(run_id)
@@ -186,18 +203,50 @@ class RunManager:
             self._changed.clear()
             has_room = len(self._supervisor.at_work) < at_once
             waiting = await retry_while_unavailable(self.store.waiting) if has_room else []
+            if waiting and await self.readiness.storage_problem():  # every run that started would fail
+                await asyncio.sleep(STORE_RETRY_S)
+                continue
             for run in waiting:
                 if len(self._supervisor.at_work) >= at_once:
                     break
-                if await self._leasing.can_start(run) and (begun := await self._begin(run)):
-                    self._supervisor.start(begun)
+                await self._start_if_possible(run)
             await self._changed.wait()
+
+    async def _start_if_possible(self, run: Run) -> None:
+        """Start a waiting run that lacks nothing. One that cannot be started fails alone. OSError for what may pass."""
+        try:
+            if not run.config:
+                raise ValueError("its stored configuration is damaged")
+            if await self._leasing.can_start(run) and (begun := await self._begin(run)):
+                self._supervisor.start(begun)
+        except Exception as error:
+            if isinstance(error, OSError) and may_pass(error):
+                raise
+            _LOG.error("%s cannot be started", run.id, exc_info=error)
+            end = RunResults(reason=f"it cannot be started: {error}")
+            await retry_while_unavailable(self.store.move, run.id, State.FAILED, since=[State.PENDING], results=end)
+            self._leasing.end(run.id)
+            await asyncio.to_thread(write_folder_state, run.folder, RunStatus(State.FAILED, reason=end.reason))
 
     async def _begin(self, run: Run) -> Run | None:
         """The run in state RUNNING; None if it was stopped or deleted while it waited."""
         await retry_while_unavailable(self.store.move, run.id, State.RUNNING, since=[State.PENDING])
         begun = await retry_while_unavailable(self.store.get, run.id)
         return begun if begun is not None and begun.state in ACTIVE_STATES else None
+
+    async def _index_unknown_runs(self) -> None:
+        """Add the runs of the data folder that the index does not have."""
+        known = await retry_while_unavailable(self.store.ids)
+        for run in await asyncio.to_thread(lambda: list(unknown_runs(self._folder.path / "runs", known))):
+            try:
+                await retry_while_unavailable(self._add_if_new, run)
+                _LOG.warning("the run %s was not in the index: it is again, as %s", run.id, run.state.value)
+            except Exception as error:  # of this run's files; the service starts all the same
+                _LOG.error("the run %s cannot be added to the index", run.id, exc_info=error)
+
+    def _add_if_new(self, run: Run) -> None:
+        if self.store.get(run.id) is None:
+            self.store.add(run)
 
     async def _set_reason(self, run_id: str, reason: str) -> None:
         await retry_while_unavailable(self.store.set_reason, run_id, reason)

@@ -6,6 +6,7 @@ A handle holds a pidfd, which always refers to the same process; the kernel may 
 import asyncio
 import fcntl
 import os
+import resource
 import select
 import signal
 import struct
@@ -46,6 +47,11 @@ class RunProcessHandle:
             setsigmask=SIGNALS,
         )
         return cls(pid)
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Let it, and each process that it starts from now on, take no more memory: Python raises MemoryError."""
+        with suppress(ProcessLookupError):
+            resource.prlimit(self.pid, resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
 
     @classmethod
     def find(cls, folder: Path) -> "RunProcessHandle | None":

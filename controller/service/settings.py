@@ -1,5 +1,7 @@
 """The settings of a service."""
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,8 @@ class ServiceSettings:
                        each time; otherwise it fails
     stop_timeout_s     how long a run process may take to confirm that it stops its run, before it is killed
     request_timeout_s  how long a request may take to arrive, and a client to take more of its response
+    max_run_memory_bytes  how much memory a run's world may need, and each process of a run on this machine may take;
+                       None: three quarters of this machine's, shared by the runs at a time
     token_file         the file of the token, created if missing; None: the token is AIRTOLL_TOKEN, or there is none
     pool               None for a service without a pool
     """
@@ -41,5 +45,19 @@ class ServiceSettings:
     resume_lost: bool = False
     stop_timeout_s: float = STOP_TIMEOUT_S
     request_timeout_s: float = REQUEST_TIMEOUT_S
+    max_run_memory_bytes: int | None = None
     token_file: Path | None = None
     pool: PoolSettings | None = None
+
+    @property
+    def run_memory_bytes(self) -> int:
+        """`max_run_memory_bytes`, or what follows from this machine."""
+        return self.max_run_memory_bytes or _machine_memory_bytes() * 3 // 4 // self.at_once
+
+
+def _machine_memory_bytes() -> int:
+    """The memory of this machine, or of this container if that is less."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # no such file, or "max"
+        return min(machine, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return machine

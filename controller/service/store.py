@@ -1,54 +1,27 @@
 """The index of all runs, in SQLite or PostgreSQL. Results are in run folders; the index has what is queried most."""
 
-import json
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from pydantic import ConfigDict
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Connection,
-    DateTime,
-    Engine,
-    String,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    IntegrityError,
-    InterfaceError,
-    NoSuchModuleError,
-    OperationalError,
-    ProgrammingError,
-)
+from sqlalchemy import JSON, BigInteger, DateTime, String, delete, func, insert, select, update
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoneFreeError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from controller.config.errors import ConfigError
 from controller.run_folder.status import ACTIVE_STATES, FINAL_STATES, State, predecessors
+from controller.service.database import engine_of, time_limit, upgrade
 
-_BUSY_TIMEOUT_S = 30.0  # for another process's transaction on SQLite to end
-_CONNECT_TIMEOUT_S = 10
-_LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2")  # drivers that take libpq's parameters
-_MIGRATING = 0x616972746F6C6C  # key of the PostgreSQL advisory lock that is held during migrations: "airtoll" in ASCII
-
+_PROBE = 0  # a row of data_folder that no transaction leaves behind
+_SLOW_S = 0.5  # a failure that takes longer is one of a database that hangs
 
 # In the OpenAPI document, fields with defaults are required too: a response always has them.
 ANSWER = ConfigDict(json_schema_serialization_defaults_required=True)
@@ -162,39 +135,30 @@ class StoreGoneError(Exception):
 class Store:
     """The runs at a database URL, whose tables are migrated first, by one service at a time.
 
-    ConfigError for a URL that cannot be used. Every method may raise StoreGoneError and may then be called again;
-    it reconnects by itself.
+    ConfigError for a URL that cannot be used. Every method may raise StoreGoneError, after a few seconds at the latest,
+    and may then be called again; it reconnects by itself. While the database hangs, one call at a time waits for it,
+    and the others fail at once: they would keep threads that other work needs.
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = engine_of(url)
+        self._hangs = ""  # the error, since a call has waited in vain
+        self._trial = threading.Lock()
         try:
-            self._upgrade()
+            upgrade(self._engine)
         except ConfigError:
             self.close()
             raise
-
-    def _upgrade(self) -> None:
-        try:
-            with self._engine.begin() as connection:
-                _migrate(connection)
-        except OperationalError as error:
-            raise ConfigError(f"AIRTOLL_DB: {error.orig}; give the URL of an existing database") from error
-        except ProgrammingError as error:
-            raise ConfigError(f"AIRTOLL_DB: {error.orig}; give a user who may create tables there") from error
-        except CommandError as error:
-            raise ConfigError(
-                f"AIRTOLL_DB: {error}; a later version of airtoll has used this database: use that, or give another"
-            ) from error
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
 
-    def ping(self) -> None:
-        """StoreGoneError when the database does not answer."""
-        with self._session() as session:
-            session.execute(select(1))
+    def write_probe(self) -> None:
+        """Write to the database, without a change. StoreGoneError when it does not answer, or cannot be written."""
+        with self._session() as session:  # SQLite would write nothing for an update that changes nothing
+            session.execute(insert(_Folder).values(number=_PROBE, id="", path=""))
+            session.execute(delete(_Folder).where(_Folder.number == _PROBE))
 
     def belong_to(self, folder_id: str, path: Path) -> None:
         """Make this the index of a data folder. ConfigError if it belongs to another one."""
@@ -278,6 +242,16 @@ class Store:
             moved = session.execute(update(_Row).where(_Row.id == run_id, _Row.state.in_(allowed)).values(changed))
             return bool(getattr(moved, "rowcount", 0))
 
+    def withdraw(self, run_id: str) -> None:
+        """Delete a run whose `add` may or may not have succeeded."""
+        with self._session() as session:
+            session.execute(delete(_Row).where(_Row.id == run_id))
+
+    def ids(self) -> set[str]:
+        """The ids of all runs."""
+        with self._session() as session:
+            return set(session.scalars(select(_Row.id)))
+
     def remove(self, run_id: str) -> bool:
         """Delete a run that has ended; False for any other."""
         wanted = (_Row.id == run_id, _Row.state.in_([state.value for state in FINAL_STATES]))
@@ -287,50 +261,22 @@ class Store:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         """One transaction."""
+        began, trial = time.monotonic(), bool(self._hangs)
+        if trial and not self._trial.acquire(blocking=False):
+            raise StoreGoneError(self._hangs)
         try:
-            with Session(self._engine) as session, session.begin():
+            with time_limit(self._engine), Session(self._engine) as session, session.begin():
                 yield session
-        except (OperationalError, InterfaceError, NoneFreeError) as error:
-            raise StoreGoneError(f"the database does not answer: {getattr(error, 'orig', error)}") from error
-
-
-def _migrate(connection: Connection) -> None:
-    """Upgrade the tables, under a lock that keeps other services from doing so."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    elif connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
-    migrations = Config()
-    migrations.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    migrations.attributes["connection"] = connection
-    command.upgrade(migrations, "head")
-
-
-def _engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        if parsed.drivername in _LIBPQ and "connect_timeout" not in parsed.query:
-            parsed = parsed.update_query_dict({"connect_timeout": str(_CONNECT_TIMEOUT_S)})
-        engine = create_engine(parsed, pool_pre_ping=True, json_serializer=partial(json.dumps, allow_nan=False))
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        fix = (
-            "give a URL such as sqlite:////home/me/runs.db or postgresql+psycopg://me@host/runs"
-            " (pip install 'airtoll[postgres]')"
-        )
-        raise ConfigError(f"AIRTOLL_DB: no database can be reached at this URL: {error}; {fix}") from error
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ConfigError(f"AIRTOLL_DB: {parsed.get_backend_name()} is not supported; give SQLite or PostgreSQL")
-    if parsed.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Allow readers while one process writes; a second writer waits."""
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={int(_BUSY_TIMEOUT_S * 1000)}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+            self._hangs = ""
+        except (IntegrityError, DataError):  # of the statement, not of the database
+            raise
+        except (DBAPIError, NoneFreeError) as error:
+            gone = f"the database does not answer: {getattr(error, 'orig', error)}"
+            self._hangs = gone if time.monotonic() - began > _SLOW_S else ""
+            raise StoreGoneError(gone) from error
+        finally:
+            if trial:
+                self._trial.release()
 
 
 def _run(row: _Row) -> Run:

@@ -11,11 +11,13 @@ from controller.config.catalogue import scheme_named
 from controller.run_folder.orders import Orders
 from controller.run_folder.reader import RunFolder
 from controller.service.limits import WEIGHTS_POLL_S, WEIGHTS_TIMEOUT_S
+from controller.service.queries import open_folder
 from controller.service.run_manager import LIVE_STATES, RunManager, WrongStateError, wrong_state
 from controller.service.store import Run
 from protocol.messages.orders import ReportWeights, UploadWeights
 from schemes.parts.weights import body_of
 
+_MAX_METADATA_BYTES = 1 << 16  # in a header, besides what it says of the tensors
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
@@ -70,7 +72,7 @@ class WeightsService:
         run = await self._manager.get(run_id)
         if run.state not in LIVE_STATES:
             raise wrong_state(run, "sent weights", LIVE_STATES)
-        folder = RunFolder.open(run.folder)
+        folder = open_folder(run)
         await asyncio.to_thread(_check_sends_weights, folder)
         newest = await self._newest(run_id, node)
         await asyncio.to_thread(check_tensors, data, newest)
@@ -81,7 +83,7 @@ class WeightsService:
         try:
             return (await self.read(run_id, node, None))[1]
         except NoWeightsError as error:
-            if node not in await asyncio.to_thread(_agents, RunFolder.open((await self._manager.get(run_id)).folder)):
+            if node not in await asyncio.to_thread(_agents, open_folder(await self._manager.get(run_id))):
                 raise
             raise WrongStateError(
                 f"{error}: wait until the trainer has sent it some: yours must have the same tensors"
@@ -96,7 +98,7 @@ class WeightsService:
                 request = self._requests[run_id] = asyncio.create_task(self._request(run))
                 request.add_done_callback(lambda _: self._requests.pop(run_id))
             await asyncio.shield(request)  # a client that disconnects must not cancel the request that others share
-        return RunFolder.open(run.folder)
+        return open_folder(run)
 
     async def _request(self, run: Run) -> None:
         orders, order = Orders(run.folder), ReportWeights(Orders.new_id())
@@ -119,6 +121,7 @@ class WeightsService:
 def check_tensors(data: bytes, reference: bytes) -> None:
     """WrongTensorsError unless both have tensors of equal names, dtypes and shapes, with finite numbers;
     UnreadableWeightsError."""
+    _check_header(data, reference)
     given, expected = _tensors(data), _tensors(reference)
     if missing := sorted(expected.keys() - given.keys()):
         raise WrongTensorsError(f"the tensor {missing[0]!r} is missing; the node has {', '.join(sorted(expected))}")
@@ -132,6 +135,21 @@ def check_tensors(data: bytes, reference: bytes) -> None:
         floats = _FLOATS.get(tensor["dtype"])
         if floats is not None and not np.isfinite(np.frombuffer(tensor["data"], floats)).all():
             raise WrongTensorsError(f"the tensor {name!r} has numbers that are not finite")
+
+
+def _check_header(data: bytes, reference: bytes) -> None:
+    """UnreadableWeightsError for a header that is longer than any of the node's tensors needs: parsing it takes long,
+    and holds up all other requests."""
+    allowed = _header_bytes(reference) + _MAX_METADATA_BYTES
+    if _header_bytes(data) > allowed:
+        raise UnreadableWeightsError(
+            f"the body is not in safetensors format: its header has {_header_bytes(data)} bytes, allowed are {allowed}"
+        )
+
+
+def _header_bytes(data: bytes) -> int:
+    """The length of the header, from the first 8 bytes."""
+    return int.from_bytes(data[:8], "little")
 
 
 def _tensors(data: bytes) -> dict[str, Any]:

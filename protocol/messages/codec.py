@@ -2,6 +2,7 @@
 
 import msgspec
 
+from protocol.messages.frame_limits import SMALL_BYTES, is_overloaded
 from protocol.messages.node import (
     PROTOCOL_VERSION,
     Bye,
@@ -9,7 +10,6 @@ from protocol.messages.node import (
     Message,
     Refused,
     Reply,
-    Report,
     Restore,
     Save,
     Saved,
@@ -19,9 +19,7 @@ from protocol.messages.node import (
 
 MAX_FRAME_BYTES = 64 * 2**20
 
-_to_server: msgspec.msgpack.Decoder[Hello | Reply | Report | Saved | Bye] = msgspec.msgpack.Decoder(
-    Hello | Reply | Report | Saved | Bye
-)
+_to_server: msgspec.msgpack.Decoder[Hello | Reply | Saved | Bye] = msgspec.msgpack.Decoder(Hello | Reply | Saved | Bye)
 _to_node: msgspec.msgpack.Decoder[Welcome | Refused | Restore | Turn | Save | Bye] = msgspec.msgpack.Decoder(
     Welcome | Refused | Restore | Turn | Save | Bye
 )
@@ -35,10 +33,12 @@ class BadFrame(ValueError):
 
 
 def decode_for_server(frame: bytes) -> Message:
-    """Hello, Reply, Report, Saved or Bye. BadFrame for anything else."""
+    """Hello, Reply, Saved or Bye. BadFrame for anything else."""
     if len(frame) > MAX_FRAME_BYTES:
         raise BadFrame("oversized frame")
     try:
+        if is_overloaded(frame):
+            raise BadFrame("overloaded frame")
         return _to_server.decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         return _foreign_hello(frame, error)
@@ -64,7 +64,7 @@ def signalling(message: Message) -> tuple[int, int]:
 def _foreign_hello(frame: bytes, error: Exception) -> Hello:
     """A Hello of another version may have other fields: only its version is read, for the refusal to name it."""
     try:
-        match _anything.decode(frame):
+        match _anything.decode(frame) if len(frame) <= SMALL_BYTES else None:
             case [1, int(version), *_] if version != PROTOCOL_VERSION:
                 return Hello(version, "", "?", {})
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

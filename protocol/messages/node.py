@@ -12,10 +12,17 @@ from msgspec import Meta, Struct
 from protocol.messages.choreography import Choreography
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.spaces import Space
+from protocol.messages.text import NAME_PATTERN, Fingerprint, Name, make_printable
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
+MAX_NOTES = 1 << 16  # of a reply
+MAX_SCALARS = 256  # of a report
+MAX_UNREAD = 64  # entries of a report
+MAX_REASON_CHARS = 200
+MAX_SCALAR_NAME_CHARS = 80
 SEQUENCE_BYTES = 4  # of a sequence number on the air, whatever MessagePack needs for it on a wire
 
+ScalarName = Annotated[str, Meta(min_length=1, max_length=MAX_SCALAR_NAME_CHARS, pattern=NAME_PATTERN)]
 SequenceNumber = Annotated[int, Meta(ge=0, lt=1 << 8 * SEQUENCE_BYTES)]
 
 
@@ -35,7 +42,7 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
     body: bytes
     payload_bits: int | None = None
     link: LinkClass | None = None
-    attempt: int = 1
+    attempt: Annotated[int, Meta(ge=1, lt=1 << 31)] = 1
     sequence: SequenceNumber | None = None
 
     @property
@@ -69,9 +76,9 @@ class Hello(Struct, frozen=True, array_like=True, tag=1):
     """A process asks for the seat `name` in a run. `fingerprint`: what decides the bits of its arithmetic."""
 
     protocol: int
-    run_id: str
-    name: str
-    fingerprint: dict[str, str]
+    run_id: Name
+    name: Name
+    fingerprint: Fingerprint
 
 
 class NodeSpaces(Struct, frozen=True, array_like=True):
@@ -116,6 +123,9 @@ class Refused(Struct, frozen=True, array_like=True, tag=3):
 
     reason: str
 
+    def __post_init__(self) -> None:
+        make_printable(self, "reason")
+
 
 class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
     """The node's turn. `spec` indexes the choreography's turns; CLOSING is the turn after the last slot.
@@ -133,20 +143,33 @@ class Turn(Struct, frozen=True, array_like=True, tag=4, gc=False):
     inbox: list[ReceivedNote]
 
 
+class Unread(Struct, frozen=True, array_like=True):
+    """`number` notes of a kind from `source` that their receiver could not read; `reason`: of the first."""
+
+    source: int
+    kind: Kind
+    number: Annotated[int, Meta(ge=1, le=MAX_NOTES)]
+    reason: Annotated[str, Meta(max_length=MAX_REASON_CHARS)]
+
+
+class Report(Struct, frozen=True, array_like=True):
+    """What a node tells people with its reply. It is telemetry, not signalling: it is in no trace and no book.
+
+    `scalars`: losses, updates, ... by name. `unread`: the notes of this turn's inbox that the node could not read.
+    """
+
+    scalars: Annotated[dict[ScalarName, float], Meta(max_length=MAX_SCALARS)] = {}
+    unread: Annotated[list[Unread], Meta(max_length=MAX_UNREAD)] = []
+
+
 class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):
-    """A node's one reply to a turn. An empty action keeps the last one."""
+    """A node's one reply to a turn. An empty action keeps the last one. `report`: None if there is nothing to tell."""
 
     slot: int
     turn: int
     action: bytes
-    outbox: list[Note]
-
-
-class Report(Struct, frozen=True, array_like=True, tag=7):
-    """Scalars of a node (losses, updates): telemetry, not signalling; they are in no trace and no book."""
-
-    slot: int
-    scalars: dict[str, float]
+    outbox: Annotated[list[Note], Meta(max_length=MAX_NOTES)]
+    report: Report | None = None
 
 
 class Bye(Struct, frozen=True, array_like=True, tag=6):
@@ -154,6 +177,9 @@ class Bye(Struct, frozen=True, array_like=True, tag=6):
 
     reason: str
     error: str = ""
+
+    def __post_init__(self) -> None:
+        make_printable(self, "reason", "error")
 
 
 class Save(Struct, frozen=True, array_like=True, tag=8):
@@ -177,4 +203,4 @@ class Restore(Struct, frozen=True, array_like=True, tag=10):
     more: bool = False
 
 
-Message = Hello | Welcome | Refused | Turn | Reply | Report | Bye | Save | Saved | Restore
+Message = Hello | Welcome | Refused | Turn | Reply | Bye | Save | Saved | Restore

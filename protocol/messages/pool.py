@@ -17,44 +17,45 @@ from msgspec import Meta, Struct
 from protocol.messages.codec import BadFrame
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.plan import RunPlan
+from protocol.messages.text import Fingerprint, Name, make_printable
 
 Role = Literal["agent", "channel"]
 ROLES: tuple[Role, ...] = ("agent", "channel")
 MAX_POOL_FRAME_BYTES = 2**20  # to and from the service, and from a worker to a run process
 HEARTBEAT_INTERVAL_S = 1.0
 
-_Name = Annotated[str, Meta(max_length=200)]
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 _Key = Annotated[str, Meta(max_length=40)]
-_Fingerprint = Annotated[dict[_Name, Annotated[str, Meta(max_length=2000)]], Meta(max_length=40)]
 
 
 class Assignment(Struct, frozen=True, array_like=True):
-    """What a worker runs under one of its leases. `node`: "" until the run process starts one."""
+    """What a worker runs under one of its leases. `node`: "" until the run process starts one. `attached`: whether the
+    worker has reached the run process."""
 
-    run_id: _Name
-    node: _Name = ""
+    run_id: Name
+    node: Name = ""
+    attached: bool = False
 
 
 class Heartbeat(Struct, frozen=True, array_like=True, tag=1):
     """A worker's whole state, sent every second and when it changes. `capacity`: processes at a time."""
 
     protocol: int
-    worker: _Name
+    worker: Name
     role: Role
-    name: _Name
-    host: _Name
+    name: Name
+    host: Name
     pid: int
     capacity: Annotated[int, Meta(ge=1, le=1000)]
-    fingerprint: _Fingerprint
-    leases: Annotated[dict[_Name, Assignment], Meta(max_length=1000)]
+    fingerprint: Fingerprint
+    leases: Annotated[dict[Name, Assignment], Meta(max_length=1000)]
 
 
 class Lease(Struct, frozen=True, array_like=True, tag=2):
     """A unit of the worker's capacity is leased to a run, whose run process listens at `port` of the service's host."""
 
-    lease: _Name
-    run_id: _Name
+    lease: Name
+    run_id: Name
     port: _Port
 
 
@@ -62,11 +63,11 @@ class Attach(Struct, frozen=True, array_like=True, tag=3):
     """A worker connects to a run process under one of its leases."""
 
     protocol: int
-    lease: _Name
+    lease: Name
     role: Role
-    name: _Name
-    host: _Name
-    fingerprint: _Fingerprint
+    name: Name
+    host: Name
+    fingerprint: Fingerprint
 
 
 class Exited(Struct, frozen=True, array_like=True, tag=4):
@@ -86,21 +87,31 @@ class StateChunk(Struct, frozen=True, array_like=True, tag=6):
     more: bool
 
 
+class Line(Struct, frozen=True, array_like=True):
+    """Where a channel server sends telemetry: `port` of the run process's host, whose public key is `server`. The
+    channel server shows the key pair `public` and `secret`, which is of this line alone."""
+
+    port: _Port
+    server: _Key
+    public: _Key
+    secret: _Key
+
+
 class StartChannel(Struct, frozen=True, array_like=True, tag=7):
-    """Start the channel server, which sends telemetry to `port` of the run process's host. A worker that has keys
-    creates the server's for this run, and allows the nodes whose public keys are in `allowed`."""
+    """Start the channel server, which sends telemetry to `line`. A worker that has keys creates the server's for this
+    run, and allows the nodes whose public keys are in `allowed`, each with the node that it is bound to, "" for any."""
 
     plan: RunPlan
-    port: _Port
-    allowed: Annotated[list[_Key], Meta(max_length=10_000)] = []
+    line: Line
+    allowed: Annotated[dict[_Key, Name], Meta(max_length=10_000)] = {}
 
 
 class StartNode(Struct, frozen=True, array_like=True, tag=8):
     """Start the node of this name. `key`: the channel server's public key, if it is encrypted."""
 
-    endpoint: _Name
-    run_id: _Name
-    name: _Name
+    endpoint: Name
+    run_id: Name
+    name: Name
     key: _Key = ""
 
 
@@ -115,7 +126,10 @@ class Release(Struct, frozen=True, array_like=True, tag=10):
 class Refusal(Struct, frozen=True, array_like=True, tag=11):
     """The worker is refused; `reason` gives the cause and a fix."""
 
-    reason: Annotated[str, Meta(max_length=2000)]
+    reason: str
+
+    def __post_init__(self) -> None:
+        make_printable(self, "reason")
 
 
 ToService = Heartbeat

@@ -17,7 +17,7 @@ _ENUMERABLE = 4096  # spaces of at most this many values are checked by a set of
 class Field(Struct, frozen=True, array_like=True):
     """One named quantity: `dtype` is a numpy code without byte order (f4, i2, u1), `shape` without the replica axis.
 
-    `low`, `high`: inclusive bounds of actions; None where there is none. A float action is finite in any case.
+    `low`, `high`: inclusive bounds of every value; None where nothing is promised. Floats are finite in any case.
     """
 
     name: str
@@ -54,33 +54,29 @@ class Space(Struct, frozen=True, array_like=True, dict=True):
         return np.frombuffer(bytearray(data), self.dtype)
 
     def checker(self, replicas: int) -> Callable[[bytes], bool]:
-        """A test of encoded records: right length, numbers within bounds, floats finite."""
+        """A test of encoded records: right length, and what `holds` asks for."""
         choices = [_choices(f) for f in self.fields]
         size = np.prod([len(c) for c in choices], dtype=float) if all(choices) else np.inf
         if replicas == 1 and size <= _ENUMERABLE:
             encodings = frozenset(np.array([values], self.dtype).tobytes() for values in product(*choices))
             return encodings.__contains__
-        return lambda data: self._holds(data, replicas)
+        return lambda data: len(data) == replicas * self.dtype.itemsize and self.holds(self.view(data))
 
-    def _holds(self, data: bytes, replicas: int) -> bool:
-        if len(data) != replicas * self.dtype.itemsize:
-            return False
-        records = np.frombuffer(data, self.dtype)
-        return all(_within(f, records[f.name]) for f in self.fields)
+    def holds(self, records: Records) -> bool:
+        """Whether all numbers are finite and lie within the bounds of their fields; records of any shape."""
+        return all(_within(field, records[field.name]) for field in self.fields)
 
 
 def _within(field: Field, values: npt.NDArray[Any]) -> bool:
-    # NaN fails every comparison, infinity those with a bound
-    low, high = field.low, field.high
-    return (
-        (not field.is_float or bool(np.isfinite(values).all()))
-        and (low is None or bool((values >= low).all()))
-        and (high is None or bool((values <= high).all()))
+    if not np.isfinite(values).all():
+        return False
+    return (field.low is None or bool((values >= field.low).all())) and (
+        field.high is None or bool((values <= field.high).all())
     )
 
 
 def _choices(field: Field) -> list[Any]:
-    """All values of a bounded integer field, as nested tuples of its shape; empty for floats and when unbounded."""
+    """All values of a bounded integer field, as nested tuples of its shape; empty for any other field."""
     if field.is_float or field.low is None or field.high is None:
         return []
     scalars = range(int(field.low), int(field.high) + 1)

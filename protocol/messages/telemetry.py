@@ -149,7 +149,8 @@ class Spread(Struct, frozen=True):
 
 class Paced(Struct, frozen=True):
     """How a paced run kept its time. By node: the `turns` that it was asked in, those it `missed`, and how many of its
-    replies came `late`. `length_ms`: of slots, from start to start; `lateness_ms`: how late they started."""
+    replies came `late`. `length_ms`: of slots, from start to start; `lateness_ms`: how late they started. `nice`: the
+    channel server's priority, negative where the system let it go before others."""
 
     slot_ms: float
     turns: dict[str, int]
@@ -157,6 +158,7 @@ class Paced(Struct, frozen=True):
     late: dict[str, int]
     length_ms: Spread
     lateness_ms: Spread
+    nice: int = 0
 
 
 class Ended(Struct, frozen=True, tag=True):

@@ -21,12 +21,11 @@ from threading import Thread
 import zmq
 from zmq.utils import z85
 
-from protocol.transports.keys import ClientKeys, ServerKeys
+from protocol.transports.keys import KEY_PREFIX_CHARS, ClientKeys, ServerKeys
 
 ENCRYPTION_BYTES = 33  # that CURVE adds to each frame; also to the largest that a socket may take
 _ZAP = "inproc://zeromq.zap.01"
 _DOMAIN = b"airtoll"
-_KEY_PREFIX_CHARS = 8  # of a rejected key, for logs
 
 
 def lock_server(socket: zmq.Socket[bytes], keys: ServerKeys) -> None:
@@ -47,6 +46,7 @@ def lock_client(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
 class ZapAuthenticator:
     """Answers ZeroMQ's authentication requests (ZAP, https://rfc.zeromq.org/spec/27/) in a thread of its own.
 
+    The frames that an encrypted socket receives carry their sender's key, Z85, as the property `User-Id`.
     `allowed`: public keys, Z85. It may be replaced at any time and takes effect at the next handshake.
     """
 
@@ -63,15 +63,13 @@ class ZapAuthenticator:
         """Answer requests until a message comes that is none."""
         while len(message := self._socket.recv_multipart()) > 1:
             version, request, _domain, _address, _identity, _mechanism, *credentials = message
-            code, text = (b"200", b"OK") if self._allows(credentials) else (b"400", b"not on the list")
-            self._socket.send_multipart([version, request, code, text, b"", b""])
-
-    def _allows(self, credentials: list[bytes]) -> bool:
-        key = z85.encode(credentials[0]) if credentials else b""
-        if key in self.allowed:
-            return True
-        self._rejected.append(key[:_KEY_PREFIX_CHARS].decode())
-        return False
+            key = z85.encode(credentials[0]) if credentials else b""
+            if key in self.allowed:
+                answer = [b"200", b"OK", key]
+            else:
+                answer = [b"400", b"not on the list", b""]
+                self._rejected.append(key[:KEY_PREFIX_CHARS].decode())
+            self._socket.send_multipart([version, request, *answer, b""])
 
 
 @contextmanager

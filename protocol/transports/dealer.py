@@ -14,6 +14,7 @@ from zmq.utils.monitor import recv_monitor_message
 from protocol.messages.codec import MAX_FRAME_BYTES
 from protocol.transports.curve import ENCRYPTION_BYTES, lock_client
 from protocol.transports.keys import ClientKeys
+from protocol.transports.liveness import end_dead_connections
 
 _CLIENT_EVENTS = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED
@@ -180,6 +181,7 @@ def _dealer(context: zmq.Context[zmq.Socket[bytes]], keys: ClientKeys | None, ma
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 0)  # liveness is the business of the protocol above
     socket.setsockopt(zmq.MAXMSGSIZE, max_bytes + (0 if keys is None else ENCRYPTION_BYTES))
+    end_dead_connections(socket)
     if keys is not None:
         lock_client(socket, keys)
     return socket

@@ -4,7 +4,7 @@
     DIR/server.key          its public key: every node needs it
     DIR/node.key_secret     a node's secret key, mode 0600
     DIR/node.key            its public key: the server must allow it
-    DIR/allowed/NAME.key    the public keys of the nodes that may connect
+    DIR/allowed/NAME.key    the public keys of the nodes that may connect; each may be bound to one node or worker
 
 Files are certificates in the format of zmq.auth, which is not imported: it would load asyncio into every node.
 """
@@ -16,10 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import zmq
 
+from protocol.messages.text import is_name
+
 SERVER, NODE = "server", "node"
+KEY_PREFIX_CHARS = 8  # of a key, for logs
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _Z85 = r"""["']?([0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40})["']?"""
 
@@ -28,13 +32,34 @@ class KeysError(ValueError):
     """Keys that cannot be used; the message names the file and a fix."""
 
 
+class AllowedKey(NamedTuple):
+    """A public key that may connect, Z85. `node`: the only node that it may be, of any run; `worker`: the only worker
+    of the pool; "" for any."""
+
+    key: bytes
+    node: str = ""
+    worker: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """Its first characters, for logs."""
+        return self.key[:KEY_PREFIX_CHARS].decode()
+
+    def refusal(self, *, node: str = "", worker: str = "") -> str:
+        """Why its owner may not join as this node or this worker, or ""."""
+        for kind, name, bound in (("node", node, self.node), ("worker", worker, self.worker)):
+            if name and bound and name != bound:
+                return f"its key is bound to the {kind} {bound!r}: use that name, or another key"
+        return ""
+
+
 @dataclass(frozen=True)
 class ServerKeys:
-    """The keys of a server's socket. Keys are Z85, 40 characters; `allowed` holds the nodes' public keys."""
+    """The keys of a server's socket. Keys are Z85, 40 characters; `allowed` holds the nodes' public keys, by key."""
 
     secret: bytes = field(repr=False)
     public: bytes
-    allowed: frozenset[bytes]
+    allowed: Mapping[bytes, AllowedKey]
 
 
 @dataclass(frozen=True)
@@ -87,7 +112,7 @@ class Keys:
                 f"or create keys in a new folder (airtoll keys make)"
             )
         secret, public = self._secret(SERVER)
-        return ServerKeys(secret, public, frozenset(self.allowed().values()))
+        return ServerKeys(secret, public, {allowed.key: allowed for allowed in self.allowed().values()})
 
     def client(self) -> ClientKeys:
         """The keys of this folder's node."""
@@ -100,23 +125,25 @@ class Keys:
         """The public key of `server` or `node`."""
         return _public_key(self.folder / f"{name}.key")
 
-    def allowed(self) -> Mapping[str, bytes]:
+    def allowed(self) -> Mapping[str, AllowedKey]:
         """The public keys that may connect, by name."""
-        return {path.stem: _public_key(path) for path in sorted((self.folder / "allowed").glob("*.key"))}
+        return {path.stem: _allowed_key(path) for path in sorted((self.folder / "allowed").glob("*.key"))}
 
-    def allow(self, file: Path, name: str) -> None:
+    def allow(self, file: Path, name: str, *, node: str = "", worker: str = "") -> None:
         """Allow the node whose public key is in `file` to connect, under this name. A key has one name, so that
-        revoking the name revokes the key."""
-        key, path = _public_key(file), self._allowed_path(name)
-        if names := [other for other, known in self.allowed().items() if known == key and other != name]:
+        revoking the name revokes the key. `node`, `worker`: what it is bound to."""
+        key = AllowedKey(_public_key(file), _bound("--node", node), _bound("--worker", worker))
+        path = self._allowed_path(name)
+        if names := [other for other, known in self.allowed().items() if known.key == key.key and other != name]:
             raise KeysError(f"the key of {file} is allowed already, as {names[0]!r}")
         try:
             path.parent.mkdir(exist_ok=True)
-            _put(path, _certificate(key))
+            _put(path, _certificate(key.key, bound=key))
         except OSError as error:
             raise KeysError(f"{path} cannot be written: {error.strerror}") from error
-        if _public_key(path) != key:
-            raise KeysError(f"{path} holds another key: allow this one by another name, or revoke that one first")
+        if (present := _allowed_key(path)) != key:
+            what = "another key" if present.key != key.key else "this key with another binding"
+            raise KeysError(f"{path} holds {what}: revoke {name!r} first, or allow this key by another name")
 
     def revoke(self, name: str) -> None:
         """Remove the key of this name from the list."""
@@ -173,9 +200,11 @@ class Keys:
         return self.folder / "allowed" / f"{name}.key"
 
 
-def _certificate(public: bytes, secret: bytes | None = None) -> str:
-    """A key file's text; a secret file holds both keys."""
-    lines = ["# airtoll: a CURVE certificate", "metadata", "curve", f'    public-key = "{public.decode()}"']
+def _certificate(public: bytes, secret: bytes | None = None, bound: AllowedKey | None = None) -> str:
+    """A key file's text; a secret file holds both keys, one of an allowed key what it is bound to."""
+    names = {} if bound is None else {"node": bound.node, "worker": bound.worker}
+    metadata = [f'    {kind} = "{name}"' for kind, name in names.items() if name]
+    lines = ["# airtoll: a CURVE certificate", "metadata", *metadata, "curve", f'    public-key = "{public.decode()}"']
     if secret is not None:
         lines[0] = "# airtoll: a SECRET CURVE certificate: do not copy it, mode 0600"
         lines.append(f'    secret-key = "{secret.decode()}"')
@@ -196,6 +225,24 @@ def _put(path: Path, text: str, *, mode: int = 0o644) -> None:
 
 def _public_key(path: Path) -> bytes:
     return _key(path, _text(path), "public")
+
+
+def _allowed_key(path: Path) -> AllowedKey:
+    text = _text(path)
+    bindings: dict[str, str] = {}
+    for kind in ("node", "worker"):
+        lines = re.findall(rf"^[ \t]*{kind}\b(.*)$", text, re.MULTILINE)
+        found = [re.fullmatch(r'\s*=\s*"([^"]+)"\s*', line) for line in lines]
+        if len(found) > 1 or None in found:  # read as no binding, it would allow more than its author meant
+            raise _damaged(path, f'its binding is not one line {kind} = "NAME"')
+        bindings.update((kind, match[1]) for match in found if match)
+    return AllowedKey(_key(path, text, "public"), **bindings)
+
+
+def _bound(option: str, name: str) -> str:
+    if is_name(name) and '"' not in name:
+        return name
+    raise KeysError(f'{option}: {name[:100]!r} is no name: use letters, digits and other printable characters but "')
 
 
 def _secret_key(path: Path) -> tuple[bytes, bytes]:

@@ -14,7 +14,9 @@ from protocol.transports.connections import FOR_ANOTHER_SERVER as FOR_ANOTHER_SE
 from protocol.transports.connections import WITHOUT_A_KEY as WITHOUT_A_KEY
 from protocol.transports.connections import Connections
 from protocol.transports.curve import ENCRYPTION_BYTES, ZapAuthenticator, allow_list, lock_server
-from protocol.transports.keys import ServerKeys
+from protocol.transports.descriptors import room_for
+from protocol.transports.keys import AllowedKey, ServerKeys
+from protocol.transports.liveness import end_dead_connections
 
 NOT_ON_THE_LIST = "connection with a key that is not on the list"
 
@@ -25,7 +27,8 @@ class Router:
     """Receives frames from peers and sends frames to them, and reports broken and rejected connections.
 
     `keys`: encrypts the socket and lists the peers that may connect (the context must have no other allow-list).
-    Without keys every peer may.
+    Without keys every peer may. `max_connections`: at a time, besides `other_files` that this process may have open;
+    the `expected` ones are accepted even if the limit on open files is low.
     """
 
     def __init__(
@@ -36,10 +39,15 @@ class Router:
         keys: ServerKeys | None = None,
         timeout_s: float = 0.05,
         max_bytes: int = MAX_FRAME_BYTES,
+        max_connections: int = 1000,
+        expected: int = 0,
+        other_files: int = 256,
     ) -> None:
         self.framing = NULL if keys is None else CURVE
         self.socket = _router(context, timeout_s, max_bytes + (0 if keys is None else ENCRYPTION_BYTES))
-        self._connections = Connections(self.socket, encrypted=keys is not None)
+        self.max_connections = room_for(max_connections, others=other_files, expected=expected)
+        self._connections = Connections(self.socket, encrypted=keys is not None, limit=self.max_connections)
+        self._keys = keys
         self._stack = ExitStack()
         self._authenticator: ZapAuthenticator | None = None
         if keys is not None:
@@ -104,12 +112,21 @@ class Router:
     def rejected(self) -> list[tuple[str, str]]:
         """Connections rejected since the last call: reasons, and first characters of keys that are not on the list."""
         keys = self._authenticator.rejected() if self._authenticator else []
-        failed = self._connections.take_failed()
-        self._rejected += len(keys) + len(failed)
-        return [(NOT_ON_THE_LIST, key) for key in keys] + [(reason, "") for reason in failed]
+        others = self._connections.take_rejected()
+        self._rejected += len(keys) + len(others)
+        return [(NOT_ON_THE_LIST, key) for key in keys] + [(reason, "") for reason in others]
+
+    def key_of(self, peer: bytes) -> AllowedKey | None:
+        """The key of a peer on the list of allowed ones; None without keys."""
+        return None if self._keys is None else self._keys.allowed[self._connections.key_of(peer)]
+
+    def objection(self, peer: bytes, node: str) -> str:
+        """Why a peer's key does not allow it to join as this node, or ""."""
+        key = self.key_of(peer)
+        return "" if key is None else key.refusal(node=node)
 
     def broken(self) -> list[bytes]:
-        """The peers whose connections broke since the last call."""
+        """The peers whose connections broke since the last call. Call it often: it also closes silent connections."""
         return self._connections.take_broken()
 
     def close(self) -> None:
@@ -145,4 +162,5 @@ def _router(context: zmq.Context[zmq.Socket[bytes]], timeout_s: float, max_bytes
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
+    end_dead_connections(socket)
     return socket

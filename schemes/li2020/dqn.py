@@ -23,6 +23,8 @@ from schemes.li2020.local_trainer import LocalTrainer
 from schemes.li2020.pair import VIEW, Pair, layout_of
 from schemes.li2020.pair_history import HistoryParams
 from schemes.parts.exploration import EpsilonSoftmax
+from schemes.parts.numpy_nets import HiddenLayers
+from schemes.parts.replay import check_batch
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -54,10 +56,10 @@ class Dqn(HistoryParams):
 
     learns_at: Literal["node", "trainer"] = param("node", "where the learner runs", source="ours")
     upload_every_slots: Annotated[int, Ge(1), Le(10_000)] = param(1, "slots between histories", source="ours")
-    updates_per_upload: Annotated[int, Ge(0)] = param(1, "updates after each history", source="ours")
+    updates_per_upload: Annotated[int, Ge(0), Le(10_000)] = param(1, "updates after each history", source="ours")
     push_every_slots: Annotated[int, Ge(1)] = param(1, "slots between pushes of weights by the trainer", source="ours")
     weights: Precision = param("float32", "number format of the weights notes", source="ours")
-    hidden: tuple[Annotated[int, Ge(1)], ...] = param((512, 128), "hidden layers, as the paper's actor", source="ours")
+    hidden: HiddenLayers = param((512, 128), "hidden layers, as the paper's actor", source="ours")
     rate: Annotated[float, Gt(0)] = param(1e-3, "learning rate", source="ours")
     discount: Annotated[float, Ge(0), Lt(1)] = param(0.95, "gamma", source="sec. V")
     tau: Annotated[float, Gt(0), Le(1)] = param(0.01, "soft update of the target", source="eq. (19)")
@@ -68,7 +70,11 @@ class Dqn(HistoryParams):
 
 
 def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
-    """A pair that learns by itself, or that uploads its histories to the trainer."""
+    """A pair that learns by itself, or that uploads its histories to the trainer.
+
+    ValueError for a batch that the replay never holds.
+    """
+    check_batch(params.batch, params.replay_capacity, welcome.replicas)
     exploration = EpsilonSoftmax(params.epsilon)
     if params.learns_at == "trainer":
         return Pair(welcome, exploration, params)

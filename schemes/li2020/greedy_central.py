@@ -26,15 +26,17 @@ from annotated_types import Ge
 
 from protocol.messages.choreography import Choreography, agents_act, agents_exchange, network_sends, trainer_decides
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Note, Welcome
+from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
 from protocol.params import param
 from schemes.contract import NO_OUTPUT, Card, Scheme, TurnContext, TurnOutput, to_trainer
 from schemes.li2020 import PAPER
 from schemes.li2020.cell_info import ActionTable, CellInfo, cell_info
 from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
+from schemes.parts.note_reader import NoteReader
 
 Floats = npt.NDArray[np.float64]
+Linear = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 CARD = Card(
@@ -60,35 +62,41 @@ class GreedyCentral:
     )
 
 
-class ReportingPair(LatestNotesPolicy):
+class ReportingPair(LatestNotesPolicy[Records]):
     """A pair: sends its receiver's gains to the trainer and follows the newest decision."""
 
     def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
         cell = cell_info(welcome)
-        self._rbs, self._actions = cell.rbs, ActionTable(cell, welcome.action)
-        super().__init__(LatestNotes(Kind.DECISION))
+        self._rbs, self._replicas, self._actions = cell.rbs, welcome.replicas, ActionTable(cell, welcome.action)
+        super().__init__(LatestNotes(NoteReader(Kind.DECISION, (welcome.agents,), self._decision)))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._latest.update(turn.inbox)  # in both turns: late notes arrive in turn 0, before the exchange
+        self._latest.update(turn)  # in both turns: late notes arrive in turn 0, before the exchange
         if turn.step == "exchange":
             return TurnOutput(notes=(to_trainer(Kind.CSI, _linear_gains(turn.measurement)),))
         decisions = self._latest.at(turn.slot)
-        if not decisions:
-            return NO_OUTPUT
-        rb = np.frombuffer(decisions[0].body, _rb_dtype(self._rbs)).astype(np.int64)
-        return TurnOutput(self._actions(rb))
+        return TurnOutput(decisions[0][1]) if decisions else NO_OUTPUT
+
+    def _decision(self, note: ReceivedNote) -> Records:
+        """The action that a decision asks for, [E]."""
+        rb = np.frombuffer(note.body, _rb_dtype(self._rbs)).astype(np.int64)
+        if rb.shape != (self._replicas,) or (rb < -1).any() or (rb >= self._rbs).any():
+            raise ValueError(f"expected an RB below {self._rbs}, or -1, for each of {self._replicas} replicas")
+        return self._actions(rb)
 
 
-class CentralScheduler(LatestNotesPolicy):
+class CentralScheduler(LatestNotesPolicy[Linear]):
     """The BS/cloud: keeps each receiver's newest gains and places all pairs."""
 
     def __init__(self, welcome: Welcome, params: GreedyCentral) -> None:
         self._cell, self._replicas = cell_info(welcome), welcome.replicas
         self._first_cue = welcome.names.index("cue-0")
-        super().__init__(LatestNotes(Kind.CSI, params.max_age_slots))
+        cues = range(self._first_cue, self._first_cue + self._cell.rbs)
+        reader = NoteReader(Kind.CSI, {*range(self._cell.pairs), *cues}, self._measured)
+        super().__init__(LatestNotes(reader, params.max_age_slots))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._latest.update(turn.inbox)
+        self._latest.update(turn)
         return TurnOutput(notes=self._decisions(place(self._gains(turn.slot))))
 
     def _gains(self, slot: int) -> "Gains":
@@ -96,11 +104,19 @@ class CentralScheduler(LatestNotesPolicy):
         n, k = self._cell.pairs, self._cell.rbs
         at_pairs = np.zeros((n, self._replicas, n + 1, k))  # [rx, E, tx and last the BS, RB]
         at_cues = np.zeros((k, self._replicas, n + 1))  # [CUE, E, tx and last the BS]
-        for note in self._latest.at(slot):
-            by_pair = note.source < n
-            gains = at_pairs[note.source] if by_pair else at_cues[note.source - self._first_cue]
-            gains[...] = np.frombuffer(note.body, "<f4").reshape(gains.shape)
+        for source, measured in self._latest.at(slot):
+            gains = at_pairs[source] if source < n else at_cues[source - self._first_cue]
+            gains[...] = measured
         return Gains.of(self._cell, at_pairs, at_cues)
+
+    def _measured(self, note: ReceivedNote) -> Linear:
+        """The gains that a receiver measured, linear, [E, N + 1, K] of a pair, [E, N + 1] of a CUE."""
+        n, k = self._cell.pairs, self._cell.rbs
+        shape = (self._replicas, n + 1, k) if note.source < n else (self._replicas, n + 1)
+        gains = np.frombuffer(note.body, "<f4").reshape(shape)
+        if not np.isfinite(gains).all() or (gains < 0).any():
+            raise ValueError("a gain is negative or not finite")
+        return gains
 
     def _decisions(self, rb: Indices) -> tuple[Note, ...]:
         bits = len(rb) * ceil(log2(self._cell.rbs + 1))  # an RB, or silence

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from schemes.contract import Learner
-from schemes.parts.history import Joiner, JointTrajectory, Layout
+from schemes.parts.history import Joiner, JointTrajectory, Layout, read_chunk
 from schemes.parts.numpy_nets import Weights
 from schemes.parts.replay import Transitions
 
@@ -22,12 +22,13 @@ class LocalTrainer:
     ) -> None:
         self._learner = learner
         self._to_transitions = to_transitions
+        self._layout = layout
         self._joiner = Joiner([layout])
         self._updates, self._total_updates = updates, 0
 
     def add(self, body: bytes) -> None:
         """Add the body of a history note."""
-        self._joiner.add(0, body)
+        self._joiner.add(0, read_chunk(body, self._layout))
         for joint in self._joiner.take():
             self._learner.add(self._to_transitions(joint))
 

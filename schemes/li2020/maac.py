@@ -27,6 +27,8 @@ from schemes.li2020.pair import VIEW, Pair, layout_of
 from schemes.li2020.pair_history import HistoryParams
 from schemes.parts.critic_inputs import CriticInputs, all_agents
 from schemes.parts.exploration import EpsilonSoftmax
+from schemes.parts.numpy_nets import HiddenLayers
+from schemes.parts.replay import check_batch
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -62,13 +64,13 @@ class Maac(HistoryParams):
     """How MAAC learns. Defaults are the paper's where it gives any."""
 
     upload_every_slots: Annotated[int, Ge(1), Le(10_000)] = param(10, "slots between a pair's histories", source="ours")
-    updates_per_upload: Annotated[int, Ge(0)] = param(
+    updates_per_upload: Annotated[int, Ge(0), Le(10_000)] = param(
         10, "updates per turn of the trainer: with 10 slots per upload the paper's one per slot", source="alg. 1"
     )
     push_every_slots: Annotated[int, Ge(1)] = param(100, "slots between pushes of weights to the pairs", source="ours")
     weights: Precision = param("float32", "number format of the weights notes", source="ours")
-    actor_hidden: tuple[Annotated[int, Ge(1)], ...] = param((512, 128), "actor's hidden layers", source="sec. V")
-    critic_hidden: tuple[Annotated[int, Ge(1)], ...] = param(
+    actor_hidden: HiddenLayers = param((512, 128), "actor's hidden layers", source="sec. V")
+    critic_hidden: HiddenLayers = param(
         (1024, 512, 256), "critic's hidden layers; the actions join after the first", source="sec. V, fig. 4"
     )
     actor_rate: Annotated[float, Gt(0)] = param(1e-4, "actor's learning rate", source="sec. V")
@@ -97,11 +99,13 @@ def training(welcome: Welcome, params: Maac) -> Training:
 
 
 def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -> Training:
-    """The trainer's side, for the critics of MAAC or NAAC. ValueError for too few hidden layers of the critic."""
+    """The trainer's side, for the critics of MAAC or NAAC. ValueError for too few hidden layers of the critic,
+    and for a batch that the replay never holds."""
     if len(params.critic_hidden) < 2:
         raise ValueError(
             f"critic_hidden {list(params.critic_hidden)}: actions join after the first hidden layer; give at least 2"
         )
+    check_batch(params.batch, params.replay_capacity, welcome.replicas)
     cell = cell_info(welcome)
     experience = Experience(cell, welcome.everyone[0].views[VIEW])
 

@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Note, Welcome
+from protocol.messages.node import Note, ReceivedNote, Welcome
 from schemes.contract import NodePolicy, TurnContext, TurnOutput, to_trainer
 from schemes.li2020.cell_info import ActionTable, Standardiser, cell_info
 from schemes.li2020.local_trainer import LocalTrainer
+from schemes.li2020.outage_bits import outage_reader
 from schemes.li2020.pair_history import HistoryParams, PairHistory
 from schemes.parts.exploration import EpsilonSoftmax
 from schemes.parts.history import Layout
 from schemes.parts.latest_notes import NewestFilter
+from schemes.parts.note_reader import NoteReader
 from schemes.parts.numpy_nets import Mlp, Weights
 from schemes.parts.weights import read_weights
 
@@ -53,9 +55,13 @@ class Pair(NodePolicy):
         self._local_trainer = local_trainer
         self._upload_rule = params.upload_rule()
         self._history = PairHistory(
-            layout_of(welcome), negative_reward=cell.negative_reward, timeout_slots=params.feedback_timeout_slots
+            layout_of(welcome),
+            outage_reader(welcome),
+            negative_reward=cell.negative_reward,
+            timeout_slots=params.feedback_timeout_slots,
         )
-        self._weights = NewestFilter(Kind.WEIGHTS)
+        self._weights = NoteReader(Kind.WEIGHTS, (welcome.agents,), self._read_weights)
+        self._newest_weights = NewestFilter()
         self._report_at = 0  # slot
         self.policy_version = 0
         self.net: Mlp | None = None
@@ -80,7 +86,7 @@ class Pair(NodePolicy):
             "history": self._history.snapshot(),
             "upload_rule": self._upload_rule.snapshot(),
             "report_at": self._report_at,
-            "newest_weights": self._weights.snapshot(),
+            "newest_weights": self._newest_weights.snapshot(),
             "policy_version": self.policy_version,
             "weights": None if self.net is None else dict(self.net.weights),
             "local_trainer": None if self._local_trainer is None else self._local_trainer.snapshot(),
@@ -90,7 +96,7 @@ class Pair(NodePolicy):
         self._history.restore(data["history"])
         self._upload_rule.restore(data["upload_rule"])
         self._report_at = data["report_at"]
-        self._weights.restore(data["newest_weights"])
+        self._newest_weights.restore(data["newest_weights"])
         self.policy_version = data["policy_version"]
         if data["weights"] is not None:
             self.load(data["weights"], self.policy_version)
@@ -103,11 +109,20 @@ class Pair(NodePolicy):
 
     def _receive_weights(self, turn: TurnContext) -> Mapping[str, float]:
         """Load the newest weights received; the scalars to report, {} if none came."""
-        notes = self._weights.take(turn.inbox)
-        for note in notes:
-            policy_version, weights = read_weights(note.body)
-            self.load(weights, policy_version)
-        return {"policy_version": self.policy_version} if notes else {}
+        received = self._newest_weights.take(turn.read(self._weights))
+        for _, (policy_version, net) in received:
+            self.net, self.policy_version = net, policy_version
+        return {"policy_version": self.policy_version} if received else {}
+
+    def _read_weights(self, note: ReceivedNote) -> tuple[int, Mlp]:
+        """Policy version and network of a note. ValueError if the network does not fit this pair."""
+        policy_version, weights = read_weights(note.body)
+        if not all(np.isfinite(weight).all() for weight in weights.values()):
+            raise ValueError("a weight is not finite")
+        net = Mlp(weights)
+        if (net.inputs, net.outputs) != (self._standardise.inputs, self._n_actions):
+            raise ValueError(f"a network of {net.inputs} inputs and {net.outputs} outputs does not fit")
+        return policy_version, net
 
     def _choice(self, turn: TurnContext) -> npt.NDArray[np.int64]:
         """The choice of this slot, [E]."""

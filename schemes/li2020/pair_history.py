@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Le
 
-from protocol.messages.kinds import Kind
-from protocol.messages.node import ReceivedNote
 from protocol.messages.spaces import Records
 from protocol.params import param
 from schemes.contract import TurnContext
+from schemes.li2020.outage_bits import Outage, decode_outage
 from schemes.li2020.upload_rules import MAX_INTERVALS, EverySlots, UploadRule, WhenChannelGood
 from schemes.parts.history import VALID, Flags, HistoryWriter, Layout
+from schemes.parts.note_reader import NoteReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +70,16 @@ class PairHistory:
     `_pending` until its bit has come or its time is up; `_bits` are the bits received for pending slots.
     """
 
-    def __init__(self, layout: Layout, *, negative_reward: float, timeout_slots: int) -> None:
+    def __init__(
+        self, layout: Layout, outage_bits: NoteReader[Outage], *, negative_reward: float, timeout_slots: int
+    ) -> None:
+        self._outage_bits = outage_bits
         self._negative_reward, self._timeout = np.float32(negative_reward), timeout_slots
+        self._replicas = layout.replicas
         self._writer = HistoryWriter(layout)
         self._acted: tuple[int, Records, int] | None = None
         self._pending: list[PendingTransition] = []
-        self._bits: dict[int, bytes] = {}
+        self._bits: dict[int, Outage] = {}
 
     @property
     def rows(self) -> int:
@@ -100,7 +104,7 @@ class PairHistory:
         if self._acted is not None and continues:
             rate = np.log2(1 + turn.measurement["sinr"])
             self._pending.append(PendingTransition(*self._acted, rate, turn.measurement, turn.ended))
-        self._receive_bits(turn.inbox)
+        self._receive_bits(turn)
         self._complete(turn.slot - 1 - self._timeout if continues and keeps else turn.slot)
         if continues or not keeps:
             return b""
@@ -118,7 +122,7 @@ class PairHistory:
             "writer": self._writer.snapshot(),
             "acted": None if self._acted is None else list(self._acted),
             "pending": [list(transition) for transition in self._pending],
-            "bits": list(self._bits.items()),
+            "bits": [[slot, outage.tobytes()] for slot, outage in self._bits.items()],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -126,11 +130,11 @@ class PairHistory:
         self._writer.restore(data["writer"])
         self._acted = None if data["acted"] is None else tuple(data["acted"])
         self._pending = [PendingTransition(*transition) for transition in data["pending"]]
-        self._bits = dict(data["bits"])
+        self._bits = {slot: decode_outage(body, self._replicas) for slot, body in data["bits"]}
 
-    def _receive_bits(self, inbox: list[ReceivedNote]) -> None:
+    def _receive_bits(self, turn: TurnContext) -> None:
         awaited = {transition.slot for transition in self._pending}
-        self._bits |= {note.slot: note.body for note in inbox if note.kind == Kind.FEEDBACK and note.slot in awaited}
+        self._bits |= {note.slot: outage for note, outage in turn.read(self._outage_bits) if note.slot in awaited}
 
     def _complete(self, last: int) -> None:
         """Write pending rows in the order of slots: those whose bit has come, and those up to slot `last` without."""
@@ -151,9 +155,8 @@ class PairHistory:
         The row is not valid if the BS's bit did not come, or if the radio did not transmit what the pair chose, because
         its reply came too late.
         """
-        bit = self._bits.pop(row.slot, None)
-        if bit is None:
+        outage = self._bits.pop(row.slot, None)
+        if outage is None:
             return row.rate, row.ended
-        outage = np.frombuffer(bit, np.uint8).astype(bool)
         transmitted = bool((row.next_state["last_rb"] == row.action["rb"]).all())
         return np.where(outage, self._negative_reward, row.rate), row.ended | np.uint8(VALID if transmitted else 0)

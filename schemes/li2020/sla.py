@@ -20,13 +20,13 @@ import numpy.typing as npt
 from annotated_types import Gt, Le
 
 from protocol.messages.choreography import Choreography, agents_act
-from protocol.messages.kinds import Kind
-from protocol.messages.node import Note, ReceivedNote, Welcome
+from protocol.messages.node import Note, Welcome
 from protocol.messages.spaces import Records
 from protocol.params import param
 from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
 from schemes.li2020 import PAPER
 from schemes.li2020.cell_info import ActionTable, cell_info
+from schemes.li2020.outage_bits import Outage, outage_reader
 
 CARD = Card(
     name="li2020/sla",
@@ -64,6 +64,7 @@ class Automaton(NodePolicy):
     def __init__(self, welcome: Welcome, params: Sla) -> None:
         cell, self._params = cell_info(welcome), params
         self._actions = ActionTable(cell, welcome.action)
+        self._outage_bits = outage_reader(welcome)
         self.probability = np.full((welcome.replicas, cell.rbs), 1.0 / cell.rbs)
         self._awaited: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]] = {}
 
@@ -85,9 +86,8 @@ class Automaton(NodePolicy):
 
     def _learn(self, turn: TurnContext) -> None:
         self._remember(turn.slot - 1, turn.measurement)
-        for note in turn.inbox:
-            if note.kind == Kind.FEEDBACK:
-                self._reinforce(note)
+        for note, outage in turn.read(self._outage_bits):
+            self._reinforce(note.slot, outage)
 
     def _remember(self, slot: int, measured: Records) -> None:
         over_noise_db = 10 * np.log10(np.maximum(measured["interference_over_noise"], 1e-30))
@@ -95,12 +95,11 @@ class Automaton(NodePolicy):
         self._awaited[slot] = (measured["last_rb"].astype(np.int64), utility.astype(np.float64))
         self._awaited.pop(slot - _AWAITED_SLOTS, None)
 
-    def _reinforce(self, bit: ReceivedNote) -> None:
-        if bit.slot not in self._awaited:
+    def _reinforce(self, slot: int, outage: Outage) -> None:
+        if slot not in self._awaited:
             return
-        rb, utility = self._awaited.pop(bit.slot)
-        outage = np.frombuffer(bit.body, np.uint8)
-        self.probability = reinforce(self.probability, rb, self._params.step * utility * (outage == 0))
+        rb, utility = self._awaited.pop(slot)
+        self.probability = reinforce(self.probability, rb, self._params.step * utility * ~outage)
 
     def _draw(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """One RB per replica, [E], by inversion of the cumulative probabilities."""

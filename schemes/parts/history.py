@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol.messages.episodes import TERMINATED, TRUNCATED
+from protocol.messages.node import ReceivedNote
 from protocol.messages.spaces import Records, Space
 
 Flags = npt.NDArray[np.uint8]
@@ -22,6 +23,8 @@ Flags = npt.NDArray[np.uint8]
 VALID = 1  # the other bits of a row's flags are those of protocol.messages.episodes
 _head = Struct("<IHB")
 _MAX_ROWS = 0xFFFF
+_FLAGS = VALID | TERMINATED | TRUNCATED
+_MAX_REWARD = 1e6  # the square of a larger one leaves too little of float32 to a learner
 
 
 class Layout:
@@ -30,6 +33,7 @@ class Layout:
     def __init__(self, states: Space, actions: Space, replicas: int) -> None:
         self.state = states.dtype
         self.replicas = replicas
+        self._states, self._actions = states, actions
         self.row = np.dtype(
             [
                 ("flags", "u1", (replicas,)),
@@ -39,6 +43,18 @@ class Layout:
                 ("state", states.dtype, (replicas,)),  # of the slot after
             ]
         )
+
+    def fault(self, chunk: "HistoryChunk") -> str:
+        """Why no node can have measured or done this, or ""."""
+        rows = chunk.rows
+        states = [rows["state"], *([] if chunk.first_state is None else [chunk.first_state])]
+        if not all(map(self._states.holds, states)):
+            return "a state lies outside its space"
+        if not self._actions.holds(rows["action"]):
+            return "an action lies outside its space"
+        if not np.isfinite(rows["reward"]).all() or (np.abs(rows["reward"]) > _MAX_REWARD).any():
+            return f"a reward is not within +-{_MAX_REWARD:g}"
+        return "a row has an unknown flag" if (rows["flags"] & ~np.uint8(_FLAGS)).any() else ""
 
 
 class HistoryChunk(NamedTuple):
@@ -94,6 +110,8 @@ class HistoryWriter:
 
 def read_chunk(body: bytes, layout: Layout) -> HistoryChunk:
     """Decode the body of a history note. ValueError if its length does not fit the layout."""
+    if len(body) < _head.size:
+        raise ValueError(f"a history has a head of {_head.size} bytes, not {len(body)}")
     first_slot, rows, is_start = _head.unpack_from(body)
     states_from, state_bytes = _head.size, layout.state.itemsize * layout.replicas if is_start else 0
     if len(body) != states_from + state_bytes + rows * layout.row.itemsize:
@@ -143,9 +161,23 @@ class Joiner:
         """Rows kept, of all agents."""
         return sum(map(len, self._rows))
 
-    def add(self, agent: int, body: bytes) -> None:
-        """Add the body of a history note of an agent."""
-        chunk = read_chunk(body, self._layouts[agent])
+    def read(self, note: ReceivedNote) -> HistoryChunk:
+        """The history in an agent's note. ValueError if it cannot be read, if no agent can have seen what it holds by
+        the slot in which it was sent, or if a slot of it is waiting here already."""
+        chunk = read_chunk(note.body, self._layouts[note.source])
+        first, end = chunk.first_slot, chunk.first_slot + len(chunk.rows)
+        if end > note.slot:  # a row holds the state of the slot after
+            raise ValueError(f"it was sent in slot {note.slot} and names slot {max(first, end - 1)}")
+        if not len(chunk.rows):
+            raise ValueError("it has no rows")
+        if reason := self._layouts[note.source].fault(chunk):
+            raise ValueError(reason)
+        if repeated := self._rows[note.source].keys() & set(range(first, end)):
+            raise ValueError(f"slot {min(repeated)} has come before")
+        return chunk
+
+    def add(self, agent: int, chunk: HistoryChunk) -> None:
+        """Add an agent's history."""
         rows, states = self._rows[agent], self._states[agent]
         if chunk.first_state is not None:
             states[chunk.first_slot] = chunk.first_state

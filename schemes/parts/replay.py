@@ -85,6 +85,16 @@ class Transitions:
         )
 
 
+def check_batch(batch: int, capacity: int, replicas: int) -> None:
+    """ValueError for a minibatch that the replay never holds: a learner would wait for it, and learn nothing."""
+    rows = max(1, capacity // replicas) * replicas
+    if batch > rows:
+        raise ValueError(
+            f"batch {batch} is more than the {rows} slots that a replay_capacity of {capacity} keeps of {replicas} "
+            "replicas, so that nothing would be learned: lower batch or raise replay_capacity"
+        )
+
+
 @dataclass(frozen=True)
 class Minibatch:
     """B transitions, drawn with replacement.

@@ -26,7 +26,7 @@ for, until a newer one comes; before the first it is silent.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,17 +34,19 @@ from annotated_types import Ge
 
 from protocol.messages.choreography import Choreography, agents_act, agents_exchange, trainer_decides
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Note, Welcome
-from protocol.messages.spaces import Space
+from protocol.messages.node import Note, ReceivedNote, Welcome
+from protocol.messages.spaces import Records, Space
 from protocol.params import param
 from schemes.contract import NO_OUTPUT, Card, Scheme, TurnContext, TurnOutput, to_trainer
 from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
+from schemes.parts.note_reader import NoteReader
 from schemes.zhang2025 import PAPER
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import WholeTopology, whole_topology
 
 Drops = Literal["in_neighbours", "both"]
 Flags = npt.NDArray[np.bool_]
+Tasks = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -61,45 +63,53 @@ class GmsParams:
     )
 
 
-class GmsAgent(LatestNotesPolicy):
+class GmsAgent(LatestNotesPolicy[Records]):
     """Sends its queue lengths and follows the newest decision."""
 
-    def __init__(self, action: Space, replicas: int) -> None:
-        self._silence = action.empty(replicas)
-        super().__init__(LatestNotes(Kind.DECISION))
+    def __init__(self, action: Space, replicas: int, trainer: int) -> None:
+        self._space, self._replicas = action, replicas
+        super().__init__(LatestNotes(NoteReader(Kind.DECISION, (trainer,), self._on_all_subbands)))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._latest.update(turn.inbox)  # in both turns: late notes arrive in turn 0, before the exchange
+        self._latest.update(turn)  # in both turns: late notes arrive in turn 0, before the exchange
         if turn.step == "exchange":
             return TurnOutput(notes=(to_trainer(Kind.CSI, encode_queues(turn.measurement["tasks"])),))
         decisions = self._latest.at(turn.slot)
-        return TurnOutput(self._on_all_subbands(decisions[0].body)) if decisions else NO_OUTPUT
+        return TurnOutput(decisions[0][1]) if decisions else NO_OUTPUT
 
-    def _on_all_subbands(self, body: bytes) -> npt.NDArray[Any]:
-        action = self._silence.copy()
-        action["device"] = np.frombuffer(body, "i1")[:, None]  # [E, H]
+    def _on_all_subbands(self, decision: ReceivedNote) -> Records:
+        """The action that a decision asks for, [E]."""
+        action = self._space.empty(self._replicas)
+        action["device"] = np.frombuffer(decision.body, "i1").reshape(self._replicas, 1)  # [E, H]
+        if not self._space.holds(action):
+            raise ValueError("this agent has no such device")
         return action
 
 
-class GmsCloud(LatestNotesPolicy):
+class GmsCloud(LatestNotesPolicy[Tasks]):
     """The trainer: knows the graph, receives all queue lengths, and schedules."""
 
     def __init__(self, topology: WholeTopology, params: GmsParams, replicas: int) -> None:
         self._topology, self._replicas = topology, replicas
         self._dropped = dropped_by(topology, params.drops)
-        super().__init__(LatestNotes(Kind.CSI, params.max_age_slots))
+        agents = range(len(topology.agents))
+        super().__init__(LatestNotes(NoteReader(Kind.CSI, agents, self._queues), params.max_age_slots))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._latest.update(turn.inbox)
+        self._latest.update(turn)
         scheduled = greedy_schedule(self._tasks(turn.slot), self._dropped, turn.rng())
         return TurnOutput(notes=tuple(self._decisions(scheduled)))
 
-    def _tasks(self, slot: int) -> npt.NDArray[np.int64]:
+    def _tasks(self, slot: int) -> Tasks:
         """All queue lengths as the trainer knows them, [E, N]."""
         tasks = np.zeros((self._replicas, len(self._topology.owner)), np.int64)
-        for note in self._latest.at(slot):
-            tasks[:, self._topology.owner == note.source] = decode_queues(note.body, self._replicas)
+        for source, queues in self._latest.at(slot):
+            tasks[:, self._topology.owner == source] = queues
         return tasks
+
+    def _queues(self, note: ReceivedNote) -> Tasks:
+        """The queue lengths of an agent's devices, [E, n]."""
+        return decode_queues(note.body, self._replicas, len(self._topology.agents[note.source]))
 
     def _decisions(self, scheduled: Flags) -> Iterator[Note]:
         """To each agent the local index of its device, 0 for none, in one byte; the air is charged the bits needed."""
@@ -134,7 +144,7 @@ def choreography(_: GmsParams) -> Choreography:
 
 
 def agent(welcome: Welcome, _: GmsParams) -> GmsAgent:
-    return GmsAgent(welcome.action, welcome.replicas)
+    return GmsAgent(welcome.action, welcome.replicas, welcome.agents)
 
 
 def cloud(welcome: Welcome, params: GmsParams) -> GmsCloud:

@@ -30,11 +30,12 @@ from annotated_types import Ge
 
 from protocol.messages.choreography import Choreography, agents_act, agents_exchange
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Welcome
+from protocol.messages.node import ReceivedNote, Welcome
 from protocol.messages.spaces import Space
 from protocol.params import param
 from schemes.contract import Card, Scheme, TurnContext, TurnOutput, broadcast
 from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
+from schemes.parts.note_reader import NoteReader
 from schemes.zhang2025 import PAPER
 from schemes.zhang2025.queue_notes import decode_queues, encode_queues
 from schemes.zhang2025.topology import LocalTopology, local_topology
@@ -49,16 +50,17 @@ class Llq:
     )
 
 
-class LlqAgent(LatestNotesPolicy):
+class LlqAgent(LatestNotesPolicy[Tasks]):
     """Sends its queue lengths to its neighbours and compares them with theirs."""
 
     def __init__(self, topology: LocalTopology, action: Space, replicas: int, max_age_slots: int | None) -> None:
         self._topology, self._replicas = topology, replicas
         self._silence = action.empty(replicas)
-        super().__init__(LatestNotes(Kind.NEIGHBOUR, max_age_slots))
+        reader = NoteReader(Kind.NEIGHBOUR, topology.columns, self._queues)
+        super().__init__(LatestNotes(reader, max_age_slots))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._latest.update(turn.inbox)  # in both turns: late notes arrive in turn 0, before the exchange
+        self._latest.update(turn)  # in both turns: late notes arrive in turn 0, before the exchange
         if turn.step == "exchange":
             return TurnOutput(notes=(broadcast(Kind.NEIGHBOUR, encode_queues(turn.measurement["tasks"])),))
         winner = longest_queues(self._around(turn), self._topology.rivals, turn.rng())
@@ -70,9 +72,14 @@ class LlqAgent(LatestNotesPolicy):
         """Queue lengths [E, n_around]: the own ones measured, the neighbours' from their notes."""
         tasks = np.zeros((self._replicas, len(self._topology.around)), np.int64)
         tasks[:, : len(self._topology.devices)] = turn.measurement["tasks"]
-        for note in self._latest.at(turn.slot):
-            tasks[:, self._topology.columns[note.source]] = decode_queues(note.body, self._replicas)
+        for source, queues in self._latest.at(turn.slot):
+            tasks[:, self._topology.columns[source]] = queues
         return tasks
+
+    def _queues(self, note: ReceivedNote) -> Tasks:
+        """The queue lengths of a neighbour's devices, [E, n]."""
+        columns = self._topology.columns[note.source]
+        return decode_queues(note.body, self._replicas, columns.stop - columns.start)
 
 
 def longest_queues(tasks: Tasks, rivals: npt.NDArray[np.bool_], rng: np.random.Generator) -> Tasks:

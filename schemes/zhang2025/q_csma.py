@@ -43,6 +43,7 @@ from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records, Space
 from protocol.params import param
 from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
+from schemes.parts.note_reader import NoteReader
 from schemes.zhang2025 import PAPER
 from schemes.zhang2025.topology import LocalTopology, local_topology
 
@@ -73,6 +74,8 @@ class QCsmaAgent(NodePolicy):
         self._topology, self._replicas, self._window = topology, replicas, window
         self._silence = action.empty(replicas)
         self._rivals = _rivals_of_own(topology)
+        self._devices_of = {other.agent: other.devices for other in topology.neighbours}
+        self._intents = NoteReader(Kind.CONTROL, self._devices_of, self._read_intent)
         self._intent_bits = (topology.n_devices - 1).bit_length() + (topology.subbands - 1).bit_length()
         self._begin_slot(-1)
 
@@ -113,10 +116,9 @@ class QCsmaAgent(NodePolicy):
         self._backoff = np.where(turn.measurement["tasks"][:, :, None] > 0, drawn, np.int16(self._window))
 
     def _receive_intents(self, turn: TurnContext) -> None:
-        for note in turn.inbox:
-            if note.kind == Kind.CONTROL and note.slot == turn.slot:
-                device, subband = _INTENT.unpack_from(note.body)
-                self._mark(device, subband, note.turn, self._mask(note))
+        for note, (device, subband, mask) in turn.read(self._intents):
+            if note.slot == turn.slot:
+                self._mark(device, subband, note.turn, mask)
 
     def _mark(self, device: int, subband: int, turn: int, mask: Flags) -> None:
         """Enter an INTENT of `device` in mini-slot `turn`, in the replicas of `mask` [E]."""
@@ -133,12 +135,17 @@ class QCsmaAgent(NodePolicy):
         bits = self._intent_bits * int(mask.sum())
         return Note((NEIGHBOURS,), Kind.CONTROL, body, bits, LinkClass.SIDELINK)
 
-    def _mask(self, intent: ReceivedNote) -> Flags:
-        """The replicas in which the INTENT was sent, [E]."""
+    def _read_intent(self, intent: ReceivedNote) -> tuple[int, int, Flags]:
+        """Device and subband of an INTENT, and the replicas in which it was sent, [E]."""
+        device, subband = _INTENT.unpack_from(intent.body)
+        if device not in self._devices_of[intent.source] or subband >= self._topology.subbands:
+            raise ValueError(f"its sender has no device {device}, or there is no subband {subband}")
+        mask = np.frombuffer(intent.body, np.uint8, offset=_INTENT.size)
+        if len(mask) != (-(-self._replicas // 8) if self._replicas > 1 else 0):
+            raise ValueError(f"an INTENT of {len(intent.body)} bytes does not fit {self._replicas} replicas")
         if self._replicas == 1:
-            return np.ones(1, bool)
-        bits = np.frombuffer(intent.body, np.uint8, offset=_INTENT.size)
-        return np.unpackbits(bits, count=self._replicas).astype(bool)
+            return device, subband, np.ones(1, bool)
+        return device, subband, np.unpackbits(mask, count=self._replicas).astype(bool)
 
     def _decide(self, measured: Records, rng: np.random.Generator) -> Records:
         """Rule 4 for devices that have won their mini-slot, x(t-1) for the others."""

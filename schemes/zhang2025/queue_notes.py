@@ -12,6 +12,6 @@ def encode_queues(tasks: npt.NDArray[np.integer]) -> bytes:
     return body
 
 
-def decode_queues(body: bytes, replicas: int) -> npt.NDArray[np.int64]:
-    """The inverse of `encode_queues`, [E, n]."""
-    return np.frombuffer(body, "<u2").reshape(replicas, -1).astype(np.int64)
+def decode_queues(body: bytes, replicas: int, devices: int) -> npt.NDArray[np.int64]:
+    """The inverse of `encode_queues` for so many devices n, [E, n]. ValueError for a body of another length."""
+    return np.frombuffer(body, "<u2").reshape(replicas, devices).astype(np.int64)

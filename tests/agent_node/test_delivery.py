@@ -38,19 +38,19 @@ def _received_note(note: Note, source: int = 0) -> ReceivedNote:
 def test_notes_arrive_as_they_were_sent_and_are_acknowledged(sent: list[tuple[Kind, bytes]]) -> None:
     sender, receiver = _delivery(), _delivery()
     notes = sender.send([Note((1,), kind, body) for kind, body in sent], 7)
-    received_notes, acks = receiver.receive([_received_note(note) for note in notes])
+    received_notes, acks, _ = receiver.receive([_received_note(note) for note in notes])
     assert [(received.kind, received.body) for received in received_notes] == sent
     assert [ack.sequence for ack in acks] == [note.sequence for note in notes if note.kind != Kind.CSI]
     assert all((ack.body, ack.size_bytes, ack.charged_bits) == (b"", 4, 32) for ack in acks)
-    assert sender.receive([_received_note(ack, 1) for ack in acks]) == ([], [])
+    assert sender.receive([_received_note(ack, 1) for ack in acks]) == ([], [], [])
     assert not sender.unacknowledged
 
 
 def test_a_repetition_is_acknowledged_again_but_not_passed_again() -> None:
     sender, receiver = _delivery(), _delivery()
     [note] = sender.send([Note((1,), Kind.HISTORY, b"rows")], 0)
-    first, acks = receiver.receive([_received_note(note)])
-    again, acks_again = receiver.receive([_received_note(note)])
+    first, acks, _ = receiver.receive([_received_note(note)])
+    again, acks_again, _ = receiver.receive([_received_note(note)])
     assert [received.body for received in first] == [b"rows"]
     assert (again, acks_again) == ([], acks)
 
@@ -96,7 +96,7 @@ def test_what_is_not_acknowledged_is_resent_with_number_and_body() -> None:
     assert sender.resend(15) == []  # time counts from the last attempt
     [third] = sender.resend(17)
     assert third.attempt == 3
-    received_notes, acks = receiver.receive([_received_note(note, 0) for note in (second, third)])
+    received_notes, acks, _ = receiver.receive([_received_note(note, 0) for note in (second, third)])
     assert ([received.body for received in received_notes], len(acks)) == ([b"rows"], 2)
     sender.receive([_received_note(acks[0], AT)])
     assert sender.resend(99) == []
@@ -120,12 +120,12 @@ def test_older_weights_are_acknowledged_but_not_passed() -> None:
     sender, receiver = _delivery(), _delivery()
     old, new = (sender.send([Note((1,), Kind.WEIGHTS, bytes([slot]))], slot)[0] for slot in (0, 5))
     assert [received.body for received in receiver.receive([_received_note(new)])[0]] == [b"\5"]
-    assert receiver.receive([_received_note(old)]) == ([], [Note((0,), Kind.ACK, b"", sequence=old.sequence)])
+    assert receiver.receive([_received_note(old)]) == ([], [Note((0,), Kind.ACK, b"", sequence=old.sequence)], [])
 
 
 def test_a_note_without_a_number_passes_and_is_not_acknowledged() -> None:
     plain = [ReceivedNote(0, kind, 0, 0, b"as it is") for kind in (Kind.HISTORY, Kind.WEIGHTS)]
-    assert _delivery().receive([*plain, ReceivedNote(0, Kind.ACK, 0, 0, b"")]) == (plain, [])
+    assert _delivery().receive([*plain, ReceivedNote(0, Kind.ACK, 0, 0, b"")]) == (plain, [], [])
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=60))
@@ -173,7 +173,7 @@ def test_over_a_bad_link_every_history_arrives_once(seed: int) -> None:
         return there
 
     for slot in range(200):
-        received_notes, acks = receiver.receive(arriving(up, 0, slot))
+        received_notes, acks, _ = receiver.receive(arriving(up, 0, slot))
         taken += [received.body for received in received_notes]
         post(down, acks, slot)
         sender.receive(arriving(down, AT, slot))
@@ -196,8 +196,7 @@ class _Chatty(NodePolicy):
 
 
 def _outbox(node: Node, slot: int, turn: int, inbox: list[ReceivedNote]) -> list[tuple[Kind, int]]:
-    [reply] = node.turn(Turn(slot, turn, 0, 0, b"", b"", inbox))
-    assert isinstance(reply, Reply)
+    reply = node.turn(Turn(slot, turn, 0, 0, b"", b"", inbox))
     return [(note.kind, note.attempt) for note in reply.outbox]
 
 
@@ -218,6 +217,6 @@ def test_a_node_resends_in_its_first_turn_of_a_slot_after_acknowledgements_befor
     copy.restore(unpack(pack(node.snapshot())))
     assert _outbox(copy, 4, 1, []) == [(Kind.HISTORY, 3), news]
     assert _outbox(copy, 4, 2, []) == [news]
-    [closing] = copy.turn(Turn(9, 0, CLOSING, 2, b"", b"", []))
+    closing = copy.turn(Turn(9, 0, CLOSING, 2, b"", b"", []))
     assert closing == Reply(9, 0, b"", [])  # an acknowledgement would reach nobody
     assert _outbox(copy, 10, 0, [ReceivedNote(2, Kind.ACK, 9, 0, b"", 1)]) == [news]

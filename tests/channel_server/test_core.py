@@ -1,5 +1,7 @@
 """The core without sockets: races and faults as lists of events."""
 
+import math
+
 import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -9,8 +11,10 @@ from controller.execution.building import build_world
 from controller.execution.in_process import Loopback
 from protocol.accounting.trace import TraceField
 from protocol.messages.codec import decode_for_node, encode
-from protocol.messages.node import PROTOCOL_VERSION, Hello, Refused, Reply, Turn
+from protocol.messages.node import PROTOCOL_VERSION, Hello, Refused, Reply, Report, Turn
 from protocol.messages.plan import RunPlan
+from protocol.messages.telemetry import Event, Scalars
+from tests.channel_server.playing import started
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS
 from tests.recording import Recording, assert_same_trace, in_process, plan_for, stepping
@@ -51,6 +55,19 @@ def _junk(kind: str, plan: RunPlan, slot: int) -> bytes:
             return encode(Hello(PROTOCOL_VERSION, plan.run_id, "pair-x", {}))
         case _:
             return encode(Refused("me?"))
+
+
+def test_a_report_of_numbers_that_no_file_can_hold_is_counted_and_names_its_node() -> None:
+    loopback = started(plan_for("li2020/random", slots=5))
+    for scalars in ({"loss": math.nan, "updates": 2.0}, {"loss": math.inf}, {"loss": 1.0}):
+        loopback.run.reports.take(1, Reply(0, 0, b"", [], Report(scalars)))
+    telemetry = loopback.run.telemetry()
+    reported = [(one.slot, one.scalars) for one in telemetry if isinstance(one, Scalars)]
+    assert reported == [(0, {"updates": 2.0}), (0, {"loss": 1.0})]
+    dropped = [(one.node, one.reason) for one in telemetry if isinstance(one, Event) and one.event == "dropped"]
+    not_finite = "report with a number that is not finite"
+    assert dropped == [("pair-1", not_finite)] * 2
+    assert loopback.run.state.events.dropped == {not_finite: 2}
 
 
 KINDS = ["garbage", "truncated", "late", "early", "taken seat", "other run", "foreign version", "no such seat", "odd"]
@@ -146,3 +163,15 @@ def _kill(loopback: Loopback, name: str) -> None:
 def _rejoin(loopback: Loopback, name: str, moment: int) -> None:
     if all(loopback.core.peer_name(peer) != name for peer in loopback.sessions):
         loopback.join(f"{name}@{moment}".encode(), name)
+
+
+def test_a_stranger_is_refused_only_so_often_on_one_connection() -> None:
+    """Refusals that are not read wait in the memory of the channel server."""
+    loopback, steps, _ = stepping(plan_for("li2020/random", slots=3))
+    next(steps)
+    hello = Hello(PROTOCOL_VERSION, "test", "nobody", {})
+    answers = [len(loopback.core.arrived(b"stranger", hello)) for _ in range(120)]
+    assert answers == [1] * 100 + [0] * 20
+    assert loopback.run.state.events.dropped == {"refused Hello": 100, "Hello after many refusals": 20}
+    loopback.core.gone(b"stranger", "it left")
+    assert len(loopback.core.arrived(b"stranger", hello)) == 1

@@ -2,12 +2,15 @@
 
 import pytest
 
+from channel_server.frames import Frames
 from channel_server.waiting import Waiting
 from controller.execution.building import build_world
 from controller.execution.in_process import Loopback
-from protocol.messages.codec import encode
-from protocol.messages.node import PROTOCOL_VERSION, Hello, Refused
+from protocol.accounting.wire_book import WireBook
+from protocol.messages.codec import decode_for_node, encode
+from protocol.messages.node import PROTOCOL_VERSION, Hello, Refused, Welcome
 from protocol.messages.plan import RunPlan
+from protocol.transports.keys import AllowedKey
 from tests.channel_server.playing import recorded, time_out
 from tests.recording import plan_for, reasons
 
@@ -41,6 +44,22 @@ def test_a_refused_node_is_sent_the_reason(version: int, run_id: str, name: str,
     assert isinstance(refused, Refused)
     assert all(fact in refused.reason for fact in facts)
     assert loopback.run.state.events.dropped == {"refused Hello": 1}
+
+
+def test_a_hello_under_another_name_than_that_of_its_key_is_refused_and_counted() -> None:
+    plan, loopback = _run()
+    bound = {b"stranger": AllowedKey(b"key", node="pair-3"), b"any": AllowedKey(b"other")}
+    frames = Frames(loopback.core, WireBook(), lambda peer, name: bound[peer].refusal(node=name))
+    for peer, name in ((b"stranger", "pair-0"), (b"any", "pair-0"), (b"stranger", "pair-3")):
+        answers = [decode_for_node(frame) for _, frame in frames.arrived(peer, encode(_hello(plan, name)))]
+        assert [type(answer) for answer in answers] == [Refused if (peer, name) == (b"stranger", "pair-0") else Welcome]
+    assert loopback.run.state.events.dropped == {"refused Hello": 1}
+    [event] = [event for event in recorded(loopback).events if event.event == "refused"]
+    assert (event.node, event.reason.split(":")[0]) == ("pair-0", "its key is bound to the node 'pair-3'")
+
+
+def _hello(plan: RunPlan, name: str) -> Hello:
+    return Hello(PROTOCOL_VERSION, plan.run_id, name, {})
 
 
 def test_the_run_waits_for_the_nodes_that_have_not_joined() -> None:

@@ -95,7 +95,7 @@ class PacedHome(Loopback):
                 self.tick()
         for telemetry in self.run.telemetry():
             recording(telemetry)
-        recording(self.run.ended(wall_s=0.0, wire=[], times=(NO_TIME, NO_TIME)))
+        recording(self.run.ended(wall_s=0.0, wire=[], times=(NO_TIME, NO_TIME, 0)))
         return recording
 
 

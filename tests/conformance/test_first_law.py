@@ -25,6 +25,7 @@ def test_in_process_and_processes_agree_bit_for_bit(scheme: str, world: str, see
     assert_same_trace(here, there)
     assert here.air == there.air
     assert [w.sums for w in here.windows] == [w.sums for w in there.windows]
+    assert here.scalars == there.scalars  # in the order in which they are written
 
 
 @homes

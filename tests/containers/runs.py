@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from airtoll.client import Controller
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from tests.containers.engine import ROOT, until
 
 EXAMPLE = parse_yaml(Path(ROOT, "examples", "d2d-maac.yaml").read_text("utf-8"))

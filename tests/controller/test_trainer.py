@@ -78,7 +78,7 @@ def _row(layout: Layout, agent: int, slot: int) -> ReceivedNote:
 def _take_turn(trainer: LearningTrainer, slot: int, *inbox: ReceivedNote) -> TurnOutput:
     nothing = Space().empty(1)
     return trainer.on_turn(
-        TurnContext(slot, 1, "learn", "train", going_on(1), nothing, list(inbox), CounterRng(1, "node", PAIRS))
+        TurnContext(slot, 1, "learn", "train", going_on(1), nothing, list(inbox), CounterRng(1, "node", PAIRS), [])
     )
 
 

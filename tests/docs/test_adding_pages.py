@@ -13,7 +13,8 @@ import schemes as papers
 from airtoll.cli import tables
 from controller.config import catalogue
 from controller.config.errors import ConfigError
-from controller.config.layers import from_assignment, parse_yaml
+from controller.config.formats import parse_yaml
+from controller.config.layers import from_assignment
 from controller.config.resolved import load
 from tests.conformance import test_locality as locality_kit
 from tests.conformance import test_schemes as scheme_kit

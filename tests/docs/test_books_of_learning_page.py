@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from airtoll.analysis.streams import read_arrays
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.config.resolved import load
 from protocol.accounting.air_book import AirRow
 from protocol.messages.codec import decode_for_node, decode_for_server

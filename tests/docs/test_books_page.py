@@ -12,7 +12,7 @@ import pytest
 
 import airtoll
 from airtoll.analysis.streams import read_arrays
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.config.resolved import load
 from protocol.accounting.air_book import AirRow
 from protocol.accounting.wire_book import CURVE, NULL, Framing

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import airtoll
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.run_folder.reader import RunFolder
 from protocol.messages.plan import LossPlan, OnLoss
 from tests.docs.pages import block, page, table

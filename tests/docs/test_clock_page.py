@@ -5,7 +5,7 @@ import re
 from msgspec import to_builtins
 
 from airtoll.cli import tables
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.config.resolved import load
 from protocol.messages.telemetry import Paced, Spread
 from tests.docs.pages import DOCS, block, headings, page, table
@@ -34,7 +34,7 @@ def test_its_table_has_the_headings_that_are_printed() -> None:
 
 def test_its_line_is_the_one_that_is_printed() -> None:
     some = Spread(10.0, 10.0, 10.68, 11.08), Spread(0.16, 0.15, 0.85, 1.33)
-    printed = tables.paced(to_builtins(Paced(10.0, {}, {}, {}, *some)))
+    printed = tables.paced(to_builtins(Paced(10.0, {}, {}, {}, *some, -10)))
     [shown] = [line for line in page(PAGE).splitlines() if line.startswith("slots of 10 ms lasted")]
     before, _, after = shown.partition("...")
     assert printed.startswith(before)

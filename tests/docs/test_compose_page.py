@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from tests.docs.pages import DOCS, page, table
 
 PAGE = "compose.md"

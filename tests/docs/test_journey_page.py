@@ -9,7 +9,7 @@ import pytest
 import airtoll
 from airtoll.analysis.frames import frames_of
 from airtoll.cli.tables import toll
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.run_folder.reader import RunFolder
 from protocol.accounting.toll import Toll
 from tests.docs.pages import block, headings, page, states

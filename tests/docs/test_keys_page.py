@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from airtoll.cli.commands import load
+from protocol.transports.connections import ABOVE_THE_LIMIT, WITHOUT_A_FRAME
 from protocol.transports.keys import Keys
 from protocol.transports.router import FOR_ANOTHER_SERVER, NOT_ON_THE_LIST, WITHOUT_A_KEY
 from tests.docs.pages import page, table
@@ -41,7 +42,10 @@ def _type(command: str, at: Path) -> str:
 
 def test_the_commands_allow_the_keys_of_the_page(walked: Path) -> None:
     server, node = Keys.read(walked / "house" / "keys"), Keys.read(walked / "attic" / "keys")
-    assert server.allowed() == {"attic-2": node.client().public, "node": server.client().public}
+    assert {name: allowed.key for name, allowed in server.allowed().items()} == {
+        "attic-2": node.client().public,
+        "node": server.client().public,
+    }
     assert node.client().server == server.server().public
 
 
@@ -63,7 +67,8 @@ def test_every_command_is_listed() -> None:
 
 def test_every_reason_for_a_rejection_is_listed() -> None:
     counted = [NOT_ON_THE_LIST, FOR_ANOTHER_SERVER, WITHOUT_A_KEY]
-    assert [row[0] for row in table(PAGE, "dropped as")] == counted
+    assert [row[0] for row in table(PAGE, "dropped as")] == [*counted, WITHOUT_A_FRAME, ABOVE_THE_LIMIT]
+    assert {WITHOUT_A_FRAME, ABOVE_THE_LIMIT} <= {row[0] for row in table("protocol.md", "dropped as")}
     assert [row[0] for row in table("protocol.md", "dropped as") if row[0].startswith("connection with")][
         -3:
     ] == counted

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.config.layers import from_assignment, parse_yaml
+from controller.config.formats import parse_yaml
+from controller.config.layers import from_assignment
 from controller.config.resolved import load
 from tests.docs.pages import block, page, states, table
 

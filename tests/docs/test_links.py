@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from tests.docs.pages import DOCS, PAGES, ROOT, page, prose
 from tests.house import PRIVATE_WORDS
 

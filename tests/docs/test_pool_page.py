@@ -4,7 +4,7 @@ import re
 
 import protocol.messages.pool
 from airtoll.cli import workers
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.config.resolved import load
 from controller.pool.registry import Demand, WorkerRegistry
 from controller.pool.timeouts import WORKER_HEARTBEAT_TIMEOUT_S
@@ -30,9 +30,9 @@ def test_the_reason_names_what_is_missing() -> None:
     config = load(parse_yaml(block(PAGE, "# pooled.yaml")))
     demand = Demand("run", config.capacity, torch=config.agents_learn)
     assert config.config.placement == "pool"
-    assert f"```text\nwaits for {_pool(2).shortage(demand)}\n```" in page(PAGE)
-    assert _pool(2, 1).shortage(demand) == ""
-    assert f"`lacks {_pool(2, held=2).shortage(demand)}`" in page(PAGE)
+    assert f"```text\nwaits for {_pool(2).shortage(demand, 0.0)}\n```" in page(PAGE)
+    assert _pool(2, 1).shortage(demand, 0.0) == ""
+    assert f"`lacks {_pool(2, held=2).shortage(demand, 0.0)}`" in page(PAGE)
     assert states(PAGE, "silent", f"{WORKER_HEARTBEAT_TIMEOUT_S:g} seconds")
 
 

@@ -16,7 +16,7 @@ import channel_server.edge
 import channel_server.gate
 import channel_server.reply_checks
 import protocol.messages.codec
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.execution.machine import Process
 from controller.execution.processes import NodeProcesses
 from protocol.accounting.trace import TraceField
@@ -37,6 +37,7 @@ from protocol.messages.node import (
     Save,
     Saved,
     Turn,
+    Unread,
     Welcome,
 )
 from protocol.messages.plan import RunPlan
@@ -50,10 +51,10 @@ BS = 3  # beside two pairs and the trainer
 
 def test_every_message_has_the_listed_fields_in_order() -> None:
     tags = {row[0]: int(row[1]) for row in table(PAGE, "message")}
-    for message in (Hello, Welcome, Refused, Turn, Reply, Bye, Report, Save, Saved, Restore):
+    for message in (Hello, Welcome, Refused, Turn, Reply, Bye, Save, Saved, Restore):
         assert tags[message.__name__] == message.__struct_config__.tag
         assert _listed_fields(message.__name__) == list(message.__struct_fields__)
-    for part in (ReceivedNote, Note, Choreography, TurnSpec, NodeSpaces, Space, Field):
+    for part in (ReceivedNote, Note, Report, Unread, Choreography, TurnSpec, NodeSpaces, Space, Field):
         assert _listed_fields(part.__name__) == list(part.__struct_fields__)
 
 

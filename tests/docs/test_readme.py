@@ -16,7 +16,7 @@ from airtoll.cli.commands import app
 from airtoll.cli.tables import toll
 from controller.config.catalogue import schemes, worlds
 from controller.config.errors import ConfigError
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.config.resolved import load
 from controller.execution.building import build_world
 from controller.run_folder.reader import RunFolder

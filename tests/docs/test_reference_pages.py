@@ -9,7 +9,7 @@ from msgspec import json
 from pydantic import BaseModel
 
 from controller.config.catalogue import schemes, worlds
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.config.run_config import Placement, RunConfig
 from controller.config.signalling import Signalling
 from protocol.messages.choreography import PHASES

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 import pytest
 
 from airtoll.client import Controller
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.run_folder.status import TRANSITIONS, State
 from controller.service.limits import MAX_QUEUED, MAX_READERS, MAX_UNREAD_EVENTS, REQUEST_TIMEOUT_S
 from tests.docs.pages import DOCS, block, page, states, table

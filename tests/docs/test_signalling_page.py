@@ -8,7 +8,7 @@ import pytest
 
 import airtoll
 from channel_server.worlds.d2d_underlay import D2DUnderlay
-from controller.config.layers import parse_yaml
+from controller.config.formats import parse_yaml
 from controller.config.resolved import load
 from controller.config.signalling import LinkSettings, Signalling
 from protocol.messages.kinds import Kind, LinkClass

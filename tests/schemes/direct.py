@@ -159,7 +159,15 @@ class Stage:
         inboxes = [self.inboxes.pop(node, []) for node in nodes]
         return [
             TurnContext(
-                self.slot, self.turn, spec.step, "eval", self.ended, seen, inbox, CounterRng(self.seed, "node", node)
+                self.slot,
+                self.turn,
+                spec.step,
+                "eval",
+                self.ended,
+                seen,
+                inbox,
+                CounterRng(self.seed, "node", node),
+                [],
             )
             for node, seen, inbox in zip(nodes, measured, inboxes, strict=True)
         ]

@@ -40,7 +40,7 @@ from protocol.determinism.snapshots import unpack  # noqa: E402
 from protocol.messages.kinds import Kind  # noqa: E402
 from protocol.messages.node import Note  # noqa: E402
 from protocol.messages.plan import RunPlan  # noqa: E402
-from schemes.parts.history import VALID, Joiner, Layout  # noqa: E402
+from schemes.parts.history import VALID, Joiner, Layout, read_chunk  # noqa: E402
 
 SLOTS_PER_KILL = 100
 SPARED_SLOTS = 500  # at the end of the run, so that the last kill does not come too late
@@ -199,14 +199,15 @@ def _slots_learnt_from(folder: RunFolder) -> tuple[int, int]:
     plan = load(folder.config_file).plan_for("chaos")
     trainer = len(folder.names) - 1 - folder.names[::-1].index("trainer")
     held = unpack(checkpoint.nodes[trainer])["policy"]["learner"]["replay"]["counted"]
-    joiner, acknowledged = Joiner(_layouts(plan, trainer)), 0
+    layouts = _layouts(plan, trainer)
+    joiner, acknowledged = Joiner(layouts), 0
     sent: dict[tuple[int, int | None], bytes] = {}  # by agent and sequence number
     for slot, source, note in _notes(folder):
         if note.kind == Kind.HISTORY:
             sent[source, note.sequence] = note.body
         elif note.kind == Kind.ACK and source == trainer and slot < checkpoint.slot + plan.train_delay_slots:
             (agent,) = note.to
-            joiner.add(agent, sent[agent, note.sequence])
+            joiner.add(agent, read_chunk(sent[agent, note.sequence], layouts[agent]))
             acknowledged += sum(int(np.all(joint.flags & VALID, axis=1).sum()) for joint in joiner.take())
     return held, acknowledged
 

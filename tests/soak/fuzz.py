@@ -25,7 +25,7 @@ from controller.execution.controls import NO_CONTROLS  # noqa: E402
 from controller.execution.processes import NodeProcesses  # noqa: E402
 from protocol.accounting.trace import first_divergence, read_rows  # noqa: E402
 from protocol.messages.codec import encode  # noqa: E402
-from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello, Report  # noqa: E402
+from protocol.messages.node import PROTOCOL_VERSION, Bye, Hello  # noqa: E402
 from protocol.messages.telemetry import Progress, Telemetry  # noqa: E402
 from tests.recording import Recording, in_process  # noqa: E402
 from tests.soak.babble import FIRST_SLOT, PER_REPLY, Babbled, babble, read  # noqa: E402
@@ -104,9 +104,9 @@ def send_without_seat(endpoint: str, frames: list[bytes], count: int) -> int:
 
 
 def is_counted(parts: Parts, *, seated: bool) -> bool:
-    """Whether a frame must be counted: not a Bye without a seat, which ends nothing, nor a node's Report."""
+    """Whether a frame must be counted: not a Bye without a seat, which ends nothing."""
     message = None if len(parts) > 1 else read(parts[0])
-    return not isinstance(message, Report if seated else Bye)
+    return seated or not isinstance(message, Bye)
 
 
 def _send(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, batch: list[Parts], marker: str) -> None:

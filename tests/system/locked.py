@@ -7,6 +7,7 @@ import msgspec
 from channel_server.core import Past
 from controller.execution.children import channel_process
 from controller.execution.local_machine import ForkedProcess, LocalMachine
+from controller.execution.machine import LineAddress
 from protocol.messages.plan import RunPlan
 from protocol.transports.keys import Keys
 
@@ -19,7 +20,7 @@ class LockedMachine(LocalMachine):
         super().__init__(keys.client())
         self._server = keys.server()
 
-    def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> ForkedProcess:
-        """Start the channel server; its line to the launcher is on the loopback interface, without keys."""
-        arguments = (msgspec.msgpack.encode(plan), f"tcp://127.0.0.1:{port}", past)
+    def start_channel(self, plan: RunPlan, line: LineAddress, past: Past | None) -> ForkedProcess:
+        """Start the channel server."""
+        arguments = (msgspec.msgpack.encode(plan), f"tcp://127.0.0.1:{line.port}", line.keys, past)
         return self.start(channel_process, *arguments, "tcp://127.0.0.1:*", "", self._server)

@@ -15,7 +15,7 @@ import zmq
 
 from channel_server.core import Past
 from controller.execution.local_machine import ForkedProcess, LocalMachine
-from controller.execution.machine import Process
+from controller.execution.machine import LineAddress, Process
 from controller.execution.processes import NodeProcesses, run_processes
 from protocol.accounting.wire_book import totals
 from protocol.messages.codec import encode
@@ -327,9 +327,9 @@ class _Relayed(LocalMachine):
         super().__init__()
         self._relay = relay
 
-    def start_channel(self, plan: RunPlan, port: int, past: Past | None) -> ForkedProcess:
-        endpoint = self._relay.endpoint(f"tcp://127.0.0.1:{port}")
-        return super().start_channel(plan, int(endpoint.rpartition(":")[2]), past)
+    def start_channel(self, plan: RunPlan, line: LineAddress, past: Past | None) -> ForkedProcess:
+        endpoint = self._relay.endpoint(f"tcp://127.0.0.1:{line.port}")
+        return super().start_channel(plan, line._replace(port=int(endpoint.rpartition(":")[2])), past)
 
 
 def test_a_run_whose_telemetry_is_cut_off_fails() -> None:

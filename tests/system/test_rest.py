@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -376,14 +377,14 @@ def test_every_error_is_a_problem_document(service: Service, method: str, path: 
     [
         (b"{}", "text/plain", 415, "send the configuration as application/json or application/yaml"),
         (b"{", "application/json", 400, "the body is not JSON"),
-        (b"[" * 100, "application/json", 400, "nested deeper than 32 levels"),
+        (b"[" * 100 + b"]" * 100, "application/json", 400, "nested deeper than 32 levels"),
         (b'{"seed": 1, "seed": 2}', "application/json", 400, "key 'seed' appears twice"),
         (b'{"seed": NaN}', "application/json", 400, "NaN is not a JSON number"),
         (b"[1]", "application/json", 422, "body: [1] is not allowed"),
         (b" " * 1_000_001, "application/json", 413, "the body is longer than 1000000 bytes"),
         (b"a: &x 1\nb: *x", "application/yaml", 400, "the alias *x is not allowed"),
         (b"a: [" * 40, "application/yaml", 400, "nested deeper than 32 levels"),
-        (b"\xff", "application/yaml", 400, "the body is not UTF-8"),
+        (b"\xff", "application/yaml", 400, "not UTF-8"),
         (b"world: d2d_underley\nscheme: li2020/sla", "application/yaml", 422, "did you mean 'd2d_underlay'?"),
         (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "out": "/"}', "application/json", 422, "out: '/' is not"),
         (
@@ -471,6 +472,17 @@ def test_requests_without_the_token_are_rejected(tmp_path: Path) -> None:
             assert _answer(served, "GET", "/api/v2/runs", None, **headers)[0] == 401
 
 
+def test_no_process_of_a_run_inherits_the_token_or_the_database(tmp_path: Path) -> None:
+    secret, database = "open-sesame-and-more", f"sqlite:///{tmp_path}/secret.db"
+    with serving(tmp_path / "data", AIRTOLL_TOKEN=secret, AIRTOLL_DB=database) as served:
+        run = served.client.submit(LONG | {"placement": "processes"})
+        served.until(run["id"], lambda run: run["slot"] > 0)
+        children = psutil.Process(served.process.pid).children(recursive=True)
+        environments = [child.environ() for child in children]
+        assert len(environments) > 4  # the run's process, its channel server and nodes, and the one that checked it
+        assert not [name for one in environments for name in ("AIRTOLL_TOKEN", "AIRTOLL_DB") if name in one]
+
+
 def test_without_a_token_only_the_loopback_interface_is_allowed(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["serve", "--host", "0.0.0.0", "--data", str(tmp_path)])
     assert result.exit_code == 2
@@ -528,4 +540,4 @@ def test_ctrl_c_ends_the_service_at_once_while_an_event_stream_is_open(tmp_path:
 
 
 def test_every_operation_conforms_to_the_document(service: Service, ended: dict[str, Any]) -> None:
-    assert fuzz(service, ended["id"], examples=5) > 15
+    assert fuzz(service.url, ended["id"], examples=5) > 15

@@ -3,6 +3,7 @@ disturbed."""
 
 import http.client
 import json
+import resource
 import socket
 import time
 import urllib.error
@@ -17,6 +18,7 @@ import pytest
 
 import airtoll
 from airtoll.client import ControllerError
+from controller.service.run_process_handle import RunProcessHandle
 from tests.system.service import CELL, LONG, Service, serving
 
 TIMEOUT_S = 1.0
@@ -26,7 +28,7 @@ _JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    options = ("--request-timeout", str(TIMEOUT_S), "--queue", "3", "--readers", "64")
+    options = ("--request-timeout", str(TIMEOUT_S), "--queue", "3", "--readers", "64", "--max-run-memory", "6")
     with serving(tmp_path_factory.mktemp("controller"), *options) as served:
         yield served
 
@@ -101,8 +103,16 @@ def test_a_gigabyte_is_cut_short(service: Service, chunked: bool) -> None:
         (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "slots": ' + b"9" * 5000 + b"}", 400),
         (b'{"world": "d2d_underlay", "scheme": "../../etc/passwd"}', 422),
         (b'{"world": "../d2d_underlay", "scheme": "li2020/sla"}', 422),
-        (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "slots": "\\ud800"}', 422),
+        (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "slots": "\\ud800"}', 400),
         (b'"' + b"\\" * 900_000, 400),
+        (b'\\"' * 490_000, 400),
+        (b'{"world": {"name": "d2d_underlay", "\\ud800": "x.yaml"}, "scheme": "li2020/sla"}', 400),
+        (b'{"world": "d2d_underlay", "scheme": "li2020/sla", "baselines": [{"name": 3}]}', 422),
+        (b'{"world": {"name": "conflict_graph", "graph": "/etc/passwd"}, "scheme": "zhang2025/llq"}', 422),
+        (
+            b'{"world": {"name": "d2d_underlay", "pairs": 500, "rbs": 500}, "scheme": "li2020/sla", "replicas": 9999}',
+            422,
+        ),
     ],
 )
 def test_a_malicious_body_is_rejected(service: Service, body: bytes, status: int) -> None:
@@ -110,7 +120,70 @@ def test_a_malicious_body_is_rejected(service: Service, body: bytes, status: int
     answer, detail = _posted(service, body, _JSON)
     assert answer == status, detail
     assert len(detail) < 3000
+    assert "root" not in detail
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"2026-01-01: 3", 422),
+        (b"slots: !!binary aGVs", 400),
+        (b"? [a]\n: 3", 400),
+        (b"? {a: 1}\n: 3", 400),
+        (b"slots: !!bool abc", 400),
+        (b"slots: !!int ''", 400),
+        (b"slots: 0x" + b"f" * 6000, 400),
+        (b"slots: " + b"9" * 6000, 400),
+        (b'slots: "\\UFFFFFFFF"', 400),
+    ],
+)
+def test_yaml_that_is_no_configuration_is_rejected(service: Service, body: bytes, status: int) -> None:
+    answer, detail = _posted(service, body, {"Content-Type": "application/yaml"})
+    assert (answer, len(detail) < 3000) == (status, True), detail
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["99999999999999999-0-0-0", "99999999999999999-0-0", "0-0-0-4611686018427387904", "-1-0-0-0", "1-1-1-1", "a"],
+)
+def test_an_event_id_of_no_event_is_rejected(service: Service, busy: str, event: str) -> None:
+    asked = urllib.request.Request(f"{service.url}/api/v2/runs/{busy}/events", headers={"Last-Event-ID": event})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(asked, timeout=30)
+    with refused.value as answer:
+        assert answer.status == 422
+        assert "is not the id of an event of this run; leave it out" in json.load(answer)["detail"]
+
+
+def test_a_body_with_two_lengths_is_rejected_and_the_connection_closed(service: Service) -> None:
+    with _connected(service) as connection:
+        connection.sendall(
+            b"POST /api/v2/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        )
+        answer = _received(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_half_sent_heads_keep_nobody_out(service: Service) -> None:
+    """More than the 320 connections that this controller keeps, in less time than a head may take."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(_connected(service)) for _ in range(400)]
+        for connection in held:
+            with suppress(ConnectionError):
+                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+        with urllib.request.urlopen(f"{service.url}/healthz", timeout=30) as answer:
+            assert answer.status == 200
+
+
+def test_the_kernel_limits_the_memory_of_a_run(service: Service, busy: str) -> None:
+    process = RunProcessHandle.find(Path(service.client.show(busy)["folder"]))
+    assert process is not None
+    assert resource.prlimit(process.pid, resource.RLIMIT_DATA) == (6 * 2**30, 6 * 2**30)
+    process.close()
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_weights_that_do_not_fit_the_node_are_rejected(service: Service, paused:
     more = _changed(own, extra=bias)
     longer = _changed(own, **{"0.bias": np.append(bias, bias[:1])})
     halved = _changed(own, **{"0.bias": bias.astype(np.float16)})
+    named = save(load(own), {"of": "x" * 2**20})
     endless = _changed(own, **{"0.bias": np.full_like(bias, np.inf)})
     for body, status, message in (
         (fewer, 422, "the tensor '0.bias' is missing; the node has 0.bias, 0.weight, "),
@@ -97,6 +98,7 @@ def test_weights_that_do_not_fit_the_node_are_rejected(service: Service, paused:
         (longer, 422, "the tensor '0.bias' has shape [9], the node's has [8]"),
         (halved, 422, "the tensor '0.bias' has dtype F16, the node's has F32"),
         (endless, 422, "the tensor '0.bias' has numbers that are not finite"),
+        (named, 400, "its header has 10"),
         (b"nonsense", 400, "the body is not in safetensors format: "),
         (bytes(16 * 2**20 + 1), 413, "the body is longer than 16777216 bytes"),
     ):

@@ -27,10 +27,21 @@ def build(params: D2DUnderlay, *, seed: int, replicas: int) -> D2DCell:
     return D2DCell(params, seed, replicas)
 
 
+def memory_bytes(params: D2DUnderlay, replicas: int) -> int:
+    """Gains of every link in 8 bytes: the mean, this slot's, the next slot's, and one array that is being computed.
+    Fading with memory keeps complex coefficients as well, and draws them as pairs of normal numbers."""
+    n, k = params.pairs, params.rbs
+    links = n * k * n + 3 * n * k + k  # as in CellGeometry
+    arrays = 11 if params.fading_correlation > 0 else 4
+    positions, distances = 200 * (n + k), 64 * n * n
+    return replicas * (8 * arrays * links + positions) + distances + 2**20
+
+
 WORLD = WorldEntry(
     name="d2d_underlay",
     summary="one cell whose downlink resource blocks are shared by D2D pairs",
     source="li2020, eq. (1-7), table II",
     params=D2DUnderlay,
     build=build,
+    memory_bytes=memory_bytes,
 )

@@ -1,5 +1,7 @@
 """The drop: positions of CUEs and pairs, the mean gain of every link, and which pairs are near each other."""
 
+from functools import cached_property
+
 import numpy as np
 
 from channel_server.radio.decibels import Floats
@@ -20,13 +22,12 @@ class CellGeometry:
     """
 
     def __init__(self, params: D2DUnderlay, rng: CounterRng, replicas: int) -> None:
-        n, k = params.pairs, params.rbs
+        self._params, n, k = params, params.pairs, params.rbs
         uniform = rng.at(0).random((replicas, k + 2 * n, 2))
         self.cue_m = uniform_in_disc(uniform[:, :k], params.radius_m)  # [E, K, 2]
         self.tx_m = uniform_in_disc(uniform[:, k : k + n], params.radius_m)  # [E, N, 2]
         self.rx_m = self.tx_m + uniform_in_disc(uniform[:, k + n :], params.max_pair_distance_m)  # [E, N, 2]
         self.links = Links(d2d=(n, k, n), cue=(n, k), bs_rx=(n, k), bs_tx=(n, k), bs_cue=(k,))
-        self.mean_gain = self._mean_gain(params, replicas)  # [E, links], linear
         # Neighbours are part of the protocol, and messages are common to all replicas: replica 0 decides.
         tx_distance_m = distances_m(self.tx_m[0], self.tx_m[0])  # [N, N]
         self.neighbours = nearest(tx_distance_m, params.neighbours)
@@ -36,10 +37,13 @@ class CellGeometry:
         """Each pair's own link on every RB: [E, links] to [E, N, K]."""
         return np.diagonal(self.links.group(gain, "d2d"), axis1=1, axis2=3).swapaxes(1, 2)
 
-    def _mean_gain(self, params: D2DUnderlay, replicas: int) -> Floats:
-        n, k = params.pairs, params.rbs
+    @cached_property
+    def mean_gain(self) -> Floats:
+        """Of every link, [E, links], linear. Computed when a run begins: it is large, and checks need none of it."""
+        n, k = self._params.pairs, self._params.rbs
+        replicas = len(self.tx_m)
         bs_m = np.zeros((replicas, 1, 2))
-        cellular, d2d = path_losses(params)
+        cellular, d2d = path_losses(self._params)
         per_rb = (replicas, n, k)  # path loss is equal on all RBs
         return self.links.pack(
             d2d=np.repeat(d2d.gain(distances_m(self.tx_m, self.rx_m))[:, :, None, :], k, axis=2),

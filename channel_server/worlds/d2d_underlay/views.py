@@ -13,6 +13,7 @@ from channel_server.worlds.d2d_underlay.params import D2DUnderlay
 from channel_server.worlds.d2d_underlay.physics import CellState, Reception
 from protocol.messages.spaces import Field, Records, Space
 
+_DB = 1000  # no gain and no power in dB or dBm lies outside -_DB .. _DB
 LAST_SLOT_VIEWS = ("observation", "experience", "interference")  # they show the pair's reception of the previous slot
 
 
@@ -99,23 +100,23 @@ def view_spaces(params: D2DUnderlay) -> dict[str, Space]:
     """The record of every view. Fields are of this slot unless a comment names another."""
     n, k = params.pairs, params.rbs
     width = (k,) if params.observation == "per_rb" else ()
-    own_gain_db = Field("own_gain_db", "f4", (k,), "dB")
-    bs_gain_db = Field("bs_gain_db", "f4", (k,), "dB")  # from the BS to the receiver, by its pilot
-    sinr = Field("sinr", "f4", unit="1")  # of the previous slot, 0 after silence
-    last_rb = Field("last_rb", "i2")  # of the previous slot, -1 for none
+    own_gain_db = _decibels("own_gain_db", (k,))
+    bs_gain_db = _decibels("bs_gain_db", (k,))  # from the BS to the receiver, by its pilot
+    sinr = Field("sinr", "f4", unit="1", low=0)  # of the previous slot, 0 after silence
+    last_rb = Field("last_rb", "i2", low=-1, high=k - 1)  # of the previous slot, -1 for none
     decibels = (
         own_gain_db,
-        Field("bs_gain_db", "f4", width, "dB"),  # from the BS to the transmitter
-        Field("interference_dbm", "f4", width, "dBm"),  # of the previous slot: BS and other pairs, no noise
+        _decibels("bs_gain_db", width),  # from the BS to the transmitter
+        _decibels("interference_dbm", width, "dBm"),  # of the previous slot: BS and other pairs, no noise
     )
-    over_noise = Field("interference_over_noise", "f4", unit="1")  # on the RB used; 1 for a silent pair
+    over_noise = Field("interference_over_noise", "f4", unit="1", low=0)  # on the RB used; 1 for a silent pair
     on_own_rb = Space((over_noise, sinr, last_rb))
     return {
         "observation": Space((*decibels, last_rb)),  # s_i = [G_d, G_c, I(t-1), K(t-1)], li2020 sec. III-A
         "experience": Space((*decibels, sinr, last_rb)),  # s_i, and the SINR that the last reward follows from
         "receiver": Space((own_gain_db, bs_gain_db)),
         # from every pair's transmitter, and from the BS, to this receiver
-        "csi": Space((Field("d2d_gain_db", "f4", (n, k), "dB"), bs_gain_db)),
+        "csi": Space((_decibels("d2d_gain_db", (n, k)), bs_gain_db)),
         "interference": on_own_rb,  # of the previous slot
         "probe": on_own_rb,  # of the last trial in this slot
     }
@@ -126,6 +127,10 @@ def action_space(params: D2DUnderlay) -> Space:
     rb = Field("rb", "i2", low=-1, high=params.rbs - 1)  # -1 is silence
     level = Field("power", "u1", low=0, high=params.power_levels - 1)  # 0 is the full power
     return Space((rb,) if params.power_levels == 1 else (rb, level))
+
+
+def _decibels(name: str, shape: tuple[int, ...], unit: str = "dB") -> Field:
+    return Field(name, "f4", shape, unit, -_DB, _DB)
 
 
 def _by_pair(values: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,10 @@ class D2DCell:
         self.actions: Sequence[Space] = (action_space(params),) * params.pairs
         self._fading = CounterRng(seed, "fading")
         self._prefetched: tuple[int, Floats] | None = None
-        self._nothing = self._physics.nothing()
+
+    @cached_property
+    def _nothing(self) -> Reception:
+        return self._physics.nothing()
 
     def reset(self) -> CellState:
         """Nothing has been transmitted."""

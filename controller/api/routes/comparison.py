@@ -8,8 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.api.dependencies import ServicesDep
 from controller.api.problems import RequestRejectedError, responses
 from controller.api.schemas import ComparedMetric, Comparison
-from controller.run_folder.reader import RunFolder
-from controller.service.queries import toll, with_live_status
+from controller.service.queries import open_folder, toll, with_live_status
 from controller.service.store import Run
 
 router = APIRouter(prefix="/compare", tags=["overviews"])
@@ -17,7 +16,7 @@ router = APIRouter(prefix="/compare", tags=["overviews"])
 _MAX_COMPARED = 16
 
 
-@router.get("", responses=responses(404, 422))
+@router.get("", responses=responses(404, 410, 422))
 async def compare(
     services: ServicesDep, runs: Annotated[str, Query(max_length=4000, description="Ids, separated by commas.")]
 ) -> Comparison:
@@ -43,14 +42,14 @@ async def compare(
 
 
 def _units(run: Run) -> dict[str, str]:
-    return RunFolder.open(run.folder).meta.units
+    return open_folder(run).meta.units
 
 
 def _toll(run: Run) -> Any:
-    spans = toll(RunFolder.open(run.folder), by="kind")
+    spans = toll(open_folder(run), by="kind")
     return spans[0]["tolls"] if spans else {}
 
 
 def _channel_settings(run: Run) -> Any:
     """The settings that determine the channels; the number of slots is not one of them."""
-    return [run.config[key] for key in ("world", "seed", "replicas", "episode_slots")]
+    return [run.config.get(key) for key in ("world", "seed", "replicas", "episode_slots")]

@@ -5,10 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from controller.api.dependencies import RunId, ServicesDep
 from controller.api.problems import RequestRejectedError, responses
 from controller.service.event_streams import Cursor
+from controller.service.queries import open_folder
 
 router = APIRouter(prefix="/runs/{run_id}/events", tags=["results"])
 
@@ -16,7 +18,7 @@ router = APIRouter(prefix="/runs/{run_id}/events", tags=["results"])
 @router.get(
     "",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}, **responses(404, 422)},
+    responses={200: {"content": {"text/event-stream": {}}}, **responses(404, 410, 422)},
 )
 async def events(
     run_id: RunId, services: ServicesDep, last_event_id: Annotated[str | None, Header(max_length=100)] = None
@@ -27,6 +29,7 @@ async def events(
     beginning.
     """
     run = await services.manager.get(run_id)
+    await run_in_threadpool(open_folder, run)
     try:
         cursor = Cursor.parse(last_event_id) if last_event_id else Cursor()
         stream: AsyncIterator[bytes] = await services.streams.subscribe(run, cursor)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter
@@ -13,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from controller.api.dependencies import RunId, ServicesDep
 from controller.api.problems import RequestRejectedError, responses
 from controller.api.schemas import FileInfo, FileList
+from controller.run_folder.listing import open_published, published
 
 router = APIRouter(prefix="/runs/{run_id}/files", tags=["results"])
 
@@ -20,40 +20,29 @@ _CHUNK_BYTES = 1 << 16
 FileName = Annotated[str, PathParameter(max_length=300, examples=["summary.json"])]
 
 
-@router.get("", responses=responses(404, 422))
+@router.get("", responses=responses(404, 410, 422))
 def files(run_id: RunId, services: ServicesDep) -> FileList:
     """The files of the run's folder."""
-    found = _found(services.manager.find(run_id).folder)
-    return FileList(files=[_info(name, path) for name, path in sorted(found.items())])
+    found = published(services.folder(run_id).path)
+    return FileList(files=[_info(name, stat) for name, stat in found.items()])
 
 
 @router.get(
     "/{name:path}",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, **responses(404, 422)},
+    responses={200: {"content": {"application/octet-stream": {}}}, **responses(404, 410, 422)},
 )
 def file(run_id: RunId, name: FileName, services: ServicesDep) -> StreamingResponse:
     """One file of the run's folder, at its present length."""
-    found = _found(services.manager.find(run_id).folder)
-    if name not in found:
+    stream = open_published(services.folder(run_id).path, name)
+    if stream is None:
         raise RequestRejectedError(404, f"the run has no file {name!r}; its files are listed under /files")
-    stream = found[name].open("rb")
     size = os.fstat(stream.fileno()).st_size
     headers = {"Content-Length": str(size), "X-Content-Type-Options": "nosniff"}
     return StreamingResponse(_chunks(stream, size), media_type="application/octet-stream", headers=headers)
 
 
-def _found(folder: Path) -> dict[str, Path]:
-    """The files of a run by name, without links and drafts."""
-    return {
-        path.relative_to(folder).as_posix(): path
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
-    }
-
-
-def _info(name: str, path: Path) -> FileInfo:
-    stat = path.stat()
+def _info(name: str, stat: os.stat_result) -> FileInfo:
     return FileInfo(name=name, bytes=stat.st_size, modified=datetime.fromtimestamp(stat.st_mtime, UTC))
 
 

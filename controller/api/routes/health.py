@@ -1,7 +1,5 @@
 """The routes for those who operate the service: probes and Prometheus."""
 
-import logging
-
 from fastapi import APIRouter, Response
 
 from controller.api.dependencies import ServicesDep
@@ -9,8 +7,6 @@ from controller.api.problems import problem
 from controller.api.schemas import Health
 
 router = APIRouter(tags=["service"])
-
-_LOG = logging.getLogger("airtoll")
 
 
 @router.get("/healthz")
@@ -20,13 +16,10 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", response_model=Health)
-def readyz(services: ServicesDep) -> Health | Response:
-    """Whether the service can be used: its store answers."""
-    try:
-        services.manager.store.ping()
-    except Exception as error:
-        _LOG.warning("the store does not answer", exc_info=error)
-        return problem(503, f"the store does not answer: {type(error).__name__}", headers={"Retry-After": "10"})
+async def readyz(services: ServicesDep) -> Health | Response:
+    """Whether the service can do its work: its tasks live, its store and its data folder can be written."""
+    if reason := await services.manager.readiness.problem():
+        return problem(503, reason, headers={"Retry-After": "10"})
     return Health(status="ok")
 
 

@@ -12,7 +12,7 @@ from controller.service.queries import LogLines
 router = APIRouter(prefix="/runs/{run_id}/log", tags=["results"])
 
 
-@router.get("", responses=responses(404, 422))
+@router.get("", responses=responses(404, 410, 422))
 def log(
     run_id: RunId,
     services: ServicesDep,

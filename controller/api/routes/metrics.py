@@ -15,7 +15,7 @@ router = APIRouter(prefix="/runs/{run_id}/metrics", tags=["results"])
 Slot = Annotated[int | None, Query(ge=0, le=10**9)]
 
 
-@router.get("", responses=responses(404, 422))
+@router.get("", responses=responses(404, 410, 422))
 def metrics(
     run_id: RunId,
     services: ServicesDep,

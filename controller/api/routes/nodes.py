@@ -10,14 +10,13 @@ from controller.api.problems import responses
 from controller.api.schemas import LeaseInfo, NodeList, WorkerInfo
 from controller.execution.children import CHANNEL_SERVER
 from controller.pool.listener import SeenWorker
-from controller.run_folder.reader import RunFolder
 from controller.service import queries
-from controller.service.queries import NodeInfo, current_slot
+from controller.service.queries import NodeInfo, current_slot, open_folder
 
 router = APIRouter(prefix="/nodes", tags=["overviews"])
 
 
-@router.get("", responses=responses(404, 422))
+@router.get("", responses=responses(404, 410, 422))
 def nodes(services: ServicesDep, run: Annotated[str | None, Query(max_length=200)] = None) -> NodeList:
     """The nodes of a run, or of all active runs; the pool's workers."""
     manager = services.manager
@@ -28,7 +27,7 @@ def nodes(services: ServicesDep, run: Annotated[str | None, Query(max_length=200
         nodes=[
             _with_worker(node, leased.get((node.run, CHANNEL_SERVER if node.role == "network" else node.name)))
             for one in runs
-            for node in queries.nodes(RunFolder.open(one.folder), current_slot(one))
+            for node in queries.nodes(open_folder(one), current_slot(one))
         ],
         workers=[worker for worker in workers if run is None or any(lease.run == run for lease in worker.leases)],
     )

@@ -44,14 +44,15 @@ _CONFIGURATION: dict[str, Any] = {
     status_code=202,
     responses={
         202: {"headers": {"Location": {"description": "The run's path.", "schema": {"type": "string"}}}},
-        **responses(400, 408, 413, 415, 422),
+        **responses(400, 408, 413, 415, 422, 507),
     },
     openapi_extra=_CONFIGURATION,
 )
 async def create(request: Request, response: Response, services: ServicesDep) -> Run:
     """Submit a run: it is queued."""
     timeout_s = services.manager.settings.request_timeout_s
-    run = await services.manager.submit(await configuration(request, timeout_s=timeout_s))
+    resolved = await configuration(request, services.config_worker, timeout_s=timeout_s)
+    run = await services.manager.submit(resolved)
     response.headers["Location"] = f"{request.url.path}/{run.id}"
     return run
 

@@ -14,7 +14,7 @@ from controller.service.limits import MAX_WINDOWS
 router = APIRouter(prefix="/runs/{run_id}/toll", tags=["results"])
 
 
-@router.get("", responses=responses(404, 422))
+@router.get("", responses=responses(404, 410, 422))
 def toll(
     run_id: RunId,
     services: ServicesDep,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.dependencies import RunId, ServicesDep
+from controller.api.dependencies import MAX_UPLOADS, RunId, ServicesDep
 from controller.api.problems import RequestRejectedError, responses
 from controller.api.request_body import whole_body
 from controller.api.schemas import WeightsList
@@ -28,7 +28,7 @@ _SAFETENSORS: dict[str, Any] = {
 }
 
 
-@router.get("", responses=responses(404, 422, 503))
+@router.get("", responses=responses(404, 410, 422))
 async def weights(run_id: RunId, services: ServicesDep) -> WeightsList:
     """The stored weights, by node, the newest first; a running run reports its newest before the answer."""
     return WeightsList(weights=await services.weights.stored(run_id))
@@ -37,7 +37,7 @@ async def weights(run_id: RunId, services: ServicesDep) -> WeightsList:
 @router.get(
     "/{node}",
     response_class=Response,
-    responses={200: {"content": {_OCTETS: {}}}, **responses(404, 422, 503)},
+    responses={200: {"content": {_OCTETS: {}}}, **responses(404, 410, 422)},
 )
 async def node_weights(
     run_id: RunId,
@@ -56,7 +56,7 @@ async def node_weights(
 @router.put(
     "/{node}",
     status_code=202,
-    responses=responses(400, 404, 408, 409, 413, 415, 422, 503),
+    responses=responses(400, 404, 408, 409, 410, 413, 415, 422, 507),
     openapi_extra=_SAFETENSORS,
 )
 async def put_weights(run_id: RunId, node: Node, request: Request, services: ServicesDep) -> RunHead:
@@ -67,6 +67,10 @@ async def put_weights(run_id: RunId, node: Node, request: Request, services: Ser
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _OCTETS:
         raise RequestRejectedError(415, f"content type {kind[:80]!r}: send safetensors as {_OCTETS}")
+    if services.uploads.locked():
+        raise RequestRejectedError(503, f"{MAX_UPLOADS} uploads are arriving already; try again later")
     timeout_s = services.manager.settings.request_timeout_s
-    data = await whole_body(request, max_bytes=MAX_WEIGHTS_BYTES, timeout_s=timeout_s)
-    return await run_in_threadpool(with_live_status, await services.weights.put(run_id, node, data))
+    async with services.uploads:
+        data = await whole_body(request, max_bytes=MAX_WEIGHTS_BYTES, timeout_s=timeout_s)
+        run = await services.weights.put(run_id, node, data)
+    return await run_in_threadpool(with_live_status, run)

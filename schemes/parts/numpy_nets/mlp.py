@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Le, MaxLen
 
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, Floats]
+HiddenLayers = Annotated[tuple[Annotated[int, Ge(1), Le(16_384)], ...], MaxLen(16)]  # a parameter: units by layer
 
 
 def draw_mlp(rng: np.random.Generator, sizes: Sequence[int]) -> dict[str, Floats]:
@@ -32,6 +35,8 @@ class Mlp:
             raise ValueError(f"no layers among {sorted(weights)}; expected 0.weight, 0.bias, 2.weight, ...")
         self.weights = weights
         self._layers = [_layer(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in names]
+        if any(len(bias) != len(matrix) for (_, bias), (matrix, _) in pairwise(self._layers)):
+            raise ValueError("a layer has other inputs than the layer before has outputs")
 
     @property
     def inputs(self) -> int:
@@ -58,5 +63,8 @@ class Mlp:
 
 
 def _layer(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
-    """Weight [out, in] to a contiguous [in, out], once rather than at every pass; and the bias [out]."""
+    """Weight [out, in] to a contiguous [in, out], once rather than at every pass; and the bias [out]. ValueError if the
+    two do not fit."""
+    if weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        raise ValueError(f"a weight {weight.shape} and a bias {bias.shape} make no layer")
     return np.ascontiguousarray(weight.T, np.float32), np.asarray(bias, np.float32)

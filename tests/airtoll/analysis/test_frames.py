@@ -5,13 +5,13 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from airtoll.analysis.frames import FRAMES_FILE, MESSAGES, NESTED, describe, frames_of
+from airtoll.analysis.frames import FRAMES_FILE, MESSAGES, NESTED, REPORT, describe, frames_of
 from protocol.messages.codec import encode
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Bye, Hello, Note, ReceivedNote, Refused, Reply, Report, Turn, Welcome
+from protocol.messages.node import Bye, Hello, Note, ReceivedNote, Refused, Reply, Report, Turn, Unread, Welcome
 
 
-@pytest.mark.parametrize("message", [Hello, Welcome, Refused, Turn, Reply, Report, Bye], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("message", [Hello, Welcome, Refused, Turn, Reply, Bye], ids=lambda m: m.__name__)
 def test_names_and_fields_are_those_of_the_structs(message: type) -> None:
     config = message.__struct_config__  # type: ignore[attr-defined]
     assert MESSAGES[config.tag] == (message.__name__, *message.__struct_fields__)  # type: ignore[attr-defined]
@@ -20,6 +20,8 @@ def test_names_and_fields_are_those_of_the_structs(message: type) -> None:
 def test_nested_fields_are_those_of_the_structs() -> None:
     assert NESTED["inbox"] == ("ReceivedNote", *ReceivedNote.__struct_fields__)
     assert NESTED["outbox"] == ("Note", *Note.__struct_fields__)
+    assert NESTED["unread"] == ("Unread", *Unread.__struct_fields__)
+    assert ("Report", *Report.__struct_fields__) == REPORT
 
 
 @pytest.mark.parametrize(
@@ -36,14 +38,18 @@ def test_nested_fields_are_those_of_the_structs() -> None:
             Reply(3, 1, b"", [Note((-1,), Kind.CSI, bytes(20), 36)]),
             "Reply(slot=3, turn=1, action=<0 bytes >, outbox=[Note(to=[-1], kind=1, "
             "body=<20 bytes 00000000000000000000000000000000...>, payload_bits=36, link=None, attempt=1, "
-            "sequence=None)])",
+            "sequence=None)], report=None)",
         ),
-        (Report(9, {"loss": 0.5}), "Report(slot=9, scalars={loss: 0.5})"),
+        (
+            Reply(3, 1, b"", [], Report({"loss": 0.5}, [Unread(2, Kind.HISTORY, 1, "no rows")])),
+            "Reply(slot=3, turn=1, action=<0 bytes >, outbox=[], report=Report(scalars={loss: 0.5}, "
+            "unread=[Unread(source=2, kind=4, number=1, reason='no rows')]))",
+        ),
         (Bye("done"), "Bye(reason='done', error='')"),
     ],
     ids=["hello", "refused", "turn", "reply", "report", "bye"],
 )
-def test_a_frame_is_described(message: Hello | Refused | Turn | Reply | Report | Bye, text: str) -> None:
+def test_a_frame_is_described(message: Hello | Refused | Turn | Reply | Bye, text: str) -> None:
     assert describe(encode(message)) == text
 
 

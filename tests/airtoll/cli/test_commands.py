@@ -39,6 +39,36 @@ def test_a_run_prints_radio_toll_and_folder(cell: Path, tmp_path: Path) -> None:
     assert "slot 4 of 4" in result.stderr
 
 
+UNREADABLE = (
+    *("2026-01-01: 3", "? [a]\n: 3", "? {a: 1}\n: 3", "slots: !!bool abc", "slots: !!int ''", "slots: !!binary aGVs"),
+    *(f"slots: {'9' * 6000}", f"world: 0x{'f' * 6000}", 'slots: "\\UFFFFFFFF"', "world: 2026-99-99", "a: &a [*a]"),
+)
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_a_file_that_is_no_configuration_is_rejected_with_a_suggested_fix(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    for command in ("run", "study"):
+        result = _call(command, tmp_path / "bad.yaml", "--out", tmp_path / "out")
+        assert (result.exit_code, result.stdout) == (2, ""), result.output
+        assert "correct the YAML there" in result.stderr or "known: " in result.stderr or "is missing" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "value", ["!!bool abc", "{[a]: 1}", f"0x{'f' * 6000}", "9" * 6000, "&a [*a]", "{2026-01-01: 3}"]
+)
+def test_a_setting_that_is_no_value_is_rejected_with_its_key(cell: Path, value: str) -> None:
+    result = _call("run", cell, "--set", f"slots={value}")
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    assert "slots: " in result.stderr
+
+
+def test_a_key_of_too_many_parts_is_rejected(cell: Path) -> None:
+    result = _call("run", cell, "--set", f"{'a.' * 3000}b=1")
+    assert result.exit_code == 2
+    assert "is not a key: it has more than 32 parts" in result.stderr
+
+
 def test_a_run_as_json_prints_the_summary_alone(cell: Path, tmp_path: Path) -> None:
     result = _call("run", cell, "--format", "json", "--set", "seed=9")
     summary = json.loads(result.stdout)
@@ -123,6 +153,37 @@ def test_a_damaged_trace_exits_1_and_names_its_file(tmp_path: Path) -> None:
     result = _call("diff", a.path, b.path)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"{b.path / 'trace.bin'}: the trace's length 20 is not a multiple")
+
+
+@pytest.mark.parametrize("words", [["toll"], ["toll", "--by", "node"], ["diff"], ["resume"], ["replay"], ["plot"]])
+def test_a_damaged_meta_exits_1_and_names_its_file(tmp_path: Path, words: list[str]) -> None:
+    folder = finished(tmp_path / "a")
+    (folder.path / "meta.json").write_text("")
+    command, *options = words
+    result = _call(command, folder.path, *([folder.path] if command == "diff" else []), *options)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith(f"{folder.path / 'meta.json'} cannot be read: ")
+
+
+def test_a_data_folder_that_cannot_be_written_exits_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = _call("serve", "--port", 0, "--data", tmp_path / "file" / "data")
+    assert result.exit_code == 2
+    assert (
+        result.stderr
+        == f"--data: {tmp_path / 'file' / 'data'} cannot be written: Not a directory; give another folder\n"
+    )
+
+
+def test_an_index_that_is_no_database_exits_2(tmp_path: Path) -> None:
+    (tmp_path / "airtoll.db").write_bytes(b"\xff" * 9000)
+    result = _call("serve", "--port", 0, "--data", tmp_path)
+    assert (result.exit_code, "repair or restore it" in result.stderr) == (2, True)
+
+
+def test_closed_outputs_are_no_error(cell: Path, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m airtoll run {cell} --out {tmp_path / 'a'} >&- 2>&-"
+    assert subprocess.run(command, shell=True).returncode == 0
 
 
 def test_the_toll_of_a_run_that_was_killed_is_shown(tmp_path: Path) -> None:

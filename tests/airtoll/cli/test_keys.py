@@ -33,8 +33,8 @@ def test_keys_are_made_shown_allowed_and_revoked(tmp_path: Path) -> None:
     assert _call("allow", here, there / "node.key", "--as", "attic").exit_code == 0
     keys = {name: Keys(folder).public("node").decode() for name, folder in (("node", here), ("attic", there))}
     server = Keys(here).public("server").decode()
-    assert _shown(here) == {"server": server, "node": keys["node"], "allowed": keys}
-    assert _shown(there) == {"server": server, "node": keys["attic"], "allowed": {}}
+    assert _shown(here) == {"server": server, "node": keys["node"], "allowed": keys, "bound": {}}
+    assert _shown(there) == {"server": server, "node": keys["attic"], "allowed": {}, "bound": {}}
     assert _call("revoke", here, "attic").stdout == _call("show", here).stdout
     assert list(Keys(here).allowed()) == ["node"]
 

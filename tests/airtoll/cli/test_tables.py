@@ -15,6 +15,7 @@ PACED = {
     "late": {"pair-2": 25},
     "length_ms": {"mean": 10.0, "p50": 9.99, "p99": 11.0, "max": 14.25},
     "lateness_ms": {"mean": 0.1, "p50": 0.0, "p99": 1.0, "max": 4.25},
+    "nice": -10,
 }
 
 
@@ -35,6 +36,7 @@ def test_slot_times_are_one_line() -> None:
         "slots of 10 ms lasted 10.00 (p50 9.99, p99 11.00, at most 14.25) ms; "
         "they began 0.10 (p50 0.00, p99 1.00, at most 4.25) ms late"
     )
+    assert "did not let the channel server go before" in tables.paced(PACED | {"nice": 0})
 
 
 def test_the_comparison_has_performance_and_both_overheads(capsys: pytest.CaptureFixture[str]) -> None:

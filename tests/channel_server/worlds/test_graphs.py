@@ -94,7 +94,24 @@ def test_another_shape_is_rejected(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_and_a_binary_one_are_rejected(tmp_path: Path) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for name in ("nowhere.yaml", "binary"):
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    for name in ("nowhere.yaml", "binary.yaml"):
         with pytest.raises(ValueError, match=rf"{name}' cannot be read: .*give 'fig2'"):
             load(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["? [a]\n: 1", "? {a: 1}\n: 1", "a: !!bool abc", "a: !!int ''", "a: 2026-99-99", f"a: {'9' * 6000}", "[" * 1000],
+)
+def test_a_file_that_pyyaml_stumbles_over_is_rejected(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match=r"cannot be read: .*give 'fig2'"):
+        load(written(tmp_path, text))
+
+
+def test_only_a_yaml_file_is_opened(tmp_path: Path) -> None:
+    """By the ending a controller recognises the names of files, which runs submitted to it must not have."""
+    (tmp_path / "secret").write_text("a: password\n")
+    with pytest.raises(ValueError, match="give 'fig2', or the path of a YAML file") as rejection:
+        load(str(tmp_path / "secret"))
+    assert "password" not in str(rejection.value)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airtoll.client import Controller, ControllerError
-from controller.api.tokens import token_of
+from controller.api.tokens import require_token, token_of
 from controller.config.errors import ConfigError
 from tests.system.service import serving
 
@@ -65,6 +65,28 @@ def test_an_existing_file_is_used(tmp_path: Path) -> None:
 def test_a_file_without_a_usable_token_is_rejected(tmp_path: Path, content: bytes, mode: int, fix: str) -> None:
     with pytest.raises(ConfigError, match=fix):
         token_of(_file(tmp_path / "token", content, mode), "", pytest.fail)
+
+
+@pytest.mark.parametrize(
+    "given", ["Schlüssel mit Umlaut", " sixteen characters", "sixteen characters\n", "a\ttab or two tabs"]
+)
+def test_a_given_token_that_no_request_can_carry_is_rejected(given: str) -> None:
+    with pytest.raises(ConfigError, match=r"AIRTOLL_TOKEN: only printable ASCII is allowed, .*; take one from"):
+        token_of(None, given, pytest.fail)
+
+
+def test_a_token_that_can_be_guessed_is_for_this_machine_only() -> None:
+    for host in ("127.0.0.1", "::1", "localhost"):
+        require_token(host, "a")
+        require_token(host, "")
+    require_token("0.0.0.0", "sixteen-characte")
+    with pytest.raises(ConfigError, match=r"--host: '0.0.0.0' is not allowed: other machines could guess the token"):
+        require_token("0.0.0.0", "fifteen-charact")
+
+
+def test_a_client_rejects_a_token_of_another_alphabet() -> None:
+    with pytest.raises(ControllerError, match="printable ASCII alone; see AIRTOLL_TOKEN"):
+        Controller(token="Schlüssel mit Umlaut")
 
 
 def test_a_path_where_none_can_be_created_is_reported(tmp_path: Path) -> None:

@@ -29,7 +29,11 @@ def _never(params: Any, *, seed: int, replicas: int) -> World:
     raise NotImplementedError
 
 
-ROOM = WorldEntry("room", "a room", "ours", Room, _never)
+def _no_memory(params: Any, replicas: int) -> int:
+    return 0
+
+
+ROOM = WorldEntry("room", "a room", "ours", Room, _never, _no_memory)
 
 
 def test_worlds_and_schemes_are_found_under_their_own_names() -> None:

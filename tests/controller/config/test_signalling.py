@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from controller.config.errors import ConfigError
-from controller.config.layers import from_assignment, parse_yaml
+from controller.config.formats import parse_yaml
+from controller.config.layers import from_assignment
 from controller.config.resolved import load
 from controller.config.run_config import as_mapping, dump_yaml
 from protocol.messages.kinds import Kind, LinkClass

@@ -33,5 +33,5 @@ def test_the_first_free_port_is_used_and_without_one_a_fix_is_suggested(taken: i
 
 
 def test_the_channel_servers_line_has_a_port_of_its_own() -> None:
-    with LeasedWorkers(Ports(), {}) as workers, workers.line() as (_, port):
-        assert port not in (0, workers.port)
+    with LeasedWorkers(Ports(), {}) as workers, workers.line() as (_, line):
+        assert line.port not in (0, workers.port)

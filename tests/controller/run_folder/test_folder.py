@@ -1,6 +1,8 @@
 """A run's folder: telemetry is written at once, and read back."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from msgspec import to_builtins
 from controller.config.errors import ConfigError
 from controller.config.resolved import load
 from controller.config.run_config import dump_yaml
+from controller.run_folder.files import replace_file
 from controller.run_folder.reader import NotARunError, RunFolder
 from controller.run_folder.status import State
 from controller.run_folder.summary import summarise
@@ -200,3 +203,42 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
 def test_an_untrained_run_of_a_scheme_that_learns_is_marked(tmp_path: Path) -> None:
     untrained = write(tmp_path / "a", [ended()], scheme="li2020/maac", untrained=True).summarise()
     assert (untrained["untrained"], write(tmp_path / "b", [ended()]).summarise()["untrained"]) == (True, False)
+
+
+def test_a_run_that_an_error_ends_has_failed(tmp_path: Path) -> None:
+    writer = RunWriter.create(config(), at=tmp_path / "a")
+
+    def execute() -> None:
+        with writer.locked():
+            assert writer.folder.meta.state is State.RUNNING
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        execute()
+    meta = writer.folder.meta
+    assert (meta.state, meta.reason) == (State.FAILED, "OSError: [Errno 28] No space left on device")
+    assert not (tmp_path / "a" / ".reserve").exists()
+
+
+def test_a_folder_that_cannot_be_filled_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        RunWriter.create(config(out=str(tmp_path / "runs")))
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_file_reaches_the_disk_before_its_name_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.readlink(f"/proc/self/fd/{descriptor}"), (tmp_path / "a").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    replace_file(tmp_path / "a", b"new", durable=False)
+    assert synced == []
+    (tmp_path / "a").unlink()
+    replace_file(tmp_path / "a", b"new")
+    assert synced == [(str(tmp_path / ".a.tmp"), False), (str(tmp_path), True)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.run_folder.files import csv_rows, ends_line, last_line_end, read_chunk, whole_lines
-from protocol.messages.telemetry import Scalars
+from protocol.messages.telemetry import Event, Scalars
 from tests.airtoll.folders import make, window
 
 
@@ -42,6 +42,15 @@ def test_pieces_of_a_growing_file_make_up_its_complete_lines(
         assert len(read) == last_line_end(path)
         assert not read or ends_line(path, len(read))
     assert read.decode().splitlines() == whole_lines(path) == lines
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b", "\x0c"])
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, mark: str) -> None:
+    name = f"a{mark}b"
+    event = Event("refused", 3, 0, name, "no such seat")
+    folder = make(tmp_path / "a", [event, Scalars(3, name, {name: 0.5})])
+    assert folder.events() == [event]
+    assert [(scalar.node, scalar.name) for scalar in folder.scalars()] == [(name, name)]
 
 
 def test_rows_of_a_piece_have_the_files_columns(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from controller.config.catalogue import schemes
 from controller.config.resolved import load
 from controller.config.schedule import phase_at, spans
 from controller.execution.in_process import run_in_process
+from controller.run_folder.files import DamagedFileError
 from controller.run_folder.reader import RunFolder
-from controller.run_folder.toll import TOLL_COLUMNS, DamagedTollError, TollKey, TollTable
+from controller.run_folder.toll import TOLL_COLUMNS, TollKey, TollTable
 from controller.run_folder.writer import RunWriter
 from protocol.accounting.air_book import AirRow
 from protocol.accounting.toll import Toll
@@ -160,5 +161,5 @@ def test_of_a_growing_file_whole_lines_are_read(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_is_reported(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "toll.csv").write_bytes(data)
-    with pytest.raises(DamagedTollError, match=r"toll\.csv is damaged"):
+    with pytest.raises(DamagedFileError, match=r"toll\.csv is damaged"):
         TollTable.read(tmp_path, ["pair-0"])

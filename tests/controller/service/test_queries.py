@@ -73,6 +73,7 @@ def test_a_node_has_the_newest_policy_version_that_it_reported(tmp_path: Path) -
         Scalars(4, "pair-0", {"policy_version": 1.0, "loss": 0.5}),
         Scalars(8, "pair-1", {"policy_version": 2.0}),
         Scalars(9, "pair-0", {"policy_version": 3.0}),
+        Scalars(9, "pair-1", {"policy_version": float("nan")}),
     ]
     nodes = queries.nodes(make(tmp_path, reports), slot=10)
     assert [node.policy_version for node in nodes if node.role == "agent"] == [3, 2, None]

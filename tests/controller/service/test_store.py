@@ -2,10 +2,12 @@
 
 import math
 import multiprocessing
+import sqlite3
+import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -20,6 +22,7 @@ from sqlalchemy.exc import StatementError
 from controller.config.errors import ConfigError
 from controller.run_folder.status import FINAL_STATES, TRANSITIONS, RunStatus, State, predecessors
 from controller.service import store as store_module
+from controller.service.limits import STORE_TIMEOUT_S
 from controller.service.run_manager import RunManager
 from controller.service.settings import ServiceSettings
 from controller.service.store import Run, RunResults, Store, StoreGoneError
@@ -150,7 +153,14 @@ def test_only_a_run_that_has_ended_is_deleted(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "oracle11://x", "sqlite:////nowhere/at/all/runs.db", "postgresql+psycopg://x@/x?host=/nowhere"]
+    "url",
+    [
+        "nonsense",
+        "oracle11://x",
+        "sqlite:////nowhere/at/all/runs.db",
+        "postgresql+psycopg://x@/x?host=/nowhere",
+        "postgresql+psycopg2://x@/x",
+    ],
 )
 def test_a_missing_database_is_reported(url: str) -> None:
     with pytest.raises(ConfigError, match="AIRTOLL_DB: "):
@@ -248,3 +258,62 @@ def test_a_run_status_is_read_back_unchanged(tmp_path: Path) -> None:
     assert RunStatus.read(tmp_path) is None
     RunStatus(State.FAILED, 7, "it rained").write(tmp_path)
     assert RunStatus.read(tmp_path) == RunStatus(State.FAILED, 7, "it rained")
+
+
+def test_a_frozen_database_keeps_nobody_waiting(postgres: PostgresServer) -> None:
+    """The first call gives up in time; from then on one at a time tries, and the others fail at once."""
+    with closing(Store(postgres.database())) as store, ThreadPoolExecutor(8) as threads:
+        store.add(RUN)
+        with postgres.frozen():
+            began = time.monotonic()
+            with pytest.raises(StoreGoneError, match="no answer came in time"):
+                store.get("a")
+            assert time.monotonic() - began < 3 * STORE_TIMEOUT_S
+            calls = [threads.submit(store.get, "a") for _ in range(8)]
+            assert all(isinstance(call.exception(), StoreGoneError) for call in as_completed(calls))
+            assert time.monotonic() - began < 3 * STORE_TIMEOUT_S  # of them, one has waited
+        assert store.get("a") == RUN
+
+
+def test_a_database_that_is_read_only_for_a_while_can_be_written_afterwards(postgres: PostgresServer) -> None:
+    with closing(Store(postgres.database())) as store:
+        store.add(RUN)
+        store.belong_to("one", Path("/data/one"))
+        postgres.set_read_only(read_only=True)
+        try:
+            with pytest.raises(StoreGoneError, match="read-only transaction"):
+                _repeat(store.write_probe)  # until the server has read its settings again
+        finally:
+            postgres.set_read_only(read_only=False)
+        while True:
+            with suppress(StoreGoneError):
+                store.write_probe()
+                break
+        assert store.move("a", State.RUNNING)
+
+
+def _repeat(call: Callable[[], None]) -> None:
+    while True:
+        call()
+
+
+def test_a_damaged_value_leaves_the_other_runs_readable(tmp_path: Path) -> None:
+    with closing(Store(f"sqlite:///{tmp_path / 'runs.db'}")) as store:
+        for run_id in "abc":
+            store.add(replace(RUN, id=run_id))
+        with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+            database.execute("UPDATE runs SET config = '{damaged' WHERE id = 'b'")
+        assert [run.config for run in store.waiting()] == [RUN.config, {}, RUN.config]
+
+
+def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "runs.db").write_bytes(b"\xff" * 9000)
+    with pytest.raises(ConfigError, match=r"AIRTOLL_DB: the database cannot be used: .*; repair or restore it"):
+        Store(f"sqlite:///{tmp_path / 'runs.db'}")
+
+
+def test_a_run_is_withdrawn_whatever_became_of_its_submission(store: Store) -> None:
+    store.withdraw("a")
+    store.add(RUN)
+    store.withdraw("a")
+    assert store.ids() == set()

@@ -11,7 +11,7 @@ import pytest
 import zmq
 from zmq.auth import create_certificates, load_certificate
 
-from protocol.transports.keys import Keys, KeysError
+from protocol.transports.keys import AllowedKey, Keys, KeysError
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_folder_is_created_once_and_read_unchanged(keys: Keys) -> None:
     assert _contents(keys.folder) == before
     server, client = Keys.read(keys.folder).server(), Keys.read(keys.folder).client()
     assert client.server == server.public
-    assert server.allowed == frozenset([client.public])
+    assert list(server.allowed) == [client.public]
     assert zmq.curve_public(server.secret) == server.public
     assert zmq.curve_public(client.secret) == client.public
 
@@ -52,7 +52,7 @@ def test_zmq_auth_reads_our_files_and_we_read_its(keys: Keys, tmp_path: Path) ->
         _, secret = create_certificates(theirs, name, {"made by": "zmq.auth"})
         os.chmod(secret, 0o600)
     assert Keys.make(theirs).client().public == load_certificate(theirs / "node.key")[0]
-    assert Keys.read(theirs).server().allowed == {Keys.read(theirs).client().public}
+    assert list(Keys.read(theirs).server().allowed) == [Keys.read(theirs).client().public]
 
 
 def test_concurrent_processes_create_the_same_keys(tmp_path: Path) -> None:
@@ -67,12 +67,12 @@ def test_concurrent_processes_create_the_same_keys(tmp_path: Path) -> None:
 
 def _make(folder: Path) -> tuple[bytes, bytes, frozenset[bytes]]:
     keys = Keys.make(folder)
-    return keys.server().secret, keys.client().secret, keys.server().allowed
+    return keys.server().secret, keys.client().secret, frozenset(keys.server().allowed)
 
 
 def test_a_revoked_key_stays_revoked_when_keys_are_created_again(keys: Keys) -> None:
     keys.revoke("node")
-    assert Keys.make(keys.folder).server().allowed == frozenset()
+    assert Keys.make(keys.folder).server().allowed == {}
 
 
 def test_a_node_on_another_machine_is_allowed_by_its_public_key(keys: Keys, tmp_path: Path) -> None:
@@ -83,15 +83,42 @@ def test_a_node_on_another_machine_is_allowed_by_its_public_key(keys: Keys, tmp_
     assert sorted(_contents(elsewhere)) == ["node.key", "node.key_secret", "server.key"]
     keys.allow(elsewhere / "node.key", "attic")
     keys.allow(elsewhere / "node.key", "attic")
-    assert keys.server().allowed == {keys.client().public, node.client().public}
+    assert keys.server().allowed.keys() == {keys.client().public, node.client().public}
     with pytest.raises(KeysError, match=r"no server\.key_secret: start the server on the machine"):
         node.server()
-    with pytest.raises(KeysError, match="holds another key: allow this one by another name"):
+    with pytest.raises(KeysError, match="holds another key: revoke 'attic' first, or allow this key by another name"):
         keys.allow(_another(tmp_path), "attic")
     with pytest.raises(KeysError, match="is allowed already, as 'attic'"):
         keys.allow(elsewhere / "node.key", "cellar")
     keys.revoke("attic")
     assert list(keys.allowed()) == ["node"]
+
+
+def test_a_key_is_bound_to_a_node_or_a_worker_by_a_line_of_its_file(keys: Keys, tmp_path: Path) -> None:
+    file, allowed = _another(tmp_path), keys.folder / "allowed" / "attic.key"
+    keys.allow(file, "attic", node="pair-0", worker="attic 1")
+    [bound] = [key for key in keys.server().allowed.values() if key.node]
+    assert bound == keys.allowed()["attic"] == AllowedKey(Keys(file.parent).public("node"), "pair-0", "attic 1")
+    assert load_certificate(allowed)[0] == bound.key
+    assert [bound.refusal(node="pair-0"), bound.refusal(worker="attic 1")] == ["", ""]
+    assert bound.refusal(node="pair-1") == "its key is bound to the node 'pair-0': use that name, or another key"
+    assert "the worker 'attic 1'" in bound.refusal(worker="cellar")
+    assert keys.allowed()["node"].refusal(node="pair-1", worker="cellar") == ""
+    with pytest.raises(KeysError, match="holds this key with another binding: revoke 'attic' first"):
+        keys.allow(file, "attic")
+    for name in ('pair"0', "pair\n0", "x" * 201):
+        with pytest.raises(KeysError, match=r"--node: .* is no name"):
+            keys.allow(file, "attic", node=name)
+
+
+@pytest.mark.parametrize(
+    "line", ["node = pair-0", 'node = ""', 'node "pair-0"', 'node = "a"\n node = "b"', 'worker = "a']
+)
+def test_a_binding_that_cannot_be_read_is_not_read_as_none(keys: Keys, line: str) -> None:
+    path = keys.folder / "allowed" / "node.key"
+    path.write_text(path.read_text().replace("metadata\n", f"metadata\n    {line}\n"))
+    with pytest.raises(KeysError, match="is damaged: its binding is not one line"):
+        keys.server()
 
 
 def _another(folder: Path) -> Path:

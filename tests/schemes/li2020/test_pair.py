@@ -67,7 +67,7 @@ class Life:
         measured = WELCOME.views["experience"].empty(1)
         measured["sinr"], measured["bs_gain_db"], measured["own_gain_db"] = slot, gain_db, slot
         measured["last_rb"] = -1 if self._last is None else self._last["rb"]
-        return TurnContext(slot, 0, step, phase, going_on(1), measured, inbox, CounterRng(1, "node"))
+        return TurnContext(slot, 0, step, phase, going_on(1), measured, inbox, CounterRng(1, "node"), [])
 
 
 def _read(notes: tuple[Note, ...]) -> list[HistoryChunk]:

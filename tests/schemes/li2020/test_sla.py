@@ -43,7 +43,9 @@ def turn_after(
     bits = np.broadcast_to(np.asarray(outage if outage is not None else 0, np.uint8), len(measured))
     bit = ReceivedNote(BS, Kind.FEEDBACK, slot - 1 if sent_slot is None else sent_slot, 1, bits.tobytes())
     inbox = [] if outage is None else [bit]
-    return TurnContext(slot, 0, "act", "eval", going_on(len(measured)), measured, inbox, CounterRng(5, "node", node))
+    return TurnContext(
+        slot, 0, "act", "eval", going_on(len(measured)), measured, inbox, CounterRng(5, "node", node), []
+    )
 
 
 @given(st.lists(st.tuples(st.integers(-1, 4), st.floats(0, 1)), max_size=60), st.integers(1, 3))

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.kinds import Kind
+from protocol.messages.node import ReceivedNote
 from protocol.messages.spaces import Field, Records, Space
 from schemes.parts.history import VALID, HistoryWriter, Joiner, JointTrajectory, Layout, read_chunk
 
@@ -45,6 +47,14 @@ def _bodies(agent: int, first: int, slots: int, cuts: set[int]) -> list[bytes]:
     return [*bodies, writer.take()] if writer.rows else bodies
 
 
+def _add(joiner: Joiner, agent: int, body: bytes) -> None:
+    joiner.add(agent, joiner.read(_history(agent, body)))
+
+
+def _history(agent: int, body: bytes, slot: int = 1000) -> ReceivedNote:
+    return ReceivedNote(agent, Kind.HISTORY, slot, 0, body)
+
+
 def _check(joint: JointTrajectory, agents: int) -> range:
     slots = range(joint.first_slot, joint.first_slot + len(joint.rewards))
     with_states = [joint.first_slot, *(s + 1 for s in slots)]
@@ -77,7 +87,7 @@ def test_with_any_upload_times_all_common_slots_are_joined_once(data: st.DataObj
     joiner, seen = Joiner([LAYOUT] * agents), list[int]()
     while any(queues):
         queue = data.draw(st.sampled_from([q for q in queues if q]))
-        joiner.add(*queue.pop(0))
+        _add(joiner, *queue.pop(0))
         if data.draw(st.booleans()):
             joiner = _restored(joiner, agents)
         for joint in joiner.take():
@@ -96,7 +106,7 @@ def test_a_gap_is_not_joined_over() -> None:
     joiner = Joiner([LAYOUT])
     for first in (0, 10):
         for body in _bodies(0, first, 3, set()):
-            joiner.add(0, body)
+            _add(joiner, 0, body)
     histories = list(joiner.take())
     assert [(joint.first_slot, len(joint.states[0])) for joint in histories] == [(0, 4), (10, 4)]
 
@@ -111,7 +121,7 @@ def test_in_any_order_all_common_slots_are_joined_once_within_the_timeout(data: 
     ]
     joiner, seen = Joiner([LAYOUT] * agents, timeout_slots=12), list[int]()
     for note in data.draw(st.permutations(notes)):
-        joiner.add(*note)
+        _add(joiner, *note)
         if data.draw(st.booleans()):
             joiner = _restored(joiner, agents, timeout_slots=12)
         taken = [slot for joint in joiner.take() for slot in _check(joint, agents)]
@@ -129,11 +139,11 @@ def _uploads_of(agent: int, slots: int) -> list[bytes]:
 def test_a_late_row_counts_within_the_timeout_and_leaves_nothing_behind(timeout: int, late: int, learnt: bool) -> None:
     joiner, missing = Joiner([LAYOUT] * 2, timeout_slots=timeout), 4
     for slot, bodies in enumerate(zip(_uploads_of(0, 30), _uploads_of(1, 30), strict=True)):
-        joiner.add(0, bodies[0])
+        _add(joiner, 0, bodies[0])
         if slot != missing:
-            joiner.add(1, bodies[1])
+            _add(joiner, 1, bodies[1])
         if slot == missing + 1 + late:
-            joiner.add(1, _uploads_of(1, 30)[missing])
+            _add(joiner, 1, _uploads_of(1, 30)[missing])
             assert (missing in [s for joint in joiner.take() for s in _check(joint, 2)]) == learnt
         list(joiner.take())
     assert joiner.rows == 0
@@ -142,7 +152,7 @@ def test_a_late_row_counts_within_the_timeout_and_leaves_nothing_behind(timeout:
 def test_while_an_agent_is_lost_the_rows_of_the_others_are_bounded() -> None:
     joiner = Joiner([LAYOUT] * 2, max_slots=10)
     for body in _uploads_of(0, 100):
-        joiner.add(0, body)
+        _add(joiner, 0, body)
         assert list(joiner.take()) == []
     assert joiner.rows == 10
     writer = HistoryWriter(LAYOUT)
@@ -150,7 +160,7 @@ def test_while_an_agent_is_lost_the_rows_of_the_others_are_bounded() -> None:
     for slot in range(90, 100):
         reward = np.full(REPLICAS, 100 + slot)
         writer.add(action=_action(1, slot), reward=reward, policy_version=0, flags=FLAGS, state=_state(1, slot + 1))
-    joiner.add(1, writer.take())
+    _add(joiner, 1, writer.take())
     assert [slot for joint in joiner.take() for slot in _check(joint, 2)] == list(range(90, 100))
 
 
@@ -160,6 +170,46 @@ def test_a_body_of_the_wrong_length_is_rejected(cut: int) -> None:
     wrong = body[:-1] if cut < 0 else body + b"\0"
     with pytest.raises(ValueError, match="a history of 3 rows does not fit"):
         read_chunk(wrong, LAYOUT)
+
+
+def _changed(field: str, value: Any) -> bytes:
+    """A history of slots 0 to 2, in which one value of the last row is another."""
+    [body] = _bodies(0, 0, 3, set())
+    raw = bytearray(body)
+    rows = np.frombuffer(raw, LAYOUT.row, 3, len(raw) - 3 * LAYOUT.row.itemsize)
+    part = rows[field] if field not in ("seen", "rb") else rows["state" if field == "seen" else "action"][field]
+    part[-1] = value
+    return bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"abc", "a history has a head of 7 bytes, not 3"),
+        (b"\0\x28\x6b\xee" + bytes(7), "does not fit into 11 bytes|names slot 4000000000"),
+        (b"\0\x28\x6b\xee" + bytes(3), "it was sent in slot 3 and names slot 4000000000"),
+        (_bodies(0, 1, 3, set())[0], "it was sent in slot 3 and names slot 3"),
+        (bytes(7), "it has no rows"),
+        (_changed("seen", np.nan), "a state lies outside its space"),
+        (_changed("rb", 10), "an action lies outside its space"),
+        (_changed("reward", np.inf), "a reward is not within"),
+        (_changed("reward", np.nan), "a reward is not within"),
+        (_changed("reward", 1e30), "a reward is not within"),
+        (_changed("flags", 64), "a row has an unknown flag"),
+    ],
+)
+def test_a_history_that_no_agent_can_have_lived_through_is_rejected(body: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Joiner([LAYOUT]).read(_history(0, body, 3))
+
+
+def test_a_slot_that_waits_for_other_agents_is_not_taken_twice() -> None:
+    joiner = Joiner([LAYOUT] * 2)
+    first, second = _bodies(0, 0, 6, {2})
+    _add(joiner, 0, first)
+    with pytest.raises(ValueError, match="slot 0 has come before"):
+        joiner.read(_history(0, first))
+    _add(joiner, 0, second)
 
 
 def test_a_writer_continues_after_a_snapshot() -> None:

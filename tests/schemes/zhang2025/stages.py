@@ -39,7 +39,7 @@ def turn_of(stage: Stage, node: int, turn: int, spec: TurnSpec) -> TurnContext:
     state = stage.world.begin(stage.state, stage.slot, stage.ended > 0)
     measured = stage.world.measure(state, spec.view)[node] if spec.view else Space().empty(stage.replicas)
     rng = CounterRng(stage.seed, "node", node)
-    return TurnContext(stage.slot, turn, spec.step, "eval", stage.ended, measured, [], rng)
+    return TurnContext(stage.slot, turn, spec.step, "eval", stage.ended, measured, [], rng, [])
 
 
 def uneven(folder: Path) -> ConflictGraphParams:
