@@ -46,7 +46,7 @@ _VALUES = (  # YAML of types that JSON lacks, or that no setting takes
 
 def json_torture(scene: Scene, rng: Draw) -> str:
     """Post bad JSON."""
-    makers = [_escaped_quotes, *(rng.choice(_JSON) for _ in range(_PER_FAULT - 1))]  # what is quadratic, every time
+    makers = [_huge_run, _escaped_quotes, *(rng.choice(_JSON) for _ in range(_PER_FAULT - 2))]  # the worst every time
     return _post(scene, [make(rng).encode("utf-8", "surrogatepass") for make in makers], JSON)
 
 
