@@ -18,7 +18,7 @@ ENDS_WITHIN_S = 45.0  # on an idle machine; a run of a campaign takes ten
 CANARY_WITHIN_S = 30.0
 _CANARIES = ("canary", "pooled canary")
 _MORE_DESCRIPTORS = 24  # than before: those of the database's pool, and of idle connections
-_MORE_MB = 200.0
+_MORE_MB = 300.0
 _MORE_PEAK_MB = 1000.0
 _NODES = ("pair-", "ap", "trainer", "channel server")
 

@@ -2,7 +2,6 @@
 
 import time
 from contextlib import suppress
-from random import Random
 
 import zmq
 
