@@ -1,7 +1,6 @@
 """The service's end of the pool: receives workers' heartbeats and leases workers to runs."""
 
 import logging
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from protocol.messages.pool import MAX_POOL_FRAME_BYTES, ForeignVersion, Refusal
 from protocol.transports.keys import Keys, KeysError, ServerKeys
 from protocol.transports.loopback import is_loopback
 from protocol.transports.router import Router
+from protocol.transports.running_time import RunningTime
 
 _LOG = logging.getLogger("airtoll")
 _MAX_CONNECTIONS = MAX_WORKERS + 1000  # besides the workers', those of strangers
@@ -67,24 +67,25 @@ class PoolListener:
             limit, fix = self._router.max_connections, "raise the hard limit on open files (ulimit -Hn) for more"
             _LOG.warning("the pool accepts %d connections at most: %s", limit, fix)
         self.endpoint = self._router.endpoint
-        self.registry = WorkerRegistry(time.monotonic())
+        self._time = RunningTime()
+        self.registry = WorkerRegistry(self._time.now())
 
     @property
     def settled(self) -> bool:
         """Whether workers that were leased before the service started have had time to report."""
-        return self.registry.settled(time.monotonic())
+        return self.registry.settled(self._time.now())
 
     @property
     def capacity_state(self) -> object:
         """A value that changes when a waiting run may find capacity that was missing before."""
-        return self.settled, self.registry.idle(time.monotonic())
+        return self.settled, self.registry.idle(self._time.now())
 
     @property
     def workers(self) -> list[SeenWorker]:
         """The workers, each with the time of its last heartbeat."""
-        now, monotonic = datetime.now(UTC), time.monotonic()
+        now, running_s = datetime.now(UTC), self._time.now()
         return [
-            SeenWorker(worker, now - timedelta(seconds=monotonic - worker.seen_at)) for worker in self.registry.workers
+            SeenWorker(worker, now - timedelta(seconds=running_s - worker.seen_at)) for worker in self.registry.workers
         ]
 
     def poll(self) -> None:
@@ -95,15 +96,15 @@ class PoolListener:
         for peer in self._router.broken():
             self.registry.gone(peer)
         self.rejected.add(self._router.rejected())
-        self.registry.expire(time.monotonic())
+        self.registry.expire(self._time.now())
 
     def shortage(self, demand: Demand, ahead: Iterable[Demand]) -> str:
         """What a run still lacks once the runs ahead of it have what they need; "" for nothing."""
-        return self.registry.shortage(demand, time.monotonic(), ahead)
+        return self.registry.shortage(demand, self._time.now(), ahead)
 
     def lease(self, demands: Iterable[Demand]) -> None:
         """Lease idle capacity to the runs that lack some."""
-        for peer, lease in self.registry.lease(demands, time.monotonic()):
+        for peer, lease in self.registry.lease(demands, self._time.now()):
             self._router.send(peer, encode(lease))
 
     def close(self) -> None:
@@ -118,7 +119,7 @@ class PoolListener:
             if key and (refusal := key.refusal(worker=heartbeat.name)):
                 self.rejected.add([(ANOTHER_NAME, key.prefix)])
             else:
-                refusal = self.registry.receive(peer, heartbeat, time.monotonic())
+                refusal = self.registry.receive(peer, heartbeat, self._time.now())
         except ForeignVersion as foreign:
             refusal = str(foreign)
         except BadFrame:
