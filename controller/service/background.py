@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
+from controller.run_folder.files import may_pass
 from controller.service.limits import MAX_BACKOFF_S, MIN_BACKOFF_S, STORE_RETRY_S
 from controller.service.store import StoreGoneError
 
@@ -66,7 +67,10 @@ class Background:
             except Exception as error:
                 if loop.time() - began > MAX_BACKOFF_S:
                     pause_s = self._min_backoff_s
-                _LOG.error("%s failed; next attempt in %g s", name, pause_s, exc_info=error)
+                if may_pass(error):
+                    _LOG.warning("%s: %s; next attempt in %g s", name, error, pause_s)
+                else:
+                    _LOG.error("%s failed; next attempt in %g s", name, pause_s, exc_info=error)
                 self._failures[name] = _Failure(f"{type(error).__name__}: {error}")
             else:
                 self._failures.pop(name, None)

@@ -1,12 +1,11 @@
 """How a run ended whose run process is gone: read from its folder, and written there if the process has not done so."""
 
-import errno
 import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.run_folder.files import DISK_FULL, DamagedFileError
+from controller.run_folder.files import DamagedFileError, may_pass
 from controller.run_folder.reader import NotARunError, RunFolder
 from controller.run_folder.status import FINAL_STATES, RunStatus, State
 from controller.run_folder.writer import set_state
@@ -14,11 +13,6 @@ from controller.service.run_process_handle import RunProcessHandle
 from controller.service.store import RunResults
 
 _LOG = logging.getLogger("airtoll")
-# Errors of this machine, not of a run: another attempt may succeed.
-_MAY_PASS = {
-    *DISK_FULL,
-    *(errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
-}
 
 
 class Ending(NamedTuple):
@@ -26,11 +20,6 @@ class Ending(NamedTuple):
 
     state: State
     results: RunResults
-
-
-def may_pass(error: OSError) -> bool:
-    """Whether another attempt may succeed: the disk is full, say, or there are too many open files."""
-    return error.errno in _MAY_PASS
 
 
 def started(folder: Path) -> bool:

@@ -41,7 +41,9 @@ def proxied_workers(scene: Scene, rng: Draw) -> str:
             worker.kill()
             scene.workers.remove(worker)
         proxied = [scene.start_worker("agent", 4, pool=f"tcp://{_WORKERS_HOST}:{scene.port}") for _ in range(2)]
-        works = scene.begin("pooled", slots=8000)
+        # with all lines cut at once all agents are lost; under this action the run waits for them
+        waits = {"action": "restart", "max_restarts": 100, "lost_after_s": 30}
+        works = scene.begin("pooled", slots=8000, on_node_loss=waits)
         _misbehave(proxies, mode, _STALL_S if mode in _HARMLESS else 6.0)
         for work in works:
             work.same_trace = mode in _HARMLESS
