@@ -9,7 +9,7 @@ from pathlib import Path
 CHUNK_BYTES = 1 << 16
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # error numbers
 # Errors of this machine, not of a run: another attempt may succeed.
-_MAY_PASS = DISK_FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+_MAY_PASS = DISK_FULL | {errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 
 class DamagedFileError(ValueError):
