@@ -208,7 +208,7 @@ class Edge:
         """This process did not run for a while, nor perhaps its nodes, which may continue later: all timeouts begin
         anew."""
         self._since.clear()
-        self._run.note_stop(stopped_s)
+        self._run.state.events.add_stop(stopped_s)
 
     def _check_timeouts(self, now: float) -> None:
         timeouts = self._core.timeouts()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from controller.pool.timeouts import (
     FIRST_BACKOFF_S,
     LEASE_TIMEOUT_S,
-    MAX_BACKOFF_S,
+    MAX_WORKER_BACKOFF_S,
     SETTLE_S,
     WORKER_HEARTBEAT_TIMEOUT_S,
 )
@@ -69,7 +69,7 @@ class RegisteredWorker:
         """It did not reach the run process at this port."""
         self.failures += 1
         self.failed_port = port
-        self.resting_until = now + min(FIRST_BACKOFF_S * 2 ** (self.failures - 1), MAX_BACKOFF_S)
+        self.resting_until = now + min(FIRST_BACKOFF_S * 2 ** (self.failures - 1), MAX_WORKER_BACKOFF_S)
 
     @property
     def idle(self) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from controller.run_folder.files import may_pass
-from controller.service.limits import MAX_BACKOFF_S, MIN_BACKOFF_S, STORE_RETRY_S
+from controller.service.limits import MAX_TASK_BACKOFF_S, MIN_TASK_BACKOFF_S, STORE_RETRY_S
 from controller.service.store import StoreGoneError
 
 _LOG = logging.getLogger("airtoll")
@@ -28,7 +28,7 @@ class Background:
     """The tasks of one service, each with a name. One that fails is logged and begun again after a pause, which doubles
     from failure to failure; the others continue. `failing` shows it until it works again."""
 
-    def __init__(self, min_backoff_s: float = MIN_BACKOFF_S) -> None:
+    def __init__(self, min_backoff_s: float = MIN_TASK_BACKOFF_S) -> None:
         self._min_backoff_s = min_backoff_s
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: dict[str, _Failure] = {}
@@ -65,7 +65,7 @@ class Background:
             try:
                 await work()
             except Exception as error:
-                if loop.time() - began > MAX_BACKOFF_S:
+                if loop.time() - began > MAX_TASK_BACKOFF_S:
                     pause_s = self._min_backoff_s
                 if may_pass(error):
                     _LOG.warning("%s: %s; next attempt in %g s", name, error, pause_s)
@@ -76,7 +76,7 @@ class Background:
                 self._failures.pop(name, None)
                 return
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, MAX_BACKOFF_S)
+            pause_s = min(2 * pause_s, MAX_TASK_BACKOFF_S)
             self._failures[name] = _Failure(self._failures[name].error, loop.time() + pause_s)
 
     def _done(self, name: str, task: "asyncio.Task[None]") -> None:

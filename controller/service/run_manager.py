@@ -89,6 +89,7 @@ class RunManager:
         self._background.spawn("the search for active runs", self._supervisor.adopt_late)
         self._background.spawn("the queue", self._serve_queue)
         self._background.spawn("the leasing of workers", self._leasing.lease_loop)
+        self._background.spawn("the reasons of runs in the pool", self._leasing.reason_loop)
 
     async def close(self) -> None:
         """Release everything; run processes continue."""

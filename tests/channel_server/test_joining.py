@@ -58,6 +58,14 @@ def test_a_hello_under_another_name_than_that_of_its_key_is_refused_and_counted(
     assert (event.node, event.reason.split(":")[0]) == ("pair-0", "its key is bound to the node 'pair-3'")
 
 
+def test_a_peer_whose_key_is_bound_to_another_node_is_refused_only_so_often() -> None:
+    plan, loopback = _run()
+    frames = Frames(loopback.core, WireBook(), lambda _peer, _name: "its key is bound to another node")
+    answers = [list(frames.arrived(b"peer", encode(_hello(plan, "pair-0")))) for _ in range(150)]
+    assert sum(map(len, answers)) == 100
+    assert loopback.run.state.events.dropped == {"refused Hello": 100, "Hello after many refusals": 50}
+
+
 def _hello(plan: RunPlan, name: str) -> Hello:
     return Hello(PROTOCOL_VERSION, plan.run_id, name, {})
 
