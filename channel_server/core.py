@@ -20,7 +20,7 @@ from protocol.messages.node import Bye, Hello, Message, Reply, Saved
 from protocol.messages.plan import RunPlan
 
 UNKNOWN_PEER = "unknown peer"  # the name of a peer that has no seat
-_MAX_REFUSALS = 100  # per connection: the refusals that a stranger does not read would fill the memory
+_MAX_REFUSALS = 100  # per connection: the refusals that a peer does not read would fill the memory
 
 
 class ChannelServer:

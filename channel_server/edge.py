@@ -32,7 +32,7 @@ from protocol.transports.running_time import RunningTime
 
 POLL_INTERVAL_S = 0.05
 _LINGER_MS = 5000  # for the last telemetry
-_SPARE_CONNECTIONS = 1000  # besides the nodes': of nodes that replace others, and of strangers
+_SPARE_CONNECTIONS = 1000  # besides the nodes': of nodes that replace others, and of unknown peers
 
 _NO_SLOT_TIME = (Waiting.NODE_STATES, Waiting.RESUME, Waiting.LOST_NODES)
 

@@ -18,7 +18,7 @@ from controller.api.timeouts import timeout_protocol
 from controller.api.tokens import require_token, token_of
 from controller.config.errors import ConfigError
 from controller.pool.listener import PoolListener
-from controller.run_folder.files import may_pass
+from controller.run_folder.files import is_transient
 from controller.service.data_folder import require_writable
 from controller.service.limits import REQUEST_TIMEOUT_S
 from controller.service.run_manager import RunManager
@@ -96,7 +96,7 @@ class _Server(uvicorn.Server):
 
 def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what nobody handled; what may pass, such as a connection without a descriptor for it, without a traceback."""
-    if may_pass(error := context.get("exception")):
+    if is_transient(error := context.get("exception")):
         _LOG.warning("%s: %s", context["message"], error)
     else:
         loop.default_exception_handler(context)

@@ -41,7 +41,7 @@ from protocol.transports.router import Router
 from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 _POLL_INTERVAL_S = 0.05
-_SPARE_CONNECTIONS = 1000  # besides the workers': of workers that replace others, and of strangers
+_SPARE_CONNECTIONS = 1000  # besides the workers': of workers that replace others, and of unknown peers
 _Bound = TypeVar("_Bound")
 
 

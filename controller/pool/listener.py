@@ -21,7 +21,7 @@ from protocol.transports.router import Router
 from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 _LOG = logging.getLogger("airtoll")
-_MAX_CONNECTIONS = MAX_WORKERS + 1000  # besides the workers', those of strangers
+_MAX_CONNECTIONS = MAX_WORKERS + 1000  # besides the workers', those of unknown peers
 _MAX_FRAMES_PER_POLL = 10_000  # a flood of frames must not keep the service from its other work
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from controller.run_folder.files import may_pass
+from controller.run_folder.files import is_transient
 from controller.service.limits import MAX_TASK_BACKOFF_S, MIN_TASK_BACKOFF_S, STORE_RETRY_S
 from controller.service.store import StoreGoneError
 
@@ -67,7 +67,7 @@ class Background:
             except Exception as error:
                 if loop.time() - began > MAX_TASK_BACKOFF_S:
                     pause_s = self._min_backoff_s
-                if may_pass(error):
+                if is_transient(error):
                     _LOG.warning("%s: %s; next attempt in %g s", name, error, pause_s)
                 else:
                     _LOG.error("%s failed; next attempt in %g s", name, pause_s, exc_info=error)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.run_folder.files import DamagedFileError, may_pass
+from controller.run_folder.files import DamagedFileError, is_transient
 from controller.run_folder.reader import NotARunError, RunFolder
 from controller.run_folder.status import FINAL_STATES, RunStatus, State
 from controller.run_folder.writer import set_state
@@ -41,8 +41,8 @@ def ended(folder: Path) -> bool:
 def end(folder: Path, died: str, *, killed: bool) -> Ending | None:
     """The ending of a run whose run process is gone; None if one is alive after all.
 
-    `died`: why, if the run process has not written an end. OSError for what `may_pass`; any other fault of the folder
-    becomes part of the reason.
+    `died`: why, if the run process has not written an end. OSError for what `is_transient`; any other fault of the
+    folder becomes part of the reason.
     """
     status = _status(folder, died, killed=killed)
     if status.state in FINAL_STATES and not ended(folder):
@@ -50,7 +50,7 @@ def end(folder: Path, died: str, *, killed: bool) -> Ending | None:
             if not RunProcessHandle.write_final_status(folder, status):
                 return None
         except OSError as error:
-            if may_pass(error):
+            if is_transient(error):
                 raise
             _LOG.warning("the end of the run in %s cannot be written there: %s", folder, error)
     write_folder_state(folder, status)

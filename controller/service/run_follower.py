@@ -6,7 +6,7 @@ import signal
 from contextlib import suppress
 
 from controller.execution.local_machine import cause
-from controller.run_folder.files import DamagedFileError, may_pass
+from controller.run_folder.files import DamagedFileError, is_transient
 from controller.run_folder.status import ALREADY_RUNNING, FINAL_STATES, RunStatus, State
 from controller.service import endings
 from controller.service.background import retry_while_unavailable
@@ -82,7 +82,7 @@ class RunFollower:
         try:
             self._process = RunProcessHandle.start(self._run.folder, *self._leasing.run_process_arguments)
         except OSError as error:
-            if may_pass(error):
+            if is_transient(error):
                 raise
             self._died = f"no run process can be started: {error}"
         else:
@@ -143,7 +143,7 @@ class RunFollower:
         try:
             return await asyncio.to_thread(endings.end, folder, self._died, killed=self._killed)
         except Exception as error:
-            if may_pass(error):
+            if is_transient(error):
                 raise
             _LOG.error("the end of %s cannot be read from its folder", self._run.id, exc_info=error)
             return _failed(f"{self._died}; its end cannot be read: {error}")

@@ -16,7 +16,7 @@ from shutil import rmtree
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import as_mapping
 from controller.pool.listener import PoolListener
-from controller.run_folder.files import may_pass
+from controller.run_folder.files import is_transient
 from controller.run_folder.status import ACTIVE_STATES, FINAL_STATES, RunStatus, State
 from controller.run_folder.writer import RunWriter
 from controller.service.background import Background, retry_while_unavailable
@@ -222,7 +222,7 @@ class RunManager:
             if await self._leasing.can_start(run) and (begun := await self._begin(run)):
                 self._supervisor.start(begun)
         except Exception as error:
-            if may_pass(error):
+            if is_transient(error):
                 raise
             _LOG.error("%s cannot be started", run.id, exc_info=error)
             end = RunResults(reason=f"it cannot be started: {error}")

@@ -10,7 +10,7 @@ from itertools import islice
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from protocol.transports.descriptors import hang_up
+from protocol.transports.descriptors import shut_down
 from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 WITHOUT_A_KEY = "connection without a key"
@@ -22,7 +22,7 @@ FIRST_FRAME_TIMEOUT_S = 15.0
 _CHECK_INTERVAL_S = 0.05
 
 _EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
-# Not EVENT_HANDSHAKE_FAILED_AUTH: the authenticator that rejected the key tells of it. Nor EVENT_ACCEPT_FAILED: ZeroMQ
+# Not EVENT_HANDSHAKE_FAILED_AUTH: the authenticator that rejected the key reports it. Nor EVENT_ACCEPT_FAILED: ZeroMQ
 # that finds no free descriptor tries again at once, for ever, and the events would fill the memory.
 _ENCRYPTED_EVENTS = _EVENTS | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _MAX_LEFT = 1024
@@ -48,7 +48,7 @@ class Connections:
         self._left: deque[bytes] = deque()  # peers whose last frames may still come; older have none
         self._broken: list[bytes] = []
         self._rejected: list[str] = []  # reasons
-        self._hung_up: set[int] = set()  # descriptors of connections that are rejected and not closed yet
+        self._shut_down: set[int] = set()  # descriptors of connections that are rejected and not closed yet
         self._failure = ""  # why the handshake failed of the connection that disconnects next
         self._closed: set[int] = set()  # descriptors of connections that closed before a frame of theirs was read
         self._unread = 0  # connections that closed without a readable frame, whose descriptors were used again
@@ -62,7 +62,7 @@ class Connections:
         self._read_monitor()
         if peer in self._left:
             return True  # its last frames are accepted, though its descriptor may belong to another peer by now
-        if descriptor in self._hung_up:
+        if descriptor in self._shut_down:
             return False
         if len(self.known) >= self._limit:
             self._hang_up(descriptor, ABOVE_THE_LIMIT)
@@ -126,9 +126,9 @@ class Connections:
 
     def _disconnected(self, descriptor: int) -> None:
         failure, self._failure = self._failure, ""
-        if failure and descriptor not in self._hung_up:
+        if failure and descriptor not in self._shut_down:
             self._rejected.append(failure)
-        self._hung_up.discard(descriptor)
+        self._shut_down.discard(descriptor)
         self._silent.discard(descriptor)
         if (peer := self._peer_of.pop(descriptor, None)) is not None:
             self.known.discard(peer)
@@ -138,9 +138,9 @@ class Connections:
 
     def _hang_up(self, descriptor: int, reason: str) -> None:
         self._silent.discard(descriptor)
-        self._hung_up.add(descriptor)
+        self._shut_down.add(descriptor)
         self._rejected.append(reason)
-        hang_up(descriptor, int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2]))
+        shut_down(descriptor, int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2]))
 
     def _report_broken(self, peer: bytes) -> None:
         self._broken.append(peer)
