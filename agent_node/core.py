@@ -25,6 +25,7 @@ from protocol.messages.node import (
 )
 from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records, Space
+from protocol.messages.text import is_name
 from schemes.contract import NodePolicy, TurnContext, load
 from schemes.parts.note_reader import UnreadNote
 
@@ -104,8 +105,8 @@ def _report(scalars: Mapping[str, float], unread: Sequence[UnreadNote]) -> Repor
     ValueError for scalars that no report can hold."""
     if not scalars and not unread:
         return None
-    if len(scalars) > MAX_SCALARS or any(len(name) > MAX_SCALAR_NAME_CHARS for name in scalars):
-        limits = f"at most {MAX_SCALARS} scalars, with names of at most {MAX_SCALAR_NAME_CHARS} characters"
+    if len(scalars) > MAX_SCALARS or not all(0 < len(s) <= MAX_SCALAR_NAME_CHARS and is_name(s) for s in scalars):
+        limits = f"at most {MAX_SCALARS} scalars, with printable names of 1 to {MAX_SCALAR_NAME_CHARS} characters"
         raise ValueError(f"the policy reports {len(scalars)} scalars: return {limits}")
     numbers = Counter((note.source, note.kind) for note, _ in unread)
     first = {(note.source, note.kind): reason for note, reason in reversed(unread)}

@@ -1,7 +1,6 @@
 """A node as a process: the loop that carries messages between the channel server's socket and the node's session."""
 
 import sys
-import time
 from collections.abc import Callable
 
 from agent_node.core import BuildPolicy
@@ -9,6 +8,7 @@ from agent_node.session import Session
 from protocol.messages.codec import BadFrame, decode_for_node, encode
 from protocol.transports.dealer import ConnectionLost, Dealer
 from protocol.transports.keys import ClientKeys
+from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 WELCOME_TIMEOUT_S = 60.0
 
@@ -40,7 +40,8 @@ def run_node(
 
 
 def _exchange_messages(dealer: Dealer, session: Session, controller_gone: Callable[[], bool]) -> None:
-    started = time.monotonic()
+    running_time = RunningTime(counted_s=MIN_STOP_S)
+    started = running_time.now()
     while not session.over:
         frame = dealer.receive()
         if frame is not None:
@@ -49,5 +50,5 @@ def _exchange_messages(dealer: Dealer, session: Session, controller_gone: Callab
             continue
         if controller_gone():
             raise ConnectionLost("the process that started this node is gone")
-        if session.node is None and time.monotonic() - started > WELCOME_TIMEOUT_S:
+        if session.node is None and running_time.now() - started > WELCOME_TIMEOUT_S:
             raise ConnectionLost("no channel server answered: check that the run is up and the endpoint is right")

@@ -20,7 +20,7 @@ from protocol.messages.node import Bye, Hello, Message, Reply, Saved
 from protocol.messages.plan import RunPlan
 
 UNKNOWN_PEER = "unknown peer"  # the name of a peer that has no seat
-_MAX_REFUSALS = 100  # per connection: the refusals that a stranger does not read would fill the memory
+_MAX_REFUSALS = 100  # per connection: the refusals that a peer does not read would fill the memory
 
 
 class ChannelServer:
@@ -42,12 +42,36 @@ class ChannelServer:
         if type(message) is Reply:
             return self._reply(peer, message)
         if type(message) is Hello:
-            return self._hello(peer, message)
+            return self.hello(peer, message)
         if type(message) is Bye:
             return self._bye(peer, message)
         if type(message) is Saved:
             return self._take_node_state(peer, message)
         return self.reject_frame(peer, f"{type(message).__name__} from a node")
+
+    def hello(self, peer: Peer, hello: Hello, objection: str = "") -> list[Send]:
+        """Seat or refuse a node. With one node more the run may begin, or continue if it waits for lost nodes."""
+        if self.is_seated(peer):
+            return self.reject_frame(peer, "duplicate Hello")
+        if self._refusals[peer] >= _MAX_REFUSALS:
+            return self.reject_frame(peer, "Hello after many refusals")
+        if objection:
+            sends = self._joining.refuse(peer, hello, objection)
+        else:
+            sends = self._joining.answer(peer, hello, over=self.run.waiting in OVER)
+        node = self._seats.node(peer)
+        if node is None:
+            self._refusals[peer] += 1
+            return sends
+        self._refusals.pop(peer, None)
+        if self.run.waiting is Waiting.NODES_TO_JOIN and not self.run.awaited:
+            self._joining.begin_run()
+            return sends + self.run.advance()
+        if self.run.waiting is Waiting.LOST_NODES and not self.run.awaited:
+            return sends + self.run.advance()
+        if self.run.waiting is Waiting.NODE_STATES:
+            return sends + self._checkpointing.ask_node(node)
+        return sends
 
     def reject_frame(self, peer: Peer, reason: str) -> list[Send]:
         """Reject a frame: count it, and log it unless many were rejected for the same reason."""
@@ -57,10 +81,6 @@ class ChannelServer:
     def reject_connection(self, reason: str, key: str) -> None:
         """A connection was refused. `key`: the first characters of its key, "" if it showed none."""
         self._state.events.reject(reason, "dropped", UNKNOWN_PEER, f"{reason}: {key}..." if key else reason)
-
-    def refuse(self, peer: Peer, hello: Hello, reason: str) -> list[Send]:
-        """Refuse a Hello that the transport objects to."""
-        return self._joining.refuse(peer, hello, reason)
 
     def gone(self, peer: Peer, reason: str) -> list[Send]:
         """A peer's connection or process is gone."""
@@ -141,27 +161,6 @@ class ChannelServer:
                 return []
             case _:
                 assert_never(self.run.waiting)
-
-    def _hello(self, peer: Peer, hello: Hello) -> list[Send]:
-        """Seat or refuse a node. With one node more the run may begin, or continue if it waits for lost nodes."""
-        if self.is_seated(peer):
-            return self.reject_frame(peer, "duplicate Hello")
-        if self._refusals[peer] >= _MAX_REFUSALS:
-            return self.reject_frame(peer, "Hello after many refusals")
-        sends = self._joining.answer(peer, hello, over=self.run.waiting in OVER)
-        node = self._seats.node(peer)
-        if node is None:
-            self._refusals[peer] += 1
-            return sends
-        self._refusals.pop(peer, None)
-        if self.run.waiting is Waiting.NODES_TO_JOIN and not self.run.awaited:
-            self._joining.begin_run()
-            return sends + self.run.advance()
-        if self.run.waiting is Waiting.LOST_NODES and not self.run.awaited:
-            return sends + self.run.advance()
-        if self.run.waiting is Waiting.NODE_STATES:
-            return sends + self._checkpointing.ask_node(node)
-        return sends
 
     def _bye(self, peer: Peer, bye: Bye) -> list[Send]:
         name = self.peer_name(peer)

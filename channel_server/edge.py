@@ -32,7 +32,7 @@ from protocol.transports.running_time import RunningTime
 
 POLL_INTERVAL_S = 0.05
 _LINGER_MS = 5000  # for the last telemetry
-_SPARE_CONNECTIONS = 1000  # besides the nodes': of nodes that replace others, and of strangers
+_SPARE_CONNECTIONS = 1000  # besides the nodes': of nodes that replace others, and of unknown peers
 
 _NO_SLOT_TIME = (Waiting.NODE_STATES, Waiting.RESUME, Waiting.LOST_NODES)
 
@@ -208,7 +208,7 @@ class Edge:
         """This process did not run for a while, nor perhaps its nodes, which may continue later: all timeouts begin
         anew."""
         self._since.clear()
-        self._run.note_stop(stopped_s)
+        self._run.state.events.add_stop(stopped_s)
 
     def _check_timeouts(self, now: float) -> None:
         timeouts = self._core.timeouts()

@@ -19,10 +19,18 @@ class EventLog:
         self._recorder = recorder
         self._timeline = timeline
         self.dropped: Counter[str] = Counter()
+        self._stops = 0
 
     def add(self, event: EventKind, node: str = "", reason: str = "") -> None:
         """Log an event at the present slot and turn."""
         self._recorder.event(Event(event, self._timeline.slot, self._timeline.turn, node, reason))
+
+    def add_stop(self, seconds: float) -> None:
+        """The channel server did not run for so long. On a machine that is always busy this would fill the log."""
+        self._stops += 1
+        if self._stops <= _LOGGED_PER_REASON:
+            reason = f"it did not run for {seconds:.1f} s; this time counts for no time limit"
+            self.add("warning", "channel server", reason)
 
     def reject(
         self, counted_as: str, event: Literal["dropped", "refused"], node: str, reason: str, number: int = 1

@@ -61,8 +61,7 @@ class Frames:
 
     def _hello(self, peer: Peer, hello: Hello) -> list[Send]:
         """Pass a Hello to the core, unless the peer's key is bound to another node; then name its connection."""
-        reason = self._objection(peer, hello.name)
-        sends = self._core.refuse(peer, hello, reason) if reason else self._core.arrived(peer, hello)
+        sends = self._core.hello(peer, hello, self._objection(peer, hello.name))
         if self._wire is not None:
             self._wire.name(peer, self._core.peer_name(peer))
         return sends

@@ -13,8 +13,6 @@ from protocol.messages.plan import RunPlan
 
 Send = tuple[Peer, Message]
 
-_MAX_NAME_CHARS = 80
-
 
 class Joining:
     """Answers Hellos. A resumed run starts with the nodes whose states are in its checkpoint, and sends them back."""
@@ -54,7 +52,7 @@ class Joining:
 
     def refuse(self, peer: Peer, hello: Hello, reason: str) -> list[Send]:
         """Refuse a Hello: count and log it."""
-        self._events.reject("refused Hello", "refused", hello.name[:_MAX_NAME_CHARS], reason)
+        self._events.reject("refused Hello", "refused", hello.name, reason)
         return [(peer, Refused(reason))]
 
     def begin_run(self) -> None:

@@ -133,12 +133,6 @@ class RunProgress:
         self.gates.expire()
         return self.advance()
 
-    def note_stop(self, seconds: float) -> None:
-        """The channel server did not run for so long."""
-        self.state.events.add(
-            "warning", "channel server", f"it did not run for {seconds:.1f} s; this time counts for no time limit"
-        )
-
     def idle_work(self) -> None:
         """Work that can be done while the nodes compute: digests of the trace, and the fading of the next slot."""
         state, following = self.state, self.state.timeline.slot + 1

@@ -54,11 +54,11 @@ class ConfigWorker:
 
 def _resolve(body: bytes, *, is_yaml: bool, max_memory_bytes: int) -> ResolvedRun:
     """In the worker process."""
-    _give_way()
+    _lower_priority()
     return resolve_submission(body, is_yaml=is_yaml, max_memory_bytes=max_memory_bytes)
 
 
-def _give_way() -> None:
+def _lower_priority() -> None:
     """From now on take what processor time runs leave, and little memory."""
     if os.getsid(0) == os.getpid():  # it did so for an earlier configuration
         return

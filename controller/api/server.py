@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,12 +18,14 @@ from controller.api.timeouts import timeout_protocol
 from controller.api.tokens import require_token, token_of
 from controller.config.errors import ConfigError
 from controller.pool.listener import PoolListener
+from controller.run_folder.files import is_transient
 from controller.service.data_folder import require_writable
 from controller.service.limits import REQUEST_TIMEOUT_S
 from controller.service.run_manager import RunManager
 from controller.service.settings import ServiceSettings
 from controller.service.store import Store
 
+_LOG = logging.getLogger("airtoll")
 _SHUTDOWN_TIMEOUT_S = 3
 _SEND_BUFFER_BYTES = 1 << 18  # in the kernel, per connection: limits what a client that reads nothing can occupy
 _BACKLOG = 128  # also how many connections are accepted at once, before one too many is closed
@@ -83,11 +86,20 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._loop = asyncio.get_running_loop()
+            self._loop.set_exception_handler(_log_exception)
             self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         self._loop.call_soon_threadsafe(self._fastapi.state.services.streams.close)
+
+
+def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody handled; what may pass, such as a connection without a descriptor for it, without a traceback."""
+    if is_transient(error := context.get("exception")):
+        _LOG.warning("%s: %s", context["message"], error)
+    else:
+        loop.default_exception_handler(context)
 
 
 def listen(host: str, port: int, *, timeout_s: float = REQUEST_TIMEOUT_S) -> socket.socket:

@@ -35,7 +35,7 @@ class TimeoutProtocol(H11Protocol):
         if len(self.connections) > self._max_connections:
             longest = next(iter(self._idle))
             del self._idle[longest]
-            longest.transport.close()
+            longest.transport.abort()  # `close` would wait for a client that does not read
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _MAX_VALUE = 60
-_MAX_FAULTS = 20  # a stranger's configuration may have a hundred thousand
+_MAX_FAULTS = 20  # a client's configuration may have a hundred thousand
 
 _FIXES = {
     "greater_than_equal": "must be at least {ge}",

@@ -1,6 +1,6 @@
 """The text of a configuration, YAML or JSON, as values of JSON's types.
 
-A text may come from a stranger. Every step takes time and memory in proportion to its length, what it expands to is
+A text may come from anybody. Every step takes time and memory in proportion to its length, what it expands to is
 limited, and whatever has no form in JSON (dates, binary data, sets, keys that are lists) is rejected.
 """
 
@@ -118,7 +118,7 @@ _StrictLoader.add_implicit_resolver(
 
 
 def shortened(text: Any) -> str:
-    """A piece of a stranger's text in a message."""
+    """A piece of a foreign text in a message."""
     shown = repr(text)
     return shown if len(shown) <= 60 else f"{shown[:60]}..."
 

@@ -1,4 +1,4 @@
-"""A run as it is submitted to a controller: a stranger's text, resolved within what the controller allows a run."""
+"""A run as it is submitted to a controller: a client's text, resolved within what the controller allows a run."""
 
 from typing import Any
 

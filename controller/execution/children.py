@@ -36,7 +36,7 @@ def channel_process(
 
     run_plan = msgspec.msgpack.decode(plan, type=RunPlan)
     if run_plan.clock.slot_ms is not None:
-        _hurry()
+        _raise_priority()
     world = build_world(run_plan)
     serve(
         run_plan,
@@ -87,7 +87,7 @@ def _name_process(name: str) -> None:
     Path("/proc/self/comm").write_text(name, "utf-8")
 
 
-def _hurry() -> None:
+def _raise_priority() -> None:
     """Keep time before other processes, where the system permits it: the results of a paced run say at which nice value
     its channel server ran."""
     with suppress(PermissionError):

@@ -28,6 +28,7 @@ from protocol.messages.telemetry import (
     Sink,
     Telemetry,
 )
+from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 EXIT_TIMEOUT_S = 10.0  # after an interrupt, and for the last processes to leave
 _KILL_TIMEOUT_S = 2.0  # for nodes to leave when the channel server has not ended in order
@@ -74,8 +75,10 @@ class NodeProcesses:
     def run(self, sink: Sink, controls: RunControls) -> Ended:
         """Pass telemetry to the sink, and the controls' requests to the channel server, until the run ends."""
         asked_at, interrupting, pausing = 0.0, False, False
+        running_time = RunningTime(counted_s=MIN_STOP_S)
         while True:
             telemetry = self.receive()
+            now = running_time.now()
             if telemetry is not None:
                 sink(telemetry)
             if isinstance(telemetry, Ended):
@@ -89,9 +92,9 @@ class NodeProcesses:
                 sent = self.resume() if pausing else self.pause()
                 pausing = pausing != sent
             if controls.interrupted() and not interrupting:
-                asked_at = asked_at or time.monotonic()
+                asked_at = asked_at or now
                 interrupting = self.interrupt()
-            if asked_at and (time.monotonic() - asked_at > EXIT_TIMEOUT_S or self.channel.pending):
+            if asked_at and (now - asked_at > EXIT_TIMEOUT_S or self.channel.pending):
                 return self._abort(sink, "the channel server did not stop in time", state="STOPPED")
 
     def receive(self) -> Telemetry | None:

@@ -38,9 +38,10 @@ from protocol.messages.pool import (
 )
 from protocol.transports.keys import Keys, ServerKeys
 from protocol.transports.router import Router
+from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 _POLL_INTERVAL_S = 0.05
-_SPARE_CONNECTIONS = 1000  # besides the workers': of workers that replace others, and of strangers
+_SPARE_CONNECTIONS = 1000  # besides the workers': of workers that replace others, and of unknown peers
 _Bound = TypeVar("_Bound")
 
 
@@ -133,6 +134,7 @@ class LeasedWorkers:
             self._context.term()
             raise
         self._rejected = RejectedConnections(partial(print, file=sys.stderr, flush=True))
+        self._time = RunningTime(counted_s=MIN_STOP_S)
         self._polled_at = 0.0
         self.port = int(self._router.endpoint.rpartition(":")[2])
 
@@ -163,7 +165,7 @@ class LeasedWorkers:
 
         Without a time, calls in quick succession do nothing.
         """
-        now = time.monotonic()
+        now = self._time.now()
         if not within_s and now - self._polled_at < _POLL_INTERVAL_S:
             return
         self._polled_at = now
@@ -174,7 +176,7 @@ class LeasedWorkers:
         for peer in self._router.broken():
             self.roster.gone(peer, "its connection broke")
         self._rejected.add(self._router.rejected())
-        self.send(self.roster.expire(time.monotonic()))
+        self.send(self.roster.expire(self._time.now()))
 
     def send(self, sends: Sends) -> None:
         """Send messages to workers."""
@@ -195,7 +197,7 @@ class LeasedWorkers:
                 self._rejected.add([(ANOTHER_NAME, key.prefix)])
                 self.send([(peer, Refusal(refusal))])
             else:
-                self.send(self.roster.receive(peer, message, time.monotonic()))
+                self.send(self.roster.receive(peer, message, self._time.now()))
         except ForeignVersion as foreign:
             self.send([(peer, Refusal(str(foreign)))])
         except BadFrame:

@@ -1,7 +1,6 @@
 """The service's end of the pool: receives workers' heartbeats and leases workers to runs."""
 
 import logging
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,9 +18,10 @@ from protocol.messages.pool import MAX_POOL_FRAME_BYTES, ForeignVersion, Refusal
 from protocol.transports.keys import Keys, KeysError, ServerKeys
 from protocol.transports.loopback import is_loopback
 from protocol.transports.router import Router
+from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 _LOG = logging.getLogger("airtoll")
-_MAX_CONNECTIONS = MAX_WORKERS + 1000  # besides the workers', those of strangers
+_MAX_CONNECTIONS = MAX_WORKERS + 1000  # besides the workers', those of unknown peers
 _MAX_FRAMES_PER_POLL = 10_000  # a flood of frames must not keep the service from its other work
 
 
@@ -42,7 +42,13 @@ class PoolListener:
     """
 
     def __init__(
-        self, endpoint: str, run_process_ports: str = "*", keys: Path | None = None, *, other_files: int = 1024
+        self,
+        endpoint: str,
+        run_process_ports: str = "*",
+        keys: Path | None = None,
+        *,
+        other_files: int = 1024,
+        clock: RunningTime | None = None,
     ) -> None:
         self.ports = _ports(endpoint, run_process_ports)
         if keys is None and not is_loopback(self.ports.host):
@@ -67,43 +73,46 @@ class PoolListener:
             limit, fix = self._router.max_connections, "raise the hard limit on open files (ulimit -Hn) for more"
             _LOG.warning("the pool accepts %d connections at most: %s", limit, fix)
         self.endpoint = self._router.endpoint
-        self.registry = WorkerRegistry(time.monotonic())
+        self._time = clock or RunningTime(counted_s=MIN_STOP_S)
+        self._now = self._time.now()  # read in `poll` alone: requests are answered in other threads
+        self.registry = WorkerRegistry(self._now)
 
     @property
     def settled(self) -> bool:
         """Whether workers that were leased before the service started have had time to report."""
-        return self.registry.settled(time.monotonic())
+        return self.registry.settled(self._now)
 
     @property
     def capacity_state(self) -> object:
         """A value that changes when a waiting run may find capacity that was missing before."""
-        return self.settled, self.registry.idle(time.monotonic())
+        return self.settled, self.registry.idle(self._now)
 
     @property
     def workers(self) -> list[SeenWorker]:
         """The workers, each with the time of its last heartbeat."""
-        now, monotonic = datetime.now(UTC), time.monotonic()
+        now, running_s = datetime.now(UTC), self._now
         return [
-            SeenWorker(worker, now - timedelta(seconds=monotonic - worker.seen_at)) for worker in self.registry.workers
+            SeenWorker(worker, now - timedelta(seconds=running_s - worker.seen_at)) for worker in self.registry.workers
         ]
 
     def poll(self) -> None:
         """Receive the heartbeats that have arrived, and remove the workers that are gone."""
+        self._now = self._time.now()
         for _, (peer, frame) in zip(range(_MAX_FRAMES_PER_POLL), self._router.pending(), strict=False):
             if isinstance(frame, bytes):
                 self._receive(peer, frame)
         for peer in self._router.broken():
             self.registry.gone(peer)
         self.rejected.add(self._router.rejected())
-        self.registry.expire(time.monotonic())
+        self.registry.expire(self._now)
 
     def shortage(self, demand: Demand, ahead: Iterable[Demand]) -> str:
         """What a run still lacks once the runs ahead of it have what they need; "" for nothing."""
-        return self.registry.shortage(demand, time.monotonic(), ahead)
+        return self.registry.shortage(demand, self._now, ahead)
 
     def lease(self, demands: Iterable[Demand]) -> None:
         """Lease idle capacity to the runs that lack some."""
-        for peer, lease in self.registry.lease(demands, time.monotonic()):
+        for peer, lease in self.registry.lease(demands, self._now):
             self._router.send(peer, encode(lease))
 
     def close(self) -> None:
@@ -118,7 +127,7 @@ class PoolListener:
             if key and (refusal := key.refusal(worker=heartbeat.name)):
                 self.rejected.add([(ANOTHER_NAME, key.prefix)])
             else:
-                refusal = self.registry.receive(peer, heartbeat, time.monotonic())
+                refusal = self.registry.receive(peer, heartbeat, self._now)
         except ForeignVersion as foreign:
             refusal = str(foreign)
         except BadFrame:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from controller.pool.timeouts import (
     FIRST_BACKOFF_S,
     LEASE_TIMEOUT_S,
-    MAX_BACKOFF_S,
+    MAX_WORKER_BACKOFF_S,
     SETTLE_S,
     WORKER_HEARTBEAT_TIMEOUT_S,
 )
@@ -38,7 +38,7 @@ class RegisteredWorker:
 
     `peer`: its connection; `leased`: leases that it has not reported yet, each with its run and when it was sent.
     `unattached`: the runs of leases that have ended before the worker reached their run process; `failures`: how often
-    that happened in a row, at last with the port `failed_port`; it gets no lease until `resting_until`.
+    that happened in a row, at last with the port `failed_port`; it gets no lease until `backoff_until`.
     """
 
     peer: bytes
@@ -48,7 +48,7 @@ class RegisteredWorker:
     unattached: set[str] = field(default_factory=set)
     failures: int = 0
     failed_port: int = 0
-    resting_until: float = 0.0
+    backoff_until: float = 0.0
 
     def update(self, peer: bytes, state: Heartbeat, now: float) -> None:
         """Take over a heartbeat's state, and note the leases that have ended since the one before."""
@@ -62,14 +62,14 @@ class RegisteredWorker:
                 del self.leased[lease]
                 self.unattached.add(run_id)
         if _attached(state) - _attached(self.state):
-            self.failures, self.resting_until = 0, 0.0
+            self.failures, self.backoff_until = 0, 0.0
         self.peer, self.state, self.seen_at = peer, state, now
 
     def fail(self, port: int, now: float) -> None:
         """It did not reach the run process at this port."""
         self.failures += 1
         self.failed_port = port
-        self.resting_until = now + min(FIRST_BACKOFF_S * 2 ** (self.failures - 1), MAX_BACKOFF_S)
+        self.backoff_until = now + min(FIRST_BACKOFF_S * 2 ** (self.failures - 1), MAX_WORKER_BACKOFF_S)
 
     @property
     def idle(self) -> int:
@@ -110,7 +110,7 @@ class WorkerRegistry:
         """Capacity to lease, by role and by whether torch is installed."""
         idle: Counter[tuple[Role, bool]] = Counter()
         for worker in self.workers:
-            idle[worker.state.role, worker.has_torch] += worker.idle if now >= worker.resting_until else 0
+            idle[worker.state.role, worker.has_torch] += worker.idle if now >= worker.backoff_until else 0
         return idle
 
     def settled(self, now: float) -> bool:
@@ -215,7 +215,7 @@ class _IdleCapacity:
 
     def __init__(self, workers: list[RegisteredWorker], now: float) -> None:
         self._workers = workers
-        self._left = [worker.idle if now >= worker.resting_until else 0 for worker in workers]
+        self._left = [worker.idle if now >= worker.backoff_until else 0 for worker in workers]
 
     def count(self, role: Role, demand: Demand) -> int:
         """How much of it a run can use for a role."""

@@ -2,7 +2,7 @@
 
 SETTLE_S = 1.5  # after the service starts: workers reconnect and report their leases before any capacity is leased
 FIRST_BACKOFF_S = 5.0  # before a worker that did not reach a run process gets another lease; doubles each time
-MAX_BACKOFF_S = 300.0
+MAX_WORKER_BACKOFF_S = 300.0
 LEASE_TIMEOUT_S = 5.0  # for a worker to report a lease that the service gave it
 WORKER_HEARTBEAT_TIMEOUT_S = 5.0  # at the service: after five missing heartbeats a worker is gone
 LEASED_WORKER_TIMEOUT_S = 10.0  # at the run process: longer, because a busy worker costs the run a node

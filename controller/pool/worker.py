@@ -6,7 +6,6 @@ It imports no more than a node does.
 import os
 import socket
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from secrets import token_hex
@@ -34,6 +33,7 @@ from protocol.messages.pool import (
 )
 from protocol.transports.dealer import ReconnectingDealer
 from protocol.transports.keys import ClientKeys
+from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 _POLL_MS = 100
 
@@ -74,6 +74,7 @@ class Worker:
         self._leases: dict[str, WorkerLease] = {}
         self._sent: Heartbeat | None = None
         self._sent_at = 0.0
+        self._time = RunningTime(counted_s=MIN_STOP_S)
         self._connected = False
         self.refused = ""
 
@@ -84,7 +85,7 @@ class Worker:
             self._poller.poll(_POLL_MS)
             self._poll_service()
             for name, lease in list(self._leases.items()):
-                lease.poll(time.monotonic())
+                lease.poll(self._time.now())
                 if lease.over:
                     self._end_lease(name)
             self._send_heartbeat()
@@ -122,7 +123,7 @@ class Worker:
             self._machine,
             self._channel_address,
             self._keys,
-            now=time.monotonic(),
+            now=self._time.now(),
         )
         self._leases[message.lease] = lease
         self._poller.register(lease.socket, zmq.POLLIN)
@@ -136,7 +137,7 @@ class Worker:
 
     def _send_heartbeat(self) -> None:
         """Send the whole state when it has changed or a second has passed."""
-        offer, now = self._offer, time.monotonic()
+        offer, now = self._offer, self._time.now()
         heartbeat = Heartbeat(
             PROTOCOL_VERSION,
             self._id,

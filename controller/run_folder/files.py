@@ -8,10 +8,17 @@ from pathlib import Path
 
 CHUNK_BYTES = 1 << 16
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # error numbers
+# Errors of this machine, not of a run: another attempt may succeed.
+_TRANSIENT = DISK_FULL | {errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 
 class DamagedFileError(ValueError):
     """A file of a run that is missing or not what was written; the message names the file and the damage."""
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Whether another attempt may succeed: the disk is full, say, or there are too many open files."""
+    return isinstance(error, OSError) and error.errno in _TRANSIENT
 
 
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:

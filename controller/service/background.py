@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from controller.service.limits import MAX_BACKOFF_S, MIN_BACKOFF_S, STORE_RETRY_S
+from controller.run_folder.files import is_transient
+from controller.service.limits import MAX_TASK_BACKOFF_S, MIN_TASK_BACKOFF_S, STORE_RETRY_S
 from controller.service.store import StoreGoneError
 
 _LOG = logging.getLogger("airtoll")
@@ -27,7 +28,7 @@ class Background:
     """The tasks of one service, each with a name. One that fails is logged and begun again after a pause, which doubles
     from failure to failure; the others continue. `failing` shows it until it works again."""
 
-    def __init__(self, min_backoff_s: float = MIN_BACKOFF_S) -> None:
+    def __init__(self, min_backoff_s: float = MIN_TASK_BACKOFF_S) -> None:
         self._min_backoff_s = min_backoff_s
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: dict[str, _Failure] = {}
@@ -64,15 +65,18 @@ class Background:
             try:
                 await work()
             except Exception as error:
-                if loop.time() - began > MAX_BACKOFF_S:
+                if loop.time() - began > MAX_TASK_BACKOFF_S:
                     pause_s = self._min_backoff_s
-                _LOG.error("%s failed; next attempt in %g s", name, pause_s, exc_info=error)
+                if is_transient(error):
+                    _LOG.warning("%s: %s; next attempt in %g s", name, error, pause_s)
+                else:
+                    _LOG.error("%s failed; next attempt in %g s", name, pause_s, exc_info=error)
                 self._failures[name] = _Failure(f"{type(error).__name__}: {error}")
             else:
                 self._failures.pop(name, None)
                 return
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, MAX_BACKOFF_S)
+            pause_s = min(2 * pause_s, MAX_TASK_BACKOFF_S)
             self._failures[name] = _Failure(self._failures[name].error, loop.time() + pause_s)
 
     def _done(self, name: str, task: "asyncio.Task[None]") -> None:

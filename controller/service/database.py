@@ -32,7 +32,11 @@ def engine_of(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.drivername not in _DRIVERS:
             raise ConfigError(f"AIRTOLL_DB: {parsed.drivername} is not supported; write sqlite:/// or {_POSTGRESQL}://")
-        if parsed.drivername == _POSTGRESQL and "connect_timeout" not in parsed.query:
+        if "connect_timeout" in parsed.query:
+            raise ConfigError(
+                f"AIRTOLL_DB: connect_timeout: remove it; no call waits longer than {STORE_TIMEOUT_S:g} s"
+            )
+        if parsed.drivername == _POSTGRESQL:
             parsed = parsed.update_query_dict({"connect_timeout": str(int(STORE_TIMEOUT_S))})
         engine = create_engine(
             parsed,

@@ -1,12 +1,11 @@
 """How a run ended whose run process is gone: read from its folder, and written there if the process has not done so."""
 
-import errno
 import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.run_folder.files import DISK_FULL, DamagedFileError
+from controller.run_folder.files import DamagedFileError, is_transient
 from controller.run_folder.reader import NotARunError, RunFolder
 from controller.run_folder.status import FINAL_STATES, RunStatus, State
 from controller.run_folder.writer import set_state
@@ -14,11 +13,6 @@ from controller.service.run_process_handle import RunProcessHandle
 from controller.service.store import RunResults
 
 _LOG = logging.getLogger("airtoll")
-# Errors of this machine, not of a run: another attempt may succeed.
-_MAY_PASS = {
-    *DISK_FULL,
-    *(errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
-}
 
 
 class Ending(NamedTuple):
@@ -26,11 +20,6 @@ class Ending(NamedTuple):
 
     state: State
     results: RunResults
-
-
-def may_pass(error: OSError) -> bool:
-    """Whether another attempt may succeed: the disk is full, say, or there are too many open files."""
-    return error.errno in _MAY_PASS
 
 
 def started(folder: Path) -> bool:
@@ -52,8 +41,8 @@ def ended(folder: Path) -> bool:
 def end(folder: Path, died: str, *, killed: bool) -> Ending | None:
     """The ending of a run whose run process is gone; None if one is alive after all.
 
-    `died`: why, if the run process has not written an end. OSError for what `may_pass`; any other fault of the folder
-    becomes part of the reason.
+    `died`: why, if the run process has not written an end. OSError for what `is_transient`; any other fault of the
+    folder becomes part of the reason.
     """
     status = _status(folder, died, killed=killed)
     if status.state in FINAL_STATES and not ended(folder):
@@ -61,7 +50,7 @@ def end(folder: Path, died: str, *, killed: bool) -> Ending | None:
             if not RunProcessHandle.write_final_status(folder, status):
                 return None
         except OSError as error:
-            if may_pass(error):
+            if is_transient(error):
                 raise
             _LOG.warning("the end of the run in %s cannot be written there: %s", folder, error)
     write_folder_state(folder, status)

@@ -1,7 +1,6 @@
 """Leases the pool's workers to runs: which runs need some, and what each of them lacks."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,6 @@ from controller.service.limits import LEASE_POLL_S
 from controller.service.store import Run
 
 _NO_POOL = "this controller has no pool: start it with `airtoll serve --pool tcp://127.0.0.1:8771`"
-_LOG = logging.getLogger("airtoll")
 _SETTLING = "waits for the pool's workers to report"
 
 
@@ -40,8 +38,8 @@ class Leasing:
         self._changed = changed
         self._demands: dict[str, Demand] = {}  # by run id, from the runs' configurations
         self._at_work: dict[str, tuple[Run, Demand]] = {}
-        self._reasons: dict[str, str] = {}
-        self._reason_lock = asyncio.Lock()
+        self._reasons: dict[str, str] = {}  # that the runs should have
+        self._stored_reasons: dict[str, str] = {}
         self._capacity_state: object = None
 
     @property
@@ -61,7 +59,7 @@ class Leasing:
         if run.config["placement"] != "pool":
             return True
         missing = self._missing(await self._demand(run))
-        await self._set_reason(run.id, missing)
+        self._reasons[run.id] = missing
         return not missing
 
     def begin(self, run: Run) -> None:
@@ -78,21 +76,31 @@ class Leasing:
             self._at_work[run.id] = run, (await self._demand(run))._replace(port=status.port)
         elif run.id in self._at_work and self._at_work[run.id][1].port:
             del self._at_work[run.id]
-            await self._set_reason(run.id, "")
+            self._reasons[run.id] = ""
             self._changed()
 
     def end(self, run_id: str) -> None:
         """Forget a run that has ended."""
-        for known in (self._demands, self._at_work, self._reasons):
+        for known in (self._demands, self._at_work, self._reasons, self._stored_reasons):
             known.pop(run_id, None)
 
     async def lease_loop(self) -> None:
         """Lease idle capacity to the runs at work, for ever."""
         while self.listener is not None:
-            try:
-                await self._lease(self.listener)
-            except Exception as error:  # such as a store that is unavailable
-                _LOG.error("leasing workers failed", exc_info=error)
+            await self._lease(self.listener)
+            await asyncio.sleep(LEASE_POLL_S)
+
+    async def reason_loop(self) -> None:
+        """Store the reasons of runs when they change, for ever; by itself, as leasing must not wait for the store.
+
+        The first one of a run is always stored: an earlier service may have left another.
+        """
+        while self.listener is not None:
+            for run_id, reason in list(self._reasons.items()):
+                if self._stored_reasons.get(run_id) != reason:
+                    await self._store_reason(run_id, reason)
+                    if run_id in self._reasons:  # it has not ended meanwhile
+                        self._stored_reasons[run_id] = reason
             await asyncio.sleep(LEASE_POLL_S)
 
     def close(self) -> None:
@@ -114,12 +122,12 @@ class Leasing:
                 await self.update_demand(run, status)
         listener.lease(self._ahead)
         if listener.settled:
-            await self._update_reasons(listener)
+            self._update_reasons(listener)
         if listener.capacity_state != self._capacity_state:
             self._capacity_state = listener.capacity_state
             self._changed()
 
-    async def _update_reasons(self, listener: PoolListener) -> None:
+    def _update_reasons(self, listener: PoolListener) -> None:
         """Update the reasons of the runs at work, and of the waiting runs that have one.
 
         A running run may continue without an agent that it has lost: it lacks the agent, but does not wait for it.
@@ -129,10 +137,10 @@ class Leasing:
                 shortage = listener.shortage(demand, ahead[:index])
                 lacks = shortage and f"lacks {shortage}"
                 unreached = "" if listener.registry.attached(demand) else listener.registry.unreached(demand)
-                await self._set_reason(demand.run_id, "; ".join(filter(None, (lacks, unreached))))
-        for run_id in list(self._demands):
+                self._reasons[demand.run_id] = "; ".join(filter(None, (lacks, unreached)))
+        for run_id, demand in self._demands.items():
             if self._reasons.get(run_id) and run_id not in self._at_work:
-                await self._set_reason(run_id, self._missing(self._demands[run_id]))
+                self._reasons[run_id] = self._missing(demand)
 
     @property
     def _ahead(self) -> list[Demand]:
@@ -148,13 +156,6 @@ class Leasing:
         if not (shortage := self.listener.shortage(demand, self._ahead)):
             return ""
         return "; ".join(filter(None, (f"waits for {shortage}", self.listener.registry.unreached(demand))))
-
-    async def _set_reason(self, run_id: str, reason: str) -> None:
-        """Store a run's reason when it changes; the first one always: an earlier service may have left another."""
-        async with self._reason_lock:
-            if self._reasons.get(run_id) != reason:
-                await self._store_reason(run_id, reason)
-                self._reasons[run_id] = reason
 
 
 def _demand(run: Run) -> Demand:

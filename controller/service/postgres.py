@@ -39,7 +39,7 @@ class LimitedConnection(psycopg.Connection[Any]):
         if left_s is not None and left_s <= 0:
             raise psycopg.OperationalError(_LATE)
         if left_s is not None:
-            parameters["connect_timeout"] = min(int(parameters["connect_timeout"]), ceil(left_s))
+            parameters["connect_timeout"] = max(2, ceil(left_s))  # libpq takes no less
         return cls.connect(*arguments, **parameters)
 
     def wait(self, gen: PQGen[RV], interval: float = _POLL_S, timeout: float | None = None) -> RV:

@@ -26,7 +26,7 @@ class Readiness:
         self._probed_at = 0.0
 
     async def problem(self) -> str:
-        """What keeps the service from its work; "" for nothing. Strangers may read it: the details are in the log."""
+        """What keeps the service from its work; "" for nothing. Anybody may read it: the details are in the log."""
         failing = len(self._background.failing)
         tasks = f"background tasks that fail: {failing}; see the controller's log" if failing else ""
         return "; ".join(filter(None, [await self.storage_problem(), tasks]))

@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import signal
-import time
 from contextlib import suppress
 
 from controller.execution.local_machine import cause
-from controller.run_folder.files import DamagedFileError
+from controller.run_folder.files import DamagedFileError, is_transient
 from controller.run_folder.status import ALREADY_RUNNING, FINAL_STATES, RunStatus, State
 from controller.service import endings
 from controller.service.background import retry_while_unavailable
@@ -17,6 +16,7 @@ from controller.service.limits import END_TIMEOUT_FACTOR, STATUS_POLL_S
 from controller.service.run_process_handle import RunProcessHandle
 from controller.service.settings import ServiceSettings
 from controller.service.store import Run, RunResults, Store
+from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 _DIED = "its run process died without reporting an end"
 _LOG = logging.getLogger("airtoll")
@@ -32,7 +32,8 @@ class RunFollower:
         self._leasing = leasing
         self._process: RunProcessHandle | None = None
         self._died = ""  # why there is no run process any more
-        self._stopping_since: float | None = None  # on the monotonic clock
+        self._time = RunningTime(counted_s=MIN_STOP_S)
+        self._stopping_since: float | None = None
         self._killed = False
         self._resumed_at = -1  # the checkpoint's slot
 
@@ -44,7 +45,7 @@ class RunFollower:
     def stop(self) -> None:
         """Stop the run after the current slot; its run process is killed if it does not."""
         self.send_signal(signal.SIGINT)
-        self._stopping_since = self._stopping_since or time.monotonic()
+        self._stopping_since = self._stopping_since or self._time.now()
 
     def close(self) -> None:
         """Release the run process, which continues."""
@@ -81,7 +82,7 @@ class RunFollower:
         try:
             self._process = RunProcessHandle.start(self._run.folder, *self._leasing.run_process_arguments)
         except OSError as error:
-            if endings.may_pass(error):
+            if is_transient(error):
                 raise
             self._died = f"no run process can be started: {error}"
         else:
@@ -119,7 +120,7 @@ class RunFollower:
         """Whether a run process has had long enough to stop its run."""
         confirmed = status is not None and status.state in (State.STOPPING, *FINAL_STATES)
         timeout_s = self._settings.stop_timeout_s * (END_TIMEOUT_FACTOR if confirmed else 1)
-        return self._stopping_since is not None and time.monotonic() - self._stopping_since > timeout_s
+        return self._stopping_since is not None and self._time.now() - self._stopping_since > timeout_s
 
     async def _record_end(self) -> bool:
         """Record how the run ended, or resume it from a checkpoint if its process was lost; whether it is recorded."""
@@ -142,7 +143,7 @@ class RunFollower:
         try:
             return await asyncio.to_thread(endings.end, folder, self._died, killed=self._killed)
         except Exception as error:
-            if isinstance(error, OSError) and endings.may_pass(error):
+            if is_transient(error):
                 raise
             _LOG.error("the end of %s cannot be read from its folder", self._run.id, exc_info=error)
             return _failed(f"{self._died}; its end cannot be read: {error}")
@@ -154,7 +155,7 @@ class RunFollower:
         """Whether a lost run continues: it was not to stop, and has a later checkpoint than it last resumed from."""
         if await asyncio.to_thread(endings.ended, self._run.folder):
             return False
-        if await retry_while_unavailable(self._state) is State.STOPPING:
+        if await retry_while_unavailable(self._state) not in (State.RUNNING, State.PAUSED):
             return False
         slot = await asyncio.to_thread(endings.newest_checkpoint, self._run.folder)
         if slot is None or slot <= self._resumed_at:

@@ -16,11 +16,12 @@ from shutil import rmtree
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import as_mapping
 from controller.pool.listener import PoolListener
+from controller.run_folder.files import is_transient
 from controller.run_folder.status import ACTIVE_STATES, FINAL_STATES, RunStatus, State
 from controller.run_folder.writer import RunWriter
 from controller.service.background import Background, retry_while_unavailable
 from controller.service.data_folder import DataFolder
-from controller.service.endings import may_pass, write_folder_state
+from controller.service.endings import write_folder_state
 from controller.service.leasing import Leasing
 from controller.service.limits import CONFIRM_POLL_S, CONFIRM_TIMEOUT_S, STORE_RETRY_S
 from controller.service.readiness import Readiness
@@ -88,6 +89,7 @@ class RunManager:
         self._background.spawn("the search for active runs", self._supervisor.adopt_late)
         self._background.spawn("the queue", self._serve_queue)
         self._background.spawn("the leasing of workers", self._leasing.lease_loop)
+        self._background.spawn("the reasons of runs in the pool", self._leasing.reason_loop)
 
     async def close(self) -> None:
         """Release everything; run processes continue."""
@@ -220,7 +222,7 @@ class RunManager:
             if await self._leasing.can_start(run) and (begun := await self._begin(run)):
                 self._supervisor.start(begun)
         except Exception as error:
-            if isinstance(error, OSError) and may_pass(error):
+            if is_transient(error):
                 raise
             _LOG.error("%s cannot be started", run.id, exc_info=error)
             end = RunResults(reason=f"it cannot be started: {error}")

@@ -153,7 +153,7 @@ class Unread(Struct, frozen=True, array_like=True):
 
 
 class Report(Struct, frozen=True, array_like=True):
-    """What a node tells people with its reply. It is telemetry, not signalling: it is in no trace and no book.
+    """What a node reports to people with its reply. It is telemetry, not signalling: it is in no trace and no book.
 
     `scalars`: losses, updates, ... by name. `unread`: the notes of this turn's inbox that the node could not read.
     """

@@ -1,4 +1,4 @@
-"""Text that strangers send: names are checked, texts for people are made printable. Both are bounded.
+"""Text from the network: names are checked, texts for people are made printable. Both are bounded.
 
 A name is printed, logged, and written into files of lines. Letters and digits of every script and the printable
 characters of ASCII can do no harm there; line breaks (also U+0085 and U+2028), terminal escapes and marks that

@@ -4,14 +4,14 @@ Anybody can connect. A connection that sends no readable frame in time is closed
 must not take the file descriptors that the process needs for others.
 """
 
-import time
 from collections import deque
 from itertools import islice
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from protocol.transports.descriptors import hang_up
+from protocol.transports.descriptors import shut_down
+from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 WITHOUT_A_KEY = "connection without a key"
 FOR_ANOTHER_SERVER = "connection with the key of another server"
@@ -20,10 +20,9 @@ ABOVE_THE_LIMIT = "connection above the limit"
 
 FIRST_FRAME_TIMEOUT_S = 15.0
 _CHECK_INTERVAL_S = 0.05
-_MAX_STEP_S = 1.0  # between two looks at the clock: while this process is stopped, nobody is late
 
 _EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
-# Not EVENT_HANDSHAKE_FAILED_AUTH: the authenticator that rejected the key tells of it. Nor EVENT_ACCEPT_FAILED: ZeroMQ
+# Not EVENT_HANDSHAKE_FAILED_AUTH: the authenticator that rejected the key reports it. Nor EVENT_ACCEPT_FAILED: ZeroMQ
 # that finds no free descriptor tries again at once, for ever, and the events would fill the memory.
 _ENCRYPTED_EVENTS = _EVENTS | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _MAX_LEFT = 1024
@@ -42,13 +41,14 @@ class Connections:
         self._encrypted = encrypted
         self._limit = limit
         self._monitor = socket.get_monitor_socket(_ENCRYPTED_EVENTS if encrypted else _EVENTS)
-        self._silent = SilentConnections(time.monotonic())
+        self._time = RunningTime(counted_s=MIN_STOP_S)
+        self._silent = SilentConnections(self._time.now())
         self._peer_of: dict[int, bytes] = {}  # by descriptor
         self._keys: dict[bytes, bytes] = {}  # by peer
         self._left: deque[bytes] = deque()  # peers whose last frames may still come; older have none
         self._broken: list[bytes] = []
         self._rejected: list[str] = []  # reasons
-        self._hung_up: set[int] = set()  # descriptors of connections that are rejected and not closed yet
+        self._shut_down: set[int] = set()  # descriptors of connections that are rejected and not closed yet
         self._failure = ""  # why the handshake failed of the connection that disconnects next
         self._closed: set[int] = set()  # descriptors of connections that closed before a frame of theirs was read
         self._unread = 0  # connections that closed without a readable frame, whose descriptors were used again
@@ -62,7 +62,7 @@ class Connections:
         self._read_monitor()
         if peer in self._left:
             return True  # its last frames are accepted, though its descriptor may belong to another peer by now
-        if descriptor in self._hung_up:
+        if descriptor in self._shut_down:
             return False
         if len(self.known) >= self._limit:
             self._hang_up(descriptor, ABOVE_THE_LIMIT)
@@ -85,7 +85,7 @@ class Connections:
     def take_broken(self) -> list[bytes]:
         """The peers whose connections broke, each returned once. Also closes the connections that stay silent."""
         self._read_monitor()
-        for descriptor in self._silent.late(time.monotonic()):
+        for descriptor in self._silent.late(self._time.now()):
             self._hang_up(descriptor, WITHOUT_A_FRAME)
         for descriptor in self._silent.oldest(len(self.known) + len(self._silent) - self._limit):
             self._hang_up(descriptor, ABOVE_THE_LIMIT)
@@ -126,9 +126,9 @@ class Connections:
 
     def _disconnected(self, descriptor: int) -> None:
         failure, self._failure = self._failure, ""
-        if failure and descriptor not in self._hung_up:
+        if failure and descriptor not in self._shut_down:
             self._rejected.append(failure)
-        self._hung_up.discard(descriptor)
+        self._shut_down.discard(descriptor)
         self._silent.discard(descriptor)
         if (peer := self._peer_of.pop(descriptor, None)) is not None:
             self.known.discard(peer)
@@ -138,9 +138,9 @@ class Connections:
 
     def _hang_up(self, descriptor: int, reason: str) -> None:
         self._silent.discard(descriptor)
-        self._hung_up.add(descriptor)
+        self._shut_down.add(descriptor)
         self._rejected.append(reason)
-        hang_up(descriptor, int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2]))
+        shut_down(descriptor, int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2]))
 
     def _report_broken(self, peer: bytes) -> None:
         self._broken.append(peer)
@@ -150,36 +150,33 @@ class Connections:
 
 
 class SilentConnections:
-    """The descriptors of connections that have not sent a readable frame, and how long each has been open."""
+    """The descriptors of connections that have not sent a readable frame, and since when. `now`: of a RunningTime."""
 
     def __init__(self, now: float) -> None:
-        self._since_s: dict[int, float] = {}
-        self._clock_s = 0.0
-        self._looked_at = now
+        self._since: dict[int, float] = {}
+        self._checked_at = now
 
     def __len__(self) -> int:
-        return len(self._since_s)
+        return len(self._since)
 
     def add(self, descriptor: int) -> None:
-        """It was accepted."""
-        self._since_s[descriptor] = self._clock_s
+        """It was accepted since the last check."""
+        self._since[descriptor] = self._checked_at
 
     def discard(self, descriptor: int) -> None:
         """It has sent a frame, or is closed."""
-        self._since_s.pop(descriptor, None)
+        self._since.pop(descriptor, None)
 
     def late(self, now: float) -> list[int]:
-        """Those that have been silent for too long; looked for at intervals."""
-        elapsed_s = now - self._looked_at
-        if elapsed_s < _CHECK_INTERVAL_S:
+        """Those that have been silent for too long; checked at intervals."""
+        if now - self._checked_at < _CHECK_INTERVAL_S:
             return []
-        self._looked_at = now
-        self._clock_s += min(elapsed_s, _MAX_STEP_S)
-        return [one for one, since_s in self._since_s.items() if self._clock_s - since_s > FIRST_FRAME_TIMEOUT_S]
+        self._checked_at = now
+        return [one for one, since in self._since.items() if now - since > FIRST_FRAME_TIMEOUT_S]
 
     def oldest(self, count: int) -> list[int]:
         """So many of them."""
-        return list(islice(self._since_s, max(0, count)))
+        return list(islice(self._since, max(0, count)))
 
 
 def _failure(error: int) -> str:

@@ -21,7 +21,7 @@ def room_for(connections: int, *, others: int, expected: int = 0) -> int:
     return min(connections, max(limit - others - _BURST, limit // 4, expected))
 
 
-def hang_up(descriptor: int, port: int) -> None:
+def shut_down(descriptor: int, port: int) -> None:
     """End the connection of a descriptor that ZeroMQ has accepted at a TCP port; ZeroMQ closes it when it sees the end.
 
     ZeroMQ may have closed it before, and the kernel may have given its number to another file: only a connection at

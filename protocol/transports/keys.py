@@ -46,7 +46,12 @@ class AllowedKey(NamedTuple):
         return self.key[:KEY_PREFIX_CHARS].decode()
 
     def refusal(self, *, node: str = "", worker: str = "") -> str:
-        """Why its owner may not join as this node or this worker, or ""."""
+        """Why its owner may not join as this node or this worker, or "".
+
+        A worker's key joins as any node: as those that the controller has it run.
+        """
+        if worker and self.node and not self.worker:
+            return f"its key is bound to the node {self.node!r}: a worker needs another key"
         for kind, name, bound in (("node", node, self.node), ("worker", worker, self.worker)):
             if name and bound and name != bound:
                 return f"its key is bound to the {kind} {bound!r}: use that name, or another key"

@@ -13,11 +13,14 @@ class RunningTime:
 
     What a peer does not send meanwhile, this process could not have received: such a stretch counts for no time limit.
     Call `now` in every turn of a loop that waits for less than MIN_STOP_S at a time. `wall`, `cpu`: the clocks of the
-    system, and of the processor time of this process, which tells a stretch without running from one of long work.
+    system, and of the processor time of this process, which distinguishes a stretch without running from one of long
+    work. `counted_s`: so much of every stretch counts all the same, or the clock of a process that is starved for ever
+    would stand for ever.
     """
 
-    def __init__(self, wall: Clock = time.monotonic, cpu: Clock = time.process_time) -> None:
+    def __init__(self, wall: Clock = time.monotonic, cpu: Clock = time.process_time, *, counted_s: float = 0.0) -> None:
         self._wall, self._cpu = wall, cpu
+        self._counted_s = counted_s
         self._last_wall, self._last_cpu = wall(), cpu()
         self._stopped_s = 0.0  # in all
         self._unreported_s = 0.0  # of them, not returned by `take_stop` yet
@@ -28,7 +31,7 @@ class RunningTime:
         idle_s = (wall - self._last_wall) - (cpu - self._last_cpu)
         self._last_wall, self._last_cpu = wall, cpu
         if idle_s > MIN_STOP_S:
-            self._stopped_s += idle_s
+            self._stopped_s += idle_s - self._counted_s
             self._unreported_s += idle_s
         return wall - self._stopped_s
 

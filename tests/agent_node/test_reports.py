@@ -43,6 +43,14 @@ def test_a_flood_of_unreadable_notes_is_counted_within_the_limits_of_a_reply() -
     assert decode_for_server(encode(reply)) == reply
 
 
+@pytest.mark.parametrize("name", ["", "loss\n", "loss \u2192 q", "x" * 81])
+def test_a_name_of_a_scalar_that_no_reply_may_have_is_the_policy_s_fault(name: str) -> None:
+    node = _node(0)
+    node.policy._scalars = {name: 1.0}  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="with printable names of 1 to 80 characters"):
+        node.turn(Turn(1, 0, 0, 2, 0, b"", []))
+
+
 def test_too_many_scalars_are_the_policy_s_fault() -> None:
     with pytest.raises(ValueError, match="the policy reports 257 scalars: return at most 256"):
         _node(257).turn(Turn(1, 0, 0, 2, b"", b"", []))

@@ -48,14 +48,22 @@ def test_a_refused_node_is_sent_the_reason(version: int, run_id: str, name: str,
 
 def test_a_hello_under_another_name_than_that_of_its_key_is_refused_and_counted() -> None:
     plan, loopback = _run()
-    bound = {b"stranger": AllowedKey(b"key", node="pair-3"), b"any": AllowedKey(b"other")}
+    bound = {b"bound": AllowedKey(b"key", node="pair-3"), b"any": AllowedKey(b"other")}
     frames = Frames(loopback.core, WireBook(), lambda peer, name: bound[peer].refusal(node=name))
-    for peer, name in ((b"stranger", "pair-0"), (b"any", "pair-0"), (b"stranger", "pair-3")):
+    for peer, name in ((b"bound", "pair-0"), (b"any", "pair-0"), (b"bound", "pair-3")):
         answers = [decode_for_node(frame) for _, frame in frames.arrived(peer, encode(_hello(plan, name)))]
-        assert [type(answer) for answer in answers] == [Refused if (peer, name) == (b"stranger", "pair-0") else Welcome]
+        assert [type(answer) for answer in answers] == [Refused if (peer, name) == (b"bound", "pair-0") else Welcome]
     assert loopback.run.state.events.dropped == {"refused Hello": 1}
     [event] = [event for event in recorded(loopback).events if event.event == "refused"]
     assert (event.node, event.reason.split(":")[0]) == ("pair-0", "its key is bound to the node 'pair-3'")
+
+
+def test_a_peer_whose_key_is_bound_to_another_node_is_refused_only_so_often() -> None:
+    plan, loopback = _run()
+    frames = Frames(loopback.core, WireBook(), lambda _peer, _name: "its key is bound to another node")
+    answers = [list(frames.arrived(b"peer", encode(_hello(plan, "pair-0")))) for _ in range(150)]
+    assert sum(map(len, answers)) == 100
+    assert loopback.run.state.events.dropped == {"refused Hello": 100, "Hello after many refusals": 50}
 
 
 def _hello(plan: RunPlan, name: str) -> Hello:

@@ -1,4 +1,4 @@
-"""Texts of strangers: values of JSON's types or a FormatError, within a time that grows with their length."""
+"""Texts of clients: values of JSON's types or a FormatError, within a time that grows with their length."""
 
 import time
 from contextlib import suppress

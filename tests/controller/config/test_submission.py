@@ -1,4 +1,4 @@
-"""Runs that are submitted: what a stranger's text may not do to the controller that checks it."""
+"""Runs that are submitted: what a client's text may not do to the controller that checks it."""
 
 import json
 import pickle

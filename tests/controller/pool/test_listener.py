@@ -1,4 +1,4 @@
-"""The service's end of the pool, with real connections: workers whose keys are bound to names."""
+"""The service's end of the pool, with real connections: bound keys, and workers that are silent."""
 
 import time
 from pathlib import Path
@@ -7,10 +7,12 @@ import zmq
 
 from controller.pool.listener import PoolListener
 from controller.pool.rejected import ANOTHER_NAME
+from controller.pool.timeouts import WORKER_HEARTBEAT_TIMEOUT_S
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Heartbeat, Refusal, decode_from_service, encode
 from protocol.transports.curve import lock_client
 from protocol.transports.keys import Keys
+from protocol.transports.running_time import MIN_STOP_S, RunningTime
 
 
 def test_a_worker_under_another_name_than_that_of_its_key_is_refused_and_counted(tmp_path: Path) -> None:
@@ -34,5 +36,29 @@ def test_a_worker_under_another_name_than_that_of_its_key_is_refused_and_counted
         assert refusal.reason.startswith("its key is bound to the worker 'attic'")
         assert [seen.worker.state.name for seen in pool.workers] == ["attic"]
         assert pool.rejected.counts == {ANOTHER_NAME: 1}
+    finally:
+        pool.close()
+
+
+def test_time_in_which_the_service_did_not_run_makes_no_worker_silent() -> None:
+    wall_s = 100.0
+    clock = RunningTime(lambda: wall_s, lambda: 0.0, counted_s=MIN_STOP_S)
+    pool = PoolListener("tcp://127.0.0.1:*", clock=clock)
+    try:
+        with zmq.Context() as context, context.socket(zmq.DEALER) as worker:
+            worker.setsockopt(zmq.LINGER, 0)
+            worker.connect(pool.endpoint)
+            worker.send(encode(Heartbeat(PROTOCOL_VERSION, "1", "agent", "attic", "host", 1, 1, {}, {})))
+            deadline = time.monotonic() + 20
+            while not pool.workers:
+                pool.poll()
+                assert time.monotonic() < deadline
+            wall_s += 3600
+            pool.poll()
+            assert len(pool.workers) == 1
+            for _ in range(int(10 * WORKER_HEARTBEAT_TIMEOUT_S)):
+                wall_s += 0.1
+                pool.poll()
+            assert not pool.workers
     finally:
         pool.close()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from controller.pool.registry import Demand, WorkerRegistry
-from controller.pool.timeouts import FIRST_BACKOFF_S, MAX_BACKOFF_S, SETTLE_S, WORKER_HEARTBEAT_TIMEOUT_S
+from controller.pool.timeouts import FIRST_BACKOFF_S, MAX_WORKER_BACKOFF_S, SETTLE_S, WORKER_HEARTBEAT_TIMEOUT_S
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Assignment, Heartbeat, Lease, Role
 
@@ -89,7 +89,7 @@ def test_a_worker_that_never_attaches_waits_longer_each_time_and_its_run_says_wh
         assert registry.idle(now)["agent", False] == 0
         attempts = f"({attempt} attempt{'s' if attempt > 1 else ''})"
         assert registry.unreached(ONE) == f"worker w on host did not reach port 9 of the controller {attempts}"
-        rest_s = min(FIRST_BACKOFF_S * 2 ** (attempt - 1), MAX_BACKOFF_S)
+        rest_s = min(FIRST_BACKOFF_S * 2 ** (attempt - 1), MAX_WORKER_BACKOFF_S)
         assert _given(registry, ONE, now=now + rest_s - 0.1) == []
         now += rest_s
     assert registry.shortage(ONE, now) == ""

@@ -1,4 +1,4 @@
-"""Names and texts of strangers: nothing that ends a line or moves a terminal's cursor passes."""
+"""Names and texts from the network: nothing that ends a line or moves a terminal's cursor passes."""
 
 from typing import Any
 

@@ -104,6 +104,9 @@ def test_a_key_is_bound_to_a_node_or_a_worker_by_a_line_of_its_file(keys: Keys, 
     assert bound.refusal(node="pair-1") == "its key is bound to the node 'pair-0': use that name, or another key"
     assert "the worker 'attic 1'" in bound.refusal(worker="cellar")
     assert keys.allowed()["node"].refusal(node="pair-1", worker="cellar") == ""
+    a_node, a_worker = AllowedKey(bound.key, node="pair-0"), AllowedKey(bound.key, worker="attic 1")
+    assert a_node.refusal(worker="pair-0") == "its key is bound to the node 'pair-0': a worker needs another key"
+    assert a_worker.refusal(node="pair-0") == ""
     with pytest.raises(KeysError, match="holds this key with another binding: revoke 'attic' first"):
         keys.allow(file, "attic")
     for name in ('pair"0', "pair\n0", "x" * 201):

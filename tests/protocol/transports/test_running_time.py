@@ -40,3 +40,13 @@ def test_a_stop_does_not_count_and_is_reported_once() -> None:
     system.pass_by(0.1)
     assert clock.now() - began == pytest.approx(0.1)
     assert (clock.take_stop(), clock.take_stop()) == (3600.0, 0.0)
+
+
+def test_of_a_process_that_is_always_starved_a_part_counts() -> None:
+    system = System()
+    clock = RunningTime(lambda: system.wall, lambda: system.cpu, counted_s=MIN_STOP_S)
+    began = clock.now()
+    for _ in range(100):
+        system.pass_by(0.6)
+        clock.now()
+    assert clock.now() - began == pytest.approx(100 * MIN_STOP_S)

@@ -19,7 +19,8 @@ CANARY_WITHIN_S = 30.0
 _CONFIG_WORKER = "anyio.to_process"  # in its command line
 _CANARIES = ("canary", "pooled canary")
 _MORE_DESCRIPTORS = 24  # than before: those of the database's pool, and of idle connections
-_MORE_MB = 200.0
+_MORE_MB = 300.0
+_MORE_PEAK_MB = 1000.0
 _NODES = ("pair-", "ap", "trainer", "channel server")
 
 
@@ -166,4 +167,5 @@ def _check_resources(scene: Scene) -> None:
     memory_mb = scene.resources()[1]
     if memory_mb > scene.memory_mb + _MORE_MB:
         scene.broke(f"the service has {memory_mb:.0f} MB, {scene.memory_mb:.0f} MB when it started")
-        scene.memory_mb = memory_mb
+    if scene.service.peak_mb > scene.memory_mb + _MORE_PEAK_MB:
+        scene.broke(f"the service had {scene.service.peak_mb:.0f} MB once, {scene.memory_mb:.0f} MB when it started")

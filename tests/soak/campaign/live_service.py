@@ -69,6 +69,12 @@ class LiveService:
         return self.process.pid
 
     @property
+    def peak_mb(self) -> float:
+        """The most resident memory that it ever had."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
+
+    @property
     def is_alive(self) -> bool:
         """Whether the process is there."""
         return self.process.poll() is None

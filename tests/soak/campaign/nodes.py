@@ -41,6 +41,7 @@ HOSTILE_NAMES = (
     ),
     *("", " ", "\0", "../../etc", "pair-0", "'; DROP TABLE runs;--", '"}', "\ud7ff", "\U0010ffff", "%s%n", "\ufeff"),
 )
+_LINE_BREAKS = ("\u2028", "\x85", "\x1c")  # of str.splitlines, and of no file's reader
 _LYING_TURNS = 20
 _PLAYS_WITHIN_S = 150.0
 _ANSWERS_WITHIN_MS = 60_000  # a trainer that loads torch on a busy machine holds up everybody
@@ -119,8 +120,7 @@ def _greet(context: "zmq.Context[zmq.Socket[bytes]]", scene: Scene, work: Work, 
     with suppress(OSError, KeyError, ValueError), context.socket(zmq.DEALER) as guest:
         guest.setsockopt(zmq.LINGER, 500)
         guest.connect(json.loads((scene.run_folder(work) / "meta.json").read_text())["endpoint"])
-        for _ in range(5):
-            name = rng.choice(HOSTILE_NAMES)
+        for name in (*_LINE_BREAKS, *rng.sample(HOSTILE_NAMES, 3)):
             hello = Hello(PROTOCOL_VERSION, rng.choice((work.id, name)), rng.choice((name, "pair-0")), {name: name})
             guest.send(encode(hello))
             scene.ledger.count("bad inputs")

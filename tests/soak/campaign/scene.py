@@ -186,7 +186,9 @@ class Scene:
         """The first true result of `reached`, or the last false one after so many seconds, more on a busy machine
         unless something is broken already. OutOfTimeError when the campaign must end."""
         load = os.getloadavg()[0] / (os.cpu_count() or 1)
-        deadline = time.monotonic() + (min(seconds, _BROKEN_WITHIN_S) if self.broken else seconds * max(1.0, load))
+        deadline = time.monotonic() + (
+            min(seconds, _BROKEN_WITHIN_S) if self.broken else seconds * min(3.0, max(1.0, load))
+        )
         while not (found := reached()) and time.monotonic() < deadline:
             if time.monotonic() > self.setting.ends_at:
                 raise OutOfTimeError

@@ -46,7 +46,7 @@ _VALUES = (  # YAML of types that JSON lacks, or that no setting takes
 
 def json_torture(scene: Scene, rng: Draw) -> str:
     """Post bad JSON."""
-    makers = [_quotes, *(rng.choice(_JSON) for _ in range(_PER_FAULT - 1))]  # what is quadratic, every time
+    makers = [_huge_run, _escaped_quotes, *(rng.choice(_JSON) for _ in range(_PER_FAULT - 2))]  # the worst every time
     return _post(scene, [make(rng).encode("utf-8", "surrogatepass") for make in makers], JSON)
 
 
@@ -82,6 +82,11 @@ def _deleted(scene: Scene, run_id: str) -> bool:
 
 def _size(rng: Random) -> int:
     return rng.choice((1_000, 40_000, 200_000, 490_000))
+
+
+def _escaped_quotes(rng: Random) -> str:
+    """Nothing but escaped quotes outside of any string: quadratic for a search for strings by expression."""
+    return '\\"' * rng.choice((60_000, 200_000, 490_000))
 
 
 def _quotes(rng: Random) -> str:
