@@ -33,12 +33,18 @@ CELL = {"name": "d2d_underlay", "pairs": 4, "rbs": 3}
 GRAPH = {"name": "conflict_graph"}
 
 
+def is_stop(event: Event) -> bool:
+    """Whether the channel server reports that it did not run for a while: it may on any busy machine."""
+    return (event.event, event.node) == ("warning", "channel server") and event.reason.startswith("it did not run for")
+
+
 class Recording:
-    """A telemetry sink that keeps everything."""
+    """A telemetry sink that keeps everything. `events` are without `stops`, which depend on the machine."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.events: list[Event] = []
+        self.stops: list[Event] = []
         self.windows: list[Window] = []
         self.toll: list[TollWindow] = []
         self.scalars: list[Scalars] = []
@@ -51,7 +57,7 @@ class Recording:
             case Chunk(file, data):
                 self.files[file] = self.files.get(file, b"") + data
             case Event():
-                self.events.append(telemetry)
+                (self.stops if is_stop(telemetry) else self.events).append(telemetry)
             case Window():
                 self.windows.append(telemetry)
             case TollWindow():
@@ -71,7 +77,7 @@ class Recording:
         """A copy of what was recorded until now."""
         other = Recording()
         other.files, other.events, other.windows = dict(self.files), list(self.events), list(self.windows)
-        other.weights, other.toll = list(self.weights), list(self.toll)
+        other.weights, other.toll, other.stops = list(self.weights), list(self.toll), list(self.stops)
         return other
 
     @property

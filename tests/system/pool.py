@@ -5,12 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from tests.system.processes import children_of, outlive
 from tests.system.service import Service, serving
@@ -109,16 +107,6 @@ def pooled(folder: Path, *words: str, agents: int, channels: int = 1) -> Iterato
             pool.start("agent", "--capacity", str(agents))
         service = stack.enter_context(pool.serving(*words))
         yield pool, service
-
-
-def until(reached: Callable[[], Any]) -> Any:
-    """The first true result of `reached`."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (found := reached()):
-        assert time.monotonic() < deadline, "it was never reached"
-        os.sched_yield()
-        time.sleep(0.02)
-    return found
 
 
 def _free_port() -> int:

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from controller.execution.processes import NodeProcesses, Route
 from protocol.messages.plan import RunPlan
@@ -65,12 +65,21 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def outlive(pids: set[int], *, within_s: float = 5.0) -> list[int]:
+def outlive(pids: set[int], *, within_s: float = 20.0) -> list[int]:
     """Which of these processes are still there after a while; empty as soon as none is."""
     deadline = time.monotonic() + within_s
     while (alive := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < deadline:
-        os.sched_yield()
+        time.sleep(0.02)
     return alive
+
+
+def until(reached: Callable[[], Any], *, within_s: float = 60.0) -> Any:
+    """The first true result of `reached`, asked at intervals: what is waited for needs the processor."""
+    deadline = time.monotonic() + within_s
+    while not (found := reached()):
+        assert time.monotonic() < deadline, "it was never reached"
+        time.sleep(0.02)
+    return found
 
 
 def children_of(pid: int) -> set[int]:

@@ -17,7 +17,7 @@ from tests.soak.campaign.signals import signal_one
 
 def test_after_a_signal_every_run_ends_and_work_goes_on(tmp_path: Path) -> None:
     with closing(Ledger(tmp_path / "log")) as ledger:
-        setting = Setting(ledger, JumpingClock(tmp_path), None, time.monotonic() + 100)
+        setting = Setting(ledger, JumpingClock(tmp_path), None, time.monotonic() + 280)
         with closing(Scene(tmp_path / "scene", setting, locked=False, resume=False)) as scene:
             scene.begin("processes", slots=1500)
             signal_one(scene, Draw(1, 1, "signals"))

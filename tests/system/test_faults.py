@@ -27,6 +27,7 @@ from tests.system.counting_relay import CountingRelay
 from tests.system.processes import at_slot, children_of, nothing, outlive, play, recorded
 
 SLOTS = {"li2020/sla": 2500, "li2020/greedy_central": 1200, "zhang2025/llq": 2000}  # some seconds of each
+FROZEN_S = 3.0  # longer than a busy machine keeps a node waiting
 schemes = pytest.mark.parametrize("scheme", SLOTS)
 
 
@@ -93,7 +94,7 @@ def test_a_killed_trainer_leaves_the_agents_with_their_last_decision_and_the_run
 
 
 def test_a_frozen_agent_is_lost_and_its_late_frames_are_dropped() -> None:
-    plan = plan_for("li2020/sla", slots=2500, on_node_loss={"lost_after_s": 0.3})
+    plan = plan_for("li2020/sla", slots=2500, on_node_loss={"lost_after_s": FROZEN_S})
     frozen: list[int] = []
 
     def freeze_then_thaw(processes: NodeProcesses, telemetry: Telemetry) -> None:
@@ -106,7 +107,7 @@ def test_a_frozen_agent_is_lost_and_its_late_frames_are_dropped() -> None:
     recording = play(plan, freeze_then_thaw)
     assert recording.ended is not None
     assert [(e.event, e.node, e.reason) for e in recording.events if e.event != "dropped"] == [
-        ("lost", "pair-1", "silent for 0.3 s")
+        ("lost", "pair-1", f"silent for {FROZEN_S:g} s")
     ]
     assert_same_trace(recording, in_process(msgspec.structs.replace(plan, replay=recording.past)))
 
@@ -152,7 +153,7 @@ def _throw(endpoint: str, run_id: str) -> None:
             unknown.send(frame)
         unknown.send_multipart([b"two", b"parts"])
         for _ in range(4):
-            assert unknown.poll(5000), "a Hello that cannot be taken is answered"
+            assert unknown.poll(60_000), "a Hello that cannot be taken is answered"
             assert msgspec.msgpack.decode(unknown.recv())[0] == 3
     _throw_at_tcp(endpoint)
 
@@ -193,7 +194,7 @@ def test_when_the_channel_server_is_killed_the_others_stop_and_the_run_reports_i
         channel = _wait_for_channel(process.pid, folder)
         family = children_of(process.pid)
         os.kill(channel, signal.SIGKILL)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "the channel server died (signal 9)" in output
     assert not outlive(family)
@@ -206,7 +207,7 @@ def test_an_interrupt_keeps_the_results_and_leaves_no_process(tmp_path: Path, nu
         _wait_for_channel(process.pid, folder)
         family = children_of(process.pid)
         os.killpg(process.pid, number) if number == signal.SIGINT else os.kill(process.pid, number)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == 130
     summary = msgspec.json.decode((folder / "summary.json").read_bytes())
     assert summary["state"] == "STOPPED"
@@ -223,7 +224,7 @@ def test_an_interrupt_at_any_moment_of_the_start_leaves_no_process(tmp_path: Pat
         while time.monotonic() < deadline:
             family |= children_of(process.pid)
         os.killpg(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
     before_us = b"Failed to import the site module" in output  # Python itself was still starting
     assert process.returncode in (130, -signal.SIGINT) or before_us, output
     assert not outlive(family)
@@ -240,11 +241,11 @@ def test_anybody_can_take_the_seat_of_a_lost_node(tmp_path: Path) -> None:
         with subprocess.Popen([*airtoll, "node", str(folder), lost["node"]]) as node:
             _wait_for_event(folder, "rejoined")
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
         assert node.returncode == 0
     replayed = subprocess.run([*airtoll, "replay", str(folder)], capture_output=True, text=True, timeout=60)
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
-    over = subprocess.run([*airtoll, "node", str(folder), lost["node"]], capture_output=True, text=True, timeout=30)
+    over = subprocess.run([*airtoll, "node", str(folder), lost["node"]], capture_output=True, text=True, timeout=60)
     assert over.returncode == 2
     assert "no node can join a run that is STOPPED" in over.stderr
 
@@ -256,13 +257,13 @@ def _connected_to(channel: int, launcher: int) -> int:
 
 
 def _wait_for_event(folder: Path, kind: str) -> list[dict[str, str]]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         lines = (folder / "events.jsonl").read_text().splitlines() if (folder / "events.jsonl").exists() else []
         if found := [event for event in map(msgspec.json.decode, lines) if event["event"] == kind]:
             return found
         os.sched_yield()
-    raise AssertionError(f"nothing was {kind} within 20 s")
+    raise AssertionError(f"nothing was {kind} within 60 s")
 
 
 def test_when_the_launcher_is_killed_no_process_remains(tmp_path: Path) -> None:
@@ -272,7 +273,7 @@ def test_when_the_launcher_is_killed_no_process_remains(tmp_path: Path) -> None:
         family = children_of(process.pid)
         process.kill()
         process.wait()
-    assert not outlive(family, within_s=10)
+    assert not outlive(family)
 
 
 def test_the_run_is_timed_from_its_first_slot_to_its_last() -> None:
@@ -287,7 +288,7 @@ def test_the_run_is_timed_from_its_first_slot_to_its_last() -> None:
     [[], ["frobnicate"], ["run"], ["run", "--nope"], ["toll", ".", "--by", "bogus"], ["frames", "--limit", "0"]],
 )
 def test_bad_usage_exits_2_with_one_message(words: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", "airtoll", *words], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-m", "airtoll", *words], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
@@ -301,13 +302,13 @@ def _airtoll(tmp_path: Path, *, slots: int) -> tuple[list[str], Path]:
 
 def _wait_for_channel(parent: int, folder: Path) -> int:
     """The channel server's process, once slots are being played."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         trace = folder / "trace.bin"
         if trace.exists() and trace.stat().st_size:
             return _listener(parent)
         os.sched_yield()
-    raise AssertionError("the run did not start within 30 s")
+    raise AssertionError("the run did not start within 60 s")
 
 
 def _listener(parent: int) -> int:
@@ -369,4 +370,4 @@ def test_a_node_that_dies_before_the_first_slot_ends_the_run_at_once() -> None:
         recording = recorded(processes, Recording(), kill_it)
     assert recording.ended is not None
     assert (recording.ended.state, recording.ended.reason) == ("FAILED", "pair-3 died before the first slot (signal 9)")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60

@@ -89,7 +89,7 @@ def test_a_slow_node_misses_its_own_turns_and_the_books_close() -> None:
 
 
 def test_a_node_whose_late_reply_does_not_come_is_lost() -> None:
-    plan = plan_for("li2020/random", slots=60, clock={"slot_ms": SLOT_MS}, on_node_loss={"lost_after_s": 0.2})
+    plan = plan_for("li2020/random", slots=200, clock={"slot_ms": SLOT_MS}, on_node_loss={"lost_after_s": 0.2})
     recording = _play_with_slow_node(plan, "pair-2", 0.5)
     lost = {event.node: event.reason for event in recording.events if event.event == "lost"}
     assert lost["pair-2"] == "silent for 0.2 s"

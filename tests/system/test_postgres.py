@@ -15,6 +15,7 @@ from airtoll.client import ControllerError
 from controller.service.limits import STORE_TIMEOUT_S
 from controller.service.run_process_handle import RunProcessHandle
 from tests.postgres import PostgresServer
+from tests.system.processes import until
 from tests.system.service import CELL, LONG, Service, serving
 
 ANSWERS_WITHIN_S = 4 * STORE_TIMEOUT_S
@@ -68,8 +69,7 @@ def test_a_frozen_database_keeps_nobody_waiting_and_the_page_is_served(
             assert {status for status, _ in answers} == {503}
             assert {headers["Retry-After"] for _, headers in answers} == {"10"}
             assert _answer(served, "/readyz")[0] == 503
-        while _answer(served, "/readyz")[0] == 503:
-            pass
+        until(lambda: _answer(served, "/readyz")[0] != 503)
         assert _answer(served, "/api/v2/runs")[0] == 200
 
 
@@ -81,12 +81,11 @@ def test_a_run_that_ends_while_the_database_is_read_only_is_recorded_afterwards(
         served.until_state(first, "RUNNING")
         postgres.set_read_only(read_only=True)
         try:
-            while _answer(served, "/readyz")[0] != 503:
-                pass
+            until(lambda: _answer(served, "/readyz")[0] == 503)
             with pytest.raises(ControllerError, match="read-only transaction"):
                 served.client.submit(CELL)
             process = RunProcessHandle.find(tmp_path / "runs" / first)
-            assert process is None or asyncio.run(process.gone(within_s=60))
+            assert process is None or asyncio.run(process.gone(within_s=120))
             assert served.client.show(first)["state"] == "RUNNING"
         finally:
             postgres.set_read_only(read_only=False)

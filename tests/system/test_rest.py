@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from airtoll.client import ControllerError
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.toll import TOLL_COLUMNS
 from controller.service.run_process_handle import RunProcessHandle
+from tests.recording import is_stop
 from tests.system.fuzz import fuzz
 from tests.system.processes import children_of, outlive
 from tests.system.service import CELL, LONG, Service, serving
@@ -75,23 +77,24 @@ def _flat(scheme: str) -> str:
 def test_a_paused_and_resumed_run_has_the_trace_of_an_undisturbed_one(
     service: Service, tmp_path: Path, placement: str
 ) -> None:
-    config = CELL | {"placement": placement, "slots": 800}
+    slots = 2000  # enough that it is paused in time on a busy machine, too
+    config = CELL | {"placement": placement, "slots": slots}
     run_id = service.client.submit(config)["id"]
     service.until_state(run_id, "RUNNING")
     paused = service.client.pause(run_id)
     assert paused["state"] == "PAUSED"
     paused = service.client.show(run_id)
-    assert paused["slot"] < 800
+    assert paused["slot"] < slots
     assert _state_in_folder(paused) == "PAUSED"
     assert service.client.resume(run_id)["state"] != "PAUSED"
     run = service.client.wait(run_id)
     assert run["state"] == _state_in_folder(run) == "SUCCEEDED"
-    events = RunFolder.open(Path(run["folder"])).events()
+    events = [event for event in RunFolder.open(Path(run["folder"])).events() if not is_stop(event)]
     assert [(event.event, event.slot, event.turn) for event in events] == [
         ("paused", paused["slot"], 0),
         ("continued", paused["slot"], 0),
     ]
-    assert run["trace_digest"] == airtoll.run(CELL, slots=800, folder=tmp_path / "run")["trace_digest"]
+    assert run["trace_digest"] == airtoll.run(CELL, slots=slots, folder=tmp_path / "run")["trace_digest"]
 
 
 def _state_in_folder(run: dict[str, Any]) -> str:
@@ -274,7 +277,7 @@ def test_a_long_toll_is_answered_fast_and_so_is_everything_else(service: Service
     asked, answers = list[float](), list[dict[str, Any]]()
     asking = threading.Thread(target=lambda: answers.append(service.client.toll(run["id"])))
     asking.start()
-    while asking.is_alive():
+    while asking.is_alive() or not asked:
         began = time.monotonic()
         urllib.request.urlopen(f"{service.url}/healthz", timeout=30).close()
         asked.append(time.monotonic() - began)
@@ -477,8 +480,10 @@ def test_no_process_of_a_run_inherits_the_token_or_the_database(tmp_path: Path) 
     with serving(tmp_path / "data", AIRTOLL_TOKEN=secret, AIRTOLL_DB=database) as served:
         run = served.client.submit(LONG | {"placement": "processes"})
         served.until(run["id"], lambda run: run["slot"] > 0)
-        children = psutil.Process(served.process.pid).children(recursive=True)
-        environments = [child.environ() for child in children]
+        environments = []
+        for child in psutil.Process(served.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                environments.append(child.environ())
         assert len(environments) > 4  # the run's process, its channel server and nodes, and the one that checked it
         assert not [name for one in environments for name in ("AIRTOLL_TOKEN", "AIRTOLL_DB") if name in one]
 
@@ -535,7 +540,7 @@ def test_ctrl_c_ends_the_service_at_once_while_an_event_stream_is_open(tmp_path:
         events = served.client.watch(served.client.submit(LONG)["id"])
         next(events)
         served.process.send_signal(signal.SIGINT)
-        assert served.process.wait(timeout=10) == 130
+        assert served.process.wait(timeout=30) == 130
     assert outlive({served.process.pid}) == []
 
 

@@ -21,7 +21,8 @@ from airtoll.client import ControllerError
 from controller.service.run_process_handle import RunProcessHandle
 from tests.system.service import CELL, LONG, Service, serving
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 3.0  # more than a busy machine keeps a client waiting that sends at once
+ANSWERS_WITHIN_S = 60.0
 BUSY = CELL | {"slots": 10**6, "baselines": []}
 _JSON = {"Content-Type": "application/json"}
 
@@ -52,11 +53,11 @@ def busy(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def _connected(service: Service) -> socket.socket:
     parts = urlsplit(service.url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=30)
+    return socket.create_connection((parts.hostname, parts.port), timeout=ANSWERS_WITHIN_S)
 
 
 def _posted(service: Service, body: Any, headers: dict[str, str]) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=ANSWERS_WITHIN_S)
     connection.request("POST", "/api/v2/runs", body, headers)
     answer = connection.getresponse()
     document = json.load(answer)
@@ -121,7 +122,7 @@ def test_a_malicious_body_is_rejected(service: Service, body: bytes, status: int
     assert answer == status, detail
     assert len(detail) < 3000
     assert "root" not in detail
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < ANSWERS_WITHIN_S
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_yaml_that_is_no_configuration_is_rejected(service: Service, body: bytes
 def test_an_event_id_of_no_event_is_rejected(service: Service, busy: str, event: str) -> None:
     asked = urllib.request.Request(f"{service.url}/api/v2/runs/{busy}/events", headers={"Last-Event-ID": event})
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(asked, timeout=30)
+        urllib.request.urlopen(asked, timeout=ANSWERS_WITHIN_S)
     with refused.value as answer:
         assert answer.status == 422
         assert "is not the id of an event of this run; leave it out" in json.load(answer)["detail"]
@@ -175,7 +176,7 @@ def test_half_sent_heads_keep_nobody_out(service: Service) -> None:
         for connection in held:
             with suppress(ConnectionError):
                 connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
-        with urllib.request.urlopen(f"{service.url}/healthz", timeout=30) as answer:
+        with urllib.request.urlopen(f"{service.url}/healthz", timeout=ANSWERS_WITHIN_S) as answer:
             assert answer.status == 200
 
 
@@ -203,7 +204,7 @@ def test_the_kernel_limits_the_memory_of_a_run(service: Service, busy: str) -> N
 def test_a_path_in_a_name_is_rejected(service: Service, busy: str, path: str) -> None:
     request = urllib.request.Request(service.url + path.format(run=busy))
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=30)
+        urllib.request.urlopen(request, timeout=ANSWERS_WITHIN_S)
     with refused.value as answer:
         assert answer.status in (404, 422)
         assert answer.headers["Content-Type"] == "application/problem+json"
@@ -226,7 +227,7 @@ def test_a_client_that_sends_too_slowly_is_disconnected(service: Service, sent: 
         connection.sendall(sent)
         connection.settimeout(0.2)
         answer = b""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + ANSWERS_WITHIN_S
         while time.monotonic() < deadline:
             try:
                 connection.sendall(b"x" if sent else b"")  # the request never ends
@@ -268,7 +269,7 @@ def test_a_flood_of_connections_does_not_block_others_for_long(service: Service,
     with ExitStack() as stack:
         for _ in range(500):
             stack.enter_context(_connected(service))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + ANSWERS_WITHIN_S
         while time.monotonic() < deadline:
             with suppress(ControllerError):
                 assert service.client.show(busy)["state"] == "RUNNING"

@@ -33,7 +33,7 @@ RUN: dict[str, Any] = {
 
 def _airtoll(*words: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "airtoll", *map(str, words)], capture_output=True, text=True, timeout=100
+        [sys.executable, "-m", "airtoll", *map(str, words)], capture_output=True, text=True, timeout=200
     )
 
 
@@ -44,7 +44,7 @@ def _killed_run(tmp_path: Path, **changes: Any) -> Path:
     command = [sys.executable, "-m", "airtoll", "run", str(tmp_path / "run.yaml"), "--out", str(folder)]
     nowhere = subprocess.DEVNULL
     with subprocess.Popen(command, start_new_session=True, stdout=nowhere, stderr=nowhere) as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not (folder / "checkpoints" / "800").exists() and time.monotonic() < deadline:
             os.sched_yield()
         assert process.poll() is None
@@ -121,7 +121,7 @@ def _stop(name: str) -> Callable[[NodeProcesses], None]:
 
 
 def test_a_frozen_agent_is_restarted() -> None:
-    on_node_loss = {"action": "restart", "lost_after_s": 0.3}
+    on_node_loss = {"action": "restart", "lost_after_s": 3.0}  # longer than a busy machine keeps a node waiting
     plan = plan_for("li2020/sla", slots=2500, on_node_loss=on_node_loss)
     recording = play(plan, at_slot(50, _stop("pair-1")))
     assert recording.ended is not None

@@ -1,10 +1,13 @@
 """The process that checks configurations: it gives way to runs, is replaced when it dies, and keeps nobody waiting."""
 
 import asyncio
+import fcntl
 import json
 import os
 import resource
 import signal
+import sys
+import termios
 from collections.abc import Awaitable, Callable
 
 import psutil
@@ -29,6 +32,15 @@ def _with_worker(check: Callable[[ConfigWorker, psutil.Process], Awaitable[None]
         await check(worker, process)
 
     asyncio.run(play())
+
+
+def _unread_bytes(process: psutil.Process) -> int:
+    """What waits in the pipe to the process."""
+    descriptor = os.open(f"/proc/{process.pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    finally:
+        os.close(descriptor)
 
 
 def test_it_gives_way_to_everything_else_and_has_little_memory() -> None:
@@ -56,7 +68,9 @@ def test_one_that_dies_is_replaced() -> None:
     async def check(worker: ConfigWorker, process: psutil.Process) -> None:
         process.suspend()
         checking = asyncio.create_task(worker.resolve(BODY, is_yaml=False))
-        await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while not _unread_bytes(process):
+                await asyncio.sleep(0)
         process.kill()
         with pytest.raises(ConfigWorkerError, match="the process that checked the configuration died; send it again"):
             await checking

@@ -16,6 +16,7 @@ from controller.config.resolved import load
 from controller.run_folder.status import FINAL_STATES, LOCK, RunStatus, State
 from controller.run_folder.writer import RunWriter, set_state
 from controller.service.data_folder import DataFolder
+from controller.service.limits import STATUS_POLL_S
 from controller.service.run_manager import NoSuchRunError, RunManager
 from controller.service.run_process_handle import RunProcessHandle
 from controller.service.settings import ServiceSettings
@@ -23,6 +24,9 @@ from controller.service.store import Run, Store
 from tests.system.service import CELL, LONG
 
 SHORT = CELL | {"slots": 20}
+ENDS_WITHIN_S = 120.0  # each run
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
@@ -50,9 +54,7 @@ def _found(
             assert store.move(run.id, state)
         if not late:
             await manager.open()
-        async with asyncio.timeout(60):
-            while (run := await manager.get(run.id)).state not in FINAL_STATES:
-                await asyncio.sleep(0)
+        run = await _at_its_end(manager, run)
         await manager.close()
         return run
 
@@ -175,9 +177,9 @@ async def _manager(data: Path, store: Store) -> AsyncIterator[RunManager]:
 
 
 async def _at_its_end(manager: RunManager, run: Run) -> Run:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(ENDS_WITHIN_S):
         while (run := await manager.get(run.id)).state not in FINAL_STATES:
-            await asyncio.sleep(0)
+            await asyncio.sleep(STATUS_POLL_S)  # run processes need the processor
     return run
 
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -27,6 +27,7 @@ from controller.service.run_manager import RunManager
 from controller.service.settings import ServiceSettings
 from controller.service.store import Run, RunResults, Store, StoreGoneError
 from tests.postgres import PostgresServer
+from tests.system.processes import until
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUN = Run(
@@ -268,10 +269,11 @@ def test_a_frozen_database_keeps_nobody_waiting(postgres: PostgresServer) -> Non
             began = time.monotonic()
             with pytest.raises(StoreGoneError, match="no answer came in time"):
                 store.get("a")
-            assert time.monotonic() - began < 3 * STORE_TIMEOUT_S
+            assert time.monotonic() - began < 4 * STORE_TIMEOUT_S
+            began = time.monotonic()
             calls = [threads.submit(store.get, "a") for _ in range(8)]
             assert all(isinstance(call.exception(), StoreGoneError) for call in as_completed(calls))
-            assert time.monotonic() - began < 3 * STORE_TIMEOUT_S  # of them, one has waited
+            assert time.monotonic() - began < 4 * STORE_TIMEOUT_S  # of them, one has waited
         assert store.get("a") == RUN
 
 
@@ -282,19 +284,26 @@ def test_a_database_that_is_read_only_for_a_while_can_be_written_afterwards(post
         postgres.set_read_only(read_only=True)
         try:
             with pytest.raises(StoreGoneError, match="read-only transaction"):
-                _repeat(store.write_probe)  # until the server has read its settings again
+                until(partial(_fails, store.write_probe))  # when the server has read its settings again
         finally:
             postgres.set_read_only(read_only=False)
-        while True:
-            with suppress(StoreGoneError):
-                store.write_probe()
-                break
+        until(partial(_works, store.write_probe))
         assert store.move("a", State.RUNNING)
 
 
-def _repeat(call: Callable[[], None]) -> None:
-    while True:
+def _fails(call: Callable[[], None]) -> bool:
+    """False; or what the call raises."""
+    call()
+    return False
+
+
+def _works(call: Callable[[], None]) -> bool:
+    """Whether the database can be used."""
+    try:
         call()
+    except StoreGoneError:
+        return False
+    return True
 
 
 def test_a_damaged_value_leaves_the_other_runs_readable(tmp_path: Path) -> None:

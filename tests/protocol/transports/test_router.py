@@ -49,7 +49,7 @@ def test_a_wait_of_less_than_a_millisecond_ends_with_the_frame_that_comes() -> N
         assert frame[1] == b"Hello"
 
 
-def _polled(router: Router, within_s: float = 20.0) -> Iterator[None]:
+def _polled(router: Router, within_s: float = 60.0) -> Iterator[None]:
     """Poll the router as its owners do, until the caller leaves."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -73,7 +73,7 @@ def test_silent_connections_above_the_limit_are_closed_and_counted_and_others_co
         for connection in silent:
             connection.setblocking(False)
         for _ in _polled(router):
-            if sum(map(_is_closed, silent)) == 22:
+            if sum(map(_is_closed, silent)) >= 22:
                 break
         assert Counter(reason for reason, _ in router.rejected()) == {ABOVE_THE_LIMIT: 22}
         node = stack.enter_context(Dealer(router.endpoint, keys=keys.client() if keys else None))
@@ -84,7 +84,7 @@ def test_silent_connections_above_the_limit_are_closed_and_counted_and_others_co
         assert received is not None
         assert received[1] == b"Hello"
         for _ in _polled(router):
-            if sum(map(_is_closed, silent)) == 23:
+            if sum(map(_is_closed, silent)) >= 23:
                 break
 
 
