@@ -48,7 +48,7 @@ def test_a_name_of_a_scalar_that_no_reply_may_have_is_the_policy_s_fault(name: s
     node = _node(0)
     node.policy._scalars = {name: 1.0}  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="with printable names of 1 to 80 characters"):
-        node.turn(Turn(1, 0, 0, 2, 0, b"", []))
+        node.turn(Turn(1, 0, 0, 2, b"", b"", []))
 
 
 def test_too_many_scalars_are_the_policy_s_fault() -> None:
