@@ -46,7 +46,7 @@ SLOTS_PER_KILL = 100
 SPARED_SLOTS = 500  # at the end of the run, so that the last kill does not come too late
 POLL_INTERVAL_S = 0.02
 MAX_DELAY_S = 0.25  # a kill comes at a random moment within this time after its slot
-EXIT_TIMEOUT_S = 5.0  # the last helper processes of a command may exit this much later
+EXIT_TIMEOUT_S = 20.0  # the last helper processes of a command may exit this much later
 VICTIMS = (CHANNEL_SERVER, "trainer")  # and the pairs
 _SHARED_MEMORY = Path("/dev/shm")
 

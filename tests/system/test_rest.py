@@ -27,7 +27,7 @@ from controller.run_folder.toll import TOLL_COLUMNS
 from controller.service.run_process_handle import RunProcessHandle
 from tests.recording import is_stop
 from tests.system.fuzz import fuzz
-from tests.system.processes import children_of, outlive
+from tests.system.processes import children_of, outlive, until
 from tests.system.service import CELL, LONG, Service, serving
 
 
@@ -81,8 +81,7 @@ def test_a_paused_and_resumed_run_has_the_trace_of_an_undisturbed_one(
     config = CELL | {"placement": placement, "slots": slots}
     run_id = service.client.submit(config)["id"]
     service.until_state(run_id, "RUNNING")
-    paused = service.client.pause(run_id)
-    assert paused["state"] == "PAUSED"
+    assert until(lambda: service.client.pause(run_id)["state"] == "PAUSED")
     paused = service.client.show(run_id)
     assert paused["slot"] < slots
     assert _state_in_folder(paused) == "PAUSED"

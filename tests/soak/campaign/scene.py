@@ -23,7 +23,7 @@ from tests.soak.campaign.live_service import Answer, LiveService
 from tests.soak.campaign.works import RUNS, Work
 from tests.system.pool import WorkerProcess
 
-MARK = "AIRTOLL_CAMPAIGN"  # in the environment of every process of a campaign
+MARK = "CAMPAIGN_MARK"  # in the environment of every process of a campaign
 FINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 API = "/api/v2"
 PORTS = range(25_000, 26_000)
