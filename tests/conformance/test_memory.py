@@ -25,15 +25,15 @@ CASES = [
 
 def _play(world: Any) -> None:
     """Two slots, with every view and a map."""
-    state = world.reset(0)
+    state = world.reset()
     for slot in range(2):
-        state = world.begin(state, 0, slot)
+        state = world.begin(state, slot)
         for view in world.views:
             _ = [records.tobytes() for records in world.measure(state, view)]
         rng = np.random.default_rng(slot)
         state, _ = world.transmit(state, [world.random(node, rng) for node in range(len(world.agents))])
         if hasattr(world, "prefetch"):
-            world.prefetch(0, slot + 1)
+            world.prefetch(slot + 1)
         if hasattr(world, "render"):
             world.render(state)
 

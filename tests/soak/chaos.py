@@ -208,7 +208,7 @@ def _slots_learnt_from(folder: RunFolder) -> tuple[int, int]:
         elif note.kind == Kind.ACK and source == trainer and slot < checkpoint.slot + plan.train_delay_slots:
             (agent,) = note.to
             joiner.add(agent, read_chunk(sent[agent, note.sequence], layouts[agent]))
-            acknowledged += sum(int(np.all(joint.flags & VALID, axis=1).sum()) for joint in joiner.take())
+            acknowledged += sum(int(np.all(joint.flags & VALID, axis=2).sum()) for joint in joiner.take())
     return held, acknowledged
 
 
