@@ -8,7 +8,7 @@ from agent_node.session import Session
 from protocol.messages.codec import BadFrame, decode_for_node, encode
 from protocol.transports.dealer import ConnectionLost, Dealer
 from protocol.transports.keys import ClientKeys
-from protocol.transports.running_time import MIN_STOP_S, RunningTime
+from protocol.transports.running_time import RunningTime
 
 WELCOME_TIMEOUT_S = 60.0
 
@@ -40,7 +40,7 @@ def run_node(
 
 
 def _exchange_messages(dealer: Dealer, session: Session, controller_gone: Callable[[], bool]) -> None:
-    running_time = RunningTime(counted_s=MIN_STOP_S)
+    running_time = RunningTime()
     started = running_time.now()
     while not session.over:
         frame = dealer.receive()

@@ -100,7 +100,7 @@ class Edge:
         self._metronome = None if slot_ms is None else Metronome(slot_ms)
         self._waiting = self._run.waiting
         self._since: dict[Awaited, float] = {}  # when each of the core's timeouts began
-        self._time = RunningTime()
+        self._time = RunningTime(counted_s=0.0)
         self._sent_telemetry_at = self._polled_at = self._time.now()
 
     def run(self, listening: Listening) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import resource
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -24,6 +23,7 @@ from controller.service.limits import REQUEST_TIMEOUT_S
 from controller.service.run_manager import RunManager
 from controller.service.settings import ServiceSettings
 from controller.service.store import Store
+from protocol.transports.descriptors import raise_limit
 
 _LOG = logging.getLogger("airtoll")
 _SHUTDOWN_TIMEOUT_S = 3
@@ -117,10 +117,7 @@ def listen(host: str, port: int, *, timeout_s: float = REQUEST_TIMEOUT_S) -> soc
 
 def _raise_file_limit(readers: int) -> None:
     """Raise this process's limit on open files for this many event streams. ConfigError above the hard limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = readers + _OTHER_FILES
-    if hard != resource.RLIM_INFINITY and needed > hard:
-        fix = f"give at most {hard - _OTHER_FILES}, or raise the limit (ulimit -n {needed})"
-        raise ConfigError(f"--readers: {readers} need {needed} open files, and {hard} are allowed; {fix}")
-    if needed > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    if (allowed := raise_limit(needed)) < needed:
+        fix = f"give at most {allowed - _OTHER_FILES}, or raise the limit (ulimit -n {needed})"
+        raise ConfigError(f"--readers: {readers} need {needed} open files, and {allowed} are allowed; {fix}")

@@ -28,7 +28,7 @@ from protocol.messages.telemetry import (
     Sink,
     Telemetry,
 )
-from protocol.transports.running_time import MIN_STOP_S, RunningTime
+from protocol.transports.running_time import RunningTime
 
 EXIT_TIMEOUT_S = 10.0  # after an interrupt, and for the last processes to leave
 _KILL_TIMEOUT_S = 2.0  # for nodes to leave when the channel server has not ended in order
@@ -75,7 +75,7 @@ class NodeProcesses:
     def run(self, sink: Sink, controls: RunControls) -> Ended:
         """Pass telemetry to the sink, and the controls' requests to the channel server, until the run ends."""
         asked_at, interrupting, pausing = 0.0, False, False
-        running_time = RunningTime(counted_s=MIN_STOP_S)
+        running_time = RunningTime()
         while True:
             telemetry = self.receive()
             now = running_time.now()

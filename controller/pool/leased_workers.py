@@ -38,7 +38,7 @@ from protocol.messages.pool import (
 )
 from protocol.transports.keys import Keys, ServerKeys
 from protocol.transports.router import Router
-from protocol.transports.running_time import MIN_STOP_S, RunningTime
+from protocol.transports.running_time import RunningTime
 
 _POLL_INTERVAL_S = 0.05
 _SPARE_CONNECTIONS = 1000  # besides the workers': of workers that replace others, and of unknown peers
@@ -134,7 +134,7 @@ class LeasedWorkers:
             self._context.term()
             raise
         self._rejected = RejectedConnections(partial(print, file=sys.stderr, flush=True))
-        self._time = RunningTime(counted_s=MIN_STOP_S)
+        self._time = RunningTime()
         self._polled_at = 0.0
         self.port = int(self._router.endpoint.rpartition(":")[2])
 

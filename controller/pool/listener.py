@@ -18,7 +18,7 @@ from protocol.messages.pool import MAX_POOL_FRAME_BYTES, ForeignVersion, Refusal
 from protocol.transports.keys import Keys, KeysError, ServerKeys
 from protocol.transports.loopback import is_loopback
 from protocol.transports.router import Router
-from protocol.transports.running_time import MIN_STOP_S, RunningTime
+from protocol.transports.running_time import RunningTime
 
 _LOG = logging.getLogger("airtoll")
 _MAX_CONNECTIONS = MAX_WORKERS + 1000  # besides the workers', those of unknown peers
@@ -73,7 +73,7 @@ class PoolListener:
             limit, fix = self._router.max_connections, "raise the hard limit on open files (ulimit -Hn) for more"
             _LOG.warning("the pool accepts %d connections at most: %s", limit, fix)
         self.endpoint = self._router.endpoint
-        self._time = clock or RunningTime(counted_s=MIN_STOP_S)
+        self._time = clock or RunningTime()
         self._now = self._time.now()  # read in `poll` alone: requests are answered in other threads
         self.registry = WorkerRegistry(self._now)
 

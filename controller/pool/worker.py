@@ -33,7 +33,7 @@ from protocol.messages.pool import (
 )
 from protocol.transports.dealer import ReconnectingDealer
 from protocol.transports.keys import ClientKeys
-from protocol.transports.running_time import MIN_STOP_S, RunningTime
+from protocol.transports.running_time import RunningTime
 
 _POLL_MS = 100
 
@@ -74,7 +74,7 @@ class Worker:
         self._leases: dict[str, WorkerLease] = {}
         self._sent: Heartbeat | None = None
         self._sent_at = 0.0
-        self._time = RunningTime(counted_s=MIN_STOP_S)
+        self._time = RunningTime()
         self._connected = False
         self.refused = ""
 

@@ -16,7 +16,7 @@ from controller.service.limits import END_TIMEOUT_FACTOR, STATUS_POLL_S
 from controller.service.run_process_handle import RunProcessHandle
 from controller.service.settings import ServiceSettings
 from controller.service.store import Run, RunResults, Store
-from protocol.transports.running_time import MIN_STOP_S, RunningTime
+from protocol.transports.running_time import RunningTime
 
 _DIED = "its run process died without reporting an end"
 _LOG = logging.getLogger("airtoll")
@@ -32,7 +32,7 @@ class RunFollower:
         self._leasing = leasing
         self._process: RunProcessHandle | None = None
         self._died = ""  # why there is no run process any more
-        self._time = RunningTime(counted_s=MIN_STOP_S)
+        self._time = RunningTime()
         self._stopping_since: float | None = None
         self._killed = False
         self._resumed_at = -1  # the checkpoint's slot

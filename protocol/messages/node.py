@@ -163,7 +163,7 @@ class Report(Struct, frozen=True, array_like=True):
 
 
 class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):
-    """A node's one reply to a turn. An empty action keeps the last one. `report`: None if there is nothing to tell."""
+    """A node's one reply to a turn. An empty action keeps the last one. `report`: None if there is none."""
 
     slot: int
     turn: int

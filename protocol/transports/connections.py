@@ -11,7 +11,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from protocol.transports.descriptors import shut_down
-from protocol.transports.running_time import MIN_STOP_S, RunningTime
+from protocol.transports.running_time import RunningTime
 
 WITHOUT_A_KEY = "connection without a key"
 FOR_ANOTHER_SERVER = "connection with the key of another server"
@@ -41,7 +41,7 @@ class Connections:
         self._encrypted = encrypted
         self._limit = limit
         self._monitor = socket.get_monitor_socket(_ENCRYPTED_EVENTS if encrypted else _EVENTS)
-        self._time = RunningTime(counted_s=MIN_STOP_S)
+        self._time = RunningTime()
         self._silent = SilentConnections(self._time.now())
         self._peer_of: dict[int, bytes] = {}  # by descriptor
         self._keys: dict[bytes, bytes] = {}  # by peer

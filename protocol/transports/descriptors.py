@@ -4,7 +4,16 @@ import resource
 import socket
 from contextlib import suppress
 
-_BURST = 1024  # connections that may be accepted between two looks at a socket
+_BURST = 1024  # connections that may be accepted between two checks of a socket
+
+
+def raise_limit(needed: int) -> int:
+    """Raise this process's limit on open files to so many, or as far as the hard limit allows; the limit now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = max(soft, needed if hard == resource.RLIM_INFINITY else min(needed, hard))
+    if limit > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
 
 
 def room_for(connections: int, *, others: int, expected: int = 0) -> int:
@@ -13,11 +22,7 @@ def room_for(connections: int, *, others: int, expected: int = 0) -> int:
     Where the hard limit is lower fewer have: what the others leave, and at least a quarter of the limit and those that
     are expected.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = connections + others + _BURST
-    limit = max(soft, needed if hard == resource.RLIM_INFINITY else min(needed, hard))
-    if limit > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    limit = raise_limit(connections + others + _BURST)
     return min(connections, max(limit - others - _BURST, limit // 4, expected))
 
 

@@ -18,7 +18,9 @@ class RunningTime:
     would stand for ever.
     """
 
-    def __init__(self, wall: Clock = time.monotonic, cpu: Clock = time.process_time, *, counted_s: float = 0.0) -> None:
+    def __init__(
+        self, wall: Clock = time.monotonic, cpu: Clock = time.process_time, *, counted_s: float = MIN_STOP_S
+    ) -> None:
         self._wall, self._cpu = wall, cpu
         self._counted_s = counted_s
         self._last_wall, self._last_cpu = wall(), cpu()

@@ -19,6 +19,7 @@ from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import make_deterministic
 from schemes.parts.nn.stacked import StackedMlp
+from schemes.parts.nn.updates import run_updates
 from schemes.parts.replay import Floats, Minibatch, Replay, Transitions
 
 
@@ -47,11 +48,12 @@ class DqnLearner:
 
     def learn(self, updates: int) -> dict[str, float]:
         """That many updates and their mean statistics; nothing and {} before the replay holds a minibatch."""
-        if updates < 1 or len(self.replay) < self.params.batch:
-            return {}
-        stats = [self.update(self._minibatch()) for _ in range(updates)]
-        means = torch.stack(stats).mean(0).tolist()
-        return dict(zip(("loss", "mean_q"), means, strict=True))
+
+        def update() -> Tensor:
+            return self.update(self._minibatch())
+
+        names = ("loss", "mean_q")
+        return run_updates(update, updates, replay=self.replay, batch=self.params.batch, statistics=names)
 
     def update(self, minibatch: Minibatch) -> Tensor:
         """One step on a minibatch of B transitions; returns [loss, mean Q]."""

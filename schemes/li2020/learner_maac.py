@@ -35,6 +35,7 @@ from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import make_deterministic
 from schemes.parts.nn.stacked import StackedLayer, StackedMlp
+from schemes.parts.nn.updates import run_updates
 from schemes.parts.replay import Floats, Minibatch, Replay, Transitions
 
 STATS = ("critic_loss", "mean_q", "actor_loss", "entropy")
@@ -137,14 +138,13 @@ class MaacLearner:
 
     def learn(self, updates: int) -> dict[str, float]:
         """That many updates and their mean STATS; nothing and {} before the replay holds a minibatch."""
-        if updates < 1 or len(self.replay) < self.params.batch:
-            return {}
-        stats: list[Tensor] = []
-        for _ in range(updates):
+
+        def update() -> Tensor:
             rng = self._rng.at(self.updates)
             minibatch = self.replay.sample(rng, self.params.batch)
-            stats.append(self.update(minibatch, rng.gumbel(size=(self._agents, self.params.batch, self._n_actions))))
-        return dict(zip(STATS, torch.stack(stats).mean(0).tolist(), strict=True))
+            return self.update(minibatch, rng.gumbel(size=(self._agents, self.params.batch, self._n_actions)))
+
+        return run_updates(update, updates, replay=self.replay, batch=self.params.batch, statistics=STATS)
 
     def update(self, minibatch: Minibatch, noise: npt.NDArray[np.float64]) -> Tensor:
         """One step of li2020 alg. 1 from line 10 on. `noise`: Gumbel [N, B, A]. Returns the values of STATS."""

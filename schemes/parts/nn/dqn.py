@@ -24,6 +24,7 @@ from schemes.parts.nn.store import (
     snapshot_module,
     snapshot_optimiser,
 )
+from schemes.parts.nn.updates import run_updates
 from schemes.parts.numpy_nets import Architecture, draw
 from schemes.parts.replay import Floats, Minibatch, Replay, Transitions
 
@@ -73,10 +74,8 @@ class DeepQLearner:
 
     def learn(self, updates: int) -> dict[str, float]:
         """That many updates and their mean statistics; nothing and {} before the replay holds a minibatch."""
-        if updates < 1 or len(self.replay) < self.settings.batch:
-            return {}
-        stats = [self._update() for _ in range(updates)]
-        return dict(zip(("loss", "mean_q"), torch.stack(stats).mean(0).tolist(), strict=True))
+        names = ("loss", "mean_q")
+        return run_updates(self._update, updates, replay=self.replay, batch=self.settings.batch, statistics=names)
 
     def weights(self, _node: int = 0) -> dict[str, Floats]:
         """The online network, for `numpy_nets.Network`."""

@@ -35,6 +35,7 @@ from schemes.parts.nn.store import (
     snapshot_module,
     snapshot_optimiser,
 )
+from schemes.parts.nn.updates import run_updates
 from schemes.parts.numpy_nets import Architecture, draw
 from schemes.parts.replay import Floats, Minibatch, Replay, Transitions
 
@@ -135,10 +136,8 @@ class Td3Learner:
 
     def learn(self, updates: int) -> dict[str, float]:
         """That many updates and their mean statistics; nothing and {} before the replay holds a minibatch."""
-        if updates < 1 or len(self.replay) < self.settings.batch:
-            return {}
-        stats = [self._update() for _ in range(updates)]
-        return dict(zip(("value_loss", "mean_q"), torch.stack(stats).mean(0).tolist(), strict=True))
+        names = ("value_loss", "mean_q")
+        return run_updates(self._update, updates, replay=self.replay, batch=self.settings.batch, statistics=names)
 
     def weights(self, node: int) -> dict[str, Floats]:
         """One agent's policy, for `numpy_nets.Network`."""

@@ -12,7 +12,7 @@ from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Heartbeat, Refusal, decode_from_service, encode
 from protocol.transports.curve import lock_client
 from protocol.transports.keys import Keys
-from protocol.transports.running_time import MIN_STOP_S, RunningTime
+from protocol.transports.running_time import RunningTime
 
 
 def test_a_worker_under_another_name_than_that_of_its_key_is_refused_and_counted(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_worker_under_another_name_than_that_of_its_key_is_refused_and_counted
 
 def test_time_in_which_the_service_did_not_run_makes_no_worker_silent() -> None:
     wall_s = 100.0
-    clock = RunningTime(lambda: wall_s, lambda: 0.0, counted_s=MIN_STOP_S)
+    clock = RunningTime(lambda: wall_s, lambda: 0.0)
     pool = PoolListener("tcp://127.0.0.1:*", clock=clock)
     try:
         with zmq.Context() as context, context.socket(zmq.DEALER) as worker:

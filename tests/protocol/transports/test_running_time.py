@@ -18,7 +18,7 @@ class System:
 
 def _clock() -> tuple[System, RunningTime]:
     system = System()
-    return system, RunningTime(lambda: system.wall, lambda: system.cpu)
+    return system, RunningTime(lambda: system.wall, lambda: system.cpu, counted_s=0.0)
 
 
 def test_waiting_and_long_work_count() -> None:
@@ -44,7 +44,7 @@ def test_a_stop_does_not_count_and_is_reported_once() -> None:
 
 def test_of_a_process_that_is_always_starved_a_part_counts() -> None:
     system = System()
-    clock = RunningTime(lambda: system.wall, lambda: system.cpu, counted_s=MIN_STOP_S)
+    clock = RunningTime(lambda: system.wall, lambda: system.cpu)
     began = clock.now()
     for _ in range(100):
         system.pass_by(0.6)
