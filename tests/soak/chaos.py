@@ -101,7 +101,7 @@ def run_with_kills(at: Path, config_data: dict[str, Any], *, kills: int, seed: i
     config, folder = at / "run.yaml", at / "run"
     config.write_text(yaml.safe_dump(config_data), "utf-8")
     rng = random.Random(seed)
-    before = set(_SHARED_MEMORY.iterdir())
+    before = _shared_memory()
     command = [sys.executable, "-m", "airtoll", "run", str(config), "--out", str(folder)]
     # Not inside `at`: the path of a UNIX socket, which the forkserver creates there, has at most 107 characters.
     with tempfile.TemporaryDirectory() as temporary, (at / "output.txt").open("wb") as output:
@@ -110,7 +110,7 @@ def run_with_kills(at: Path, config_data: dict[str, Any], *, kills: int, seed: i
         killed = list(_kills(run, folder, _kill_slots(config_data, kills, rng), rng))
         run.wait()
         sockets = [path for path in Path(temporary).rglob("*") if path.is_socket()]
-    left = [*_processes_of(run.pid), *sockets, *set(_SHARED_MEMORY.iterdir()) - before]
+    left = [*_processes_of(run.pid), *sockets, *_shared_memory() - before]
     faults = [f"left behind: {thing}" for thing in left]
     faults += [f"only {len(killed)} of {kills} kills before the run ended"] if len(killed) < kills else []
     faults += [(at / "output.txt").read_text("utf-8")] if run.returncode else []
@@ -164,6 +164,11 @@ def _processes_of(command: int) -> list[str]:
     """The processes left in the session that a command led."""
     _, alive = psutil.wait_procs([p for p in psutil.process_iter() if _session(p) == command], timeout=EXIT_TIMEOUT_S)
     return [process.name() for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def _shared_memory() -> set[Path]:
+    """The segments of shared memory, but for those of a PostgreSQL, which a test that runs beside this may start."""
+    return {segment for segment in _SHARED_MEMORY.iterdir() if not segment.name.startswith("PostgreSQL.")}
 
 
 def _session(process: psutil.Process) -> int:
