@@ -14,7 +14,7 @@ from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.spaces import Space
 from protocol.messages.text import NAME_PATTERN, Fingerprint, Name, make_printable
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 MAX_NOTES = 1 << 16  # of a reply
 MAX_SCALARS = 256  # of a report
 MAX_UNREAD = 64  # entries of a report
