@@ -201,7 +201,7 @@ class NodeProcesses:
             if self._restarts.may_restart(name, begun=self._begun):
                 self._launcher_events.append(Event("restarted", self._slot, 0, name, process.cause))
                 self._replace(name)
-            elif process.worker_lost and self.plan.loss.of(name) != "restart":
+            elif process.worker_lost:
                 self._replace(name)
             elif not self._begun:
                 self._begun = True

@@ -135,9 +135,12 @@ def test_another_protocol_version_is_refused_with_a_reason(there: tuple[WorkerPr
 def test_a_killed_agent_is_replaced_by_the_next_worker_and_the_run_replays(
     there: tuple[WorkerProcesses, Service],
 ) -> None:
+    """Also if the node may not be started again where it fails by itself."""
     pool, service = there
     victim = pool.start("agent")
-    run_id = service.client.submit(LONG | POOLED | {"world": CELL["world"] | {"pairs": 4}})["id"]
+    on_loss = {"action": "restart", "max_restarts": 0}
+    four = {"world": CELL["world"] | {"pairs": 4}, "on_node_loss": on_loss}
+    run_id = service.client.submit(LONG | POOLED | four)["id"]
     folder = Path(service.until(run_id, lambda run: run["slot"] > 50)["folder"])
     victim.kill()
     run = until(lambda: _if_reason(service.client.show(run_id)))
