@@ -47,7 +47,7 @@ class ChannelAddress(NamedTuple):
 
 
 class WorkerLease:
-    """Poll it often; end it once `over` says why the lease is over.
+    """Poll it often; end it once `over` says why the lease is over. `connected`: whether it is, and has sent Attach.
 
     What it runs goes on while a broken connection is made again. `channel_address` returns where a channel server is to
     listen. `keys`: the worker's, if it has some. `poller`: wakes the worker for the run process's messages.
@@ -77,7 +77,7 @@ class WorkerLease:
         self._run_process = ReconnectingDealer(context, self._endpoint, keys=keys, max_bytes=MAX_FRAME_BYTES)
         self._poller = poller
         self._poller.register(self._run_process.socket, zmq.POLLIN)
-        self._is_introduced = False  # whether the present connection has carried Attach
+        self.connected = False
         self._broken_at: float | None = None
         self._process: ForkedProcess | None = None
         self._started = 0  # processes
@@ -88,7 +88,7 @@ class WorkerLease:
     def poll(self, now: float) -> None:
         """Receive messages, reap the child process, and send a heartbeat."""
         self._run_process.monitor.poll()
-        if self._run_process.monitor.connected and not self._is_introduced:
+        if self._run_process.monitor.connected and not self.connected:
             self._introduce()
         for frame in self._run_process.pending():
             self._received_at = now
@@ -97,7 +97,7 @@ class WorkerLease:
             self._connect_again(now)
         if self._process is not None and self._process.exitcode is not None:
             self._reap()
-        if now - self._sent_at >= HEARTBEAT_INTERVAL_S and self._is_introduced:
+        if now - self._sent_at >= HEARTBEAT_INTERVAL_S and self.connected:
             self._sent_at = now
             self._run_process.send(encode(Alive()))
         self._check_run_process(now)
@@ -116,7 +116,7 @@ class WorkerLease:
         self._run_process.renew()
         self._poller.register(self._run_process.socket, zmq.POLLIN)
         self._state.clear()
-        self._is_introduced = False
+        self.connected = False
         if self._broken_at is None:
             self._broken_at = now
 
@@ -125,7 +125,7 @@ class WorkerLease:
         if self.assignment.attached:
             attach = replace(attach, started=self._started, exitcode=self._exitcode)
         if not self._run_process.monitor.breaks and self._run_process.send(encode(attach)):
-            self._is_introduced, self._broken_at = True, None
+            self.connected, self._broken_at = True, None
             self.assignment = replace(self.assignment, attached=True)
 
     def _check_run_process(self, now: float) -> None:
@@ -188,7 +188,7 @@ class WorkerLease:
         if process is not None:
             process.join()
             self._exitcode = process.exitcode or 0
-            if self._is_introduced:
+            if self.connected:
                 self._run_process.send(encode(Exited(self._exitcode)))
             process.close()
             self.assignment = replace(self.assignment, node="")
