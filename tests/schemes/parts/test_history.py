@@ -56,7 +56,8 @@ def _history(agent: int, body: bytes, slot: int = 1000) -> ReceivedNote:
 
 
 def _check(joint: JointTrajectory, agents: int) -> range:
-    assert joint.agents == tuple(range(agents)) and joint.present.all()
+    assert joint.agents == tuple(range(agents))
+    assert joint.present.all()
     slots = range(joint.first_slot, joint.first_slot + len(joint.rewards))
     with_states = [joint.first_slot, *(s + 1 for s in slots)]
     for agent in range(agents):
@@ -178,11 +179,6 @@ def _present_rows(joint: JointTrajectory) -> list[tuple[int, int]]:
         else:
             assert (joint.rewards[t, 0, agent], joint.valid[t, 0, agent]) == (0, False)
     return found
-
-
-def _uploads_of(agent: int, slots: int) -> list[bytes]:
-    """One note per slot."""
-    return _bodies(agent, 0, slots, set(range(slots)))
 
 
 @pytest.mark.parametrize(("timeout", "late", "counted"), [(0, 2, (1, 1)), (5, 4, (0, 0)), (5, 7, (1, 1))])
