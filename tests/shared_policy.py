@@ -91,9 +91,7 @@ CARD = Card(
     observes="nothing",
     sends="histories and weights",
 )
-SCHEME = Scheme(
-    CARD, lambda _: Choreography((agents_act(), trainer_learns())), Agent, Cloud, params=SharedPolicy
-)
+SCHEME = Scheme(CARD, lambda _: Choreography((agents_act(), trainer_learns())), Agent, Cloud, params=SharedPolicy)
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

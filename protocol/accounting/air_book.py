@@ -52,7 +52,7 @@ class AirRow(Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def crossed_socket(self) -> bool:
-        """Whether the source's socket carried the note for this attempt."""
+        """Whether the source's socket, if it has one, carried the note for this attempt."""
         return self.attempt > 0 and not self.repeated and not self.copied
 
 

@@ -97,7 +97,9 @@ class Oracle:
                 self.unacknowledged[node] = received.sequence
         if link != LinkClass.BACKHAUL or not to:
             bits = bits if link != LinkClass.BACKHAUL else 0
-            self.send(Attempt((received.source, link, destination), received, to, attempt, bits, receivers_reached), gone)
+            self.send(
+                Attempt((received.source, link, destination), received, to, attempt, bits, receivers_reached), gone
+            )
             return
         for i, node in enumerate(to):
             reached = [node] if node in receivers_reached else []
