@@ -259,7 +259,7 @@ def load(name: str) -> Scheme:
 
 
 def broadcast(kind: Kind, body: bytes, *, payload_bits: int | None = None) -> Note:
-    """One note to all neighbours, charged once on the air."""
+    """One note to all neighbours: charged once over radio, once per neighbour over a backhaul."""
     return Note((NEIGHBOURS,), kind, body, payload_bits)
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from protocol import plugins
 from protocol.messages.episodes import Ends, Mask
-from protocol.messages.kinds import LinkClass
+from protocol.messages.kinds import CloudLink, LinkClass
 from protocol.messages.node import Note
 from protocol.messages.spaces import Records, Space
 
@@ -44,7 +44,11 @@ class SlotOutcome(NamedTuple):
 
 
 class InfrastructureNote(NamedTuple):
-    """A note sent by the infrastructure; `source` indexes `World.infrastructure`."""
+    """A note sent by the infrastructure; `source` indexes `World.infrastructure`.
+
+    It crosses the same links as a note of the BS/cloud, unless it names another class. Its `payload_bits` are those of
+    one replica.
+    """
 
     source: int
     note: Note
@@ -66,6 +70,7 @@ class World(Protocol):
     actions: Sequence[Space]  # action spaces, by node
     metrics: Sequence[Metric]
     agent_link: LinkClass  # the class of links between agents
+    cloud_link: CloudLink  # what lies between agents and the BS/cloud: backhaul where agents are BSs
 
     def reset(self) -> Any:
         """The state before the first slot of a run."""

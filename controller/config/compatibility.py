@@ -1,6 +1,6 @@
 """Checks that a world and a scheme make a run, on the plan that the processes receive, before anything starts."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -10,6 +10,7 @@ from controller.config.catalogue import schemes
 from controller.config.errors import ConfigError, invalid
 from controller.execution.building import build_world
 from controller.trainer import check_training
+from protocol.messages.kinds import CloudLink
 from protocol.messages.plan import RunPlan
 from schemes.contract import Scheme
 
@@ -24,6 +25,9 @@ def build(plan: RunPlan) -> World:
         raise ConfigError(f"world: {error}") from error
     if len(world.agents) > MAX_AGENTS:
         raise ConfigError(f"world: {len(world.agents)} agents are not allowed: must be at most {MAX_AGENTS}")
+    if getattr(world, "cloud_link", None) not in get_args(CloudLink):
+        fix = "cloud_link = 'backhaul' where agents are base stations, 'radio' where they are devices"
+        raise ConfigError(f"world: {plan.world} does not say what lies between its agents and the BS/cloud; set {fix}")
     return world
 
 

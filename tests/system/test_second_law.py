@@ -7,9 +7,11 @@ import pytest
 
 from controller.config.catalogue import schemes
 from protocol.accounting.wire_book import totals
+from protocol.messages.plan import RunPlan
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS, fits
 from tests.recording import Recording, assert_same_trace, in_process
+from tests.shared_policy import WORLDS, install, shared_plan
 from tests.system.counting_relay import CountingRelay
 from tests.system.processes import nothing, play
 
@@ -23,7 +25,26 @@ IMPAIRED = [
 
 @pytest.mark.parametrize(("scheme", "model"), [*((scheme, "ideal") for scheme in schemes()), *dict.fromkeys(IMPAIRED)])
 def test_both_books_close(scheme: str, model: str) -> None:
-    plan = home_plan(scheme, schemes()[scheme].card.worlds[0], slots=40, signalling=MODELS.get(model, "ideal"))
+    _check_books(home_plan(scheme, schemes()[scheme].card.worlds[0], slots=40, signalling=MODELS.get(model, "ideal")))
+
+
+@pytest.mark.parametrize("scheme", ["li2020/maac", "zhang2025/llq", "zhang2025/q_csma"])
+def test_both_books_close_with_replicas(scheme: str) -> None:
+    """The air is charged for one of them, but the notes of both books are those of all."""
+    _check_books(home_plan(scheme, schemes()[scheme].card.worlds[0], slots=40, replicas=3))
+
+
+@pytest.mark.parametrize("model", ["ideal", "all of it"])
+@pytest.mark.parametrize("cloud_link", WORLDS)
+def test_both_books_close_when_weights_go_to_many_in_one_note(
+    cloud_link: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch)
+    _check_books(shared_plan(cloud_link, slots=40, signalling=MODELS.get(model, "ideal")))
+
+
+def _check_books(plan: RunPlan) -> None:
+    """Play a run in processes whose connections pass a relay that counts; compare what it counted with the books."""
     with CountingRelay() as relay:
         recording = play(plan, nothing, route=relay.endpoint)
     assert recording.ended is not None
@@ -38,7 +59,9 @@ def test_both_books_close(scheme: str, model: str) -> None:
     _check_notes(recording, names)
     sums = totals(recording.ended.wire)
     assert sums.socket_bytes == sum(c.up + c.down for c in relay.connections)
-    assert recording.toll == in_process(plan).toll
+    here = in_process(plan)
+    assert_same_trace(here, recording)
+    assert (recording.air, recording.toll) == (here.air, here.toll)
 
 
 @pytest.mark.parametrize("scheme", schemes())
@@ -65,8 +88,8 @@ def _check_notes(recording: Recording, names: list[str]) -> None:
     sent, sent_bytes, received, received_bytes = (Counter[int]() for _ in range(4))
     by_some = 0  # copies of broadcasts that some did not receive; the book does not name them
     for row in recording.air:
-        sent[row.source] += row.attempt > 0 and not row.repeated
-        sent_bytes[row.source] += row.note_bytes if row.attempt and not row.repeated else 0
+        sent[row.source] += row.crossed_socket
+        sent_bytes[row.source] += row.note_bytes if row.crossed_socket else 0
         if 0 < row.copies < len(row.to):
             by_some += row.copies
         elif row.copies:
