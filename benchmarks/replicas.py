@@ -82,7 +82,12 @@ SHAPES = (
         "khan2020's", "benchmark_redrawn", redrawn.Redrawn.agents, central.SCHEME, redrawn_loop, {1: 3900, 1000: 41_000}
     ),
     Shape(
-        "zhang2025's", "benchmark_hexagons", hexagons.Hexagons.agents, exchange.SCHEME, hexagons_loop, {1: 630, 64: 7700}
+        "zhang2025's",
+        "benchmark_hexagons",
+        hexagons.Hexagons.agents,
+        exchange.SCHEME,
+        hexagons_loop,
+        {1: 630, 64: 7700},
     ),
 )
 
@@ -141,7 +146,7 @@ def measure(shape: Shape, replicas: int) -> bool:
     overhead = statistics.median(loop / run for run, loop in pairs)
     shown = f"{runs:10,.0f} {bound:8,} {runs / bound:6.2f} {loops:10,.0f} {overhead:9.2f}"
     print(f"{shape.name:12} {replicas:6} {shown}", flush=True)
-    return runs >= bound
+    return bool(runs >= bound)
 
 
 def main() -> int:

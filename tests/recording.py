@@ -28,6 +28,7 @@ from protocol.messages.telemetry import (
     Weights,
     Window,
 )
+from tests.preloading import preload_torch_for
 
 CELL = {"name": "d2d_underlay", "pairs": 4, "rbs": 3}
 GRAPH = {"name": "conflict_graph"}
@@ -142,6 +143,7 @@ def in_process(plan: RunPlan) -> Recording:
 def in_processes(plan: RunPlan) -> Recording:
     """The run, one process per node."""
     recording = Recording()
+    preload_torch_for(plan)
     run_processes(plan, recording)
     return recording
 

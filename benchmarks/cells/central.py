@@ -28,7 +28,8 @@ def network(seed: int) -> Network:
 def powers_w(policy: Network, gains_db: Floats) -> Floats:
     """Gains [E, B B K] to powers [E, B K]."""
     means = policy((gains_db + np.float32(110)) / np.float32(20))
-    return np.clip(np.float32(0.5) + means, 0, 1) * np.float32(MAX_POWER_W)
+    powers: Floats = np.clip(np.float32(0.5) + means, 0, 1) * np.float32(MAX_POWER_W)
+    return powers
 
 
 class BaseStation(NodePolicy):

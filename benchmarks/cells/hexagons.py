@@ -134,7 +134,7 @@ class Hexagons(UnusedParts):
 
     def measure(self, state: State, view: str) -> Sequence[Records]:
         by_agent = np.ascontiguousarray(state.local.swapaxes(0, 1))  # [B, E, LOCAL_FLOATS]
-        return by_agent.reshape(CELLS, -1).view(_LOCAL.dtype)
+        return list(by_agent.reshape(CELLS, -1).view(_LOCAL.dtype))
 
     def neighbours(self, state: State) -> Sequence[tuple[int, ...]]:
         return NEAR
@@ -146,7 +146,7 @@ class Hexagons(UnusedParts):
         return state, SlotOutcome(rewards, left.sum()[None], np.array([float(left.size)]))
 
 
-def build(params: Params, *, seed: int, replicas: int) -> Hexagons:
+def build(params: Params, *, seed: int, replicas: int) -> Hexagons:  # noqa: ARG001
     return Hexagons(seed=seed, replicas=replicas)
 
 

@@ -77,7 +77,7 @@ class Redrawn(UnusedParts):
         return state, SlotOutcome(rewards, rates.sum()[None], np.array([float(self._replicas)]), ended)
 
 
-def build(params: Params, *, seed: int, replicas: int) -> Redrawn:
+def build(params: Params, *, seed: int, replicas: int) -> Redrawn:  # noqa: ARG001
     return Redrawn(seed=seed, replicas=replicas)
 
 

@@ -59,7 +59,7 @@ def step(coefficients: Coefficients, correlation: float, rng: np.random.Generato
 
 def power(coefficients: Coefficients) -> Floats:
     """|h|^2; np.abs would take a square root first."""
-    return coefficients.real**2 + coefficients.imag**2
+    return np.asarray(coefficients.real**2 + coefficients.imag**2)
 
 
 def jakes_correlation(doppler_hz: float, interval_s: float) -> float:

@@ -96,7 +96,7 @@ def _bounds(field: Field) -> tuple[int | float, int | float]:
 def _within(values: npt.NDArray[Any], low: int | float, high: int | float) -> bool:
     """Whether all lie within the bounds; a NaN does not."""
     if values.size <= _FEW:
-        return all([low <= value <= high for value in values.ravel().tolist()])
+        return all(low <= value <= high for value in values.ravel().tolist())
     return bool(low <= np.minimum.reduce(values, axis=None) and np.maximum.reduce(values, axis=None) <= high)
 
 

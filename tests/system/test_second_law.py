@@ -12,8 +12,9 @@ from tests.impairments import MODELS, fits
 from tests.recording import Recording, assert_same_trace, in_process
 from tests.system.counting_relay import CountingRelay
 from tests.system.processes import nothing, play
+from tests.tiers import IN_PROCESSES
 
-SENDING = [name for name, scheme in schemes().items() if scheme.card.sends != "nothing"]
+SENDING = [name for name in IN_PROCESSES if schemes()[name].card.sends != "nothing"]
 IMPAIRED = [
     *((scheme, "all of it") for scheme in SENDING),
     *(("li2020/greedy_central", model) for model in MODELS),
@@ -21,7 +22,9 @@ IMPAIRED = [
 ]
 
 
-@pytest.mark.parametrize(("scheme", "model"), [*((scheme, "ideal") for scheme in schemes()), *dict.fromkeys(IMPAIRED)])
+@pytest.mark.parametrize(
+    ("scheme", "model"), [*((scheme, "ideal") for scheme in IN_PROCESSES), *dict.fromkeys(IMPAIRED)]
+)
 def test_both_books_close(scheme: str, model: str) -> None:
     plan = home_plan(scheme, schemes()[scheme].card.worlds[0], slots=40, signalling=MODELS.get(model, "ideal"))
     with CountingRelay() as relay:
@@ -41,7 +44,7 @@ def test_both_books_close(scheme: str, model: str) -> None:
     assert recording.toll == in_process(plan).toll
 
 
-@pytest.mark.parametrize("scheme", schemes())
+@pytest.mark.parametrize("scheme", IN_PROCESSES)
 def test_both_books_close_on_encrypted_connections(scheme: str, tmp_path: Path) -> None:
     """Encrypted connections do not show their node, so accounts and connections are matched by their sizes."""
     plan = home_plan(scheme, schemes()[scheme].card.worlds[0], slots=40)
