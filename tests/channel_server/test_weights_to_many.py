@@ -2,21 +2,16 @@
 acknowledges for itself, and it is resent to those that have not."""
 
 from collections import Counter
-from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channel_server.waiting import Waiting
-from controller.execution.building import build_world
-from controller.execution.in_process import Loopback, run_in_process
+from controller.execution.in_process import run_in_process
 from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.orders import UploadWeights
-from protocol.messages.plan import RunPlan
-from protocol.messages.telemetry import Telemetry
 from schemes.parts.weights import read_weights
 from tests.recording import Checkpointed, Recording, assert_same_trace, in_process, stepping
 from tests.shared_policy import AGENTS, UPLOAD_EVERY_SLOTS, WORLDS, install, shared_plan, weights

@@ -14,8 +14,9 @@ from tests.recording import Recording, assert_same_trace, in_process
 from tests.shared_policy import WORLDS, install, shared_plan
 from tests.system.counting_relay import CountingRelay
 from tests.system.processes import nothing, play
+from tests.tiers import IN_PROCESSES
 
-SENDING = [name for name, scheme in schemes().items() if scheme.card.sends != "nothing"]
+SENDING = [name for name in IN_PROCESSES if schemes()[name].card.sends != "nothing"]
 IMPAIRED = [
     *((scheme, "all of it") for scheme in SENDING),
     *(("li2020/greedy_central", model) for model in MODELS),
@@ -23,7 +24,9 @@ IMPAIRED = [
 ]
 
 
-@pytest.mark.parametrize(("scheme", "model"), [*((scheme, "ideal") for scheme in schemes()), *dict.fromkeys(IMPAIRED)])
+@pytest.mark.parametrize(
+    ("scheme", "model"), [*((scheme, "ideal") for scheme in IN_PROCESSES), *dict.fromkeys(IMPAIRED)]
+)
 def test_both_books_close(scheme: str, model: str) -> None:
     _check_books(home_plan(scheme, worlds_of(schemes()[scheme])[0], slots=40, signalling=MODELS.get(model, "ideal")))
 
@@ -64,7 +67,7 @@ def _check_books(plan: RunPlan) -> None:
     assert (recording.air, recording.toll) == (here.air, here.toll)
 
 
-@pytest.mark.parametrize("scheme", schemes())
+@pytest.mark.parametrize("scheme", IN_PROCESSES)
 def test_both_books_close_on_encrypted_connections(scheme: str, tmp_path: Path) -> None:
     """Encrypted connections do not show their node, so accounts and connections are matched by their sizes."""
     plan = home_plan(scheme, worlds_of(schemes()[scheme])[0], slots=40)
