@@ -90,8 +90,8 @@ def check_notes(air: list[AirRow], names: Sequence[str], carried: Mapping[str, C
     sent, sent_bytes, received, received_bytes = (Counter[int]() for _ in range(4))
     by_some = 0  # copies of broadcasts that some did not receive; the book does not name them
     for row in air:
-        sent[row.source] += row.attempt > 0 and not row.repeated
-        sent_bytes[row.source] += row.note_bytes if row.attempt and not row.repeated else 0
+        sent[row.source] += row.crossed_socket
+        sent_bytes[row.source] += row.note_bytes if row.crossed_socket else 0
         if 0 < row.copies < len(row.to):
             by_some += row.copies
         elif row.copies:
