@@ -88,6 +88,10 @@ NO_OUTPUT = TurnOutput()
 class NodePolicy:
     """The decision logic of a node. Subclasses are plain objects: no socket, no clock, no global randomness."""
 
+    def prepare(self) -> None:
+        """Build what takes long, such as a learner: called once, before all else, of a policy that will play. The check
+        of a configuration builds policies and does not call it."""
+
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         """The output of one turn."""
         raise NotImplementedError

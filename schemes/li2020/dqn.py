@@ -10,7 +10,7 @@ push in every slot and no delay the weights are equal bit for bit, and only the 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le
 
 from protocol.messages.choreography import Choreography, agents_act, trainer_learns
 from protocol.messages.node import Welcome
@@ -19,12 +19,14 @@ from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
 from schemes.li2020 import PAPER
 from schemes.li2020.cell_info import CellInfo, cell_info
 from schemes.li2020.experience import Experience
-from schemes.li2020.local_trainer import LocalTrainer
-from schemes.li2020.pair import VIEW, Pair, layout_of
-from schemes.li2020.pair_history import HistoryParams
+from schemes.li2020.pair import VIEW, layout_of, learning_pair
 from schemes.parts.exploration import EpsilonSoftmax
+from schemes.parts.learner_settings import AtLeastOne, Discount, DqnSettings, NotNegative, Share
+from schemes.parts.local_trainer import LocalTrainer
 from schemes.parts.numpy_nets import HiddenLayers
+from schemes.parts.numpy_nets.architecture import Linear, mlp
 from schemes.parts.replay import check_batch
+from schemes.parts.uploads import UploadSettings
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -51,7 +53,7 @@ CARD = Card(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dqn(HistoryParams):
+class Dqn(UploadSettings, DqnSettings):
     """How DQN learns."""
 
     learns_at: Literal["node", "trainer"] = param("node", "where the learner runs", source="ours")
@@ -60,13 +62,15 @@ class Dqn(HistoryParams):
     push_every_slots: Annotated[int, Ge(1)] = param(1, "slots between pushes of weights by the trainer", source="ours")
     weights: Precision = param("float32", "number format of the weights notes", source="ours")
     hidden: HiddenLayers = param((512, 128), "hidden layers, as the paper's actor", source="ours")
-    rate: Annotated[float, Gt(0)] = param(1e-3, "learning rate", source="ours")
-    discount: Annotated[float, Ge(0), Lt(1)] = param(0.95, "gamma", source="sec. V")
-    tau: Annotated[float, Gt(0), Le(1)] = param(0.01, "soft update of the target", source="eq. (19)")
-    replay_capacity: Annotated[int, Ge(1)] = param(1_000_000, "slots kept, oldest dropped", source="sec. V")
-    centre_rewards: bool = param(True, "learn from rewards less the pair's mean so far", source="ours")
-    batch: Annotated[int, Ge(1)] = param(64, "slots per minibatch", source="ours")
     epsilon: Annotated[float, Ge(0), Le(1)] = param(0.1, "share of uniform choices in training", source="ours")
+    # of the learner, where not as in its own paper
+    discount: Discount = param(0.95, "gamma", source="sec. V")
+    double: bool = param(False, "choose the next action by the online network", source="ours")
+    batch: AtLeastOne = param(64, "slots per minibatch", source="ours")
+    centre_rewards: bool = param(True, "learn from rewards less the pair's mean so far", source="ours")
+    tau: Share = param(0.01, "soft update of the target", source="eq. (19)")
+    target_every: AtLeastOne = param(1, "updates between two moves of the target", source="eq. (19)")
+    gradient_cap: NotNegative = param(0.0, "largest norm of a gradient; 0: no cap", source="ours")
 
 
 def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
@@ -77,13 +81,16 @@ def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
     check_batch(params.batch, params.replay_capacity, welcome.replicas)
     exploration = EpsilonSoftmax(params.epsilon)
     if params.learns_at == "trainer":
-        return Pair(welcome, exploration, params)
+        return learning_pair(welcome, params, exploration)
     cell = cell_info(welcome)
     experience = Experience(cell, welcome.views[VIEW])
-    learner = _learner(params, cell, experience.inputs, welcome.seed, [welcome.index])
-    updates = params.updates_per_upload
-    local_trainer = LocalTrainer(learner, layout_of(welcome), experience.to_transitions, updates=updates)
-    return Pair(welcome, exploration, params, local_trainer)
+    local_trainer = LocalTrainer(
+        lambda: _learner(params, cell, experience.inputs, welcome.seed, [welcome.index]),
+        layout_of(welcome),
+        experience.to_transitions,
+        updates=params.updates_per_upload,
+    )
+    return learning_pair(welcome, params, exploration, local_trainer)
 
 
 def training(welcome: Welcome, params: Dqn) -> Training:
@@ -102,12 +109,11 @@ def training(welcome: Welcome, params: Dqn) -> Training:
 
 
 def _learner(params: Dqn, cell: CellInfo, inputs: int, seed: int, nodes: list[int]) -> Learner:
-    from schemes.li2020.learner_dqn import DqnLearner  # loads torch, which only learning needs
+    from schemes.parts.nn.dqn import DeepQLearner  # loads torch, which only learning needs
     from schemes.parts.nn.learning import Independent
 
-    return Independent(
-        [DqnLearner(params, inputs=inputs, n_actions=cell.n_actions, seed=seed, node=node) for node in nodes]
-    )
+    network = mlp(inputs, params.hidden, Linear(cell.n_actions))
+    return Independent([DeepQLearner(params, network, seed=seed, node=node) for node in nodes])
 
 
 def choreography(params: Dqn) -> Choreography:

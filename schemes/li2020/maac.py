@@ -23,12 +23,12 @@ from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
 from schemes.li2020 import PAPER
 from schemes.li2020.cell_info import cell_info
 from schemes.li2020.experience import Experience
-from schemes.li2020.pair import VIEW, Pair, layout_of
-from schemes.li2020.pair_history import HistoryParams
+from schemes.li2020.pair import VIEW, layout_of, learning_pair
 from schemes.parts.critic_inputs import CriticInputs, all_agents
 from schemes.parts.exploration import EpsilonSoftmax
 from schemes.parts.numpy_nets import HiddenLayers
 from schemes.parts.replay import check_batch
+from schemes.parts.uploads import UploadSettings
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -60,7 +60,7 @@ CARD = Card(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Maac(HistoryParams):
+class Maac(UploadSettings):
     """How MAAC learns. Defaults are the paper's where it gives any."""
 
     upload_every_slots: Annotated[int, Ge(1), Le(10_000)] = param(10, "slots between a pair's histories", source="ours")
@@ -90,7 +90,7 @@ class Maac(HistoryParams):
 
 def pair(welcome: Welcome, params: Maac) -> NodePolicy:
     """A pair of MAAC or NAAC."""
-    return Pair(welcome, EpsilonSoftmax(params.epsilon, params.exploration_temperature), params)
+    return learning_pair(welcome, params, EpsilonSoftmax(params.epsilon, params.exploration_temperature))
 
 
 def training(welcome: Welcome, params: Maac) -> Training:

@@ -7,7 +7,7 @@ import pytest
 
 from protocol.accounting.trace import TraceField
 from protocol.messages.kinds import Kind
-from schemes.li2020.pair import Pair
+from schemes.parts.actor import Actor
 from tests.plain_toll import grouped, plain_toll
 from tests.recording import Recording, plan_for, stepping
 
@@ -15,18 +15,18 @@ PHASES = {"warmup": 40, "train": 70, "eval": 20}
 PARAMS: dict[str, Any] = {"hidden": [16, 8], "batch": 16, "upload_every_slots": 1, "push_every_slots": 1}
 
 
-def _run(learns_at: str) -> tuple[Recording, list[Pair]]:
+def _run(learns_at: str) -> tuple[Recording, list[Actor]]:
     params = PARAMS | {"learns_at": learns_at}
     plan = plan_for("li2020/dqn", phases=PHASES, slots=None, params=params, record={"values": True})
     loopback, steps, recording = stepping(plan)
     for _ in steps:
         pass
     nodes = [session.node for peer, session in loopback.sessions.items() if peer.startswith(b"pair")]
-    return recording, [node.policy for node in nodes if node is not None and isinstance(node.policy, Pair)]
+    return recording, [node.policy for node in nodes if node is not None and isinstance(node.policy, Actor)]
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[tuple[Recording, list[Pair]], tuple[Recording, list[Pair]]]:
+def both() -> tuple[tuple[Recording, list[Actor]], tuple[Recording, list[Actor]]]:
     return _run("node"), _run("trainer")
 
 
