@@ -9,6 +9,7 @@ from channel_server.worlds.contract import World
 from controller.config.catalogue import schemes
 from controller.config.errors import ConfigError, invalid
 from controller.execution.building import build_world
+from controller.trainer import check_training
 from protocol.messages.plan import RunPlan
 from schemes.contract import Scheme
 
@@ -40,8 +41,10 @@ def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
     params: Any = msgspec.convert(plan.scheme_params, scheme.params)
     try:
         scheme.node(welcome(plan, world, 0), params)
-        for cloud_side in (scheme.cloud, scheme.training):
-            if cloud_side is not None:
-                cloud_side(welcome(plan, world, len(world.agents)), params)
+        trainer = welcome(plan, world, len(world.agents))
+        if scheme.cloud is not None:
+            scheme.cloud(trainer, params)
+        if scheme.training is not None:
+            check_training(trainer, scheme.training(trainer, params))
     except ValueError as error:
         raise ConfigError(f"scheme: {error}") from error
