@@ -2,32 +2,26 @@
 
     y = r + gamma max_a' Q'(s', a')      L = E Huber(Q(s, a) - y)      theta' <- tau theta + (1 - tau) theta'
 
-With `learns_at: node` the learner runs on the pair, and the BS's outage bit is the only note. With `learns_at: trainer`
-it runs at the BS/cloud, histories are uploaded and weights pushed back. The learner is the same: with an upload and a
-push in every slot and no delay the weights are equal bit for bit, and only the books differ.
+On the node or at the trainer: `independent`.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from protocol.messages.choreography import Choreography, agents_act, trainer_learns
 from protocol.messages.node import Welcome
 from protocol.params import param
-from schemes.contract import Card, Join, Learner, NodePolicy, Scheme, Send, Training
+from schemes.contract import Card, Learner, NodePolicy, Scheme
 from schemes.li2020 import PAPER
-from schemes.li2020.cell_info import CellInfo, cell_info
-from schemes.li2020.experience import Experience
-from schemes.li2020.pair import VIEW, layout_of, learning_pair
+from schemes.li2020.independent import IndependentLearners, IndependentSettings, choreography
+from schemes.parts.experience import Experience
 from schemes.parts.exploration import EpsilonSoftmax
 from schemes.parts.learner_settings import AtLeastOne, Discount, DqnSettings, NotNegative, Share
-from schemes.parts.local_trainer import LocalTrainer
 from schemes.parts.numpy_nets import HiddenLayers
 from schemes.parts.numpy_nets.architecture import Linear, mlp
 from schemes.parts.replay import check_batch
-from schemes.parts.uploads import UploadSettings
-from schemes.parts.weights import Precision
+from schemes.parts.sense import Vectoriser
 
 CARD = Card(
     name="li2020/dqn",
@@ -53,14 +47,9 @@ CARD = Card(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dqn(UploadSettings, DqnSettings):
+class Dqn(IndependentSettings, DqnSettings):
     """How DQN learns."""
 
-    learns_at: Literal["node", "trainer"] = param("node", "where the learner runs", source="ours")
-    upload_every_slots: Annotated[int, Ge(1), Le(10_000)] = param(1, "slots between histories", source="ours")
-    updates_per_upload: Annotated[int, Ge(0), Le(10_000)] = param(1, "updates after each history", source="ours")
-    push_every_slots: Annotated[int, Ge(1)] = param(1, "slots between pushes of weights by the trainer", source="ours")
-    weights: Precision = param("float32", "number format of the weights notes", source="ours")
     hidden: HiddenLayers = param((512, 128), "hidden layers, as the paper's actor", source="ours")
     epsilon: Annotated[float, Ge(0), Le(1)] = param(0.1, "share of uniform choices in training", source="ours")
     # of the learner, where not as in its own paper
@@ -73,55 +62,21 @@ class Dqn(UploadSettings, DqnSettings):
     gradient_cap: NotNegative = param(0.0, "largest norm of a gradient; 0: no cap", source="ours")
 
 
-def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
-    """A pair that learns by itself, or that uploads its histories to the trainer.
-
-    ValueError for a batch that the replay never holds.
-    """
-    check_batch(params.batch, params.replay_capacity, welcome.replicas)
-    exploration = EpsilonSoftmax(params.epsilon)
-    if params.learns_at == "trainer":
-        return learning_pair(welcome, params, exploration)
-    cell = cell_info(welcome)
-    experience = Experience(cell, welcome.views[VIEW])
-    local_trainer = LocalTrainer(
-        lambda: _learner(params, cell, experience.inputs, welcome.seed, [welcome.index]),
-        layout_of(welcome),
-        experience.to_transitions,
-        updates=params.updates_per_upload,
-    )
-    return learning_pair(welcome, params, exploration, local_trainer)
-
-
-def training(welcome: Welcome, params: Dqn) -> Training:
-    """The trainer's side: one learner per pair."""
-    cell = cell_info(welcome)
-    experience = Experience(cell, welcome.everyone[0].views[VIEW])
-    return Training(
-        learner=lambda: _learner(params, cell, experience.inputs, welcome.seed, list(range(welcome.agents))),
-        updates_per_turn=params.updates_per_upload,
-        join=Join(
-            how="alone",
-            layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],
-            to_data=experience.to_transitions,
-            max_upload_interval_slots=params.max_upload_interval_slots,
-        ),
-        send=Send(to="each", every_slots=params.push_every_slots, precision=params.weights),
-    )
-
-
-def _learner(params: Dqn, cell: CellInfo, inputs: int, seed: int, nodes: list[int]) -> Learner:
+def _learner(params: Dqn, vector: Vectoriser, n_actions: int, seed: int, node: int) -> Learner:
     from schemes.parts.nn.dqn import DeepQLearner  # loads torch, which only learning needs
-    from schemes.parts.nn.learning import Independent
 
-    network = mlp(inputs, params.hidden, Linear(cell.n_actions))
-    return Independent([DeepQLearner(params, network, seed=seed, node=node) for node in nodes])
+    return DeepQLearner(params, mlp(vector.inputs, params.hidden, Linear(n_actions)), seed=seed, node=node)
 
 
-def choreography(params: Dqn) -> Choreography:
-    """All pairs act; then a trainer learns from the histories received, if that is where learning happens."""
-    turns = (agents_act(view=VIEW), *([trainer_learns()] if params.learns_at == "trainer" else []))
-    return Choreography(turns, feedback=("outage",), feedback_phases=("warmup", "train"))
+LEARNERS = IndependentLearners(
+    learner=_learner, data=Experience.transitions, exploration=lambda params: EpsilonSoftmax(params.epsilon)
+)
 
 
-SCHEME = Scheme(CARD, choreography, pair, params=Dqn, training=training, learns=True)
+def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
+    """ValueError for a batch that the replay never holds."""
+    check_batch(params.batch, params.replay_capacity, welcome.replicas)
+    return LEARNERS.pair(welcome, params)
+
+
+SCHEME = Scheme(CARD, choreography, pair, params=Dqn, training=LEARNERS.training, learns=True)

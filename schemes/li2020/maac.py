@@ -21,9 +21,8 @@ from protocol.messages.node import Welcome
 from protocol.params import param
 from schemes.contract import Card, Join, Learner, NodePolicy, Scheme, Send, Training
 from schemes.li2020 import PAPER
-from schemes.li2020.cell_info import cell_info
-from schemes.li2020.experience import Experience
-from schemes.li2020.pair import VIEW, layout_of, learning_pair
+from schemes.li2020.cell_info import Standardiser, cell_info
+from schemes.li2020.pair import VIEW, experience_of, layout_of, learning_pair
 from schemes.parts.critic_inputs import CriticInputs, all_agents
 from schemes.parts.exploration import EpsilonSoftmax
 from schemes.parts.numpy_nets import HiddenLayers
@@ -107,7 +106,7 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
         )
     check_batch(params.batch, params.replay_capacity, welcome.replicas)
     cell = cell_info(welcome)
-    experience = Experience(cell, welcome.everyone[0].views[VIEW])
+    experience = experience_of(cell, Standardiser(cell, welcome.everyone[0].views[VIEW]))
 
     def learner() -> Learner:
         from schemes.li2020.learner_maac import MaacLearner  # loads torch, which only a learning trainer needs
@@ -126,7 +125,7 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
         join=Join(
             how="together",
             layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],
-            to_data=experience.to_transitions,
+            to_data=experience.transitions,
             max_upload_interval_slots=params.max_upload_interval_slots,
         ),
         send=Send(to="each", every_slots=params.push_every_slots, precision=params.weights),

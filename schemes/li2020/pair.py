@@ -15,6 +15,7 @@ from protocol.messages.spaces import Records
 from schemes.li2020.cell_info import ActionTable, CellInfo, Standardiser, cell_info
 from schemes.li2020.outage_bits import Outage, outage_reader
 from schemes.parts.actor import Actor, Choices, Net
+from schemes.parts.experience import Experience
 from schemes.parts.exploration import EpsilonSoftmax
 from schemes.parts.history import Layout
 from schemes.parts.local_trainer import LocalTrainer
@@ -29,6 +30,16 @@ def layout_of(welcome: Welcome, agent: int | None = None) -> Layout:
     """The layout of a pair's history rows: of its own, or for the trainer those of `agent`."""
     spaces = welcome if agent is None else welcome.everyone[agent]
     return Layout(spaces.views[VIEW], spaces.action, welcome.replicas)
+
+
+def experience_of(cell: CellInfo, vector: Vectoriser) -> Experience:
+    """Rows as a learner's data, with choices level * rbs + rb: the inverse of `ActionTable`."""
+
+    def choice(records: Records) -> npt.NDArray[np.int64]:
+        level = records["power"].astype(np.int64) if "power" in (records.dtype.names or ()) else 0
+        return np.asarray(level * cell.rbs + records["rb"].astype(np.int64))
+
+    return Experience(vector, choice)
 
 
 class CellReward:

@@ -82,6 +82,6 @@ def test_neighbours_queues_are_kept_until_their_next_note() -> None:
         policy.restart(np.array([True, False]))
         assert pack(policy.snapshot()) == pack(saved)
         policy.restart(np.array([True, True]))
-        assert policy.snapshot() == {"notes": []}
+        assert policy.snapshot() == {"sense": []}
         policy.restore(saved)
         assert pack(policy.snapshot()) == pack(saved)
