@@ -233,7 +233,8 @@ class Scheme:
 
     `node` and `cloud` build the policies of an agent and of the trainer from the Welcome; a scheme whose trainer learns
     gives `training` instead of `cloud`, even if it also decides. All three raise ValueError with a suggested fix when
-    world and parameters do not fit. `learns`: whether the scheme needs torch, which the extra `learn` installs.
+    world and parameters do not fit. `learns`: whether it has a use for slots of training. `needs`: the libraries that
+    its learner imports beside those that every installation has, such as "torch", which the extra `learn` installs.
     """
 
     card: Card
@@ -243,6 +244,7 @@ class Scheme:
     params: type = NoParams
     training: Callable[[Welcome, Any], Training] | None = None
     learns: bool = False
+    needs: tuple[str, ...] = ()
 
 
 def load(name: str) -> Scheme:

@@ -53,7 +53,7 @@ class Ac(IndependentSettings, PpoSettings):
 
     hidden: HiddenLayers = param((512, 128), "hidden layers of actor and critic, as the paper's actor", source="ours")
     upload_every_slots: Annotated[int, Ge(1), Le(10_000)] = param(10, "slots between histories", source="ours")
-    rows_per_iteration: AtLeastOne = param(40, "slots x replicas of a pair before it learns", source="ours")
+    rows_per_iteration: AtLeastOne = param(10, "slots x replicas of a pair before it learns", source="ours")
     discount: Discount = param(0.95, "gamma", source="sec. V")
     policy_rate: Positive = param(1e-3, "learning rate of the actor", source="ours")
     value_rate: Positive = param(1e-3, "learning rate of the critic", source="ours")
@@ -80,4 +80,4 @@ LEARNERS = IndependentLearners(
     data=Experience.rollout,
     exploration=lambda _: EpsilonSoftmax(epsilon=0.0, temperature=1.0),  # draws from the policy as it is
 )
-SCHEME = Scheme(CARD, choreography, LEARNERS.pair, params=Ac, training=LEARNERS.training, learns=True)
+SCHEME = Scheme(CARD, choreography, LEARNERS.pair, params=Ac, training=LEARNERS.training, learns=True, needs=("torch",))

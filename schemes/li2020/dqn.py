@@ -79,4 +79,4 @@ def pair(welcome: Welcome, params: Dqn) -> NodePolicy:
     return LEARNERS.pair(welcome, params)
 
 
-SCHEME = Scheme(CARD, choreography, pair, params=Dqn, training=LEARNERS.training, learns=True)
+SCHEME = Scheme(CARD, choreography, pair, params=Dqn, training=LEARNERS.training, learns=True, needs=("torch",))

@@ -138,4 +138,4 @@ def choreography(_params: Maac) -> Choreography:
     return Choreography(turns, feedback=("outage",), feedback_phases=("warmup", "train"))
 
 
-SCHEME = Scheme(CARD, choreography, pair, params=Maac, training=training, learns=True)
+SCHEME = Scheme(CARD, choreography, pair, params=Maac, training=training, learns=True, needs=("torch",))

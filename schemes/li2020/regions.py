@@ -39,4 +39,5 @@ class Regions:
         level = np.searchsorted(self._cuts_db, interference_dbm[np.arange(len(records)), there])
         best = records["own_gain_db"].argmax(axis=1)
         region = (best * (self._cell.rbs + 1) + last_rb + 1) * _LEVELS + level
-        return region[:, None].astype(np.float32)
+        numbers: Floats = region[:, None].astype(np.float32)
+        return numbers

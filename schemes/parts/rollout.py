@@ -40,8 +40,13 @@ class Rollout:
 
     @property
     def rows(self) -> int:
-        """The number of valid rows, at most T E N."""
-        return self.rewards.size if self.valid is None else int(np.count_nonzero(self.valid))
+        """T E N"""
+        return self.rewards.size
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether any row is valid."""
+        return self.valid is None or bool(self.valid.any())
 
     def newer_than(self, policy_version: int) -> "Rollout":
         """The same with only rows of later versions valid, if it has versions."""
@@ -53,7 +58,7 @@ class Rollout:
     @property
     def newest_version(self) -> int:
         """Of the valid rows; -1 without versions."""
-        if self.policy_versions is None or not self.rows:
+        if self.policy_versions is None or not self.is_usable:
             return -1
         return int(self.policy_versions.max() if self.valid is None else self.policy_versions[self.valid].max())
 

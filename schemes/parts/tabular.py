@@ -32,11 +32,12 @@ class Table:
 
     @property
     def outputs(self) -> int:
-        return self.weights["table"].shape[1]
+        return len(self.weights["table"].T)
 
     def __call__(self, x: Floats) -> Floats:
         table = self.weights["table"]
-        return table[np.minimum(x[:, 0].astype(np.int64), len(table) - 1)]
+        values: Floats = table[np.minimum(x[:, 0].astype(np.int64), len(table) - 1)]
+        return values
 
 
 class TabularQ:

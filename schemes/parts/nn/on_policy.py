@@ -61,7 +61,7 @@ class OnPolicyLearner:
         """Collect rows of the present policy. Where they have policy versions, those that are not newer than the rows
         of the last iteration come from an older policy, and are dropped."""
         fresh = rollout.newer_than(self._learnt_version)
-        if fresh.rows:
+        if fresh.is_usable:
             self._rollouts.append(fresh)
 
     def learn(self, updates: int) -> dict[str, float]:
