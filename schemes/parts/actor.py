@@ -15,7 +15,7 @@ from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
 from schemes.contract import NodePolicy, TurnContext, TurnOutput, to_trainer
-from schemes.parts.exploration import EpsilonSoftmax
+from schemes.parts.exploration import EpsilonSoftmax, GaussianNoise
 from schemes.parts.latest_notes import NewestFilter
 from schemes.parts.local_trainer import LocalTrainer
 from schemes.parts.note_reader import NoteReader
@@ -71,6 +71,26 @@ class Choices:
 
     def best(self, outputs: Floats) -> Records:
         return self._action(outputs.argmax(axis=1))
+
+
+class Continuous:
+    """`outputs` numbers per replica, in training with noise. `action`: numbers [E, outputs] as an action."""
+
+    def __init__(
+        self, action: Callable[[Floats], Records], outputs: int, noise: GaussianNoise, *, replicas: int
+    ) -> None:
+        self.outputs = outputs
+        self._action, self._noise, self._replicas = action, noise, replicas
+
+    def uniform(self, rng: np.random.Generator) -> Records:
+        drawn = rng.uniform(self._noise.low, self._noise.high, (self._replicas, self.outputs))
+        return self._action(drawn.astype(np.float32))
+
+    def explore(self, outputs: Floats, rng: np.random.Generator) -> Records:
+        return self._action(self._noise.act(outputs, rng))
+
+    def best(self, outputs: Floats) -> Records:
+        return self._action(outputs)
 
 
 class Actor(NodePolicy):
@@ -161,12 +181,19 @@ class Actor(NodePolicy):
     def _read_weights(self, note: ReceivedNote) -> tuple[int, Net]:
         """Policy version and network of a note. ValueError if the network does not fit this node."""
         policy_version, weights = read_weights(note.body)
+        return policy_version, self._fitting(weights)
+
+    def _fitting(self, weights: Weights) -> Net:
+        """The network of these weights. ValueError if it does not fit this node."""
         if not all(np.isfinite(weight).all() for weight in weights.values()):
             raise ValueError("a weight is not finite")
         net = self._network(weights)
         if (net.inputs, net.outputs) != (self._sense.vector.inputs, self._behaviour.outputs):
-            raise ValueError(f"a network of {net.inputs} inputs and {net.outputs} outputs does not fit")
-        return policy_version, net
+            raise ValueError(
+                f"a network of {net.inputs} inputs and {net.outputs} outputs does not fit: this node has "
+                f"{self._sense.vector.inputs} and {self._behaviour.outputs}"
+            )
+        return net
 
     def _action(self, turn: TurnContext, state: Records) -> Records:
         """The action of this slot, [E]."""

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channel_server.worlds.contract import World
 from controller.config.catalogue import worlds
 from controller.execution.building import build_world
 from controller.execution.in_process import Loopback
@@ -15,6 +14,7 @@ from protocol.messages.codec import decode_for_node
 from protocol.messages.node import Turn
 from protocol.messages.plan import RunPlan
 from tests.conformance.homes import HOMES, home_plan, homes, small
+from tests.conformance.resampling import check_resampling
 from tests.impairments import MODELS
 from tests.recording import Recording, plan_for, stepping
 
@@ -51,15 +51,7 @@ def test_every_note_in_an_inbox_was_sent_to_its_node(scheme: str, world: str, si
 
 @pytest.mark.parametrize("world", worlds())
 def test_a_resampled_state_really_differs(world: str) -> None:
-    """`resample_unobserved` keeps little: some other node measures something else."""
-    built = build_world(plan_for(_some_scheme(world), small(world)))
-    rng = np.random.default_rng(2)
-    state = _state_after_slots(built, rng)
-    for view in built.views:
-        mine = built.measure(built.resample_unobserved(state, view, 0, rng), view)
-        others = [a.tobytes() != b.tobytes() for a, b in zip(mine, built.measure(state, view), strict=True)]
-        assert not others[0]
-        assert any(others[1:])
+    check_resampling(build_world(plan_for(_some_scheme(world), small(world))))
 
 
 def _turns(loopback: Loopback, steps: Iterator[None]) -> Iterator[tuple[Turn, int]]:
@@ -88,12 +80,3 @@ def _measures_anything(plan: RunPlan) -> bool:
 def _some_scheme(world: str) -> str:
     """Some scheme that runs in this world."""
     return next(name for name, home in HOMES if home == world)
-
-
-def _state_after_slots(built: World, rng: np.random.Generator) -> object:
-    """The state after some slots of random actions."""
-    state = built.reset()
-    for slot in range(5):
-        state = built.begin(state, slot)
-        state, _ = built.transmit(state, [built.random(node, rng) for node in range(len(built.agents))])
-    return built.begin(state, 5)
