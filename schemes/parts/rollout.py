@@ -44,9 +44,9 @@ class Rollout:
         return self.rewards.size
 
     @property
-    def is_usable(self) -> bool:
-        """Whether any row is valid."""
-        return self.valid is None or bool(self.valid.any())
+    def usable_rows(self) -> int:
+        """How many of them are valid."""
+        return self.rows if self.valid is None else int(np.count_nonzero(self.valid))
 
     def newer_than(self, policy_version: int) -> "Rollout":
         """The same with only rows of later versions valid, if it has versions."""
@@ -58,7 +58,7 @@ class Rollout:
     @property
     def newest_version(self) -> int:
         """Of the valid rows; -1 without versions."""
-        if self.policy_versions is None or not self.is_usable:
+        if self.policy_versions is None or not self.usable_rows:
             return -1
         return int(self.policy_versions.max() if self.valid is None else self.policy_versions[self.valid].max())
 

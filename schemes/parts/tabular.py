@@ -69,11 +69,11 @@ class TabularQ:
     def save(self) -> dict[str, Any]:
         """All state."""
         waiting = [vars(stretch) for stretch in self._stretches]
-        return {"table": self._table.copy(), "waiting": waiting, "rewards": self._rewards, "rows": self._rows}
+        return {"table": self._table.copy(), "waiting": waiting, "rewards": self._rewards, "rows_taken": self._rows}
 
     def load(self, data: dict[str, Any]) -> None:
         """The inverse of `save`."""
-        self._table, self._rewards, self._rows = data["table"].copy(), data["rewards"], data["rows"]
+        self._table, self._rewards, self._rows = data["table"].copy(), data["rewards"], data["rows_taken"]
         self._stretches = [Transitions(**stretch) for stretch in data["waiting"]]
 
     def _pass(self, stretch: Transitions) -> npt.NDArray[np.float64]:

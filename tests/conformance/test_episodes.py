@@ -20,9 +20,13 @@ LEARNING = [(scheme, world) for scheme, world in HOMES if schemes()[scheme].lear
 @pytest.mark.parametrize("episode_slots", [1, 2, 10])
 @pytest.mark.parametrize(("scheme", "world"), LEARNING)
 def test_every_slot_is_learnt_from_however_short_the_episodes(scheme: str, world: str, episode_slots: int) -> None:
-    endless, short = (_rows(scheme, world, episode_slots=slots) for slots in (None, episode_slots))
-    assert len(endless) == len(short)
-    for (usable, no_end), (usable_too, ended) in zip(endless, short, strict=True):
+    endless, short = (_states(scheme, world, episode_slots=slots) for slots in (None, episode_slots))
+    assert _counts(endless) == _counts(short)
+    assert all(count > 40 for count in _counts(short))
+    replays, short_replays = _rows(endless), _rows(short)
+    assert len(replays) == len(short_replays)
+    assert replays or _counts(short)
+    for (usable, no_end), (usable_too, ended) in zip(replays, short_replays, strict=True):
         assert usable.sum() > 40
         np.testing.assert_array_equal(usable_too, usable)
         assert not no_end.any()
@@ -31,21 +35,30 @@ def test_every_slot_is_learnt_from_however_short_the_episodes(scheme: str, world
         np.testing.assert_array_equal(ended[:last], np.broadcast_to(expected[:, None], ended[:last].shape))
 
 
-def _rows(scheme: str, world: str, **settings: Any) -> list[tuple[Any, Any]]:
-    """Which rows each replay of a run holds, and how their episodes ended: [rows, E] each, by slot from 0."""
+def _states(scheme: str, world: str, **settings: Any) -> list[Any]:
+    """The nodes' states after training."""
     kept = Checkpointed()
     run_in_process(home_plan(scheme, world, slots=100, replicas=2, checkpoint_every=SAVED_AT, **settings), kept)
     [(past, _)] = kept.pasts
-    found = [rows for node in sorted(past.nodes) for rows in _replays(unpack(past.nodes[node]))]
-    assert found
-    return [(rows["drawable"], rows["ended"]) for rows in found]
+    return [unpack(past.nodes[node]) for node in sorted(past.nodes)]
 
 
-def _replays(state: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(state, dict) and "drawable" in state:
+def _rows(states: list[Any]) -> list[tuple[Any, Any]]:
+    """Which rows each replay holds, and how their episodes ended: [rows, E] each, by slot from 0."""
+    return [(rows["drawable"], rows["ended"]) for rows in _having(states, "drawable")]
+
+
+def _counts(states: list[Any]) -> list[int]:
+    """How many rows each learner without a replay has taken."""
+    return [learner["rows_taken"] for learner in _having(states, "rows_taken")]
+
+
+def _having(state: Any, key: str) -> Iterator[dict[str, Any]]:
+    """All parts of a state that have this key."""
+    if isinstance(state, dict) and key in state:
         yield state
     for value in state.values() if isinstance(state, dict) else state if isinstance(state, list) else ():
-        yield from _replays(value)
+        yield from _having(value, key)
 
 
 @pytest.mark.parametrize("episode_slots", [1, 2, 10])
