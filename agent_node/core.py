@@ -43,6 +43,7 @@ class Node:
 
     def __init__(self, welcome: Welcome, build: BuildPolicy) -> None:
         self.policy = build(welcome)
+        self.policy.prepare()
         self._specs = {index: _decoder(spec, welcome) for index, spec in enumerate(welcome.choreography.turns)}
         self._specs[CLOSING] = _decoder(_closing(welcome), welcome)
         self._action_fits = welcome.action.checker(welcome.replicas)

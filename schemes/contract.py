@@ -87,6 +87,10 @@ NO_OUTPUT = TurnOutput()
 class NodePolicy:
     """The decision logic of a node. Subclasses are plain objects: no socket, no clock, no global randomness."""
 
+    def prepare(self) -> None:
+        """Build what takes long, such as a learner: called once, before all else, of a policy that will play. The check
+        of a configuration builds policies and does not call it."""
+
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         """The output of one turn."""
         raise NotImplementedError
@@ -232,7 +236,8 @@ class Scheme:
 
     `node` and `cloud` build the policies of an agent and of the trainer from the Welcome; a scheme whose trainer learns
     gives `training` instead of `cloud`, even if it also decides. All three raise ValueError with a suggested fix when
-    world and parameters do not fit. `learns`: whether the scheme needs torch, which the extra `learn` installs.
+    world and parameters do not fit. `learns`: whether it has a use for slots of training. `needs`: the libraries that
+    its learner imports beside those that every installation has, such as "torch", which the extra `learn` installs.
     """
 
     card: Card
@@ -242,6 +247,7 @@ class Scheme:
     params: type = NoParams
     training: Callable[[Welcome, Any], Training] | None = None
     learns: bool = False
+    needs: tuple[str, ...] = ()
 
 
 def load(name: str) -> Scheme:

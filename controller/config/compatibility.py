@@ -41,10 +41,12 @@ def check_world(scheme: Scheme, world_name: str) -> None:
 
 
 def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
-    """Build the policies of an agent and the trainer. ConfigError if the world or the parameters do not suit them."""
+    """Build the policies of an agent of every role and of the trainer, but no learner: those load torch when a run
+    begins. ConfigError if the world or the parameters do not suit a policy."""
     params: Any = msgspec.convert(plan.scheme_params, scheme.params)
     try:
-        scheme.node(welcome(plan, world, 0), params)
+        for node in _one_of_every_role(world):
+            scheme.node(welcome(plan, world, node), params)
         trainer = welcome(plan, world, len(world.agents))
         if scheme.cloud is not None:
             scheme.cloud(trainer, params)
@@ -52,3 +54,11 @@ def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
             check_training(trainer, scheme.training(trainer, params))
     except ValueError as error:
         raise ConfigError(f"scheme: {error}") from error
+
+
+def _one_of_every_role(world: World) -> list[int]:
+    """The first agent of all those that measure and do the same things."""
+    first: dict[object, int] = {}
+    for node in range(len(world.agents)):
+        first.setdefault((world.actions[node], *(spaces[node] for spaces in world.views.values())), node)
+    return list(first.values())

@@ -42,7 +42,8 @@ class OnNodeLoss(BaseModel):
 
     `action` for an agent, `trainer` for the trainer (null: the same): protocol.messages.plan.LossPlan explains each.
     `fallback`: what radiates in place of a lost agent; null: as on the scheme's card. `lost_after_s`,
-    `trainer_lost_after_s`: silence after which a node counts as lost. `max_restarts`: how often each node may be
+    `trainer_lost_after_s`: silence after which a node counts as lost; `learner_lost_after_s`: of agents that learn, in
+    slots of training. `max_restarts`: how often each node may be
     restarted, and how often the run may be rolled back. `pause_s`: how long a pause may last before the run fails.
     """
 
@@ -53,6 +54,7 @@ class OnNodeLoss(BaseModel):
     fallback: Fallback | None = None
     lost_after_s: Annotated[float, Gt(0)] = 10.0
     trainer_lost_after_s: Annotated[float, Gt(0)] = 600.0
+    learner_lost_after_s: Annotated[float, Gt(0)] = 600.0
     max_restarts: Annotated[int, Ge(0)] = 3
     pause_s: Annotated[float, Gt(0)] = 60.0
 

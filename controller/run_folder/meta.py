@@ -43,7 +43,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     agents: int
     has_trainer: bool
     learns: bool
-    agents_learn: bool
+    agents_need_torch: bool
     units: dict[str, str]
     schedule: tuple[PhasePlan, ...]
     window_slots: int
@@ -124,7 +124,7 @@ def initial_meta(run: ResolvedRun, run_id: str, world_params: dict[str, Any], co
         agents=run.agents,
         has_trainer=plan.choreography.has_trainer,
         learns=run.learns,
-        agents_learn=run.agents_learn,
+        agents_need_torch=run.agents_need_torch,
         units=run.units,
         schedule=plan.phases,
         window_slots=plan.record.window_slots,

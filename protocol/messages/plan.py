@@ -28,7 +28,8 @@ class LossPlan(Struct, frozen=True):
     node. pause: the run pauses before the next slot until the node is back, and fails after `pause_s`.
     rollback: the run restarts from its last checkpoint. fail: the run fails.
     `max_restarts`: of each node, and of rollbacks. `trainer_lost_after_s` is longer than an agent's, as the trainer
-    learns before it replies.
+    learns before it replies; so is `learner_lost_after_s`, of agents that learn, in slots of training. None: agents do
+    not learn.
     """
 
     on_loss: OnLoss
@@ -39,6 +40,7 @@ class LossPlan(Struct, frozen=True):
     channel_server: Literal["rollback", "fail"] = "fail"
     max_restarts: int = 3
     pause_s: float = 60.0
+    learner_lost_after_s: float | None = None
 
     def of(self, node: str) -> OnLoss:
         """What happens when the node of this name is lost."""

@@ -28,7 +28,7 @@ def _pool(*capacities: int, held: int = 0) -> WorkerRegistry:
 
 def test_the_reason_names_what_is_missing() -> None:
     config = load(parse_yaml(block(PAGE, "# pooled.yaml")))
-    demand = Demand("run", config.capacity, torch=config.agents_learn)
+    demand = Demand("run", config.capacity, torch=config.agents_need_torch)
     assert config.config.placement == "pool"
     assert f"```text\nwaits for {_pool(2).shortage(demand, 0.0)}\n```" in page(PAGE)
     assert _pool(2, 1).shortage(demand, 0.0) == ""
@@ -40,7 +40,7 @@ def test_the_reason_names_what_is_missing() -> None:
 def test_only_agents_that_learn_by_themselves_need_torch() -> None:
     world = {"name": "d2d_underlay"}
     learning = {
-        name: load({"world": world, "scheme": f"li2020/{name}", "untrained": True}).agents_learn
+        name: load({"world": world, "scheme": f"li2020/{name}", "untrained": True}).agents_need_torch
         for name in ("dqn", "maac", "sla")
     }
     assert learning == {"dqn": True, "maac": False, "sla": False}

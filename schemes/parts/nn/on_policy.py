@@ -55,10 +55,16 @@ class OnPolicyLearner:
         )
         self._rng = CounterRng(seed, "updates", node)
         self._rollouts: list[Rollout] = []
+        self.rows_taken = 0  # those that were not dropped
+        self._learnt_version = -1  # the newest policy version that an iteration has learnt from
 
     def add(self, rollout: Rollout) -> None:
-        """Collect rows of the present policy."""
-        self._rollouts.append(rollout)
+        """Collect rows of the present policy. Where they have policy versions, those that are not newer than the rows
+        of the last iteration come from an older policy, and are dropped."""
+        fresh = rollout.newer_than(self._learnt_version)
+        self.rows_taken += fresh.usable_rows
+        if fresh.usable_rows:
+            self._rollouts.append(fresh)
 
     def learn(self, updates: int) -> dict[str, float]:
         """One iteration on all rows collected, whatever the number of updates: rows are learnt from once.
@@ -68,6 +74,7 @@ class OnPolicyLearner:
         if updates < 1 or sum(rollout.rows for rollout in self._rollouts) < self.settings.rows_per_iteration:
             return {}
         sequences = joined([self._sequences(rollout) for rollout in self._rollouts])
+        self._learnt_version = max(rollout.newest_version for rollout in self._rollouts)
         self._rollouts = []
         stats = self.improvement.improve(sequences, self._rng.at(self.updates))
         self.updates += 1
@@ -84,6 +91,8 @@ class OnPolicyLearner:
             "nets": self.improvement.nets.snapshot(),
             "improvement": self.improvement.snapshot(),
             "rollouts": [rollout.snapshot() for rollout in self._rollouts],
+            "learnt_version": self._learnt_version,
+            "rows_taken": self.rows_taken,
         }
 
     def load(self, data: dict[str, Any]) -> None:
@@ -92,6 +101,7 @@ class OnPolicyLearner:
         self.improvement.nets.restore(data["nets"])
         self.improvement.restore(data["improvement"])
         self._rollouts = [Rollout(**rollout) for rollout in data["rollouts"]]
+        self._learnt_version, self.rows_taken = data["learnt_version"], data["rows_taken"]
 
     def _sequences(self, rollout: Rollout) -> Sequences:
         settings = self.settings

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from airtoll.templates import my_world
-from airtoll.testing import check_scheme, laws, locality, schemes, worlds
+from airtoll.testing import check_scheme, laws, locality, resampling, schemes, worlds
 from channel_server.worlds.contract import InfrastructureReport, SlotOutcome
 from channel_server.worlds.d2d_underlay import D2DCell
 from controller.execution.building import build_world
@@ -84,10 +84,10 @@ def test_a_measurement_that_leaks_is_found(monkeypatch: pytest.MonkeyPatch) -> N
         records[0]["backlog"] = state.backlog.sum(axis=1)
         return records
 
-    locality.check_resampling(_world())
+    resampling.check_resampling(_world())
     monkeypatch.setattr(my_world.MyWorld, "measure", leaking)
     with pytest.raises(AssertionError, match="node-0 measures in the view 'own' what resample_unobserved redraws"):
-        locality.check_resampling(_world())
+        resampling.check_resampling(_world())
 
 
 def test_a_leak_is_found_in_the_turns_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
