@@ -2,21 +2,17 @@
 acknowledges for itself, and it is resent to those that have not."""
 
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channel_server.waiting import Waiting
-from controller.execution.building import build_world
-from controller.execution.in_process import Loopback, run_in_process
+from controller.execution.in_process import run_in_process
 from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.orders import UploadWeights
-from protocol.messages.plan import RunPlan
-from protocol.messages.telemetry import Telemetry
 from schemes.parts.weights import read_weights
 from tests.recording import Checkpointed, Recording, assert_same_trace, in_process, stepping
 from tests.shared_policy import AGENTS, UPLOAD_EVERY_SLOTS, WORLDS, install, shared_plan, weights
@@ -28,7 +24,7 @@ links = pytest.mark.parametrize("cloud_link", WORLDS)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> object:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         install(tmp_path_factory.mktemp("package"), monkeypatch)
         yield
@@ -104,14 +100,12 @@ def test_who_comes_back_and_who_is_uploaded_weights_has_the_newest(
     plan = shared_plan(cloud_link, signalling=LOSSY)
     loopback, steps, recording = stepping(plan)
     name = plan.nodes[1]
-    for slot, act in sorted(
-        [
-            (leaves, lambda: loopback.leave(name.encode(), "killed")),
-            (leaves + away, lambda: loopback.join(b"again", name)),
-            (uploaded, lambda: loopback.run.take_order(UploadWeights("a", plan.nodes[2], weights(99)))),
-        ],
-        key=lambda event: event[0],
-    ):
+    happens: list[tuple[int, Callable[[], None]]] = [
+        (leaves, lambda: loopback.leave(name.encode(), "killed")),
+        (leaves + away, lambda: loopback.join(b"again", name)),
+        (uploaded, lambda: loopback.run.take_order(UploadWeights("a", plan.nodes[2], weights(99)))),
+    ]
+    for slot, act in sorted(happens, key=lambda event: event[0]):
         while loopback.run.slot < slot and next(steps, True) is None:
             pass
         act()
