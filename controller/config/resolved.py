@@ -18,7 +18,7 @@ from controller.config import compatibility, layers
 from controller.config.catalogue import parameters, scheme_named
 from controller.config.errors import ConfigError, invalid
 from controller.config.layers import Layer
-from controller.config.run_config import RunConfig, as_mapping, parse
+from controller.config.run_config import MAX_RUN_SLOTS, RunConfig, as_mapping, parse
 from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.plan import ClockPlan, LossPlan, PastEvent, RecordPlan, RunPlan
 from protocol.messages.pool import Role
@@ -129,6 +129,7 @@ def _baselines(config: RunConfig, world: World) -> dict[str, ResolvedRun]:
 def _check_phases(config: RunConfig, scheme: Scheme) -> None:
     if not config.schedule:
         raise ConfigError("phases: no slots at all; give at least one phase some, such as eval: 1000")
+    _check_rounds(config)
     if not scheme.learns:
         return
     if not (config.untrained or any(phase.name == "train" for phase in config.schedule)):
@@ -136,6 +137,19 @@ def _check_phases(config: RunConfig, scheme: Scheme) -> None:
         raise ConfigError(f"phases: {scheme.card.name} learns, but no slots are given to train it; {fix}")
     if find_spec("torch") is None:
         raise ConfigError(f"scheme: {scheme.card.name} learns and needs torch: pip install 'airtoll[learn]'")
+
+
+def _check_rounds(config: RunConfig) -> None:
+    phases = config.phases
+    if phases is None:
+        return
+    if phases.rounds > 1 and not (phases.train and phases.eval):
+        fix = "train and eval alternate, so that both need slots: give both some, or rounds: 1"
+        raise ConfigError(invalid("phases.rounds", phases.rounds, fix))
+    slots = sum(phase.slots for phase in phases.schedule)
+    if slots > MAX_RUN_SLOTS:
+        fix = f"{slots} slots in all; a run has at most {MAX_RUN_SLOTS}: give fewer rounds, or shorter phases"
+        raise ConfigError(invalid("phases.rounds", phases.rounds, fix))
 
 
 def _check_clock(config: RunConfig) -> None:

@@ -8,7 +8,7 @@ slots: 1000
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import yaml
 from annotated_types import Ge, Gt, Le, MaxLen
@@ -18,23 +18,30 @@ from controller.config.catalogue import STRICT, Choice, choice_model, schemes, w
 from controller.config.errors import ConfigError, format_validation_error, invalid, unknown
 from controller.config.layers import Layer, expanded
 from controller.config.signalling import Signalling
-from protocol.messages.choreography import PHASES
 from protocol.messages.plan import Fallback, OnLoss, PhasePlan
 
 Placement = Literal["processes", "in-process", "pool"]
-_MAX_RUN_SLOTS = 10**9
+MAX_RUN_SLOTS = 10**9
+_MAX_ROUNDS = 1000  # each node's Welcome lists the phases of all
 
-_Slots = Annotated[int, Ge(0), Le(_MAX_RUN_SLOTS)]
+_Slots = Annotated[int, Ge(0), Le(MAX_RUN_SLOTS)]
 
 
 class Phases(BaseModel):
-    """Slots of each phase, in this order."""
+    """Slots of each phase, in this order: warmup once, then train and eval in turns, `rounds` times."""
 
     model_config = STRICT
 
     warmup: _Slots = 0
     train: _Slots = 0
     eval: _Slots = 1000
+    rounds: Annotated[int, Ge(1), Le(_MAX_ROUNDS)] = 1
+
+    @property
+    def schedule(self) -> tuple[PhasePlan, ...]:
+        """The phases that have slots, in order."""
+        in_turns = [PhasePlan("train", self.train), PhasePlan("eval", self.eval)] * self.rounds
+        return tuple(plan for plan in (PhasePlan("warmup", self.warmup), *in_turns) if plan.slots)
 
 
 class OnNodeLoss(BaseModel):
@@ -99,7 +106,7 @@ class RunConfig(BaseModel):
     scheme: Choice
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 1
     replicas: Annotated[int, Ge(1), Le(10_000)] = 1
-    slots: Annotated[int, Ge(1), Le(_MAX_RUN_SLOTS)] | None = None
+    slots: Annotated[int, Ge(1), Le(MAX_RUN_SLOTS)] | None = None
     phases: Phases | None = None
     episode_slots: Annotated[int, Ge(1)] | None = None
     train_delay_slots: Annotated[int, Ge(0)] = 0
@@ -108,7 +115,7 @@ class RunConfig(BaseModel):
     on_node_loss: OnNodeLoss = OnNodeLoss()
     clock: Clock = Clock()
     on_channel_server_loss: Literal["rollback", "fail"] = "fail"
-    checkpoint_every: Annotated[int, Ge(0), Le(_MAX_RUN_SLOTS)] = 0
+    checkpoint_every: Annotated[int, Ge(0), Le(MAX_RUN_SLOTS)] = 0
     keep_checkpoints: Annotated[int, Ge(1)] = 2
     record: Record = Record()
     baselines: Annotated[tuple[str | dict[str, Any], ...], MaxLen(16)] = ()
@@ -122,9 +129,7 @@ class RunConfig(BaseModel):
     @property
     def schedule(self) -> tuple[PhasePlan, ...]:
         """The phases that have slots, in order."""
-        phases = self.phases or Phases(eval=self.slots or 0)
-        plans = (PhasePlan(cast(Any, name), getattr(phases, name)) for name in PHASES)
-        return tuple(plan for plan in plans if plan.slots)
+        return (self.phases or Phases(eval=self.slots or 0)).schedule
 
 
 def dump_yaml(config: RunConfig) -> str:

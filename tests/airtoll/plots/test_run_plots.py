@@ -124,7 +124,8 @@ def test_the_same_scalar_of_several_nodes_is_averaged(tmp_path: Path) -> None:
         Scalars(4, "pair-0", {"loss": 7.0}),
     ]
     loss = scalar_curves(learning(tmp_path / "a", reports))["loss"]
-    assert (loss.slots.tolist(), loss.values.tolist(), loss.phases) == ([1.0, 4.0], [2.0, 7.0], ["train", "eval"])
+    phases = [span.phase for span in loss.spans]
+    assert (loss.slots.tolist(), loss.values.tolist(), phases) == ([1.0, 4.0], [2.0, 7.0], ["train", "eval"])
     assert metric_curves(make(tmp_path / "b", [])) == {}
 
 
