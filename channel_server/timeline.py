@@ -56,6 +56,11 @@ class Timeline:
         """The run has been saved before this slot."""
         self.checkpoint_at = self._next_checkpoint()
 
+    @property
+    def phase_number(self) -> int:
+        """Which of the run's phases this slot belongs to, from 0; the closing turn is after the last."""
+        return bisect_right(self._phase_ends, self.slot)
+
     def snapshot(self) -> dict[str, Any]:
         """The position between two slots."""
         return {"slot": self.slot}

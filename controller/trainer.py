@@ -1,5 +1,6 @@
 """The trainer: the node at the BS/cloud that decides for central schemes, or learns from the agents' histories."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -8,8 +9,9 @@ from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Welcome
 from schemes.contract import NO_OUTPUT, Learner, NodePolicy, Training, TurnContext, TurnOutput, load
 from schemes.parts.history import Joiner
+from schemes.parts.learner_start import start_learner
 from schemes.parts.note_reader import NoteReader
-from schemes.parts.weights import write_weights
+from schemes.parts.weights import Weights, write_weights
 
 
 def trainer_policy(welcome: Welcome) -> NodePolicy:
@@ -64,6 +66,9 @@ class LearningTrainer(NodePolicy):
     def close(self, turn: TurnContext) -> tuple[Note, ...]:
         self._add(turn)
         return ()
+
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        start_learner(self._learner, weights)
 
     def snapshot(self) -> dict[str, Any]:
         return {

@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 
+from agent_node.core import Node
 from channel_server.welcome import welcome
 from channel_server.worlds.contract import World
 from controller.config.catalogue import schemes
 from controller.config.errors import ConfigError, invalid
-from controller.execution.building import build_world
+from controller.execution.building import build_world, policy_builder
 from protocol.messages.plan import RunPlan
 from schemes.contract import Scheme
 
@@ -36,7 +37,8 @@ def check_world(scheme: Scheme, world_name: str) -> None:
 
 
 def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
-    """Build the policies of an agent and the trainer. ConfigError if the world or the parameters do not suit them."""
+    """Build the policies of an agent and the trainer; of a run that starts from weights every node. ConfigError if the
+    world, the parameters or the weights do not suit them."""
     params: Any = msgspec.convert(plan.scheme_params, scheme.params)
     try:
         scheme.node(welcome(plan, world, 0), params)
@@ -45,3 +47,14 @@ def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
                 cloud_side(welcome(plan, world, len(world.agents)), params)
     except ValueError as error:
         raise ConfigError(f"scheme: {error}") from error
+    if plan.start:
+        _check_start(world, plan)
+
+
+def _check_start(world: World, plan: RunPlan) -> None:
+    """Every node as it starts, its learner included. ConfigError if the weights do not fit one."""
+    for index, name in enumerate(plan.nodes):
+        try:
+            Node(welcome(plan, world, index), policy_builder(name))
+        except ValueError as error:
+            raise ConfigError(f"start.weights: {name} of {plan.scheme} cannot start from them: {error}") from error

@@ -16,6 +16,7 @@ _NOT_SETTINGS = (  # of a run: they belong to the client, the service and the po
 _CHOICES = ("world", "scheme")
 _EXCLUSIVE = {"slots": "phases", "phases": "slots"}
 FILE_SUFFIXES = (".yaml", ".yml")
+WEIGHTS_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,21 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
     """Make the parameters that name a YAML file absolute, from `base`: the run may be executed in another folder."""
     chosen = {key: data[key] for key in _CHOICES if isinstance(data.get(key), dict)}
+    start = data.get("start")
+    if isinstance(start, dict) and isinstance(start.get("weights"), str):
+        data = data | {"start": start | {"weights": _absolute_start(start["weights"], base)}}
     return data | {key: {k: _absolute(v, base) for k, v in params.items()} for key, params in chosen.items()}
+
+
+def _absolute_start(value: str, base: Path) -> str:
+    """The path of weights, from `base`; or a run's id, as it is."""
+    is_id = not (names_a_path(value) or (base / value).exists())
+    return value if is_id else str(base / value)
+
+
+def names_a_path(value: str) -> bool:
+    """Whether weights to start from are given by a path, not by a run's id."""
+    return "/" in value or value.startswith(".") or value.endswith(WEIGHTS_SUFFIX)
 
 
 def _absolute(value: Any, base: Path) -> Any:

@@ -19,6 +19,7 @@ from controller.config.catalogue import parameters, scheme_named
 from controller.config.errors import ConfigError, invalid
 from controller.config.layers import Layer
 from controller.config.run_config import MAX_RUN_SLOTS, RunConfig, as_mapping, parse
+from controller.config.start_weights import StartWeights, read_start_weights
 from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.plan import ClockPlan, LossPlan, PastEvent, RecordPlan, RunPlan
 from protocol.messages.pool import Role
@@ -35,7 +36,7 @@ class ResolvedRun:
     `plan`: without a run_id, see `plan_for`. `agents`: how many nodes act. `node_names`: by node index, agents first,
     then the trainer, then the infrastructure. `units`: of the world's metrics, by metric. `learns`: whether the scheme
     learns, at the trainer or at the agents; `agents_learn`: whether at the agents, which then need torch. `baselines`:
-    the runs to compare with, by scheme and given parameters.
+    the runs to compare with, by scheme and given parameters. `start`: the weights that the run starts from.
     """
 
     config: RunConfig
@@ -46,6 +47,7 @@ class ResolvedRun:
     learns: bool
     agents_learn: bool
     baselines: "dict[str, ResolvedRun]" = field(default_factory=dict)
+    start: StartWeights | None = None
 
     @property
     def capacity(self) -> dict[Role, int]:
@@ -86,17 +88,24 @@ def resolve(config: RunConfig, world: World | None = None) -> ResolvedRun:
     plan = _plan(config, scheme)
     world = world or compatibility.build(plan)
     config.signalling.check(config.world.name, has_radio=hasattr(world, "signalling_bps_hz"))
-    compatibility.check(world, scheme, plan)
     has_trainer = plan.choreography.has_trainer
+    start = _start(config)
+    plan = msgspec.structs.replace(
+        plan,
+        nodes=(*world.agents, *([TRAINER_NAME] if has_trainer else [])),
+        start=() if start is None else start.bodies(len(world.agents)),
+    )
+    compatibility.check(world, scheme, plan)
     return ResolvedRun(
         config=config,
-        plan=msgspec.structs.replace(plan, nodes=(*world.agents, *([TRAINER_NAME] if has_trainer else []))),
+        plan=plan,
         agents=len(world.agents),
         node_names=tuple(names(world)),
         units={metric.name: metric.unit for metric in world.metrics},
         learns=scheme.learns,
         agents_learn=scheme.learns and not has_trainer,
         baselines=_baselines(config, world),
+        start=start,
     )
 
 
@@ -110,6 +119,7 @@ def _baselines(config: RunConfig, world: World) -> dict[str, ResolvedRun]:
     if not config.baselines:
         return {}
     shared = as_mapping(config) | {"baselines": [], "placement": "in-process", "clock": {}, "checkpoint_every": 0}
+    shared |= {"start": {}}
     found: dict[str, ResolvedRun] = {}
     for scheme in config.baselines:
         given = {"name": scheme} if isinstance(scheme, str) else scheme
@@ -132,11 +142,16 @@ def _check_phases(config: RunConfig, scheme: Scheme) -> None:
     _check_rounds(config)
     if not scheme.learns:
         return
-    if not (config.untrained or any(phase.name == "train" for phase in config.schedule)):
+    if not (config.untrained or config.start.weights or any(phase.name == "train" for phase in config.schedule)):
         fix = "give phases: {warmup: 500, train: 4000, eval: 1000}, or untrained: true to run it as initialised"
         raise ConfigError(f"phases: {scheme.card.name} learns, but no slots are given to train it; {fix}")
     if find_spec("torch") is None:
         raise ConfigError(f"scheme: {scheme.card.name} learns and needs torch: pip install 'airtoll[learn]'")
+
+
+def _start(config: RunConfig) -> StartWeights | None:
+    given = config.start.weights
+    return None if given is None else read_start_weights(given, out=Path(config.out))
 
 
 def _check_rounds(config: RunConfig) -> None:

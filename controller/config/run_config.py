@@ -72,6 +72,15 @@ class Clock(BaseModel):
     slot_ms: Annotated[float, Gt(0)] | None = None
 
 
+class Start(BaseModel):
+    """What a run starts from. `weights`: those of another run, by its id under `out` or its folder, or a safetensors
+    file; null for none. `controller.config.start_weights` explains which agent starts from which."""
+
+    model_config = STRICT
+
+    weights: str | None = None
+
+
 class Record(BaseModel):
     """What a run records.
 
@@ -94,7 +103,8 @@ class RunConfig(BaseModel):
     `replicas`: independent copies of the world, stepped in the same messages. `episode_slots`: slots between two resets
     of the world; null for none. `train_delay_slots`: how many slots after a learn turn its weights are sent, however
     long the computation takes. `baselines`: schemes to compare with on the same channels; in the table the first is 0 %
-    and the last 100 % of the gap; those that learn are trained in this run's phases. `untrained`: allows a scheme that
+    and the last 100 % of the gap; those that learn are trained in this run's phases, and none
+    starts from `start`. `untrained`: allows a scheme that
     learns to run without training slots, with the networks it is initialised with. `out`: the folder in which a folder
     per run is created, relative to the working directory. `checkpoint_every`: slots between two checkpoints, 0 for
     none; the newest `keep_checkpoints` are kept.
@@ -120,6 +130,7 @@ class RunConfig(BaseModel):
     record: Record = Record()
     baselines: Annotated[tuple[str | dict[str, Any], ...], MaxLen(16)] = ()
     untrained: bool = False
+    start: Start = Start()
     out: str = "runs"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import Placement
+from controller.config.start_weights import StartWeights
 from controller.run_folder.files import DamagedFileError, replace_file
 from controller.run_folder.layout import META
 from controller.run_folder.status import State
@@ -21,13 +22,23 @@ COUNTED = {"restarted": "restarts", "rolled back": "rollbacks", "resumed": "resu
 _LIBRARIES = ("airtoll", "msgpack", "msgspec", "numpy", "pydantic", "pyzmq", "xxhash")
 
 
+class StartMeta(Struct, frozen=True):
+    """The weights that a run starts from. `source`: as it was given; `digest`: equal for equal weights; `networks`: how
+    many there are, of which agents take their own in turn; 1 for all alike."""
+
+    source: str
+    digest: str
+    networks: int
+
+
 class RunMeta(Struct, frozen=True, kw_only=True):
     """A run as its folder describes it.
 
     `names`: by node index: the `agents`, the trainer (also of a scheme without one), the infrastructure. `units`: of
     metrics, by name. `schedule`: the phases that have slots, in order. `world_params`: files among them are relative to
     the folder. `window_slots`: how many slots a window of metrics has. `slot_ms`: of a paced run, else None.
-    `endpoint`: where nodes connect to the channel server. The fields from `slots` on are known when the run
+    `start`: None for a run that starts from no other's
+    weights. `endpoint`: where nodes connect to the channel server. The fields from `slots` on are known when the run
     has ended.
     """
 
@@ -51,6 +62,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     slot_ms: float | None
     versions: dict[str, int | str]
     fingerprint: dict[str, str]
+    start: StartMeta | None = None
     state: State = State.PENDING
     reason: str = ""
     restarts: int = 0
@@ -78,7 +90,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     @property
     def untrained(self) -> bool:
         """Whether a scheme that learns runs without training slots, with the networks it is initialised with."""
-        return self.learns and not any(phase.name == "train" for phase in self.schedule)
+        return self.learns and self.start is None and not any(phase.name == "train" for phase in self.schedule)
 
     def changed(self, **fields: Any) -> "RunMeta":
         """A copy with some fields changed."""
@@ -132,4 +144,9 @@ def initial_meta(run: ResolvedRun, run_id: str, world_params: dict[str, Any], co
         slot_ms=plan.clock.slot_ms,
         versions={name: version(name) for name in _LIBRARIES} | {"protocol": PROTOCOL_VERSION},
         fingerprint=fingerprint(),
+        start=None if run.start is None else _start(run.start),
     )
+
+
+def _start(start: StartWeights) -> StartMeta:
+    return StartMeta(start.source, start.digest, len(start.networks))

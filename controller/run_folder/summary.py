@@ -27,6 +27,7 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
         **{key: getattr(meta, key) for key in _OF_META},
         "state": meta.state.value,
         "untrained": meta.untrained,
+        "start": msgspec.to_builtins(meta.start),
         "slots_per_s": round(slots_per_s, 1),
         "metrics": last_evaluation(meta, folder.windows()),
         "phases": _phases(folder),

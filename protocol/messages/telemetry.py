@@ -105,8 +105,9 @@ class Checkpoint(Struct, frozen=True, tag=True):
 
 
 class Weights(Struct, frozen=True, tag=True):
-    """The newest weights that reached a node, by its index, or weights that were uploaded for it, whether they arrived
-    or not. `sent_slot`: the slot in which they were sent. `body`: of the note."""
+    """The newest weights that reached a node, by its index; or weights that were uploaded for it, whether they arrived
+    or not; or those that it has learnt by itself and reports. `sent_slot`: the slot in which they were sent or
+    reported. `body`: of the note."""
 
     node: int
     sent_slot: int

@@ -8,6 +8,7 @@ li2020 names DQN as a benchmark and describes it no further: all but the discoun
 duelling. Exploration is the node's.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from protocol.determinism.rng import CounterRng
 from schemes.li2020.dqn import Dqn
+from schemes.parts.learner_start import Weights
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import make_deterministic
@@ -72,6 +74,11 @@ class DqnLearner:
     def weights(self, _node: int = 0) -> dict[str, Floats]:
         """The online network, for `numpy_nets.Mlp`."""
         return self.net.weights(0)
+
+    def start(self, weights: Sequence[Weights]) -> None:
+        """Network and target begin with the agent's weights. ValueError for other shapes."""
+        for net in (self.net, self.target):
+            net.load(0, weights[0])
 
     def save(self) -> dict[str, Any]:
         """All state that `learn` depends on."""

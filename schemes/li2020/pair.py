@@ -4,7 +4,7 @@ In warmup it draws RBs uniformly, in training it explores, in evaluation it take
 Stale rule: a pair acts by the weights that were sent last, in whatever order they arrive.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, ReceivedNote, Welcome
-from schemes.contract import NodePolicy, TurnContext, TurnOutput, to_trainer
+from schemes.contract import LearntWeights, NodePolicy, TurnContext, TurnOutput, to_trainer
 from schemes.li2020.cell_info import ActionTable, Standardiser, cell_info
 from schemes.li2020.local_trainer import LocalTrainer
 from schemes.li2020.outage_bits import outage_reader
@@ -81,6 +81,17 @@ class Pair(NodePolicy):
     def close(self, turn: TurnContext) -> tuple[Note, ...]:
         return self._upload(self._history.observe(turn)) + self._upload(self._history.take())
 
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        [own] = weights
+        self.net = self._fitting(own)
+        if self._local_trainer is not None:
+            self._local_trainer.start(own)
+
+    def learnt_weights(self) -> LearntWeights | None:
+        if self._local_trainer is None or self.net is None:
+            return None
+        return LearntWeights(self.policy_version, self.net.weights)
+
     def snapshot(self) -> dict[str, Any]:
         return {
             "history": self._history.snapshot(),
@@ -117,12 +128,19 @@ class Pair(NodePolicy):
     def _read_weights(self, note: ReceivedNote) -> tuple[int, Mlp]:
         """Policy version and network of a note. ValueError if the network does not fit this pair."""
         policy_version, weights = read_weights(note.body)
+        return policy_version, self._fitting(weights)
+
+    def _fitting(self, weights: Weights) -> Mlp:
+        """The network of these weights. ValueError if it does not fit this pair."""
         if not all(np.isfinite(weight).all() for weight in weights.values()):
             raise ValueError("a weight is not finite")
         net = Mlp(weights)
         if (net.inputs, net.outputs) != (self._standardise.inputs, self._n_actions):
-            raise ValueError(f"a network of {net.inputs} inputs and {net.outputs} outputs does not fit")
-        return policy_version, net
+            raise ValueError(
+                f"a network of {net.inputs} inputs and {net.outputs} outputs does not fit: this pair has "
+                f"{self._standardise.inputs} and {self._n_actions}"
+            )
+        return net
 
     def _choice(self, turn: TurnContext) -> npt.NDArray[np.int64]:
         """The choice of this slot, [E]."""

@@ -16,6 +16,7 @@ from airtoll.plots import maps
 from airtoll.plots.curves import Curve, draw_curves, metric_curves, scalar_curves
 from airtoll.plots.maps import draw_map, world_of
 from airtoll.plots.toll_chart import toll_chart, toll_rates
+from controller.config.schedule import PhaseSpan
 from controller.run_folder.reader import RunFolder
 from protocol.accounting.trace import TraceField
 from protocol.messages.kinds import Kind
@@ -110,7 +111,13 @@ def test_metrics_of_a_kind_share_a_panel(tmp_path: Path) -> None:
 def test_a_moving_mean_weighs_by_counts_and_stays_within_its_phase() -> None:
     ones = np.ones(32)
     counts = np.where(np.arange(32) == 3, 3.0, ones)
-    curve = Curve("rate", np.arange(32.0), np.arange(32.0), counts, ["train"] * 16 + ["eval"] * 16)
+    curve = Curve(
+        "rate",
+        np.arange(32.0),
+        np.arange(32.0),
+        counts,
+        [PhaseSpan("train", 0, 16)] * 16 + [PhaseSpan("eval", 16, 32)] * 16,
+    )
     mean = curve.moving_mean()
     assert curve.width == 3
     assert mean[3] == (2 + 3 + 4) / 5

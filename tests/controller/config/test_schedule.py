@@ -2,8 +2,8 @@
 
 import pytest
 
-from controller.config.schedule import EXECUTION_PHASES, TRAINING_PHASES, PhaseSpan, completed_slots, span_at, spans
 from controller.config.run_config import Phases
+from controller.config.schedule import EXECUTION_PHASES, TRAINING_PHASES, PhaseSpan, completed_slots, span_at, spans
 from protocol.messages.plan import PhasePlan
 
 SCHEDULE = (PhasePlan("warmup", 2), PhasePlan("train", 3), PhasePlan("eval", 1))
