@@ -70,6 +70,9 @@ class LearningTrainer(NodePolicy):
     def start_from(self, weights: Sequence[Weights]) -> None:
         start_learner(self._learner, weights)
 
+    def learnt_by_agent(self) -> list[Weights]:
+        return [self._learner.weights(agent) for agent in self._agents]
+
     def snapshot(self) -> dict[str, Any]:
         return {
             "learner": self._learner.save(),

@@ -112,9 +112,15 @@ class NodePolicy:
         agent. Called before the first turn. ValueError if it has no weights, or if these do not fit."""
         raise ValueError("it has no weights that another run's could replace; leave out start.weights")
 
+    def learnt_by_agent(self) -> list[Weights]:
+        """The weights of every agent that this node trains, as they are now: none for a node that trains none. From
+        these a run of other sizes is checked before anything is trained."""
+        own = self.learnt_weights()
+        return [] if own is None else [own.weights]
+
     def learnt_weights(self) -> LearntWeights | None:
         """What this node has learnt by itself, for the run's folder; asked for when a phase of training is over. None
-        if it learns nothing, or has not begun to."""
+        if it learns nothing."""
         return None
 
     def snapshot(self) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from pathlib import Path
 from airtoll.cli.study_progress import StudyProgress
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
+from controller.config.layers import WEIGHTS_SUFFIX
+from controller.config.start_weights import read_start_weights
+from controller.run_folder.files import replace_file
 from controller.studies.cells import StudyCell, cells_of
 from controller.studies.executor import CellResult, run_cells
 from controller.studies.measures import metrics_of
@@ -18,6 +21,7 @@ from controller.studies.results import RESULTS_FILE, StudyResults, read_rows
 from controller.studies.study_file import read
 
 _CELL_RUNS = "runs"  # folders of the cells' runs, inside the study's
+_WEIGHTS = "weights"  # what runs of `train` have learnt
 _MAX_FOLDER_CHARS = 120
 
 
@@ -32,7 +36,7 @@ class StudyFolder:
         self.cells = cells_of(self.study, environment)
         metrics = metrics_of(self.study, self.cells)
         self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=metrics)
-        self.missing = self.results.missing()
+        self.missing = self._with_training(self.results.missing())
 
     @property
     def overview(self) -> str:
@@ -52,7 +56,7 @@ class StudyFolder:
         failed: list[str] = []
         with _locked(self.out):
             self.results.write()
-            results = run_cells(self.missing, self._run_of, workers=workers)
+            results = run_cells(self.missing, self._run_of, self._weights_of, workers=workers)
             try:
                 with closing(results):
                     for result in results:
@@ -90,17 +94,47 @@ class StudyFolder:
             watch.warn(f"{cell.title}: {reason}; trying again")
             return []
         if summary is None:
-            reason = f"{reason}, twice"
+            reason = reason if cell.trained_by and not self._is_trained(cell) else f"{reason}, twice"
             self.results.failed(cell, reason)
         else:
-            reason = summary["reason"] if summary["state"] != "SUCCEEDED" else ""
-            self.results.done(cell, summary)
+            reason = summary["reason"] if summary["state"] != "SUCCEEDED" else self._keep_weights(cell)
+            if reason and summary["state"] == "SUCCEEDED":
+                self.results.failed(cell, reason)
+            else:
+                self.results.done(cell, summary)
             if not keep_runs:
                 shutil.rmtree(self._run_of(cell))
         if reason:
             watch.warn(f"{cell.title} failed: {reason}")
         watch.done(cell.title)
         return [cell.title] if reason else []
+
+    def _with_training(self, missing: list[StudyCell]) -> list[StudyCell]:
+        """Also the runs that were done before, but whose weights are needed and gone."""
+        wanted = {cell.trained_by for cell in missing if cell.trained_by and not self._is_trained(cell)}
+        wanted -= {cell.digest for cell in missing}
+        again = {cell.digest: cell for cell in self.cells if cell.digest in wanted}
+        return [*again.values(), *missing]
+
+    def _is_trained(self, cell: StudyCell) -> bool:
+        file = self._weights_of(cell)
+        return file is not None and file.exists()
+
+    def _weights_of(self, cell: StudyCell) -> Path | None:
+        return self.out / _WEIGHTS / f"{cell.trained_by}{WEIGHTS_SUFFIX}" if cell.trained_by else None
+
+    def _keep_weights(self, trained: StudyCell) -> str:
+        """Keep what a run has learnt, for the runs that start from it, now or in a later study. The reason why not, if
+        it has learnt nothing; empty also for a run from which none starts."""
+        if all(other.trained_by != trained.digest for other in self.cells):
+            return ""
+        try:
+            weights = read_start_weights(f"{self._run_of(trained)}/", out=self.out)
+        except ConfigError as error:
+            return f"it leaves no weights: {error}"
+        (self.out / _WEIGHTS).mkdir(exist_ok=True)
+        replace_file(self.out / _WEIGHTS / f"{trained.digest}{WEIGHTS_SUFFIX}", weights.file)
+        return ""
 
     def _run_of(self, cell: StudyCell) -> Path:
         name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_MAX_FOLDER_CHARS]

@@ -12,6 +12,7 @@ from controller.config.errors import ConfigError, invalid
 from controller.execution.building import build_world, policy_builder
 from protocol.messages.plan import RunPlan
 from schemes.contract import Scheme
+from schemes.parts.weights import Weights, write_weights
 
 MAX_AGENTS = 1000
 
@@ -49,6 +50,28 @@ def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
         raise ConfigError(f"scheme: {error}") from error
     if plan.start:
         _check_start(world, plan)
+
+
+def check_evaluation(trained: RunPlan, evaluated: RunPlan) -> None:
+    """ConfigError unless the nodes of the second run can start from what the first one learns."""
+    try:
+        networks = _first_weights(trained, build(trained))
+        world = build(evaluated)
+        bodies = tuple(write_weights(networks[i % len(networks)], 0, "float32") for i in range(len(world.agents)))
+        _check_start(world, msgspec.structs.replace(evaluated, start=bodies))
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("start.weights", "evaluate", 1)) from error
+
+
+def _first_weights(plan: RunPlan, world: World) -> list[Weights]:
+    """The weights of every agent before anything is learnt."""
+    names = plan.nodes[-1:] if plan.choreography.has_trainer else plan.nodes
+    first = len(plan.nodes) - len(names)
+    policies = [policy_builder(name)(welcome(plan, world, first + i)) for i, name in enumerate(names)]
+    learnt = [one for policy in policies for one in policy.learnt_by_agent()]
+    if not learnt:
+        raise ConfigError(f"evaluate: {plan.scheme} shows no weights that an evaluation could start from")
+    return learnt
 
 
 def _check_start(world: World, plan: RunPlan) -> None:

@@ -48,6 +48,11 @@ class LocalTrainer:
         """Begin with these weights. ValueError if they do not fit."""
         start_learner(self._learner, [weights])
 
+    @property
+    def weights(self) -> Weights:
+        """Those that have been learnt so far."""
+        return self._learner.weights(0)
+
     def snapshot(self) -> dict[str, Any]:
         """All state that learning depends on."""
         return {"learner": self._learner.save(), "joiner": self._joiner.snapshot(), "updates": self._total_updates}

@@ -88,9 +88,9 @@ class Pair(NodePolicy):
             self._local_trainer.start(own)
 
     def learnt_weights(self) -> LearntWeights | None:
-        if self._local_trainer is None or self.net is None:
+        if self._local_trainer is None:
             return None
-        return LearntWeights(self.policy_version, self.net.weights)
+        return LearntWeights(self.policy_version, self._local_trainer.weights)
 
     def snapshot(self) -> dict[str, Any]:
         return {
