@@ -1,11 +1,13 @@
 """Executes a study: its missing cells, its results, its plots."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from enum import Enum
 from pathlib import Path
 
 from airtoll.cli.study_progress import StudyProgress
@@ -14,8 +16,11 @@ from controller.config.errors import ConfigError
 from controller.config.layers import WEIGHTS_SUFFIX
 from controller.config.start_weights import read_start_weights
 from controller.run_folder.files import replace_file
+from controller.studies.aggregates import AGGREGATES_FILE, aggregates
 from controller.studies.cells import StudyCell, cells_of
+from controller.studies.curves import LearningCurves
 from controller.studies.executor import CellResult, run_cells
+from controller.studies.marl_eval import marl_eval
 from controller.studies.measures import metrics_of
 from controller.studies.results import RESULTS_FILE, StudyResults, read_rows
 from controller.studies.study_file import read
@@ -23,6 +28,12 @@ from controller.studies.study_file import read
 _CELL_RUNS = "runs"  # folders of the cells' runs, inside the study's
 _WEIGHTS = "weights"  # what runs of `train` have learnt
 _MAX_FOLDER_CHARS = 120
+
+
+class Export(Enum):
+    """Formats of other tools that a study's results can be written in."""
+
+    MARL_EVAL = "marl-eval"
 
 
 class StudyFolder:
@@ -34,8 +45,9 @@ class StudyFolder:
     def __init__(self, file: Path, out: Path, environment: dict[str, str]) -> None:
         self.study, self.out = read(file), out
         self.cells = cells_of(self.study, environment)
-        metrics = metrics_of(self.study, self.cells)
-        self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=metrics)
+        self._metrics = metrics_of(self.study, self.cells)
+        self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=self._metrics)
+        self._curves = LearningCurves(out, self._metrics)
         self.missing = self._with_training(self.results.missing())
 
     @property
@@ -64,6 +76,19 @@ class StudyFolder:
             finally:
                 _remove_if_empty(self.out / _CELL_RUNS)
         return failed
+
+    def aggregate(self) -> Path:
+        """Write aggregates.csv from results.csv; its path."""
+        path = self.out / AGGREGATES_FILE
+        replace_file(path, aggregates(self.study, read_rows(self.out / RESULTS_FILE), self._metrics))
+        return path
+
+    def export(self, form: Export) -> Path:
+        """Write the results in another tool's format; the file's path. ConfigError when a cell has no results."""
+        path = self.out / f"{form.value}.json"
+        data = marl_eval(self.study, self.cells, self._curves, self._metrics)
+        replace_file(path, json.dumps(data, indent=1, allow_nan=False).encode())
+        return path
 
     def draw(self, *, required: bool = False) -> Iterator[Path]:
         """Draw every plot from results.csv; the paths. ConfigError when there is none, or when a plot is `required` and
@@ -101,6 +126,7 @@ class StudyFolder:
             if reason and summary["state"] == "SUCCEEDED":
                 self.results.failed(cell, reason)
             else:
+                self._curves.add(cell.digest, summary)  # first: a cell that has a row is not run again
                 self.results.done(cell, summary)
             if not keep_runs:
                 shutil.rmtree(self._run_of(cell))

@@ -199,7 +199,14 @@ def _plan(config: RunConfig, scheme: Scheme) -> RunPlan:
             on_loss.max_restarts,
             on_loss.pause_s,
         ),
-        record=RecordPlan(record.values, record.frames_slots, record.window_slots, config.checkpoint_every),
+        record=RecordPlan(
+            record.values,
+            record.frames_slots,
+            record.window_slots,
+            config.checkpoint_every,
+            record.trace,
+            record.air_book_rows,
+        ),
         signalling=config.signalling.plan(config.train_delay_slots),
         clock=ClockPlan(config.clock.slot_ms),
     )

@@ -18,7 +18,7 @@ from controller.config.catalogue import STRICT, Choice, choice_model, schemes, w
 from controller.config.errors import ConfigError, format_validation_error, invalid, unknown
 from controller.config.layers import Layer, expanded
 from controller.config.signalling import Signalling
-from protocol.messages.plan import Fallback, OnLoss, PhasePlan
+from protocol.messages.plan import MAX_AIR_ROWS, Fallback, OnLoss, PhasePlan, TracePhases
 
 Placement = Literal["processes", "in-process", "pool"]
 MAX_RUN_SLOTS = 10**9
@@ -84,6 +84,8 @@ class Start(BaseModel):
 class Record(BaseModel):
     """What a run records.
 
+    `trace`: the phases whose rows of the trace are kept; its digest covers all in any case. `air_book_rows`: how many
+    rows of the air book are kept, the first ones; the toll counts all.
     `values`: the traced values themselves besides their digests. `frames_slots`: of so many first slots the frames that
     crossed the sockets. `window_slots`: slots per row of metrics.csv and toll.csv. `tensorboard`: metrics and scalars
     as TensorBoard event files, too.
@@ -91,6 +93,8 @@ class Record(BaseModel):
 
     model_config = STRICT
 
+    trace: TracePhases = "all"
+    air_book_rows: Annotated[int, Ge(0), Le(10**9)] = MAX_AIR_ROWS
     values: bool = False
     frames_slots: Annotated[int, Ge(0)] = 2
     window_slots: Annotated[int, Ge(1)] = 100

@@ -16,7 +16,7 @@ from controller.run_folder.layout import META
 from controller.run_folder.status import State
 from protocol.determinism.fingerprint import fingerprint
 from protocol.messages.node import PROTOCOL_VERSION
-from protocol.messages.plan import PhasePlan
+from protocol.messages.plan import PhasePlan, TracePhases
 
 COUNTED = {"restarted": "restarts", "rolled back": "rollbacks", "resumed": "resumes"}  # events by their counter
 _LIBRARIES = ("airtoll", "msgpack", "msgspec", "numpy", "pydantic", "pyzmq", "xxhash")
@@ -36,9 +36,9 @@ class RunMeta(Struct, frozen=True, kw_only=True):
 
     `names`: by node index: the `agents`, the trainer (also of a scheme without one), the infrastructure. `units`: of
     metrics, by name. `schedule`: the phases that have slots, in order. `world_params`: files among them are relative to
-    the folder. `window_slots`: how many slots a window of metrics has. `slot_ms`: of a paced run, else None.
-    `start`: None for a run that starts from no other's
-    weights. `endpoint`: where nodes connect to the channel server. The fields from `slots` on are known when the run
+    the folder. `window_slots`: how many slots a window of metrics has. `trace`: the phases whose rows of the trace are
+    kept. `slot_ms`: of a paced run, else None. `start`: None for a run that starts from no other's weights. `endpoint`:
+    where nodes connect to the channel server. The fields from `slots` on are known when the run
     has ended.
     """
 
@@ -58,6 +58,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     units: dict[str, str]
     schedule: tuple[PhasePlan, ...]
     window_slots: int
+    trace: TracePhases
     ideal_signalling: bool
     slot_ms: float | None
     versions: dict[str, int | str]
@@ -76,6 +77,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     missed: dict[str, int] | None = None
     trace_digest: str | None = None
     paced: dict[str, Any] | None = None
+    air_rows_left_out: int = 0
 
     @property
     def agent_names(self) -> list[str]:
@@ -104,6 +106,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     def rolled_back(self) -> "RunMeta":
         """Without the results of the slots that are rolled back: the run is RUNNING again."""
         gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest", "paced", "reason")
+        gone = (*gone, "air_rows_left_out")
         defaults = {field.name: field.default for field in msgspec.structs.fields(RunMeta) if field.name in gone}
         return self.changed(**defaults | {"state": State.RUNNING, "dropped": {}})
 
@@ -140,6 +143,7 @@ def initial_meta(run: ResolvedRun, run_id: str, world_params: dict[str, Any], co
         units=run.units,
         schedule=plan.phases,
         window_slots=plan.record.window_slots,
+        trace=plan.record.trace,
         ideal_signalling=plan.signalling.ideal,
         slot_ms=plan.clock.slot_ms,
         versions={name: version(name) for name in _LIBRARIES} | {"protocol": PROTOCOL_VERSION},

@@ -15,7 +15,7 @@ from protocol.messages.telemetry import Window
 
 _OF_META = (
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "fingerprint", "trace_digest"),
-    *("probes", "reason", "dropped", "missed", "paced", *COUNTED.values()),
+    *("probes", "reason", "dropped", "missed", "paced", "trace", "air_rows_left_out", *COUNTED.values()),
 )
 
 

@@ -238,7 +238,8 @@ class RunWriter:
             dropped=end.dropped,
             missed=end.missed,
             paced=msgspec.to_builtins(end.paced),
-            trace_digest=self.folder.trace_digest(),
+            trace_digest=self.folder.trace_digest() if meta_before.trace == "all" else end.trace_digest,
+            air_rows_left_out=end.air_rows_left_out,
             fingerprint=end.fingerprint or meta_before.fingerprint,  # empty when the channel server died
         ).write(self.path)
         self.log(f"{end.state} after {end.slots} slots" + (f": {end.reason}" if end.reason else ""))

@@ -11,7 +11,11 @@ from protocol.messages.signalling import SignallingPlan
 from protocol.messages.telemetry import Event
 
 Fallback = Literal["hold", "silent", "random"]
+TracePhases = Literal["all", "eval", "none"]
 OnLoss = Literal["fallback", "restart", "pause", "rollback", "fail"]
+
+
+MAX_AIR_ROWS = 5_000_000  # about 150 MB
 
 
 class PhasePlan(Struct, frozen=True):
@@ -55,12 +59,15 @@ class ClockPlan(Struct, frozen=True):
 class RecordPlan(Struct, frozen=True):
     """What a run keeps. `values`: full values besides the trace's digests; `frames_slots`: the number of slots whose
     frames are kept; `window_slots`: the length of the windows of metrics and toll, which phases also end;
-    `checkpoint_every`: slots between two checkpoints, 0 for none."""
+    `checkpoint_every`: slots between two checkpoints, 0 for none. `trace`: the phases whose rows are kept;
+    `air_book_rows`: how many rows of the air book are kept, the first ones."""
 
     values: bool
     frames_slots: int
     window_slots: int
     checkpoint_every: int = 0
+    trace: TracePhases = "all"
+    air_book_rows: int = MAX_AIR_ROWS
 
 
 class PastEvent(Struct, frozen=True):

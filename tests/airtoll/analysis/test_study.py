@@ -65,7 +65,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     at = tmp_path_factory.mktemp("study")
     result = _call(_write(at / "small.yaml"), "--out", at / "out")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == [str(at / "out" / name) for name in ("results.csv", "small-delay_slots.png")]
+    assert result.stdout.splitlines() == [
+        str(at / "out" / name) for name in ("results.csv", "aggregates.csv", "small-delay_slots.png")
+    ]
     assert result.stderr.startswith("small: 8 cells, 8 to run, ")
     return at / "out"
 
