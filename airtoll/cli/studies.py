@@ -13,6 +13,8 @@ from airtoll.cli import output
 from airtoll.cli.exit_codes import FAILED, INTERRUPTED
 from airtoll.cli.output import Format, FormatOption
 from airtoll.cli.study_progress import study_progress
+from airtoll.plots import study_plots
+from controller.studies import offline
 
 app = typer.Typer()
 
@@ -35,6 +37,9 @@ def study(
 
     A study that was interrupted continues where it stopped when the same command is given again.
     """
+    if offline.is_offline(file):
+        _offline(file, out or Path("runs") / file.stem, workers, plots_only=plots_only, as_format=as_format)
+        return
     folder, failed = StudyFolder(file, out or Path("runs") / file.stem, dict(os.environ)), list[str]()
     if not plots_only:
         failed = _run_missing(folder, workers or len(os.sched_getaffinity(0)), keep_runs=keep_runs)
@@ -44,6 +49,19 @@ def study(
     if failed:
         output.notice(f"{len(failed)} of {len(folder.cells)} cells failed, the first: {failed[0]}")
         raise typer.Exit(FAILED)
+
+
+def _offline(file: Path, out: Path, workers: int | None, *, plots_only: bool, as_format: Format) -> None:
+    """Run and draw a study without slots."""
+    parsed = offline.read(file)
+    results = out / offline.RESULTS_FILE
+    if not plots_only:
+        output.notice(f"{parsed.study.name}: {len(parsed.cells)} cells")
+        with study_progress(Console(stderr=True), len(parsed.cells)) as progress:
+            for cell in offline.run(parsed, out, workers=workers or len(os.sched_getaffinity(0))):
+                progress.done(", ".join([*(f"{k}={v}" for k, v in cell.labels.items()), f"seed={cell.seed}"]))
+    drawn = study_plots.save_offline(parsed, offline.read_rows(results), out)
+    output.print_paths(map(str, chain([] if plots_only else [results], drawn)), as_format)
 
 
 def _run_missing(folder: StudyFolder, workers: int, *, keep_runs: bool) -> list[str]:

@@ -105,8 +105,18 @@ class RunMeta(Struct, frozen=True, kw_only=True):
 
     def rolled_back(self) -> "RunMeta":
         """Without the results of the slots that are rolled back: the run is RUNNING again."""
-        gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest", "paced", "reason")
-        gone = (*gone, "air_rows_left_out")
+        gone = (
+            "endpoint",
+            "slots",
+            "wall_s",
+            "probes",
+            "dropped",
+            "missed",
+            "trace_digest",
+            "paced",
+            "reason",
+            "air_rows_left_out",
+        )
         defaults = {field.name: field.default for field in msgspec.structs.fields(RunMeta) if field.name in gone}
         return self.changed(**defaults | {"state": State.RUNNING, "dropped": {}})
 

@@ -235,7 +235,7 @@ def _evaluating(sweeps: list[Sweep], faults: list[str]) -> list[Sweep]:
     twice = [axis.name for axis in evaluate.axes if axis.name in names]
     faults += [f"evaluate.grid.{name}: is an axis of train, too: keep one of them" for name in twice]
     whole = replace(evaluate, axes=(*train.axes, *evaluate.axes), trained_along=names)
-    faults += [f"evaluate.plots: {fault}" for plot in whole.plots for fault in _plot_faults(whole, plot)]
+    faults += [f"evaluate.plots: {fault}" for plot in whole.plots for fault in plot_faults(whole, plot)]
     return [train, whole]
 
 
@@ -264,7 +264,7 @@ def _sweep(name: str, shared: Mapping[str, Any], part: _SweepFields, key: str, b
     settings = layers.from_mapping(part.run, base)
     sweep = Sweep(name, tuple(axis for axis in axes if axis is not None), plots, settings)
     if len(sweep.axes) == len(axes) and name != EVALUATE:  # whose plots also have the axes of training
-        faults += [f"{key}plots: {fault}" for plot in plots for fault in _plot_faults(sweep, plot)]
+        faults += [f"{key}plots: {fault}" for plot in plots for fault in plot_faults(sweep, plot)]
     names = [sweep.file_of(plot) for plot in plots]
     faults += [f"{key}plots: two are {file}: give one a name" for file in sorted(set(names)) if names.count(file) > 1]
     return sweep
@@ -301,7 +301,7 @@ def _layer(settings: Mapping[str, Any], base: Path) -> Layer:
     return layer
 
 
-def _plot_faults(sweep: Sweep, plot: PlotSpec) -> list[str]:
+def plot_faults(sweep: Sweep, plot: PlotSpec) -> list[str]:
     """Axes that are not there, and axes that are left over: a mean over those would be of different runs."""
     names = [axis.name for axis in sweep.axes]
     used = [name for name in (plot.lines, plot.panels, *plot.where) if name is not None]
