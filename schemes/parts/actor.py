@@ -4,7 +4,7 @@ In warmup it draws uniformly, in training it explores, in evaluation it takes th
 Stale rule: a node acts by the weights that were sent last, in whatever order they arrive.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from protocol.messages.episodes import Mask
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
-from schemes.contract import NodePolicy, TurnContext, TurnOutput, to_trainer
+from schemes.contract import LearntWeights, NodePolicy, TurnContext, TurnOutput, to_trainer
 from schemes.parts.exploration import EpsilonSoftmax, GaussianNoise
 from schemes.parts.history import payload_bits
 from schemes.parts.latest_notes import NewestFilter
@@ -144,6 +144,17 @@ class Actor(NodePolicy):
 
     def restart(self, replicas: Mask) -> None:
         self._sense.restart(replicas)
+
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        [own] = weights
+        self.net = self._fitting(own)
+        if self._local_trainer is not None:
+            self._local_trainer.start(own)
+
+    def learnt_weights(self) -> LearntWeights | None:
+        if self._local_trainer is None:
+            return None
+        return LearntWeights(self.policy_version, self._local_trainer.weights)
 
     def snapshot(self) -> dict[str, Any]:
         return {
