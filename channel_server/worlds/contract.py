@@ -61,7 +61,8 @@ class InfrastructureReport:
     """What a report of the infrastructure is, as the world declares it.
 
     `source`: its sender's name, or a pattern such as `cue-*`. `to`: its receivers, in words. `space`: a note's body is
-    a record of it per replica. `payload_bits`: what a note is charged, of one replica; None for all of the body.
+    a record of it per replica. `payload_bits`: what the air is charged for a note, of one replica; None for all of the
+    body.
     """
 
     source: str

@@ -108,7 +108,12 @@ METHODS: dict[str, tuple[Problem, Method]] = {
         TwoStates(2),
         on_policy(
             TrustRegionSettings(
-                rows_per_iteration=1280, discount=0.9, value_rate=0.02, max_kl=0.05, value_minibatches=1, value_epochs=10
+                rows_per_iteration=1280,
+                discount=0.9,
+                value_rate=0.02,
+                max_kl=0.05,
+                value_minibatches=1,
+                value_epochs=10,
             ),
             60,
         ),
