@@ -14,7 +14,7 @@ class UnusedParts:
     """A world without infrastructure, probes and checkpoints; `actions`: the action space of each agent."""
 
     infrastructure: Sequence[str] = ()
-    agent_link = LinkClass.BACKHAUL
+    agent_link: LinkClass = LinkClass.BACKHAUL
     actions: Sequence[Space]
     _replicas: int
 
