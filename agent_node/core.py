@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ from protocol.messages.node import (
 from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records, Space
 from protocol.messages.text import is_name
-from schemes.contract import NodePolicy, TurnContext, load
+from schemes.contract import NodePolicy, TurnContext, TurnOutput, load
 from schemes.parts.note_reader import UnreadNote
 
 BuildPolicy = Callable[[Welcome], NodePolicy]
@@ -36,6 +36,13 @@ def agent_policy(welcome: Welcome) -> NodePolicy:
     """The agent's policy, of the scheme that the Welcome names. ValueError with a suggested fix if it does not fit."""
     scheme = load(welcome.scheme)
     return scheme.node(welcome, msgspec.convert(welcome.params, scheme.params))
+
+
+class OpenTurn(NamedTuple):
+    """A turn that the node has read and not replied to. `acks`: of what its inbox had, for the reply."""
+
+    context: TurnContext
+    acks: list[Note]
 
 
 class Node:
@@ -54,6 +61,10 @@ class Node:
 
     def turn(self, turn: Turn) -> Reply:
         """The reply to a turn. ValueError if an action lies outside its space."""
+        return self.answer(self.open(turn))
+
+    def open(self, turn: Turn) -> OpenTurn:
+        """Read a turn; its reply may wait until somebody outside has chosen the action."""
         ended = np.frombuffer(turn.ended, np.uint8) if turn.ended else self._going_on
         if turn.ended:
             self.policy.restart(ended > 0)
@@ -71,15 +82,24 @@ class Node:
             unread,
             self._training,
         )
-        if spec.step == "close":
-            last_notes = self._delivery.send(self.policy.close(context), turn.slot)
-            return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, unread))
-        output = self.policy.on_turn(context)
+        return OpenTurn(context, acks)
+
+    def answer(self, opened: OpenTurn) -> Reply:
+        """The policy's reply to a turn. ValueError if an action lies outside its space."""
+        turn = opened.context
+        if turn.step == "close":
+            last_notes = self._delivery.send(self.policy.close(turn), turn.slot)
+            return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, turn.unread))
+        return self.reply(opened, self.policy.on_turn(turn))
+
+    def reply(self, opened: OpenTurn, output: TurnOutput) -> Reply:
+        """The reply with this output, whoever chose it. ValueError if its action lies outside its space."""
+        turn = opened.context
         action = b"" if output.action is None else output.action.tobytes()
         if action and not self._action_fits(action):
             raise ValueError(f"the policy's action {output.action} lies outside its space")
-        outbox = [*acks, *self._outgoing(output.notes, turn.slot)]
-        return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, unread))
+        outbox = [*opened.acks, *self._outgoing(output.notes, turn.slot)]
+        return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, turn.unread))
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""

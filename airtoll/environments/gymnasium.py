@@ -1,0 +1,83 @@
+"""One agent of a run as a Gymnasium environment; the other agents follow the run's scheme.
+
+    gymnasium.make("airtoll.environments.gymnasium:airtoll-v0", config=..., agent="pair_0")
+
+Gymnasium imports the module before the colon, which registers the name.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from airtoll.environments.pettingzoo import AirtollEnv, Observation
+from airtoll.environments.runs import Config
+from airtoll.environments.sense import MakeSense, Measured
+
+ID = "airtoll-v0"
+
+
+class AirtollAgentEnv(gymnasium.Env[Observation, Any]):
+    """A parallel environment of one outside agent, without the dictionaries.
+
+    `agent`: None if the world has no other. ValueError names the agents to choose from if it has. `settings` win over
+    the configuration, as in `airtoll.run`.
+    """
+
+    metadata = AirtollEnv.metadata
+
+    def __init__(
+        self,
+        config: Config,
+        agent: str | None = None,
+        *,
+        sense: MakeSense = Measured,
+        render_mode: str | None = None,
+        folder: str | Path | None = None,
+        **settings: Any,
+    ) -> None:
+        self._parallel = AirtollEnv(
+            config,
+            settings,
+            sense=sense,
+            agents=None if agent is None else (agent,),
+            render_mode=render_mode,
+            folder=None if folder is None else Path(folder),
+        )
+        if len(self._parallel.possible_agents) > 1:
+            names = ", ".join(self._parallel.possible_agents)
+            raise ValueError(f"a Gymnasium environment is one agent: give agent one of {names}")
+        [self._agent] = self._parallel.possible_agents
+        self.render_mode = render_mode
+        self.observation_space = self._parallel.observation_space(self._agent)
+        self.action_space = self._parallel.action_space(self._agent)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """The first act turn of a new episode, as `AirtollEnv.reset` says."""
+        super().reset(seed=seed)
+        observations, infos = self._parallel.reset(seed, options)
+        return observations[self._agent], infos[self._agent]
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Play one slot, in which the other agents act as the scheme says."""
+        agent = self._agent
+        observations, rewards, terminated, truncated, infos = self._parallel.step({agent: action})
+        return observations[agent], rewards[agent], terminated[agent], truncated[agent], infos[agent]
+
+    def toll(self, phase: str | None = None) -> dict[str, dict[str, int]]:
+        """The toll of the run so far by kind of note, of all its nodes; of one phase, or of all."""
+        return self._parallel.toll(phase)
+
+    def render(self) -> Any:
+        """The map after the last slot, as `AirtollEnv.render` says."""
+        return self._parallel.render()
+
+    def close(self) -> None:
+        """Stop the run and complete its folder."""
+        self._parallel.close()
+
+
+if ID not in gymnasium.registry:
+    gymnasium.register(ID, entry_point=AirtollAgentEnv)
