@@ -92,6 +92,4 @@ def gym_env(
     from airtoll.environments.gymnasium import AirtollAgentEnv
     from airtoll.environments.sense import Measured
 
-    return AirtollAgentEnv(
-        config, agent, sense=sense or Measured, render_mode=render_mode, folder=folder, **overrides
-    )
+    return AirtollAgentEnv(config, agent, sense=sense or Measured, render_mode=render_mode, folder=folder, **overrides)

@@ -80,4 +80,4 @@ class AirtollAgentEnv(gymnasium.Env[Observation, Any]):
 
 
 if ID not in gymnasium.registry:
-    gymnasium.register(ID, entry_point=AirtollAgentEnv)
+    gymnasium.register(ID, entry_point=f"{__name__}:AirtollAgentEnv")

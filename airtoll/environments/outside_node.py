@@ -37,8 +37,9 @@ class OutsideNode(Session):
             self._opened = opened
         return [] if opened.context.step == "act" else [self.node.answer(opened)]
 
-    def act(self, action: Records) -> Reply:
-        """The reply to the act turn. ValueError if the action [E] lies outside its space; RuntimeError out of turn."""
+    def act(self, action: Records | None) -> Reply:
+        """The reply to the act turn; None keeps the last action. ValueError if the action [E] lies outside its space;
+        RuntimeError before the first act turn."""
         if self.node is None or self._opened is None:
             raise RuntimeError("this node has not been asked to act yet")
         return self.node.reply(self._opened, TurnOutput(action))

@@ -6,7 +6,7 @@ nodes send each other is counted; what the learner itself reads of several agent
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -20,6 +20,7 @@ from airtoll.environments.slot_engine import SlotResult
 from airtoll.environments.spaces import action_records, action_space
 from controller.config.errors import ConfigError, invalid
 from protocol.messages.episodes import TERMINATED, TRUNCATED
+from schemes.contract import TurnContext
 
 Observation = npt.NDArray[np.float32]
 Infos = dict[str, dict[str, Any]]
@@ -30,10 +31,11 @@ class AirtollEnv(ParallelEnv[str, Observation, Any]):
     """The environment; `airtoll.parallel_env` builds it.
 
     An observation is a row of float32 numbers, made by the agent's sense. `state()`: the observations of all outside
-    agents in one row. `infos`: slot and phase of the act turn, and the notes it received, as they came.
+    agents in one row. `infos`: the slot of the act turn. `turns`: each agent's act turn as its node has it, with the
+    measurement and the notes received.
     """
 
-    metadata: dict[str, Any] = {
+    metadata: ClassVar[dict[str, Any]] = {
         "name": "airtoll",
         "render_modes": ["rgb_array", "human"],
         "render_fps": 4,
@@ -70,6 +72,7 @@ class AirtollEnv(ParallelEnv[str, Observation, Any]):
         boxes = self.observation_spaces.values()
         low, high = (np.concatenate([getattr(box, bound) for box in boxes]) for bound in ("low", "high"))
         self.state_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
+        self.turns: dict[str, TurnContext] = {}
         self._observations: dict[str, Observation] = {}
 
     def observation_space(self, agent: str) -> "gymnasium.Space[Any]":
@@ -144,7 +147,9 @@ class AirtollEnv(ParallelEnv[str, Observation, Any]):
         self._screen.close()
 
     def _built(self) -> dict[str, Sense]:
-        return {name: self._make_sense(known) for name, known in zip(self._runs.names, self._runs.welcomes(), strict=True)}
+        return {
+            name: self._make_sense(known) for name, known in zip(self._runs.names, self._runs.welcomes(), strict=True)
+        }
 
     def _indexed(self) -> list[tuple[str, int]]:
         return list(zip(self.possible_agents, self._runs.agents, strict=True))
@@ -154,5 +159,5 @@ class AirtollEnv(ParallelEnv[str, Observation, Any]):
         self._observations = {name: self._senses[name](result.turns[agent])[0] for name, agent in self._indexed()}
 
     def _infos(self, result: SlotResult) -> Infos:
-        turns = {name: result.turns[agent] for name, agent in self._indexed()}
-        return {name: {"slot": turn.slot, "phase": turn.phase, "notes": turn.inbox} for name, turn in turns.items()}
+        self.turns = {name: result.turns[agent] for name, agent in self._indexed()}
+        return {name: {"slot": turn.slot} for name, turn in self.turns.items()}

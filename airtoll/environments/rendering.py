@@ -73,6 +73,6 @@ def picture_of(folder: RunFolder) -> Picture:
     """A run's map, drawn off screen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(draw_map(folder))
+    canvas: Any = FigureCanvasAgg(draw_map(folder))  # its methods have no types
     canvas.draw()
     return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]

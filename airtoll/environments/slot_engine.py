@@ -74,8 +74,8 @@ class SlotEngine:
             self._loopback.deliver(name.encode(), encode(session.hello()))
         return self._play()
 
-    def act(self, actions: Mapping[int, Records]) -> SlotResult:
-        """Transmit by these actions, records [E] by agent, and play up to the next act turn.
+    def act(self, actions: Mapping[int, Records | None]) -> SlotResult:
+        """Transmit by these actions, records [E] by agent or None to keep the last, and play up to the next act turn.
 
         ValueError for an action outside its space, before anything is transmitted; RuntimeError if the run fails.
         """

@@ -1,8 +1,8 @@
 """airtoll's spaces as gymnasium's: what an outside learner chooses, and how its choice becomes an action record.
 
-    integers with bounds     Discrete(n) for one number, MultiDiscrete for several; 0 is the field's lowest value
-    floats                   Box, float32
-    both in one action       Dict with an entry per field
+integers with bounds     Discrete(n) for one number, MultiDiscrete for several; 0 is the field's lowest value
+floats                   Box, float32
+both in one action       Dict with an entry per field
 """
 
 from collections.abc import Mapping
@@ -62,8 +62,8 @@ def numbers(space: Space, records: Records) -> npt.NDArray[np.float32]:
 def _checked(field: Field, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A field's values from what the learner chose."""
     if field.is_float:
-        inside = Space((Field(field.name, field.dtype, (), "", field.low, field.high),))
-        if not inside.holds(np.rec.fromarrays([values.ravel()], names=[field.name])):
+        low, high = bounds(Space((field,)))
+        if not (np.isfinite(values) & (values >= low) & (values <= high)).all():
             raise ValueError(f"{field.name} {values.tolist()} is not allowed: give {field.low} to {field.high}")
         return values
     if not np.issubdtype(values.dtype, np.integer) or ((values < 0) | (values >= _choices(field))).any():
