@@ -140,14 +140,17 @@ class Training(NamedTuple):
     max_upload_interval_slots: int
 
 
+EVERY_WORLD = ("*",)  # on the card of a scheme that needs nothing of its world but views and actions
+
+
 @dataclass(frozen=True, kw_only=True)
 class Card:
     """A scheme's description: the source of `airtoll schemes NAME` and of the docs' tables.
 
     `name`: paper/module. `citation`: short reference and section. `paper`: the full bibliographic reference. `worlds`:
-    where the scheme runs. `observes`: what an agent measures [shape, unit]. `sends`: its notes and their size, or
-    "nothing". `reference`: the readable implementation, if the one that runs is optimised. `fallback`: what replaces
-    the action of a lost agent.
+    where the scheme runs, or EVERY_WORLD. `observes`: what an agent measures [shape, unit]. `sends`: its notes and
+    their size, or "nothing". `reference`: the readable implementation, if the one that runs is optimised. `fallback`:
+    what replaces the action of a lost agent.
     """
 
     name: str

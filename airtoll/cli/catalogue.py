@@ -12,7 +12,7 @@ from channel_server.worlds.contract import WorldEntry
 from controller.config import catalogue
 from controller.config.catalogue import Entry, params_schema
 from controller.config.errors import shown
-from schemes.contract import Card, Scheme
+from schemes.contract import EVERY_WORLD, Card, Scheme
 
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
@@ -55,7 +55,11 @@ def scheme_list(schemes: dict[str, Scheme]) -> Table:
     """One line per scheme."""
     made = output.table("scheme", "worlds", "summary")
     for name, scheme in schemes.items():
-        made.add_row(name, ", ".join(scheme.card.worlds), scheme.card.summary)
+        made.add_row(
+            name,
+            "every world" if scheme.card.worlds == EVERY_WORLD else ", ".join(scheme.card.worlds),
+            scheme.card.summary,
+        )
     return made
 
 

@@ -44,7 +44,7 @@ class TollReport(BaseModel):
 
 
 class RunMap(BaseModel):
-    """The map of a world after a slot: numbers and lists of numbers by name, as the world's `render` gives them."""
+    """The map of a world after a slot: a `protocol.messages.drawing.Drawing`, as the world's `render` gives it."""
 
     world: str
     slot: int | None

@@ -21,7 +21,7 @@ from channel_server.worlds.contract import WorldEntry
 from channel_server.worlds.contract import load as load_world
 from controller.config.errors import ConfigError, unknown
 from protocol.plugins import Group, installed
-from schemes.contract import Scheme
+from schemes.contract import EVERY_WORLD, Scheme
 from schemes.contract import load as load_scheme
 
 Entry = WorldEntry | Scheme
@@ -66,6 +66,11 @@ def scheme_named(name: str) -> Scheme:
     if name not in schemes():
         raise ConfigError(unknown("scheme", name, schemes()))
     return schemes()[name]
+
+
+def worlds_of(scheme: Scheme) -> tuple[str, ...]:
+    """The names of the worlds in which the scheme runs; of every world if its card says so."""
+    return tuple(worlds()) if scheme.card.worlds == EVERY_WORLD else scheme.card.worlds
 
 
 def name_of(entry: Entry) -> str:

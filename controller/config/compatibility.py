@@ -6,7 +6,7 @@ import msgspec
 
 from channel_server.welcome import welcome
 from channel_server.worlds.contract import World
-from controller.config.catalogue import schemes
+from controller.config.catalogue import schemes, worlds_of
 from controller.config.errors import ConfigError, invalid
 from controller.execution.building import build_world
 from protocol.messages.plan import RunPlan
@@ -28,9 +28,9 @@ def build(plan: RunPlan) -> World:
 
 def check_world(scheme: Scheme, world_name: str) -> None:
     """ConfigError for a scheme that was not made for the world."""
-    name, supported = scheme.card.name, scheme.card.worlds
+    name, supported = scheme.card.name, worlds_of(scheme)
     if world_name not in supported:
-        others = ", ".join(n for n, s in schemes().items() if world_name in s.card.worlds) or "none"
+        others = ", ".join(n for n, s in schemes().items() if world_name in worlds_of(s)) or "none"
         fix = f"it runs in {', '.join(supported)}, not in {world_name}; schemes for {world_name}: {others}"
         raise ConfigError(invalid("scheme.name", name, fix))
 

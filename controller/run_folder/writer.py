@@ -151,8 +151,8 @@ class RunWriter:
                 self._ended(telemetry)
             case OrderDone(_, problem) if problem:
                 self.log(f"an order is rejected: {problem}")
-            case MapUpdate():
-                self._write_json(MAP, msgspec.structs.asdict(telemetry), durable=False)
+            case MapUpdate(slot, drawing):
+                self._write_json(MAP, {"slot": slot, "map": msgspec.to_builtins(drawing)}, durable=False)
             case OrderDone() | Progress():
                 pass
 

@@ -53,6 +53,19 @@ class Space(Struct, frozen=True, array_like=True, dict=True):
         """Records in fresh, writable memory, [E]."""
         return np.frombuffer(bytearray(data), self.dtype)
 
+    def sample(self, rng: np.random.Generator, replicas: int) -> Records:
+        """Records [E], uniform between the bounds of each field. ValueError for a field without both bounds."""
+        records = self.empty(replicas)
+        for field in self.fields:
+            if field.low is None or field.high is None:
+                raise ValueError(f"the field {field.name} has no bounds to draw between: give it low and high")
+            shape = (replicas, *field.shape)
+            if field.is_float:
+                records[field.name] = rng.uniform(field.low, field.high, shape)
+            else:
+                records[field.name] = rng.integers(int(field.low), int(field.high), shape, endpoint=True)
+        return records
+
     def checker(self, replicas: int) -> Callable[[bytes], bool]:
         """A test of encoded records: right length, and what `holds` asks for."""
         choices = [_choices(f) for f in self.fields]

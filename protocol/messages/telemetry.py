@@ -1,11 +1,12 @@
 """What the channel server reports to the controller about a run. Telemetry is not signalling: it is in no book."""
 
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from protocol.accounting.toll import TollRow
 from protocol.accounting.wire_book import Connection
+from protocol.messages.drawing import Drawing
 
 TELEMETRY_EVERY_S = 0.25
 # What the controller sends the channel server; anything else is the reason why the run must fail.
@@ -132,10 +133,10 @@ class Progress(Struct, frozen=True, tag=True):
 
 
 class MapUpdate(Struct, frozen=True, tag=True):
-    """The rendering of the world's replica 0 after `slot`: numbers and lists of them, by name."""
+    """The drawing of the world's replica 0 after `slot`."""
 
     slot: int
-    map: dict[str, Any]
+    map: Drawing
 
 
 class Spread(Struct, frozen=True):

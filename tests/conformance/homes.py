@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controller.config.catalogue import schemes
+from controller.config.catalogue import schemes, worlds_of
 from protocol.messages.plan import RunPlan
 from tests.recording import CELL, GRAPH, plan_for
 
@@ -23,7 +23,7 @@ SMALL_NETWORKS = {
     "push_every_slots": 10,
 }
 EVERYTHING = os.environ.get("TEST_TIER") == "all"  # make test-all, and CI
-HOMES = [(name, world) for name, scheme in schemes().items() for world in scheme.card.worlds]
+HOMES = [(name, world) for name, scheme in schemes().items() for world in worlds_of(scheme)]
 
 homes = pytest.mark.parametrize(("scheme", "world"), HOMES)
 

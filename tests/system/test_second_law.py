@@ -1,11 +1,11 @@
 """Second law: the wire book is what TCP carried, and its notes are the air book's."""
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from controller.config.catalogue import schemes
+from airtoll.testing import laws
+from controller.config.catalogue import schemes, worlds_of
 from protocol.accounting.wire_book import totals
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS, fits
@@ -23,7 +23,7 @@ IMPAIRED = [
 
 @pytest.mark.parametrize(("scheme", "model"), [*((scheme, "ideal") for scheme in schemes()), *dict.fromkeys(IMPAIRED)])
 def test_both_books_close(scheme: str, model: str) -> None:
-    plan = home_plan(scheme, schemes()[scheme].card.worlds[0], slots=40, signalling=MODELS.get(model, "ideal"))
+    plan = home_plan(scheme, worlds_of(schemes()[scheme])[0], slots=40, signalling=MODELS.get(model, "ideal"))
     with CountingRelay() as relay:
         recording = play(plan, nothing, route=relay.endpoint)
     assert recording.ended is not None
@@ -44,7 +44,7 @@ def test_both_books_close(scheme: str, model: str) -> None:
 @pytest.mark.parametrize("scheme", schemes())
 def test_both_books_close_on_encrypted_connections(scheme: str, tmp_path: Path) -> None:
     """Encrypted connections do not show their node, so accounts and connections are matched by their sizes."""
-    plan = home_plan(scheme, schemes()[scheme].card.worlds[0], slots=40)
+    plan = home_plan(scheme, worlds_of(schemes()[scheme])[0], slots=40)
     with CountingRelay() as relay:
         recording = play(plan, nothing, route=relay.endpoint, keys=tmp_path / "keys")
     assert recording.ended is not None
@@ -58,24 +58,12 @@ def test_both_books_close_on_encrypted_connections(scheme: str, tmp_path: Path) 
 
 
 def _check_notes(recording: Recording, names: list[str]) -> None:
-    """Up the wire: each node's distinct notes. Down the wire: the copies delivered to it."""
+    """The notes that the wire book counts are those of the air book."""
     assert recording.ended is not None
     accounts = {account.peer: account for account in recording.ended.wire}
     assert not any(account.undelivered_notes for account in accounts.values())
-    sent, sent_bytes, received, received_bytes = (Counter[int]() for _ in range(4))
-    by_some = 0  # copies of broadcasts that some did not receive; the book does not name them
-    for row in recording.air:
-        sent[row.source] += row.attempt > 0 and not row.repeated
-        sent_bytes[row.source] += row.note_bytes if row.attempt and not row.repeated else 0
-        if 0 < row.copies < len(row.to):
-            by_some += row.copies
-        elif row.copies:
-            received.update(dict.fromkeys(row.to, row.copies // len(row.to)))
-            received_bytes.update(dict.fromkeys(row.to, row.copies // len(row.to) * row.note_bytes))
-    assert sum(account.down.notes for account in accounts.values()) == received.total() + by_some
-    for index, name in enumerate(names):
-        account = accounts[name]
-        assert (account.up.notes, account.up.note_bytes) == (sent[index], sent_bytes[index])
-        assert account.down.notes >= received[index]
-        if not by_some:
-            assert (account.down.notes, account.down.note_bytes) == (received[index], received_bytes[index])
+    carried = {
+        name: laws.CarriedNotes(a.up.notes, a.up.note_bytes, a.down.notes, a.down.note_bytes)
+        for name, a in accounts.items()
+    }
+    laws.check_notes(recording.air, names, carried)

@@ -9,7 +9,7 @@ import pytest
 
 import airtoll
 from channel_server.core import Past
-from controller.config.catalogue import schemes
+from controller.config.catalogue import schemes, worlds_of
 from controller.config.resolved import load
 from controller.config.schedule import phase_at, spans
 from controller.execution.in_process import run_in_process
@@ -36,7 +36,7 @@ def _config(scheme: str, model: str) -> dict[str, Any]:
     phases = {"phases": {"warmup": 20, "train": 40, "eval": 30}} if learns else {"slots": _SLOTS}
     return {
         **phases,
-        "world": small(schemes()[scheme].card.worlds[0]),
+        "world": small(worlds_of(schemes()[scheme])[0]),
         "scheme": {"name": scheme} | params,
         "signalling": MODELS.get(model, "ideal"),
         "placement": "in-process",
