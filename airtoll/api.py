@@ -54,6 +54,7 @@ def parallel_env(
     *,
     sense: "MakeSense | None" = None,
     agents: Iterable[str] | None = None,
+    view: str | None = None,
     render_mode: str | None = None,
     folder: str | Path | None = None,
     **overrides: Any,
@@ -62,7 +63,8 @@ def parallel_env(
 
     `config`, `overrides`: as for `run`; the scheme says when the agents act, what they measure then, and which notes
     are sent before. `sense`: what an agent observes, by default its measurement. `agents`: those that the caller plays,
-    by default all; the others follow the scheme. `folder`: each run leaves its folder in it, run-1, run-2, ...
+    by default all; the others follow the scheme. `view`: what they measure, if not what the scheme says. `folder`: each
+    run leaves its folder in it, run-1, run-2, ...
     ConfigError for invalid settings, ValueError for a scheme whose agents do not act at once.
     """
     from airtoll.environments.pettingzoo import AirtollEnv
@@ -73,8 +75,9 @@ def parallel_env(
         overrides,
         sense=sense or Measured,
         agents=None if agents is None else tuple(agents),
+        view=view,
         render_mode=render_mode,
-        folder=None if folder is None else Path(folder),
+        folder=folder,
     )
 
 
@@ -83,6 +86,7 @@ def gym_env(
     agent: str | None = None,
     *,
     sense: "MakeSense | None" = None,
+    view: str | None = None,
     render_mode: str | None = None,
     folder: str | Path | None = None,
     **overrides: Any,
@@ -92,4 +96,6 @@ def gym_env(
     from airtoll.environments.gymnasium import AirtollAgentEnv
     from airtoll.environments.sense import Measured
 
-    return AirtollAgentEnv(config, agent, sense=sense or Measured, render_mode=render_mode, folder=folder, **overrides)
+    return AirtollAgentEnv(
+        config, agent, sense=sense or Measured, view=view, render_mode=render_mode, folder=folder, **overrides
+    )

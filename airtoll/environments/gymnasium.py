@@ -32,6 +32,7 @@ class AirtollAgentEnv(gymnasium.Env[Observation, Any]):
         agent: str | None = None,
         *,
         sense: MakeSense = Measured,
+        view: str | None = None,
         render_mode: str | None = None,
         folder: str | Path | None = None,
         **settings: Any,
@@ -41,8 +42,9 @@ class AirtollAgentEnv(gymnasium.Env[Observation, Any]):
             settings,
             sense=sense,
             agents=None if agent is None else (agent,),
+            view=view,
             render_mode=render_mode,
-            folder=None if folder is None else Path(folder),
+            folder=folder,
         )
         if len(self._parallel.possible_agents) > 1:
             names = ", ".join(self._parallel.possible_agents)

@@ -5,6 +5,7 @@ nodes send each other is counted; what the learner itself reads of several agent
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,13 +49,16 @@ class AirtollEnv(ParallelEnv[str, Observation, Any]):
         overrides: Mapping[str, Any],
         *,
         sense: MakeSense,
-        agents: tuple[str, ...] | None,
-        render_mode: str | None,
-        folder: Path | None,
+        agents: tuple[str, ...] | None = None,
+        view: str | None = None,
+        render_mode: str | None = None,
+        folder: str | Path | None = None,
     ) -> None:
+        self._arguments = {"sense": sense, "agents": agents, "view": view, "render_mode": render_mode, "folder": folder}
+        self._settings = config, overrides
         self._screen = Screen(render_mode, folder)
         self.render_mode = render_mode
-        self._runs = RunSeries(config, overrides, agents, self._screen.folder)
+        self._runs = RunSeries(config, overrides, agents=agents, view=view, folder=self._screen.folder)
         if self._runs.replicas != 1:
             fix = "a PettingZoo environment is one world; give replicas: 1, or use airtoll.environments.torchrl"
             raise ConfigError(invalid("replicas", self._runs.replicas, fix))
@@ -74,6 +78,10 @@ class AirtollEnv(ParallelEnv[str, Observation, Any]):
         self.state_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
         self.turns: dict[str, TurnContext] = {}
         self._observations: dict[str, Observation] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy begins anew: libraries copy an environment before they play it."""
+        return partial(type(self), **self._arguments), self._settings
 
     def observation_space(self, agent: str) -> "gymnasium.Space[Any]":
         """Of an agent; always the same object."""

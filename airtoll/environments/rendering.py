@@ -22,14 +22,14 @@ class Screen:
     `folder`: where the runs leave their folders, which a map is drawn from: the user's, or one that `close` removes.
     """
 
-    def __init__(self, render_mode: str | None, folder: Path | None) -> None:
+    def __init__(self, render_mode: str | None, folder: str | Path | None) -> None:
         if render_mode not in (None, *RENDER_MODES):
             raise ConfigError(invalid("render_mode", render_mode, f"choose {', '.join(RENDER_MODES)} or None"))
         self._mode = render_mode
         self._exit = ExitStack()
         if folder is None and render_mode is not None:
-            folder = Path(self._exit.enter_context(TemporaryDirectory(prefix="airtoll-")))
-        self.folder = folder
+            folder = self._exit.enter_context(TemporaryDirectory(prefix="airtoll-"))
+        self.folder = None if folder is None else Path(folder)
         self._window: Any = None
 
     def show(self, folder: RunFolder | None) -> Picture | None:

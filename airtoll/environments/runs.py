@@ -31,25 +31,33 @@ class RunSeries:
     """A configuration that is played run after run.
 
     `names`: the outside agents' names as learners know them, such as pair_0; `agents`: their indices, in the same
-    order. `folder`: where each run leaves its folder, run-1, run-2, ...; None for nowhere.
+    order. `view`: what the agents measure in their act turn, None as the scheme says. `folder`: where each run leaves
+    its folder, run-1, run-2, ...; None for nowhere.
     """
 
     def __init__(
-        self, config: Config, overrides: Mapping[str, Any], agents: Sequence[str] | None, folder: Path | None
+        self,
+        config: Config,
+        overrides: Mapping[str, Any],
+        *,
+        agents: Sequence[str] | None = None,
+        view: str | None = None,
+        folder: str | Path | None = None,
     ) -> None:
         self._source = Path(config) if isinstance(config, str | Path) else config
         self._overrides = {"untrained": True} | dict(overrides)  # the learner outside is what trains
         resolved = self._resolved({})
         _check(resolved)
         self._world: World | None = build_world(resolved.plan)
-        self.plan: RunPlan = resolved.plan
+        self.plan: RunPlan = resolved.plan if view is None else _measuring(resolved.plan, view, self._world)
         self.actions: Sequence[Space] = self._world.actions
         everyone = [learner_name(name) for name in self.plan.nodes[: resolved.agents]]
         self.names = everyone if agents is None else list(agents)
         if missing := [name for name in self.names if name not in everyone]:
             raise ConfigError(unknown("agent", missing[0], everyone))
         self.agents = [everyone.index(name) for name in self.names]
-        self._folder, self._folders, self._exit = folder, 0, ExitStack()
+        self._folder = None if folder is None else Path(folder)
+        self._folders, self._exit = 0, ExitStack()
         self._writer: RunWriter | None = None
         self._engine: SlotEngine | None = None
         self._result: SlotResult | None = None
@@ -137,6 +145,7 @@ class RunSeries:
         self._folders += 1
         self._writer = RunWriter.create(resolved, at=self._folder / f"run-{self._folders}")
         self._exit.enter_context(self._writer.locked())
+        self._writer.log(f"played from outside: {', '.join(self.names)}")
         return self._writer.folder.meta.run_id
 
     def _finish(self) -> None:
@@ -164,6 +173,17 @@ def learner_name(name: str) -> str:
     stem = name.rstrip("0123456789")
     number = name[len(stem) :]
     return f"{stem.rstrip('-_')}_{number}".replace("-", "_") if number else name.replace("-", "_")
+
+
+def _measuring(plan: RunPlan, view: str, world: World) -> RunPlan:
+    """The plan with another view in the agents' act turn. ConfigError for one that the world does not have."""
+    if view not in world.views:
+        raise ConfigError(unknown("view", view, world.views))
+    turns = [
+        msgspec.structs.replace(spec, view=view) if (spec.who, spec.step) == ("agents", "act") else spec
+        for spec in plan.choreography.turns
+    ]
+    return msgspec.structs.replace(plan, choreography=msgspec.structs.replace(plan.choreography, turns=tuple(turns)))
 
 
 def _begins_episode(result: SlotResult) -> bool:

@@ -29,8 +29,8 @@ from protocol.messages.spaces import Records
 class AirtollTorchEnv(EnvBase):
     """All agents of a run, played from outside in all its replicas.
 
-    `sense`, `folder`, `settings`: as for `airtoll.parallel_env`. ValueError for a group whose agents observe or choose
-    differently, and for a reset of replicas in the middle of their episodes while others go on.
+    `sense`, `view`, `folder`, `settings`: as for `airtoll.parallel_env`. ValueError for a group whose agents
+    observe or choose differently, and for a reset of replicas in the middle of their episodes while others go on.
     """
 
     def __init__(
@@ -38,11 +38,12 @@ class AirtollTorchEnv(EnvBase):
         config: Config,
         *,
         sense: MakeSense = Measured,
+        view: str | None = None,
         device: str = "cpu",
         folder: str | Path | None = None,
         **settings: Any,
     ) -> None:
-        self._runs = RunSeries(config, settings, None, None if folder is None else Path(folder))
+        self._runs = RunSeries(config, settings, view=view, folder=folder)
         self._make_sense = sense
         self._senses = self._built()
         self.group_map = _groups(self._runs.names)
