@@ -8,6 +8,7 @@ from rich.table import Table
 
 from airtoll.cli import output
 from airtoll.cli.output import Format, FormatOption
+from airtoll.cli.world_contents import contents_data, contents_tables, default_world
 from channel_server.worlds.contract import WorldEntry
 from controller.config import catalogue
 from controller.config.catalogue import Entry, params_schema
@@ -23,24 +24,32 @@ EntryName = Annotated[str | None, typer.Argument(metavar="[NAME]")]
 
 @app.command()
 def worlds(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> None:
-    """List the worlds, or one world's parameters."""
+    """List the worlds, or show one world's parameters, views, actions and reports.
+
+    Their shapes are those of the default parameters.
+    """
     chosen = catalogue.worlds() if name is None else {name: catalogue.world_named(name)}
     if as_format is Format.JSON:
-        output.print_json({n: as_data(w) | {"parameters": parameters(w)} for n, w in chosen.items()})
+        output.print_json(
+            {n: as_data(w) | {"parameters": parameters(w)} | contents_data(default_world(w)) for n, w in chosen.items()}
+        )
+    elif name is None:
+        output.print_tables(world_list(chosen))
     else:
-        output.print_tables(world_list(chosen), *([] if name is None else [params_table(chosen[name])]))
+        tables = contents_tables(default_world(chosen[name]))
+        output.print_tables(world_list(chosen), params_table(chosen[name]), *tables)
 
 
 @app.command()
 def schemes(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> None:
-    """List the schemes, or one scheme's card and parameters."""
+    """List the schemes, or show one scheme's card, turns and parameters."""
     chosen = catalogue.schemes() if name is None else {name: catalogue.scheme_named(name)}
     if as_format is Format.JSON:
         output.print_json({n: as_data(s.card) | {"parameters": parameters(s)} for n, s in chosen.items()})
     elif name is None:
         output.print_tables(scheme_list(chosen))
     else:
-        output.print_tables(card_table(chosen[name].card), params_table(chosen[name]))
+        output.print_tables(card_table(chosen[name].card), turns_table(chosen[name]), params_table(chosen[name]))
 
 
 def world_list(worlds: dict[str, WorldEntry]) -> Table:
@@ -70,6 +79,17 @@ def card_table(card: Card) -> Table:
         for key, value in as_data(card).items()
     )
     return output.pairs_table((key, text or "-") for key, text in texts)
+
+
+def turns_table(scheme: Scheme) -> Table:
+    """The turns of a slot, with default parameters; `airtoll worlds NAME` lists the fields of each view."""
+    choreography = scheme.choreography(scheme.params())
+    made = output.table("turn", "who", "step", "order", "view", "times")
+    for number, spec in enumerate(choreography.turns):
+        made.add_row(str(number), spec.who, spec.step, spec.order, spec.view or "-", str(spec.repeat))
+    for report in choreography.feedback:
+        made.add_row("after", "network", "feedback", "-", report, "1")
+    return made
 
 
 def params_table(entry: Entry) -> Table:

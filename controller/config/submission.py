@@ -10,6 +10,7 @@ from controller.config.formats import FormatError, parse_json, parse_yaml
 from controller.config.layers import FILE_SUFFIXES, Layer
 from controller.config.resolved import ResolvedRun, resolve
 from controller.config.run_config import RunConfig, parse
+from schemes.parts import embedded_file
 
 _GIB = 2**30
 
@@ -43,12 +44,22 @@ def _local_settings(data: dict[str, Any]) -> list[str]:
     chosen = [(key, data.get(key)) for key in ("world", "scheme")]
     chosen += [("baselines", one) for one in baselines] if isinstance(baselines, list) else []
     return faults + [
-        invalid(f"{key}.{name}", value, "a run submitted by REST cannot name files of the controller's machine")
+        invalid(f"{key}.{name}", value, problem)
         for key, settings in chosen
         if isinstance(settings, dict)
-        for name, value in settings.items()
-        if isinstance(value, str) and value.endswith(FILE_SUFFIXES)
+        for name, given in settings.items()
+        for value in (given if isinstance(given, list) else [given])
+        if isinstance(value, str) and (problem := _problem_of_file(value))
     ]
+
+
+def _problem_of_file(value: str) -> str:
+    """Why a client's parameter must not name or contain this file; "" for any other text."""
+    if value.endswith((*FILE_SUFFIXES, *embedded_file.SUFFIXES)):
+        return "a run submitted by REST cannot name files of the controller's machine"
+    if value.partition(";")[0].endswith(".pt"):  # TorchScript is a program: it may write files where it runs
+        return "a run submitted by REST cannot bring TorchScript; save the network as safetensors"
+    return ""
 
 
 def _check_memory(config: RunConfig, max_memory_bytes: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from controller.config.catalogue import schemes, worlds_of
 from protocol.messages.plan import RunPlan
+from tests.networks import params_for
 from tests.recording import CELL, GRAPH, plan_for
 
 SMALL: dict[str, dict[str, Any]] = {"d2d_underlay": CELL, "conflict_graph": GRAPH}
@@ -35,6 +36,8 @@ def small(world: str) -> dict[str, Any]:
 
 def home_plan(scheme: str, world: str, *, slots: int, **settings: Any) -> RunPlan:
     """The plan of a run of so many slots, a fifth of them warmup and half of them training if the scheme learns."""
+    if scheme == "ours/network":
+        settings = {"params": params_for(small(world))} | settings
     if not schemes()[scheme].learns:
         return plan_for(scheme, small(world), slots=slots, **settings)
     known = {field.name for field in fields(schemes()[scheme].params)}
