@@ -54,7 +54,13 @@ class AirtollEnv(ParallelEnv[str, Observation, Any]):
         render_mode: str | None = None,
         folder: str | Path | None = None,
     ) -> None:
-        self._arguments = {"sense": sense, "agents": agents, "view": view, "render_mode": render_mode, "folder": folder}
+        self._arguments: dict[str, Any] = {
+            "sense": sense,
+            "agents": agents,
+            "view": view,
+            "render_mode": render_mode,
+            "folder": folder,
+        }
         self._settings = config, overrides
         self._screen = Screen(render_mode, folder)
         self.render_mode = render_mode

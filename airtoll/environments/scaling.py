@@ -22,7 +22,8 @@ class Scaled:
         self.high = (self._measured.high - self._mean) * self._inverse_std
 
     def __call__(self, turn: TurnContext) -> Floats:
-        return np.multiply(self._measured(turn) - self._mean, self._inverse_std, dtype=np.float32)
+        scaled: Floats = np.multiply(self._measured(turn) - self._mean, self._inverse_std, dtype=np.float32)
+        return scaled
 
 
 @dataclass(frozen=True)

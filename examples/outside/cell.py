@@ -3,15 +3,17 @@
 The first EVAL_SLOTS slots of the run are for evaluation; training begins after them, in the same cell.
 """
 
+import airtoll  # isort: skip: it sets the number of threads, before numpy is imported
+
 from collections.abc import Callable
 from typing import Any
 
-import airtoll  # before numpy
 import numpy as np
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
-from airtoll.environments.pettingzoo import AirtollEnv, Observation
+from airtoll.environments.pettingzoo import Observation
 from airtoll.environments.scaling import Scale, measured_scale
+from airtoll.environments.sense import MakeSense
 
 VIEW = "observation"
 EVAL_SLOTS = 500
@@ -47,7 +49,7 @@ class AfterEvaluation(BaseParallelWrapper):
         return result
 
 
-def evaluate(policy: Policy, sense: Scale, slots: int = EVAL_SLOTS, **settings: Any) -> float:
+def evaluate(policy: Policy, sense: MakeSense, slots: int = EVAL_SLOTS, **settings: Any) -> float:
     """Mean over slots of the sum of all pairs' rewards, [bit/s/Hz]: `reward_total` of a native run."""
     env = airtoll.parallel_env(CONFIG, view=VIEW, sense=sense, slots=slots, **settings)
     total = 0.0

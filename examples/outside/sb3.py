@@ -5,16 +5,17 @@
 Trains so many slots, evaluates, and writes the policy for `examples.outside.networked`.
 """
 
+from examples.outside import cell  # isort: skip: airtoll first
+
 import sys
 import time
 from typing import Any
-
-from examples.outside import cell  # airtoll first: it sets the threads before numpy is imported
 
 import supersuit
 import torch
 from sb3_contrib import TRPO
 from stable_baselines3 import PPO
+from stable_baselines3.common.utils import set_random_seed
 
 from airtoll.environments.network_file import save
 from airtoll.environments.pettingzoo import Observation
@@ -25,7 +26,6 @@ SETTINGS: dict[str, Any] = {
     "batch_size": 500,
     "gamma": 0.0,  # fading has no memory here: what a pair does now changes nothing later
     "learning_rate": 1e-3,
-    "seed": 1,
     "device": "cpu",
     "policy_kwargs": {"net_arch": [64, 64]},
 }
@@ -35,6 +35,7 @@ ALGORITHMS = {"ppo": (PPO, {"ent_coef": 0.01, "n_epochs": 5}), "trpo": (TRPO, {"
 def train(algorithm: str, slots: int, scale: Scale) -> Any:
     """The trained model."""
     torch.set_num_threads(1)
+    set_random_seed(1)  # a setting `seed` would seed the environments too, which SuperSuit's cannot be
     vec_env = supersuit.pettingzoo_env_to_vec_env_v1(cell.training_env(scale))
     vec_env = supersuit.concat_vec_envs_v1(vec_env, 1, base_class="stable_baselines3")
     make, own = ALGORITHMS[algorithm]
