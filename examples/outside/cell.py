@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = {
     "slots": 1_000_000,
     "episode_slots": EPISODE_SLOTS,
 }
-Policy = Callable[[Observation], Any]  # an agent's observation to its choice
+Policy = Callable[[dict[str, Observation]], dict[str, Any]]  # all agents' observations to their choices
 
 
 def scale() -> Scale:
@@ -56,7 +56,7 @@ def evaluate(policy: Policy, sense: MakeSense, slots: int = EVAL_SLOTS, **settin
     while env.turns == {} or env.turns["pair_0"].slot < slots - 1:
         observations, _ = env.reset()
         while env.agents:
-            observations, rewards, *_ = env.step({name: policy(row) for name, row in observations.items()})
+            observations, rewards, *_ = env.step(policy(observations))
             total += float(np.sum(list(rewards.values())))
     env.close()
     return total / slots

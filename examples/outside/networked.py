@@ -29,9 +29,8 @@ def in_environment(path: Path, folder: Path, slots: int) -> float:
     known = airtoll.parallel_env(cell.CONFIG, view=cell.VIEW).observation_space("pair_0").shape[0]
     network = read(EmbeddedFile(path.name, path.read_bytes()), known)
 
-    def policy(measured: Observation) -> int:
-        outputs, _ = network.step(measured[None], network.first_state(1))
-        return int(np.argmax(outputs))
+    def policy(measured: dict[str, Observation]) -> dict[str, int]:
+        return {name: int(np.argmax(network.step(x[None], network.first_state(1))[0])) for name, x in measured.items()}
 
     return cell.evaluate(policy, Measured, slots, folder=folder)
 

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
 import supersuit
 import torch
 from sb3_contrib import TRPO
@@ -49,8 +50,9 @@ def main(algorithm: str, slots: int, path: str) -> float:
     model = train(algorithm, slots, scale)
     wall_s = time.perf_counter() - begun
 
-    def policy(observation: Observation) -> int:
-        return int(model.predict(observation, deterministic=True)[0])
+    def policy(observations: dict[str, Observation]) -> dict[str, int]:
+        choices, _ = model.predict(np.stack(list(observations.values())), deterministic=True)
+        return dict(zip(observations, choices.tolist(), strict=True))
 
     reward = cell.evaluate(policy, scale)
     save(path, [*model.policy.mlp_extractor.policy_net, model.policy.action_net], scale)
