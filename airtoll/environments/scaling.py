@@ -15,14 +15,17 @@ class Scaled:
     """The measurement of the act turn, (x - mean) / std: the arithmetic of `ours/network`, bit for bit."""
 
     def __init__(self, welcome: Welcome, scale: "Scale") -> None:
-        self._measured, self._mean, self._inverse_std = Measured(welcome), scale.mean, 1 / scale.std
-        if self._mean.shape != self._measured.low.shape:
-            raise ValueError(f"a scale of {len(self._mean)} numbers for a view of {len(self._measured.low)}")
-        self.low = (self._measured.low - self._mean) * self._inverse_std
-        self.high = (self._measured.high - self._mean) * self._inverse_std
+        self._measured, self._scale = Measured(welcome), scale
+        self._inverse_std: Floats = np.divide(1, scale.std, dtype=np.float32)
+        if scale.mean.shape != self._measured.low.shape:
+            raise ValueError(f"a scale of {len(scale.mean)} numbers for a view of {len(self._measured.low)}")
+        self.low, self.high = self._scaled(self._measured.low), self._scaled(self._measured.high)
 
     def __call__(self, turn: TurnContext) -> Floats:
-        scaled: Floats = np.multiply(self._measured(turn) - self._mean, self._inverse_std, dtype=np.float32)
+        return self._scaled(self._measured(turn))
+
+    def _scaled(self, x: Floats) -> Floats:
+        scaled: Floats = np.multiply(x - self._scale.mean, self._inverse_std, dtype=np.float32)
         return scaled
 
 
@@ -33,7 +36,7 @@ class Scale:
     mean: Floats
     std: Floats
 
-    def __call__(self, welcome: Welcome) -> Scaled:
+    def __call__(self, welcome: Welcome, /) -> Scaled:
         return Scaled(welcome, self)
 
 

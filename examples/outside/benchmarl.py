@@ -33,7 +33,7 @@ REPLICAS = 16
 ALGORITHMS = {"mappo": MappoConfig, "ippo": IppoConfig, "qmix": QmixConfig}
 
 
-class CellTask(TaskClass):  # type: ignore[misc]  # BenchMARL has no types
+class CellTask(TaskClass):
     """The shared cell as a task of BenchMARL. `config["scale"]`: of the observations."""
 
     def get_env_fun(

@@ -49,11 +49,15 @@ class AfterEvaluation(BaseParallelWrapper):
         return result
 
 
-def evaluate(policy: Policy, sense: MakeSense, slots: int = EVAL_SLOTS, **settings: Any) -> float:
-    """Mean over slots of the sum of all pairs' rewards, [bit/s/Hz]: `reward_total` of a native run."""
+def evaluate(policy: Policy, sense: MakeSense, slots: int | None = None, **settings: Any) -> float:
+    """Mean over the first slots of the sum of all pairs' rewards, [bit/s/Hz]: `reward_total` of a native run.
+
+    `slots`: by default EVAL_SLOTS.
+    """
+    slots = slots or EVAL_SLOTS
     env = airtoll.parallel_env(CONFIG, view=VIEW, sense=sense, slots=slots, **settings)
     total = 0.0
-    while env.turns == {} or env.turns["pair_0"].slot < slots - 1:
+    while not env.turns or env.turns["pair_0"].slot < slots:
         observations, _ = env.reset()
         while env.agents:
             observations, rewards, *_ = env.step(policy(observations))

@@ -26,8 +26,8 @@ from schemes.parts.embedded_file import EmbeddedFile
 
 def in_environment(path: Path, folder: Path, slots: int) -> float:
     """The mean return per slot of the file's network, played in the environment."""
-    known = airtoll.parallel_env(cell.CONFIG, view=cell.VIEW).observation_space("pair_0").shape[0]
-    network = read(EmbeddedFile(path.name, path.read_bytes()), known)
+    inputs = len(cell.scale().mean)
+    network = read(EmbeddedFile(path.name, path.read_bytes()), inputs)
 
     def policy(measured: dict[str, Observation]) -> dict[str, int]:
         return {name: int(np.argmax(network.step(x[None], network.first_state(1))[0])) for name, x in measured.items()}

@@ -1,6 +1,6 @@
 """RLlib's PPO on the PettingZoo environment: one network for all pairs, sampled in this process.
 
-    python -m examples.outside.rllib ppo 12000 policy.safetensors
+python -m examples.outside.rllib ppo 12000 policy.safetensors
 """
 
 from examples.outside import cell  # isort: skip: airtoll first
