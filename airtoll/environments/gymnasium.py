@@ -1,8 +1,9 @@
-"""One agent of a run as a Gymnasium environment; the other agents follow the run's scheme.
+"""One agent of a run as a Gymnasium environment, while the others follow the run's scheme; or all agents as a team.
 
     gymnasium.make("airtoll.environments.gymnasium:airtoll-v0", config=..., agent="pair_0")
+    gymnasium.make("airtoll.environments.gymnasium:airtoll-team-v0", config=...)
 
-Gymnasium imports the module before the colon, which registers the name.
+Gymnasium imports the module before the colon, which registers the names.
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from airtoll.environments.runs import Config
 from airtoll.environments.sense import MakeSense, Measured
 
 ID = "airtoll-v0"
+TEAM_ID = "airtoll-team-v0"
 
 
 class AirtollAgentEnv(gymnasium.Env[Observation, Any]):
@@ -81,5 +83,49 @@ class AirtollAgentEnv(gymnasium.Env[Observation, Any]):
         self._parallel.close()
 
 
+class AirtollTeamEnv(gymnasium.Env[tuple[Observation, ...], tuple[Any, ...]]):
+    """All agents of a run in one Gymnasium environment, as tuples in the agents' order: EPyMARL's interface `gymma`.
+
+    A step returns a list of rewards, one per agent. `settings`: as for `airtoll.parallel_env`.
+    """
+
+    metadata = AirtollEnv.metadata
+
+    def __init__(
+        self, config: Config, *, sense: MakeSense = Measured, view: str | None = None, **settings: Any
+    ) -> None:
+        self._parallel = AirtollEnv(config, settings, sense=sense, view=view)
+        names = self._parallel.possible_agents
+        self.n_agents = len(names)
+        self.observation_space = gymnasium.spaces.Tuple([self._parallel.observation_space(name) for name in names])
+        self.action_space = gymnasium.spaces.Tuple([self._parallel.action_space(name) for name in names])
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[tuple[Observation, ...], dict[str, Any]]:
+        """The first act turn of a new episode, as `AirtollEnv.reset` says."""
+        super().reset(seed=seed)
+        observations, _ = self._parallel.reset(seed, options)
+        return tuple(observations.values()), {}
+
+    def step(self, action: tuple[Any, ...]) -> Any:
+        """Play one slot; the reward is a list, one per agent."""
+        chosen = dict(zip(self._parallel.possible_agents, action, strict=True))
+        observations, rewards, terminated, truncated, _ = self._parallel.step(chosen)
+        return (
+            tuple(observations.values()),
+            list(rewards.values()),
+            any(terminated.values()),
+            any(truncated.values()),
+            {},
+        )
+
+    def close(self) -> None:
+        """Stop the run."""
+        self._parallel.close()
+
+
 if ID not in gymnasium.registry:
     gymnasium.register(ID, entry_point=f"{__name__}:AirtollAgentEnv")
+    # Gymnasium's checker allows one reward only
+    gymnasium.register(TEAM_ID, entry_point=f"{__name__}:AirtollTeamEnv", disable_env_checker=True)

@@ -59,6 +59,7 @@ class RunSeries:
         self._folder = None if folder is None else Path(folder)
         self._folders, self._exit = 0, ExitStack()
         self._writer: RunWriter | None = None
+        self._run_folder: RunFolder | None = None
         self._engine: SlotEngine | None = None
         self._result: SlotResult | None = None
         self._toll: dict[str, dict[str, Toll]] = {}
@@ -75,13 +76,14 @@ class RunSeries:
     @property
     def run_folder(self) -> RunFolder | None:
         """The folder of the run that is played, with everything recorded so far; None without folders."""
-        if self._writer is None or self._engine is None:
-            return None
-        self._engine.report()
-        return self._writer.folder
+        if self._engine is not None:
+            self._engine.report()
+        return self._run_folder
 
     def welcomes(self) -> list[Welcome]:
         """What each outside agent knows of the run."""
+        if self._engine is not None:
+            return list(self._engine.welcomes.values())
         world = self._world or build_world(self.plan)
         return [welcome(self.plan, world, agent) for agent in self.agents]
 
@@ -127,6 +129,7 @@ class RunSeries:
         """Stop the run, where it stands, and complete its folder."""
         if self._engine is not None:
             self._engine.close()
+        self._engine = self._result = None
         self._finish()
 
     def _begin(self, seed: int) -> None:
@@ -146,7 +149,8 @@ class RunSeries:
         self._writer = RunWriter.create(resolved, at=self._folder / f"run-{self._folders}")
         self._exit.enter_context(self._writer.locked())
         self._writer.log(f"played from outside: {', '.join(self.names)}")
-        return self._writer.folder.meta.run_id
+        self._run_folder = self._writer.folder
+        return self._run_folder.meta.run_id
 
     def _finish(self) -> None:
         """The run is over: its folder is completed."""

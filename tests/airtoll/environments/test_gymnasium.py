@@ -58,3 +58,19 @@ def test_the_others_follow_the_scheme() -> None:
     alone.reset()
     silent = [alone.step({name: [0, 0, 0] for name in alone.agents})[1]["ap_2"] for _ in range(20)]
     assert sum(rewards) > sum(silent)  # the neighbours' queues are served
+
+
+def test_a_team_is_played_in_tuples() -> None:
+    """As EPyMARL's gymma does: list of integers in, observations and rewards per agent out."""
+    env = gymnasium.make("airtoll.environments.gymnasium:airtoll-team-v0", config=CELL, max_episode_steps=30)
+    parallel = airtoll.parallel_env(CELL)
+    observations, _ = env.reset(seed=4)
+    expected, _ = parallel.reset(4)
+    assert env.unwrapped.n_agents == 4
+    assert np.array_equal(observations, list(expected.values()))
+    for slot in range(20):
+        observations, rewards, terminated, truncated, _ = env.step([1, 2, 3, slot % 4])
+        expected, paid, *_ = parallel.step(dict(zip(parallel.possible_agents, [1, 2, 3, slot % 4], strict=True)))
+        assert np.array_equal(observations, list(expected.values()))
+        assert rewards == list(paid.values())
+        assert (terminated, truncated) == (False, slot == 19)
