@@ -51,6 +51,7 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.replicas
 	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks.random_allocation
 	$(BIN)/python -m benchmarks.learner

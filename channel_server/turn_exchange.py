@@ -42,6 +42,7 @@ class TurnExchange:
         self._reports = reports
         self._weights = weights
         self._trainer = len(state.medium.agents)
+        self._trainer_decides = any(spec.step == "decide" for spec in plan.choreography.turns)
 
     def begin_slot(self, returned: Collection[int]) -> None:
         """Notes that are due arrive; then the relay sends the weights that the trainer does not send itself."""
@@ -117,9 +118,12 @@ class TurnExchange:
     @property
     def trainer_has_work(self) -> bool:
         """Whether the trainer is to be asked to learn: when notes have come for it, and at intervals as long as weights
-        that it sent are not acknowledged, so that it can resend them."""
+        that it sent are not acknowledged, so that it can resend them; always if it also decides, since what it learns
+        from may have come in that turn."""
         if self.busy([self._trainer]):
             return False
+        if self._trainer_decides:
+            return True
         every = self._resend_after_slots
         resends = every > 0 and self._timeline.slot % every == 0 and self._relay.awaits_acks
         return self._relay.waiting(self._trainer) or resends

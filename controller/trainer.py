@@ -1,15 +1,18 @@
-"""The trainer: the node at the BS/cloud that decides for central schemes, or learns from the agents' histories."""
+"""The trainer: the node at the BS/cloud that decides for central schemes, or learns, or both."""
 
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from controller.joined_histories import JoinedHistories
+from controller.pushes import Pushes
+from protocol.messages.choreography import Step
+from protocol.messages.episodes import Mask
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Welcome
-from schemes.contract import NO_OUTPUT, Learner, NodePolicy, Training, TurnContext, TurnOutput, load
-from schemes.parts.history import Joiner
-from schemes.parts.note_reader import NoteReader
-from schemes.parts.weights import write_weights
+from schemes.contract import NO_OUTPUT, Learner, NodePolicy, Observer, Training, TurnContext, TurnOutput, load
+from schemes.parts.note_reader import UnreadNote
 
 
 def trainer_policy(welcome: Welcome) -> NodePolicy:
@@ -23,78 +26,103 @@ def trainer_policy(welcome: Welcome) -> NodePolicy:
     return scheme.cloud(welcome, params)
 
 
-_MAX_RESENDS = 10  # transmissions of a history, after which its slots are dropped
-_WAITING_SLOTS = 1000  # at least: how long rows wait for those of an agent that sends none
+def check_training(welcome: Welcome, training: Training) -> None:
+    """ValueError if the choreography has no turn for a part of the training, or a turn that no part answers."""
+    decides = "decide" in _trainer_steps(welcome)
+    if decides and training.decide is None:
+        raise ValueError(f"{welcome.scheme} has a turn in which the trainer decides: give its Training a decide")
+    if training.decide is not None and not decides:
+        raise ValueError(f"{welcome.scheme} gives its Training a decide: add trainer_decides() to its turns")
 
 
 class LearningTrainer(NodePolicy):
-    """Joins the agents' histories by slot, has its learner learn from them, and sends each agent its weights.
+    """Plays the parts of a `Training`: observes, joins, decides, learns and sends weights.
 
-    Stale rule: the learner receives a slot when the rows of all agents have arrived, even after later slots. The
-    trainer waits for a missing row as long as `_MAX_RESENDS` transmissions of it take, then drops its slot. In a
-    turn without new histories, which lets its delivery resend what was not acknowledged, the trainer does nothing.
+    It learns in its learn turns, or in its decide turns if it has no others. A turn without notes, which lets its
+    delivery resend what was not acknowledged, is left out unless the trainer decides: what it learns from may have come
+    in the decide turn.
     """
 
     def __init__(self, welcome: Welcome, training: Training) -> None:
-        self._agents = range(welcome.agents)
-        self._training = training
-        self._learner: Learner = training.learner()
-        timeout = _MAX_RESENDS * welcome.resend_after_slots
-        max_slots = _WAITING_SLOTS + timeout + training.max_upload_interval_slots
-        self._joiner = Joiner(training.layouts, timeout_slots=timeout, max_slots=max_slots)
-        self._histories = NoteReader(Kind.HISTORY, self._agents, self._joiner.read)
-        self._updates = 0
-        self._policy_version = 0
-        self._pushed_at = -training.push_every_slots  # the slot in which weights were last sent
-        self._has_unsent = False  # updates since then
+        check_training(welcome, training)
+        agents, learner = range(welcome.agents), training.learner()
+        self._learner: Learner = learner
+        self._updates_per_turn, self._updates = training.updates_per_turn, 0.0
+        self._learn_step: Step = "learn" if "learn" in _trainer_steps(welcome) else "decide"
+        self._histories = None if training.join is None else JoinedHistories(welcome, training.join, learner)
+        self._observer = None if training.observe is None else training.observe(learner)
+        self._decider = None if training.decide is None else training.decide(learner)
+        self._pushes = None if training.send is None else Pushes(agents, training.send)
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        if not turn.inbox:
+        if not turn.inbox and self._decider is None:
             return NO_OUTPUT
-        completed = self._add(turn)
-        scalars = self._learn() if completed and turn.phase == "train" else {}
-        due = turn.slot >= self._pushed_at + self._training.push_every_slots or turn.phase == "eval"
-        if not (due and self._has_unsent):
-            return TurnOutput(scalars=scalars) if scalars else NO_OUTPUT
-        self._pushed_at, self._has_unsent = turn.slot, False
-        self._policy_version += 1
-        scalars = scalars | {"policy_version": self._policy_version}
-        return TurnOutput(notes=tuple(map(self._weights, self._agents)), scalars=scalars)
+        self._read(turn)
+        decision = NO_OUTPUT
+        if self._decider is not None and turn.step == "decide":
+            decision = self._decider.on_turn(turn)
+        if turn.step != self._learn_step:
+            return decision
+        scalars = {**decision.scalars, **self._learn(turn), **self._rows_lost()}
+        weights = () if self._pushes is None else self._pushes.notes(turn, self._learner)
+        if self._pushes is not None and weights:
+            scalars["policy_version"] = self._pushes.policy_version
+        return TurnOutput(notes=(*decision.notes, *weights), scalars=scalars)
 
     def close(self, turn: TurnContext) -> tuple[Note, ...]:
-        self._add(turn)
-        return ()
+        self._read(turn)
+        return () if self._decider is None else self._decider.close(turn)
+
+    def restart(self, replicas: Mask) -> None:
+        for part in (self._observer, self._decider):
+            if part is not None:
+                part.restart(replicas)
 
     def snapshot(self) -> dict[str, Any]:
-        return {
-            "learner": self._learner.save(),
-            "joiner": self._joiner.snapshot(),
-            "counts": [self._updates, self._policy_version, self._pushed_at, self._has_unsent],
-        }
+        parts = {name: part.snapshot() for name, part in self._parts}
+        return {"learner": self._learner.save(), "updates": self._updates, "parts": parts}
 
     def restore(self, data: dict[str, Any]) -> None:
         self._learner.load(data["learner"])
-        self._joiner.restore(data["joiner"])
-        self._updates, self._policy_version, self._pushed_at, self._has_unsent = data["counts"]
+        self._updates = data["updates"]
+        for name, part in self._parts:
+            part.restore(data["parts"][name])
 
-    def _add(self, turn: TurnContext) -> bool:
-        """Add the inbox to the joiner; whether this completed a slot."""
-        for received, chunk in turn.read(self._histories):
-            self._joiner.add(received.source, chunk)
-        histories = list(self._joiner.take())
-        for joint in histories:
-            self._learner.add(self._training.to_transitions(joint))
-        return bool(histories)
+    @property
+    def _parts(self) -> list[tuple[str, Observer | JoinedHistories | NodePolicy | Pushes]]:
+        """Those that the training has and that keep state, by name."""
+        parts = {"observe": self._observer, "join": self._histories, "decide": self._decider, "send": self._pushes}
+        return [(name, part) for name, part in parts.items() if part is not None]
 
-    def _learn(self) -> dict[str, float]:
-        """A fixed number of updates per turn, so that a trace does not depend on how fast they are."""
-        scalars = self._learner.learn(self._training.updates_per_turn)
-        if scalars:
-            self._updates += self._training.updates_per_turn
-            self._has_unsent = True
-            scalars = scalars | {"updates": self._updates}
-        return scalars
+    def _read(self, turn: TurnContext) -> None:
+        """Give the inbox to the parts that read notes. What none of them can take is reported."""
+        if self._observer is not None:
+            self._observer.observe(turn)
+        if self._histories is not None:
+            self._histories.add(turn)
+        if self._observer is None and self._decider is None:
+            kinds = () if self._histories is None else (Kind.HISTORY,)
+            reason = "no part of this trainer takes notes of this kind"
+            turn.unread.extend(UnreadNote(note, reason) for note in turn.inbox if note.kind not in kinds)
 
-    def _weights(self, node: int) -> Note:
-        body = write_weights(self._learner.weights(node), self._policy_version, self._training.precision)
-        return Note((node,), Kind.WEIGHTS, body)
+    def _rows_lost(self) -> dict[str, float]:
+        return {} if self._histories is None else self._histories.counts
+
+    def _learn(self, turn: TurnContext) -> dict[str, float]:
+        """Mean statistics of this turn's updates. Their number is fixed, so that a trace does not depend on how fast
+        they are. The total is of each learner, in the mean."""
+        histories = self._histories
+        learners = [self._learner] if histories is None else histories.take_fresh()
+        if turn.phase != "train":
+            return {}
+        stats = [each for learner in learners if (each := learner.learn(self._updates_per_turn))]
+        if not stats:
+            return {}
+        self._updates += self._updates_per_turn * len(stats) / (1 if histories is None else len(histories.learners))
+        if self._pushes is not None:
+            self._pushes.has_unsent = True
+        return {key: float(np.mean([each[key] for each in stats])) for key in stats[0]} | {"updates": self._updates}
+
+
+def _trainer_steps(welcome: Welcome) -> set[Step]:
+    return {spec.step for spec in welcome.choreography.turns if spec.who == "trainer"}

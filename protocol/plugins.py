@@ -9,6 +9,7 @@
 A package is imported only when one of its entries is asked for by a name that it declares.
 """
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ def installed(group: Group) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in sorted(entry_points(group=group), key=lambda entry: entry.name)}
 
 
+@cache  # every node of a run asks for its scheme, and finding the entries reads the folders of all packages
 def load(group: Group, name: str) -> Any:
     """The object that an installed package declares under this name. ValueError, with a suggested fix, if none does or
     if it cannot be imported."""

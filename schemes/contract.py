@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records
 from schemes.parts.history import JointTrajectory, Layout
 from schemes.parts.note_reader import Content, NoteReader, UnreadNote
-from schemes.parts.replay import Transitions
 from schemes.parts.weights import Precision
 
 
@@ -111,33 +110,88 @@ class NodePolicy:
 class Learner(Protocol):
     """A learning algorithm, at the trainer or on a node: a plain object without I/O.
 
-    `add` stores transitions. `learn` does that many updates and returns their mean statistics; while there are too few
-    transitions it does nothing and returns {}. `weights`: the actor of the agent with this index. `save` and `load`
-    cover all state, so that a loaded learner continues bit for bit.
+    `add` stores data: `Transitions`, or a `Rollout`, as the algorithm wants them. `learn` does that many updates and
+    returns their mean statistics; while there is too little data it does nothing and returns {}. `weights`: the actor
+    of the agent with this index. `save` and `load` cover all state, so that a loaded learner continues bit for bit.
     """
 
-    def add(self, transitions: Transitions, /) -> None: ...
+    def add(self, data: Any, /) -> None: ...
     def learn(self, updates: int, /) -> dict[str, float]: ...
     def weights(self, node: int, /) -> dict[str, npt.NDArray[np.float32]]: ...
     def save(self) -> dict[str, Any]: ...
     def load(self, data: dict[str, Any], /) -> None: ...
 
 
-class Training(NamedTuple):
-    """How a scheme learns at the trainer.
+@runtime_checkable
+class AgentLearners(Learner, Protocol):
+    """A learner per agent, such as `schemes.parts.nn.learning.Independent`: what `join` needs to keep agents apart."""
 
-    `learner` builds the learner and loads torch. `layouts`: the rows of each agent's histories. `to_transitions`:
-    joined rows to the arrays that the learner stores. `max_upload_interval_slots`: the largest number of slots between
-    two histories of an agent.
+    def of(self, agent: int, /) -> Learner: ...
+
+
+class Observer:
+    """Reads any note in the trainer's inbox, such as one that a reward is compiled from. A plain object."""
+
+    def observe(self, turn: TurnContext) -> None:
+        """Read what the trainer received in this turn; data for the learner may be added to it."""
+        raise NotImplementedError
+
+    def restart(self, replicas: Mask) -> None:
+        """New episodes begin in these replicas, [E]; called before the next turn's `observe`."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state kept between turns: MessagePack types and numpy arrays."""
+        return {}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """The inverse of `snapshot`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """How the agents' histories become the learner's data.
+
+    `how`: `together`, all agents' rows of a slot at once, those that do not arrive in time being missing
+    (`JointTrajectory.present`); `alone`, each agent's rows as soon as they arrive, for the agent's own one of the
+    `AgentLearners`; `pooled`, likewise, but for one learner that all agents share.
+    `layouts`: the rows of each agent's histories. `to_data`: joined rows, of all agents or of one, to what the learner
+    stores. `max_upload_interval_slots`: the largest number of slots between two histories of an agent.
+    """
+
+    how: Literal["together", "alone", "pooled"]
+    layouts: list[Layout]
+    to_data: Callable[[JointTrajectory], Any]
+    max_upload_interval_slots: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Send:
+    """How weights reach the agents: `each` gets a note with its own, or `all` get one note with those of node 0, which
+    they share. `every_slots`: the fewest slots between two pushes."""
+
+    to: Literal["each", "all"]
+    every_slots: int
+    precision: Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a scheme learns at the trainer. All but the learner are optional.
+
+    `learner` builds the learner and loads torch. It does `updates_per_turn` updates in a turn of training, if rows have
+    been joined since the last one; without `join`, in every turn. These are the choreography's learn turns, or its
+    decide turns if it has none.
+    `decide` builds, given the learner, the policy that answers the decide turns. `observe` builds, given the learner,
+    what reads notes that are no histories. Both may add data to the learner. In a turn the inbox goes to `observe`,
+    `join` and `decide`, in this order, before learning.
     """
 
     learner: Callable[[], Learner]
-    layouts: list[Layout]
-    to_transitions: Callable[[JointTrajectory], Transitions]
     updates_per_turn: int
-    push_every_slots: int
-    precision: Precision
-    max_upload_interval_slots: int
+    decide: Callable[[Any], NodePolicy] | None = None
+    observe: Callable[[Any], Observer] | None = None
+    join: Join | None = None
+    send: Send | None = None
 
 
 EVERY_WORLD = ("*",)  # on the card of a scheme that needs nothing of its world but views and actions
@@ -177,8 +231,8 @@ class Scheme:
     """A scheme's parts.
 
     `node` and `cloud` build the policies of an agent and of the trainer from the Welcome; a scheme whose trainer learns
-    gives `training` instead of `cloud`. All three raise ValueError with a suggested fix when world and parameters do
-    not fit. `learns`: whether the scheme needs torch, which the extra `learn` installs.
+    gives `training` instead of `cloud`, even if it also decides. All three raise ValueError with a suggested fix when
+    world and parameters do not fit. `learns`: whether the scheme needs torch, which the extra `learn` installs.
     """
 
     card: Card
@@ -208,7 +262,7 @@ def load(name: str) -> Scheme:
 
 
 def broadcast(kind: Kind, body: bytes, *, payload_bits: int | None = None) -> Note:
-    """One note to all neighbours, charged once on the air."""
+    """One note to all neighbours: charged once over radio, once per neighbour over a backhaul."""
     return Note((NEIGHBOURS,), kind, body, payload_bits)
 
 

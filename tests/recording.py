@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from airtoll.testing import recording
 from airtoll.testing.recording import (
     Checkpointed,
     Recording,
     assert_same_trace,
     in_process,
-    in_processes,
     is_stop,
     stepping,
 )
@@ -16,6 +16,7 @@ from controller.config.catalogue import schemes, worlds_of
 from controller.config.resolved import load
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import Event
+from tests.preloading import preload_torch_for
 
 __all__ = [
     "CELL",
@@ -44,6 +45,12 @@ def plan_for(scheme: str, world: dict[str, Any] | None = None, **settings: Any) 
     described = {"name": scheme} | settings.pop("params", {})
     given = {key: value for key, value in ({"slots": 50} | settings).items() if value is not None}
     return load({"world": chosen, "scheme": described, "untrained": True, **given}).plan_for("test")
+
+
+def in_processes(plan: RunPlan) -> Recording:
+    """The run, one process per node."""
+    preload_torch_for(plan)
+    return recording.in_processes(plan)
 
 
 def reasons(events: Sequence[Event], kind: str) -> list[str]:

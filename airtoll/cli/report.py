@@ -29,6 +29,8 @@ def print_report(folder: RunFolder, summary: dict[str, Any], baselines: dict[str
         typer.echo(line)
     for line in absences(folder.events(), summary["slots"]):
         typer.echo(line)
+    if summary["state"] == "SUCCEEDED" and summary["reason"]:
+        typer.echo(summary["reason"])
     if summary["paced"]:
         output.print_tables(tables.missed_turns(summary["paced"]))
         typer.echo(tables.paced(summary["paced"]))

@@ -57,16 +57,16 @@ def _members_table(world: World) -> Table:
     return output.pairs_table(
         [
             ("agents", f"{len(world.agents)}: {_names(world.agents, world.agents)}"),
-            ("infrastructure that sends notes", infrastructure),
+            ("infrastructure", infrastructure),
             ("links between agents", world.agent_link.name.lower()),
-            (f"inputs of a network for {world.agents[0]}, by view", _inputs(world)),
-            ("its outputs", str(Outputs(world.actions[0]).size)),
+            (f"inputs of {world.agents[0]}, by view", _inputs(world)),
+            (f"outputs of {world.agents[0]}", str(Outputs(world.actions[0]).size)),
         ]
     )
 
 
 def _inputs(world: World) -> str:
-    """How many numbers the first agent measures in each view."""
+    """How many numbers the first agent measures in each view: what a network takes."""
     return ", ".join(f"{view} {Inputs(spaces[0]).size}" for view, spaces in world.views.items())
 
 

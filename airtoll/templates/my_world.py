@@ -24,7 +24,7 @@ from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import fields_of
 from protocol.messages.drawing import Bar, Drawing, LegendEntry, Point
 from protocol.messages.episodes import Mask
-from protocol.messages.kinds import LinkClass
+from protocol.messages.kinds import CloudLink, LinkClass
 from protocol.messages.spaces import Field, Records, Space
 from protocol.params import param
 
@@ -52,6 +52,7 @@ class MyWorld:
 
     infrastructure: Sequence[str] = ()
     agent_link = LinkClass.SIDELINK
+    cloud_link: CloudLink = "radio"
     metrics: Sequence[Metric] = (
         Metric("throughput", "packets/slot", "packets that got through, in the whole network"),
         Metric("backlog", "packets", "mean queue of a node at the end of a slot"),

@@ -17,13 +17,18 @@ _SAVED_SLOT = 13
 
 
 def check_scheme(
-    name: str, *, world: str | Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None, slots: int = 30
+    name: str,
+    *,
+    world: str | Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    slots: int = 30,
 ) -> None:
     """Run a scheme through every kit that needs one process: card, notes, locality, both laws, checkpoints, replicas,
     impaired signalling, episodes of 1, 2 and 10 slots.
 
-    `world`: its name, or name and parameters; by default the first of the card. `slots`: of each run, at least 20; a
-    scheme that learns has a fifth of them for warmup and half for training. AssertionError at the first broken rule;
+    `world`: its name, or name and parameters; by default the first of the card. `params`: of the scheme; give small
+    networks to one that learns. `slots`: of each run, at least 20; a scheme that learns has a fifth of them for warmup
+    and half for training, and must have learnt from some rows by then. AssertionError at the first broken rule;
     ConfigError if world, scheme and parameters make no run.
     """
     plan = _plan(name, world, params, slots)
@@ -40,6 +45,8 @@ def check_scheme(
         laws.check_resumes(each, _SAVED_SLOT)
     for episode_slots in EPISODE_SLOTS:
         laws.check_resumes(replace(plan, replicas=2, episode_slots=episode_slots), _SAVED_SLOT)
+        if scheme_named(name).learns:
+            laws.check_learns_from_every_slot(replace(plan, replicas=2), episode_slots, saved_at=slots * 7 // 10)
 
 
 def check_world(

@@ -10,8 +10,8 @@ A scheduled device with an empty queue sends no task but makes others fail all t
 
 Not modelled: channels, powers, transmission errors other than by conflict.
 
-Agents are access points with wires between them, so notes between agents travel over the backhaul; a note that is sent
-on the air itself (an INTENT) names the sidelink.
+Agents are access points with wires between them and to the BS/cloud, so their notes travel over the backhaul; a note
+that is sent on the air itself (an INTENT) names the sidelink.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from channel_server.worlds.graphs import Graph, load
 from protocol.determinism.snapshots import fields_of
 from protocol.messages.drawing import Drawing
 from protocol.messages.episodes import TRUNCATED, Ends, Mask
-from protocol.messages.kinds import LinkClass
+from protocol.messages.kinds import CloudLink, LinkClass
 from protocol.messages.spaces import Field, Records, Space
 from protocol.params import param
 
@@ -80,6 +80,7 @@ class ConflictGraph:
     infrastructure: Sequence[str] = ()
     reports: Mapping[str, InfrastructureReport] = MappingProxyType({})
     agent_link = LinkClass.BACKHAUL
+    cloud_link: CloudLink = "backhaul"
     metrics: Sequence[Metric] = (
         Metric("delay_slots", "slots", "mean delay of a served task; 1 when served in the slot of its arrival"),
         *(

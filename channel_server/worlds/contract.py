@@ -18,7 +18,7 @@ import numpy.typing as npt
 from protocol import plugins
 from protocol.messages.drawing import Drawing
 from protocol.messages.episodes import Ends, Mask
-from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.kinds import CloudLink, Kind, LinkClass
 from protocol.messages.node import Note
 from protocol.messages.spaces import Records, Space
 
@@ -46,7 +46,11 @@ class SlotOutcome(NamedTuple):
 
 
 class InfrastructureNote(NamedTuple):
-    """A note sent by the infrastructure; `source` indexes `World.infrastructure`."""
+    """A note sent by the infrastructure; `source` indexes `World.infrastructure`.
+
+    It crosses the same links as a note of the BS/cloud, unless it names another class. Its `payload_bits` are those of
+    one replica.
+    """
 
     source: int
     note: Note
@@ -95,6 +99,7 @@ class World(Protocol):
     reports: Mapping[str, InfrastructureReport]  # what the infrastructure may send, by name
     metrics: Sequence[Metric]
     agent_link: LinkClass  # the class of links between agents
+    cloud_link: CloudLink  # what lies between agents and the BS/cloud: backhaul where agents are BSs
 
     def reset(self) -> Any:
         """The state before the first slot of a run."""

@@ -1,6 +1,6 @@
 """Checks that a world and a scheme make a run, on the plan that the processes receive, before anything starts."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -9,6 +9,8 @@ from channel_server.worlds.contract import World
 from controller.config.catalogue import schemes, worlds_of
 from controller.config.errors import ConfigError, invalid
 from controller.execution.building import build_world
+from controller.trainer import check_training
+from protocol.messages.kinds import CloudLink
 from protocol.messages.plan import RunPlan
 from schemes.contract import Scheme
 
@@ -23,6 +25,9 @@ def build(plan: RunPlan) -> World:
         raise ConfigError(f"world: {error}") from error
     if len(world.agents) > MAX_AGENTS:
         raise ConfigError(f"world: {len(world.agents)} agents are not allowed: must be at most {MAX_AGENTS}")
+    if getattr(world, "cloud_link", None) not in get_args(CloudLink):
+        fix = "cloud_link = 'backhaul' where agents are base stations, 'radio' where they are devices"
+        raise ConfigError(f"world: {plan.world} does not say what lies between its agents and the BS/cloud; set {fix}")
     return world
 
 
@@ -40,8 +45,10 @@ def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
     params: Any = msgspec.convert(plan.scheme_params, scheme.params)
     try:
         scheme.node(welcome(plan, world, 0), params)
-        for cloud_side in (scheme.cloud, scheme.training):
-            if cloud_side is not None:
-                cloud_side(welcome(plan, world, len(world.agents)), params)
+        trainer = welcome(plan, world, len(world.agents))
+        if scheme.cloud is not None:
+            scheme.cloud(trainer, params)
+        if scheme.training is not None:
+            check_training(trainer, scheme.training(trainer, params))
     except ValueError as error:
         raise ConfigError(f"scheme: {error}") from error

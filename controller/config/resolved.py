@@ -86,6 +86,8 @@ def resolve(config: RunConfig, world: World | None = None) -> ResolvedRun:
     plan = _plan(config, scheme)
     world = world or compatibility.build(plan)
     config.signalling.check(config.world.name, has_radio=hasattr(world, "signalling_bps_hz"))
+    signalling = config.signalling.plan(config.train_delay_slots, world.cloud_link)
+    plan = msgspec.structs.replace(plan, signalling=signalling)
     compatibility.check(world, scheme, plan)
     has_trainer = plan.choreography.has_trainer
     return ResolvedRun(
@@ -145,7 +147,8 @@ def _check_clock(config: RunConfig) -> None:
 
 
 def _plan(config: RunConfig, scheme: Scheme) -> RunPlan:
-    """What the channel server needs to know of the run, without the names of its nodes."""
+    """What the channel server needs to know of the run, without what follows from its world: the names of its nodes,
+    and the signalling model."""
     on_loss, record, scheme_params = config.on_node_loss, config.record, parameters(config.scheme)
     return RunPlan(
         run_id="",
@@ -171,6 +174,5 @@ def _plan(config: RunConfig, scheme: Scheme) -> RunPlan:
             on_loss.pause_s,
         ),
         record=RecordPlan(record.values, record.frames_slots, record.window_slots, config.checkpoint_every),
-        signalling=config.signalling.plan(config.train_delay_slots),
         clock=ClockPlan(config.clock.slot_ms),
     )

@@ -30,13 +30,14 @@ from controller.run_folder.layout import (
     WIRE_BOOK,
 )
 from controller.run_folder.meta import RunMeta
+from controller.run_folder.remarks import Remarks
 from controller.run_folder.toll import TollKey, TollTable, summarised_delivery
 from controller.run_folder.weights import WeightsFolder
 from protocol.accounting import trace
 from protocol.accounting.air_book import AirRow, decode_rows
 from protocol.accounting.wire_book import Connection
 from protocol.messages.plan import PastEvent, past_events
-from protocol.messages.telemetry import Event, Window
+from protocol.messages.telemetry import Event, Scalars, Window
 
 
 class NotARunError(ValueError):
@@ -123,6 +124,15 @@ class RunFolder:
             return [Event(**json.loads(line)) for line in whole_lines(self.path / EVENTS)]
         except (TypeError, ValueError) as error:
             raise DamagedFileError(f"{self.path / EVENTS} is damaged: {error}") from error
+
+    def remarks(self) -> Remarks:
+        """What is to be known of the results until now."""
+        remarks = Remarks()
+        for event in self.events():
+            remarks.take(event)
+        for scalar in self.scalars():
+            remarks.take(Scalars(scalar.slot, scalar.node, {scalar.name: scalar.value}))
+        return remarks
 
     def past(self) -> tuple[PastEvent, ...]:
         """The events that a replay repeats: losses, rejoins, uploaded weights and an interrupt."""

@@ -36,6 +36,7 @@ from controller.run_folder.layout import (
     WIRE_BOOK,
 )
 from controller.run_folder.reader import RunFolder
+from controller.run_folder.remarks import Remarks
 from controller.run_folder.status import State
 from controller.run_folder.summary import summarise
 from controller.run_folder.tensorboard import EventFiles
@@ -67,6 +68,7 @@ class RunWriter:
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
         self.folder = RunFolder(path)
+        self.remarks = Remarks()
         self._keep = config.keep_checkpoints
         self._event_files = EventFiles(path / TENSORBOARD) if config.record.tensorboard else None
 
@@ -128,6 +130,7 @@ class RunWriter:
         """Write one piece of telemetry."""
         if self._event_files is not None:
             self._event_files(telemetry)
+        self.remarks.take(telemetry)
         match telemetry:
             case Chunk(file, data):
                 self._append(file, data)
@@ -170,6 +173,7 @@ class RunWriter:
         self.folder.checkpoints.drop_after(slot)
         self.folder.weights.drop_after(slot)
         self.folder.meta.rolled_back().write(self.path)
+        self.remarks = self.folder.remarks()
 
     def summarise(self) -> dict[str, Any]:
         """Write summary.json from everything in the folder, and return its content."""
@@ -220,9 +224,12 @@ class RunWriter:
     def _ended(self, end: Ended) -> None:
         self._write_json(WIRE_BOOK, msgspec.to_builtins(end.wire), indent=2)
         meta_before = self.folder.meta
+        state, reason = State(end.state), end.reason
+        if state is State.SUCCEEDED:
+            reason = self.remarks.at_the_end(end.slots, meta_before.schedule, learns=meta_before.learns)
         meta_before.changed(
-            state=State(end.state),
-            reason=end.reason,
+            state=state,
+            reason=reason,
             slots=end.slots,
             wall_s=end.wall_s,
             probes=end.probes,
@@ -232,7 +239,7 @@ class RunWriter:
             trace_digest=self.folder.trace_digest(),
             fingerprint=end.fingerprint or meta_before.fingerprint,  # empty when the channel server died
         ).write(self.path)
-        self.log(f"{end.state} after {end.slots} slots" + (f": {end.reason}" if end.reason else ""))
+        self.log(f"{end.state} after {end.slots} slots" + (f": {reason}" if reason else ""))
 
     def _truncate(self, file: str, length: int) -> None:
         if length:

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from protocol.messages.choreography import Choreography, agents_act, trainer_learns
 from protocol.messages.node import Welcome
 from protocol.params import param
-from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
+from schemes.contract import Card, Join, Learner, NodePolicy, Scheme, Send, Training
 from schemes.li2020 import PAPER
 from schemes.li2020.cell_info import CellInfo, cell_info
 from schemes.li2020.experience import Experience
@@ -92,12 +92,14 @@ def training(welcome: Welcome, params: Dqn) -> Training:
     experience = Experience(cell, welcome.everyone[0].views[VIEW])
     return Training(
         learner=lambda: _learner(params, cell, experience.inputs, welcome.seed, list(range(welcome.agents))),
-        layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],
-        to_transitions=experience.to_transitions,
         updates_per_turn=params.updates_per_upload,
-        push_every_slots=params.push_every_slots,
-        precision=params.weights,
-        max_upload_interval_slots=params.max_upload_interval_slots,
+        join=Join(
+            how="alone",
+            layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],
+            to_data=experience.to_transitions,
+            max_upload_interval_slots=params.max_upload_interval_slots,
+        ),
+        send=Send(to="each", every_slots=params.push_every_slots, precision=params.weights),
     )
 
 

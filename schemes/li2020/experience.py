@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from protocol.messages.spaces import Space
 from schemes.li2020.cell_info import CellInfo, Standardiser
-from schemes.parts.history import VALID, JointTrajectory
+from schemes.parts.history import JointTrajectory
 from schemes.parts.replay import Transitions
 
 
@@ -23,7 +23,7 @@ class Experience:
         """All agents' transitions."""
         states = np.stack([self._states(records) for records in joint.states], axis=2)  # [T + 1, E, N, S]
         actions = np.stack([choice_of(records, self._cell.rbs) for records in joint.actions], axis=2)  # [T, E, N]
-        return Transitions(states, actions, joint.rewards, joint.first_slot, joint.flags & VALID > 0, joint.ended)
+        return Transitions(states, actions, joint.rewards, joint.first_slot, joint.valid, joint.ended)
 
     def _states(self, records: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """[T + 1, E] records to [T + 1, E, S]."""

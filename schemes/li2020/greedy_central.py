@@ -119,7 +119,7 @@ class CentralScheduler(LatestNotesPolicy[Linear]):
         return gains
 
     def _decisions(self, rb: Indices) -> tuple[Note, ...]:
-        bits = len(rb) * ceil(log2(self._cell.rbs + 1))  # an RB, or silence
+        bits = ceil(log2(self._cell.rbs + 1))  # an RB, or silence
         bodies = np.ascontiguousarray(rb.T, _rb_dtype(self._cell.rbs))  # [N, E]
         return tuple(Note((n,), Kind.DECISION, body.tobytes(), bits) for n, body in enumerate(bodies))
 

@@ -19,7 +19,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from protocol.messages.choreography import Choreography, agents_act, trainer_learns
 from protocol.messages.node import Welcome
 from protocol.params import param
-from schemes.contract import Card, Learner, NodePolicy, Scheme, Training
+from schemes.contract import Card, Join, Learner, NodePolicy, Scheme, Send, Training
 from schemes.li2020 import PAPER
 from schemes.li2020.cell_info import cell_info
 from schemes.li2020.experience import Experience
@@ -52,6 +52,8 @@ CARD = Card(
         "6. histories are uploaded every so many slots (upload: every); the paper uploads when the channel is good, "
         "and what is good is ours (upload: good)",
         "7. rewards are centred on each pair's mean so far (Naik et al., Reward Centering, RLC 2024)",
+        "8. rows that do not reach the BS in time are 0 wherever a critic knows them, and their own pair does not "
+        "learn from them; the paper loses none",
     ),
     reference="schemes/li2020/learner_maac_reference.py: eq. (13)-(19) in plain autograd, equal to what runs",
     reproduces="fig. 6-9 (L1-L5): see docs/reproduction/li2020.md",
@@ -122,12 +124,14 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
 
     return Training(
         learner=learner,
-        layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],
-        to_transitions=experience.to_transitions,
         updates_per_turn=params.updates_per_upload,
-        push_every_slots=params.push_every_slots,
-        precision=params.weights,
-        max_upload_interval_slots=params.max_upload_interval_slots,
+        join=Join(
+            how="together",
+            layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],
+            to_data=experience.to_transitions,
+            max_upload_interval_slots=params.max_upload_interval_slots,
+        ),
+        send=Send(to="each", every_slots=params.push_every_slots, precision=params.weights),
     )
 
 

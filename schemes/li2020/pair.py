@@ -18,7 +18,7 @@ from schemes.li2020.local_trainer import LocalTrainer
 from schemes.li2020.outage_bits import outage_reader
 from schemes.li2020.pair_history import HistoryParams, PairHistory
 from schemes.parts.exploration import EpsilonSoftmax
-from schemes.parts.history import Layout
+from schemes.parts.history import Layout, payload_bits
 from schemes.parts.latest_notes import NewestFilter
 from schemes.parts.note_reader import NoteReader
 from schemes.parts.numpy_nets import Mlp, Weights
@@ -155,6 +155,6 @@ class Pair(NodePolicy):
         if not body:
             return ()
         if self._local_trainer is None:
-            return (to_trainer(Kind.HISTORY, body),)
+            return (to_trainer(Kind.HISTORY, body, payload_bits=payload_bits(body, self._replicas)),)
         self._local_trainer.add(body)
         return ()

@@ -47,8 +47,8 @@ class NumpyPolicy:
         architecture, tensors = _architecture(file), _tensors(file)
         self.inputs = architecture.inputs
         self._mean = tensors.pop(_MEAN, np.zeros(self.inputs, np.float32))
-        self._inverse_std = 1 / tensors.pop(_STD, np.ones(self.inputs, np.float32))
-        if not (self._mean.shape == self._inverse_std.shape == (self.inputs,) and np.isfinite(self._inverse_std).all()):
+        self._std = tensors.pop(_STD, np.ones(self.inputs, np.float32))
+        if not (self._mean.shape == self._std.shape == (self.inputs,) and self._std.all()):
             raise ValueError(f"{file.name}: {_MEAN} and {_STD} must be [{self.inputs}], the latter without zeros")
         try:
             self._network = Network(architecture, tensors)
@@ -61,7 +61,7 @@ class NumpyPolicy:
         return self._network.first_state(replicas)
 
     def step(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
-        y, after = self._network.step((x - self._mean) * self._inverse_std, state)
+        y, after = self._network.step((x - self._mean) / self._std, state)
         return y[:, : self.outputs], after
 
 

@@ -66,7 +66,8 @@ def _counted(field: Field) -> str:
 
 
 def _squashed(field: Field, y: Floats) -> Floats:
+    inside = y
     if field.low is not None and field.high is not None:
-        y = field.low + (field.high - field.low) * (1 + np.tanh(y)) / 2
-    clipped: Floats = np.clip(y.astype(field.dtype), field.low, field.high)  # rounding may pass a bound
+        inside = np.asarray(field.low + (field.high - field.low) * (1 + np.tanh(y)) / 2, np.float32)
+    clipped: Floats = np.clip(inside.astype(field.dtype), field.low, field.high)  # rounding may pass a bound
     return clipped

@@ -6,7 +6,7 @@ rewards, and T + 1 states together with the last state of the chunk before. Wher
 state after is the first one of the next episode.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from struct import Struct
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ Flags = npt.NDArray[np.uint8]
 VALID = 1  # the other bits of a row's flags are those of protocol.messages.episodes
 _head = Struct("<IHB")
 _MAX_ROWS = 0xFFFF
+_VERSION_BYTES = 4  # of a row's policy version, the only part of a row that is the same for all replicas
 _FLAGS = VALID | TERMINATED | TRUNCATED
 _MAX_REWARD = 1e6  # the square of a larger one leaves too little of float32 to a learner
 
@@ -120,19 +121,36 @@ def read_chunk(body: bytes, layout: Layout) -> HistoryChunk:
     return HistoryChunk(first_slot, first_state, np.frombuffer(body, layout.row, rows, states_from + state_bytes))
 
 
+def payload_bits(body: bytes, replicas: int) -> int | None:
+    """The bits of a history note's body that are one replica's; None for a body of one, which is charged as it is."""
+    if replicas == 1:
+        return None
+    rows: int = _head.unpack_from(body)[1]
+    whole = _head.size + rows * _VERSION_BYTES
+    return 8 * (whole + (len(body) - whole) // replicas)
+
+
 class JointTrajectory(NamedTuple):
-    """The joined rows of all agents over T contiguous slots: T + 1 states, T actions, T rewards.
+    """The rows of `agents` over T contiguous slots: T + 1 states, T actions, T rewards.
 
     `states`, `actions`: per agent, records [T + 1, E] and [T, E]; `rewards`, `flags` [T, E, N]; `policy_versions`
-    [T, N]: of the weights by which each agent chose its action.
+    [T, N]: of the weights by which each agent chose its action; `present` [T, N]: whether the agent's row has come.
+    Where it has not, all of it is 0, as is a state that no row tells.
     """
 
+    agents: tuple[int, ...]
     first_slot: int
     states: list[Records]
     actions: list[Records]
     rewards: npt.NDArray[np.float32]
     flags: Flags
     policy_versions: npt.NDArray[np.uint32]
+    present: npt.NDArray[np.bool_]
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_]:
+        """Which rows may be learnt from, [T, E, N]: those that are present, with the flag."""
+        return np.asarray(self.flags & np.uint8(VALID) > 0)
 
     @property
     def ended(self) -> Flags:
@@ -141,38 +159,44 @@ class JointTrajectory(NamedTuple):
 
 
 class Joiner:
-    """Joins the agents' histories by slot: a slot for which every agent's row has come is handed out once.
+    """Joins the histories of `agents` by slot; each slot is handed out once, to learn from.
 
-    Slots are handed out in order; one that is completed late comes late, after later ones. An incomplete slot is
-    dropped, and rows that still come for it are ignored, once it lies `timeout_slots` behind the newest complete slot
-    (0: at once) or `max_slots` behind the newest slot received from any agent. The second bound limits memory while an
-    agent is lost.
+    That is when the rows of all agents have come, or else once the slot lies `timeout_slots` behind the newest one
+    received from any of them: then without the rows that are missing, so that a lost agent does not stop the others.
+    Slots are handed out in order; one that is completed late comes late, after later ones. Rows that come for a slot
+    after that are dropped.
+    `masked`: rows that were missing from slots when these were handed out; `dropped`: rows that came too late, or
+    without the state that they start from.
     """
 
-    def __init__(self, layouts: list[Layout], *, timeout_slots: int = 0, max_slots: int = _MAX_ROWS) -> None:
-        self._layouts = layouts
-        self._timeout, self._max_slots = timeout_slots, max_slots
-        self._states: list[dict[int, Records]] = [{} for _ in layouts]
-        self._rows: list[dict[int, npt.NDArray[Any]]] = [{} for _ in layouts]
-        self._newest = self._dropped = -1  # the newest slot received, and the last slot of those dropped
+    def __init__(self, layouts: Sequence[Layout], *, agents: Sequence[int] = (), timeout_slots: int = 0) -> None:
+        self._agents = tuple(agents) or tuple(range(len(layouts)))
+        self._layouts = dict(zip(self._agents, layouts, strict=True))
+        self._timeout = timeout_slots
+        self._states: dict[int, dict[int, Records]] = {agent: {} for agent in self._agents}
+        self._rows: dict[int, dict[int, npt.NDArray[Any]]] = {agent: {} for agent in self._agents}
+        self._newest = self._closed = -1  # the newest slot received, and the last of those that no row is taken for
+        self._handed_out: set[int] = set()  # of the slots after `_closed`
+        self.masked = self.dropped = 0
 
     @property
     def rows(self) -> int:
         """Rows kept, of all agents."""
-        return sum(map(len, self._rows))
+        return sum(map(len, self._rows.values()))
 
     def read(self, note: ReceivedNote) -> HistoryChunk:
         """The history in an agent's note. ValueError if it cannot be read, if no agent can have seen what it holds by
-        the slot in which it was sent, or if a slot of it is waiting here already."""
-        chunk = read_chunk(note.body, self._layouts[note.source])
+        the slot in which it was sent, or if a slot of it has come before."""
+        layout = self._layouts[note.source]
+        chunk = read_chunk(note.body, layout)
         first, end = chunk.first_slot, chunk.first_slot + len(chunk.rows)
         if end > note.slot:  # a row holds the state of the slot after
             raise ValueError(f"it was sent in slot {note.slot} and names slot {max(first, end - 1)}")
         if not len(chunk.rows):
             raise ValueError("it has no rows")
-        if reason := self._layouts[note.source].fault(chunk):
+        if reason := layout.fault(chunk):
             raise ValueError(reason)
-        if repeated := self._rows[note.source].keys() & set(range(first, end)):
+        if repeated := (self._rows[note.source].keys() | self._handed_out) & set(range(first, end)):
             raise ValueError(f"slot {min(repeated)} has come before")
         return chunk
 
@@ -184,54 +208,77 @@ class Joiner:
         for slot, row in enumerate(chunk.rows, chunk.first_slot):
             rows[slot], states[slot + 1] = row, row["state"]
         self._newest = max(self._newest, chunk.first_slot + len(chunk.rows) - 1)
-        self._drop_old(agent)
+        self._drop_closed(agent)
 
     def take(self) -> Iterator[JointTrajectory]:
-        """Every contiguous stretch of slots that is complete now."""
-        complete = sorted(slot for slot in self._rows[0] if self._is_complete(slot))
-        for first, last in _stretches(complete):
-            yield self._joined(first, last)
-        for rows in self._rows:
-            for slot in complete:
-                del rows[slot]
-        newest_complete = complete[-1] if complete else -1
-        self._dropped = max(self._dropped, newest_complete - self._timeout, self._newest - self._max_slots)
-        for agent in range(len(self._layouts)):
-            self._drop_old(agent)
+        """Every contiguous stretch of slots that is to be handed out now."""
+        last_overdue = self._newest - self._timeout
+        ready = [slot for slot in sorted(set().union(*self._rows.values())) if self._is_ready(slot, last_overdue)]
+        for first, last in _stretches(ready):
+            yield self._joined(range(first, last + 1))
+        for rows in self._rows.values():
+            for slot in ready:
+                rows.pop(slot, None)
+        self._closed = max(self._closed, last_overdue)
+        self._handed_out = {slot for slot in self._handed_out.union(ready) if slot > self._closed}
+        for agent in self._agents:
+            self._drop_closed(agent)
 
     def snapshot(self) -> dict[str, Any]:
-        """Rows of incomplete slots."""
-        states = [[[slot, state.tobytes()] for slot, state in each.items()] for each in self._states]
-        rows = [[[slot, row.tobytes()] for slot, row in each.items()] for each in self._rows]
-        return {"states": states, "rows": rows, "slots": [self._newest, self._dropped]}
+        """Rows of slots that were not handed out."""
+        states = [[[slot, state.tobytes()] for slot, state in each.items()] for each in self._states.values()]
+        rows = [[[slot, row.tobytes()] for slot, row in each.items()] for each in self._rows.values()]
+        slots = [self._newest, self._closed, sorted(self._handed_out)]
+        return {"states": states, "rows": rows, "slots": slots, "masked": self.masked, "dropped": self.dropped}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
-        for agent, layout in enumerate(self._layouts):
-            self._states[agent] = {s: np.frombuffer(raw, layout.state) for s, raw in data["states"][agent]}
-            self._rows[agent] = {s: np.frombuffer(raw, layout.row)[0] for s, raw in data["rows"][agent]}
-        self._newest, self._dropped = data["slots"]
+        for i, (agent, layout) in enumerate(self._layouts.items()):
+            self._states[agent] = {s: np.frombuffer(raw, layout.state) for s, raw in data["states"][i]}
+            self._rows[agent] = {s: np.frombuffer(raw, layout.row)[0] for s, raw in data["rows"][i]}
+        self._newest, self._closed, handed_out = data["slots"]
+        self._handed_out = set(handed_out)
+        self.masked, self.dropped = data["masked"], data["dropped"]
 
-    def _is_complete(self, slot: int) -> bool:
-        return all(slot in rows and slot in states for rows, states in zip(self._rows, self._states, strict=True))
+    def _is_ready(self, slot: int, last_overdue: int) -> bool:
+        usable = (self._is_usable(agent, slot) for agent in self._agents)
+        return any(usable) if slot <= last_overdue else all(usable)
 
-    def _joined(self, first: int, last: int) -> JointTrajectory:
-        slots, with_states = range(first, last + 1), range(first, last + 2)
-        rows = [np.stack([agent_rows[slot] for slot in slots]) for agent_rows in self._rows]  # N of [T]
+    def _is_usable(self, agent: int, slot: int) -> bool:
+        """Whether the agent's row of this slot has come, and the state that it starts from."""
+        return slot in self._rows[agent] and slot in self._states[agent]
+
+    def _joined(self, slots: range) -> JointTrajectory:
+        present = np.array([[self._is_usable(agent, slot) for agent in self._agents] for slot in slots])
+        self.masked += int(np.count_nonzero(~present))
+        rows = [self._rows_of(agent, slots) for agent in self._agents]  # N of [T]
         return JointTrajectory(
-            first_slot=first,
-            states=[np.stack([states[slot] for slot in with_states]) for states in self._states],
+            agents=self._agents,
+            first_slot=slots.start,
+            states=[self._states_of(agent, range(slots.start, slots.stop + 1)) for agent in self._agents],
             actions=[agent_rows["action"] for agent_rows in rows],
             rewards=np.stack([agent_rows["reward"] for agent_rows in rows], axis=-1),
             flags=np.stack([agent_rows["flags"] for agent_rows in rows], axis=-1),
             policy_versions=np.stack([agent_rows["policy_version"] for agent_rows in rows], axis=-1),
+            present=present,
         )
 
-    def _drop_old(self, agent: int) -> None:
-        """Delete all rows up to slot `_dropped`. The state after it stays: the next history may continue from it."""
-        for kept in (self._rows[agent], self._states[agent]):
-            for slot in [slot for slot in kept if slot <= self._dropped]:
-                del kept[slot]
+    def _rows_of(self, agent: int, slots: range) -> npt.NDArray[Any]:
+        rows, missing = self._rows[agent], np.zeros((), self._layouts[agent].row)
+        return np.stack([rows[slot] if self._is_usable(agent, slot) else missing for slot in slots])
+
+    def _states_of(self, agent: int, slots: range) -> Records:
+        layout = self._layouts[agent]
+        unknown = np.zeros(layout.replicas, layout.state)
+        return np.stack([self._states[agent].get(slot, unknown) for slot in slots])
+
+    def _drop_closed(self, agent: int) -> None:
+        """Delete all rows up to slot `_closed`. The state after it stays: the next history may continue from it."""
+        for slot in [slot for slot in self._rows[agent] if slot <= self._closed]:
+            del self._rows[agent][slot]
+            self.dropped += 1
+        for slot in [slot for slot in self._states[agent] if slot <= self._closed]:
+            del self._states[agent][slot]
 
 
 def _stretches(slots: list[int]) -> Iterator[tuple[int, int]]:

@@ -115,8 +115,7 @@ class GmsCloud(LatestNotesPolicy[Tasks]):
         """To each agent the local index of its device, 0 for none, in one byte; the air is charged the bits needed."""
         for k, own in enumerate(self._topology.agents):
             device = scheduled[:, self._topology.owner == k] @ np.arange(1, len(own) + 1)  # [E]
-            bits = len(own).bit_length() * self._replicas
-            yield Note((k,), Kind.DECISION, device.astype("i1").tobytes(), bits)
+            yield Note((k,), Kind.DECISION, device.astype("i1").tobytes(), len(own).bit_length())
 
 
 def dropped_by(topology: WholeTopology, drops: Drops) -> Flags:

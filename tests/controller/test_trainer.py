@@ -1,6 +1,6 @@
 """The learning trainer: learns from complete slots, sends weights when due, does nothing without new histories."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from msgspec import structs
@@ -12,10 +12,11 @@ from protocol.messages.episodes import going_on
 from protocol.messages.kinds import Kind
 from protocol.messages.node import NodeSpaces, ReceivedNote, Welcome
 from protocol.messages.spaces import Space
-from schemes.contract import NO_OUTPUT, Training, TurnContext, TurnOutput
+from schemes.contract import NO_OUTPUT, Join, Send, Training, TurnContext, TurnOutput
 from schemes.li2020 import maac
 from schemes.parts.history import VALID, HistoryWriter, JointTrajectory, Layout
 from schemes.parts.replay import Transitions
+from schemes.parts.weights import read_weights
 from tests.schemes.direct import welcome_for
 
 PAIRS = 2
@@ -52,11 +53,21 @@ def _welcome(resend_after_slots: int) -> Welcome:
 
 
 def _trainer(
-    resend_after_slots: int = 0, max_upload_interval_slots: int = 0
+    resend_after_slots: int = 0, max_upload_interval_slots: int = 0, *, to: Literal["each", "all"] = "each"
 ) -> tuple[LearningTrainer, Counting, list[Layout]]:
     welcome, learner = _welcome(resend_after_slots), Counting()
     layouts = [Layout(e.views["experience"], e.action, 1) for e in welcome.everyone]
-    training = Training(lambda: learner, layouts, _to_transitions, 3, 1, "float32", max_upload_interval_slots)
+    training = Training(
+        learner=lambda: learner,
+        updates_per_turn=3,
+        join=Join(
+            how="together",
+            layouts=layouts,
+            to_data=_to_transitions,
+            max_upload_interval_slots=max_upload_interval_slots,
+        ),
+        send=Send(to=to, every_slots=1, precision="float32"),
+    )
     return LearningTrainer(welcome, training), learner, layouts
 
 
@@ -76,10 +87,12 @@ def _row(layout: Layout, agent: int, slot: int) -> ReceivedNote:
 
 
 def _take_turn(trainer: LearningTrainer, slot: int, *inbox: ReceivedNote) -> TurnOutput:
+    return trainer.on_turn(_context(slot, *inbox))
+
+
+def _context(slot: int, *inbox: ReceivedNote) -> TurnContext:
     nothing = Space().empty(1)
-    return trainer.on_turn(
-        TurnContext(slot, 1, "learn", "train", going_on(1), nothing, list(inbox), CounterRng(1, "node", PAIRS), [])
-    )
+    return TurnContext(slot, 1, "learn", "train", going_on(1), nothing, list(inbox), CounterRng(1, "node", PAIRS), [])
 
 
 def test_a_turn_without_histories_changes_nothing() -> None:
@@ -91,6 +104,14 @@ def test_a_turn_without_histories_changes_nothing() -> None:
     assert (learner.turns, learner.slots) == (1, [0])
 
 
+def test_one_note_takes_a_shared_policy_to_all_agents() -> None:
+    trainer, _, layouts = _trainer(to="all")
+    output = _take_turn(trainer, 1, *(_row(layouts[agent], agent, 0) for agent in range(PAIRS)))
+    [note] = output.notes
+    assert (note.to, note.kind) == ((0, 1), Kind.WEIGHTS)
+    assert read_weights(note.body)[0] == output.scalars["policy_version"] == 1
+
+
 def test_updates_are_counted_over_all_turns() -> None:
     trainer, _, layouts = _trainer()
     for slot in range(5):
@@ -98,21 +119,28 @@ def test_updates_are_counted_over_all_turns() -> None:
     assert output.scalars["updates"] == 15
 
 
-def test_late_histories_are_learnt_from_within_ten_transmissions() -> None:
-    for resend_after_slots, expected in ((0, [0, 2, 3, 4]), (1, [0, 2, 3, 4, 1])):
-        trainer, learner, layouts = _trainer(resend_after_slots)
-        for slot in range(5):
+def test_a_slot_waits_two_uploads_and_ten_transmissions_for_a_row_and_is_then_learnt_from_without() -> None:
+    for resend_after_slots, interval, waits in ((0, 0, 20), (0, 15, 30), (3, 15, 60)):
+        trainer, learner, layouts = _trainer(resend_after_slots, interval)
+        for slot in range(100):
             there = [0] if slot == 1 else range(PAIRS)
             _take_turn(trainer, slot + 1, *(_row(layouts[agent], agent, slot) for agent in there))
-        _take_turn(trainer, 6, _row(layouts[1], 1, 1))
-        assert learner.slots == expected
+            assert (1 in learner.slots) == (slot >= 1 + waits)
+        assert learner.slots == [0, *range(2, 1 + waits), 1, *range(1 + waits, 100)]
 
 
-def test_while_a_pair_is_lost_the_rows_of_the_other_are_limited() -> None:
-    trainer, learner, layouts = _trainer(max_upload_interval_slots=40)
-    for slot in range(1500):
-        _take_turn(trainer, slot + 1, _row(layouts[0], 0, slot))
-    [kept, _] = trainer.snapshot()["joiner"]["rows"]
-    assert (len(kept), learner.turns) == (1040, 0)
-    _take_turn(trainer, 1501, _row(layouts[0], 0, 1500), _row(layouts[1], 1, 1500))
-    assert learner.slots == [1500]
+def test_while_a_pair_is_lost_the_other_is_learnt_from_and_the_missing_rows_are_counted() -> None:
+    trainer, learner, layouts = _trainer()
+    for slot in range(120):
+        output = _take_turn(trainer, slot + 1, _row(layouts[0], 0, slot))
+    assert learner.slots == list(range(100))
+    assert output.scalars["rows_masked"] == 100
+    _take_turn(trainer, 121, _row(layouts[1], 1, 40))
+    assert _take_turn(trainer, 122, _row(layouts[0], 0, 120)).scalars["rows_dropped"] == 1
+
+
+def test_a_note_that_no_part_takes_is_reported() -> None:
+    trainer, _, _ = _trainer()
+    turn = _context(1, ReceivedNote(0, Kind.CSI, 1, 0, b"gains"))
+    assert trainer.on_turn(turn) == NO_OUTPUT
+    assert [unread.reason for unread in turn.unread] == ["no part of this trainer takes notes of this kind"]

@@ -7,13 +7,16 @@ import pytest
 from airtoll.testing import laws
 from controller.config.catalogue import schemes, worlds_of
 from protocol.accounting.wire_book import totals
+from protocol.messages.plan import RunPlan
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS, fits
 from tests.recording import Recording, assert_same_trace, in_process
+from tests.shared_policy import WORLDS, install, shared_plan
 from tests.system.counting_relay import CountingRelay
 from tests.system.processes import nothing, play
+from tests.tiers import IN_PROCESSES
 
-SENDING = [name for name, scheme in schemes().items() if scheme.card.sends != "nothing"]
+SENDING = [name for name in IN_PROCESSES if schemes()[name].card.sends != "nothing"]
 IMPAIRED = [
     *((scheme, "all of it") for scheme in SENDING),
     *(("li2020/greedy_central", model) for model in MODELS),
@@ -21,9 +24,30 @@ IMPAIRED = [
 ]
 
 
-@pytest.mark.parametrize(("scheme", "model"), [*((scheme, "ideal") for scheme in schemes()), *dict.fromkeys(IMPAIRED)])
+@pytest.mark.parametrize(
+    ("scheme", "model"), [*((scheme, "ideal") for scheme in IN_PROCESSES), *dict.fromkeys(IMPAIRED)]
+)
 def test_both_books_close(scheme: str, model: str) -> None:
-    plan = home_plan(scheme, worlds_of(schemes()[scheme])[0], slots=40, signalling=MODELS.get(model, "ideal"))
+    _check_books(home_plan(scheme, worlds_of(schemes()[scheme])[0], slots=40, signalling=MODELS.get(model, "ideal")))
+
+
+@pytest.mark.parametrize("scheme", ["li2020/maac", "zhang2025/llq", "zhang2025/q_csma"])
+def test_both_books_close_with_replicas(scheme: str) -> None:
+    """The air is charged for one of them, but the notes of both books are those of all."""
+    _check_books(home_plan(scheme, worlds_of(schemes()[scheme])[0], slots=40, replicas=3))
+
+
+@pytest.mark.parametrize("model", ["ideal", "all of it"])
+@pytest.mark.parametrize("cloud_link", WORLDS)
+def test_both_books_close_when_weights_go_to_many_in_one_note(
+    cloud_link: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch)
+    _check_books(shared_plan(cloud_link, slots=40, signalling=MODELS.get(model, "ideal")))
+
+
+def _check_books(plan: RunPlan) -> None:
+    """Play a run in processes whose connections pass a relay that counts; compare what it counted with the books."""
     with CountingRelay() as relay:
         recording = play(plan, nothing, route=relay.endpoint)
     assert recording.ended is not None
@@ -38,10 +62,12 @@ def test_both_books_close(scheme: str, model: str) -> None:
     _check_notes(recording, names)
     sums = totals(recording.ended.wire)
     assert sums.socket_bytes == sum(c.up + c.down for c in relay.connections)
-    assert recording.toll == in_process(plan).toll
+    here = in_process(plan)
+    assert_same_trace(here, recording)
+    assert (recording.air, recording.toll) == (here.air, here.toll)
 
 
-@pytest.mark.parametrize("scheme", schemes())
+@pytest.mark.parametrize("scheme", IN_PROCESSES)
 def test_both_books_close_on_encrypted_connections(scheme: str, tmp_path: Path) -> None:
     """Encrypted connections do not show their node, so accounts and connections are matched by their sizes."""
     plan = home_plan(scheme, worlds_of(schemes()[scheme])[0], slots=40)

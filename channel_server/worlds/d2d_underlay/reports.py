@@ -38,9 +38,8 @@ def reports(params: D2DUnderlay) -> dict[str, InfrastructureReport]:
 
 def outage_notes(blocked: npt.NDArray[np.bool_]) -> list[InfrastructureNote]:
     """The BS sends each pair one bit: was the CUE of its RB in outage. `blocked` [E, N]."""
-    replicas = len(blocked)
     return [
-        InfrastructureNote(BS, Note((n,), Kind.FEEDBACK, bits.tobytes(), replicas, LinkClass.DOWNLINK))
+        InfrastructureNote(BS, Note((n,), Kind.FEEDBACK, bits.tobytes(), 1, LinkClass.DOWNLINK))
         for n, bits in enumerate(blocked.T.astype(np.uint8))  # [N, E]
     ]
 

@@ -24,7 +24,7 @@ from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import fields_of
 from protocol.messages.drawing import Drawing
 from protocol.messages.episodes import Mask
-from protocol.messages.kinds import LinkClass
+from protocol.messages.kinds import CloudLink, LinkClass
 from protocol.messages.spaces import Records, Space
 
 
@@ -32,6 +32,7 @@ class D2DCell:
     """Positions and mean gains are fixed by the seed; a CellState holds the rest."""
 
     agent_link: LinkClass = LinkClass.SIDELINK
+    cloud_link: CloudLink = "radio"
     metrics: Sequence[Metric] = METRICS
 
     def __init__(self, params: D2DUnderlay, seed: int, replicas: int) -> None:

@@ -53,6 +53,10 @@ class Independent(Generic[Agents]):
         for agent, learner in enumerate(self._learners):
             learner.add(data.of_agent(agent))
 
+    def of(self, agent: int) -> LearnerOf[Agents]:
+        """The agent's own learner: rows that are not joined with the others' go straight to it."""
+        return self._learners[agent]
+
     def learn(self, updates: int) -> dict[str, float]:
         """Means over the agents that have enough data; {} while none has."""
         stats = [each for learner in self._learners if (each := learner.learn(updates))]

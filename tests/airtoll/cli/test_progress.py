@@ -42,6 +42,18 @@ def test_a_learning_run_shows_phase_reward_updates_and_policy_version() -> None:
     ]
 
 
+def test_while_a_node_is_lost_and_rows_are_missing_every_line_says_so() -> None:
+    lost, back = Event("lost", 3, 0, "pair-1", "gone"), Event("rejoined", 5, 0, "pair-1", "")
+    masked = Scalars(4, "trainer", {"rows_masked": 1200.0, "rows_dropped": 3.0})
+    missing = "the trainer learns without rows that did not come in time: 1,200 masked, 3 dropped"
+    assert _shown(LEARNING, lost, masked, Progress(4), back, Progress(6)).splitlines() == [
+        "slot 3, turn 0: lost pair-1: gone",
+        f"slot 4 of 8: train, pair-1 is lost since slot 3: its fallback acts; {missing}",
+        "slot 5, turn 0: rejoined pair-1: ",
+        f"slot 6 of 8: train, {missing}",
+    ]
+
+
 def test_a_world_without_a_reward_shows_its_first_metric_if_it_was_counted() -> None:
     first = Window("train", 2, 3, {"outage": 1.0, "rate": 3.0}, {"outage": 2.0, "rate": 1.0})
     nothing = Window("train", 4, 5, {"outage": 0.0, "rate": 3.0}, {"outage": 0.0, "rate": 1.0})

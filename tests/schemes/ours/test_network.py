@@ -192,7 +192,7 @@ def _scripted(module: torch.nn.Module) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.save(torch.jit.script(module), buffer)  # type: ignore[no-untyped-call]
+        torch.jit.save(torch.jit.script(module), buffer)
     return buffer.getvalue()
 
 

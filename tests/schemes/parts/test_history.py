@@ -56,6 +56,8 @@ def _history(agent: int, body: bytes, slot: int = 1000) -> ReceivedNote:
 
 
 def _check(joint: JointTrajectory, agents: int) -> range:
+    assert joint.agents == tuple(range(agents))
+    assert joint.present.all()
     slots = range(joint.first_slot, joint.first_slot + len(joint.rewards))
     with_states = [joint.first_slot, *(s + 1 for s in slots)]
     for agent in range(agents):
@@ -84,12 +86,12 @@ def test_with_any_upload_times_all_common_slots_are_joined_once(data: st.DataObj
         [(agent, body) for body in _bodies(agent, first, n, data.draw(st.sets(st.integers(0, 20))))]
         for agent, (first, n) in enumerate(spans)
     ]
-    joiner, seen = Joiner([LAYOUT] * agents), list[int]()
+    joiner, seen = Joiner([LAYOUT] * agents, timeout_slots=30), list[int]()
     while any(queues):
         queue = data.draw(st.sampled_from([q for q in queues if q]))
         _add(joiner, *queue.pop(0))
         if data.draw(st.booleans()):
-            joiner = _restored(joiner, agents)
+            joiner = _restored(joiner, agents, timeout_slots=30)
         for joint in joiner.take():
             seen += _check(joint, agents)
     common = range(max(f for f, _ in spans), min(f + n for f, n in spans))
@@ -135,32 +137,81 @@ def _uploads_of(agent: int, slots: int) -> list[bytes]:
     return _bodies(agent, 0, slots, set(range(slots)))
 
 
-@pytest.mark.parametrize(("timeout", "late", "learnt"), [(0, 2, False), (5, 4, True), (5, 7, False)])
-def test_a_late_row_counts_within_the_timeout_and_leaves_nothing_behind(timeout: int, late: int, learnt: bool) -> None:
-    joiner, missing = Joiner([LAYOUT] * 2, timeout_slots=timeout), 4
-    for slot, bodies in enumerate(zip(_uploads_of(0, 30), _uploads_of(1, 30), strict=True)):
-        _add(joiner, 0, bodies[0])
-        if slot != missing:
-            _add(joiner, 1, bodies[1])
-        if slot == missing + 1 + late:
-            _add(joiner, 1, _uploads_of(1, 30)[missing])
-            assert (missing in [s for joint in joiner.take() for s in _check(joint, 2)]) == learnt
-        list(joiner.take())
+@given(st.data())
+def test_whatever_is_lost_every_row_that_came_with_its_state_is_handed_out_once(data: st.DataObject) -> None:
+    agents, slots, timeout = data.draw(st.integers(1, 3)), 12, data.draw(st.integers(0, 12))
+    joiner = Joiner([LAYOUT] * agents, timeout_slots=timeout)
+    notes = [
+        (agent, body)
+        for agent in range(agents)
+        for body in _bodies(agent, 0, slots, data.draw(st.sets(st.integers(0, slots))))
+    ]
+    arrived = [note for note in notes if data.draw(st.booleans())]
+    expected = {(a, s) for a in range(agents) for s in _usable_slots([body for agent, body in arrived if agent == a])}
+    handed_out = list[tuple[int, int]]()
+    for note in sorted(arrived, key=lambda note: read_chunk(note[1], LAYOUT).first_slot):
+        _add(joiner, *note)
+    for agent in range(agents):
+        _add(joiner, agent, _bodies(agent, 100, 1, set())[0])  # long after
+    for joint in joiner.take():
+        handed_out += _present_rows(joint)
+    assert sorted(row for row in handed_out if row[1] < slots) == sorted(expected)
     assert joiner.rows == 0
 
 
-def test_while_an_agent_is_lost_the_rows_of_the_others_are_bounded() -> None:
-    joiner = Joiner([LAYOUT] * 2, max_slots=10)
+def _usable_slots(bodies: list[bytes]) -> set[int]:
+    """The slots of an agent's rows of which the state before has come too."""
+    chunks = [read_chunk(body, LAYOUT) for body in bodies]
+    rows = {chunk.first_slot + i for chunk in chunks for i in range(len(chunk.rows))}
+    return {slot for slot in rows if slot - 1 in rows or slot == 0}
+
+
+def _present_rows(joint: JointTrajectory) -> list[tuple[int, int]]:
+    """Agent and slot of each row; checks that a missing one is 0, and that a present one is what its agent did."""
+    found = []
+    for t, agent in np.ndindex(joint.present.shape):
+        slot = joint.first_slot + t
+        row = joint.states[agent]["seen"][t, 0].tolist(), joint.rewards[t, 0, agent]
+        if joint.present[t, agent]:
+            assert (*row, joint.valid[t, 0, agent]) == ([agent, slot], 100 * agent + slot, True)
+            assert joint.states[agent]["seen"][t + 1, 0].tolist() == [agent, slot + 1]
+            found.append((agent, slot))
+        else:
+            assert (joint.rewards[t, 0, agent], joint.valid[t, 0, agent]) == (0, False)
+    return found
+
+
+@pytest.mark.parametrize(("timeout", "late", "counted"), [(0, 2, (1, 1)), (5, 4, (0, 0)), (5, 7, (1, 1))])
+def test_a_late_row_counts_within_the_timeout_and_leaves_nothing_behind(
+    timeout: int, late: int, counted: tuple[int, int]
+) -> None:
+    """After it, the slot has been handed out without the row, which is dropped."""
+    joiner, missing = Joiner([LAYOUT] * 2, timeout_slots=timeout), 4
+    uploads, handed_out = [_uploads_of(agent, 30) for agent in range(2)], list[tuple[int, int]]()
+    # In the slot after the missing row the agent starts a history anew, so that this row's state is known.
+    uploads[1][missing + 1 :] = [body for first in range(missing + 1, 30) for body in _bodies(1, first, 1, set())]
+    for slot in range(30):
+        for agent in range(2):
+            if (agent, slot) != (1, missing):
+                _add(joiner, agent, uploads[agent][slot])
+        handed_out += [row for joint in joiner.take() for row in _present_rows(joint)]
+        if slot == missing + late:
+            _add(joiner, 1, uploads[1][missing])
+            handed_out += [row for joint in joiner.take() for row in _present_rows(joint)]
+    lost = {(1, missing)} if counted[0] else set()
+    assert sorted(handed_out) == sorted({(a, s) for a in range(2) for s in range(30)} - lost)
+    assert (joiner.rows, (joiner.masked, joiner.dropped)) == (0, counted)
+
+
+def test_a_lost_agent_does_not_stop_the_others() -> None:
+    joiner, handed_out = Joiner([LAYOUT] * 2, timeout_slots=10), list[tuple[int, int]]()
     for body in _uploads_of(0, 100):
         _add(joiner, 0, body)
-        assert list(joiner.take()) == []
-    assert joiner.rows == 10
-    writer = HistoryWriter(LAYOUT)
-    writer.start(90, _state(1, 90))  # it comes back
-    for slot in range(90, 100):
-        reward = np.full(REPLICAS, 100 + slot)
-        writer.add(action=_action(1, slot), reward=reward, policy_version=0, flags=FLAGS, state=_state(1, slot + 1))
-    _add(joiner, 1, writer.take())
+        handed_out += [row for joint in joiner.take() for row in _present_rows(joint)]
+        joiner = _restored(joiner, 2, timeout_slots=10)
+    assert handed_out == [(0, slot) for slot in range(90)]
+    assert (joiner.rows, joiner.masked, joiner.dropped) == (10, 90, 0)
+    _add(joiner, 1, _bodies(1, 90, 10, set())[0])  # it comes back
     assert [slot for joint in joiner.take() for slot in _check(joint, 2)] == list(range(90, 100))
 
 
@@ -210,6 +261,15 @@ def test_a_slot_that_waits_for_other_agents_is_not_taken_twice() -> None:
     with pytest.raises(ValueError, match="slot 0 has come before"):
         joiner.read(_history(0, first))
     _add(joiner, 0, second)
+
+
+def test_a_slot_that_was_handed_out_is_not_taken_again() -> None:
+    joiner = Joiner([LAYOUT] * 2, timeout_slots=10)
+    for agent in range(2):
+        _add(joiner, agent, _bodies(agent, 0, 6, set())[0])
+    assert [slot for joint in joiner.take() for slot in _check(joint, 2)] == list(range(6))
+    with pytest.raises(ValueError, match="slot 0 has come before"):
+        joiner.read(_history(0, _bodies(0, 0, 1, set())[0]))
 
 
 def test_a_writer_continues_after_a_snapshot() -> None:

@@ -1,0 +1,20 @@
+"""The parent that this test process forks runs from, with torch loaded, so that not every node that learns loads it.
+
+Loading takes seconds of each process's time, and most of that of a short run. Users' runs have no torch in the parent:
+nodes that only act would carry it, and `tests/system/test_startup.py` checks that they do not.
+"""
+
+import multiprocessing
+from multiprocessing import forkserver
+
+from protocol.messages.plan import RunPlan
+from schemes.contract import load
+
+_LOADED_BY_OPTIMISERS = ("torch", "torch._dynamo")  # the second at the first step: more modules than the first
+
+
+def preload_torch_for(plan: RunPlan) -> None:
+    """Start the parent before the run does, if the run learns. One that is there already stays as it is."""
+    if load(plan.scheme).learns:
+        multiprocessing.set_forkserver_preload([*_LOADED_BY_OPTIMISERS, "controller.execution.preload"])
+        forkserver.ensure_running()
