@@ -56,6 +56,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.random_allocation
 	$(BIN)/python -m benchmarks.learner
 	$(BIN)/python -m benchmarks.paced
+	$(BIN)/python -m benchmarks.environments
 
 clean:
 	rm -rf .venv runs .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ from protocol.messages.node import (
 from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records, Space
 from protocol.messages.text import is_name
-from schemes.contract import NodePolicy, TurnContext, load
+from schemes.contract import NodePolicy, TurnContext, TurnOutput, load
 from schemes.parts.note_reader import UnreadNote
 from schemes.parts.weights import read_weights, write_weights
 
@@ -37,6 +37,15 @@ def agent_policy(welcome: Welcome) -> NodePolicy:
     """The agent's policy, of the scheme that the Welcome names. ValueError with a suggested fix if it does not fit."""
     scheme = load(welcome.scheme)
     return scheme.node(welcome, msgspec.convert(welcome.params, scheme.params))
+
+
+class OpenTurn(NamedTuple):
+    """A turn that the node has read and not replied to. For the reply: `acks` of what its inbox had, and the weights
+    `learnt` in the phase before, if it has to report any."""
+
+    context: TurnContext
+    acks: list[Note]
+    learnt: bytes
 
 
 class Node:
@@ -59,6 +68,10 @@ class Node:
 
     def turn(self, turn: Turn) -> Reply:
         """The reply to a turn. ValueError if an action lies outside its space."""
+        return self.answer(self.open(turn))
+
+    def open(self, turn: Turn) -> OpenTurn:
+        """Read a turn; its reply may wait until somebody outside has chosen the action."""
         ended = np.frombuffer(turn.ended, np.uint8) if turn.ended else self._going_on
         if turn.ended:
             self.policy.restart(ended > 0)
@@ -76,16 +89,24 @@ class Node:
             unread,
             self._training,
         )
-        learnt = self._newly_learnt(context)
-        if spec.step == "close":
-            last_notes = self._delivery.send(self.policy.close(context), turn.slot)
-            return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, unread, learnt))
-        output = self.policy.on_turn(context)
+        return OpenTurn(context, acks, self._newly_learnt(context))
+
+    def answer(self, opened: OpenTurn) -> Reply:
+        """The policy's reply to a turn. ValueError if an action lies outside its space."""
+        turn = opened.context
+        if turn.step == "close":
+            last_notes = self._delivery.send(self.policy.close(turn), turn.slot)
+            return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, turn.unread, opened.learnt))
+        return self.reply(opened, self.policy.on_turn(turn))
+
+    def reply(self, opened: OpenTurn, output: TurnOutput) -> Reply:
+        """The reply with this output, whoever chose it. ValueError if its action lies outside its space."""
+        turn = opened.context
         action = b"" if output.action is None else output.action.tobytes()
         if action and not self._action_fits(action):
             raise ValueError(f"the policy's action {output.action} lies outside its space")
-        outbox = [*acks, *self._outgoing(output.notes, turn.slot)]
-        return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, unread, learnt))
+        outbox = [*opened.acks, *self._outgoing(output.notes, turn.slot)]
+        return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, turn.unread, opened.learnt))
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""

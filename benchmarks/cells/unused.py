@@ -1,12 +1,12 @@
 """What the contract of a world asks for and benchmarks do not use."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
-from channel_server.worlds.contract import InfrastructureNote
-from protocol.messages.kinds import LinkClass
+from channel_server.worlds.contract import InfrastructureNote, InfrastructureReport
+from protocol.messages.kinds import CloudLink, LinkClass
 from protocol.messages.spaces import Records, Space
 
 
@@ -14,7 +14,9 @@ class UnusedParts:
     """A world without infrastructure, probes and checkpoints; `actions`: the action space of each agent."""
 
     infrastructure: Sequence[str] = ()
+    reports: Mapping[str, InfrastructureReport] = {}
     agent_link: LinkClass = LinkClass.BACKHAUL
+    cloud_link: CloudLink = "backhaul"
     actions: Sequence[Space]
     _replicas: int
 
