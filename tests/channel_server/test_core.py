@@ -168,6 +168,7 @@ def _rejoin(loopback: Loopback, name: str, moment: int) -> None:
 def test_a_stranger_is_refused_only_so_often_on_one_connection() -> None:
     """Refusals that are not read wait in the memory of the channel server."""
     loopback, steps, _ = stepping(plan_for("li2020/random", slots=3))
+    next(steps)
     hello = Hello(PROTOCOL_VERSION, "test", "nobody", {})
     answers = [len(loopback.core.arrived(b"stranger", hello)) for _ in range(120)]
     assert answers == [1] * 100 + [0] * 20
