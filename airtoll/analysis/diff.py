@@ -35,7 +35,7 @@ def compare(a: RunFolder, b: RunFolder) -> Verdict:
 
 
 def _by_rows(a: RunFolder, b: RunFolder) -> Verdict:
-    """Row by row; where only the rows of eval are kept, the digests of the whole traces tell about the others."""
+    """Row by row; where only the rows of eval are kept, the digests of the whole traces cover the others."""
     rows_a, rows_b = _rows(a), _rows(b)
     divergences = [*_trace_lines(a, b, rows_a, rows_b), *_value_lines(a, b)]
     if a.meta.trace == "eval" and not divergences and _whole_digest(a) != _whole_digest(b):

@@ -1,4 +1,4 @@
-"""Interquartile means over seeds with stratified bootstrap intervals: aggregates.csv, beside the results.
+"""Interquartile means over seeds with stratified bootstrap intervals: aggregates.csv.
 
     IQM = mean of the middle half of all scores;   interval = the central 95 % of the IQM of resampled scores, where the
     runs of each task are drawn anew from that task's runs
@@ -47,8 +47,8 @@ def bootstrap_interval(scores: Scores, rng: np.random.Generator) -> tuple[float,
 def aggregates(study: Study, rows: Sequence[Row], metrics: Sequence[str]) -> bytes:
     """The content of aggregates.csv, from the rows of results.csv.
 
-    One row per point of the grid and metric, over its seeds, in the metric's unit (score `value`). Where `scheme` is an
-    axis beside others, also one per scheme over all points: each point is a task, and scores are scaled so that 0 is a
+    One row per point of the grid and metric, over its seeds, in the metric's unit (score `value`). Where `scheme` is
+    one of several axes, also one per scheme over all points: each point is a task, and scores are scaled so that 0 is a
     task's lowest and 1 its highest (score `normalised`).
     """
     text = StringIO()
