@@ -16,6 +16,7 @@ from channel_server.run_progress import RunProgress
 from channel_server.seats import Peer
 from channel_server.waiting import OVER, RUNNING, Awaited, Timeouts, Waiting
 from channel_server.worlds.contract import World
+from protocol.messages.choreography import PHASES
 from protocol.messages.node import Bye, Hello, Message, Reply, Saved
 from protocol.messages.plan import RunPlan
 
@@ -132,11 +133,12 @@ class ChannelServer:
         if self.run.waiting is Waiting.RESUME:
             return {}
         line = self._state.timeline
-        seconds = self._timeouts.of(self.run.waiting, self.run.awaited, first_slot=line.slot == line.first_slot)
+        first_slot, phase = line.slot == line.first_slot, PHASES[line.phase]
+        seconds = self._timeouts.of(self.run.waiting, self.run.awaited, first_slot=first_slot, phase=phase)
         timeouts = {Awaited(self.run.waiting, line.slot, line.turn): seconds}
         for node, slot, turn in self._gates.late_replies:
             timeouts[Awaited(Waiting.REPLIES, slot, turn, node)] = self._timeouts.of(
-                Waiting.REPLIES, [self.run.names[node]]
+                Waiting.REPLIES, [self.run.names[node]], phase=phase
             )
         return timeouts
 

@@ -24,9 +24,11 @@ class ReplyChecks:
             return "reply with an action out of turn"
         if reply.action and not self._action_checks[node](reply.action):
             return "reply with an action outside its space"
+        if not reply.outbox:
+            return ""
         if step == "close" and any(note.to != (TRAINER,) or node >= self._agents for note in reply.outbox):
             return "reply with a note after the last turn"
-        if reply.outbox and self._relay.fault(node, reply.outbox):
+        if self._relay.fault(node, reply.outbox):
             return "reply with a note to an unknown destination"
         if not self._relay.has_room(node, reply.outbox):
             return "reply with more notes than its links can hold"

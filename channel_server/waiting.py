@@ -5,6 +5,7 @@ from enum import Enum, auto
 from math import inf
 from typing import NamedTuple
 
+from protocol.messages.choreography import Phase
 from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.plan import LossPlan
 
@@ -41,7 +42,7 @@ class Awaited(NamedTuple):
 class Timeouts:
     """For how many seconds a run waits, by what it waits for: inf where the wait has no timeout.
 
-    A trainer's timeout is longer than an agent's, as it learns before it replies.
+    A node's timeout is longer where it learns before it replies: the trainer's, and of agents that learn in training.
     """
 
     def __init__(self, loss: LossPlan) -> None:
@@ -56,10 +57,13 @@ class Timeouts:
             Waiting.NOTHING: inf,
         }
         self._trainer_s = loss.trainer_lost_after_s
+        self._learner_s = loss.learner_lost_after_s
 
-    def of(self, waiting: Waiting, awaited: Sequence[str], *, first_slot: bool = False) -> float:
-        """The timeout of a state in which the nodes of these names are awaited."""
+    def of(self, waiting: Waiting, awaited: Sequence[str], *, first_slot: bool = False, phase: Phase = "eval") -> float:
+        """The timeout of a state in which the nodes of these names are awaited, in a slot of this phase."""
         if waiting is not Waiting.REPLIES and waiting is not Waiting.NODE_STATES:
             return self.seconds[waiting]
         seconds = self._trainer_s if list(awaited) == [TRAINER_NAME] else self.seconds[waiting]
+        if self._learner_s is not None and phase == "train":
+            seconds = max(seconds, self._learner_s)
         return max(seconds, JOIN_TIMEOUT_S) if first_slot else seconds  # nodes may still load what they learn with

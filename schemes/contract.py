@@ -3,7 +3,7 @@
 Each scheme is a module `schemes/<paper>/<name>.py` that opens with its card and offers `SCHEME = Scheme(...)`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records
 from schemes.parts.history import JointTrajectory, Layout
 from schemes.parts.note_reader import Content, NoteReader, UnreadNote
-from schemes.parts.weights import Precision
+from schemes.parts.weights import Precision, Weights
 
 
 class TurnContext(NamedTuple):
@@ -84,8 +84,19 @@ class TurnOutput(NamedTuple):
 NO_OUTPUT = TurnOutput()
 
 
+class LearntWeights(NamedTuple):
+    """Weights that a node has learnt by itself, named as in `start_from`, and their version."""
+
+    policy_version: int
+    weights: Weights
+
+
 class NodePolicy:
     """The decision logic of a node. Subclasses are plain objects: no socket, no clock, no global randomness."""
+
+    def prepare(self) -> None:
+        """Build what takes long, such as a learner: called once, before all else, of a policy that will play. The check
+        of a configuration builds policies and does not call it."""
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         """The output of one turn."""
@@ -98,6 +109,22 @@ class NodePolicy:
     def restart(self, replicas: Mask) -> None:
         """New episodes begin in these replicas, [E]: forget what belongs to the old ones. Called before the next turn's
         `on_turn`, whose `ended` says how they ended."""
+
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        """Begin with the weights of another run: the agent's own, alone in the list, or for the trainer those of every
+        agent. Called before the first turn. ValueError if it has no weights, or if these do not fit."""
+        raise ValueError("it has no weights that another run's could replace; leave out start.weights")
+
+    def learnt_by_agent(self) -> list[Weights]:
+        """The weights of every agent that this node trains, as they are now: none for a node that trains none. From
+        these a run of other sizes is checked before anything is trained."""
+        own = self.learnt_weights()
+        return [] if own is None else [own.weights]
+
+    def learnt_weights(self) -> LearntWeights | None:
+        """What this node has learnt by itself, for the run's folder; asked for when a phase of training is over. None
+        if it learns nothing."""
+        return None
 
     def snapshot(self) -> dict[str, Any]:
         """All state kept between turns: MessagePack types and numpy arrays."""
@@ -232,7 +259,8 @@ class Scheme:
 
     `node` and `cloud` build the policies of an agent and of the trainer from the Welcome; a scheme whose trainer learns
     gives `training` instead of `cloud`, even if it also decides. All three raise ValueError with a suggested fix when
-    world and parameters do not fit. `learns`: whether the scheme needs torch, which the extra `learn` installs.
+    world and parameters do not fit. `learns`: whether it has a use for slots of training. `needs`: the libraries that
+    its learner imports beside those that every installation has, such as "torch", which the extra `learn` installs.
     """
 
     card: Card
@@ -242,6 +270,7 @@ class Scheme:
     params: type = NoParams
     training: Callable[[Welcome, Any], Training] | None = None
     learns: bool = False
+    needs: tuple[str, ...] = ()
 
 
 def load(name: str) -> Scheme:

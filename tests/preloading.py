@@ -5,7 +5,9 @@ nodes that only act would carry it, and `tests/system/test_startup.py` checks th
 """
 
 import multiprocessing
+from functools import cache
 from multiprocessing import forkserver
+from typing import Any
 
 from protocol.messages.plan import RunPlan
 from schemes.contract import load
@@ -14,7 +16,14 @@ _LOADED_BY_OPTIMISERS = ("torch", "torch._dynamo")  # the second at the first st
 
 
 def preload_torch_for(plan: RunPlan) -> None:
-    """Start the parent before the run does, if the run learns. One that is there already stays as it is."""
+    """Let the parent have torch from the first run that learns on."""
     if load(plan.scheme).learns:
-        multiprocessing.set_forkserver_preload([*_LOADED_BY_OPTIMISERS, "controller.execution.preload"])
-        forkserver.ensure_running()
+        _restart_with_torch()
+
+
+@cache
+def _restart_with_torch() -> None:
+    parent: Any = forkserver
+    parent._forkserver._stop()  # there for tests; a parent that runs already would not take another list
+    multiprocessing.set_forkserver_preload([*_LOADED_BY_OPTIMISERS, "controller.execution.preload"])
+    forkserver.ensure_running()

@@ -22,7 +22,10 @@ from schemes.parts.weights import read_weights, write_weights
 from tests.recording import CELL, GRAPH, plan_for
 
 NAME = "tests2026/shared_policy"
-WORLDS = {"radio": CELL, "backhaul": GRAPH}  # by what lies between agents and cloud; four agents in both
+WORLDS: dict[str, dict[str, Any]] = {
+    "radio": CELL,
+    "backhaul": GRAPH,
+}  # by what lies between agents and cloud; four agents in both
 AGENTS = 4
 UPLOAD_EVERY_SLOTS = 5
 
@@ -107,7 +110,7 @@ def shared_plan(cloud_link: str, *, in_one_note: bool = True, **settings: Any) -
     """The plan of a run of the scheme, in a world with such links to the cloud."""
     world = WORLDS[cloud_link]
     home = "li2020/random" if world is CELL else "zhang2025/random"
-    plan = plan_for(home, world, **({"slots": 60} | settings))
+    plan = plan_for(home, world, **{"slots": 60, **settings})
     return msgspec.structs.replace(
         plan,
         nodes=(*plan.nodes, TRAINER_NAME),

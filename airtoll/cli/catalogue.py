@@ -45,11 +45,12 @@ def schemes(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> No
     """List the schemes, or show one scheme's card, turns and parameters."""
     chosen = catalogue.schemes() if name is None else {name: catalogue.scheme_named(name)}
     if as_format is Format.JSON:
-        output.print_json({n: as_data(s.card) | {"parameters": parameters(s)} for n, s in chosen.items()})
+        about = {n: as_data(s.card) | {"learns": s.learns, "needs": list(s.needs)} for n, s in chosen.items()}
+        output.print_json({n: about[n] | {"parameters": parameters(s)} for n, s in chosen.items()})
     elif name is None:
         output.print_tables(scheme_list(chosen))
     else:
-        output.print_tables(card_table(chosen[name].card), turns_table(chosen[name]), params_table(chosen[name]))
+        output.print_tables(card_table(chosen[name]), turns_table(chosen[name]), params_table(chosen[name]))
 
 
 def world_list(worlds: dict[str, WorldEntry]) -> Table:
@@ -72,11 +73,11 @@ def scheme_list(schemes: dict[str, Scheme]) -> Table:
     return made
 
 
-def card_table(card: Card) -> Table:
-    """A scheme's card."""
+def card_table(scheme: Scheme) -> Table:
+    """A scheme's card, whether it learns, and which libraries it needs beyond the core's."""
     texts = (
         (key, "\n".join(map(str, value)) if isinstance(value, list) else str(value))
-        for key, value in as_data(card).items()
+        for key, value in (as_data(scheme.card) | _learning(scheme)).items()
     )
     return output.pairs_table((key, text or "-") for key, text in texts)
 
@@ -90,6 +91,10 @@ def turns_table(scheme: Scheme) -> Table:
     for report in choreography.feedback:
         made.add_row("after", "network", "feedback", "-", report, "1")
     return made
+
+
+def _learning(scheme: Scheme) -> dict[str, str]:
+    return {"learns": "yes" if scheme.learns else "no", "needs": ", ".join(scheme.needs)}
 
 
 def params_table(entry: Entry) -> Table:

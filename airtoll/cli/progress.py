@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from controller.config.schedule import phase_at, spans
+from controller.config.schedule import span_at, spans
 from controller.run_folder.remarks import Remarks
 from controller.run_folder.writer import event_line
 from protocol.messages import kinds
@@ -63,8 +63,13 @@ class _RunState:
                 pass
 
     def phase(self, slot: int) -> str:
-        """The phase of the last finished slot; empty for a run of one phase."""
-        return phase_at(max(0, slot - 1), self._spans) if len(self._spans) > 1 else ""
+        """The phase of the last finished slot, `train, round 2 of 5` if it comes more than once; empty for a run of one
+        phase."""
+        if len(self._spans) == 1:
+            return ""
+        span = span_at(max(0, slot - 1), self._spans)
+        rounds = sum(other.phase == span.phase for other in self._spans)
+        return span.phase if rounds == 1 else f"{span.phase}, round {span.round} of {rounds}"
 
     @property
     def learning(self) -> str:

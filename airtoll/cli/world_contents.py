@@ -45,6 +45,7 @@ def contents_data(world: World) -> dict[str, Any]:
         "agents": list(world.agents),
         "infrastructure": list(world.infrastructure),
         "agent_link": world.agent_link.name.lower(),
+        "cloud_link": world.cloud_link,
         "views": named,
         "actions": dict(zip(world.agents, map(_space_data, world.actions), strict=True)),
         "reports": {name: _report_data(world, name) for name in world.reports},
@@ -59,6 +60,7 @@ def _members_table(world: World) -> Table:
             ("agents", f"{len(world.agents)}: {_names(world.agents, world.agents)}"),
             ("infrastructure", infrastructure),
             ("links between agents", world.agent_link.name.lower()),
+            ("links to the BS/cloud", world.cloud_link),
             (f"inputs of {world.agents[0]}, by view", _inputs(world)),
             (f"outputs of {world.agents[0]}", str(Outputs(world.actions[0]).size)),
         ]

@@ -27,7 +27,7 @@ CARD = Card(
     equations="a_n ~ U[low, high] if b_n >= max_m b_m, else as before",
     worlds=("d2d_underlay",),
     observes="nothing",
-    sends="neighbour: 1 byte to all neighbours per node and slot",
+    sends="neighbour: 1 byte to all neighbours per node and slot, over each wire where they are wires",
     fallback="hold",
 )
 Bytes = npt.NDArray[np.uint8]

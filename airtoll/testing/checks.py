@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from airtoll.testing import laws, locality, schemes, worlds
+from airtoll.testing import laws, locality, resampling, schemes, worlds
 from controller.config.catalogue import scheme_named, world_named, worlds_of
 from controller.config.resolved import load
 from protocol.messages.plan import RunPlan
@@ -71,7 +71,7 @@ def check_world(
         worlds.check_snapshots(built)
         worlds.check_drawing(built)
         worlds.check_memory(entry, chosen, replicas)
-    locality.check_resampling(entry.build(chosen, seed=1, replicas=1))
+    resampling.check_resampling(entry.build(chosen, seed=1, replicas=1))
     check_scheme(scheme, world={"name": name, **(params or {})}, params=scheme_params)
 
 

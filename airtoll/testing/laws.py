@@ -123,36 +123,46 @@ def check_resumes(plan: RunPlan, slot: int) -> None:
 
 
 def check_learns_from_every_slot(plan: RunPlan, episode_slots: int, *, saved_at: int) -> list[int]:
-    """Episodes of so many slots lose no row of any replay, and each row knows how its episode ended.
+    """Episodes of so many slots lose no row to learn from, and each row of a replay knows how its episode ended.
 
     `saved_at`: the slot of the checkpoint that shows the replays, none of which may be full yet. Returns the number of
-    rows to learn from, by replay; a learner that keeps no replay has none.
+    rows to learn from: by replay, then by learner that keeps none but counts the rows that it takes.
     """
-    endless = _rows(replace(plan, episode_slots=None), saved_at)
-    short = _rows(replace(plan, episode_slots=episode_slots), saved_at)
-    assert len(endless) == len(short)
-    for (usable, no_end), (usable_too, ended) in zip(endless, short, strict=True):
+    endless = _states(replace(plan, episode_slots=None), saved_at)
+    short = _states(replace(plan, episode_slots=episode_slots), saved_at)
+    replays, short_replays, taken = _rows(endless), _rows(short), _rows_taken(short)
+    assert taken == _rows_taken(endless)
+    assert len(replays) == len(short_replays)
+    for (usable, no_end), (usable_too, ended) in zip(replays, short_replays, strict=True):
         assert usable.any()
         np.testing.assert_array_equal(usable_too, usable)
         assert not no_end.any()
         last = np.flatnonzero(usable_too.any(axis=1))[-1] + 1
         expected = np.where((np.arange(last) + 1) % episode_slots == 0, TRUNCATED, 0)
         np.testing.assert_array_equal(ended[:last], np.broadcast_to(expected[:, None], ended[:last].shape))
-    return [int(usable.sum()) for usable, _ in short]
+    return [*(int(usable.sum()) for usable, _ in short_replays), *taken]
 
 
-def _rows(plan: RunPlan, saved_at: int) -> list[tuple[Any, Any]]:
-    """Which rows each replay of a run holds, and how their episodes ended: [rows, E] each, by slot from 0."""
+def _states(plan: RunPlan, saved_at: int) -> list[Any]:
+    """The nodes' states at the checkpoint."""
     kept = Checkpointed()
     run_in_process(replace(plan, record=replace(plan.record, checkpoint_every=saved_at)), kept)
     past, _ = kept.pasts[0]
-    return [
-        (rows["drawable"], rows["ended"]) for node in sorted(past.nodes) for rows in _replays(unpack(past.nodes[node]))
-    ]
+    return [unpack(past.nodes[node]) for node in sorted(past.nodes)]
 
 
-def _replays(state: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(state, dict) and "drawable" in state:
+def _rows(states: list[Any]) -> list[tuple[Any, Any]]:
+    """Which rows each replay holds, and how their episodes ended: [rows, E] each, by slot from 0."""
+    return [(rows["drawable"], rows["ended"]) for rows in _having(states, "drawable")]
+
+
+def _rows_taken(states: list[Any]) -> list[int]:
+    return [learner["rows_taken"] for learner in _having(states, "rows_taken")]
+
+
+def _having(state: Any, key: str) -> Iterator[dict[str, Any]]:
+    """All parts of a state that have this key."""
+    if isinstance(state, dict) and key in state:
         yield state
     for value in state.values() if isinstance(state, dict) else state if isinstance(state, list) else ():
-        yield from _replays(value)
+        yield from _having(value, key)

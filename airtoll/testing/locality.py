@@ -1,12 +1,10 @@
 """Locality: changing anything that a node cannot measure and did not receive leaves its Turn unchanged."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from airtoll.testing.recording import Recording, stepping
-from channel_server.worlds.contract import World
 from controller.execution.building import build_world
 from controller.execution.in_process import Loopback
 from protocol.messages.choreography import CLOSING
@@ -38,17 +36,6 @@ def check_inboxes(plan: RunPlan) -> None:
     assert bool(read) == bool(recording.air)
 
 
-def check_resampling(world: World) -> None:
-    """`resample_unobserved` keeps what node 0 measures, and little else: some other node measures something else."""
-    rng = np.random.default_rng(2)
-    state = _state_after_slots(world, rng)
-    for view in world.views:
-        mine = world.measure(world.resample_unobserved(state, view, 0, rng), view)
-        others = [a.tobytes() != b.tobytes() for a, b in zip(mine, world.measure(state, view), strict=True)]
-        assert not others[0], f"{world.agents[0]} measures in the view {view!r} what resample_unobserved redraws"
-        assert any(others[1:]), f"resample_unobserved redraws nothing that another node measures in {view!r}"
-
-
 def _turns(loopback: Loopback, steps: Iterator[None]) -> Iterator[tuple[Turn, int]]:
     """Every Turn as soon as it is sent, and the node that it is sent to."""
     seen: set[tuple[int, int, int]] = set()
@@ -66,12 +53,3 @@ def _receivers(recording: Recording) -> dict[tuple[int, int, int, int], set[int]
     for row in recording.air:
         booked.setdefault((row.source, row.slot, row.turn, row.kind), set()).update(row.to)
     return booked
-
-
-def _state_after_slots(world: World, rng: np.random.Generator) -> Any:
-    """The state after some slots of random actions."""
-    state = world.reset()
-    for slot in range(5):
-        state = world.begin(state, slot)
-        state, _ = world.transmit(state, [world.random(node, rng) for node in range(len(world.agents))])
-    return world.begin(state, 5)

@@ -36,7 +36,9 @@ def check_reports(world: World, replicas: int) -> None:
             assert world.infrastructure[source] in declared.sources(world.infrastructure)
             assert (note.kind, note.link) == (declared.kind, declared.link)
             assert declared.space.checker(replicas)(note.body), f"a note of {name!r} is outside its space"
-            assert note.charged_bits(replicas) == declared.bits
+            assert note.charged_bits(replicas) == declared.bits, (
+                f"a note of {name!r} is charged other bits than declared"
+            )
 
 
 def check_snapshots(world: World) -> None:

@@ -117,10 +117,10 @@ class Network:
 class Hexagons(UnusedParts):
     """The network as a world."""
 
-    agents = tuple(f"ap-{b}" for b in range(CELLS))
-    metrics = (Metric("waiting_bits", "bit", "of a device at the end of a slot"),)
+    agents: Sequence[str] = tuple(f"ap-{b}" for b in range(CELLS))
+    metrics: Sequence[Metric] = (Metric("waiting_bits", "bit", "of a device at the end of a slot"),)
     views: Mapping[str, Sequence[Space]] = {"local": [_LOCAL] * CELLS}
-    actions = [_ACTION] * CELLS
+    actions: Sequence[Space] = [_ACTION] * CELLS
 
     def __init__(self, *, seed: int, replicas: int) -> None:
         self._replicas = replicas

@@ -47,10 +47,10 @@ class Params:
 class Redrawn(UnusedParts):
     """The state is the gains of the slot."""
 
-    agents = tuple(f"bs-{b}" for b in range(CELLS))
-    metrics = (Metric("sum_rate", "bit/s/Hz", "of the network"),)
+    agents: Sequence[str] = tuple(f"bs-{b}" for b in range(CELLS))
+    metrics: Sequence[Metric] = (Metric("sum_rate", "bit/s/Hz", "of the network"),)
     views: Mapping[str, Sequence[Space]] = {"csi": [Space((Field("gain_db", "f4", (CELLS, USERS)),))] * CELLS}
-    actions = [Space((Field("power_w", "f4", (USERS,), low=0.0, high=MAX_POWER_W),))] * CELLS
+    actions: Sequence[Space] = [Space((Field("power_w", "f4", (USERS,), low=0.0, high=MAX_POWER_W),))] * CELLS
 
     def __init__(self, *, seed: int, replicas: int) -> None:
         self._replicas = replicas

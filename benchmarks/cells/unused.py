@@ -1,12 +1,12 @@
 """What the contract of a world asks for and benchmarks do not use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
-from channel_server.worlds.contract import InfrastructureNote, InfrastructureReport
-from protocol.messages.kinds import CloudLink, LinkClass
+from channel_server.worlds.contract import InfrastructureNote
+from protocol.messages.kinds import LinkClass
 from protocol.messages.spaces import Records, Space
 
 
@@ -14,9 +14,7 @@ class UnusedParts:
     """A world without infrastructure, probes and checkpoints; `actions`: the action space of each agent."""
 
     infrastructure: Sequence[str] = ()
-    reports: Mapping[str, InfrastructureReport] = {}
-    agent_link = LinkClass.BACKHAUL
-    cloud_link: CloudLink = "backhaul"
+    agent_link: LinkClass = LinkClass.BACKHAUL
     actions: Sequence[Space]
     _replicas: int
 

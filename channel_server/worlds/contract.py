@@ -61,7 +61,8 @@ class InfrastructureReport:
     """What a report of the infrastructure is, as the world declares it.
 
     `source`: its sender's name, or a pattern such as `cue-*`. `to`: its receivers, in words. `space`: a note's body is
-    a record of it per replica. `payload_bits`: what the air is charged per replica and note; None for all of the body.
+    a record of it per replica. `payload_bits`: what the air is charged for a note, of one replica; None for all of the
+    body.
     """
 
     source: str
@@ -74,7 +75,7 @@ class InfrastructureReport:
 
     @property
     def bits(self) -> int:
-        """What the air is charged per replica and note."""
+        """What the air is charged for a note, of one replica."""
         return 8 * self.space.dtype.itemsize if self.payload_bits is None else self.payload_bits
 
     def sources(self, infrastructure: Sequence[str]) -> list[str]:

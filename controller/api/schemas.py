@@ -99,10 +99,15 @@ class WorkerInfo(BaseModel):
 
 
 class NodeList(BaseModel):
-    """The nodes of runs, in their order, and the pool's workers; for one run, the workers that are leased to it."""
+    """The nodes of runs, in their order, and the pool's workers; for one run, the workers that are leased to it.
+
+    `unreadable`: of all active runs, those whose files are damaged or gone, each with the damage; their nodes are not
+    listed.
+    """
 
     nodes: list[NodeInfo]
     workers: list[WorkerInfo]
+    unreadable: dict[str, str]
 
 
 class ComparedMetric(BaseModel):

@@ -18,6 +18,7 @@ _NOT_SETTINGS = (  # of a run: they belong to the client, the service and the po
 _CHOICES = ("world", "scheme")
 _EXCLUSIVE = {"slots": "phases", "phases": "slots"}
 FILE_SUFFIXES = (".yaml", ".yml")
+WEIGHTS_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,9 @@ def _with_files(data: dict[str, Any], base: Path) -> dict[str, Any]:
     """Parameters of world and scheme that name a file, relative to `base`: a YAML file's path is made absolute, as the
     run may be executed in another folder; a network's file is replaced by its content, as other machines need it."""
     chosen = {key: data[key] for key in _CHOICES if isinstance(data.get(key), dict)}
+    start = data.get("start")
+    if isinstance(start, dict) and isinstance(start.get("weights"), str):
+        data = data | {"start": start | {"weights": _absolute_start(start["weights"], base)}}
     return data | {key: {k: _with_file(v, base) for k, v in params.items()} for key, params in chosen.items()}
 
 
@@ -134,3 +138,14 @@ def _embedded(path: Path) -> str:
         raise ConfigError(f"{path}: {error.strerror}; give the path of a network's file") from error
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _absolute_start(value: str, base: Path) -> str:
+    """The path of weights, from `base`; or a run's id, as it is."""
+    is_id = not (names_a_path(value) or (base / value).exists())
+    return value if is_id else str(base / value)
+
+
+def names_a_path(value: str) -> bool:
+    """Whether weights to start from are given by a path, not by a run's id."""
+    return "/" in value or value.startswith(".") or value.endswith(WEIGHTS_SUFFIX)

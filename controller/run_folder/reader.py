@@ -6,7 +6,6 @@ A file that grows is read up to its last complete line.
 import csv
 import json
 from collections.abc import Collection, Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,7 +139,7 @@ class RunFolder:
         return past_events(self.events(), lambda node, slot: self.weights.uploaded(names.index(node), slot))
 
     def air_rows(self) -> Iterator[AirRow]:
-        """The air book."""
+        """The air book; without the `air_rows_left_out` of the run's meta data."""
         return decode_rows(self.read(AIR_BOOK))
 
     @property
@@ -167,8 +166,8 @@ class RunFolder:
             raise DamagedFileError(f"{self.path / TRACE}: {error}") from error
 
     def trace_digest(self) -> str:
-        """A digest of the whole trace: equal for equal runs."""
-        return blake2b(self.read(TRACE), digest_size=16).hexdigest()
+        """The digest of a trace of which all rows are kept: equal for equal runs."""
+        return trace.digest_of(self.read(TRACE))
 
     def log_lines(self, *, after: int, limit: int) -> tuple[list[str], int]:
         """At most `limit` complete lines of the log from the byte `after` on; the byte where the next ones begin."""

@@ -30,6 +30,7 @@ from controller.run_folder.layout import (
     REPLACED,
     SCALAR_HEADER,
     SCALARS,
+    START,
     SUMMARY,
     TENSORBOARD,
     TOLL,
@@ -147,7 +148,7 @@ class RunWriter:
             case Checkpoint():
                 self._checkpoint(telemetry)
             case Weights():
-                self.folder.weights.add(telemetry)
+                self._weights(telemetry)
             case Listening(endpoint):
                 self._listening(endpoint)
             case Ended():
@@ -199,6 +200,14 @@ class RunWriter:
         if event.event in meta.COUNTED:
             self.folder.meta.counting(event.event).write(self.path)
 
+    def _weights(self, weights: Weights) -> None:
+        meta_now = self.folder.meta
+        about = {"world": meta_now.world, "scheme": meta_now.scheme, "node": meta_now.names[weights.node]}
+        try:
+            self.folder.weights.add(weights, about | {"slot": str(weights.sent_slot), "run_id": meta_now.run_id})
+        except ValueError as error:  # a node may report anything
+            self.log(f"weights of {about['node']} at slot {weights.sent_slot} are not stored: {error}")
+
     def _window(self, window: Window) -> None:
         names = list(window.sums)
         if not (self.path / METRICS).exists():
@@ -236,7 +245,8 @@ class RunWriter:
             dropped=end.dropped,
             missed=end.missed,
             paced=msgspec.to_builtins(end.paced),
-            trace_digest=self.folder.trace_digest(),
+            trace_digest=self.folder.trace_digest() if meta_before.trace == "all" else end.trace_digest,
+            air_rows_left_out=end.air_rows_left_out,
             fingerprint=end.fingerprint or meta_before.fingerprint,  # empty when the channel server died
         ).write(self.path)
         self.log(f"{end.state} after {end.slots} slots" + (f": {reason}" if reason else ""))
@@ -302,7 +312,11 @@ def _fill(path: Path, run: ResolvedRun, run_id: str, command: Sequence[str]) -> 
     config = run.config
     copied = _copy_files(config, path)
     world = config.world.model_copy(update=copied)
-    replace_file(path / CONFIG, dump_yaml(config.model_copy(update={"world": world})).encode())
+    start = config.start
+    if run.start is not None:
+        replace_file(path / START, run.start.file)
+        start = start.model_copy(update={"weights": START})
+    replace_file(path / CONFIG, dump_yaml(config.model_copy(update={"world": world, "start": start})).encode())
     meta.initial_meta(run, run_id, run.plan.world_params | copied, command).write(path)
     sync(path.parent)
 

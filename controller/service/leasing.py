@@ -163,7 +163,7 @@ def _demand(run: Run) -> Demand:
         meta = RunMeta.read(run.folder)
     except DamagedFileError:  # the folder is gone: the run starts without workers, and fails with the reason
         return Demand(run.id, capacity_of(0), torch=False)
-    return Demand(run.id, capacity_of(meta.agents), torch=meta.agents_learn)
+    return Demand(run.id, capacity_of(meta.agents), torch=meta.agents_need_torch)
 
 
 def _status(folder: Path) -> RunStatus | None:

@@ -99,7 +99,8 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     `names`: all names by index: the agents, the trainer, the infrastructure (BS, cellular users). `views`: the
     measurement space per view of the world. `static_info`: static local knowledge. `everyone`: all agents' spaces, for
     the trainer alone, which reads their histories. `resend_after_slots`: of the signalling model.
-    `phases`: the index in PHASES and the number of slots of each, in order.
+    `phases`: the index in PHASES and the number of slots of each, in order. `start`: bodies of weights notes that the
+    node starts from, its own or for the trainer those of every agent; empty in a run that starts from none.
     """
 
     run_id: str
@@ -117,6 +118,7 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     everyone: list[NodeSpaces] = []
     resend_after_slots: int = 0
     phases: list[tuple[int, int]] = []
+    start: list[bytes] = []
 
     @property
     def name(self) -> str:
@@ -161,10 +163,12 @@ class Report(Struct, frozen=True, array_like=True):
     """What a node reports to people with its reply. It is telemetry, not signalling: it is in no trace and no book.
 
     `scalars`: losses, updates, ... by name. `unread`: the notes of this turn's inbox that the node could not read.
+    `weights`: those that the node has learnt by itself, as the body of a weights note; once per phase, else empty.
     """
 
     scalars: Annotated[dict[ScalarName, float], Meta(max_length=MAX_SCALARS)] = {}
     unread: Annotated[list[Unread], Meta(max_length=MAX_UNREAD)] = []
+    weights: bytes = b""
 
 
 class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):

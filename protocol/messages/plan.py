@@ -11,7 +11,11 @@ from protocol.messages.signalling import SignallingPlan
 from protocol.messages.telemetry import Event
 
 Fallback = Literal["hold", "silent", "random"]
+TracePhases = Literal["all", "eval", "none"]
 OnLoss = Literal["fallback", "restart", "pause", "rollback", "fail"]
+
+
+MAX_AIR_ROWS = 5_000_000  # about 150 MB
 
 
 class PhasePlan(Struct, frozen=True):
@@ -28,7 +32,8 @@ class LossPlan(Struct, frozen=True):
     node. pause: the run pauses before the next slot until the node is back, and fails after `pause_s`.
     rollback: the run restarts from its last checkpoint. fail: the run fails.
     `max_restarts`: of each node, and of rollbacks. `trainer_lost_after_s` is longer than an agent's, as the trainer
-    learns before it replies.
+    learns before it replies; so is `learner_lost_after_s`, of agents that learn, in slots of training. None: agents do
+    not learn.
     """
 
     on_loss: OnLoss
@@ -39,6 +44,7 @@ class LossPlan(Struct, frozen=True):
     channel_server: Literal["rollback", "fail"] = "fail"
     max_restarts: int = 3
     pause_s: float = 60.0
+    learner_lost_after_s: float | None = None
 
     def of(self, node: str) -> OnLoss:
         """What happens when the node of this name is lost."""
@@ -55,12 +61,15 @@ class ClockPlan(Struct, frozen=True):
 class RecordPlan(Struct, frozen=True):
     """What a run keeps. `values`: full values besides the trace's digests; `frames_slots`: the number of slots whose
     frames are kept; `window_slots`: the length of the windows of metrics and toll, which phases also end;
-    `checkpoint_every`: slots between two checkpoints, 0 for none."""
+    `checkpoint_every`: slots between two checkpoints, 0 for none. `trace`: the phases whose rows are kept;
+    `air_book_rows`: how many rows of the air book are kept, the first ones."""
 
     values: bool
     frames_slots: int
     window_slots: int
     checkpoint_every: int = 0
+    trace: TracePhases = "all"
+    air_book_rows: int = MAX_AIR_ROWS
 
 
 class PastEvent(Struct, frozen=True):
@@ -87,7 +96,8 @@ class RunPlan(Struct, frozen=True):
     """One run: world + scheme + signalling model + seed.
 
     `nodes`: the names of those that join before the run begins: the agents, and the trainer if the scheme has one.
-    `episode_slots`: slots between two resets, None for endless. `replay`: None for a live run; else exactly these
+    `episode_slots`: slots between two resets, None for endless. `start`: per agent the body of the weights note that it
+    starts from; empty for none. `replay`: None for a live run; else exactly these
     events happen, when they happened in the run that is replayed.
     """
 
@@ -108,6 +118,7 @@ class RunPlan(Struct, frozen=True):
     signalling: SignallingPlan = SignallingPlan()
     clock: ClockPlan = ClockPlan()
     replay: tuple[PastEvent, ...] | None = None
+    start: tuple[bytes, ...] = ()
 
     @property
     def slots(self) -> int:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from protocol.messages.node import Welcome
 from protocol.messages.spaces import Records, Space
+from schemes.parts.facts import static_facts
 
 Floats = npt.NDArray[np.float32]
 
@@ -34,10 +35,7 @@ class CellInfo(msgspec.Struct, frozen=True):
 
 def cell_info(welcome: Welcome) -> CellInfo:
     """The static information in a Welcome. ValueError if the world is not a D2D cell."""
-    try:
-        return msgspec.convert(welcome.static_info, CellInfo)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"{welcome.scheme} needs a D2D cell ({error}); choose the world d2d_underlay") from error
+    return static_facts(welcome, CellInfo, world="d2d_underlay")
 
 
 class ActionTable:

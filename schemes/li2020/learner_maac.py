@@ -31,6 +31,7 @@ from torch import Tensor
 from protocol.determinism.rng import CounterRng
 from schemes.li2020.maac import Maac
 from schemes.parts.critic_inputs import CriticInputs, check_critic_inputs
+from schemes.parts.learner_start import Weights
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import make_deterministic
@@ -209,6 +210,12 @@ class MaacLearner:
     def weights(self, node: int) -> dict[str, Floats]:
         """The target actor of one agent, which li2020 alg. 2 downloads; for `numpy_nets.Mlp`."""
         return self.target_actor.weights(node)
+
+    def start(self, weights: Sequence[Weights]) -> None:
+        """Actors and target actors begin with these weights, critics as they are drawn. ValueError for other shapes."""
+        for agent, own in enumerate(weights):
+            for actor in (self.actor, self.target_actor):
+                actor.load(agent, own)
 
     def save(self) -> dict[str, Any]:
         """All state that `learn` depends on."""

@@ -21,14 +21,13 @@ from protocol.messages.node import Welcome
 from protocol.params import param
 from schemes.contract import Card, Join, Learner, NodePolicy, Scheme, Send, Training
 from schemes.li2020 import PAPER
-from schemes.li2020.cell_info import cell_info
-from schemes.li2020.experience import Experience
-from schemes.li2020.pair import VIEW, Pair, layout_of
-from schemes.li2020.pair_history import HistoryParams
+from schemes.li2020.cell_info import Standardiser, cell_info
+from schemes.li2020.pair import VIEW, experience_of, layout_of, learning_pair
 from schemes.parts.critic_inputs import CriticInputs, all_agents
 from schemes.parts.exploration import EpsilonSoftmax
 from schemes.parts.numpy_nets import HiddenLayers
 from schemes.parts.replay import check_batch
+from schemes.parts.uploads import UploadSettings
 from schemes.parts.weights import Precision
 
 CARD = Card(
@@ -62,7 +61,7 @@ CARD = Card(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Maac(HistoryParams):
+class Maac(UploadSettings):
     """How MAAC learns. Defaults are the paper's where it gives any."""
 
     upload_every_slots: Annotated[int, Ge(1), Le(10_000)] = param(10, "slots between a pair's histories", source="ours")
@@ -92,7 +91,7 @@ class Maac(HistoryParams):
 
 def pair(welcome: Welcome, params: Maac) -> NodePolicy:
     """A pair of MAAC or NAAC."""
-    return Pair(welcome, EpsilonSoftmax(params.epsilon, params.exploration_temperature), params)
+    return learning_pair(welcome, params, EpsilonSoftmax(params.epsilon, params.exploration_temperature))
 
 
 def training(welcome: Welcome, params: Maac) -> Training:
@@ -109,7 +108,7 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
         )
     check_batch(params.batch, params.replay_capacity, welcome.replicas)
     cell = cell_info(welcome)
-    experience = Experience(cell, welcome.everyone[0].views[VIEW])
+    experience = experience_of(cell, Standardiser(cell, welcome.everyone[0].views[VIEW]))
 
     def learner() -> Learner:
         from schemes.li2020.learner_maac import MaacLearner  # loads torch, which only a learning trainer needs
@@ -128,7 +127,7 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
         join=Join(
             how="together",
             layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],
-            to_data=experience.to_transitions,
+            to_data=experience.transitions,
             max_upload_interval_slots=params.max_upload_interval_slots,
         ),
         send=Send(to="each", every_slots=params.push_every_slots, precision=params.weights),
@@ -141,4 +140,4 @@ def choreography(_params: Maac) -> Choreography:
     return Choreography(turns, feedback=("outage",), feedback_phases=("warmup", "train"))
 
 
-SCHEME = Scheme(CARD, choreography, pair, params=Maac, training=training, learns=True)
+SCHEME = Scheme(CARD, choreography, pair, params=Maac, training=training, learns=True, needs=("torch",))

@@ -47,4 +47,4 @@ def training(welcome: Welcome, params: Naac) -> Training:
     return maac.training_with(welcome, params, nearest_agents([others[: params.neighbours] for others in nearest]))
 
 
-SCHEME = Scheme(CARD, maac.choreography, maac.pair, params=Naac, training=training, learns=True)
+SCHEME = Scheme(CARD, maac.choreography, maac.pair, params=Naac, training=training, learns=True, needs=("torch",))

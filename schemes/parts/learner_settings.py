@@ -20,6 +20,15 @@ AtLeastOne = Annotated[int, Ge(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
+class TabularQSettings:
+    """Tabular Q-learning: watkins1992."""
+
+    rate: Share = param(0.1, "learning rate", source="ours")
+    discount: Discount = param(0.99, "gamma", source="ours")
+    centre_rewards: bool = param(False, "learn from rewards less their mean so far", source="naik2024")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DqnSettings:
     """Deep Q-learning: mnih2015. Dueling is a head of the architecture."""
 

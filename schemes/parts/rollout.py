@@ -18,7 +18,9 @@ class Rollout:
     """T contiguous slots of N agents in E replicas.
 
     `next_states`: what followed in the same episode, which after a truncated slot is not the state of the next slot;
-    after a terminated one it has no meaning. `log_probs`: of all of an agent's actions under the policy that acted.
+    after a terminated one it has no meaning. `log_probs`: of all of an agent's actions under the policy that acted;
+    None: they are to be computed, because the learner's present policy has acted. `policy_versions`: of the weights by
+    which an agent acted, from which a learner knows the rows of older policies.
     `valid`: False for an agent's row that must not be learnt from. `hidden`: the carried state of the agent's recurrent
     policy before the first slot. `critic_states`: what the value network sees, where that is not `states`.
     """
@@ -27,18 +29,38 @@ class Rollout:
     actions: Array  # [T, E, N, K] choices or continuous
     rewards: Floats  # [T, E, N]
     next_states: Floats  # [T, E, N, S]
-    log_probs: Floats  # [T, E, N]
+    log_probs: Floats | None  # [T, E, N]
     terminated: Flags  # [T, E]
     truncated: Flags  # [T, E]
     valid: Flags | None = None  # [T, E, N]; None: all
     hidden: Floats | None = None  # [1, E, N, H]; None: zeros
     critic_states: Floats | None = None  # [T, E, N, C]
     next_critic_states: Floats | None = None  # [T, E, N, C]
+    policy_versions: npt.NDArray[np.uint32] | None = None  # [T, E, N]
 
     @property
     def rows(self) -> int:
         """T E N"""
         return self.rewards.size
+
+    @property
+    def usable_rows(self) -> int:
+        """How many of them are valid."""
+        return self.rows if self.valid is None else int(np.count_nonzero(self.valid))
+
+    def newer_than(self, policy_version: int) -> "Rollout":
+        """The same with only rows of later versions valid, if it has versions."""
+        if self.policy_versions is None:
+            return self
+        later = self.policy_versions.astype(np.int64) > policy_version
+        return replace(self, valid=later if self.valid is None else later & self.valid)
+
+    @property
+    def newest_version(self) -> int:
+        """Of the valid rows; -1 without versions."""
+        if self.policy_versions is None or not self.usable_rows:
+            return -1
+        return int(self.policy_versions.max() if self.valid is None else self.policy_versions[self.valid].max())
 
     def of_agent(self, agent: int) -> "Rollout":
         """One agent's rows alone, N = 1."""
@@ -61,7 +83,7 @@ class Rollout:
             self,
             **in_a_row,
             rewards=self.rewards.sum(axis=2, keepdims=True),
-            log_probs=self.log_probs.sum(axis=2, keepdims=True),
+            log_probs=None if self.log_probs is None else self.log_probs.sum(axis=2, keepdims=True),
             valid=None if self.valid is None else np.asarray(self.valid.all(axis=2, keepdims=True)),
         )
 

@@ -18,13 +18,11 @@ in E for the chosen n, as in the authors' code; a later choice may then lie in E
 drops conflicts of either direction, as in the text. Dropping only the out-neighbours gives 2.02 / 2.54 / 3.62. An
 agent's other devices are dropped with either, for it has one device per subband.
 
-The agents send the trainer their queue lengths, the trainer sends each agent its device. Stale rules: hold. The trainer
-takes an agent's queues from its newest note, by the slot in which it was sent; they count as empty before its first
-note, and once that note is older than `max_age_slots`. An agent follows the newest decision, whatever slot it was made
-for, until a newer one comes; before the first it is silent.
+The agents send the trainer their queue lengths, the trainer sends each agent its device. Stale rules: those of
+`central`. Queues count as empty before an agent's first note, and once it is older than `max_age_slots`; an agent
+without a decision is silent.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -32,21 +30,21 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from protocol.messages.choreography import Choreography, agents_act, agents_exchange, trainer_decides
+from protocol.messages.choreography import Choreography
 from protocol.messages.kinds import Kind
-from protocol.messages.node import Note, ReceivedNote, Welcome
-from protocol.messages.spaces import Records, Space
+from protocol.messages.node import ReceivedNote, Welcome
+from protocol.messages.spaces import Records
 from protocol.params import param
-from schemes.contract import NO_OUTPUT, Card, Scheme, TurnContext, TurnOutput, to_trainer
-from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
+from schemes.contract import Card, NodePolicy, Scheme
+from schemes.parts.central import ChoiceCoding, Choices, Decider, Reporter, reports_then_decision
+from schemes.parts.latest_notes import LatestNotes
 from schemes.parts.note_reader import NoteReader
 from schemes.zhang2025 import PAPER
-from schemes.zhang2025.queue_notes import decode_queues, encode_queues
-from schemes.zhang2025.topology import WholeTopology, whole_topology
+from schemes.zhang2025.queue_notes import Tasks, decode_queues, encode_queues
+from schemes.zhang2025.topology import WholeTopology, local_topology, whole_topology
 
 Drops = Literal["in_neighbours", "both"]
 Flags = npt.NDArray[np.bool_]
-Tasks = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -61,61 +59,6 @@ class GmsParams:
     max_age_slots: Annotated[int, Ge(0)] | None = param(
         None, "an older note of an agent counts as empty queues; none: any age", unit="slots", source="ours"
     )
-
-
-class GmsAgent(LatestNotesPolicy[Records]):
-    """Sends its queue lengths and follows the newest decision."""
-
-    def __init__(self, action: Space, replicas: int, trainer: int) -> None:
-        self._space, self._replicas = action, replicas
-        super().__init__(LatestNotes(NoteReader(Kind.DECISION, (trainer,), self._on_all_subbands)))
-
-    def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._latest.update(turn)  # in both turns: late notes arrive in turn 0, before the exchange
-        if turn.step == "exchange":
-            return TurnOutput(notes=(to_trainer(Kind.CSI, encode_queues(turn.measurement["tasks"])),))
-        decisions = self._latest.at(turn.slot)
-        return TurnOutput(decisions[0][1]) if decisions else NO_OUTPUT
-
-    def _on_all_subbands(self, decision: ReceivedNote) -> Records:
-        """The action that a decision asks for, [E]."""
-        action = self._space.empty(self._replicas)
-        action["device"] = np.frombuffer(decision.body, "i1").reshape(self._replicas, 1)  # [E, H]
-        if not self._space.holds(action):
-            raise ValueError("this agent has no such device")
-        return action
-
-
-class GmsCloud(LatestNotesPolicy[Tasks]):
-    """The trainer: knows the graph, receives all queue lengths, and schedules."""
-
-    def __init__(self, topology: WholeTopology, params: GmsParams, replicas: int) -> None:
-        self._topology, self._replicas = topology, replicas
-        self._dropped = dropped_by(topology, params.drops)
-        agents = range(len(topology.agents))
-        super().__init__(LatestNotes(NoteReader(Kind.CSI, agents, self._queues), params.max_age_slots))
-
-    def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._latest.update(turn)
-        scheduled = greedy_schedule(self._tasks(turn.slot), self._dropped, turn.rng())
-        return TurnOutput(notes=tuple(self._decisions(scheduled)))
-
-    def _tasks(self, slot: int) -> Tasks:
-        """All queue lengths as the trainer knows them, [E, N]."""
-        tasks = np.zeros((self._replicas, len(self._topology.owner)), np.int64)
-        for source, queues in self._latest.at(slot):
-            tasks[:, self._topology.owner == source] = queues
-        return tasks
-
-    def _queues(self, note: ReceivedNote) -> Tasks:
-        """The queue lengths of an agent's devices, [E, n]."""
-        return decode_queues(note.body, self._replicas, len(self._topology.agents[note.source]))
-
-    def _decisions(self, scheduled: Flags) -> Iterator[Note]:
-        """To each agent the local index of its device, 0 for none, in one byte; the air is charged the bits needed."""
-        for k, own in enumerate(self._topology.agents):
-            device = scheduled[:, self._topology.owner == k] @ np.arange(1, len(own) + 1)  # [E]
-            yield Note((k,), Kind.DECISION, device.astype("i1").tobytes(), len(own).bit_length())
 
 
 def dropped_by(topology: WholeTopology, drops: Drops) -> Flags:
@@ -139,15 +82,44 @@ def greedy_schedule(tasks: npt.NDArray[np.int64], dropped: Flags, rng: np.random
 
 
 def choreography(_: GmsParams) -> Choreography:
-    return Choreography((agents_exchange("queues"), trainer_decides(), agents_act()))
+    return reports_then_decision("queues")
 
 
-def agent(welcome: Welcome, _: GmsParams) -> GmsAgent:
-    return GmsAgent(welcome.action, welcome.replicas, welcome.agents)
+def agent(welcome: Welcome, _: GmsParams) -> NodePolicy:
+    """Sends its queue lengths and follows the newest decision: the local index of its device, 0 for none."""
+    silence = welcome.action.empty(welcome.replicas)
+
+    def on_all_subbands(device: Choices) -> Records:
+        action = silence.copy()
+        action["device"] = device[:, None]  # [E, H]
+        return action
+
+    def encode(measured: Records) -> bytes:
+        return encode_queues(measured["tasks"])
+
+    own = len(local_topology(welcome).devices)
+    return Reporter(welcome, encode, ChoiceCoding(0, own, welcome.replicas), on_all_subbands)
 
 
-def cloud(welcome: Welcome, params: GmsParams) -> GmsCloud:
-    return GmsCloud(whole_topology(welcome), params, welcome.replicas)
+def cloud(welcome: Welcome, params: GmsParams) -> NodePolicy:
+    """The trainer: knows the graph, receives all queue lengths, and schedules."""
+    topology, replicas = whole_topology(welcome), welcome.replicas
+    dropped = dropped_by(topology, params.drops)
+    counts = [len(own) for own in topology.agents]
+    local_index = np.concatenate([np.arange(1, n + 1) for n in counts])
+
+    def read(note: ReceivedNote) -> Tasks:
+        return decode_queues(note.body, replicas, counts[note.source])
+
+    def decide(reports: list[tuple[int, Tasks]], rng: np.random.Generator) -> Choices:
+        tasks = np.zeros((replicas, sum(counts)), np.int64)
+        for source, queues in reports:
+            tasks[:, topology.owner == source] = queues
+        scheduled = greedy_schedule(tasks, dropped, rng) * local_index
+        return np.stack([scheduled[:, topology.owner == n].sum(axis=1) for n in range(len(counts))], axis=1)
+
+    reports = LatestNotes(NoteReader(Kind.CSI, range(len(counts)), read), params.max_age_slots)
+    return Decider(reports, decide, [ChoiceCoding(0, n, replicas) for n in counts])
 
 
 CARD = Card(

@@ -17,8 +17,7 @@ about 2.6 / 3.1 / 6 to 8:
     subbands in turn, queues less the scheduled tasks         1.56 / 3.51 / unstable
     conflicts into the device only                            2.64 / 3.25 / 6.4
 
-Stale rule: hold. An agent takes a neighbour's queues from its newest note, by the slot in which it was sent; they count
-as empty before its first note, and once that note is older than `max_age_slots`.
+Stale rule: that of `queue_notes`.
 """
 
 from dataclasses import dataclass
@@ -30,17 +29,13 @@ from annotated_types import Ge
 
 from protocol.messages.choreography import Choreography, agents_act, agents_exchange
 from protocol.messages.kinds import Kind
-from protocol.messages.node import ReceivedNote, Welcome
-from protocol.messages.spaces import Space
+from protocol.messages.node import Welcome
 from protocol.params import param
 from schemes.contract import Card, Scheme, TurnContext, TurnOutput, broadcast
-from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
-from schemes.parts.note_reader import NoteReader
+from schemes.parts.sense import SensingPolicy
 from schemes.zhang2025 import PAPER
-from schemes.zhang2025.queue_notes import decode_queues, encode_queues
-from schemes.zhang2025.topology import LocalTopology, local_topology
-
-Tasks = npt.NDArray[np.int64]
+from schemes.zhang2025.queue_notes import Tasks, encode_queues, queues_around
+from schemes.zhang2025.topology import local_topology
 
 
 @dataclass(frozen=True)
@@ -50,36 +45,21 @@ class Llq:
     )
 
 
-class LlqAgent(LatestNotesPolicy[Tasks]):
+class LlqAgent(SensingPolicy):
     """Sends its queue lengths to its neighbours and compares them with theirs."""
 
-    def __init__(self, topology: LocalTopology, action: Space, replicas: int, max_age_slots: int | None) -> None:
-        self._topology, self._replicas = topology, replicas
-        self._silence = action.empty(replicas)
-        reader = NoteReader(Kind.NEIGHBOUR, topology.columns, self._queues)
-        super().__init__(LatestNotes(reader, max_age_slots))
+    def __init__(self, welcome: Welcome, params: Llq) -> None:
+        topology = local_topology(welcome)
+        self._rivals, self._silence = topology.rivals, welcome.action.empty(welcome.replicas)
+        super().__init__(queues_around(welcome, topology, params.max_age_slots))
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        self._latest.update(turn)  # in both turns: late notes arrive in turn 0, before the exchange
+        tasks = self._sense.record(turn)["tasks"]  # [E, n_around]
         if turn.step == "exchange":
             return TurnOutput(notes=(broadcast(Kind.NEIGHBOUR, encode_queues(turn.measurement["tasks"])),))
-        winner = longest_queues(self._around(turn), self._topology.rivals, turn.rng())
         action = self._silence.copy()
-        action["device"] = winner[:, None]  # [E, H]
+        action["device"] = longest_queues(tasks, self._rivals, turn.rng())[:, None]  # [E, H]
         return TurnOutput(action)
-
-    def _around(self, turn: TurnContext) -> Tasks:
-        """Queue lengths [E, n_around]: the own ones measured, the neighbours' from their notes."""
-        tasks = np.zeros((self._replicas, len(self._topology.around)), np.int64)
-        tasks[:, : len(self._topology.devices)] = turn.measurement["tasks"]
-        for source, queues in self._latest.at(turn.slot):
-            tasks[:, self._topology.columns[source]] = queues
-        return tasks
-
-    def _queues(self, note: ReceivedNote) -> Tasks:
-        """The queue lengths of a neighbour's devices, [E, n]."""
-        columns = self._topology.columns[note.source]
-        return decode_queues(note.body, self._replicas, columns.stop - columns.start)
 
 
 def longest_queues(tasks: Tasks, rivals: npt.NDArray[np.bool_], rng: np.random.Generator) -> Tasks:
@@ -100,10 +80,6 @@ def choreography(_: Llq) -> Choreography:
     return Choreography((agents_exchange("queues"), agents_act("queues")))
 
 
-def agent(welcome: Welcome, params: Llq) -> LlqAgent:
-    return LlqAgent(local_topology(welcome), welcome.action, welcome.replicas, params.max_age_slots)
-
-
 CARD = Card(
     name="zhang2025/llq",
     summary="distributed: transmit if no device in conflict has a longer queue; ties at random",
@@ -112,8 +88,8 @@ CARD = Card(
     equations="none; the rule in words of IV-B",
     worlds=("conflict_graph",),
     observes="own queue lengths [n_own, tasks]; neighbours' by notes",
-    sends="neighbour: own queue lengths to all neighbours, 2 bytes (16 bits) per device and slot over each wire; fig. 2: "
-    "16 bytes over 2 wires each, 256 bits",
+    sends="neighbour: own queue lengths to all neighbours, 2 bytes (16 bits) per device and slot over each wire; "
+    "fig. 2: 16 bytes over 2 wires each, 256 bits",
     deviations=(
         "1. one draw per slot for all subbands is found from the published delays, not stated",
         "2. an agent takes one of two own devices that win their draws; the text would let them collide",
@@ -121,4 +97,4 @@ CARD = Card(
     reproduces="fig. 8: about 2.6 / 3.1 / 6.8 slots at loads 0.3 / 0.4 / 0.5",
     fallback="silent",
 )
-SCHEME = Scheme(CARD, choreography, agent, params=Llq)
+SCHEME = Scheme(CARD, choreography, LlqAgent, params=Llq)

@@ -1,14 +1,13 @@
 """A node's knowledge of the conflict graph, parsed from the static information in its Welcome."""
 
 from functools import cached_property
-from typing import TypeVar
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
 from protocol.messages.node import Welcome
+from schemes.parts.facts import static_facts
 
 Ids = tuple[int, ...]
 
@@ -70,20 +69,9 @@ class WholeTopology(Struct, frozen=True, dict=True):
 
 def local_topology(welcome: Welcome) -> LocalTopology:
     """An agent's topology. ValueError where the world has no conflict graph."""
-    return _parse(welcome, LocalTopology)
+    return static_facts(welcome, LocalTopology, world="conflict_graph")
 
 
 def whole_topology(welcome: Welcome) -> WholeTopology:
     """The trainer's topology. ValueError where the world has no conflict graph."""
-    return _parse(welcome, WholeTopology)
-
-
-_T = TypeVar("_T", LocalTopology, WholeTopology)
-
-
-def _parse(welcome: Welcome, kind: type[_T]) -> _T:
-    try:
-        return msgspec.convert(welcome.static_info, kind)
-    except msgspec.ValidationError as error:
-        suggestion = "run it in the world 'conflict_graph'"
-        raise ValueError(f"{welcome.scheme} needs a conflict graph ({error}); {suggestion}") from None
+    return static_facts(welcome, WholeTopology, world="conflict_graph")

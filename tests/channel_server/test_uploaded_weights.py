@@ -18,7 +18,7 @@ from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.orders import ReportWeights, UploadWeights
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import OrderDone
-from schemes.li2020.pair import Pair
+from schemes.parts.actor import Actor
 from schemes.parts.weights import read_weights, write_weights
 from tests.conformance.homes import SMALL_NETWORKS, home_plan
 from tests.impairments import MODELS
@@ -68,7 +68,7 @@ def test_they_are_sent_in_the_next_slot_booked_and_used(other: bytes) -> None:
     _at_slot(steps, loopback, 22)
     node = loopback.sessions[b"pair-0"].node
     assert node is not None
-    assert isinstance(node.policy, Pair)
+    assert isinstance(node.policy, Actor)
     assert node.policy.net is not None
     for name, tensor in read_weights(other)[1].items():
         np.testing.assert_array_equal(node.policy.net.weights[name], tensor)

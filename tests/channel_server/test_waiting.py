@@ -3,6 +3,7 @@
 from math import inf
 
 import pytest
+from msgspec import structs
 
 from channel_server.waiting import GOODBYE_TIMEOUT_S, JOIN_TIMEOUT_S, Timeouts, Waiting
 from protocol.messages.plan import LossPlan
@@ -44,3 +45,11 @@ def test_in_the_first_slot_nodes_may_still_load() -> None:
     assert timeouts.of(Waiting.REPLIES, ["pair-0"], first_slot=True) == JOIN_TIMEOUT_S
     assert timeouts.of(Waiting.REPLIES, ["trainer"], first_slot=True) == TRAINER_S
     assert timeouts.of(Waiting.LOST_NODES, ["pair-0"], first_slot=True) == PAUSE_S
+
+
+def test_agents_that_learn_have_more_time_in_training_and_no_less_than_others() -> None:
+    timeouts = Timeouts(structs.replace(LOSS, learner_lost_after_s=90.0))
+    assert timeouts.of(Waiting.REPLIES, ["pair-0"], phase="train") == 90.0
+    assert timeouts.of(Waiting.REPLIES, ["pair-0"], phase="eval") == AGENT_S
+    assert timeouts.of(Waiting.REPLIES, ["trainer"], phase="train") == TRAINER_S
+    assert timeouts.of(Waiting.LOST_NODES, ["pair-0"], phase="train") == PAUSE_S

@@ -2,6 +2,7 @@
 acknowledges for itself, and it is resent to those that have not."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ links = pytest.mark.parametrize("cloud_link", WORLDS)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> object:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         install(tmp_path_factory.mktemp("package"), monkeypatch)
         yield
@@ -99,14 +100,12 @@ def test_who_comes_back_and_who_is_uploaded_weights_has_the_newest(
     plan = shared_plan(cloud_link, signalling=LOSSY)
     loopback, steps, recording = stepping(plan)
     name = plan.nodes[1]
-    for slot, act in sorted(
-        [
-            (leaves, lambda: loopback.leave(name.encode(), "killed")),
-            (leaves + away, lambda: loopback.join(b"again", name)),
-            (uploaded, lambda: loopback.run.take_order(UploadWeights("a", plan.nodes[2], weights(99)))),
-        ],
-        key=lambda event: event[0],
-    ):
+    happens: list[tuple[int, Callable[[], None]]] = [
+        (leaves, lambda: loopback.leave(name.encode(), "killed")),
+        (leaves + away, lambda: loopback.join(b"again", name)),
+        (uploaded, lambda: loopback.run.take_order(UploadWeights("a", plan.nodes[2], weights(99)))),
+    ]
+    for slot, act in sorted(happens, key=lambda event: event[0]):
         while loopback.run.slot < slot and next(steps, True) is None:
             pass
         act()

@@ -8,7 +8,7 @@ from msgspec import structs
 from controller.trainer import LearningTrainer
 from protocol.messages.plan import RunPlan
 from protocol.messages.signalling import SignallingPlan
-from schemes.li2020.pair import Pair
+from schemes.parts.actor import Actor
 from schemes.parts.history import Joiner, JointTrajectory
 from tests.bad_air import BadAir
 from tests.conformance.homes import home_plan, homes
@@ -62,7 +62,7 @@ def test_resent_histories_complete_every_slot_of_training_once(monkeypatch: pyte
     nodes = [session.node for session in loopback.sessions.values() if session.node is not None]
     for node in nodes:
         match node.policy:
-            case Pair():
+            case Actor():
                 assert node.policy.policy_version > 1
             case LearningTrainer():
                 assert node.policy.snapshot()["parts"]["join"]["joiners"][0]["rows"] == [[]] * 4

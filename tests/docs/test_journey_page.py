@@ -80,7 +80,7 @@ STATIONS = {
     "agent_node.session": ["Session._welcome"],
     "agent_node.edge": ["run_node"],
     "agent_node.core": ["Node.turn"],
-    "schemes.li2020.greedy_central": ["ReportingPair.on_turn", "CentralScheduler.on_turn"],
+    "schemes.parts.central": ["Reporter.on_turn", "Decider.on_turn"],
 }
 
 

@@ -106,11 +106,11 @@ def test_the_newest_notes_are_kept_at_any_age(scheme: Scheme) -> None:
     stage = _stage(scheme)
     for _ in range(5):
         stage.play_slot()
-    held = [policy.snapshot()["notes"] for policy in stage.policies]
+    held = [policy.snapshot() for policy in stage.policies]
     stage.fate = lambda _: []
     for _ in range(50):
         stage.play_slot()
-    assert pack([policy.snapshot()["notes"] for policy in stage.policies]) == pack(held)
+    assert pack([policy.snapshot() for policy in stage.policies]) == pack(held)
 
 
 def test_the_cloud_decides_by_the_newest_gains() -> None:

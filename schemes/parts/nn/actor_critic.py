@@ -1,8 +1,10 @@
 """A policy and a value network: what every on-policy learner improves."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from schemes.parts.distributions import Distribution
@@ -45,8 +47,10 @@ class ActorCritic:
         return self.distribution.log_prob(sequences.policy_outputs(self.policy), sequences.actions)
 
     def sequences(self, rollout: Rollout, *, discount: float, trace_decay: float, slots: int) -> Sequences:
-        """The rollout with advantages, in sequences of `slots` if a network is recurrent, else of single rows."""
-        return sequences_of(
+        """The rollout with advantages, in sequences of `slots` if a network is recurrent, else of single rows.
+
+        Without log-probabilities it gets those of the present policy."""
+        sequences = sequences_of(
             rollout,
             self.policy,
             self.value,
@@ -55,6 +59,10 @@ class ActorCritic:
             trace_decay=trace_decay,
             slots=slots if self.is_recurrent else 1,
         )
+        if rollout.log_probs is not None:
+            return sequences
+        with torch.no_grad():
+            return replace(sequences, log_probs=self.log_probs(sequences))
 
     def snapshot(self) -> dict[str, Any]:
         """All state."""

@@ -4,6 +4,7 @@ All else they share: rows are collected, cut into sequences with the advantages 
 in one iteration, and dropped.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from schemes.parts.nn.determinism import make_deterministic
 from schemes.parts.nn.ppo import Ppo
 from schemes.parts.nn.sequences import Sequences, joined
 from schemes.parts.nn.trust_region import TrustRegion
-from schemes.parts.numpy_nets import Architecture
+from schemes.parts.numpy_nets import Architecture, Weights
 from schemes.parts.replay import Floats
 from schemes.parts.rollout import Rollout
 
@@ -55,10 +56,16 @@ class OnPolicyLearner:
         )
         self._rng = CounterRng(seed, "updates", node)
         self._rollouts: list[Rollout] = []
+        self.rows_taken = 0  # those that were not dropped
+        self._learnt_version = -1  # the newest policy version that an iteration has learnt from
 
     def add(self, rollout: Rollout) -> None:
-        """Collect rows of the present policy."""
-        self._rollouts.append(rollout)
+        """Collect rows of the present policy. Where they have policy versions, those that are not newer than the rows
+        of the last iteration come from an older policy, and are dropped."""
+        fresh = rollout.newer_than(self._learnt_version)
+        self.rows_taken += fresh.usable_rows
+        if fresh.usable_rows:
+            self._rollouts.append(fresh)
 
     def learn(self, updates: int) -> dict[str, float]:
         """One iteration on all rows collected, whatever the number of updates: rows are learnt from once.
@@ -68,6 +75,7 @@ class OnPolicyLearner:
         if updates < 1 or sum(rollout.rows for rollout in self._rollouts) < self.settings.rows_per_iteration:
             return {}
         sequences = joined([self._sequences(rollout) for rollout in self._rollouts])
+        self._learnt_version = max(rollout.newest_version for rollout in self._rollouts)
         self._rollouts = []
         stats = self.improvement.improve(sequences, self._rng.at(self.updates))
         self.updates += 1
@@ -77,6 +85,10 @@ class OnPolicyLearner:
         """The policy, for `numpy_nets.Network`."""
         return self.improvement.nets.policy.arrays()
 
+    def start(self, weights: Sequence[Weights]) -> None:
+        """The policy begins with these weights, the value network as it is drawn. ValueError for other shapes."""
+        self.improvement.nets.policy.set_arrays(weights[0])
+
     def save(self) -> dict[str, Any]:
         """All state that `learn` depends on."""
         return {
@@ -84,6 +96,8 @@ class OnPolicyLearner:
             "nets": self.improvement.nets.snapshot(),
             "improvement": self.improvement.snapshot(),
             "rollouts": [rollout.snapshot() for rollout in self._rollouts],
+            "learnt_version": self._learnt_version,
+            "rows_taken": self.rows_taken,
         }
 
     def load(self, data: dict[str, Any]) -> None:
@@ -92,6 +106,7 @@ class OnPolicyLearner:
         self.improvement.nets.restore(data["nets"])
         self.improvement.restore(data["improvement"])
         self._rollouts = [Rollout(**rollout) for rollout in data["rollouts"]]
+        self._learnt_version, self.rows_taken = data["learnt_version"], data["rows_taken"]
 
     def _sequences(self, rollout: Rollout) -> Sequences:
         settings = self.settings

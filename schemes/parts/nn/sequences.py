@@ -90,7 +90,7 @@ def sequences_of(
         "states": states,
         "critic_states": critic_states,
         "actions": torch.tensor(one.actions[:, :, 0]),
-        "log_probs": torch.tensor(one.log_probs[:, :, 0]),
+        "log_probs": torch.zeros_like(values) if one.log_probs is None else torch.tensor(one.log_probs[:, :, 0]),
         "advantages": advantages,
         "returns": advantages + old,
         "values": values,

@@ -52,6 +52,14 @@ class Network:
             at = after
         self._state_size = at
 
+    @property
+    def inputs(self) -> int:
+        return self.architecture.inputs
+
+    @property
+    def outputs(self) -> int:
+        return self.architecture.outputs
+
     def first_state(self, replicas: int) -> Floats:
         """[E, state_size] of zeros: how an episode begins."""
         return np.zeros((replicas, self._state_size), np.float32)

@@ -74,3 +74,9 @@ def test_brackets_in_texts_are_kept() -> None:
     shown = _shown(LEARNING, window, event, Progress(5), terminal=True)
     assert "[red]x[/] pairs[3]" in shown
     assert "rate[a] 3" in shown
+
+
+def test_a_phase_that_comes_again_is_shown_with_its_round() -> None:
+    schedule = (PhasePlan("warmup", 1), *[PhasePlan("train", 2), PhasePlan("eval", 1)] * 2)
+    lines = _shown(schedule, *(Progress(slot) for slot in (1, 4, 6))).splitlines()
+    assert lines == ["slot 1 of 7: warmup", "slot 4 of 7: eval, round 1 of 2", "slot 6 of 7: train, round 2 of 2"]

@@ -16,6 +16,7 @@ from airtoll.plots.curves import Curve, draw_curves, metric_curves, scalar_curve
 from airtoll.plots.maps import draw_map, world_of
 from airtoll.plots.toll_chart import toll_chart, toll_rates
 from channel_server.worlds.d2d_underlay import D2DCell
+from controller.config.schedule import PhaseSpan
 from controller.run_folder.reader import RunFolder
 from protocol.accounting.trace import TraceField
 from protocol.messages.kinds import Kind
@@ -110,7 +111,13 @@ def test_metrics_of_a_kind_share_a_panel(tmp_path: Path) -> None:
 def test_a_moving_mean_weighs_by_counts_and_stays_within_its_phase() -> None:
     ones = np.ones(32)
     counts = np.where(np.arange(32) == 3, 3.0, ones)
-    curve = Curve("rate", np.arange(32.0), np.arange(32.0), counts, ["train"] * 16 + ["eval"] * 16)
+    curve = Curve(
+        "rate",
+        np.arange(32.0),
+        np.arange(32.0),
+        counts,
+        [PhaseSpan("train", 0, 16)] * 16 + [PhaseSpan("eval", 16, 32)] * 16,
+    )
     mean = curve.moving_mean()
     assert curve.width == 3
     assert mean[3] == (2 + 3 + 4) / 5
@@ -124,7 +131,8 @@ def test_the_same_scalar_of_several_nodes_is_averaged(tmp_path: Path) -> None:
         Scalars(4, "pair-0", {"loss": 7.0}),
     ]
     loss = scalar_curves(learning(tmp_path / "a", reports))["loss"]
-    assert (loss.slots.tolist(), loss.values.tolist(), loss.phases) == ([1.0, 4.0], [2.0, 7.0], ["train", "eval"])
+    phases = [span.phase for span in loss.spans]
+    assert (loss.slots.tolist(), loss.values.tolist(), phases) == ([1.0, 4.0], [2.0, 7.0], ["train", "eval"])
     assert metric_curves(make(tmp_path / "b", [])) == {}
 
 

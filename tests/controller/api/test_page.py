@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from importlib.resources import files
@@ -10,7 +11,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from anyio import create_task_group, fail_after, lowlevel, run, to_thread
 
+from controller.api.page import page_routes
 from controller.run_folder.status import FINAL_STATES, State
 from protocol.messages.drawing import Drawing
 from protocol.messages.kinds import Kind
@@ -65,6 +68,34 @@ def test_a_file_is_served_with_type_policy_and_etag(service: Service, path: str)
 def test_caches_revalidate_the_page(service: Service) -> None:
     answer, _ = _get(service, "/page/main.js")
     assert (answer.getheader("cache-control"), answer.getheader("vary")) == ("no-cache", "Accept-Encoding")
+
+
+def test_requests_that_wait_in_all_threads_do_not_delay_the_page() -> None:
+    async def ask() -> None:
+        released = threading.Event()
+        to_thread.current_default_thread_limiter().total_tokens = 1
+        [home, _] = page_routes()
+
+        async def occupy() -> None:
+            await to_thread.run_sync(released.wait)
+
+        async with create_task_group() as waiting:
+            waiting.start_soon(occupy)
+            await lowlevel.checkpoint()
+            scope = {"type": "http", "method": "HEAD", "path": "/", "headers": [], "root_path": ""}
+            sent: list[Any] = []
+
+            async def send(message: Any) -> None:
+                sent.append(message)
+
+            try:
+                with fail_after(60):
+                    await home.app(scope, None, send)
+            finally:
+                released.set()
+        assert sent[0]["status"] == 200
+
+    run(ask)
 
 
 @pytest.mark.parametrize(

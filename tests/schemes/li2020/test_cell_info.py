@@ -15,7 +15,7 @@ from tests.schemes.direct import welcome_for
 def test_another_world_is_rejected_with_a_suggestion() -> None:
     world = WORLD.build(D2DUnderlay(), seed=1, replicas=1)
     foreign = replace(welcome_for(world, random.SCHEME, 0), static_info={"queues": 3})
-    with pytest.raises(ValueError, match="choose the world d2d_underlay"):
+    with pytest.raises(ValueError, match="runs in the world d2d_underlay"):
         cell_info(foreign)
 
 

@@ -117,9 +117,7 @@ def test_rbs_of_cellular_users_without_gains_stay_unused() -> None:
 def test_a_restored_cloud_decides_the_same() -> None:
     world, stage = on_stage(D2DUnderlay(pairs=4, rbs=3))
     stage.play_slot()
-    again = greedy_central.CentralScheduler(
-        welcome_for(world, greedy_central.SCHEME, 4), greedy_central.SCHEME.params()
-    )
+    again = greedy_central.scheduler(welcome_for(world, greedy_central.SCHEME, 4), greedy_central.GreedyCentral())
     again.restore(stage.policies[4].snapshot())
     stage.policies[4] = again
     first = [action["rb"].tolist() for action in stage.actions]

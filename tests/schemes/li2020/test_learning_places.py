@@ -1,4 +1,4 @@
-"""DQN on the node and at the trainer: the same weights, actions and rewards; only the books differ."""
+"""Independent learners on the node and at the trainer: the same weights, actions and rewards; only the books differ."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 
 from protocol.accounting.trace import TraceField
 from protocol.messages.kinds import Kind
-from schemes.li2020.pair import Pair
+from schemes.parts.actor import Actor
 from tests.plain_toll import grouped, plain_toll
 from tests.recording import Recording, plan_for, stepping
 
@@ -15,18 +15,18 @@ PHASES = {"warmup": 40, "train": 70, "eval": 20}
 PARAMS: dict[str, Any] = {"hidden": [16, 8], "batch": 16, "upload_every_slots": 1, "push_every_slots": 1}
 
 
-def _run(learns_at: str) -> tuple[Recording, list[Pair]]:
-    params = PARAMS | {"learns_at": learns_at}
-    plan = plan_for("li2020/dqn", phases=PHASES, slots=None, params=params, record={"values": True})
+def _run(learns_at: str, scheme: str = "li2020/dqn", **changed: Any) -> tuple[Recording, list[Actor]]:
+    params = (PARAMS | changed if scheme == "li2020/dqn" else changed) | {"learns_at": learns_at}
+    plan = plan_for(scheme, phases=PHASES, slots=None, params=params, record={"values": True})
     loopback, steps, recording = stepping(plan)
     for _ in steps:
         pass
     nodes = [session.node for peer, session in loopback.sessions.items() if peer.startswith(b"pair")]
-    return recording, [node.policy for node in nodes if node is not None and isinstance(node.policy, Pair)]
+    return recording, [node.policy for node in nodes if node is not None and isinstance(node.policy, Actor)]
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[tuple[Recording, list[Pair]], tuple[Recording, list[Pair]]]:
+def both() -> tuple[tuple[Recording, list[Actor]], tuple[Recording, list[Actor]]]:
     return _run("node"), _run("trainer")
 
 
@@ -39,6 +39,25 @@ def test_the_same_weights_bit_for_bit(both: Any) -> None:
         assert a.policy_version == b.policy_version == 70
         for name, weight in a.net.weights.items():
             np.testing.assert_array_equal(weight, b.net.weights[name])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "params"),
+    [("li2020/q_learning", {}), ("li2020/ac", {"hidden": [16, 8], "upload_every_slots": 5, "rows_per_iteration": 5})],
+)
+def test_other_learners_too(scheme: str, params: dict[str, Any]) -> None:
+    (ours, here), (theirs, there) = (_run(place, scheme, **params) for place in ("node", "trainer"))
+    for a, b in zip(here, there, strict=True):
+        assert a.net is not None
+        assert b.net is not None
+        assert a.policy_version == b.policy_version > 10
+        for name, weight in a.net.weights.items():
+            np.testing.assert_array_equal(weight, b.net.weights[name])
+    assert _chosen(ours) == _chosen(theirs)
+
+
+def _chosen(run: Recording) -> list[Any]:
+    return [(slot, node, value) for slot, _, node, kind, value in run.values if kind == TraceField.ACTION]
 
 
 def test_the_same_actions_and_rewards(both: Any) -> None:

@@ -14,7 +14,8 @@ from protocol.messages.node import Note, ReceivedNote
 from schemes.contract import TurnContext
 from schemes.li2020 import maac
 from schemes.li2020.maac import Maac
-from schemes.li2020.pair import Pair, layout_of
+from schemes.li2020.pair import layout_of
+from schemes.parts.actor import Actor
 from schemes.parts.history import VALID, HistoryChunk, read_chunk
 from schemes.parts.numpy_nets import draw_mlp
 from schemes.parts.weights import write_weights
@@ -58,9 +59,9 @@ class Life:
         self.pair = self._begin()
         self.pair.restore(data)
 
-    def _begin(self) -> Pair:
+    def _begin(self) -> Actor:
         pair = maac.pair(WELCOME, self.params)
-        assert isinstance(pair, Pair)
+        assert isinstance(pair, Actor)
         return pair
 
     def _turn(self, slot: int, step: Any, inbox: list[ReceivedNote], phase: str, gain_db: float) -> TurnContext:

@@ -243,16 +243,16 @@ def test_a_missing_or_large_file_is_rejected(tmp_path: Path) -> None:
         (f'"{embed(EmbeddedFile("a.pt", b""))}"', "cannot bring TorchScript; save the network as safetensors"),
     ],
 )
-def test_a_client_can_neither_name_files_nor_bring_programs(network: str, problem: str) -> None:
+def test_a_client_can_neither_name_files_nor_bring_programs(network: str, problem: str, tmp_path: Path) -> None:
     body = f'{{"world": "d2d_underlay", "scheme": {{"name": "ours/network", "network": {network}}}, "slots": 5}}'
     with pytest.raises(ConfigError, match=problem):
-        resolve_submission(body.encode(), is_yaml=False, max_memory_bytes=2**30)
+        resolve_submission(body.encode(), is_yaml=False, max_memory_bytes=2**30, runs=tmp_path)
 
 
-def test_a_client_may_bring_weights() -> None:
+def test_a_client_may_bring_weights(tmp_path: Path) -> None:
     text = embedded(fitting(_world(), VIEW))
     body = (
         '{"world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2}, "slots": 5, '
         f'"scheme": {{"name": "ours/network", "network": "{text}", "view": "{VIEW}"}}}}'
     )
-    assert resolve_submission(body.encode(), is_yaml=False, max_memory_bytes=2**30).agents == 3
+    assert resolve_submission(body.encode(), is_yaml=False, max_memory_bytes=2**30, runs=tmp_path).agents == 3

@@ -78,10 +78,10 @@ def test_neighbours_queues_are_kept_until_their_next_note() -> None:
         stage.play_slot()
     for policy in stage.policies:
         saved = unpack(pack(policy.snapshot()))
-        assert len(saved["notes"]) == 2
+        assert len(saved["sense"]) == 2
         policy.restart(np.array([True, False]))
         assert pack(policy.snapshot()) == pack(saved)
         policy.restart(np.array([True, True]))
-        assert policy.snapshot() == {"notes": []}
+        assert policy.snapshot() == {"sense": []}
         policy.restore(saved)
         assert pack(policy.snapshot()) == pack(saved)

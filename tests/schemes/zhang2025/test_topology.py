@@ -33,5 +33,5 @@ def test_the_cloud_knows_the_whole_graph() -> None:
 
 def test_another_world_is_rejected_with_a_suggestion() -> None:
     foreign = msgspec.structs.replace(welcome(0), static_info={"rbs": 10})
-    with pytest.raises(ValueError, match=r"zhang2025/llq needs a conflict graph.*'conflict_graph'"):
+    with pytest.raises(ValueError, match="zhang2025/llq runs in the world conflict_graph"):
         SCHEME.node(foreign, SCHEME.params())

@@ -10,6 +10,7 @@ from protocol.determinism.snapshots import pack, unpack
 from schemes.parts.learner_settings import DqnSettings
 from schemes.parts.nn.dqn import DeepQLearner, q_loss, q_targets
 from schemes.parts.nn.gradients import move_target
+from schemes.parts.nn.learning import Independent
 from schemes.parts.numpy_nets import Network
 from schemes.parts.numpy_nets.architecture import DuelingHead, Lstm, mlp
 from schemes.parts.replay import Transitions
@@ -97,3 +98,34 @@ def test_a_loaded_learner_continues_bit_by_bit(optimiser: str, before: int) -> N
 def test_recurrent_networks_are_rejected() -> None:
     with pytest.raises(ValueError, match="no sequences"):
         DeepQLearner(SETTINGS, mlp(3, (8,), Lstm(4)), seed=1)
+
+
+def test_nothing_is_learnt_without_a_minibatch() -> None:
+    it = DeepQLearner(SETTINGS, ARCHITECTURE, seed=1)
+    it.add(transitions(3))
+    assert it.learn(3) == {}
+    it.add(transitions(1, 3))
+    assert it.learn(3)
+    assert it.updates == 3
+
+
+def test_learners_of_several_nodes_differ_and_each_learns_from_its_own_rows() -> None:
+    """Of three agents one has too few valid rows: it learns nothing yet, the others as each would by itself."""
+    one = transitions()
+    joint = Transitions(
+        np.repeat(one.states, 3, axis=2), np.repeat(one.actions, 3, axis=2), np.repeat(one.rewards, 3, axis=2)
+    )
+    valid = np.ones(joint.actions.shape, bool)
+    valid[3:, :, 2] = False
+    alone = [DeepQLearner(SETTINGS, ARCHITECTURE, seed=1, node=node) for node in range(3)]
+    together = Independent([DeepQLearner(SETTINGS, ARCHITECTURE, seed=1, node=node) for node in range(3)])
+    together.add(replace(joint, valid=valid))
+    stats = together.learn(5)
+    for node, it in enumerate(alone):
+        it.add(replace(joint, valid=valid).of_agent(node))
+    means = [it.learn(5) for it in alone]
+    assert means[2] == {}
+    assert stats == {key: float(np.mean([mean[key] for mean in means[:2]])) for key in ("loss", "mean_q")}
+    for node, it in enumerate(alone):
+        assert all((together.weights(node)[name] == weight).all() for name, weight in it.weights().items())
+    assert pack(alone[0].save()) != pack(alone[1].save())

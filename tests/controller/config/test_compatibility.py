@@ -1,0 +1,35 @@
+"""A configuration is checked by building a policy of every role."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from channel_server.worlds.conflict_graph import WORLD
+from controller.config.compatibility import check
+from controller.config.errors import ConfigError
+from protocol.messages.node import Welcome
+from schemes.contract import NodePolicy, NoParams
+from schemes.zhang2025 import llq
+from tests.recording import plan_for
+from tests.schemes.zhang2025.stages import uneven
+
+
+def test_agents_that_measure_and_do_other_things_are_built_too(tmp_path: Path) -> None:
+    """Of three agents one has a single device: what does not suit it alone is found."""
+    world = WORLD.build(uneven(tmp_path), seed=1, replicas=1)
+    built: list[int] = []
+
+    def node(welcome: Welcome, params: NoParams) -> NodePolicy:
+        built.append(welcome.index)
+        if welcome.action.fields[0].high == 3:
+            raise ValueError("three devices are too many")
+        return NodePolicy()
+
+    with pytest.raises(ConfigError, match="three devices"):
+        check(world, replace(llq.SCHEME, node=node), plan_for("zhang2025/llq"))
+    assert built == [0, 1, 2]
+    same = WORLD.build(WORLD.params(), seed=1, replicas=1)
+    built.clear()
+    check(same, replace(llq.SCHEME, node=node), plan_for("zhang2025/llq"))
+    assert built == [0]
