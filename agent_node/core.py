@@ -41,7 +41,7 @@ def agent_policy(welcome: Welcome) -> NodePolicy:
 
 class OpenTurn(NamedTuple):
     """A turn that the node has read and not replied to. For the reply: `acks` of what its inbox had, and the weights
-    `learnt` in the phase before, if it has to report any."""
+    that it has `learnt` by itself, if it reports them."""
 
     context: TurnContext
     acks: list[Note]

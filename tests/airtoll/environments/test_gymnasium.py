@@ -53,7 +53,7 @@ def test_the_others_follow_the_scheme() -> None:
     env = airtoll.gym_env({"world": "conflict_graph", "scheme": "zhang2025/llq", "slots": 20}, "ap_2")
     env.reset()
     rewards = [env.step(np.zeros(3, int))[1] for _ in range(20)]
-    assert env.toll() == {"neighbour": {"notes": 80, "payload_bits": 2560, "note_bytes": 320}}
+    assert env.toll() == {"neighbour": {"notes": 80, "payload_bits": 5120, "note_bytes": 640}}
     alone = airtoll.parallel_env({"world": "conflict_graph", "scheme": "zhang2025/llq", "slots": 20})
     alone.reset()
     silent = [alone.step({name: [0, 0, 0] for name in alone.agents})[1]["ap_2"] for _ in range(20)]

@@ -148,7 +148,7 @@ def test_received_notes_can_be_observed_and_are_counted() -> None:
     neighbours = [inbox.get(node, [0, 0]) for node in (1, 2, 3)]
     assert observations["ap_1"][-6:].tolist() == [*neighbours[0], *neighbours[1], *neighbours[2]]
     assert any(map(any, neighbours))
-    assert env.toll() == {"neighbour": {"notes": 20, "payload_bits": 640, "note_bytes": 80}}
+    assert env.toll() == {"neighbour": {"notes": 20, "payload_bits": 1280, "note_bytes": 160}}
     assert env.toll("train") == {}
 
 

@@ -14,7 +14,8 @@ from protocol.accounting.trace import TraceField
 from protocol.messages.plan import RunPlan
 from protocol.messages.spaces import Records
 from tests.impairments import MODELS
-from tests.recording import Recording, assert_same_trace, in_process, plan_for
+from tests.networks import params_for
+from tests.recording import CELL, Recording, assert_same_trace, in_process, plan_for
 
 Choose = Callable[[int, int], Records | None]  # slot and agent to an action, None to keep the last
 
@@ -54,7 +55,10 @@ def assert_same_run(native: Recording, outside: Recording) -> None:
 @pytest.mark.parametrize("scheme", schemes())
 @pytest.mark.parametrize("settings", [{}, {"replicas": 3, "episode_slots": 7}], ids=["one world", "replicas"])
 def test_playing_a_schemes_actions_from_outside_is_the_schemes_own_run(scheme: str, settings: dict[str, Any]) -> None:
-    plan = plan_for(scheme, slots=30, record={"values": True}, **settings)
+    chosen = None
+    if scheme == "ours/network":
+        chosen, settings = CELL, settings | {"params": params_for(CELL)}
+    plan = plan_for(scheme, chosen, slots=30, record={"values": True}, **settings)
     native, world = in_process(plan), build_world(plan)
     choose = actions_of(native, world)
     assert_same_run(native, played(plan, range(len(world.agents)), choose, world))
