@@ -49,6 +49,11 @@ class Transitions:
         """`valid`, spelt out: [T, E, N]."""
         return np.ones(self.rewards.shape, bool) if self.valid is None else self.valid
 
+    @property
+    def usable(self) -> Flags:
+        """[T, E]: True where the rows of all agents are valid."""
+        return np.asarray(self.validity.all(axis=2))
+
     def of_agent(self, agent: int) -> "Transitions":
         """The transitions of one agent alone, N = 1."""
         own = slice(agent, agent + 1)

@@ -236,7 +236,7 @@ def test_a_centred_replay_subtracts_each_agents_mean_over_all_ever_added(
         centred.add(stretch)
     if not len(plain):
         return
-    valid = np.concatenate([s.rewards[s.validity.all(axis=2)] for s in made])  # [transitions, N]
+    valid = np.concatenate([s.rewards[s.usable] for s in made])  # [transitions, N]
     drawn, less = (replay.sample(np.random.default_rng(0), 8).rewards for replay in (plain, centred))
     np.testing.assert_allclose(drawn - less, np.broadcast_to(valid.mean(axis=0), drawn.shape), rtol=1e-5)
 
