@@ -88,7 +88,8 @@ class Nodes:
 
     def learn(self) -> Self:
         """Train for the method's slots."""
-        state, earned = self._problem.reset(REPLICAS, self._rng), np.zeros((REPLICAS, self._problem.agents))
+        state = self._problem.reset(REPLICAS, self._rng)
+        earned: Floats = np.zeros((REPLICAS, self._problem.agents), np.float32)
         ended = np.zeros(REPLICAS, np.uint8)
         for slot in range(self._method.slots):
             seen = self._problem.observe(state)

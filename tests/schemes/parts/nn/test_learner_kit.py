@@ -5,6 +5,7 @@ TwoStates has a reward that is worth giving up another one for; Aim, for continu
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def maac(seed: int, node: int) -> MaacLearner:
 
 
 def off_policy(name: str) -> Method:
-    about = {"data": Experience.transitions, "upload_every_slots": 1}
+    about: dict[str, Any] = {"data": Experience.transitions, "upload_every_slots": 1}
     match name:
         case "tabular":
             return Method(learner=table, network=Table, slots=200, numbered=True, **about)
@@ -108,7 +109,12 @@ METHODS: dict[str, tuple[Problem, Method]] = {
         TwoStates(2),
         on_policy(
             TrustRegionSettings(
-                rows_per_iteration=1280, discount=0.9, value_rate=0.02, max_kl=0.05, value_minibatches=1, value_epochs=10
+                rows_per_iteration=1280,
+                discount=0.9,
+                value_rate=0.02,
+                max_kl=0.05,
+                value_minibatches=1,
+                value_epochs=10,
             ),
             60,
         ),
