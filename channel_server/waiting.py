@@ -64,6 +64,6 @@ class Timeouts:
         if waiting is not Waiting.REPLIES and waiting is not Waiting.NODE_STATES:
             return self.seconds[waiting]
         seconds = self._trainer_s if list(awaited) == [TRAINER_NAME] else self.seconds[waiting]
-        if self._learner_s is not None and phase == "train":
+        if self._learner_s is not None and (first_slot or phase == "train"):
             seconds = max(seconds, self._learner_s)
         return max(seconds, JOIN_TIMEOUT_S) if first_slot else seconds  # nodes may still load what they learn with

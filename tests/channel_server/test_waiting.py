@@ -51,5 +51,6 @@ def test_agents_that_learn_have_more_time_in_training_and_no_less_than_others() 
     timeouts = Timeouts(structs.replace(LOSS, learner_lost_after_s=90.0))
     assert timeouts.of(Waiting.REPLIES, ["pair-0"], phase="train") == 90.0
     assert timeouts.of(Waiting.REPLIES, ["pair-0"], phase="eval") == AGENT_S
+    assert timeouts.of(Waiting.REPLIES, ["pair-0"], phase="eval", first_slot=True) == 90.0  # they load what they need
     assert timeouts.of(Waiting.REPLIES, ["trainer"], phase="train") == TRAINER_S
     assert timeouts.of(Waiting.LOST_NODES, ["pair-0"], phase="train") == PAUSE_S

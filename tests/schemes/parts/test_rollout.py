@@ -56,6 +56,8 @@ def test_together_agents_are_one_with_the_sum_of_rewards() -> None:
     one = it.together()
     assert it.valid is not None
     assert one.valid is not None
+    assert one.log_probs is not None
+    assert it.log_probs is not None
     for t in range(T):
         for e in range(E):
             assert one.states[t, e, 0].tolist() == [x for n in range(N) for x in it.states[t, e, n].tolist()]

@@ -79,6 +79,7 @@ class Nodes:
         )
         self._action = Space((choice,))
         self._rng, self._rngs = np.random.default_rng(seed), [CounterRng(seed, "node", n) for n in range(3)]
+        self._losses = np.random.default_rng(seed + 1)
         self._vector = Seen(problem.inputs, numbered=method.numbered)
         self.actors = [self._actor(n, learns_at, seed) for n in range(problem.agents)]
         self._trainer = (
@@ -88,11 +89,12 @@ class Nodes:
 
     def learn(self) -> Self:
         """Train for the method's slots."""
-        state, earned = self._problem.reset(REPLICAS, self._rng), np.zeros((REPLICAS, self._problem.agents))
+        state = self._problem.reset(REPLICAS, self._rng)
+        earned: Floats = np.zeros((REPLICAS, self._problem.agents), np.float32)
         ended = np.zeros(REPLICAS, np.uint8)
         for slot in range(self._method.slots):
             seen = self._problem.observe(state)
-            actions = [self._act(n, slot, seen[:, n], earned[:, n], ended) for n in range(self._problem.agents)]
+            actions = self._act(slot, seen, earned, ended)
             if self._trainer is not None:
                 self._ask_trainer(self._trainer, slot)
             state, earned = self._problem.step(state, np.stack([a["a"][:, None] for a in actions], axis=1))
@@ -100,6 +102,9 @@ class Nodes:
             if (slot + 1) % self._problem.slots == 0:
                 ended[:] = TERMINATED if self._problem.slots == 1 else TRUNCATED
                 state = self._problem.reset(REPLICAS, self._rng)
+        self._act(
+            self._method.slots, self._problem.observe(state), earned, ended, phase="eval"
+        )  # takes the last weights
         return self
 
     @property
@@ -121,29 +126,34 @@ class Nodes:
         outputs = net(self._vector(record))
         return outputs.argmax(axis=1)[:, None] if self._method.choices else outputs
 
-    def _act(self, node: int, slot: int, seen: Floats, earned: Any, ended: Any) -> Records:
-        measured = self._view.empty(REPLICAS)
-        measured["seen"], measured["earned"] = seen, earned
-        turn = self._turn(node, slot, "act", measured, ended)
-        if ended.any():
-            self.actors[node].restart(ended > 0)
-        output = self.actors[node].on_turn(turn)
-        self._deliver(node, slot, output.notes)
-        assert output.action is not None
-        return output.action
+    def _act(self, slot: int, seen: Floats, earned: Floats, ended: Any, *, phase: str = "train") -> list[Records]:
+        """Every agent's action."""
+        actions = []
+        for node, actor in enumerate(self.actors):
+            measured = self._view.empty(REPLICAS)
+            measured["seen"], measured["earned"] = seen[:, node], earned[:, node]
+            if ended.any():
+                actor.restart(ended > 0)
+            output = actor.on_turn(self._turn(node, slot, "act", measured, ended, phase=phase))
+            self._deliver(node, slot, output.notes)
+            assert output.action is not None
+            actions.append(output.action)
+        return actions
 
     def _ask_trainer(self, trainer: NodePolicy, slot: int) -> None:
         node = self._problem.agents
         turn = self._turn(node, slot, "learn", _NO_VIEW.empty(REPLICAS), np.zeros(REPLICAS, np.uint8))
         self._deliver(node, slot, trainer.on_turn(turn).notes)
 
-    def _turn(self, node: int, slot: int, step: Any, measured: Records, ended: Any) -> TurnContext:
-        return TurnContext(slot, 0, step, "train", ended, measured, self._inboxes.pop(node, []), self._rngs[node], [])
+    def _turn(
+        self, node: int, slot: int, step: Any, measured: Records, ended: Any, *, phase: str = "train"
+    ) -> TurnContext:
+        return TurnContext(slot, 0, step, phase, ended, measured, self._inboxes.pop(node, []), self._rngs[node], [])
 
     def _deliver(self, source: int, slot: int, notes: tuple[Note, ...]) -> None:
         for note in notes:
             for to in note.to:
-                if self._rng.random() >= self._lose:
+                if self._losses.random() >= self._lose:
                     receiver = self._problem.agents if to == TRAINER else to
                     self._inboxes[receiver].append(ReceivedNote(source, note.kind, slot, 0, note.body))
 

@@ -113,7 +113,9 @@ def test_learners_of_several_nodes_differ_and_each_learns_from_its_own_rows() ->
     """Of three agents one has too few valid rows: it learns nothing yet, the others as each would by itself."""
     one = transitions()
     joint = Transitions(
-        np.repeat(one.states, 3, axis=2), np.repeat(one.actions, 3, axis=2), np.repeat(one.rewards, 3, axis=2)
+        np.repeat(one.states, 3, axis=2),
+        np.repeat(one.actions.astype(np.int64), 3, axis=2),
+        np.repeat(one.rewards, 3, axis=2),
     )
     valid = np.ones(joint.actions.shape, bool)
     valid[3:, :, 2] = False

@@ -5,6 +5,7 @@ TwoStates has a reward that is worth giving up another one for; Aim, for continu
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def maac(seed: int, node: int) -> MaacLearner:
 
 
 def off_policy(name: str) -> Method:
-    about = {"data": Experience.transitions, "upload_every_slots": 1}
+    about: dict[str, Any] = {"data": Experience.transitions, "upload_every_slots": 1}
     match name:
         case "tabular":
             return Method(learner=table, network=Table, slots=200, numbered=True, **about)

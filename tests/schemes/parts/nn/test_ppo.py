@@ -71,6 +71,7 @@ def test_sequences_equal_a_slot_by_slot_pass_of_numpy_networks(recurrent: bool) 
     assert (back(cut.valid) == valid).all()
     assert float(cut.valid.sum()) == made.valid.sum()  # padding does not count
     # the policy as it was acted by, through every reset and from every sequence's hidden state
+    assert made.log_probs is not None
     np.testing.assert_allclose(back(nets.log_probs(cut)), made.log_probs.reshape(7, 4), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(back(cut.value_outputs(nets.value)), np.stack(values), rtol=1e-4, atol=1e-5)
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemes.li2020.greedy_central import Gains
-from schemes.li2020.greedy_central import place as place_pairs
+from schemes.li2020.placement import Gains
+from schemes.li2020.placement import place as place_pairs
 from schemes.parts.solvers import branch_and_bound, exhaustive, greedy
 from schemes.parts.solvers.branch_and_bound import Assignment, Node
 from schemes.parts.solvers.interference import Floats, Indices
