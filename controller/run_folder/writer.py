@@ -168,7 +168,7 @@ class RunWriter:
         """Truncate the files to a checkpoint, or to the beginning: the run starts again from there."""
         slot = to.slot if to else 0
         for name in GROWING:
-            self._truncate(name, to.lengths[name] if to else 0)
+            _truncate(self.path / name, to.lengths[name] if to else 0)
         for name in REPLACED:
             (self.path / name).unlink(missing_ok=True)
         self.folder.checkpoints.drop_after(slot)
@@ -251,12 +251,6 @@ class RunWriter:
         ).write(self.path)
         self.log(f"{end.state} after {end.slots} slots" + (f": {reason}" if reason else ""))
 
-    def _truncate(self, file: str, length: int) -> None:
-        if length:
-            os.truncate(self.path / file, length)
-        else:
-            (self.path / file).unlink(missing_ok=True)
-
     def _append(self, file: str, data: bytes) -> None:
         with (self.path / file).open("ab") as stream:
             stream.write(data)
@@ -264,6 +258,13 @@ class RunWriter:
     def _write_json(self, file: str, data: Any, *, indent: int | None = None, durable: bool = True) -> None:
         data = json.dumps(data, indent=indent, allow_nan=False).encode() + b"\n"
         replace_file(self.path / file, data, durable=durable)
+
+
+def _truncate(file: Path, length: int) -> None:
+    if length:
+        os.truncate(file, length)
+    else:
+        file.unlink(missing_ok=True)
 
 
 def set_state(path: Path, state: State, reason: str = "") -> None:
