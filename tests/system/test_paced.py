@@ -101,5 +101,5 @@ def _check_books(recording: Recording, agents: int) -> None:
     """A late reply's notes are delivered to nobody: they are in no air book, and count as emulation on the wire."""
     assert recording.ended is not None
     accounts = recording.ended.wire
-    assert sum(c.up.notes for c in accounts) == sum(row.attempt > 0 for row in recording.air if row.source < agents)
+    assert sum(c.up.notes for c in accounts) == sum(row.crossed_socket for row in recording.air if row.source < agents)
     assert sum(c.down.notes for c in accounts) == sum(row.copies for row in recording.air)

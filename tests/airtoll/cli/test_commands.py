@@ -267,6 +267,7 @@ WITHOUT_FORMAT = {
     "agent": "serves until it is stopped; its log is for people",
     "channel": "likewise",
     "keys": "has commands of its own, each with --format",
+    "new": "writes a package and prints the commands that come next",
     "node": "is a process of a run and prints nothing",
     "serve": "serves until it is stopped; prints the URL it listens at",
 }

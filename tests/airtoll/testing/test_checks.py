@@ -86,7 +86,7 @@ def test_a_measurement_that_leaks_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 
     resampling.check_resampling(_world())
     monkeypatch.setattr(my_world.MyWorld, "measure", leaking)
-    with pytest.raises(AssertionError, match="node-0 measures in the view 'own' what resample_unobserved redraws"):
+    with pytest.raises(AssertionError, match="resample_unobserved redraws what node-0 measures in 'own'"):
         resampling.check_resampling(_world())
 
 
