@@ -33,7 +33,7 @@ def study(
     ] = None,
     as_format: FormatOption = Format.TEXT,
 ) -> None:
-    """Run a grid of configurations and seeds; write one table, aggregates over seeds, and plots.
+    """Run a grid of configurations and seeds; write tables and plots.
 
     A study that was interrupted continues where it stopped when the same command is given again.
     """
