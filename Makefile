@@ -51,10 +51,12 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.replicas
 	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks.random_allocation
 	$(BIN)/python -m benchmarks.learner
 	$(BIN)/python -m benchmarks.paced
+	$(BIN)/python -m benchmarks.environments
 
 clean:
 	rm -rf .venv runs .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,8 +26,9 @@ from protocol.messages.node import (
 from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records, Space
 from protocol.messages.text import is_name
-from schemes.contract import NodePolicy, TurnContext, load
+from schemes.contract import NodePolicy, TurnContext, TurnOutput, load
 from schemes.parts.note_reader import UnreadNote
+from schemes.parts.weights import read_weights, write_weights
 
 BuildPolicy = Callable[[Welcome], NodePolicy]
 
@@ -38,12 +39,23 @@ def agent_policy(welcome: Welcome) -> NodePolicy:
     return scheme.node(welcome, msgspec.convert(welcome.params, scheme.params))
 
 
+class OpenTurn(NamedTuple):
+    """A turn that the node has read and not replied to. For the reply: `acks` of what its inbox had, and the weights
+    that it has `learnt` by itself, if it reports them."""
+
+    context: TurnContext
+    acks: list[Note]
+    learnt: bytes
+
+
 class Node:
     """One seat in a run: decodes its turns, calls its policy, encodes the replies."""
 
     def __init__(self, welcome: Welcome, build: BuildPolicy) -> None:
         self.policy = build(welcome)
         self.policy.prepare()
+        if welcome.start:
+            self.policy.start_from([read_weights(body)[1] for body in welcome.start])
         self._specs = {index: _decoder(spec, welcome) for index, spec in enumerate(welcome.choreography.turns)}
         self._specs[CLOSING] = _decoder(_closing(welcome), welcome)
         self._action_fits = welcome.action.checker(welcome.replicas)
@@ -52,9 +64,14 @@ class Node:
         self._training = TrainingProgress(welcome.phases)
         self._going_on = going_on(welcome.replicas)
         self._slot = -1
+        self._phase = ""
 
     def turn(self, turn: Turn) -> Reply:
         """The reply to a turn. ValueError if an action lies outside its space."""
+        return self.answer(self.open(turn))
+
+    def open(self, turn: Turn) -> OpenTurn:
+        """Read a turn; its reply may wait until somebody outside has chosen the action."""
         ended = np.frombuffer(turn.ended, np.uint8) if turn.ended else self._going_on
         if turn.ended:
             self.policy.restart(ended > 0)
@@ -72,26 +89,41 @@ class Node:
             unread,
             self._training,
         )
-        if spec.step == "close":
-            last_notes = self._delivery.send(self.policy.close(context), turn.slot)
-            return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, unread))
-        output = self.policy.on_turn(context)
+        return OpenTurn(context, acks, self._newly_learnt(context))
+
+    def answer(self, opened: OpenTurn) -> Reply:
+        """The policy's reply to a turn. ValueError if an action lies outside its space."""
+        turn = opened.context
+        if turn.step == "close":
+            last_notes = self._delivery.send(self.policy.close(turn), turn.slot)
+            return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, turn.unread, opened.learnt))
+        return self.reply(opened, self.policy.on_turn(turn))
+
+    def reply(self, opened: OpenTurn, output: TurnOutput) -> Reply:
+        """The reply with this output, whoever chose it. ValueError if its action lies outside its space."""
+        turn = opened.context
         action = b"" if output.action is None else output.action.tobytes()
         if action and not self._action_fits(action):
             raise ValueError(f"the policy's action {output.action} lies outside its space")
-        outbox = [*acks, *self._outgoing(output.notes, turn.slot)]
-        return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, unread))
+        outbox = [*opened.acks, *self._outgoing(output.notes, turn.slot)]
+        return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, turn.unread, opened.learnt))
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""
         delivery, policy = self._delivery.snapshot(), self.policy.snapshot()
-        return {"slot": self._slot, "delivery": delivery, "policy": policy}
+        return {"slot": self._slot, "phase": self._phase, "delivery": delivery, "policy": policy}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
-        self._slot = data["slot"]
+        self._slot, self._phase = data["slot"], data["phase"]
         self._delivery.restore(data["delivery"])
         self.policy.restore(data["policy"])
+
+    def _newly_learnt(self, turn: TurnContext) -> bytes:
+        """In the first turn after a phase of training, the weights that the policy has learnt by itself; else b""."""
+        before, self._phase = self._phase, "" if turn.step == "close" else turn.phase
+        learnt = self.policy.learnt_weights() if before == "train" != self._phase else None
+        return b"" if learnt is None else write_weights(learnt.weights, learnt.policy_version, "float32")
 
     def _outgoing(self, notes: Sequence[Note], slot: int) -> list[Note]:
         """The policy's notes with their numbers; before them, in the node's first turn of a slot, what is resent."""
@@ -101,10 +133,10 @@ class Node:
         return [*resent, *numbered]
 
 
-def _report(scalars: Mapping[str, float], unread: Sequence[UnreadNote]) -> Report | None:
+def _report(scalars: Mapping[str, float], unread: Sequence[UnreadNote], weights: bytes) -> Report | None:
     """The report of a turn; unread notes are counted by source and kind, of which MAX_UNREAD at most are reported.
     ValueError for scalars that no report can hold."""
-    if not scalars and not unread:
+    if not (scalars or unread or weights):
         return None
     if len(scalars) > MAX_SCALARS or not all(0 < len(s) <= MAX_SCALAR_NAME_CHARS and is_name(s) for s in scalars):
         limits = f"at most {MAX_SCALARS} scalars, with printable names of 1 to {MAX_SCALAR_NAME_CHARS} characters"
@@ -114,7 +146,7 @@ def _report(scalars: Mapping[str, float], unread: Sequence[UnreadNote]) -> Repor
     counted = [
         Unread(*key, number, first[key][:MAX_REASON_CHARS]) for key, number in list(numbers.items())[:MAX_UNREAD]
     ]
-    return Report(dict(scalars), counted)
+    return Report(dict(scalars), counted, weights)
 
 
 def _decoder(spec: TurnSpec, welcome: Welcome) -> tuple[TurnSpec, Callable[[bytes], Records]]:

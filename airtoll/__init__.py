@@ -9,10 +9,10 @@ from protocol.determinism import threads
 
 threads.pin()  # before anything imports numpy
 
-from airtoll.api import connect, run  # noqa: E402
+from airtoll.api import connect, gym_env, parallel_env, run  # noqa: E402
 
 __version__: str
-__all__ = ["__version__", "connect", "run"]
+__all__ = ["__version__", "connect", "gym_env", "parallel_env", "run"]
 
 
 def __getattr__(name: str) -> str:

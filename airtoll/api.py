@@ -5,12 +5,15 @@ it, and with it this package, and a node must load neither pydantic nor a learne
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airtoll.client import Controller
+    from airtoll.environments.gymnasium import AirtollAgentEnv
+    from airtoll.environments.pettingzoo import AirtollEnv
+    from airtoll.environments.sense import MakeSense
 
 
 def run(
@@ -44,3 +47,55 @@ def connect(url: str | None = None, token: str | None = None) -> "Controller":
     from airtoll.client import Controller
 
     return Controller(url, token)
+
+
+def parallel_env(
+    config: str | Path | Mapping[str, Any],
+    *,
+    sense: "MakeSense | None" = None,
+    agents: Iterable[str] | None = None,
+    view: str | None = None,
+    render_mode: str | None = None,
+    folder: str | Path | None = None,
+    **overrides: Any,
+) -> "AirtollEnv":
+    """A run as a PettingZoo parallel environment, whose agents are played by the caller.
+
+    `config`, `overrides`: as for `run`; the scheme says when the agents act, what they measure then, and which notes
+    are sent before. `sense`: what an agent observes, by default its measurement. `agents`: those that the caller plays,
+    by default all; the others follow the scheme. `view`: what they measure, if not what the scheme says. `folder`: each
+    run leaves its folder in it, run-1, run-2, ...
+    ConfigError for invalid settings, ValueError for a scheme whose agents do not act at once.
+    """
+    from airtoll.environments.pettingzoo import AirtollEnv
+    from airtoll.environments.sense import Measured
+
+    return AirtollEnv(
+        config,
+        overrides,
+        sense=sense or Measured,
+        agents=None if agents is None else tuple(agents),
+        view=view,
+        render_mode=render_mode,
+        folder=folder,
+    )
+
+
+def gym_env(
+    config: str | Path | Mapping[str, Any],
+    agent: str | None = None,
+    *,
+    sense: "MakeSense | None" = None,
+    view: str | None = None,
+    render_mode: str | None = None,
+    folder: str | Path | None = None,
+    **overrides: Any,
+) -> "AirtollAgentEnv":
+    """One agent of a run as a Gymnasium environment; the other agents follow the scheme. `agent`: None if the world has
+    no other. The rest as for `parallel_env`."""
+    from airtoll.environments.gymnasium import AirtollAgentEnv
+    from airtoll.environments.sense import Measured
+
+    return AirtollAgentEnv(
+        config, agent, sense=sense or Measured, view=view, render_mode=render_mode, folder=folder, **overrides
+    )

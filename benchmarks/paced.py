@@ -1,6 +1,7 @@
 """The paced clock: the share of turns missed with slots of 10 ms and 20 agents with the 512-128 actor.
 
 all prompt   on two idle cores at most MAX_MISSED of all turns may be missed
+flooded      the same run while clients flood a controller of this machine with configurations: printed, without a bound
 one slow     an agent that needs 40 ms for a reply misses all its turns; the others stay within MAX_MISSED
 
 python -m benchmarks.paced [slots]
@@ -12,7 +13,9 @@ threads.pin()
 
 import multiprocessing  # noqa: E402
 import sys  # noqa: E402
+import time  # noqa: E402
 
+from benchmarks.flood import CLIENTS, flooded_controller  # noqa: E402
 from benchmarks.slow_node import WithSlowNode  # noqa: E402
 from controller.config.resolved import load  # noqa: E402
 from controller.execution.controls import NO_CONTROLS  # noqa: E402
@@ -42,6 +45,13 @@ def main() -> int:
     missed = _share(prompt, set(prompt.turns))
     print(f"all prompt: {missed:.3%} of turns missed (at most {MAX_MISSED:.0%})")
     _print_times(prompt)
+    with flooded_controller() as answers:
+        first, began = answers.value, time.monotonic()
+        flooded = _played(NodeProcesses(plan))
+        rate = (answers.value - first) / (time.monotonic() - began)
+    share = _share(flooded, set(flooded.turns))
+    print(f"flooded by {CLIENTS} clients ({rate:.1f} configurations/s): {share:.3%} missed, alone {missed:.3%}")
+    _print_times(flooded)
     slowed = _played(WithSlowNode(plan, SLOW, SLOW_S))
     own, others = _share(slowed, {SLOW}), _share(slowed, set(slowed.turns) - {SLOW})
     print(f"{SLOW} slow: it missed {own:.1%} of its turns, the others {others:.3%} (at most {MAX_MISSED:.0%})")

@@ -1,12 +1,13 @@
 """The queues at the senders: one per link and kind, served slot by slot out of the link's budget.
 
-A link is a source, a link class and a destination; all receivers of a broadcast are one destination. A link exists here
-while something waits on it or has used its budget in this slot.
+A link is a source, a link class and a destination. Over radio all receivers of a note to many are one destination, over
+a backhaul each is one. A link exists here while something waits on it or has used its budget in this slot.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import inf
+from operator import attrgetter
 
 from msgspec import Struct
 from msgspec.msgpack import decode, encode
@@ -17,13 +18,14 @@ from protocol.messages.node import ReceivedNote
 from protocol.messages.signalling import SignallingPlan
 
 LinkId = tuple[int, LinkClass, int]  # source, link class, destination
-BROADCAST = -1  # the destination of every note with several receivers
+BROADCAST = -1  # the destination of every note to many over radio
+by_order = attrgetter("order", "to")  # a total order: the transmissions of one note over wires differ in `to`
 RadioBits = Callable[[int, tuple[int, ...], LinkClass], float]  # source, receivers, class -> bits per slot of radio
 
 
 class Transmission(Struct, array_like=True):
-    """One attempt on its way. `order`: counts all attempts; `receivers_reached`: those who do not lose their copy;
-    `sent`: bits that have left so far, of `bits`. `repeated`: as in the air book."""
+    """One attempt on its way. `order`: counts the notes sent, resent ones anew; `receivers_reached`: those who do not
+    lose their copy; `sent`: bits that have left so far, of `bits`. `repeated`, `copied`: as in the air book."""
 
     order: int
     note: ReceivedNote
@@ -35,15 +37,17 @@ class Transmission(Struct, array_like=True):
     bits: int
     repeated: bool = False
     sent: int = 0
+    copied: bool = False
 
     @property
     def link_id(self) -> LinkId:
         return (self.note.source, self.link, self.destination)
 
     def repeats(self, other: "Transmission") -> bool:
-        """Whether both are attempts of one acknowledged note."""
-        same_note = self.note.kind == other.note.kind and self.note.sequence == other.note.sequence
-        return same_note and self.link_id == other.link_id
+        """Whether the other is an attempt of the same acknowledged note, and all receivers of this one await it."""
+        note, earlier = self.note, other.note
+        same_note = (note.source, note.kind, note.sequence) == (earlier.source, earlier.kind, earlier.sequence)
+        return same_note and self.link == other.link and bool(self.to) and set(self.to).issubset(other.to)
 
     def row(self, outcome: AttemptOutcome, copies: int, until: int) -> AirRow:
         """Its row of the air book, charged with the bits that have left."""
@@ -62,6 +66,7 @@ class Transmission(Struct, array_like=True):
             copies,
             until,
             self.repeated,
+            self.copied,
         )
 
 
@@ -103,18 +108,19 @@ class LinkQueues:
         link.queue(transmission)
         return link.serve()
 
-    def withdraw(self, link_id: LinkId, kind: Kind) -> list[Transmission]:
-        """Empty a link's queue of one kind."""
-        return self._links[link_id].withdraw(kind) if link_id in self._links else []
+    def withdraw_older(self, newer: Transmission) -> list[Transmission]:
+        """Empty the queues of what the same source sends of the same kind to nobody but receivers of this one."""
+        to = frozenset(newer.to)
+        return [older for link in self._links_to(newer) for older in link.withdraw(newer.note.kind, to)]
 
     def waits(self, attempt: Transmission) -> bool:
-        """Whether another attempt of the same note is queued."""
-        return attempt.link_id in self._links and any(map(attempt.repeats, self._links[attempt.link_id].waiting))
+        """Whether another attempt of the same note is queued for all receivers of this one."""
+        return any(attempt.repeats(other) for link in self._links_to(attempt) for other in link.waiting)
 
     @property
     def waiting(self) -> list[Transmission]:
         """What has not left in full, in the order of sending."""
-        return sorted((transmission for link in self._links.values() for transmission in link.waiting), key=_order)
+        return sorted((transmission for link in self._links.values() for transmission in link.waiting), key=by_order)
 
     def snapshot(self) -> list[bytes]:
         """What waits between two slots; budgets are not kept, as the next slot brings new ones."""
@@ -125,6 +131,12 @@ class LinkQueues:
         self._links = {}
         for transmission in (decode(raw, type=Transmission) for raw in data):
             self._links.setdefault(transmission.link_id, _Link(self._rank)).queue(transmission)
+
+    def _links_to(self, transmission: Transmission) -> "Iterable[_Link]":
+        """The links on which its source sends to some of its receivers, over the same class."""
+        source, link, _ = transmission.link_id
+        ids = ((source, link, destination) for destination in (BROADCAST, *transmission.to))
+        return [self._links[link_id] for link_id in ids if link_id in self._links]
 
     def _budget(self, oldest: Transmission) -> float:
         """Bits of this slot; over radio what the oldest note's receivers can receive."""
@@ -150,7 +162,7 @@ class _Link:
 
     @property
     def oldest(self) -> Transmission | None:
-        return min((queue[0] for queue in self._queues.values() if queue), key=_order, default=None)
+        return min((queue[0] for queue in self._queues.values() if queue), key=by_order, default=None)
 
     @property
     def waiting(self) -> list[Transmission]:
@@ -164,8 +176,15 @@ class _Link:
                 self._queues = dict(sorted(self._queues.items(), key=lambda item: self._rank[item[0]]))
         self._queues[kind].append(transmission)
 
-    def withdraw(self, kind: Kind) -> list[Transmission]:
-        return list(self._queues.pop(kind, ()))
+    def withdraw(self, kind: Kind, receivers: Collection[int]) -> list[Transmission]:
+        """Take out what is for none but these receivers."""
+        withdrawn: list[Transmission] = []
+        kept: deque[Transmission] = deque()
+        for transmission in self._queues.get(kind, ()):
+            (withdrawn if all(node in receivers for node in transmission.to) else kept).append(transmission)
+        if withdrawn:
+            self._queues[kind] = kept
+        return withdrawn
 
     def serve(self) -> list[Transmission]:
         """Spend the budget by priority, within a kind first come, first served. Returns those whose last bit leaves."""
@@ -185,7 +204,3 @@ class _Link:
         transmission.sent += int(bits)
         self._left -= bits
         self._left_of[kind] = cap - bits
-
-
-def _order(transmission: Transmission) -> int:
-    return transmission.order

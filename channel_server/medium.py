@@ -12,7 +12,8 @@ from protocol.messages.telemetry import MapUpdate
 
 
 class Medium:
-    """What nodes measure, and what their actions do. `probes`: trials of single agents so far, which cost airtime."""
+    """What nodes measure, and what their actions do. `probes`: trials of single agents so far, which cost airtime.
+    `outcome`: of the last slot, None before the first."""
 
     def __init__(self, plan: RunPlan, world: World) -> None:
         self._world = world
@@ -21,6 +22,7 @@ class Medium:
         self.episodes = Episodes(len(world.agents) + plan.choreography.has_trainer, plan.replicas)
         self.board = ActionBoard(world, plan.loss.fallback, seed=plan.seed)
         self.probes = 0
+        self.outcome: SlotOutcome | None = None
         self._prefetch = getattr(world, "prefetch", None)
         self._render = getattr(world, "render", None)
         self._prefetched = 0  # the slot that has been drawn ahead
@@ -52,7 +54,8 @@ class Medium:
         """Radiate by the actions of this slot. `truncate`: the episodes that the world does not end are cut off."""
         self.state, outcome = self._world.transmit(self.state, self.board.actions.records())
         self._transmitted = (slot, self.state)
-        return outcome._replace(ended=self.episodes.slot_done(outcome.ended, truncate=truncate))
+        self.outcome = outcome._replace(ended=self.episodes.slot_done(outcome.ended, truncate=truncate))
+        return self.outcome
 
     def report(self, name: str) -> list[InfrastructureNote]:
         """The notes that the BS and the cellular users send in the report of this name."""

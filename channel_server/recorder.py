@@ -1,7 +1,9 @@
 """What a run records: trace, air book, windows of metrics and toll, events, frames."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, Literal, assert_never
 
 import msgspec
 import numpy as np
@@ -30,10 +32,12 @@ class Recorder:
     """Collects telemetry; `drain` hands it over. Windows are cut by slots, never by when they are drained."""
 
     def __init__(self, plan: RunPlan, metrics: Sequence[Metric]) -> None:
-        self.trace = TraceWriter(keep_values=plan.record.values)
+        self.trace = TraceWriter(keep_values=plan.record.values, keeps=_keeps(plan))
         self._plan = plan.record
         self._names = [metric.name for metric in metrics]
         self._air_rows: list[AirRow] = []  # not encoded yet
+        self._air_room = plan.record.air_book_rows
+        self.air_rows_left_out = 0
         self._uncounted: list[AirRow] = []  # not in the toll yet
         self._toll = TollWindows(plan)
         self._last_slot = 0  # that was played
@@ -78,8 +82,19 @@ class Recorder:
 
     def air(self, rows: list[AirRow]) -> None:
         """Rows of the air book."""
-        self._air_rows += rows
         self._uncounted += rows
+        kept = rows[: self._air_room]
+        self._air_rows += kept
+        self._air_room -= len(kept)
+        if len(kept) < len(rows):
+            self._leave_out(rows[len(kept) :])
+
+    def _leave_out(self, rows: list[AirRow]) -> None:
+        """Rows for which the air book has no room: they are in the toll's windows alone."""
+        if not self.air_rows_left_out:
+            reason = "the air book is full (record.air_book_rows): from here on only the toll counts notes, in full"
+            self._ready.append(Event("warning", rows[0].slot, rows[0].turn, "channel server", reason))
+        self.air_rows_left_out += len(rows)
 
     def event(self, event: Event) -> None:
         """Something happened to the run."""
@@ -107,6 +122,12 @@ class Recorder:
         self._ready.append(checkpoint)
 
     @property
+    def trace_digest(self) -> str:
+        """Of the whole trace so far, whatever is kept of it."""
+        self.trace.digest_pending()
+        return self.trace.digest.hexdigest()
+
+    @property
     def frames_slots(self) -> int:
         """The number of slots, from the first, whose frames are kept."""
         return self._plan.frames_slots
@@ -125,7 +146,8 @@ class Recorder:
         """The windows that are open between two slots."""
         self.digest_pending()
         metrics = {"first": self._window_first, "sums": self._sums, "counts": self._counts}
-        return metrics | {"toll": self._toll.snapshot(), "last_slot": self._last_slot}
+        kept = {"trace": self.trace.digest.snapshot(), "air": [self._air_room, self.air_rows_left_out]}
+        return metrics | kept | {"toll": self._toll.snapshot(), "last_slot": self._last_slot}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
@@ -133,6 +155,8 @@ class Recorder:
         self._sums, self._counts = data["sums"], data["counts"]
         self._toll.restore(data["toll"])
         self._last_slot = data["last_slot"]
+        self.trace.digest.restore(data["trace"])
+        self._air_room, self.air_rows_left_out = data["air"]
 
     def _collect(self) -> None:
         rows, values = self.trace.drain()
@@ -164,6 +188,22 @@ class Recorder:
         self._window_first = None
         self._sums = np.zeros(len(self._names))
         self._counts = np.zeros(len(self._names))
+
+
+def _keeps(plan: RunPlan) -> Callable[[int], bool]:
+    """Whether the trace's rows of a slot are kept."""
+    match plan.record.trace:
+        case "all":
+            return lambda _: True
+        case "none":
+            return lambda _: False
+        case "eval":
+            played = [phase for phase in plan.phases if phase.slots]
+            ends = list(accumulate(phase.slots for phase in played))
+            # the closing turn comes after the last slot and belongs to the last phase
+            return lambda slot: played[min(bisect_right(ends, slot), len(played) - 1)].name == "eval"
+        case _:
+            assert_never(plan.record.trace)
 
 
 def _traced(note: Note) -> Note | tuple[Any, ...]:

@@ -5,57 +5,46 @@ which receivers lose their copy, and the plan how much later the others receive 
 k is readable from turn k + 1 on. It waits in the inbox until its receiver has a turn.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from msgspec import structs
 from msgspec.msgpack import decode, encode
 
-from channel_server.link_queues import BROADCAST, LinkQueues, RadioBits, Transmission
+from channel_server.held_bytes import HeldBytes
+from channel_server.link_queues import BROADCAST, LinkQueues, RadioBits, Transmission, by_order
 from channel_server.losses import Losses
+from channel_server.routes import Neighbours, Routes
 from channel_server.weights_ledger import SentWeights, WeightsLedger
 from protocol.accounting.air_book import AirRow, AttemptOutcome
-from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
+from protocol.messages.kinds import NEIGHBOURS, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import SignallingPlan
 
-MAX_HELD_BYTES = 256 * 2**20  # of one source: more wait only for a link that never carries them
-
-Neighbours = Callable[[], Sequence[tuple[int, ...]]]
-_order = attrgetter("order")
-
 
 class Relay:
-    """Notes on their way between `agents` agents, the trainer (index `agents`) and the infrastructure."""
+    """Notes on their way between agents, trainer and infrastructure. The air is charged for one of the replicas."""
 
     def __init__(
-        self,
-        agents: int,
-        agent_link: LinkClass,
-        has_trainer: bool,
-        plan: SignallingPlan,
-        *,
-        seed: int,
-        radio_bits: RadioBits,
+        self, routes: Routes, plan: SignallingPlan, *, seed: int, replicas: int, radio_bits: RadioBits
     ) -> None:
-        self._agents = agents
-        self._agent_link = agent_link
-        self._nodes = agents + has_trainer
-        self._inboxes: list[list[ReceivedNote]] = [[] for _ in range(agents + 1)]
+        self._routes = routes
+        self._trainer = routes.trainer
+        self._replicas = replicas
+        self._inboxes: list[list[ReceivedNote]] = [[] for _ in range(self._trainer + 1)]
         self._rows: list[AirRow] = []
-        self._order = 0  # of the newest attempt
+        self._order = 0  # of the newest note
         self._links = LinkQueues(plan, radio_bits)
         self._losses = Losses(plan, seed)
         self._delays = {(rule.link, rule.kind): rule.delay_slots for rule in plan.rules if rule.delay_slots}
         self._flights: dict[int, list[Transmission]] = {}  # notes whose last bit has left, by the slot of arrival
-        self._weights = WeightsLedger(trainer=agents)
-        self._held_bytes: Counter[int] = Counter()  # by source, of the notes that are queued or in flight
+        self._weights = WeightsLedger(trainer=self._trainer)
+        self._held = HeldBytes()
 
     def open(self, slot: int, *, gone: Collection[int]) -> None:
         """Begin a slot: the links get new budgets and serve their queues; what is due arrives. Call it every slot."""
         arriving = self._flights.pop(slot, []) + self._without_delay(self._links.open(), slot)
-        for transmission in sorted(arriving, key=_order):
+        for transmission in sorted(arriving, key=by_order):
             self._arrive(transmission, slot, gone)
 
     def post(
@@ -63,15 +52,17 @@ class Relay:
     ) -> None:
         """Take one node's outbox. `gone`: nodes that are lost and receive nothing."""
         for note in notes:
-            to = self._resolve(note.to, source, neighbours)
-            link = self._link(source, to) if note.link is None else note.link
+            to = self._routes.receivers(note.to, source, neighbours)
+            link = self._routes.link(source, to) if note.link is None else note.link
             reached = self._losses.survivors(slot, turn, source, link, note.kind, to)
-            received, bits = ReceivedNote(source, note.kind, slot, turn, note.body, note.sequence), note.charged_bits
+            received = ReceivedNote(source, note.kind, slot, turn, note.body, note.sequence)
+            bits = note.charged_bits(self._replicas)
             if note.kind == Kind.WEIGHTS:
                 self._weights.sent(SentWeights(received, note.link, bits, note.attempt), to)
             destination = to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else BROADCAST
-            order = self._next_order()
-            self._send(Transmission(order, received, to, destination, reached, link, note.attempt, bits), slot, gone)
+            sent = Transmission(self._next_order(), received, to, destination, reached, link, note.attempt, bits)
+            for transmission in _on_wires(sent) if link == LinkClass.BACKHAUL else (sent,):
+                self._send(transmission, slot, gone)
 
     def resend_weights(self, slot: int, node: int) -> None:
         """Send a node that came back the newest weights that it was ever sent, as a further attempt."""
@@ -81,7 +72,7 @@ class Relay:
     def put_weights(self, slot: int, node: int, body: bytes, *, gone: Collection[int]) -> None:
         """Send a node uploaded weights, in the trainer's name, with a number above those the trainer has used."""
         sequence = self._weights.next_sequence(node, slot)
-        note = ReceivedNote(self._agents, Kind.WEIGHTS, slot, 0, body, sequence)
+        note = ReceivedNote(self._trainer, Kind.WEIGHTS, slot, 0, body, sequence)
         weights = SentWeights(note, None, 8 * note.size_bytes, 1)
         self._weights.uploaded(weights, node)
         self._send_weights(weights, node, slot, gone)
@@ -103,13 +94,13 @@ class Relay:
     def cut(self, slot: int) -> None:
         """End the run: book what has not arrived."""
         late = [transmission for flight in self._flights.values() for transmission in flight]
-        for transmission in sorted(self._links.waiting + late, key=_order):
+        for transmission in sorted(self._links.waiting + late, key=by_order):
             self._rows.append(transmission.row(AttemptOutcome.CUT, 0, slot))
 
     def unread(self, slot: int, turn: int, node: int, inbox: Sequence[ReceivedNote]) -> None:
         """Book what a lost node received and will not read: the notes of its last turn, and its inbox."""
         for note in [*inbox, *self.collect(node)]:
-            head = (slot, turn, note.source, (node,), self._link(note.source, (node,)), note.kind)
+            head = (slot, turn, note.source, (node,), self._routes.link(note.source, (node,)), note.kind)
             self._rows.append(AirRow(*head, 0, AttemptOutcome.UNREAD, 0, note.size_bytes, -1, slot))
 
     def waiting(self, node: int) -> bool:
@@ -147,25 +138,15 @@ class Relay:
         self._weights.restore(data["weights"])
         flying = (late for flight in self._flights.values() for late in flight)
         for transmission in (*self._links.waiting, *flying):
-            self._held_bytes[transmission.note.source] += transmission.note.size_bytes
+            self._held.hold(transmission)
 
     def has_room(self, source: int, notes: Sequence[Note]) -> bool:
         """Whether the links can hold these notes of a node, besides those that have not arrived."""
-        return self._held_bytes[source] + sum(note.size_bytes for note in notes) <= MAX_HELD_BYTES
+        return self._held.have_room(source, notes)
 
     def fault(self, source: int, notes: Sequence[Note]) -> str:
         """Why these notes cannot be relayed, or ""."""
-        for note in notes:
-            if reason := _fault(note, source, agents=self._agents, nodes=self._nodes):
-                return f"a {note.kind.name.lower()} note {reason}"
-        return ""
-
-    def _resolve(self, to: tuple[int, ...], source: int, neighbours: Neighbours) -> tuple[int, ...]:
-        if to == (NEIGHBOURS,):
-            return tuple(neighbours()[source])
-        if to == (TRAINER,):
-            return (self._agents,)
-        return to
+        return self._routes.fault(source, notes)
 
     def _next_order(self) -> int:
         self._order += 1
@@ -173,7 +154,7 @@ class Relay:
 
     def _send_weights(self, weights: SentWeights, node: int, slot: int, gone: Collection[int]) -> None:
         """Send one node weights that did not come over their source's wire in this slot."""
-        link = self._link(weights.note.source, (node,)) if weights.link is None else weights.link
+        link = self._routes.link(weights.note.source, (node,)) if weights.link is None else weights.link
         reached = self._losses.survivors_of_resending(slot, link, node)
         head = (self._next_order(), weights.note, (node,), node, reached, link)
         self._send(Transmission(*head, weights.attempts, weights.bits, repeated=True), slot, gone)
@@ -183,10 +164,10 @@ class Relay:
         if transmission.attempt > 1 and self._under_way(transmission):
             self._rows.append(transmission.row(AttemptOutcome.QUEUED, 0, slot))
             return
-        self._held_bytes[transmission.note.source] += transmission.note.size_bytes
+        self._held.hold(transmission)
         if transmission.note.kind == Kind.WEIGHTS:
-            for older in self._links.withdraw(transmission.link_id, Kind.WEIGHTS):
-                self._held_bytes[older.note.source] -= older.note.size_bytes
+            for older in self._links.withdraw_older(transmission):
+                self._held.release(older)
                 self._rows.append(older.row(AttemptOutcome.REPLACED, 0, slot))
         for arriving in self._without_delay(self._links.send(transmission), slot):
             self._arrive(arriving, slot, gone)
@@ -208,11 +189,11 @@ class Relay:
 
     def _arrive(self, transmission: Transmission, slot: int, gone: Collection[int]) -> None:
         note, reached = transmission.note, transmission.receivers_reached
-        self._held_bytes[note.source] -= note.size_bytes
+        self._held.release(transmission)
         present = [node for node in reached if node not in gone]
         for node in present:
             self._inboxes[node].append(note)
-        if note.kind == Kind.ACK and self._agents in present:
+        if note.kind == Kind.ACK and self._trainer in present:
             self._weights.acknowledged(note)
         elif note.kind == Kind.WEIGHTS:
             self._weights.arrived(note, present)
@@ -220,22 +201,13 @@ class Relay:
         outcome = AttemptOutcome.LOST if len(reached) < len(transmission.to) else missing
         self._rows.append(transmission.row(outcome, len(present), slot))
 
-    def _link(self, source: int, to: tuple[int, ...]) -> LinkClass:
-        if source >= self._agents:
-            return LinkClass.DOWNLINK
-        return LinkClass.UPLINK if self._agents in to else self._agent_link
 
-
-def _fault(note: Note, source: int, *, agents: int, nodes: int) -> str:
-    """Why a note cannot be relayed, or "". `nodes`: the agents, and the trainer if there is one."""
-    if note.payload_bits is not None and note.payload_bits < 0:
-        return "of negative bits"
-    if source == agents and min(note.to, default=0) < 0:
-        return "from the trainer to a destination that only agents can use"
-    if note.to == (TRAINER,):
-        return "" if nodes > agents else "to the trainer of a run that has none"
-    if note.to == (NEIGHBOURS,):
-        return ""
-    others = set(range(nodes)) - {source}
-    known = bool(note.to) and len(set(note.to)) == len(note.to) and others.issuperset(note.to)
-    return "" if known else "to an unknown destination"
+def _on_wires(sent: Transmission) -> Iterable[Transmission]:
+    """A note over a backhaul: to each receiver by a wire of its own. To nobody it is no transmission, and costs
+    nothing, but the book has it."""
+    reached = frozenset(sent.receivers_reached)
+    for node in sent.to:
+        wire = {"to": (node,), "destination": node, "receivers_reached": (node,) if node in reached else ()}
+        yield structs.replace(sent, **wire, copied=node != sent.to[0])
+    if not sent.to:
+        yield structs.replace(sent, bits=0)

@@ -15,6 +15,7 @@ class ReplyChecks:
     def __init__(self, world: World, relay: Relay, replicas: int) -> None:
         self._agents = len(world.agents)
         self._relay = relay
+        self._replicas = replicas
         self._action_checks = [space.checker(replicas) for space in world.actions]
 
     def fault(self, node: int, reply: Reply, step: Step) -> str:
@@ -23,12 +24,14 @@ class ReplyChecks:
             return "reply with an action out of turn"
         if reply.action and not self._action_checks[node](reply.action):
             return "reply with an action outside its space"
+        if not reply.outbox:
+            return ""
         if step == "close" and any(note.to != (TRAINER,) or node >= self._agents for note in reply.outbox):
             return "reply with a note after the last turn"
-        if reply.outbox and self._relay.fault(node, reply.outbox):
+        if self._relay.fault(node, reply.outbox):
             return "reply with a note to an unknown destination"
         if not self._relay.has_room(node, reply.outbox):
             return "reply with more notes than its links can hold"
-        if sum(note.charged_bits for note in reply.outbox) > MAX_REPLY_BITS:
+        if sum(note.charged_bits(self._replicas) for note in reply.outbox) > MAX_REPLY_BITS:
             return "reply with notes of too many bits"
         return ""

@@ -51,4 +51,6 @@ class Reporting:
             fingerprint=self._fingerprint,
             paced=None if times is None else state.pace.summary(*times),
             roll_back=roll_back,
+            trace_digest=state.recorder.trace_digest,
+            air_rows_left_out=state.recorder.air_rows_left_out,
         )

@@ -11,6 +11,7 @@ from channel_server.medium import Medium
 from channel_server.pace import Pace
 from channel_server.recorder import Recorder
 from channel_server.relay import Relay
+from channel_server.routes import Routes
 from channel_server.timeline import Timeline
 from channel_server.welcome import names
 from channel_server.worlds.contract import World
@@ -35,14 +36,8 @@ class RunState:
         """The state in which a run begins. `seated`: the nodes that have a peer now."""
         timeline, medium, recorder = Timeline(plan), Medium(plan, world), Recorder(plan, world.metrics)
         everybody, agents = names(world), len(world.agents)
-        relay = Relay(
-            agents,
-            world.agent_link,
-            plan.choreography.has_trainer,
-            plan.signalling,
-            seed=plan.seed,
-            radio_bits=medium.radio_bits,
-        )
+        routes = Routes(agents, world.agent_link, world.cloud_link, has_trainer=plan.choreography.has_trainer)
+        relay = Relay(routes, plan.signalling, seed=plan.seed, replicas=plan.replicas, radio_bits=medium.radio_bits)
         return cls(
             timeline,
             medium,

@@ -1,5 +1,7 @@
 """The position of a run: slot, turn and phase; and the slots before which it stops, pauses or is saved."""
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any
 
 from protocol.messages.choreography import PHASES
@@ -21,7 +23,9 @@ class Timeline:
         self.stop_before = next((e.slot for e in plan.replay or () if e.event == "interrupted"), plan.slots)
         self.pause_at: int | None = None
         self.slots = plan.slots
-        self._phases = [PHASES.index(p.name) for p in plan.phases for _ in range(p.slots)]
+        played = [phase for phase in plan.phases if phase.slots]
+        self._phases = [PHASES.index(phase.name) for phase in played]
+        self._phase_ends = list(accumulate(phase.slots for phase in played))
         self._episode_slots = plan.episode_slots
         self._checkpoint_every = plan.record.checkpoint_every
         self.checkpoint_at = self._next_checkpoint()
@@ -34,12 +38,15 @@ class Timeline:
     @property
     def phase(self) -> int:
         """The index in PHASES of this slot's phase; in the closing turn, of the last one's."""
-        return self._phases[min(self.slot, self.stop_before - 1)]
+        return self._phase_of(min(self.slot, self.stop_before - 1))
 
     @property
     def ends_phase(self) -> bool:
-        """Whether no later slot belongs to this slot's phase, or none at all follows."""
-        return self._phases[self.slot : self.slot + 2] != [self.phase] * 2 or self.slot + 1 == self.stop_before
+        """Whether the next slot belongs to another phase, or none follows."""
+        following = self.slot + 1
+        if following in (self.stop_before, self.slots):
+            return True
+        return self._phase_of(following) != self._phase_of(self.slot)
 
     def next_slot(self) -> None:
         """A slot is over: what happens between two slots happens before the later one."""
@@ -49,6 +56,11 @@ class Timeline:
         """The run has been saved before this slot."""
         self.checkpoint_at = self._next_checkpoint()
 
+    @property
+    def phase_number(self) -> int:
+        """Which of the run's phases this slot belongs to, from 0; the closing turn is after the last."""
+        return bisect_right(self._phase_ends, self.slot)
+
     def snapshot(self) -> dict[str, Any]:
         """The position between two slots."""
         return {"slot": self.slot}
@@ -57,6 +69,9 @@ class Timeline:
         """The inverse of `snapshot`."""
         self.slot = self.first_slot = data["slot"]
         self.checkpoint_at = self._next_checkpoint()
+
+    def _phase_of(self, slot: int) -> int:
+        return self._phases[bisect_right(self._phase_ends, slot)]
 
     def _next_checkpoint(self) -> int | None:
         every = self._checkpoint_every

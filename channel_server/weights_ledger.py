@@ -1,13 +1,15 @@
 """What the relay remembers of weights, by receiver: to resend them, and to know which of them arrived."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.msgpack import decode, encode
 
 from protocol.messages.kinds import LinkClass
 from protocol.messages.node import ReceivedNote
+
+_T = TypeVar("_T")
 
 
 class SentWeights(Struct, frozen=True, array_like=True):
@@ -86,15 +88,30 @@ class WeightsLedger:
     def snapshot(self) -> dict[str, Any]:
         """All weights, and which of them are not acknowledged."""
         return {
-            "newest": [[node, encode(weights)] for node, weights in self._newest.items()],
+            "newest": _packed(self._newest),
             "unacknowledged": [list(pair) for pair in self._unacknowledged.items()],
             "uploaded": [list(pair) for pair in self._uploaded.items()],
-            "delivered": [[node, encode(note)] for node, note in self.delivered.items()],
+            "delivered": _packed(self.delivered),
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
-        self._newest = {node: decode(weights, type=SentWeights) for node, weights in data["newest"]}
+        self._newest = _unpacked(data["newest"], SentWeights)
         self._unacknowledged = dict(data["unacknowledged"])
         self._uploaded = dict(data["uploaded"])
-        self.delivered = {node: decode(note, type=ReceivedNote) for node, note in data["delivered"]}
+        self.delivered = _unpacked(data["delivered"], ReceivedNote)
+
+
+def _packed(by_node: Mapping[int, Struct]) -> list[Any]:
+    """Each object once, as weights that went to many are long; then, by node, which of them it has."""
+    objects = {id(each): each for each in by_node.values()}
+    positions = {identity: position for position, identity in enumerate(objects)}
+    return [
+        [encode(each) for each in objects.values()],
+        [[node, positions[id(each)]] for node, each in by_node.items()],
+    ]
+
+
+def _unpacked(packed: list[Any], kind: type[_T]) -> dict[int, _T]:
+    objects = [decode(raw, type=kind) for raw in packed[0]]
+    return {node: objects[position] for node, position in packed[1]}

@@ -34,6 +34,7 @@ def welcome(plan: RunPlan, world: World, node: int) -> Welcome:
         everyone=[] if is_agent else everyone,
         resend_after_slots=plan.signalling.resend_after_slots,
         phases=[(PHASES.index(phase.name), phase.slots) for phase in plan.phases],
+        start=list(plan.start[node : node + 1] if is_agent else plan.start),
     )
 
 

@@ -12,20 +12,24 @@ _MAX_RESENDS = 10  # transmissions of a history that a slot waits for
 _MIN_TIMEOUT_SLOTS = 20  # histories of agents that upload in every slot may lie as far apart, as they queue
 
 
+def timeout_slots(join: Join, resend_after_slots: int) -> int:
+    """How long a slot waits for missing rows: as long as two uploads and the resends of one take."""
+    return max(2 * join.max_upload_interval_slots + _MAX_RESENDS * resend_after_slots, _MIN_TIMEOUT_SLOTS)
+
+
 class JoinedHistories:
     """Joins histories, gives the learner its data, and knows whether there is something new to learn from.
 
-    A slot waits for missing rows as long as two uploads and the resends of one take; then it is learnt from without
-    them. With `join.how` "alone" or "pooled", no agent's rows wait for another's. `learners`: one, or one per agent.
+    A slot waits `timeout_slots` for missing rows; then it is learnt from without them. With `join.how` "alone" or
+    "pooled", no agent's rows wait for another's. `learners`: one, or one per agent.
     """
 
     def __init__(self, welcome: Welcome, join: Join, learner: Learner) -> None:
         agents = range(welcome.agents)
         groups = [tuple(agents)] if join.how == "together" else [(agent,) for agent in agents]
-        timeout = 2 * join.max_upload_interval_slots + _MAX_RESENDS * welcome.resend_after_slots
+        timeout = timeout_slots(join, welcome.resend_after_slots)
         self._joiners = [
-            Joiner([join.layouts[a] for a in group], agents=group, timeout_slots=max(timeout, _MIN_TIMEOUT_SLOTS))
-            for group in groups
+            Joiner([join.layouts[a] for a in group], agents=group, timeout_slots=timeout) for group in groups
         ]
         self._join = join
         self.learners = _agent_learners(welcome, learner) if join.how == "alone" else [learner]

@@ -34,7 +34,7 @@ from controller.run_folder.files import DamagedFileError  # noqa: E402
 from controller.run_folder.orders import Orders  # noqa: E402
 from controller.run_folder.reader import RunFolder  # noqa: E402
 from controller.run_folder.status import ALREADY_RUNNING, FINAL_STATES, LOCK, RunStatus, State  # noqa: E402
-from controller.run_folder.writer import failure  # noqa: E402
+from controller.run_folder.writer import RunWriter, failure  # noqa: E402
 from protocol.messages.telemetry import Event, OrderDone, Progress, Telemetry  # noqa: E402
 from protocol.transports.keys import Keys  # noqa: E402
 
@@ -73,6 +73,7 @@ class RunProcess:
         self._stop_requested = controls.interrupted
         self._resume = resume
         self._status = RunStatus(State.RUNNING)
+        self._writer: RunWriter | None = None
 
     def execute(self) -> None:
         """Execute the run and its baselines, and write the final status, however they end."""
@@ -90,6 +91,7 @@ class RunProcess:
 
     def _run(self) -> RunStatus:
         resolved, writer = reopen(self._path)
+        self._writer = writer
         checkpoint = None
         if self._resume:
             checkpoint = checkpoint_to_resume(writer.folder, at=None, warn=partial(print, file=sys.stderr))
@@ -136,7 +138,8 @@ class RunProcess:
     def _watch(self, telemetry: Telemetry, /) -> None:
         match telemetry:
             case Progress(slot):
-                self._set_status(self._status._replace(slot=slot, waiting=_waiting(telemetry)))
+                remarks = "" if self._writer is None else self._writer.remarks.now()
+                self._set_status(self._status._replace(slot=slot, waiting=_waiting(telemetry), remarks=remarks))
             case Event("paused", slot) if self._status.state is State.RUNNING:
                 self._set_status(self._status._replace(state=State.PAUSED, slot=slot))
             case Event("continued", slot) if self._status.state is State.PAUSED:
@@ -151,9 +154,14 @@ class RunProcess:
     def _set_status(self, status: RunStatus) -> None:
         if status != self._status or status.slot == 0:
             # Progress is written several times a second, and lost in a power cut together with the run itself.
-            durable = status._replace(slot=0, waiting="") != self._status._replace(slot=0, waiting="")
+            durable = _lasting(status) != _lasting(self._status)
             self._status = status
             status.write(self._path, durable=durable)
+
+
+def _lasting(status: RunStatus) -> RunStatus:
+    """The status without what changes with every slot."""
+    return status._replace(slot=0, waiting="", remarks="")
 
 
 def _waiting(progress: Progress) -> str:

@@ -1,5 +1,6 @@
 """The trainer: the node at the BS/cloud that decides for central schemes, or learns, or both."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,8 +12,10 @@ from protocol.messages.choreography import Step
 from protocol.messages.episodes import Mask
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Welcome
-from schemes.contract import NO_OUTPUT, Learner, NodePolicy, Observer, Training, TurnContext, TurnOutput, load
+from schemes.contract import NO_OUTPUT, NodePolicy, Observer, Training, TurnContext, TurnOutput, load
+from schemes.parts.learner_start import start_learner
 from schemes.parts.note_reader import UnreadNote
+from schemes.parts.weights import Weights
 
 
 def trainer_policy(welcome: Welcome) -> NodePolicy:
@@ -45,14 +48,14 @@ class LearningTrainer(NodePolicy):
 
     def __init__(self, welcome: Welcome, training: Training) -> None:
         check_training(welcome, training)
-        agents, learner = range(welcome.agents), training.learner()
-        self._learner: Learner = learner
+        learner = training.learner()
+        self._agents, self._learner = range(welcome.agents), learner
         self._updates_per_turn, self._updates = training.updates_per_turn, 0.0
         self._learn_step: Step = "learn" if "learn" in _trainer_steps(welcome) else "decide"
         self._histories = None if training.join is None else JoinedHistories(welcome, training.join, learner)
         self._observer = None if training.observe is None else training.observe(learner)
         self._decider = None if training.decide is None else training.decide(learner)
-        self._pushes = None if training.send is None else Pushes(agents, training.send)
+        self._pushes = None if training.send is None else Pushes(self._agents, training.send)
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         if not turn.inbox and self._decider is None:
@@ -77,6 +80,12 @@ class LearningTrainer(NodePolicy):
         for part in (self._observer, self._decider):
             if part is not None:
                 part.restart(replicas)
+
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        start_learner(self._learner, weights)
+
+    def learnt_by_agent(self) -> list[Weights]:
+        return [self._learner.weights(agent) for agent in self._agents]
 
     def snapshot(self) -> dict[str, Any]:
         parts = {name: part.snapshot() for name, part in self._parts}

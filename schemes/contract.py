@@ -3,7 +3,7 @@
 Each scheme is a module `schemes/<paper>/<name>.py` that opens with its card and offers `SCHEME = Scheme(...)`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ from protocol.messages.phases import TrainingProgress
 from protocol.messages.spaces import Records
 from schemes.parts.history import JointTrajectory, Layout
 from schemes.parts.note_reader import Content, NoteReader, UnreadNote
-from schemes.parts.weights import Precision
+from schemes.parts.weights import Precision, Weights
 
 
 class TurnContext(NamedTuple):
@@ -84,6 +84,13 @@ class TurnOutput(NamedTuple):
 NO_OUTPUT = TurnOutput()
 
 
+class LearntWeights(NamedTuple):
+    """Weights that a node has learnt by itself, named as in `start_from`, and their version."""
+
+    policy_version: int
+    weights: Weights
+
+
 class NodePolicy:
     """The decision logic of a node. Subclasses are plain objects: no socket, no clock, no global randomness."""
 
@@ -102,6 +109,22 @@ class NodePolicy:
     def restart(self, replicas: Mask) -> None:
         """New episodes begin in these replicas, [E]: forget what belongs to the old ones. Called before the next turn's
         `on_turn`, whose `ended` says how they ended."""
+
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        """Begin with the weights of another run: the agent's own, alone in the list, or for the trainer those of every
+        agent. Called before the first turn. ValueError if it has no weights, or if these do not fit."""
+        raise ValueError("it has no weights that another run's could replace; leave out start.weights")
+
+    def learnt_by_agent(self) -> list[Weights]:
+        """The weights of every agent that this node trains, as they are now: none for a node that trains none. From
+        these a run of other sizes is checked before anything is trained."""
+        own = self.learnt_weights()
+        return [] if own is None else [own.weights]
+
+    def learnt_weights(self) -> LearntWeights | None:
+        """What this node has learnt by itself, for the run's folder; asked for when a phase of training is over. None
+        if it learns nothing."""
+        return None
 
     def snapshot(self) -> dict[str, Any]:
         """All state kept between turns: MessagePack types and numpy arrays."""
@@ -198,14 +221,17 @@ class Training:
     send: Send | None = None
 
 
+EVERY_WORLD = ("*",)  # on the card of a scheme that needs nothing of its world but views and actions
+
+
 @dataclass(frozen=True, kw_only=True)
 class Card:
     """A scheme's description: the source of `airtoll schemes NAME` and of the docs' tables.
 
     `name`: paper/module. `citation`: short reference and section. `paper`: the full bibliographic reference. `worlds`:
-    where the scheme runs. `observes`: what an agent measures [shape, unit]. `sends`: its notes and their size, or
-    "nothing". `reference`: the readable implementation, if the one that runs is optimised. `fallback`: what replaces
-    the action of a lost agent.
+    where the scheme runs, or EVERY_WORLD. `observes`: what an agent measures [shape, unit]. `sends`: its notes and
+    their size, or "nothing". `reference`: the readable implementation, if the one that runs is optimised. `fallback`:
+    what replaces the action of a lost agent.
     """
 
     name: str
@@ -265,7 +291,7 @@ def load(name: str) -> Scheme:
 
 
 def broadcast(kind: Kind, body: bytes, *, payload_bits: int | None = None) -> Note:
-    """One note to all neighbours, charged once on the air."""
+    """One note to all neighbours: charged once over radio, once per neighbour over a backhaul."""
     return Note((NEIGHBOURS,), kind, body, payload_bits)
 
 

@@ -11,10 +11,16 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from tests import postgres as servers  # noqa: E402
+from tests import tiers  # noqa: E402
 from tests.postgres import NoServerError, PostgresServer, postgres_server  # noqa: E402
 
 settings.register_profile("house", deadline=None)  # the first example of a kind loads what it needs
 settings.load_profile("house")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which schemes were played in real processes; also after `pytest -q`, which prints no header."""
+    terminalreporter.write_line(tiers.summary())
 
 
 @pytest.fixture(scope="session")

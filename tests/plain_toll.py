@@ -21,7 +21,7 @@ def plain_toll(rows: Iterable[AirRow]) -> Toll:
     """One column after the other."""
     rows = list(rows)
     return Toll(
-        notes=len([row for row in rows if row.attempt == 1]),
+        notes=len([row for row in rows if row.attempt == 1 and not row.copied]),
         payload_bits=sum(row.payload_bits for row in rows),
         note_bytes=sum(row.note_bytes for row in rows if row.attempt > 0),
         copies=sum(row.copies for row in rows),

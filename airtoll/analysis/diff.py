@@ -30,10 +30,36 @@ def compare(a: RunFolder, b: RunFolder) -> Verdict:
     """Fingerprints, then traces, then full values where both runs recorded them. ValueError for damaged files."""
     fingerprints = differences(a.meta.fingerprint, b.meta.fingerprint)
     warnings = [f"fingerprints differ, so traces may: {line}" for line in fingerprints]
+    verdict = _by_rows(a, b) if a.meta.trace == b.meta.trace != "none" else _by_digest(a, b)
+    return Verdict(verdict.equal, (*warnings, *verdict.lines))
+
+
+def _by_rows(a: RunFolder, b: RunFolder) -> Verdict:
+    """Row by row; where only the rows of eval are kept, the digests of the whole traces cover the others."""
     rows_a, rows_b = _rows(a), _rows(b)
     divergences = [*_trace_lines(a, b, rows_a, rows_b), *_value_lines(a, b)]
-    verdict = divergences or [f"equal: {len(rows_a)} rows of trace"]
-    return Verdict(not divergences, (*warnings, *verdict))
+    if a.meta.trace == "eval" and not divergences and _whole_digest(a) != _whole_digest(b):
+        divergences = ["traces differ before eval or between its rounds: no rows are kept there (record.trace: eval)"]
+    return Verdict(not divergences, tuple(divergences or [f"equal: {len(rows_a)} rows of trace"]))
+
+
+def _by_digest(a: RunFolder, b: RunFolder) -> Verdict:
+    """By the digests of the whole traces, as at least one of the two has no rows that the other has."""
+    kept = " and ".join(dict.fromkeys((a.meta.trace, b.meta.trace)))
+    if _whole_digest(a) == _whole_digest(b):
+        return Verdict(True, (f"equal: the digests of the whole traces; there are no rows to compare ({kept} kept)",))
+    fix = "run both with record.trace: all to see where"
+    return Verdict(False, (f"traces differ, by their digests; there are no rows to compare ({kept} kept): {fix}",))
+
+
+def _whole_digest(folder: RunFolder) -> str:
+    """ValueError for a run that was cut off: its digest is not known."""
+    digest = folder.meta.trace_digest
+    if digest is None:
+        raise ValueError(
+            f"{folder.path} was cut off and keeps only {folder.meta.trace} of its trace: nothing can be compared"
+        )
+    return digest
 
 
 def _rows(folder: RunFolder) -> npt.NDArray[Any]:

@@ -18,7 +18,7 @@ MESSAGES: dict[int, tuple[str, ...]] = {
     1: ("Hello", "protocol", "run_id", "name", "fingerprint"),
     2: (
         *("Welcome", "run_id", "index", "names", "agents", "scheme", "params", "seed", "replicas"),
-        *("choreography", "views", "action", "static_info", "everyone", "resend_after_slots", "phases"),
+        *("choreography", "views", "action", "static_info", "everyone", "resend_after_slots", "phases", "start"),
     ),
     3: ("Refused", "reason"),
     4: ("Turn", "slot", "turn", "spec", "phase", "ended", "measurement", "inbox"),
@@ -33,7 +33,7 @@ NESTED: dict[str, tuple[str, ...]] = {
     "outbox": ("Note", "to", "kind", "body", "payload_bits", "link", "attempt", "sequence"),
     "unread": ("Unread", "source", "kind", "number", "reason"),
 }
-REPORT = ("Report", "scalars", "unread")
+REPORT = ("Report", "scalars", "unread", "weights")
 _MAX_HEX_BYTES = 16
 
 

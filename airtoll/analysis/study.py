@@ -1,24 +1,39 @@
 """Executes a study: its missing cells, its results, its plots."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from enum import Enum
 from pathlib import Path
 
 from airtoll.cli.study_progress import StudyProgress
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
+from controller.config.layers import WEIGHTS_SUFFIX
+from controller.config.start_weights import read_start_weights
+from controller.run_folder.files import replace_file
+from controller.studies.aggregates import AGGREGATES_FILE, aggregates
 from controller.studies.cells import StudyCell, cells_of
+from controller.studies.curves import LearningCurves
 from controller.studies.executor import CellResult, run_cells
+from controller.studies.marl_eval import marl_eval
 from controller.studies.measures import metrics_of
 from controller.studies.results import RESULTS_FILE, StudyResults, read_rows
 from controller.studies.study_file import read
 
 _CELL_RUNS = "runs"  # folders of the cells' runs, inside the study's
+_WEIGHTS = "weights"  # what runs of `train` have learnt
 _MAX_FOLDER_CHARS = 120
+
+
+class Export(Enum):
+    """Formats of other tools that a study's results can be written in."""
+
+    MARL_EVAL = "marl-eval"
 
 
 class StudyFolder:
@@ -30,9 +45,10 @@ class StudyFolder:
     def __init__(self, file: Path, out: Path, environment: dict[str, str]) -> None:
         self.study, self.out = read(file), out
         self.cells = cells_of(self.study, environment)
-        metrics = metrics_of(self.study, self.cells)
-        self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=metrics)
-        self.missing = self.results.missing()
+        self._metrics = metrics_of(self.study, self.cells)
+        self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=self._metrics)
+        self._curves = LearningCurves(out, self._metrics)
+        self.missing = self._with_training(self.results.missing())
 
     @property
     def overview(self) -> str:
@@ -52,7 +68,7 @@ class StudyFolder:
         failed: list[str] = []
         with _locked(self.out):
             self.results.write()
-            results = run_cells(self.missing, self._run_of, workers=workers)
+            results = run_cells(self.missing, self._run_of, self._weights_of, workers=workers)
             try:
                 with closing(results):
                     for result in results:
@@ -60,6 +76,19 @@ class StudyFolder:
             finally:
                 _remove_if_empty(self.out / _CELL_RUNS)
         return failed
+
+    def aggregate(self) -> Path:
+        """Write aggregates.csv from results.csv; its path."""
+        path = self.out / AGGREGATES_FILE
+        replace_file(path, aggregates(self.study, read_rows(self.out / RESULTS_FILE), self._metrics))
+        return path
+
+    def export(self, form: Export) -> Path:
+        """Write the results in another tool's format; the file's path. ConfigError when a cell has no results."""
+        path = self.out / f"{form.value}.json"
+        data = marl_eval(self.study, self.cells, self._curves, self._metrics)
+        replace_file(path, json.dumps(data, indent=1, allow_nan=False).encode())
+        return path
 
     def draw(self, *, required: bool = False) -> Iterator[Path]:
         """Draw every plot from results.csv; the paths. ConfigError when there is none, or when a plot is `required` and
@@ -90,17 +119,48 @@ class StudyFolder:
             watch.warn(f"{cell.title}: {reason}; trying again")
             return []
         if summary is None:
-            reason = f"{reason}, twice"
+            reason = reason if cell.trained_by and not self._is_trained(cell) else f"{reason}, twice"
             self.results.failed(cell, reason)
         else:
-            reason = summary["reason"] if summary["state"] != "SUCCEEDED" else ""
-            self.results.done(cell, summary)
+            reason = summary["reason"] if summary["state"] != "SUCCEEDED" else self._keep_weights(cell)
+            if reason and summary["state"] == "SUCCEEDED":
+                self.results.failed(cell, reason)
+            else:
+                self._curves.add(cell.digest, summary)  # first: a cell that has a row is not run again
+                self.results.done(cell, summary)
             if not keep_runs:
                 shutil.rmtree(self._run_of(cell))
         if reason:
             watch.warn(f"{cell.title} failed: {reason}")
         watch.done(cell.title)
         return [cell.title] if reason else []
+
+    def _with_training(self, missing: list[StudyCell]) -> list[StudyCell]:
+        """Also the runs that were done before, but whose weights are needed and gone."""
+        wanted = {cell.trained_by for cell in missing if cell.trained_by and not self._is_trained(cell)}
+        wanted -= {cell.digest for cell in missing}
+        again = {cell.digest: cell for cell in self.cells if cell.digest in wanted}
+        return [*again.values(), *missing]
+
+    def _is_trained(self, cell: StudyCell) -> bool:
+        file = self._weights_of(cell)
+        return file is not None and file.exists()
+
+    def _weights_of(self, cell: StudyCell) -> Path | None:
+        return self.out / _WEIGHTS / f"{cell.trained_by}{WEIGHTS_SUFFIX}" if cell.trained_by else None
+
+    def _keep_weights(self, trained: StudyCell) -> str:
+        """Keep what a run has learnt, for the runs that start from it, now or in a later study. The reason why not, if
+        it has learnt nothing; empty also for a run from which none starts."""
+        if all(other.trained_by != trained.digest for other in self.cells):
+            return ""
+        try:
+            weights = read_start_weights(f"{self._run_of(trained)}/", out=self.out)
+        except ConfigError as error:
+            return f"it leaves no weights: {error}"
+        (self.out / _WEIGHTS).mkdir(exist_ok=True)
+        replace_file(self.out / _WEIGHTS / f"{trained.digest}{WEIGHTS_SUFFIX}", weights.file)
+        return ""
 
     def _run_of(self, cell: StudyCell) -> Path:
         name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_MAX_FOLDER_CHARS]

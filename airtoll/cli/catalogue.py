@@ -8,11 +8,12 @@ from rich.table import Table
 
 from airtoll.cli import output
 from airtoll.cli.output import Format, FormatOption
+from airtoll.cli.world_contents import contents_data, contents_tables, default_world
 from channel_server.worlds.contract import WorldEntry
 from controller.config import catalogue
 from controller.config.catalogue import Entry, params_schema
 from controller.config.errors import shown
-from schemes.contract import Card, Scheme
+from schemes.contract import EVERY_WORLD, Card, Scheme
 
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
@@ -23,17 +24,25 @@ EntryName = Annotated[str | None, typer.Argument(metavar="[NAME]")]
 
 @app.command()
 def worlds(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> None:
-    """List the worlds, or one world's parameters."""
+    """List the worlds, or show one world's parameters, views, actions and reports.
+
+    Their shapes are those of the default parameters.
+    """
     chosen = catalogue.worlds() if name is None else {name: catalogue.world_named(name)}
     if as_format is Format.JSON:
-        output.print_json({n: as_data(w) | {"parameters": parameters(w)} for n, w in chosen.items()})
+        output.print_json(
+            {n: as_data(w) | {"parameters": parameters(w)} | contents_data(default_world(w)) for n, w in chosen.items()}
+        )
+    elif name is None:
+        output.print_tables(world_list(chosen))
     else:
-        output.print_tables(world_list(chosen), *([] if name is None else [params_table(chosen[name])]))
+        tables = contents_tables(default_world(chosen[name]))
+        output.print_tables(world_list(chosen), params_table(chosen[name]), *tables)
 
 
 @app.command()
 def schemes(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> None:
-    """List the schemes, or one scheme's card and parameters."""
+    """List the schemes, or show one scheme's card, turns and parameters."""
     chosen = catalogue.schemes() if name is None else {name: catalogue.scheme_named(name)}
     if as_format is Format.JSON:
         about = {n: as_data(s.card) | {"learns": s.learns, "needs": list(s.needs)} for n, s in chosen.items()}
@@ -41,7 +50,7 @@ def schemes(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> No
     elif name is None:
         output.print_tables(scheme_list(chosen))
     else:
-        output.print_tables(card_table(chosen[name]), params_table(chosen[name]))
+        output.print_tables(card_table(chosen[name]), turns_table(chosen[name]), params_table(chosen[name]))
 
 
 def world_list(worlds: dict[str, WorldEntry]) -> Table:
@@ -56,7 +65,11 @@ def scheme_list(schemes: dict[str, Scheme]) -> Table:
     """One line per scheme."""
     made = output.table("scheme", "worlds", "summary")
     for name, scheme in schemes.items():
-        made.add_row(name, ", ".join(scheme.card.worlds), scheme.card.summary)
+        made.add_row(
+            name,
+            "every world" if scheme.card.worlds == EVERY_WORLD else ", ".join(scheme.card.worlds),
+            scheme.card.summary,
+        )
     return made
 
 
@@ -67,6 +80,17 @@ def card_table(scheme: Scheme) -> Table:
         for key, value in (as_data(scheme.card) | _learning(scheme)).items()
     )
     return output.pairs_table((key, text or "-") for key, text in texts)
+
+
+def turns_table(scheme: Scheme) -> Table:
+    """The turns of a slot, with default parameters; `airtoll worlds NAME` lists the fields of each view."""
+    choreography = scheme.choreography(scheme.params())
+    made = output.table("turn", "who", "step", "order", "view", "times")
+    for number, spec in enumerate(choreography.turns):
+        made.add_row(str(number), spec.who, spec.step, spec.order, spec.view or "-", str(spec.repeat))
+    for report in choreography.feedback:
+        made.add_row("after", "network", "feedback", "-", report, "1")
+    return made
 
 
 def _learning(scheme: Scheme) -> dict[str, str]:

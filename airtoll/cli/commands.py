@@ -49,8 +49,13 @@ COMMANDS = {
     "agent": CommandInfo(_SERVICE, "service", "Start a worker of the pool that runs agents."),
     "channel": CommandInfo(_SERVICE, "service", "Start a worker of the pool that runs channel servers."),
     "keys": CommandInfo(_SERVICE, "keys", "Manage the keys of encrypted, authenticated connections."),
-    "worlds": CommandInfo(_CATALOGUE, "catalogue", "List the worlds, or one world's parameters."),
-    "schemes": CommandInfo(_CATALOGUE, "catalogue", "List the schemes, or one scheme's card and parameters."),
+    "new": CommandInfo(_CATALOGUE, "new", "Begin a scheme or a world of your own, as a package."),
+    "worlds": CommandInfo(
+        _CATALOGUE, "catalogue", "List the worlds, or show one world's parameters, views, actions and reports."
+    ),
+    "schemes": CommandInfo(
+        _CATALOGUE, "catalogue", "List the schemes, or show one scheme's card, turns and parameters."
+    ),
 }
 
 

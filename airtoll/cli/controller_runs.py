@@ -149,6 +149,8 @@ def nodes(
     answer = _controller().nodes(run_id)
     parts = controller_tables.workers(answer["workers"]), controller_tables.nodes(answer["nodes"])
     output.print_result(answer, as_format, lambda: output.print_tables(*parts))
+    for damage in answer["unreadable"].values():
+        output.notice(damage)
 
 
 def _controller() -> Controller:

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from controller.config.schedule import phase_at, spans
+from controller.config.schedule import span_at, spans
+from controller.run_folder.remarks import Remarks
 from controller.run_folder.writer import event_line
 from protocol.messages import kinds
 from protocol.messages.plan import PhasePlan
@@ -49,8 +50,10 @@ class _RunState:
         self._learns = any(plan.name == "train" for plan in schedule)
         self._scalars: dict[str, float] = {}
         self._reward = ""
+        self._remarks = Remarks()
 
     def update(self, telemetry: Telemetry) -> None:
+        self._remarks.take(telemetry)
         match telemetry:
             case Window():
                 self._reward = _mean_reward(telemetry)
@@ -60,18 +63,23 @@ class _RunState:
                 pass
 
     def phase(self, slot: int) -> str:
-        """The phase of the last finished slot; empty for a run of one phase."""
-        return phase_at(max(0, slot - 1), self._spans) if len(self._spans) > 1 else ""
+        """The phase of the last finished slot, `train, round 2 of 5` if it comes more than once; empty for a run of one
+        phase."""
+        if len(self._spans) == 1:
+            return ""
+        span = span_at(max(0, slot - 1), self._spans)
+        rounds = sum(other.phase == span.phase for other in self._spans)
+        return span.phase if rounds == 1 else f"{span.phase}, round {span.round} of {rounds}"
 
     @property
     def learning(self) -> str:
-        """`reward_total 29.4, 900 updates, policy version 9`; empty for a run that does not train."""
+        """`reward_total 29.4, 900 updates, policy version 9`, if it trains; then what is to be known of the results."""
         parts = [self._reward] if self._reward else []
         if "updates" in self._scalars:
             parts.append(f"{self._scalars['updates']:,.0f} updates")
         if "policy_version" in self._scalars:
             parts.append(f"policy version {self._scalars['policy_version']:,.0f}")
-        return ", ".join(parts) if self._learns else ""
+        return ", ".join(filter(None, [*(parts if self._learns else []), self._remarks.now()]))
 
 
 def _sink(newest: _RunState, show_slot: Callable[[int], None], console: Console) -> Sink:

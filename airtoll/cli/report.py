@@ -29,6 +29,8 @@ def print_report(folder: RunFolder, summary: dict[str, Any], baselines: dict[str
         typer.echo(line)
     for line in absences(folder.events(), summary["slots"]):
         typer.echo(line)
+    if summary["state"] == "SUCCEEDED" and summary["reason"]:
+        typer.echo(summary["reason"])
     if summary["paced"]:
         output.print_tables(tables.missed_turns(summary["paced"]))
         typer.echo(tables.paced(summary["paced"]))
@@ -50,14 +52,16 @@ def toll_tables(
 
 
 def rate_basis(folder: RunFolder, phase: str | None = None) -> dict[str, Any]:
-    """The agents and slots that rates are divided by: all slots or those of a phase, 0 for a run that was killed.
+    """The agents and slots that rates are divided by: all slots or those of a phase, 0 for a run that was killed; and
+    the replicas.
 
     Probes are counted for all phases together."""
     meta = folder.meta
     slots = meta.slots or 0
     if phase is not None:
-        return {"slots": completed_slots(meta.schedule, slots, of=[phase]), "agents": meta.agents}
-    return {"slots": slots, "agents": meta.agents, "probes": meta.probes}
+        slots = completed_slots(meta.schedule, slots, of=[phase])
+        return {"slots": slots, "agents": meta.agents, "replicas": meta.replicas}
+    return {"slots": slots, "agents": meta.agents, "replicas": meta.replicas, "probes": meta.probes}
 
 
 def print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in: Path | None = None) -> None:

@@ -53,14 +53,18 @@ def paced(stats: Mapping[str, Any]) -> str:
     return f"slots of {stats['slot_ms']:g} ms lasted {lasted} ms; they began {late} ms late{priority}"
 
 
-def toll(tolls: Tolls, *, by: str, slots: int, agents: int, probes: int = 0, title: str = "toll") -> Table:
+def toll(
+    tolls: Tolls, *, by: str, slots: int, agents: int, replicas: int = 1, probes: int = 0, title: str = "toll"
+) -> Table:
     """Notes, bytes and payload bits. Probes are airtime without notes.
 
     Bytes are per slot and agent; a row of one node's own notes is per slot. The share is of the payload bits, which
-    the air is charged.
+    the air is charged. With replicas, a caption says that bytes are those of all and bits those of one.
     """
     rate = "bytes/slot" if by == "node" else "bytes/slot/node"
     made = table(by, title=title, right=("notes", "bytes", "payload bits", rate, "share of bits"))
+    if replicas > 1:
+        made.caption = f"bytes of all {replicas:,} replicas, payload bits of one"
     bits, node_slots = _total(tolls, "payload_bits"), slots * (1 if by == "node" else agents)
     for name, counts in tolls.items():
         made.add_row(name, *_cells(counts, node_slots, bits))
@@ -83,7 +87,13 @@ def delivery(by_kind: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def toll_of_learning(
-    by_phase: Mapping[str, Tolls], *, schedule: Sequence[PhasePlan], slots: int, agents: int, probes: int = 0
+    by_phase: Mapping[str, Tolls],
+    *,
+    schedule: Sequence[PhasePlan],
+    slots: int,
+    agents: int,
+    replicas: int = 1,
+    probes: int = 0,
 ) -> Iterator[Table]:
     """The toll by kind of training and of execution, each over its own part of the first `slots` slots.
 
@@ -96,7 +106,7 @@ def toll_of_learning(
             _over_phases(by_phase, LEARNING_PARTS[name]),
         )
         title, below = f"toll of {name}, {own:,} slots", probes if name == parts[-1] else 0
-        yield toll(tolls, by="kind", slots=own, agents=agents, probes=below, title=title)
+        yield toll(tolls, by="kind", slots=own, agents=agents, replicas=replicas, probes=below, title=title)
 
 
 def _over_phases(by_phase: Mapping[str, Tolls], phases: Iterable[str]) -> dict[str, dict[str, int]]:

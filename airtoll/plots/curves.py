@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airtoll.plots.plot_style import COLOURS, legend_right, light_grid, run_figure, shade_phases
-from controller.config.schedule import PhaseSpan, phase_at, spans
+from controller.config.schedule import PhaseSpan, span_at, spans
 from controller.run_folder.reader import RunFolder, Scalar
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ _MEANS_PER_RUN = 16  # a moving mean spans about 1/16 of the run
 
 
 class Curve(NamedTuple):
-    """A ratio over slots: `sums` / `counts` [points] at `slots` [points], in the phase `phases` [points]."""
+    """A ratio over slots: `sums` / `counts` [points] at `slots` [points], in the phases `spans` [points]."""
 
     name: str
     slots: Floats
     sums: Floats
     counts: Floats
-    phases: list[str]
+    spans: list[PhaseSpan]
 
     @property
     def values(self) -> Floats:
@@ -48,10 +48,10 @@ class Curve(NamedTuple):
         return len(self.slots) // _MEANS_PER_RUN // 2 * 2 + 1
 
     def moving_mean(self) -> Floats:
-        """Sums over counts of the points around each, [points]; no mean spans two phases."""
+        """Sums over counts of the points around each, [points]; none reaches over the end of a phase."""
         mean = np.empty(len(self.slots))
-        for phase in dict.fromkeys(self.phases):
-            of_phase = np.array([p == phase for p in self.phases])
+        for span in dict.fromkeys(self.spans):
+            of_phase = np.array([other == span for other in self.spans])
             sums, counts = (_around(part[of_phase], self.width) for part in (self.sums, self.counts))
             mean[of_phase] = _ratio(sums, counts)
         return mean
@@ -88,14 +88,14 @@ def metric_curves(folder: RunFolder) -> dict[str, Curve]:
     """Every metric per window, at the window's middle, by name."""
     windows = folder.windows()
     slots = np.array([(window.first + window.last + 1) / 2 for window in windows])
-    phases = [window.phase for window in windows]
+    over = spans(folder.meta.schedule)
     return {
         name: Curve(
             name,
             slots,
             np.array([window.sums[name] for window in windows]),
             np.array([window.counts[name] for window in windows]),
-            phases,
+            [span_at(window.first, over) for window in windows],
         )
         for name in (windows[0].sums if windows else ())
     }
@@ -117,7 +117,7 @@ def _mean_over_nodes(name: str, scalars: Sequence[Scalar], over: Sequence[PhaseS
     for scalar in scalars:
         sums[index[scalar.slot]] += scalar.value
         counts[index[scalar.slot]] += 1
-    return Curve(name, np.array(slots, float), sums, counts, [phase_at(slot, over) for slot in slots])
+    return Curve(name, np.array(slots, float), sums, counts, [span_at(slot, over) for slot in slots])
 
 
 def _metric_panels(folder: RunFolder) -> list[Panel]:

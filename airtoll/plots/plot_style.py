@@ -21,6 +21,7 @@ TEN_COLOURS = (
 )
 GREY = "#8C8C8C"
 _DPI = 100
+_MIN_NAMED_SHARE = 0.04  # of the axis: a shorter phase has no room for its name
 _SHADES = {"warmup": "#EDEDED", "train": "#E3EEF6", "eval": "#FFFFFF"}
 
 
@@ -51,7 +52,7 @@ def shade_phases(axes: "Axes", meta: RunMeta, *, named: bool) -> None:
         return
     for span in over:
         axes.axvspan(span.first, span.after, color=_SHADES[span.phase], zorder=0, linewidth=0)
-        if named:
+        if named and span.slots > _MIN_NAMED_SHARE * over[-1].after:
             middle, above = (span.first + span.after) / 2, axes.get_xaxis_transform()
             axes.text(middle, 1.02, span.phase, transform=above, ha="center", va="bottom", color="#555555")
 

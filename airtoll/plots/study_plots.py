@@ -3,7 +3,7 @@
 Only functions that draw import matplotlib: it takes longer to import than a short run.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -15,6 +15,7 @@ from controller.config.errors import ConfigError
 from controller.config.run_config import RunConfig
 from controller.studies.cells import StudyCell
 from controller.studies.measures import TOLLS, WALL, units_of
+from controller.studies.offline import OfflineFile
 from controller.studies.study_file import PlotSpec, Study, Sweep, numbers_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Row = Mapping[str, str]
+Label = Callable[[str], str]  # of a column: its name with its unit
 Marks = Literal["band", "dots", "path"]  # where x is a numeric axis, a categorical axis, a measured quantity
 
 _PANELS_PER_ROW, _ROW_PX, _MARGINS_PX = 3, 460, 110
@@ -53,6 +55,21 @@ def save(study: Study, cells: Sequence[StudyCell], rows: Sequence[Row], out: Pat
                 yield path
 
 
+def save_offline(file: OfflineFile, rows: Sequence[Row], out: Path) -> Iterator[Path]:
+    """Draw every plot of a study without slots that has rows; the paths. ConfigError when one cannot be written."""
+    [sweep] = file.drawn.sweeps
+    for plot in sweep.plots:
+        path = out / sweep.file_of(plot)
+        if figure := draw(file.drawn, sweep, plot, rows, label=lambda name: _with_unit(name, file.study.numbers)):
+            _write(figure, path)
+            yield path
+
+
+def _with_unit(name: str, units: Mapping[str, str]) -> str:
+    unit = units.get(name, "1")
+    return name if unit == "1" else f"{name} [{unit}]"
+
+
 class Labels:
     """The labels of plots' axes, units included."""
 
@@ -67,11 +84,10 @@ class Labels:
         if name in TOLLS:
             part, kind, unit, *_ = name.split("_")
             return f"{_OVERHEAD[part]}, {'all kinds' if kind == 'all' else kind} [{unit}/slot/node]"
-        unit = self._units.get(name, "1")
-        return name if unit == "1" else f"{name} [{unit}]"
+        return _with_unit(name, self._units)
 
 
-def draw(study: Study, sweep: Sweep, plot: PlotSpec, rows: Sequence[Row], *, label: Labels) -> "Figure | None":
+def draw(study: Study, sweep: Sweep, plot: PlotSpec, rows: Sequence[Row], *, label: Label) -> "Figure | None":
     """One plot of the sweep's rows; None when it has none to show."""
     shown = relative(sweep, plot, [row for row in rows if row.get(plot.y) and _has(row, plot.fixed_labels)])
     if not shown:
@@ -134,7 +150,7 @@ def relative(sweep: Sweep, plot: PlotSpec, rows: Sequence[Row]) -> list[Row]:
     return [{**row, plot.y: repr(float(row[plot.y]) / references[key(row)])} for row in found]
 
 
-def _y_label(plot: PlotSpec, label: Labels) -> str:
+def _y_label(plot: PlotSpec, label: Label) -> str:
     return f"{plot.y}, relative to\n{_named(plot.reference_labels)}" if plot.reference_labels else label(plot.y)
 
 

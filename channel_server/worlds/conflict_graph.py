@@ -10,12 +10,13 @@ A scheduled device with an empty queue sends no task but makes others fail all t
 
 Not modelled: channels, powers, transmission errors other than by conflict.
 
-Agents are access points with wires between them, so notes between agents travel over the backhaul; a note that is sent
-on the air itself (an INTENT) names the sidelink.
+Agents are access points with wires between them and to the BS/cloud, so their notes travel over the backhaul; a note
+that is sent on the air itself (an INTENT) names the sidelink.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
@@ -24,11 +25,13 @@ from annotated_types import Ge, Le
 
 from channel_server.traffic.arrivals import PoissonArrivals
 from channel_server.traffic.queues import Queues
-from channel_server.worlds.contract import InfrastructureNote, Metric, SlotOutcome, WorldEntry
+from channel_server.worlds.contract import InfrastructureNote, InfrastructureReport, Metric, SlotOutcome, WorldEntry
+from channel_server.worlds.graph_drawing import draw
 from channel_server.worlds.graphs import Graph, load
 from protocol.determinism.snapshots import fields_of
+from protocol.messages.drawing import Drawing
 from protocol.messages.episodes import TRUNCATED, Ends, Mask
-from protocol.messages.kinds import LinkClass
+from protocol.messages.kinds import CloudLink, LinkClass
 from protocol.messages.spaces import Field, Records, Space
 from protocol.params import param
 
@@ -75,7 +78,9 @@ class ConflictGraph:
     """The world `conflict_graph`; the module gives its equations."""
 
     infrastructure: Sequence[str] = ()
+    reports: Mapping[str, InfrastructureReport] = MappingProxyType({})
     agent_link = LinkClass.BACKHAUL
+    cloud_link: CloudLink = "backhaul"
     metrics: Sequence[Metric] = (
         Metric("delay_slots", "slots", "mean delay of a served task; 1 when served in the slot of its arrival"),
         *(
@@ -150,19 +155,11 @@ class ConflictGraph:
         tally = self._tally(by_delay, queues.lengths, arrived, active, succeeded, rewards)
         return GraphState(queues, queues.lengths, active, succeeded), SlotOutcome(rewards, *tally, self._ended(queues))
 
-    def render(self, state: GraphState) -> dict[str, Any]:
-        """The graph, by device id; per device its queue at the end of the last slot, and the subbands on which it was
-        scheduled and succeeded."""
-        graph = self.graph
-        return {
-            "agents": list(graph.agents),
-            "serves": [list(own) for own in graph.serves],
-            "conflicts": sorted([i, n] for i, n in graph.conflicts),
-            "devices": list(graph.devices),
-            "queue_tasks": state.left[0].tolist(),
-            "active": [np.flatnonzero(on).tolist() for on in state.active[0]],
-            "succeeded": [np.flatnonzero(on).tolist() for on in state.succeeded[0]],
-        }
+    def render(self, state: GraphState) -> Drawing:
+        """The graph; by device its queue at the end of the last slot, and the subbands on which it was scheduled and
+        succeeded."""
+        active, succeeded = ([np.flatnonzero(on).tolist() for on in of[0]] for of in (state.active, state.succeeded))
+        return draw(self.graph, state.left[0].tolist(), active, succeeded)
 
     def static_info(self, node: int) -> dict[str, Any]:
         """An agent's local topology; the whole graph for the BS/cloud."""

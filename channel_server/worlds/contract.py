@@ -7,6 +7,7 @@ actions, so that all schemes of a study meet the same channels.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import filter as filter_names
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
@@ -15,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol import plugins
+from protocol.messages.drawing import Drawing
 from protocol.messages.episodes import Ends, Mask
-from protocol.messages.kinds import LinkClass
+from protocol.messages.kinds import CloudLink, Kind, LinkClass
 from protocol.messages.node import Note
 from protocol.messages.spaces import Records, Space
 
@@ -44,10 +46,41 @@ class SlotOutcome(NamedTuple):
 
 
 class InfrastructureNote(NamedTuple):
-    """A note sent by the infrastructure; `source` indexes `World.infrastructure`."""
+    """A note sent by the infrastructure; `source` indexes `World.infrastructure`.
+
+    It crosses the same links as a note of the BS/cloud, unless it names another class. Its `payload_bits` are those of
+    one replica.
+    """
 
     source: int
     note: Note
+
+
+@dataclass(frozen=True)
+class InfrastructureReport:
+    """What a report of the infrastructure is, as the world declares it.
+
+    `source`: its sender's name, or a pattern such as `cue-*`. `to`: its receivers, in words. `space`: a note's body is
+    a record of it per replica. `payload_bits`: what the air is charged for a note, of one replica; None for all of the
+    body.
+    """
+
+    source: str
+    to: str
+    kind: Kind
+    link: LinkClass
+    space: Space
+    doc: str
+    payload_bits: int | None = None
+
+    @property
+    def bits(self) -> int:
+        """What the air is charged for a note, of one replica."""
+        return 8 * self.space.dtype.itemsize if self.payload_bits is None else self.payload_bits
+
+    def sources(self, infrastructure: Sequence[str]) -> list[str]:
+        """The members of the infrastructure that send this report."""
+        return filter_names(infrastructure, self.source)
 
 
 class World(Protocol):
@@ -64,8 +97,10 @@ class World(Protocol):
     infrastructure: Sequence[str]  # names of other senders of notes: the BS, cellular users
     views: Mapping[str, Sequence[Space]]  # measurement spaces, by view and node
     actions: Sequence[Space]  # action spaces, by node
+    reports: Mapping[str, InfrastructureReport]  # what the infrastructure may send, by name
     metrics: Sequence[Metric]
     agent_link: LinkClass  # the class of links between agents
+    cloud_link: CloudLink  # what lies between agents and the BS/cloud: backhaul where agents are BSs
 
     def reset(self) -> Any:
         """The state before the first slot of a run."""
@@ -145,9 +180,9 @@ class Radio(Protocol):
 class Renderable(Protocol):
     """The additional interface of a world that can be drawn as a map."""
 
-    def render(self, state: Any) -> dict[str, Any]:
-        """Positions and the result of the last transmission in replica 0: finite numbers and lists of them by name,
-        units in the names. Called a few times a second, for people only."""
+    def render(self, state: Any) -> Drawing:
+        """Places and the result of the last transmission in replica 0, of finite numbers. Called a few times a second,
+        for people only."""
         ...
 
 

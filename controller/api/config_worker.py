@@ -26,11 +26,12 @@ class ConfigWorkerError(Exception):
 class ConfigWorker:
     """Checks configurations one at a time, in a process that starts with the first of them.
 
-    `max_run_memory_bytes`: what the controller allows a run.
+    `max_run_memory_bytes`: what the controller allows a run. `runs`: the folder of its runs.
     """
 
-    def __init__(self, max_run_memory_bytes: int) -> None:
+    def __init__(self, max_run_memory_bytes: int, runs: Path) -> None:
         self._max_run_memory_bytes = max_run_memory_bytes
+        self._runs = runs
         self._one_at_a_time = asyncio.Lock()
         self._waiting = 0
 
@@ -42,7 +43,9 @@ class ConfigWorker:
         self._waiting += 1
         try:
             async with self._one_at_a_time, asyncio.timeout(_TIMEOUT_S):
-                work = partial(_resolve, body, is_yaml=is_yaml, max_memory_bytes=self._max_run_memory_bytes)
+                work = partial(
+                    _resolve, body, is_yaml=is_yaml, max_memory_bytes=self._max_run_memory_bytes, runs=self._runs
+                )
                 return await to_process.run_sync(work, cancellable=True)
         except TimeoutError as error:
             raise ConfigWorkerError(f"the configuration was not checked within {_TIMEOUT_S:g} s") from error
@@ -52,10 +55,10 @@ class ConfigWorker:
             self._waiting -= 1
 
 
-def _resolve(body: bytes, *, is_yaml: bool, max_memory_bytes: int) -> ResolvedRun:
+def _resolve(body: bytes, *, is_yaml: bool, max_memory_bytes: int, runs: Path) -> ResolvedRun:
     """In the worker process."""
     _lower_priority()
-    return resolve_submission(body, is_yaml=is_yaml, max_memory_bytes=max_memory_bytes)
+    return resolve_submission(body, is_yaml=is_yaml, max_memory_bytes=max_memory_bytes, runs=runs)
 
 
 def _lower_priority() -> None:

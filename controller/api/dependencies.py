@@ -26,7 +26,7 @@ class Services:
         self.metrics = ServiceMetrics(manager, self.streams)
         self.weights = WeightsService(manager)
         self.uploads = asyncio.Semaphore(MAX_UPLOADS)
-        self.config_worker = ConfigWorker(manager.settings.run_memory_bytes)
+        self.config_worker = ConfigWorker(manager.settings.run_memory_bytes, manager.runs_folder)
 
     def folder(self, run_id: str) -> RunFolder:
         """The folder of the run of this id, for a route that runs in a thread. NoSuchRunError, FolderGoneError."""

@@ -44,7 +44,7 @@ class TollReport(BaseModel):
 
 
 class RunMap(BaseModel):
-    """The map of a world after a slot: numbers and lists of numbers by name, as the world's `render` gives them."""
+    """The map of a world after a slot: a `protocol.messages.drawing.Drawing`, as the world's `render` gives it."""
 
     world: str
     slot: int | None
@@ -99,10 +99,15 @@ class WorkerInfo(BaseModel):
 
 
 class NodeList(BaseModel):
-    """The nodes of runs, in their order, and the pool's workers; for one run, the workers that are leased to it."""
+    """The nodes of runs, in their order, and the pool's workers; for one run, the workers that are leased to it.
+
+    `unreadable`: of all active runs, those whose files are damaged or gone, each with the damage; their nodes are not
+    listed.
+    """
 
     nodes: list[NodeInfo]
     workers: list[WorkerInfo]
+    unreadable: dict[str, str]
 
 
 class ComparedMetric(BaseModel):

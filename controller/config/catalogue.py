@@ -21,11 +21,13 @@ from channel_server.worlds.contract import WorldEntry
 from channel_server.worlds.contract import load as load_world
 from controller.config.errors import ConfigError, unknown
 from protocol.plugins import Group, installed
-from schemes.contract import Scheme
+from schemes.contract import EVERY_WORLD, Scheme
 from schemes.contract import load as load_scheme
+from schemes.offline_study import OfflineStudy
+from schemes.offline_study import load as load_offline_study
 
-Entry = WorldEntry | Scheme
-_T = TypeVar("_T", WorldEntry, Scheme)
+Entry = WorldEntry | Scheme | OfflineStudy
+_T = TypeVar("_T", WorldEntry, Scheme, OfflineStudy)
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -54,6 +56,22 @@ def schemes() -> dict[str, Scheme]:
     return ours | _others("airtoll.schemes", load_scheme, ours)
 
 
+@cache
+def offline_studies() -> dict[str, OfflineStudy]:
+    """All studies without slots by name, sorted; those of other packages last."""
+    folders = [f for f in _modules(scheme_papers) if hasattr(f, "__path__") and not f.__name__.endswith(".parts")]
+    modules = [m for folder in folders for m in _modules(folder)]
+    ours = {m.STUDY.name: m.STUDY for m in modules if hasattr(m, "STUDY")}
+    return ours | _others("airtoll.studies", load_offline_study, ours)
+
+
+def offline_study_named(name: str) -> OfflineStudy:
+    """ConfigError lists the known studies without slots."""
+    if name not in offline_studies():
+        raise ConfigError(f"study: {unknown('study without slots', name, offline_studies())}")
+    return offline_studies()[name]
+
+
 def world_named(name: str) -> WorldEntry:
     """ConfigError lists the known worlds."""
     if name not in worlds():
@@ -68,9 +86,14 @@ def scheme_named(name: str) -> Scheme:
     return schemes()[name]
 
 
+def worlds_of(scheme: Scheme) -> tuple[str, ...]:
+    """The names of the worlds in which the scheme runs; of every world if its card says so."""
+    return tuple(worlds()) if scheme.card.worlds == EVERY_WORLD else scheme.card.worlds
+
+
 def name_of(entry: Entry) -> str:
     """The entry's name in a configuration."""
-    return entry.name if isinstance(entry, WorldEntry) else entry.card.name
+    return entry.card.name if isinstance(entry, Scheme) else entry.name
 
 
 @cache

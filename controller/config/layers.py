@@ -7,6 +7,8 @@ from typing import Any
 
 from controller.config.errors import ConfigError, shown
 from controller.config.formats import MAX_DEPTH, FormatError, parse_yaml
+from schemes.parts import embedded_file
+from schemes.parts.embedded_file import EmbeddedFile
 
 _VARIABLE_PREFIX = "AIRTOLL_"
 _NOT_SETTINGS = (  # of a run: they belong to the client, the service and the pool
@@ -16,6 +18,7 @@ _NOT_SETTINGS = (  # of a run: they belong to the client, the service and the po
 _CHOICES = ("world", "scheme")
 _EXCLUSIVE = {"slots": "phases", "phases": "slots"}
 FILE_SUFFIXES = (".yaml", ".yml")
+WEIGHTS_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class Layer:
 
 
 def from_mapping(data: Mapping[str, Any], base: Path) -> Layer:
-    """Settings from a mapping; relative files among the parameters of world and scheme are relative to `base`."""
-    return Layer(_with_absolute_paths(dict(data), base))
+    """Settings from a mapping; relative paths among the parameters of world and scheme are relative to `base`."""
+    return Layer(_with_files(dict(data), base))
 
 
 def from_file(path: Path) -> Layer:
@@ -84,7 +87,7 @@ def from_setting(key: str, value: Any, *, base: Path, source: str) -> Layer:
     data = value
     for part in reversed(parts):
         data = {part: data}
-    return Layer(_with_absolute_paths(data, base), {key: source})
+    return Layer(_with_files(data, base), {key: source})
 
 
 def expanded(data: dict[str, Any]) -> dict[str, Any]:
@@ -108,11 +111,41 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Make the parameters that name a YAML file absolute, from `base`: the run may be executed in another folder."""
+def _with_files(data: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Parameters of world and scheme that name a file, relative to `base`: a YAML file's path is made absolute, as the
+    run may be executed in another folder; a network's file is replaced by its content, as other machines need it."""
     chosen = {key: data[key] for key in _CHOICES if isinstance(data.get(key), dict)}
-    return data | {key: {k: _absolute(v, base) for k, v in params.items()} for key, params in chosen.items()}
+    start = data.get("start")
+    if isinstance(start, dict) and isinstance(start.get("weights"), str):
+        data = data | {"start": start | {"weights": _absolute_start(start["weights"], base)}}
+    return data | {key: {k: _with_file(v, base) for k, v in params.items()} for key, params in chosen.items()}
 
 
-def _absolute(value: Any, base: Path) -> Any:
-    return str(base / value) if isinstance(value, str) and value.endswith(FILE_SUFFIXES) else value
+def _with_file(value: Any, base: Path) -> Any:
+    if isinstance(value, list):
+        return [_with_file(one, base) for one in value]
+    if not isinstance(value, str):
+        return value
+    if value.endswith(embedded_file.SUFFIXES):
+        return _embedded(base / value)
+    return str(base / value) if value.endswith(FILE_SUFFIXES) else value
+
+
+def _embedded(path: Path) -> str:
+    try:
+        return embedded_file.embed(EmbeddedFile(path.name, path.read_bytes()))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; give the path of a network's file") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _absolute_start(value: str, base: Path) -> str:
+    """The path of weights, from `base`; or a run's id, as it is."""
+    is_id = not (names_a_path(value) or (base / value).exists())
+    return value if is_id else str(base / value)
+
+
+def names_a_path(value: str) -> bool:
+    """Whether weights to start from are given by a path, not by a run's id."""
+    return "/" in value or value.startswith(".") or value.endswith(WEIGHTS_SUFFIX)

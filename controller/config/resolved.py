@@ -18,7 +18,8 @@ from controller.config import compatibility, layers
 from controller.config.catalogue import parameters, scheme_named
 from controller.config.errors import ConfigError, invalid
 from controller.config.layers import Layer
-from controller.config.run_config import RunConfig, as_mapping, parse
+from controller.config.run_config import MAX_RUN_SLOTS, RunConfig, as_mapping, parse
+from controller.config.start_weights import StartWeights, read_start_weights
 from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.plan import ClockPlan, LossPlan, PastEvent, RecordPlan, RunPlan
 from protocol.messages.pool import Role
@@ -36,7 +37,7 @@ class ResolvedRun:
     `plan`: without a run_id, see `plan_for`. `agents`: how many nodes act. `node_names`: by node index, agents first,
     then the trainer, then the infrastructure. `units`: of the world's metrics, by metric. `learns`: whether the scheme
     learns, at the trainer or at the agents; `agents_need_torch`: whether at the agents, with torch. `baselines`: the
-    runs to compare with, by scheme and given parameters.
+    runs to compare with, by scheme and given parameters. `start`: the weights that the run starts from.
     """
 
     config: RunConfig
@@ -47,6 +48,7 @@ class ResolvedRun:
     learns: bool
     agents_need_torch: bool
     baselines: "dict[str, ResolvedRun]" = field(default_factory=dict)
+    start: StartWeights | None = None
 
     @property
     def capacity(self) -> dict[Role, int]:
@@ -88,18 +90,24 @@ def resolve(config: RunConfig, world: World | None = None) -> ResolvedRun:
     plan = _plan(config, scheme)
     world = world or compatibility.build(plan)
     config.signalling.check(config.world.name, has_radio=hasattr(world, "signalling_bps_hz"))
+    start = _start(config)
+    plan = msgspec.structs.replace(
+        plan,
+        signalling=config.signalling.plan(config.train_delay_slots, world.cloud_link),
+        nodes=(*world.agents, *([TRAINER_NAME] if plan.choreography.has_trainer else [])),
+        start=() if start is None else start.bodies(len(world.agents)),
+    )
     compatibility.check(world, scheme, plan)
     return ResolvedRun(
         config=config,
-        plan=msgspec.structs.replace(
-            plan, nodes=(*world.agents, *([TRAINER_NAME] if plan.choreography.has_trainer else []))
-        ),
+        plan=plan,
         agents=len(world.agents),
         node_names=tuple(names(world)),
         units={metric.name: metric.unit for metric in world.metrics},
         learns=scheme.learns,
         agents_need_torch="torch" in scheme.needs and not plan.choreography.has_trainer,
         baselines=_baselines(config, world),
+        start=start,
     )
 
 
@@ -113,6 +121,7 @@ def _baselines(config: RunConfig, world: World) -> dict[str, ResolvedRun]:
     if not config.baselines:
         return {}
     shared = as_mapping(config) | {"baselines": [], "placement": "in-process", "clock": {}, "checkpoint_every": 0}
+    shared |= {"start": {}}
     found: dict[str, ResolvedRun] = {}
     for scheme in config.baselines:
         given = {"name": scheme} if isinstance(scheme, str) else scheme
@@ -132,7 +141,10 @@ def _baselines(config: RunConfig, world: World) -> dict[str, ResolvedRun]:
 def _check_phases(config: RunConfig, scheme: Scheme) -> None:
     if not config.schedule:
         raise ConfigError("phases: no slots at all; give at least one phase some, such as eval: 1000")
-    if scheme.learns and not (config.untrained or any(phase.name == "train" for phase in config.schedule)):
+    _check_rounds(config)
+    if not scheme.learns:
+        return
+    if not (config.untrained or config.start.weights or any(phase.name == "train" for phase in config.schedule)):
         fix = "give phases: {warmup: 500, train: 4000, eval: 1000}, or untrained: true to run it as initialised"
         raise ConfigError(f"phases: {scheme.card.name} learns, but no slots are given to train it; {fix}")
 
@@ -144,6 +156,24 @@ def _check_needs(scheme: Scheme) -> None:
             raise ConfigError(f"scheme: {scheme.card.name} needs {library}: pip install '{fix}'")
 
 
+def _start(config: RunConfig) -> StartWeights | None:
+    given = config.start.weights
+    return None if given is None else read_start_weights(given, out=Path(config.out))
+
+
+def _check_rounds(config: RunConfig) -> None:
+    phases = config.phases
+    if phases is None:
+        return
+    if phases.rounds > 1 and not (phases.train and phases.eval):
+        fix = "train and eval alternate, so that both need slots: give both some, or rounds: 1"
+        raise ConfigError(invalid("phases.rounds", phases.rounds, fix))
+    slots = sum(phase.slots for phase in phases.schedule)
+    if slots > MAX_RUN_SLOTS:
+        fix = f"{slots} slots in all; a run has at most {MAX_RUN_SLOTS}: give fewer rounds, or shorter phases"
+        raise ConfigError(invalid("phases.rounds", phases.rounds, fix))
+
+
 def _check_clock(config: RunConfig) -> None:
     if config.clock.slot_ms is not None and config.placement == "in-process":
         fix = "nodes of one process are never late; give placement: processes, or leave out clock.slot_ms"
@@ -151,7 +181,8 @@ def _check_clock(config: RunConfig) -> None:
 
 
 def _plan(config: RunConfig, scheme: Scheme) -> RunPlan:
-    """What the channel server needs to know of the run, without the names of its nodes."""
+    """What the channel server needs to know of the run, without what follows from its world: the names of its nodes,
+    and the signalling model."""
     on_loss, record, scheme_params = config.on_node_loss, config.record, parameters(config.scheme)
     choreography = scheme.choreography(msgspec.convert(scheme_params, scheme.params))
     return RunPlan(
@@ -178,7 +209,13 @@ def _plan(config: RunConfig, scheme: Scheme) -> RunPlan:
             on_loss.pause_s,
             on_loss.learner_lost_after_s if scheme.learns and not choreography.has_trainer else None,
         ),
-        record=RecordPlan(record.values, record.frames_slots, record.window_slots, config.checkpoint_every),
-        signalling=config.signalling.plan(config.train_delay_slots),
+        record=RecordPlan(
+            record.values,
+            record.frames_slots,
+            record.window_slots,
+            config.checkpoint_every,
+            record.trace,
+            record.air_book_rows,
+        ),
         clock=ClockPlan(config.clock.slot_ms),
     )

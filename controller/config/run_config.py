@@ -8,7 +8,7 @@ slots: 1000
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import yaml
 from annotated_types import Ge, Gt, Le, MaxLen
@@ -18,23 +18,30 @@ from controller.config.catalogue import STRICT, Choice, choice_model, schemes, w
 from controller.config.errors import ConfigError, format_validation_error, invalid, unknown
 from controller.config.layers import Layer, expanded
 from controller.config.signalling import Signalling
-from protocol.messages.choreography import PHASES
-from protocol.messages.plan import Fallback, OnLoss, PhasePlan
+from protocol.messages.plan import MAX_AIR_ROWS, Fallback, OnLoss, PhasePlan, TracePhases
 
 Placement = Literal["processes", "in-process", "pool"]
-_MAX_RUN_SLOTS = 10**9
+MAX_RUN_SLOTS = 10**9
+_MAX_ROUNDS = 1000  # each node's Welcome lists the phases of all
 
-_Slots = Annotated[int, Ge(0), Le(_MAX_RUN_SLOTS)]
+_Slots = Annotated[int, Ge(0), Le(MAX_RUN_SLOTS)]
 
 
 class Phases(BaseModel):
-    """Slots of each phase, in this order."""
+    """Slots of each phase, in this order: warmup once, then train and eval in turns, `rounds` times."""
 
     model_config = STRICT
 
     warmup: _Slots = 0
     train: _Slots = 0
     eval: _Slots = 1000
+    rounds: Annotated[int, Ge(1), Le(_MAX_ROUNDS)] = 1
+
+    @property
+    def schedule(self) -> tuple[PhasePlan, ...]:
+        """The phases that have slots, in order."""
+        in_turns = [PhasePlan("train", self.train), PhasePlan("eval", self.eval)] * self.rounds
+        return tuple(plan for plan in (PhasePlan("warmup", self.warmup), *in_turns) if plan.slots)
 
 
 class OnNodeLoss(BaseModel):
@@ -67,9 +74,20 @@ class Clock(BaseModel):
     slot_ms: Annotated[float, Gt(0)] | None = None
 
 
+class Start(BaseModel):
+    """What a run starts from. `weights`: those of another run, by its id under `out` or its folder, or a safetensors
+    file; null for none. `controller.config.start_weights` explains which agent starts from which."""
+
+    model_config = STRICT
+
+    weights: str | None = None
+
+
 class Record(BaseModel):
     """What a run records.
 
+    `trace`: the phases whose rows of the trace are kept; its digest covers all in any case. `air_book_rows`: how many
+    rows of the air book are kept, the first ones; the toll counts all.
     `values`: the traced values themselves besides their digests. `frames_slots`: of so many first slots the frames that
     crossed the sockets. `window_slots`: slots per row of metrics.csv and toll.csv. `tensorboard`: metrics and scalars
     as TensorBoard event files, too.
@@ -77,6 +95,8 @@ class Record(BaseModel):
 
     model_config = STRICT
 
+    trace: TracePhases = "all"
+    air_book_rows: Annotated[int, Ge(0), Le(10**9)] = MAX_AIR_ROWS
     values: bool = False
     frames_slots: Annotated[int, Ge(0)] = 2
     window_slots: Annotated[int, Ge(1)] = 100
@@ -89,7 +109,8 @@ class RunConfig(BaseModel):
     `replicas`: independent copies of the world, stepped in the same messages. `episode_slots`: slots between two resets
     of the world; null for none. `train_delay_slots`: how many slots after a learn turn its weights are sent, however
     long the computation takes. `baselines`: schemes to compare with on the same channels; in the table the first is 0 %
-    and the last 100 % of the gap; those that learn are trained in this run's phases. `untrained`: allows a scheme that
+    and the last 100 % of the gap; those that learn are trained in this run's phases, and none
+    starts from `start`. `untrained`: allows a scheme that
     learns to run without training slots, with the networks it is initialised with. `out`: the folder in which a folder
     per run is created, relative to the working directory. `checkpoint_every`: slots between two checkpoints, 0 for
     none; the newest `keep_checkpoints` are kept.
@@ -101,7 +122,7 @@ class RunConfig(BaseModel):
     scheme: Choice
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 1
     replicas: Annotated[int, Ge(1), Le(10_000)] = 1
-    slots: Annotated[int, Ge(1), Le(_MAX_RUN_SLOTS)] | None = None
+    slots: Annotated[int, Ge(1), Le(MAX_RUN_SLOTS)] | None = None
     phases: Phases | None = None
     episode_slots: Annotated[int, Ge(1)] | None = None
     train_delay_slots: Annotated[int, Ge(0)] = 0
@@ -110,11 +131,12 @@ class RunConfig(BaseModel):
     on_node_loss: OnNodeLoss = OnNodeLoss()
     clock: Clock = Clock()
     on_channel_server_loss: Literal["rollback", "fail"] = "fail"
-    checkpoint_every: Annotated[int, Ge(0), Le(_MAX_RUN_SLOTS)] = 0
+    checkpoint_every: Annotated[int, Ge(0), Le(MAX_RUN_SLOTS)] = 0
     keep_checkpoints: Annotated[int, Ge(1)] = 2
     record: Record = Record()
     baselines: Annotated[tuple[str | dict[str, Any], ...], MaxLen(16)] = ()
     untrained: bool = False
+    start: Start = Start()
     out: str = "runs"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -124,9 +146,7 @@ class RunConfig(BaseModel):
     @property
     def schedule(self) -> tuple[PhasePlan, ...]:
         """The phases that have slots, in order."""
-        phases = self.phases or Phases(eval=self.slots or 0)
-        plans = (PhasePlan(cast(Any, name), getattr(phases, name)) for name in PHASES)
-        return tuple(plan for plan in plans if plan.slots)
+        return (self.phases or Phases(eval=self.slots or 0)).schedule
 
 
 def dump_yaml(config: RunConfig) -> str:

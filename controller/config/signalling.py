@@ -15,14 +15,10 @@ from pydantic_core import PydanticCustomError
 
 from controller.config.catalogue import STRICT
 from controller.config.errors import ConfigError, invalid
-from protocol.messages.kinds import Kind, LinkClass
+from protocol.messages.kinds import CloudLink, Kind, LinkClass, cloud_link_classes
 from protocol.messages.signalling import PRIORITIES, KindRule, LinkBudget, SignallingPlan
 
 _RESEND_MARGIN_SLOTS = 10  # beyond the known delays, before a note that is not acknowledged is sent again
-_ACKNOWLEDGED = (  # kinds of notes on their links, each with its acknowledgement
-    ((LinkClass.UPLINK, Kind.HISTORY), (LinkClass.DOWNLINK, Kind.ACK)),
-    ((LinkClass.DOWNLINK, Kind.WEIGHTS), (LinkClass.UPLINK, Kind.ACK)),
-)
 _T = TypeVar("_T")
 
 
@@ -103,8 +99,8 @@ class Signalling(BaseModel):
     def _write(self, resolve: SerializerFunctionWrapHandler) -> Any:
         return _without_unset(resolve(self)) or "ideal"
 
-    def plan(self, train_delay_slots: int) -> SignallingPlan:
-        """The model as the relay applies it."""
+    def plan(self, train_delay_slots: int, cloud_link: CloudLink) -> SignallingPlan:
+        """The model as the relay applies it in a world with these links to the BS/cloud."""
         everywhere = [self._rule(link, kind) for link in LinkClass for kind in Kind]
         rules = tuple(rule for rule in everywhere if rule != KindRule(rule.link, rule.kind))
         budgets = tuple(budget for link in LinkClass for budget in self._budgets(link))
@@ -112,13 +108,13 @@ class Signalling(BaseModel):
         priorities = named + tuple(kind for kind in PRIORITIES if kind not in named)
         resend = self.resend_after_slots
         if resend is None:
-            resend = _ack_slots(rules, budgets, train_delay_slots)
+            resend = _ack_slots(rules, budgets, train_delay_slots, cloud_link)
         return SignallingPlan(rules, budgets, priorities, resend)
 
     @property
     def ideal(self) -> bool:
         """Whether no note is delayed, lost or limited by a budget."""
-        return self.plan(0).ideal
+        return self.plan(0, "radio").ideal
 
     def check(self, world: str, *, has_radio: bool) -> None:
         """ConfigError for settings that make no sense together, or not in this world."""
@@ -163,16 +159,21 @@ def _first(values: Iterable[_T | None]) -> _T | None:
     return next((value for value in values if value is not None), None)
 
 
-def _ack_slots(rules: Sequence[KindRule], budgets: Sequence[LinkBudget], train_delay_slots: int) -> int:
+def _ack_slots(
+    rules: Sequence[KindRule], budgets: Sequence[LinkBudget], train_delay_slots: int, cloud_link: CloudLink
+) -> int:
     """How long an acknowledgement may take; 0 if the model delays or loses neither it nor the note it acknowledges."""
+    to_cloud, from_cloud = cloud_link_classes(cloud_link)
+    acknowledged = (
+        ((to_cloud, Kind.HISTORY), (from_cloud, Kind.ACK)),
+        ((from_cloud, Kind.WEIGHTS), (to_cloud, Kind.ACK)),
+    )
     delays = {(rule.link, rule.kind): rule.delay_slots for rule in rules}
     limited = {budget.link for budget in budgets}
-    if not any(leg in delays or leg[0] in limited for legs in _ACKNOWLEDGED for leg in legs):
+    if not any(leg in delays or leg[0] in limited for legs in acknowledged for leg in legs):
         return 0
     return (
-        train_delay_slots
-        + max(sum(delays.get(leg, 0) for leg in legs) for legs in _ACKNOWLEDGED)
-        + _RESEND_MARGIN_SLOTS
+        train_delay_slots + max(sum(delays.get(leg, 0) for leg in legs) for legs in acknowledged) + _RESEND_MARGIN_SLOTS
     )
 
 

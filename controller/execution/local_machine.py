@@ -25,7 +25,7 @@ from protocol.transports.liveness import end_dead_connections
 class ForkedProcess:
     """A child of the preloaded parent."""
 
-    pending = worker_lost = False
+    pending = worker_lost = worker_away = False
 
     def __init__(self, process: ForkServerProcess) -> None:
         self._process = process

@@ -127,6 +127,8 @@ class NodeProcesses:
         """Why no more telemetry will come from the channel server; "" while some may."""
         if not self._line.quiet_polls:
             return ""
+        if self.channel.worker_away and self._line.is_broken():
+            self.channel.kill()  # nobody waits for its worker: its process has ended as well
         exitcode, all_read = self.channel.exitcode, self._line.quiet_polls > _LAST_POLLS
         if all_read and not exitcode and self._line.is_broken():
             return "the line from the channel server broke"
@@ -186,8 +188,12 @@ class NodeProcesses:
         """Restart dead nodes that the plan or the machine restarts.
 
         The channel server waits for all nodes before the first slot. The launcher must report to it a node that dies
-        earlier and is not restarted, or the channel server would wait until its timeout.
+        earlier and is not restarted, or the channel server would wait until its timeout. Nobody waits for the worker of
+        a node that is lost: it would come back with a process that has no seat any more.
         """
+        for name in self._lost & self.nodes.keys():
+            if self.nodes[name].worker_away:
+                self.nodes[name].kill()
         for name in [name for name, process in self.nodes.items() if process.exitcode]:
             process = self.nodes[name]
             if process.worker_lost and self._begun and name not in self._lost:
@@ -195,7 +201,7 @@ class NodeProcesses:
             if self._restarts.may_restart(name, begun=self._begun):
                 self._launcher_events.append(Event("restarted", self._slot, 0, name, process.cause))
                 self._replace(name)
-            elif process.worker_lost and self.plan.loss.of(name) != "restart":
+            elif process.worker_lost:
                 self._replace(name)
             elif not self._begun:
                 self._begun = True

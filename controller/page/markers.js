@@ -24,11 +24,6 @@ export function symbol(...parts) {
   return s("svg", about, parts);
 }
 
-/** A legend's symbol with the marker of the n-th resource. */
-export function markerSymbol(n) {
-  return symbol(marker(n, 0, 0, 6));
-}
-
 function square(r) {
   return `M${-r} ${-r}H${r}V${r}H${-r}Z`;
 }

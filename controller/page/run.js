@@ -215,9 +215,11 @@ function chartTitle(key, names) {
   return text[0].toUpperCase() + text.slice(1);
 }
 
-/** The phases that have slots: their names and first slots. */
+/** The phases that have slots, train and eval in turns as often as there are rounds: their names and first slots. */
 function phasesOf(config) {
-  const phases = Object.entries(config.phases ?? {}).filter(([, slots]) => slots > 0);
+  const { warmup = 0, train = 0, eval: evaluation = 0, rounds = 1 } = config.phases ?? {};
+  const inTurns = Array.from({ length: rounds }, () => [["train", train], ["eval", evaluation]]).flat();
+  const phases = [["warmup", warmup], ...inTurns].filter(([, slots]) => slots > 0);
   let first = 0;
   return phases.map(([name, slots]) => ({ name, first: (first += slots) - slots }));
 }

@@ -13,6 +13,9 @@ export const MAIN = {
   "phases.warmup": { ...SLOTS, default: 0, label: "warmup", description: "before training starts" },
   "phases.train": { ...SLOTS, default: 0, label: "train", description: "in which a scheme that learns is trained" },
   "phases.eval": { ...SLOTS, default: 1000, label: "eval", description: "over which the results are averaged" },
+  "phases.rounds": {
+    type: "integer", minimum: 1, maximum: 1000, default: 1, label: "rounds", description: "of train and eval in turns",
+  },
   seed: { type: "integer", minimum: 0, default: 1, description: "of all random numbers: positions, channels, traffic" },
   placement: { enum: ["processes", "in-process", "pool"], default: "processes", description: PLACEMENTS },
 };

@@ -100,6 +100,10 @@ class LeasedProcess:
     def worker_lost(self) -> bool:
         return self._request.worker_lost
 
+    @property
+    def worker_away(self) -> bool:
+        return self._workers.roster.is_away(self._request)
+
     def kill(self) -> None:
         self._workers.send(self._workers.roster.kill(self._request))
 
@@ -174,7 +178,7 @@ class LeasedWorkers:
             self._receive(*received)
             received = self._router.receive_within(0)
         for peer in self._router.broken():
-            self.roster.gone(peer, "its connection broke")
+            self.roster.broken(peer, self._time.now())
         self._rejected.add(self._router.rejected())
         self.send(self.roster.expire(self._time.now()))
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -76,6 +76,7 @@ class PoolListener:
         self._time = clock or RunningTime()
         self._now = self._time.now()  # read in `poll` alone: requests are answered in other threads
         self.registry = WorkerRegistry(self._now)
+        self._last_seen: dict[str, datetime] = {}  # by the wall clock, which also runs while this process does not
 
     @property
     def settled(self) -> bool:
@@ -90,10 +91,9 @@ class PoolListener:
     @property
     def workers(self) -> list[SeenWorker]:
         """The workers, each with the time of its last heartbeat."""
-        now, running_s = datetime.now(UTC), self._now
-        return [
-            SeenWorker(worker, now - timedelta(seconds=running_s - worker.seen_at)) for worker in self.registry.workers
-        ]
+        last_seen = self._last_seen  # replaced by `poll` in another thread
+        registered = [(worker, last_seen.get(worker.state.worker)) for worker in self.registry.workers]
+        return [SeenWorker(worker, at) for worker, at in registered if at is not None]
 
     def poll(self) -> None:
         """Receive the heartbeats that have arrived, and remove the workers that are gone."""
@@ -105,6 +105,8 @@ class PoolListener:
             self.registry.gone(peer)
         self.rejected.add(self._router.rejected())
         self.registry.expire(self._now)
+        ids = [worker.state.worker for worker in self.registry.workers]
+        self._last_seen = {worker: self._last_seen[worker] for worker in ids}
 
     def shortage(self, demand: Demand, ahead: Iterable[Demand]) -> str:
         """What a run still lacks once the runs ahead of it have what they need; "" for nothing."""
@@ -128,6 +130,7 @@ class PoolListener:
                 self.rejected.add([(ANOTHER_NAME, key.prefix)])
             else:
                 refusal = self.registry.receive(peer, heartbeat, self._now)
+                self._last_seen[heartbeat.worker] = datetime.now(UTC)
         except ForeignVersion as foreign:
             refusal = str(foreign)
         except BadFrame:

@@ -123,15 +123,14 @@ class Worker:
             self._machine,
             self._channel_address,
             self._keys,
+            self._poller,
             now=self._time.now(),
         )
         self._leases[message.lease] = lease
-        self._poller.register(lease.socket, zmq.POLLIN)
         _log(f"leased to {message.run_id}")
 
     def _end_lease(self, name: str) -> None:
         lease = self._leases.pop(name)
-        self._poller.unregister(lease.socket)
         lease.end()
         _log(f"the lease to {lease.assignment.run_id} has ended: {lease.over}")
 

@@ -10,7 +10,11 @@ from msgspec.structs import replace
 from channel_server.core import Past
 from controller.execution.children import channel_process, node_process, run_tied_to_parent
 from controller.execution.local_machine import ForkedProcess, LocalMachine, keys_for
-from controller.pool.timeouts import RUN_PROCESS_CONNECT_TIMEOUT_S, RUN_PROCESS_TIMEOUT_S
+from controller.pool.timeouts import (
+    RUN_PROCESS_CONNECT_TIMEOUT_S,
+    RUN_PROCESS_RECONNECT_TIMEOUT_S,
+    RUN_PROCESS_TIMEOUT_S,
+)
 from protocol.messages.codec import MAX_FRAME_BYTES, BadFrame
 from protocol.messages.pool import (
     HEARTBEAT_INTERVAL_S,
@@ -43,9 +47,10 @@ class ChannelAddress(NamedTuple):
 
 
 class WorkerLease:
-    """Poll it often; end it once `over` says why the lease is over.
+    """Poll it often; end it once `over` says why the lease is over. `connected`: whether it is, and has sent Attach.
 
-    `channel_address` returns where a channel server is to listen. `keys`: the worker's, if it has some.
+    What it runs goes on while a broken connection is made again. `channel_address` returns where a channel server is to
+    listen. `keys`: the worker's, if it has some. `poller`: wakes the worker for the run process's messages.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class WorkerLease:
         machine: LocalMachine,
         channel_address: Callable[[], ChannelAddress],
         keys: ClientKeys | None,
+        poller: zmq.Poller,
         *,
         now: float,
     ) -> None:
@@ -69,25 +75,29 @@ class WorkerLease:
         self._channel_address = channel_address
         self._keys = keys
         self._run_process = ReconnectingDealer(context, self._endpoint, keys=keys, max_bytes=MAX_FRAME_BYTES)
+        self._poller = poller
+        self._poller.register(self._run_process.socket, zmq.POLLIN)
+        self.connected = False
+        self._broken_at: float | None = None
         self._process: ForkedProcess | None = None
+        self._started = 0  # processes
+        self._exitcode: int | None = None  # of the last of them
         self._state = bytearray()  # of a channel server that is resumed; arrives in chunks
         self._received_at = self._sent_at = now
-
-    @property
-    def socket(self) -> "zmq.Socket[bytes]":
-        return self._run_process.socket
 
     def poll(self, now: float) -> None:
         """Receive messages, reap the child process, and send a heartbeat."""
         self._run_process.monitor.poll()
-        if self._run_process.monitor.connected and not self.assignment.attached:
-            self.assignment = replace(self.assignment, attached=self._run_process.send(encode(self._attach)))
+        if self._run_process.monitor.connected and not self.connected:
+            self._introduce()
         for frame in self._run_process.pending():
             self._received_at = now
             self._receive(frame)
+        if self._run_process.monitor.breaks and not self.over:  # what came before the break has been read
+            self._connect_again(now)
         if self._process is not None and self._process.exitcode is not None:
             self._reap()
-        if now - self._sent_at >= HEARTBEAT_INTERVAL_S and self.assignment.attached:
+        if now - self._sent_at >= HEARTBEAT_INTERVAL_S and self.connected:
             self._sent_at = now
             self._run_process.send(encode(Alive()))
         self._check_run_process(now)
@@ -97,11 +107,30 @@ class WorkerLease:
         if self._process is not None:
             self._process.kill()
             self._reap()
+        self._poller.unregister(self._run_process.socket)
         self._run_process.close()
+
+    def _connect_again(self, now: float) -> None:
+        """The connection broke. The state of a channel server may have come in part: it is sent anew."""
+        self._poller.unregister(self._run_process.socket)
+        self._run_process.renew()
+        self._poller.register(self._run_process.socket, zmq.POLLIN)
+        self._state.clear()
+        self.connected = False
+        if self._broken_at is None:
+            self._broken_at = now
+
+    def _introduce(self) -> None:
+        attach = self._attach
+        if self.assignment.attached:
+            attach = replace(attach, started=self._started, exitcode=self._exitcode)
+        if not self._run_process.monitor.breaks and self._run_process.send(encode(attach)):
+            self.connected, self._broken_at = True, None
+            self.assignment = replace(self.assignment, attached=True)
 
     def _check_run_process(self, now: float) -> None:
         silent_s = now - self._received_at
-        if self._run_process.monitor.breaks:
+        if self._broken_at is not None and now - self._broken_at > RUN_PROCESS_RECONNECT_TIMEOUT_S:
             self.over = self.over or "the run process is gone"
         elif not self.assignment.attached and (
             self._run_process.monitor.failures or silent_s > RUN_PROCESS_CONNECT_TIMEOUT_S
@@ -150,6 +179,7 @@ class WorkerLease:
 
     def _start(self, name: str, target: Callable[..., None], *arguments: object) -> None:
         self._process = self._machine.start(run_tied_to_parent, target, *arguments)
+        self._started, self._exitcode = self._started + 1, None
         self.assignment = replace(self.assignment, node=name)
 
     def _reap(self) -> None:
@@ -157,7 +187,9 @@ class WorkerLease:
         process, self._process = self._process, None
         if process is not None:
             process.join()
-            self._run_process.send(encode(Exited(process.exitcode or 0)))
+            self._exitcode = process.exitcode or 0
+            if self.connected:
+                self._run_process.send(encode(Exited(self._exitcode)))
             process.close()
             self.assignment = replace(self.assignment, node="")
 

@@ -13,7 +13,8 @@ log.txt            the events as a person reads them
 map.json           the world's drawing of the last slot, replaced as a whole
 tensorboard/       metrics and scalars as TensorBoard event files, if they are asked for
 checkpoints/       what the run can be resumed from: controller.run_folder.checkpoints
-weights/           weights that were sent to nodes, and uploaded ones: controller.run_folder.weights
+weights/           weights of nodes, sent to them or learnt there, and uploaded ones: controller.run_folder.weights
+start.safetensors  the weights that the run starts from, if it does: controller.config.start_weights
 baselines/NAME/    the folders of the runs to compare with
 """
 
@@ -30,6 +31,7 @@ AIR_BOOK = "air_book.msgpack"
 FRAMES = "frames.msgpack"
 WIRE_BOOK = "wire_book.json"
 SUMMARY = "summary.json"
+START = "start.safetensors"
 LOG = "log.txt"
 MAP = "map.json"
 TENSORBOARD = "tensorboard"

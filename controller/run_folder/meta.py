@@ -10,15 +10,25 @@ from msgspec import Struct
 
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import Placement
+from controller.config.start_weights import StartWeights
 from controller.run_folder.files import DamagedFileError, replace_file
 from controller.run_folder.layout import META
 from controller.run_folder.status import State
 from protocol.determinism.fingerprint import fingerprint
 from protocol.messages.node import PROTOCOL_VERSION
-from protocol.messages.plan import PhasePlan
+from protocol.messages.plan import PhasePlan, TracePhases
 
 COUNTED = {"restarted": "restarts", "rolled back": "rollbacks", "resumed": "resumes"}  # events by their counter
 _LIBRARIES = ("airtoll", "msgpack", "msgspec", "numpy", "pydantic", "pyzmq", "xxhash")
+
+
+class StartMeta(Struct, frozen=True):
+    """The weights that a run starts from. `source`: as it was given; `digest`: equal for equal weights; `networks`: how
+    many there are, of which agents take their own in turn; 1 for all alike."""
+
+    source: str
+    digest: str
+    networks: int
 
 
 class RunMeta(Struct, frozen=True, kw_only=True):
@@ -26,8 +36,9 @@ class RunMeta(Struct, frozen=True, kw_only=True):
 
     `names`: by node index: the `agents`, the trainer (also of a scheme without one), the infrastructure. `units`: of
     metrics, by name. `schedule`: the phases that have slots, in order. `world_params`: files among them are relative to
-    the folder. `window_slots`: how many slots a window of metrics has. `slot_ms`: of a paced run, else None.
-    `endpoint`: where nodes connect to the channel server. The fields from `slots` on are known when the run
+    the folder. `window_slots`: how many slots a window of metrics has. `trace`: the phases whose rows of the trace are
+    kept. `slot_ms`: of a paced run, else None. `start`: None for a run that starts from no other's weights. `endpoint`:
+    where nodes connect to the channel server. The fields from `slots` on are known when the run
     has ended.
     """
 
@@ -47,10 +58,12 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     units: dict[str, str]
     schedule: tuple[PhasePlan, ...]
     window_slots: int
+    trace: TracePhases
     ideal_signalling: bool
     slot_ms: float | None
     versions: dict[str, int | str]
     fingerprint: dict[str, str]
+    start: StartMeta | None = None
     state: State = State.PENDING
     reason: str = ""
     restarts: int = 0
@@ -64,6 +77,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     missed: dict[str, int] | None = None
     trace_digest: str | None = None
     paced: dict[str, Any] | None = None
+    air_rows_left_out: int = 0
 
     @property
     def agent_names(self) -> list[str]:
@@ -78,7 +92,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     @property
     def untrained(self) -> bool:
         """Whether a scheme that learns runs without training slots, with the networks it is initialised with."""
-        return self.learns and not any(phase.name == "train" for phase in self.schedule)
+        return self.learns and self.start is None and not any(phase.name == "train" for phase in self.schedule)
 
     def changed(self, **fields: Any) -> "RunMeta":
         """A copy with some fields changed."""
@@ -91,7 +105,18 @@ class RunMeta(Struct, frozen=True, kw_only=True):
 
     def rolled_back(self) -> "RunMeta":
         """Without the results of the slots that are rolled back: the run is RUNNING again."""
-        gone = ("endpoint", "slots", "wall_s", "probes", "dropped", "missed", "trace_digest", "paced", "reason")
+        gone = (
+            "endpoint",
+            "slots",
+            "wall_s",
+            "probes",
+            "dropped",
+            "missed",
+            "trace_digest",
+            "paced",
+            "reason",
+            "air_rows_left_out",
+        )
         defaults = {field.name: field.default for field in msgspec.structs.fields(RunMeta) if field.name in gone}
         return self.changed(**defaults | {"state": State.RUNNING, "dropped": {}})
 
@@ -128,8 +153,14 @@ def initial_meta(run: ResolvedRun, run_id: str, world_params: dict[str, Any], co
         units=run.units,
         schedule=plan.phases,
         window_slots=plan.record.window_slots,
+        trace=plan.record.trace,
         ideal_signalling=plan.signalling.ideal,
         slot_ms=plan.clock.slot_ms,
         versions={name: version(name) for name in _LIBRARIES} | {"protocol": PROTOCOL_VERSION},
         fingerprint=fingerprint(),
+        start=None if run.start is None else _start(run.start),
     )
+
+
+def _start(start: StartWeights) -> StartMeta:
+    return StartMeta(start.source, start.digest, len(start.networks))

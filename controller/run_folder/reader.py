@@ -6,7 +6,6 @@ A file that grows is read up to its last complete line.
 import csv
 import json
 from collections.abc import Collection, Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,13 +29,14 @@ from controller.run_folder.layout import (
     WIRE_BOOK,
 )
 from controller.run_folder.meta import RunMeta
+from controller.run_folder.remarks import Remarks
 from controller.run_folder.toll import TollKey, TollTable, summarised_delivery
 from controller.run_folder.weights import WeightsFolder
 from protocol.accounting import trace
 from protocol.accounting.air_book import AirRow, decode_rows
 from protocol.accounting.wire_book import Connection
 from protocol.messages.plan import PastEvent, past_events
-from protocol.messages.telemetry import Event, Window
+from protocol.messages.telemetry import Event, Scalars, Window
 
 
 class NotARunError(ValueError):
@@ -124,13 +124,22 @@ class RunFolder:
         except (TypeError, ValueError) as error:
             raise DamagedFileError(f"{self.path / EVENTS} is damaged: {error}") from error
 
+    def remarks(self) -> Remarks:
+        """What is to be known of the results until now."""
+        remarks = Remarks()
+        for event in self.events():
+            remarks.take(event)
+        for scalar in self.scalars():
+            remarks.take(Scalars(scalar.slot, scalar.node, {scalar.name: scalar.value}))
+        return remarks
+
     def past(self) -> tuple[PastEvent, ...]:
         """The events that a replay repeats: losses, rejoins, uploaded weights and an interrupt."""
         names = self.names
         return past_events(self.events(), lambda node, slot: self.weights.uploaded(names.index(node), slot))
 
     def air_rows(self) -> Iterator[AirRow]:
-        """The air book."""
+        """The air book; without the `air_rows_left_out` of the run's meta data."""
         return decode_rows(self.read(AIR_BOOK))
 
     @property
@@ -157,8 +166,8 @@ class RunFolder:
             raise DamagedFileError(f"{self.path / TRACE}: {error}") from error
 
     def trace_digest(self) -> str:
-        """A digest of the whole trace: equal for equal runs."""
-        return blake2b(self.read(TRACE), digest_size=16).hexdigest()
+        """The digest of a trace of which all rows are kept: equal for equal runs."""
+        return trace.digest_of(self.read(TRACE))
 
     def log_lines(self, *, after: int, limit: int) -> tuple[list[str], int]:
         """At most `limit` complete lines of the log from the byte `after` on; the byte where the next ones begin."""

@@ -48,7 +48,8 @@ class RunStatus(NamedTuple):
     """A run's state, the slots that are done, and why it failed.
 
     `port`: where the pool's workers that are leased to the run connect, while it needs any. `waiting`: what it waits
-    for, such as lost nodes or the end of a baseline; empty while it runs at full speed.
+    for, such as lost nodes or the end of a baseline; empty while it runs at full speed. `remarks`: what a person must
+    know of its results so far (`controller.run_folder.remarks`); of a run that has succeeded they are the reason.
     """
 
     state: State
@@ -56,6 +57,7 @@ class RunStatus(NamedTuple):
     reason: str = ""
     port: int = 0
     waiting: str = ""
+    remarks: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> "RunStatus | None":

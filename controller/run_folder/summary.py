@@ -6,16 +6,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from controller.config.schedule import spans
-from controller.run_folder.meta import COUNTED
+from controller.config.schedule import PhaseSpan, completed_slots, spans
+from controller.run_folder.meta import COUNTED, RunMeta
 from controller.run_folder.reader import RunFolder
-from controller.run_folder.toll import summarised
+from controller.run_folder.toll import TollTable, summarised
 from protocol.accounting.wire_book import totals
 from protocol.messages.telemetry import Window
 
 _OF_META = (
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "fingerprint", "trace_digest"),
-    *("probes", "reason", "dropped", "missed", "paced", *COUNTED.values()),
+    *("probes", "reason", "dropped", "missed", "paced", "trace", "air_rows_left_out", *COUNTED.values()),
 )
 
 
@@ -27,31 +27,59 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
         **{key: getattr(meta, key) for key in _OF_META},
         "state": meta.state.value,
         "untrained": meta.untrained,
+        "start": msgspec.to_builtins(meta.start),
         "slots_per_s": round(slots_per_s, 1),
-        "metrics": means_over_eval(folder.windows()),
+        "metrics": last_evaluation(meta, folder.windows()),
+        "phases": _phases(folder),
         **_tolls(folder),
         "wire": _wire_totals(folder),
         **({"signalling": stats} if (stats := folder.delivery_stats()) else {}),
     }
 
 
-def means_over_eval(windows: Sequence[Window]) -> dict[str, float | None]:
-    """Each metric's sum over its count in the eval phase; None where nothing was counted."""
-    rows = [window for window in windows if window.phase == "eval"]
-    means: dict[str, float | None] = {}
-    for name in rows[0].sums if rows else ():
+def last_evaluation(meta: RunMeta, windows: Sequence[Window]) -> dict[str, float | None]:
+    """The metrics' means over the last eval phase that has windows; empty if none has."""
+    played = [rows for span in spans(meta.schedule) if span.phase == "eval" and (rows := _within(span, windows))]
+    return means(played[-1]) if played else {}
+
+
+def means(rows: Sequence[Window]) -> dict[str, float | None]:
+    """Each metric's sum over its count in these windows, of which there is one at least; None where nothing was
+    counted."""
+    found: dict[str, float | None] = {}
+    for name in rows[0].sums:
         # numpy sums pairwise: the mean does not drift with the number of windows
         total, count = (float(np.sum([part[name] for part in parts])) for parts in _parts(rows))
-        means[name] = total / count if count else None
-    return means
+        found[name] = total / count if count else None
+    return found
 
 
 def _parts(rows: Sequence[Window]) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     return [row.sums for row in rows], [row.counts for row in rows]
 
 
+def _phases(folder: RunFolder) -> list[dict[str, Any]]:
+    """Each phase that has windows: its round, slots, metrics and toll; `trained_slots`: those of training up to its
+    end. The eval phases are the learning curve."""
+    windows, table, schedule = folder.windows(), folder.toll, folder.meta.schedule
+    found = []
+    for span in spans(schedule):
+        if not (rows := _within(span, windows)):
+            continue
+        toll = TollTable(tuple(row for row in table.rows if span.first <= row.first < span.after), table.names)
+        last = rows[-1].last
+        of_phase = {"phase": span.phase, "round": span.round, "first": span.first, "last": last}
+        trained = {"trained_slots": completed_slots(schedule, last + 1, of=["train"])}
+        found.append(of_phase | trained | {"metrics": means(rows), "toll": summarised(toll.by("kind"))})
+    return found
+
+
+def _within(span: PhaseSpan, windows: Sequence[Window]) -> list[Window]:
+    return [w for w in windows if w.phase == span.phase and span.first <= w.first < span.after]
+
+
 def _tolls(folder: RunFolder) -> dict[str, Any]:
-    table, phases = folder.toll, [span.phase for span in spans(folder.meta.schedule)]
+    table, phases = folder.toll, dict.fromkeys(span.phase for span in spans(folder.meta.schedule))
     by_phase = {phase: summarised(table.by("kind", [phase])) for phase in phases}
     return {"toll": summarised(table.by("kind")), "toll_by_phase": by_phase}
 

@@ -30,12 +30,14 @@ from controller.run_folder.layout import (
     REPLACED,
     SCALAR_HEADER,
     SCALARS,
+    START,
     SUMMARY,
     TENSORBOARD,
     TOLL,
     WIRE_BOOK,
 )
 from controller.run_folder.reader import RunFolder
+from controller.run_folder.remarks import Remarks
 from controller.run_folder.status import State
 from controller.run_folder.summary import summarise
 from controller.run_folder.tensorboard import EventFiles
@@ -67,6 +69,7 @@ class RunWriter:
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
         self.folder = RunFolder(path)
+        self.remarks = Remarks()
         self._keep = config.keep_checkpoints
         self._event_files = EventFiles(path / TENSORBOARD) if config.record.tensorboard else None
 
@@ -128,6 +131,7 @@ class RunWriter:
         """Write one piece of telemetry."""
         if self._event_files is not None:
             self._event_files(telemetry)
+        self.remarks.take(telemetry)
         match telemetry:
             case Chunk(file, data):
                 self._append(file, data)
@@ -144,15 +148,15 @@ class RunWriter:
             case Checkpoint():
                 self._checkpoint(telemetry)
             case Weights():
-                self.folder.weights.add(telemetry)
+                self._weights(telemetry)
             case Listening(endpoint):
                 self._listening(endpoint)
             case Ended():
                 self._ended(telemetry)
             case OrderDone(_, problem) if problem:
                 self.log(f"an order is rejected: {problem}")
-            case MapUpdate():
-                self._write_json(MAP, msgspec.structs.asdict(telemetry), durable=False)
+            case MapUpdate(slot, drawing):
+                self._write_json(MAP, {"slot": slot, "map": msgspec.to_builtins(drawing)}, durable=False)
             case OrderDone() | Progress():
                 pass
 
@@ -164,12 +168,13 @@ class RunWriter:
         """Truncate the files to a checkpoint, or to the beginning: the run starts again from there."""
         slot = to.slot if to else 0
         for name in GROWING:
-            self._truncate(name, to.lengths[name] if to else 0)
+            _truncate(self.path / name, to.lengths[name] if to else 0)
         for name in REPLACED:
             (self.path / name).unlink(missing_ok=True)
         self.folder.checkpoints.drop_after(slot)
         self.folder.weights.drop_after(slot)
         self.folder.meta.rolled_back().write(self.path)
+        self.remarks = self.folder.remarks()
 
     def summarise(self) -> dict[str, Any]:
         """Write summary.json from everything in the folder, and return its content."""
@@ -194,6 +199,14 @@ class RunWriter:
             set_state(self.path, state)
         if event.event in meta.COUNTED:
             self.folder.meta.counting(event.event).write(self.path)
+
+    def _weights(self, weights: Weights) -> None:
+        meta_now = self.folder.meta
+        about = {"world": meta_now.world, "scheme": meta_now.scheme, "node": meta_now.names[weights.node]}
+        try:
+            self.folder.weights.add(weights, about | {"slot": str(weights.sent_slot), "run_id": meta_now.run_id})
+        except ValueError as error:  # a node may report anything
+            self.log(f"weights of {about['node']} at slot {weights.sent_slot} are not stored: {error}")
 
     def _window(self, window: Window) -> None:
         names = list(window.sums)
@@ -220,25 +233,23 @@ class RunWriter:
     def _ended(self, end: Ended) -> None:
         self._write_json(WIRE_BOOK, msgspec.to_builtins(end.wire), indent=2)
         meta_before = self.folder.meta
+        state, reason = State(end.state), end.reason
+        if state is State.SUCCEEDED:
+            reason = self.remarks.at_the_end(end.slots, meta_before.schedule, learns=meta_before.learns)
         meta_before.changed(
-            state=State(end.state),
-            reason=end.reason,
+            state=state,
+            reason=reason,
             slots=end.slots,
             wall_s=end.wall_s,
             probes=end.probes,
             dropped=end.dropped,
             missed=end.missed,
             paced=msgspec.to_builtins(end.paced),
-            trace_digest=self.folder.trace_digest(),
+            trace_digest=self.folder.trace_digest() if meta_before.trace == "all" else end.trace_digest,
+            air_rows_left_out=end.air_rows_left_out,
             fingerprint=end.fingerprint or meta_before.fingerprint,  # empty when the channel server died
         ).write(self.path)
-        self.log(f"{end.state} after {end.slots} slots" + (f": {end.reason}" if end.reason else ""))
-
-    def _truncate(self, file: str, length: int) -> None:
-        if length:
-            os.truncate(self.path / file, length)
-        else:
-            (self.path / file).unlink(missing_ok=True)
+        self.log(f"{end.state} after {end.slots} slots" + (f": {reason}" if reason else ""))
 
     def _append(self, file: str, data: bytes) -> None:
         with (self.path / file).open("ab") as stream:
@@ -247,6 +258,13 @@ class RunWriter:
     def _write_json(self, file: str, data: Any, *, indent: int | None = None, durable: bool = True) -> None:
         data = json.dumps(data, indent=indent, allow_nan=False).encode() + b"\n"
         replace_file(self.path / file, data, durable=durable)
+
+
+def _truncate(file: Path, length: int) -> None:
+    if length:
+        os.truncate(file, length)
+    else:
+        file.unlink(missing_ok=True)
 
 
 def set_state(path: Path, state: State, reason: str = "") -> None:
@@ -295,7 +313,11 @@ def _fill(path: Path, run: ResolvedRun, run_id: str, command: Sequence[str]) -> 
     config = run.config
     copied = _copy_files(config, path)
     world = config.world.model_copy(update=copied)
-    replace_file(path / CONFIG, dump_yaml(config.model_copy(update={"world": world})).encode())
+    start = config.start
+    if run.start is not None:
+        replace_file(path / START, run.start.file)
+        start = start.model_copy(update={"weights": START})
+    replace_file(path / CONFIG, dump_yaml(config.model_copy(update={"world": world, "start": start})).encode())
     meta.initial_meta(run, run_id, run.plan.world_params | copied, command).write(path)
     sync(path.parent)
 

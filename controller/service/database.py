@@ -11,17 +11,19 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import QueuePool
 
 from controller.config.errors import ConfigError
+from controller.service import sqlite
 from controller.service.limits import STORE_TIMEOUT_S
 
 _MIGRATION_TIMEOUT_S = 30.0  # for another service's migration of SQLite to end
 _POOL_TIMEOUT_S = 0.5  # for one of this process's connections to be free
 _POSTGRESQL = "postgresql+psycopg"
 _DRIVERS = ("sqlite", "sqlite+pysqlite", _POSTGRESQL)
+_READ_ONLY_TRANSACTION = "25006"  # of PostgreSQL
 _MIGRATING = 0x616972746F6C6C  # key of the PostgreSQL advisory lock that is held during migrations: "airtoll" in ASCII
 _LOG = logging.getLogger("airtoll")
 
@@ -58,16 +60,19 @@ def engine_of(url: str) -> Engine:
         event.listen(
             engine, "do_connect", lambda _dialect, _record, args, named: LimitedConnection.open(*args, **named)
         )
-    event.listen(engine, "connect", _prepare_postgresql if parsed.drivername == _POSTGRESQL else _prepare_sqlite)
+        event.listen(engine, "connect", _prepare_postgresql)
+    else:
+        event.listen(engine, "connect", sqlite.prepare)
+        event.listen(engine, "checkout", sqlite.check)
+    event.listen(engine, "handle_error", _drop_read_only)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Allow readers while one process writes; a second writer waits."""
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={int(STORE_TIMEOUT_S * 1000)}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _drop_read_only(context: ExceptionContext) -> None:
+    """Open other connections after a write was refused: this one, and those beside it, may stay read-only for good."""
+    error = context.original_exception
+    if sqlite.is_read_only(error) or getattr(error, "sqlstate", "") == _READ_ONLY_TRANSACTION:
+        context.is_disconnect = True
 
 
 def _prepare_postgresql(connection: Any, _record: Any) -> None:

@@ -119,7 +119,8 @@ def current_slot(run: Run) -> int:
 
 
 def with_live_status(run: Run) -> Run:
-    """A run as the index has it, with its current slot; its reason, if it has no other, is what it waits for.
+    """A run as the index has it, with its current slot; its reason, if it has no other, is what it waits for and what
+    is to be known of its results so far.
 
     It reads a file: call it from a thread.
     """
@@ -129,7 +130,10 @@ def with_live_status(run: Run) -> Run:
         status = RunStatus.read(run.folder)
     except DamagedFileError as damage:
         return replace(run, reason=run.reason or str(damage))
-    return run if status is None else replace(run, slot=status.slot, reason=run.reason or status.waiting)
+    if status is None:
+        return run
+    live = "; ".join(filter(None, (status.waiting, status.remarks)))
+    return replace(run, slot=status.slot, reason=run.reason or live)
 
 
 def metrics(

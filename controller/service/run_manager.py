@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from shutil import rmtree
 
 from controller.config.resolved import ResolvedRun
@@ -98,6 +99,11 @@ class RunManager:
         self._leasing.close()
         self._folder.close()
 
+    @property
+    def runs_folder(self) -> Path:
+        """Where the folders of the runs are."""
+        return self._folder.path / "runs"
+
     async def submit(self, resolved: ResolvedRun) -> Run:
         """Queue a run. QueueFullError; ConfigError when its folder cannot be created, or for a run in the pool of a
         service that has none."""
@@ -171,7 +177,7 @@ class RunManager:
         await asyncio.to_thread(delete_hidden, run.folder)
 
     def _create(self, resolved: ResolvedRun) -> Run:
-        config = resolved.config.model_copy(update={"out": str(self._folder.path / "runs")})
+        config = resolved.config.model_copy(update={"out": str(self.runs_folder)})
         folder = RunWriter.create(replace(resolved, config=config), command=[SERVICE_COMMAND]).folder
         return Run(
             id=folder.meta.run_id,
@@ -239,7 +245,7 @@ class RunManager:
     async def _index_unknown_runs(self) -> None:
         """Add the runs of the data folder that the index does not have."""
         known = await retry_while_unavailable(self.store.ids)
-        for run in await asyncio.to_thread(lambda: list(unknown_runs(self._folder.path / "runs", known))):
+        for run in await asyncio.to_thread(lambda: list(unknown_runs(self.runs_folder, known))):
             try:
                 await retry_while_unavailable(self._add_if_new, run)
                 _LOG.warning("the run %s was not in the index: it is again, as %s", run.id, run.state.value)

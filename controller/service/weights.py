@@ -39,12 +39,13 @@ class WeightsTimeoutError(Exception):
 
 @dataclass(frozen=True)
 class NodeWeights:
-    """Weights that were sent to a node in slot `sent_slot`: by the trainer, or uploaded by a user."""
+    """Weights that were sent to a node in slot `sent_slot`: by the trainer, or uploaded by a user; or that it had
+    learnt by itself by then."""
 
     node: str
     sent_slot: int
     bytes: int
-    origin: Literal["trainer", "uploaded"]
+    origin: Literal["trainer", "uploaded", "node"]
 
 
 class WeightsService:
@@ -174,8 +175,9 @@ def _agents(folder: RunFolder) -> list[str]:
 
 
 def _stored(folder: RunFolder) -> list[NodeWeights]:
+    by_run: Literal["trainer", "node"] = "trainer" if folder.meta.has_trainer else "node"
     return [
-        NodeWeights(name, found.sent_slot, found.bytes, "uploaded" if found.uploaded else "trainer")
+        NodeWeights(name, found.sent_slot, found.bytes, "uploaded" if found.uploaded else by_run)
         for index, name in enumerate(_agents(folder))
         for found in folder.weights.stored(index)
     ]

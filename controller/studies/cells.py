@@ -9,24 +9,27 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from controller.config import layers
+from controller.config import compatibility, layers
 from controller.config.errors import ConfigError
 from controller.config.layers import FILE_SUFFIXES, Layer
 from controller.config.resolved import ResolvedRun, load
 from controller.config.run_config import RunConfig, as_mapping
-from controller.studies.study_file import Study, Sweep
+from controller.config.start_weights import read_start_weights
+from controller.studies.study_file import TRAIN, Study, Sweep
 
 _IRRELEVANT = ("out", "placement", "baselines")  # a run's results do not depend on them
 
 
 @dataclass(frozen=True)
 class StudyCell:
-    """One point of a grid. `labels`: by axis; `digest`: equal for equal runs, whatever sweep they belong to."""
+    """One point of a grid. `labels`: by axis; `digest`: equal for equal runs, whatever sweep they belong to.
+    `trained_by`: the digest of the run whose weights it starts from, empty for none."""
 
     sweep: str
     labels: dict[str, str]
     run: ResolvedRun
     digest: str
+    trained_by: str = ""
 
     @property
     def title(self) -> str:
@@ -44,22 +47,53 @@ def cells_of(study: Study, environment: Mapping[str, str]) -> list[StudyCell]:
     for sweep in study.sweeps:
         for labels, overrides in _combinations(sweep):
             for seed in study.seeds:
-                fixed = layers.from_mapping({"seed": seed, "placement": "in-process", "baselines": []}, Path.cwd())
                 try:
-                    run = load(study.run.data, environment=environment, overrides=[*overrides, fixed])
+                    cells += _cell(study, sweep, labels, [*overrides, _fixed(seed, sweep)], environment, cells)
                 except ConfigError as error:
                     for line in str(error).splitlines():
                         faults[line].append(_title(sweep.name, labels, seed))
-                else:
-                    cells.append(StudyCell(sweep.name, labels, run, digest(run.config)))
     if faults:
         raise ConfigError("\n".join(f"{_summarised(titles)}: {line}" for line, titles in faults.items()))
     return cells
 
 
+def _fixed(seed: int, sweep: Sweep) -> Layer:
+    """What is the same in every run of a study. An evaluation trains nothing: it starts from what was trained."""
+    untrained = {"untrained": True} if sweep.trained_along is not None else {}
+    return layers.from_mapping({"seed": seed, "placement": "in-process", "baselines": []} | untrained, Path.cwd())
+
+
+def _cell(
+    study: Study,
+    sweep: Sweep,
+    labels: dict[str, str],
+    overrides: list[Layer],
+    environment: Mapping[str, str],
+    before: list[StudyCell],
+) -> list[StudyCell]:
+    """The cell of these labels; none for a run of `train` whose scheme does not learn."""
+    run = load(study.run.data, environment=environment, overrides=[sweep.settings, *overrides])
+    own = digest(run.config)
+    if sweep.trained_along is None:
+        idle = study.trains and not run.learns
+        return [] if idle else [StudyCell(sweep.name, labels, run, own)]
+    if not run.learns:
+        return [StudyCell(sweep.name, labels, run, own)]
+    shared = {axis: labels[axis] for axis in sweep.trained_along}
+    by = next((c for c in before if (c.sweep, c.labels, c.run.config.seed) == (TRAIN, shared, run.config.seed)), None)
+    if by is None:
+        return []  # its training is at fault, which is reported there
+    if run.config.seed == study.seeds[0]:  # the shapes are those of every seed
+        compatibility.check_evaluation(by.run.plan, run.plan)
+    both = blake2b(f"{by.digest} {own}".encode(), digest_size=8).hexdigest()
+    return [StudyCell(sweep.name, labels, run, both, trained_by=by.digest)]
+
+
 def digest(config: RunConfig) -> str:
     """Equal for configurations whose runs are equal; a file that a world's parameter names counts by its content."""
     settings = {key: value for key, value in as_mapping(config).items() if key not in _IRRELEVANT}
+    if config.start.weights is not None:
+        settings["start"] = read_start_weights(config.start.weights, out=Path(config.out)).digest
     settings["world"] = {key: _content(value) for key, value in settings["world"].items()}
     return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8).hexdigest()
 

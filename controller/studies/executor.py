@@ -38,10 +38,16 @@ class _Worker(NamedTuple):
 
 
 def run_cells(
-    cells: Sequence[StudyCell], folder_of: Callable[[StudyCell], Path], *, workers: int
+    cells: Sequence[StudyCell],
+    folder_of: Callable[[StudyCell], Path],
+    weights_of: Callable[[StudyCell], Path | None],
+    *,
+    workers: int,
 ) -> Generator[CellResult, None, None]:
     """Execute each cell in a process and a run's folder of its own, and yield each result when its process ends.
 
+    `weights_of`: the file of the weights that a cell starts from, None for a cell that starts from none. A cell waits
+    until its file exists; when nothing runs any more that could write it, the cell has failed.
     A process that dies yields a result, too, and its cell is tried once more. When the generator is closed or
     interrupted, running processes are killed, and their folders removed.
     """
@@ -51,9 +57,12 @@ def run_cells(
     running: list[_Worker] = []
     try:
         while pending or running:
-            while pending and len(running) < workers:
-                cell = pending.popleft()
-                running.append(_start(context, cell, folder_of(cell)))
+            for cell in [cell for cell in pending if _is_ready(weights_of(cell))][: workers - len(running)]:
+                pending.remove(cell)
+                running.append(_start(context, cell, folder_of(cell), weights_of(cell)))
+            if not running:
+                yield CellResult(pending.popleft(), None, "the run that it starts from failed", last=True)
+                continue
             ended = connection.wait([worker.process.sentinel for worker in running])
             for worker in [worker for worker in running if worker.process.sentinel in ended]:
                 running.remove(worker)
@@ -76,9 +85,16 @@ def run_cell(config: str, folder: str) -> None:
     run(resolved, RunWriter.create(resolved, at=Path(folder)), ignore_telemetry)
 
 
-def _start(context: ForkServerContext, cell: StudyCell, folder: Path) -> _Worker:
+def _is_ready(weights: Path | None) -> bool:
+    return weights is None or weights.exists()
+
+
+def _start(context: ForkServerContext, cell: StudyCell, folder: Path, weights: Path | None) -> _Worker:
+    settings = as_mapping(cell.run.config)
+    if weights is not None:
+        settings |= {"start": {"weights": str(weights.absolute())}, "untrained": False}
     shutil.rmtree(folder, ignore_errors=True)  # left by a study that was killed
-    arguments = (json.dumps(as_mapping(cell.run.config)), str(folder))
+    arguments = (json.dumps(settings), str(folder))
     return _Worker(cell, folder, start_process(context, run_cell, arguments))
 
 

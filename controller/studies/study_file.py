@@ -8,13 +8,18 @@ grid:                                                 # every combination of eve
 metrics: [delay_slots]                                # of the run's metrics, which go to results.csv; by default all
 plots: [{x: world.load, y: delay_slots, lines: scheme}]
 
+To train once and evaluate in many worlds, write two grids, of which the second starts from the weights of the first:
+
+train: {run: {phases: {train: 4000, eval: 0}}, grid: {scheme: [li2020/maac, li2020/naac]}}
+evaluate: {run: {slots: 1000}, grid: {world.pairs: [10, 20]}, plots: [...]}
+
 Several grids are `sweeps: {name: {grid: ..., plots: ...}}`; the axes of a `grid` next to them belong to every sweep. An
 axis whose name is no key of a run's configuration has a mapping of dotted keys for each label.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -29,6 +34,7 @@ from controller.config.run_config import RunConfig
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
+TRAIN, EVALUATE = "train", "evaluate"
 _SET_ELSEWHERE = {
     "seed": "write seeds: [...] next to the grid",
     "placement": "each run of a study is executed in one process",
@@ -79,11 +85,17 @@ class Axis:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One grid: every combination of its axes."""
+    """One grid: every combination of its axes.
+
+    `settings`: of all its runs, over those of the study. `trained_along`: of runs that evaluate, the axes along which
+    the runs of the sweep TRAIN differ, whose weights they start from; None for all others.
+    """
 
     name: str
     axes: tuple[Axis, ...]
     plots: tuple[PlotSpec, ...]
+    settings: Layer = field(default_factory=lambda: Layer({}))
+    trained_along: tuple[str, ...] | None = None
 
     def axis(self, name: str) -> Axis | None:
         """The axis of this name, if there is one."""
@@ -105,6 +117,11 @@ class Study:
     sweeps: tuple[Sweep, ...]
 
     @property
+    def trains(self) -> bool:
+        """Whether it trains once and evaluates in many worlds."""
+        return any(sweep.trained_along is not None for sweep in self.sweeps)
+
+    @property
     def axes(self) -> list[str]:
         """The names of all axes of all sweeps, in order."""
         return list(dict.fromkeys(axis.name for sweep in self.sweeps for axis in sweep.axes))
@@ -119,11 +136,14 @@ class _StudyFields(BaseModel):
     grid: dict[str, Any] = {}
     plots: tuple[Any, ...] = ()
     sweeps: dict[str, Any] = {}
+    train: dict[str, Any] | None = None
+    evaluate: dict[str, Any] | None = None
 
 
 class _SweepFields(BaseModel):
     model_config = STRICT
 
+    run: dict[str, Any] = {}
     grid: dict[str, Any] = {}
     plots: tuple[Any, ...] = ()
 
@@ -137,6 +157,8 @@ def read(path: Path) -> Study:
     base = path.absolute().parent
     given = _sweeps_of(file, path.stem, faults)
     sweeps = [_sweep(name, file.grid, part, key, base, faults) for key, name, part in given]
+    if file.train is not None:
+        sweeps = _evaluating(sweeps, faults)
     if len(set(file.seeds)) < len(file.seeds):
         faults.append(invalid("seeds", file.seeds, "the same seed twice gives the same run: drop one"))
     run = _run(file.run, base, faults)
@@ -175,6 +197,8 @@ def _parsed(model: type[Parsed], data: Any, key: str, faults: list[str]) -> Pars
 
 def _sweeps_of(file: _StudyFields, stem: str, faults: list[str]) -> list[tuple[str, str, _SweepFields]]:
     """Key, name and content of each sweep; a file without `sweeps` is one, named after the file."""
+    if file.train is not None or file.evaluate is not None:
+        return _two_stages(file, faults)
     if not file.sweeps:
         if not file.grid:
             faults.append("grid: is missing; give it axes, such as world.load: [0.3, 0.4], or give sweeps")
@@ -184,6 +208,35 @@ def _sweeps_of(file: _StudyFields, stem: str, faults: list[str]) -> list[tuple[s
     parts = [(f"sweeps.{name}.", name, data) for name, data in file.sweeps.items()]
     parsed = [(key, name, _parsed(_SweepFields, data, key, faults)) for key, name, data in parts]
     return [(key, name, part) for key, name, part in parsed if part is not None]
+
+
+def _two_stages(file: _StudyFields, faults: list[str]) -> list[tuple[str, str, _SweepFields]]:
+    """The sweeps `train` and `evaluate`."""
+    if file.train is None or file.evaluate is None:
+        faults.append("train, evaluate: one is without the other: give both, or a grid")
+    if file.grid or file.plots or file.sweeps:
+        faults.append("train: next to grid, plots or sweeps it is not allowed: write them into train and evaluate")
+    stages = [(TRAIN, file.train or {}), (EVALUATE, file.evaluate or {})]
+    parsed = [(f"{name}.", name, _parsed(_SweepFields, data, f"{name}.", faults)) for name, data in stages]
+    faults += [
+        f"{key}plots: what is trained is not drawn: write it into evaluate"
+        for key, name, part in parsed
+        if name == TRAIN and part is not None and part.plots
+    ]
+    return [(key, name, part) for key, name, part in parsed if part is not None]
+
+
+def _evaluating(sweeps: list[Sweep], faults: list[str]) -> list[Sweep]:
+    """Every evaluation of everything that was trained."""
+    if [sweep.name for sweep in sweeps] != [TRAIN, EVALUATE]:
+        return sweeps
+    train, evaluate = sweeps
+    names = tuple(axis.name for axis in train.axes)
+    twice = [axis.name for axis in evaluate.axes if axis.name in names]
+    faults += [f"evaluate.grid.{name}: is an axis of train, too: keep one of them" for name in twice]
+    whole = replace(evaluate, axes=(*train.axes, *evaluate.axes), trained_along=names)
+    faults += [f"evaluate.plots: {fault}" for plot in whole.plots for fault in plot_faults(whole, plot)]
+    return [train, whole]
 
 
 def _run(data: dict[str, Any], base: Path, faults: list[str]) -> Layer:
@@ -208,9 +261,10 @@ def _sweep(name: str, shared: Mapping[str, Any], part: _SweepFields, key: str, b
     axes = [_axis(prefix, axis, values, base, faults) for prefix, grid in keys for axis, values in grid.items()]
     parsed = [_parsed(PlotSpec, data, f"{key}plots.{number}.", faults) for number, data in enumerate(part.plots)]
     plots = tuple(plot for plot in parsed if plot is not None)
-    sweep = Sweep(name, tuple(axis for axis in axes if axis is not None), plots)
-    if len(sweep.axes) == len(axes):
-        faults += [f"{key}plots: {fault}" for plot in plots for fault in _plot_faults(sweep, plot)]
+    settings = layers.from_mapping(part.run, base)
+    sweep = Sweep(name, tuple(axis for axis in axes if axis is not None), plots, settings)
+    if len(sweep.axes) == len(axes) and name != EVALUATE:  # whose plots also have the axes of training
+        faults += [f"{key}plots: {fault}" for plot in plots for fault in plot_faults(sweep, plot)]
     names = [sweep.file_of(plot) for plot in plots]
     faults += [f"{key}plots: two are {file}: give one a name" for file in sorted(set(names)) if names.count(file) > 1]
     return sweep
@@ -247,7 +301,7 @@ def _layer(settings: Mapping[str, Any], base: Path) -> Layer:
     return layer
 
 
-def _plot_faults(sweep: Sweep, plot: PlotSpec) -> list[str]:
+def plot_faults(sweep: Sweep, plot: PlotSpec) -> list[str]:
     """Axes that are not there, and axes that are left over: a mean over those would be of different runs."""
     names = [axis.name for axis in sweep.axes]
     used = [name for name in (plot.lines, plot.panels, *plot.where) if name is not None]

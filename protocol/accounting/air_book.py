@@ -25,12 +25,14 @@ class AttemptOutcome(IntEnum):
 
 
 class AirRow(Struct, frozen=True, array_like=True, gc=False):
-    """One transmission attempt. A broadcast is one row; `copies` is the number of receivers it was delivered to.
+    """One transmission attempt. Over radio a note to many is one row; over a backhaul it is one per receiver.
 
     `slot`, `turn`: when the note was sent. `until`: the slot from which it could be read, or in which its outcome was
     known. `attempt` counts from 1; a correction (attempt 0) takes a copy back. `payload_bits`: what the air was charged
-    for this attempt. `note_bytes`: Note.size_bytes. `repeated`: the relay itself sent it, as a resend to a node that
-    came back or as uploaded weights; nothing crossed its source's wire.
+    for this attempt, of one replica. `note_bytes`: Note.size_bytes, of all replicas. `copies`: how many receivers it
+    was delivered to. Two kinds of rows are attempts for which nothing crossed the source's socket: `repeated`, sent by
+    the relay itself, as a resend to a node that came back or as uploaded weights; `copied`, a note's rows over a
+    backhaul but the first.
     """
 
     slot: int
@@ -46,6 +48,12 @@ class AirRow(Struct, frozen=True, array_like=True, gc=False):
     copies: int
     until: int
     repeated: bool = False
+    copied: bool = False
+
+    @property
+    def crossed_socket(self) -> bool:
+        """Whether the source's socket, if it has one, carried the note for this attempt."""
+        return self.attempt > 0 and not self.repeated and not self.copied
 
 
 def encode_rows(rows: Iterable[AirRow]) -> bytes:

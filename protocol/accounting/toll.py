@@ -11,7 +11,10 @@ from protocol.messages.kinds import Kind, LinkClass
 
 
 class Toll(Struct, array_like=True):
-    """Distinct notes; bits that the air was charged, of all attempts; bytes of all attempts; copies as delivered."""
+    """Distinct notes; bits that the air was charged, of all attempts; bytes of all attempts; copies as delivered.
+
+    Bits are those of one replica, bytes those of all.
+    """
 
     notes: int = 0
     payload_bits: int = 0
@@ -21,7 +24,7 @@ class Toll(Struct, array_like=True):
 
     def book(self, row: AirRow) -> None:
         """Count one row of the air book."""
-        self.notes += row.attempt == 1
+        self.notes += row.attempt == 1 and not row.copied
         self.payload_bits += row.payload_bits
         self.note_bytes += row.note_bytes if row.attempt else 0
         self.copies += row.copies

@@ -3,7 +3,10 @@
 `trace.bin` is a plain array of ROW; `values.msgpack` a stream of MessagePack arrays [slot, turn, node, field, bytes].
 """
 
+from collections.abc import Callable
 from enum import IntEnum
+from hashlib import blake2b
+from itertools import compress
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -27,13 +30,56 @@ class TraceField(IntEnum):
     WEIGHTS = 5
 
 
+_DIGEST_BYTES = 16
+_BLOCK_BYTES = 1 << 16
 WORLD_NODE = 0xFFFF  # the `node` of rows that belong to no node (METRICS)
 
 
-class TraceWriter:
-    """Collects rows; `drain` hands over their bytes."""
+class TraceDigest:
+    """A digest of a whole trace, whichever of its rows are kept: a chain over blocks, d <- BLAKE2b(d, block).
 
-    def __init__(self, *, keep_values: bool) -> None:
+    A plain hash of the file would not do: its state cannot be saved with a run's, and a run that keeps no rows has no
+    file to begin again from when it is resumed.
+    """
+
+    def __init__(self) -> None:
+        self._chain = b""
+        self._rest = b""  # less than a block
+
+    def update(self, rows: bytes) -> None:
+        """Further rows of the trace."""
+        self._rest += rows
+        while len(self._rest) >= _BLOCK_BYTES:
+            block, self._rest = self._rest[:_BLOCK_BYTES], self._rest[_BLOCK_BYTES:]
+            self._chain = blake2b(self._chain + block, digest_size=_DIGEST_BYTES).digest()
+
+    def hexdigest(self) -> str:
+        """Of all rows so far."""
+        return blake2b(self._chain + self._rest, digest_size=_DIGEST_BYTES).hexdigest()
+
+    def snapshot(self) -> list[bytes]:
+        """The state between two rows."""
+        return [self._chain, self._rest]
+
+    def restore(self, data: list[bytes]) -> None:
+        """The inverse of `snapshot`."""
+        self._chain, self._rest = data
+
+
+def digest_of(rows: bytes) -> str:
+    """The digest of a trace of which all rows are there."""
+    digest = TraceDigest()
+    digest.update(rows)
+    return digest.hexdigest()
+
+
+class TraceWriter:
+    """Collects rows; `drain` hands over their bytes. `digest`: of all rows; `keeps`: whether those of a slot are handed
+    over."""
+
+    def __init__(self, *, keep_values: bool, keeps: Callable[[int], bool] = lambda _: True) -> None:
+        self.digest = TraceDigest()
+        self._keeps = keeps
         self._fresh: list[tuple[int, int, int, TraceField, bytes]] = []
         self._rows: list[bytes] = []
         self._values: list[bytes] = []
@@ -45,11 +91,14 @@ class TraceWriter:
 
     def digest_pending(self) -> None:
         """Digest what was added. Called while the nodes compute, it delays no turn."""
-        append = self._rows.append
-        for slot, turn, node, field, value in self._fresh:
-            append(_pack(slot, turn, node, field, xxh3_64_intdigest(value)))
+        rows = [
+            _pack(slot, turn, node, field, xxh3_64_intdigest(value)) for slot, turn, node, field, value in self._fresh
+        ]
+        self.digest.update(b"".join(rows))
+        kept = [self._keeps(entry[0]) for entry in self._fresh]
+        self._rows += compress(rows, kept)
         if self._keep_values:
-            self._values += map(msgspec.msgpack.encode, self._fresh)
+            self._values += map(msgspec.msgpack.encode, compress(self._fresh, kept))
         self._fresh.clear()
 
     def drain(self) -> tuple[bytes, bytes]:

@@ -1,14 +1,17 @@
 """How much may be in a frame from a node.
 
 msgspec checks lengths only after it has made all objects, and 64 MiB of small values become gigabytes of them. So large
-frames are looked through first: apart from the bodies of notes and the parts of states, all their fields must be small.
+frames are looked through first: apart from the bodies of notes, reported weights and the
+parts of states, all their fields must be small.
 """
 
 import msgspec
 
-from protocol.messages.node import MAX_NOTES
+from protocol.messages.node import MAX_NOTES, Report
 
 SMALL_BYTES = 1 << 16  # of a frame or a field: whatever is in it, its objects need little memory
+
+_REPORT_FIELDS = len(Report.__struct_fields__)
 
 _raw_items = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
@@ -20,11 +23,21 @@ def is_overloaded(frame: bytes) -> bool:
     tag, *fields = _fields(frame)
     match tag, fields:
         case (b"\x05", [slot, turn, action, outbox, *report]):
-            return _are_large(slot, turn, action, *report) or _has_overloaded_notes(outbox)
+            return _are_large(slot, turn, action) or any(map(_is_overloaded, report)) or _has_overloaded_notes(outbox)
         case (b"\x09", [slot, _data, *more]):
             return _are_large(slot, *more)
         case _:
             return True
+
+
+def _is_overloaded(report: bytes) -> bool:
+    """Whether anything but the weights in a report is large."""
+    if len(report) <= SMALL_BYTES:
+        return False
+    if _length(report) != _REPORT_FIELDS:
+        return True
+    *others, _weights = map(bytes, _raw_items.decode(report))
+    return _are_large(*others)
 
 
 def _has_overloaded_notes(outbox: bytes) -> bool:

@@ -14,13 +14,14 @@ from protocol.messages.kinds import Kind, LinkClass
 from protocol.messages.spaces import Space
 from protocol.messages.text import NAME_PATTERN, Fingerprint, Name, make_printable
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 MAX_NOTES = 1 << 16  # of a reply
 MAX_SCALARS = 256  # of a report
 MAX_UNREAD = 64  # entries of a report
 MAX_REASON_CHARS = 200
 MAX_SCALAR_NAME_CHARS = 80
 SEQUENCE_BYTES = 4  # of a sequence number on the air, whatever MessagePack needs for it on a wire
+_WHOLE = (Kind.WEIGHTS, Kind.ACK)  # one body for all replicas; bodies of other kinds stack a part for each
 
 ScalarName = Annotated[str, Meta(min_length=1, max_length=MAX_SCALAR_NAME_CHARS, pattern=NAME_PATTERN)]
 SequenceNumber = Annotated[int, Meta(ge=0, lt=1 << 8 * SEQUENCE_BYTES)]
@@ -30,7 +31,8 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
     """A signalling message as it leaves its sender.
 
     `to`: node indices, or NEIGHBOURS / TRAINER. `body` is encoded once by the sender and relayed untouched.
-    `payload_bits`: what the air is charged; None means 8 bits per byte of `size_bytes`.
+    `payload_bits`: the bits of the body, of one replica; None means 8 per byte of a whole kind (weights, acks), and of
+    any other kind an equal share for each replica that the body stacks.
     `link`: None means the link class that the world gives to this source and destination.
     `attempt`: more than 1 for a history or weights that are resent because no acknowledgement came.
     `sequence`: the number of a note that its receiver acknowledges, or, of an ack, the number that it acknowledges;
@@ -50,10 +52,13 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
         """The note's bytes in both books: its body and its sequence number."""
         return len(self.body) if self.sequence is None else len(self.body) + SEQUENCE_BYTES
 
-    @property
-    def charged_bits(self) -> int:
-        """The bits that the air is charged for one attempt. Explicit `payload_bits` include the sequence number."""
-        return 8 * self.size_bytes if self.payload_bits is None else self.payload_bits
+    def charged_bits(self, replicas: int) -> int:
+        """The bits that the air is charged for one attempt: those of one of so many replicas, rounded up."""
+        sequence_bits = 0 if self.sequence is None else 8 * SEQUENCE_BYTES
+        if self.payload_bits is not None:
+            return self.payload_bits + sequence_bits
+        stacked = 1 if self.kind in _WHOLE else replicas
+        return -(-8 * len(self.body) // stacked) + sequence_bits
 
 
 class ReceivedNote(Struct, frozen=True, array_like=True, gc=False):
@@ -94,7 +99,8 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     `names`: all names by index: the agents, the trainer, the infrastructure (BS, cellular users). `views`: the
     measurement space per view of the world. `static_info`: static local knowledge. `everyone`: all agents' spaces, for
     the trainer alone, which reads their histories. `resend_after_slots`: of the signalling model.
-    `phases`: the index in PHASES and the number of slots of each, in order.
+    `phases`: the index in PHASES and the number of slots of each, in order. `start`: bodies of weights notes that the
+    node starts from, its own or for the trainer those of every agent; empty in a run that starts from none.
     """
 
     run_id: str
@@ -112,6 +118,7 @@ class Welcome(Struct, frozen=True, array_like=True, tag=2):
     everyone: list[NodeSpaces] = []
     resend_after_slots: int = 0
     phases: list[tuple[int, int]] = []
+    start: list[bytes] = []
 
     @property
     def name(self) -> str:
@@ -156,10 +163,12 @@ class Report(Struct, frozen=True, array_like=True):
     """What a node reports to people with its reply. It is telemetry, not signalling: it is in no trace and no book.
 
     `scalars`: losses, updates, ... by name. `unread`: the notes of this turn's inbox that the node could not read.
+    `weights`: those that the node has learnt by itself, as the body of a weights note; once per phase, else empty.
     """
 
     scalars: Annotated[dict[ScalarName, float], Meta(max_length=MAX_SCALARS)] = {}
     unread: Annotated[list[Unread], Meta(max_length=MAX_UNREAD)] = []
+    weights: bytes = b""
 
 
 class Reply(Struct, frozen=True, array_like=True, tag=5, gc=False):

@@ -11,7 +11,11 @@ from protocol.messages.signalling import SignallingPlan
 from protocol.messages.telemetry import Event
 
 Fallback = Literal["hold", "silent", "random"]
+TracePhases = Literal["all", "eval", "none"]
 OnLoss = Literal["fallback", "restart", "pause", "rollback", "fail"]
+
+
+MAX_AIR_ROWS = 5_000_000  # about 150 MB
 
 
 class PhasePlan(Struct, frozen=True):
@@ -57,12 +61,15 @@ class ClockPlan(Struct, frozen=True):
 class RecordPlan(Struct, frozen=True):
     """What a run keeps. `values`: full values besides the trace's digests; `frames_slots`: the number of slots whose
     frames are kept; `window_slots`: the length of the windows of metrics and toll, which phases also end;
-    `checkpoint_every`: slots between two checkpoints, 0 for none."""
+    `checkpoint_every`: slots between two checkpoints, 0 for none. `trace`: the phases whose rows are kept;
+    `air_book_rows`: how many rows of the air book are kept, the first ones."""
 
     values: bool
     frames_slots: int
     window_slots: int
     checkpoint_every: int = 0
+    trace: TracePhases = "all"
+    air_book_rows: int = MAX_AIR_ROWS
 
 
 class PastEvent(Struct, frozen=True):
@@ -89,7 +96,8 @@ class RunPlan(Struct, frozen=True):
     """One run: world + scheme + signalling model + seed.
 
     `nodes`: the names of those that join before the run begins: the agents, and the trainer if the scheme has one.
-    `episode_slots`: slots between two resets, None for endless. `replay`: None for a live run; else exactly these
+    `episode_slots`: slots between two resets, None for endless. `start`: per agent the body of the weights note that it
+    starts from; empty for none. `replay`: None for a live run; else exactly these
     events happen, when they happened in the run that is replayed.
     """
 
@@ -110,6 +118,7 @@ class RunPlan(Struct, frozen=True):
     signalling: SignallingPlan = SignallingPlan()
     clock: ClockPlan = ClockPlan()
     replay: tuple[PastEvent, ...] | None = None
+    start: tuple[bytes, ...] = ()
 
     @property
     def slots(self) -> int:

@@ -60,7 +60,11 @@ class Lease(Struct, frozen=True, array_like=True, tag=2):
 
 
 class Attach(Struct, frozen=True, array_like=True, tag=3):
-    """A worker connects to a run process under one of its leases."""
+    """A worker connects to a run process under one of its leases.
+
+    When it connects again, after its connection broke: `started` is how many processes it has started under the lease,
+    and `exitcode` that of the last one if it has ended. `started` is None when it connects for the first time.
+    """
 
     protocol: int
     lease: Name
@@ -68,6 +72,8 @@ class Attach(Struct, frozen=True, array_like=True, tag=3):
     name: Name
     host: Name
     fingerprint: Fingerprint
+    started: Annotated[int, Meta(ge=0)] | None = None
+    exitcode: int | None = None
 
 
 class Exited(Struct, frozen=True, array_like=True, tag=4):

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 Records = npt.NDArray[Any]  # a structured array, [E]
 
+_FEW = 32  # numbers that Python compares faster than numpy calls a function
 _ENUMERABLE = 4096  # spaces of at most this many values are checked by a set of their encodings
 
 
@@ -53,6 +54,19 @@ class Space(Struct, frozen=True, array_like=True, dict=True):
         """Records in fresh, writable memory, [E]."""
         return np.frombuffer(bytearray(data), self.dtype)
 
+    def sample(self, rng: np.random.Generator, replicas: int) -> Records:
+        """Records [E], uniform between the bounds of each field. ValueError for a field without both bounds."""
+        records = self.empty(replicas)
+        for field in self.fields:
+            if field.low is None or field.high is None:
+                raise ValueError(f"the field {field.name} has no bounds to draw between: give it low and high")
+            shape = (replicas, *field.shape)
+            if field.is_float:
+                records[field.name] = rng.uniform(field.low, field.high, shape)
+            else:
+                records[field.name] = rng.integers(int(field.low), int(field.high), shape, endpoint=True)
+        return records
+
     def checker(self, replicas: int) -> Callable[[bytes], bool]:
         """A test of encoded records: right length, and what `holds` asks for."""
         choices = [_choices(f) for f in self.fields]
@@ -64,15 +78,39 @@ class Space(Struct, frozen=True, array_like=True, dict=True):
 
     def holds(self, records: Records) -> bool:
         """Whether all numbers are finite and lie within the bounds of their fields; records of any shape."""
-        return all(_within(field, records[field.name]) for field in self.fields)
+        return all(_within(records[name], low, high) for name, low, high in self._bounds)
+
+    @cached_property
+    def _bounds(self) -> list[tuple[str, int | float, int | float]]:
+        """Name, lowest and highest value of each field that can hold others: all floats can."""
+        bounds = [(field, _bounds(field)) for field in self.fields]
+        return [(f.name, *b) for f, b in bounds if f.is_float or b != _finite(np.dtype(f.dtype))]
 
 
-def _within(field: Field, values: npt.NDArray[Any]) -> bool:
-    if not np.isfinite(values).all():
-        return False
-    return (field.low is None or bool((values >= field.low).all())) and (
-        field.high is None or bool((values <= field.high).all())
-    )
+def _finite(dtype: np.dtype[Any]) -> tuple[int | float, int | float]:
+    """The lowest and the highest finite value of a type."""
+    match dtype.kind:
+        case "f":
+            return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+        case "b":
+            return 0, 1
+        case _:
+            return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+
+def _bounds(field: Field) -> tuple[int | float, int | float]:
+    """The lowest and the highest value that a field may have, as its type rounds them."""
+    dtype = np.dtype(field.dtype)
+    low, high = _finite(dtype)
+    rounded = [b if b is None or not field.is_float else dtype.type(b).item() for b in (field.low, field.high)]
+    return max(low, low if rounded[0] is None else rounded[0]), min(high, high if rounded[1] is None else rounded[1])
+
+
+def _within(values: npt.NDArray[Any], low: int | float, high: int | float) -> bool:
+    """Whether all lie within the bounds; a NaN does not."""
+    if values.size <= _FEW:
+        return all(low <= value <= high for value in values.ravel().tolist())
+    return bool(low <= np.minimum.reduce(values, axis=None) and np.maximum.reduce(values, axis=None) <= high)
 
 
 def _choices(field: Field) -> list[Any]:

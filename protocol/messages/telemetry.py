@@ -1,11 +1,12 @@
 """What the channel server reports to the controller about a run. Telemetry is not signalling: it is in no book."""
 
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from protocol.accounting.toll import TollRow
 from protocol.accounting.wire_book import Connection
+from protocol.messages.drawing import Drawing
 
 TELEMETRY_EVERY_S = 0.25
 # What the controller sends the channel server; anything else is the reason why the run must fail.
@@ -105,8 +106,9 @@ class Checkpoint(Struct, frozen=True, tag=True):
 
 
 class Weights(Struct, frozen=True, tag=True):
-    """The newest weights that reached a node, by its index, or weights that were uploaded for it, whether they arrived
-    or not. `sent_slot`: the slot in which they were sent. `body`: of the note."""
+    """The newest weights that reached a node, by its index; or weights that were uploaded for it, whether they arrived
+    or not; or those that it has learnt by itself and reports. `sent_slot`: the slot in which they were sent or
+    reported. `body`: of the note."""
 
     node: int
     sent_slot: int
@@ -132,10 +134,10 @@ class Progress(Struct, frozen=True, tag=True):
 
 
 class MapUpdate(Struct, frozen=True, tag=True):
-    """The rendering of the world's replica 0 after `slot`: numbers and lists of them, by name."""
+    """The drawing of the world's replica 0 after `slot`."""
 
     slot: int
-    map: dict[str, Any]
+    map: Drawing
 
 
 class Spread(Struct, frozen=True):
@@ -165,7 +167,8 @@ class Ended(Struct, frozen=True, tag=True):
     """The last telemetry of a run. `dropped`: rejected frames, by reason; `missed`: slots missed, by node.
 
     `wire`: one account per connection, empty in-process. `wall_s`: from the first slot to the last. `paced`: None in
-    lockstep. `roll_back`: by its plan the run continues from its last checkpoint.
+    lockstep. `roll_back`: by its plan the run continues from its last checkpoint. `trace_digest`: of the whole
+    trace, whatever is kept of it. `air_rows_left_out`: of the air book's file; the toll has them.
     """
 
     state: EndState
@@ -179,6 +182,8 @@ class Ended(Struct, frozen=True, tag=True):
     fingerprint: dict[str, str]
     paced: Paced | None = None
     roll_back: bool = False
+    trace_digest: str = ""
+    air_rows_left_out: int = 0
 
 
 Telemetry = (

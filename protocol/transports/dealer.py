@@ -129,6 +129,7 @@ class Dealer:
 
 class ReconnectingDealer:
     """A worker's connection to `endpoint`, which is made again when it breaks; one of several that share a poller.
+    `renew` makes it again as another peer.
 
     Frames sent while there is no connection are dropped. A received frame of more than `max_bytes` breaks the
     connection. `keys`: None if the other end is not encrypted.
@@ -137,11 +138,23 @@ class ReconnectingDealer:
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, *, max_bytes: int, keys: ClientKeys | None = None
     ) -> None:
-        self.socket = _dealer(context, keys, max_bytes)
+        self._context, self._endpoint = context, endpoint
+        self._max_bytes, self._keys = max_bytes, keys
+        self._connect()
+
+    def _connect(self) -> None:
+        self.socket = _dealer(self._context, self._keys, self._max_bytes)
         self.socket.setsockopt(zmq.LINGER, 500)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 200)
         self.monitor = ConnectionMonitor(self.socket)
-        self.socket.connect(endpoint)
+        self.socket.connect(self._endpoint)
+
+    def renew(self) -> None:
+        """Connect by a new socket: of the frames that wait in the old one, the other end must not receive any before
+        those that introduce the new connection."""
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.close()
+        self._connect()
 
     @property
     def rejection(self) -> str:

@@ -31,6 +31,7 @@ from torch import Tensor
 from protocol.determinism.rng import CounterRng
 from schemes.li2020.maac import Maac
 from schemes.parts.critic_inputs import CriticInputs, check_critic_inputs
+from schemes.parts.learner_start import Weights
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import make_deterministic
@@ -103,6 +104,48 @@ class JointCritic:
         return self.tail.layers[0].weight[:, self._own]
 
 
+class EveryRow:
+    """Every agent learns from every row of a minibatch of B: the means of eq. (14) and (17) are over all of them."""
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+
+    def known(self, per_agent: Tensor) -> Tensor:
+        """[N, B, X] as it is."""
+        return per_agent
+
+    def share(self, factor: float, *, entries: int = 1) -> float:
+        """A row's weight in the mean over an agent's rows, of so many entries each, times `factor`."""
+        return factor / (self._batch * entries)
+
+    def mean(self, per_agent: Tensor) -> Tensor:
+        """Over all of [N, B, X]."""
+        return per_agent.mean()
+
+
+class ValidRows:
+    """Some rows are missing (deviation 8 of the card): an agent learns from its valid ones. valid [B, N]"""
+
+    def __init__(self, valid: npt.NDArray[np.bool_]) -> None:
+        self._known = torch.tensor(valid.T[:, :, None], dtype=torch.float32)  # [N, B, 1]
+        self._share = self._known / self._known.sum(dim=1, keepdim=True).clamp(min=1)
+
+    def known(self, per_agent: Tensor) -> Tensor:
+        """[N, B, X] with zeros in the rows that are missing."""
+        return per_agent * self._known
+
+    def share(self, factor: float, *, entries: int = 1) -> Tensor:
+        """A row's weight in the mean over an agent's valid rows, [N, B, 1], times `factor`; 0 if it is missing."""
+        return self._share * (factor / entries)
+
+    def mean(self, per_agent: Tensor) -> Tensor:
+        """Of each agent over its valid rows of [N, B, X], then over agents."""
+        return (per_agent * self._share).sum() / (len(per_agent) * per_agent.shape[2])
+
+
+Rows = EveryRow | ValidRows
+
+
 class MaacLearner:
     """The actors, critics and targets of N agents, and their replay. `inputs`: size S of a state; `n_actions`: A.
 
@@ -129,6 +172,7 @@ class MaacLearner:
             agents=self._agents,
             inputs=inputs,
             n_actions=n_actions,
+            drawn="any",
             centred=params.centre_rewards,
         )
 
@@ -148,12 +192,14 @@ class MaacLearner:
 
     def update(self, minibatch: Minibatch, noise: npt.NDArray[np.float64]) -> Tensor:
         """One step of li2020 alg. 1 from line 10 on. `noise`: Gumbel [N, B, A]. Returns the values of STATS."""
-        actions = self._one_hot(torch.tensor(minibatch.actions).T)  # [N, B, A]
-        own_states = stacked.by_agent(minibatch.states)
+        rows = EveryRow(self.params.batch) if minibatch.valid.all() else ValidRows(minibatch.valid)
+        actions = rows.known(self._one_hot(torch.tensor(minibatch.actions).T))  # [N, B, A]
+        own_states = rows.known(stacked.by_agent(minibatch.states))
         states = self._gather(own_states)
         joined, second = self.critic.join(states, self._gather(actions))
-        critic_stats = self._critic_backward(states, joined, second, self._targets(minibatch))
-        actor_stats = self._actor_backward(own_states, actions, second, torch.tensor(noise, dtype=torch.float32))
+        critic_stats = self._critic_backward(rows, states, joined, second, self._targets(rows, minibatch))
+        drawn = torch.tensor(noise, dtype=torch.float32)
+        actor_stats = self._actor_backward(rows, own_states, actions, second, drawn)
         self._critic_adam.step()  # deviation 3: both gradients exist already
         self._actor_adam.step()
         stacked.soft_update(self.target_critic.tensors, self.critic.tensors, self.params.tau)  # eq. (19)
@@ -164,6 +210,12 @@ class MaacLearner:
     def weights(self, node: int) -> dict[str, Floats]:
         """The target actor of one agent, which li2020 alg. 2 downloads; for `numpy_nets.Mlp`."""
         return self.target_actor.weights(node)
+
+    def start(self, weights: Sequence[Weights]) -> None:
+        """Actors and target actors begin with these weights, critics as they are drawn. ValueError for other shapes."""
+        for agent, own in enumerate(weights):
+            for actor in (self.actor, self.target_actor):
+                actor.load(agent, own)
 
     def save(self) -> dict[str, Any]:
         """All state that `learn` depends on."""
@@ -184,25 +236,25 @@ class MaacLearner:
         self._critic_adam.restore(data["critic_adam"])
         self.replay.restore(data["replay"])
 
-    def _targets(self, minibatch: Minibatch) -> Tensor:
+    def _targets(self, rows: Rows, minibatch: Minibatch) -> Tensor:
         """y [N, B, 1], eq. (15)"""
-        own = stacked.by_agent(minibatch.next_states)
-        best = self._one_hot(self.target_actor(own).argmax(dim=2))  # deviation 1
+        own = rows.known(stacked.by_agent(minibatch.next_states))
+        best = rows.known(self._one_hot(self.target_actor(own).argmax(dim=2)))  # deviation 1
         ahead = self.target_critic(self._gather(own), self._gather(best))
         not_terminal = torch.tensor(minibatch.not_terminal)[:, None]  # [B, 1]
         return torch.tensor(minibatch.rewards).T[:, :, None] + self.params.discount * not_terminal * ahead
 
     def _critic_backward(
-        self, states: Tensor, joined: Tensor, second: Tensor, targets: Tensor
+        self, rows: Rows, states: Tensor, joined: Tensor, second: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The critics' gradient, eq. (14); returns loss and mean Q."""
         hidden, q = self.critic.tail.forward_from_first(second)
         error = q - targets
-        self.critic.backward(states, joined, hidden, error * (2 / self.params.batch))
-        return error.square().mean(), q.mean()
+        self.critic.backward(states, joined, hidden, error * rows.share(2))
+        return rows.mean(error.square()), rows.mean(q)
 
     def _actor_backward(
-        self, own_states: Tensor, actions: Tensor, second: Tensor, noise: Tensor
+        self, rows: Rows, own_states: Tensor, actions: Tensor, second: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The actors' gradient, eq. (17); returns the loss and the entropy of the choices."""
         params = self.params
@@ -210,12 +262,12 @@ class MaacLearner:
         soft = torch.softmax((logits + noise) / params.gumbel_temperature, dim=2)  # deviation 1
         chosen = self._one_hot(soft.argmax(dim=2))
         critic_hidden, q = self.critic.with_own_action(second, chosen - actions)
-        d_choice = self.critic.own_action_gradient(critic_hidden, torch.full_like(q, -1 / params.batch))
+        d_choice = self.critic.own_action_gradient(critic_hidden, torch.ones_like(q) * rows.share(-1))
         # straight-through: the gradient at the one-hot choice passes through the Jacobian of the softmax
         d_logits = soft * (d_choice - (soft * d_choice).sum(dim=2, keepdim=True)) / params.gumbel_temperature
-        d_logits += logits * (2 * params.logit_penalty / logits[0].numel())  # deviation 2
+        d_logits += logits * rows.share(2 * params.logit_penalty, entries=self._n_actions)  # deviation 2
         self.actor.backward(own_states, hidden, d_logits)
-        return params.logit_penalty * logits.square().mean() - q.mean(), _entropy(logits)
+        return params.logit_penalty * rows.mean(logits.square()) - rows.mean(q), rows.mean(_entropy(logits))
 
     def _gather(self, per_agent: Tensor) -> Tensor:
         """The inputs of each critic, its own agent's first: [N, B, X] to [N, B, M X]."""
@@ -233,6 +285,6 @@ class MaacLearner:
 
 
 def _entropy(logits: Tensor) -> Tensor:
-    """Entropy of softmax(logits) in nats, mean over agents and minibatch. logits [N, B, A]"""
+    """Entropy of softmax(logits) in nats, [N, B, 1]. logits [N, B, A]"""
     log_p = torch.log_softmax(logits, dim=2)
-    return -(log_p.exp() * log_p).sum(dim=2).mean()
+    return -(log_p.exp() * log_p).sum(dim=2, keepdim=True)

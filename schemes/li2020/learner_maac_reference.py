@@ -16,10 +16,13 @@ Deviations from the paper, of the mathematics alone:
 4. Adam, batch size, temperature and first weights are ours; the paper does not give them.
 5. The replay subtracts each agent's mean reward so far: with a discount of 0.95 the common part of the values is 20
    times a reward, and a critic that has not reached it yet does not separate actions. `mean_q` is of centred rewards.
+6. A row that has not reached the trainer is 0 wherever a critic knows it, and its own agent does not learn from it:
+   the means of the losses are over the agent's valid rows.
 """
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -52,6 +55,7 @@ class MaacReferenceLearner:
             agents=len(critic_inputs),
             inputs=inputs,
             n_actions=n_actions,
+            drawn="any",  # deviation 6
             centred=params.centre_rewards,  # deviation 5
         )
 
@@ -74,15 +78,18 @@ class MaacReferenceLearner:
     def update(self, minibatch: Minibatch, noise: npt.NDArray[np.float64]) -> dict[str, float]:
         """One update of every agent, alg. 1 from line 10 on. `noise`: Gumbel [N, B, A]."""
         n = range(len(self.agents))
-        states = [torch.tensor(minibatch.states[:, j]) for j in n]  # N of [B, S]
-        actions = [self.one_hot(torch.tensor(minibatch.actions[:, j])) for j in n]  # N of [B, A]
-        next_states = [torch.tensor(minibatch.next_states[:, j]) for j in n]
+        valid = torch.tensor(minibatch.valid)  # [B, N]
+        here = [valid[:, j : j + 1].float() for j in n]  # N of [B, 1], 0 where the row is missing, deviation 6
+        states = [here[j] * torch.tensor(minibatch.states[:, j]) for j in n]  # N of [B, S]
+        actions = [here[j] * self.one_hot(torch.tensor(minibatch.actions[:, j])) for j in n]  # N of [B, A]
+        next_states = [here[j] * torch.tensor(minibatch.next_states[:, j]) for j in n]
         with torch.no_grad():
             next_logits = [self.agents[j].target_actor(next_states[j]) for j in n]
-            next_actions = [self.one_hot(logits.argmax(dim=1)) for logits in next_logits]  # mu'(s'), deviation 1
+            next_actions = [here[j] * self.one_hot(next_logits[j].argmax(dim=1)) for j in n]  # mu'(s'), deviation 1
         stats = []
         for i, agent in enumerate(self.agents):
             known = self.critic_inputs[i]
+            mean = partial(mean_over, valid[:, i])
 
             # y_i = r_i + gamma Q'_i(s', mu'(s')), eq. (15); without the second term where the episode terminated
             with torch.no_grad():
@@ -92,14 +99,14 @@ class MaacReferenceLearner:
 
             # L(theta_i) = E (Q_i(s, a) - y_i)^2, eq. (14)
             q = agent.critic([states[j] for j in known], [actions[j] for j in known])
-            critic_loss = functional.mse_loss(q, y)
+            critic_loss = mean((q - y).square())
 
             # grad J_i = E grad_a Q_i(s, a) grad mu_i(s_i) at a_i = mu_i(s_i), the others' a from D, eq. (16), (17)
             logits = agent.actor(states[i])
             soft = torch.softmax((logits + torch.tensor(noise[i]).float()) / self.params.gumbel_temperature, dim=1)
             own = self.one_hot(soft.argmax(dim=1)) - soft.detach() + soft  # straight-through, deviation 1
             q_own = agent.critic([states[j] for j in known], [own if j == i else actions[j] for j in known])
-            actor_loss = self.params.logit_penalty * logits.square().mean() - q_own.mean()  # deviation 2
+            actor_loss = self.params.logit_penalty * mean(logits.square().mean(dim=1)) - mean(q_own)  # deviation 2
 
             # deviation 3: both gradients before either step; the actor's loss must not reach the critic's weights
             critic_gradients = torch.autograd.grad(critic_loss, list(agent.critic.parameters()))
@@ -112,8 +119,8 @@ class MaacReferenceLearner:
             soft_update(agent.target_actor, agent.actor, self.params.tau)
 
             log_p = torch.log_softmax(logits, dim=1)
-            entropy = -(log_p.exp() * log_p).sum(dim=1).mean()
-            stats.append([critic_loss.item(), q.mean().item(), actor_loss.item(), entropy.item()])
+            entropy = mean(-(log_p.exp() * log_p).sum(dim=1))
+            stats.append([critic_loss.item(), mean(q).item(), actor_loss.item(), entropy.item()])
         self.updates += 1
         means = np.mean(stats, axis=0).tolist()
         return dict(zip(("critic_loss", "mean_q", "actor_loss", "entropy"), means, strict=True))
@@ -153,6 +160,11 @@ class Critic(nn.Module):
         h = torch.relu(self.states(torch.cat(list(states), dim=1)))
         q: Tensor = self.tail(torch.cat([h, *actions], dim=1))
         return q[:, 0]
+
+
+def mean_over(valid: Tensor, x: Tensor) -> Tensor:
+    """The mean of x [B] over the rows that are valid [B]; 0 if none is."""
+    return (x * valid).sum() / valid.sum().clamp(min=1)
 
 
 def mlp(*sizes: int) -> nn.Sequential:

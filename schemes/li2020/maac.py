@@ -51,6 +51,8 @@ CARD = Card(
         "6. histories are uploaded every so many slots (upload: every); the paper uploads when the channel is good, "
         "and what is good is ours (upload: good)",
         "7. rewards are centred on each pair's mean so far (Naik et al., Reward Centering, RLC 2024)",
+        "8. rows that do not reach the BS in time are 0 wherever a critic knows them, and their own pair does not "
+        "learn from them; the paper loses none",
     ),
     reference="schemes/li2020/learner_maac_reference.py: eq. (13)-(19) in plain autograd, equal to what runs",
     reproduces="fig. 6-9 (L1-L5): see docs/reproduction/li2020.md",

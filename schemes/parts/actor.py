@@ -4,7 +4,7 @@ In warmup it draws uniformly, in training it explores, in evaluation it takes th
 Stale rule: a node acts by the weights that were sent last, in whatever order they arrive.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,8 +14,9 @@ from protocol.messages.episodes import Mask
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records
-from schemes.contract import NodePolicy, TurnContext, TurnOutput, to_trainer
+from schemes.contract import LearntWeights, NodePolicy, TurnContext, TurnOutput, to_trainer
 from schemes.parts.exploration import EpsilonSoftmax, GaussianNoise
+from schemes.parts.history import payload_bits
 from schemes.parts.latest_notes import NewestFilter
 from schemes.parts.local_trainer import LocalTrainer
 from schemes.parts.note_reader import NoteReader
@@ -116,6 +117,7 @@ class Actor(NodePolicy):
         self._rows, self._upload_rule, self._local_trainer = rows, upload_rule, local_trainer
         self._weights = NoteReader(Kind.WEIGHTS, (welcome.agents,), self._read_weights)
         self._newest_weights = NewestFilter()
+        self._replicas = welcome.replicas
         self._report_at = 0  # slot
         self.policy_version = 0
         self.net: Net | None = None
@@ -142,6 +144,17 @@ class Actor(NodePolicy):
 
     def restart(self, replicas: Mask) -> None:
         self._sense.restart(replicas)
+
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        [own] = weights
+        self.net = self._fitting(own)
+        if self._local_trainer is not None:
+            self._local_trainer.start(own)
+
+    def learnt_weights(self) -> LearntWeights | None:
+        if self._local_trainer is None:
+            return None
+        return LearntWeights(self.policy_version, self._local_trainer.weights)
 
     def snapshot(self) -> dict[str, Any]:
         return {
@@ -226,6 +239,6 @@ class Actor(NodePolicy):
         if not body:
             return ()
         if self._local_trainer is None:
-            return (to_trainer(Kind.HISTORY, body),)
+            return (to_trainer(Kind.HISTORY, body, payload_bits=payload_bits(body, self._replicas)),)
         self._local_trainer.add(body)
         return ()

@@ -33,7 +33,7 @@ class ChoiceCoding:
 
     def note(self, agent: int, choices: Choices) -> Note:
         """The decision [E] for an agent."""
-        bits = self.replicas * (self.high - self.low).bit_length()
+        bits = (self.high - self.low).bit_length()
         return Note((agent,), Kind.DECISION, choices.astype(self._dtype).tobytes(), bits)
 
     def read(self, note: ReceivedNote) -> Choices:

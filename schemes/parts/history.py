@@ -23,6 +23,7 @@ Flags = npt.NDArray[np.uint8]
 VALID = 1  # the other bits of a row's flags are those of protocol.messages.episodes
 _head = Struct("<IHB")
 _MAX_ROWS = 0xFFFF
+_VERSION_BYTES = 4  # of a row's policy version, the only part of a row that is the same for all replicas
 _FLAGS = VALID | TERMINATED | TRUNCATED
 _MAX_REWARD = 1e6  # the square of a larger one leaves too little of float32 to a learner
 
@@ -118,6 +119,15 @@ def read_chunk(body: bytes, layout: Layout) -> HistoryChunk:
         raise ValueError(f"a history of {rows} rows does not fit into {len(body)} bytes")
     first_state = np.frombuffer(body, layout.state, layout.replicas, states_from) if is_start else None
     return HistoryChunk(first_slot, first_state, np.frombuffer(body, layout.row, rows, states_from + state_bytes))
+
+
+def payload_bits(body: bytes, replicas: int) -> int | None:
+    """The bits of a history note's body that are one replica's; None for a body of one, which is charged as it is."""
+    if replicas == 1:
+        return None
+    rows: int = _head.unpack_from(body)[1]
+    whole = _head.size + rows * _VERSION_BYTES
+    return 8 * (whole + (len(body) - whole) // replicas)
 
 
 class JointTrajectory(NamedTuple):

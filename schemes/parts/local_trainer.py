@@ -5,6 +5,7 @@ from typing import Any
 
 from schemes.contract import Learner
 from schemes.parts.history import Joiner, JointTrajectory, Layout, read_chunk
+from schemes.parts.learner_start import start_learner
 from schemes.parts.numpy_nets import Weights
 
 
@@ -56,6 +57,15 @@ class LocalTrainer:
             return {}, None
         self._total_updates += self._updates
         return scalars | {"updates": self._total_updates}, self.learner.weights(0)
+
+    def start(self, weights: Weights) -> None:
+        """Begin with these weights. ValueError if they do not fit."""
+        start_learner(self.learner, [weights])
+
+    @property
+    def weights(self) -> Weights:
+        """Those that have been learnt so far."""
+        return self.learner.weights(0)
 
     def snapshot(self) -> dict[str, Any]:
         """All state that learning depends on."""

@@ -5,7 +5,7 @@ every unbroken stretch has states alone. Replicas are separate streams, one per 
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,11 @@ _FIRST_ROWS = 64
 class Transitions:
     """T contiguous transitions of N agents, as arrays: T + 1 states, T actions, T rewards.
 
-    A stretch that continues the one added before (`first_slot` its first + T) is joined to it: its first states equal
-    the other's last ones and are not stored again. Any other stretch starts anew.
-    `valid`: False for an agent's row that must not be learnt from, because its reward is unknown or the action was not
-    the one transmitted. `ended`: TERMINATED or TRUNCATED where an episode ended with a slot, whose successor states are
-    then the first of the next episode; 0 elsewhere.
+    A stretch that continues the one added before (`first_slot` its first + T, first states equal to the other's last
+    ones) is joined to it, and these states are not stored again. Any other stretch starts anew.
+    `valid`: False for an agent's row that must not be learnt from, because it is missing, its reward is unknown or the
+    action was not the one transmitted. `ended`: TERMINATED or TRUNCATED where an episode ended with a slot, whose
+    successor states are then the first of the next episode; 0 elsewhere.
     """
 
     states: Floats  # [T + 1, E, N, S]
@@ -45,11 +45,14 @@ class Transitions:
             )
 
     @property
+    def validity(self) -> Flags:
+        """`valid`, spelt out: [T, E, N]."""
+        return np.ones(self.rewards.shape, bool) if self.valid is None else self.valid
+
+    @property
     def usable(self) -> Flags:
         """[T, E]: True where the rows of all agents are valid."""
-        if self.valid is None:
-            return np.ones(self.rewards.shape[:2], bool)
-        return np.asarray(self.valid.all(axis=2))
+        return np.asarray(self.validity.all(axis=2))
 
     def of_agent(self, agent: int) -> "Transitions":
         """The transitions of one agent alone, N = 1."""
@@ -108,12 +111,14 @@ class Minibatch:
     rewards: Floats  # [B, N], less each agent's mean where the replay is centred
     next_states: Floats  # [B, N, S]
     not_terminal: Floats  # [B], 0 where the episode terminated, else 1
+    valid: Flags  # [B, N]: where False, the agent's part of the transition has no meaning
 
 
 class Replay:
     """A ring of at most `capacity` transitions; new ones overwrite the oldest. Memory grows by doubling as it fills.
 
     `n_actions`: of choices, each among that many; or `action_size`: of continuous actions, A numbers each.
+    `drawn`: a transition can be drawn if it is valid for `all` agents, or for `any` of them.
     `centred`: minibatches hold rewards less each agent's mean over all valid ones ever added. Where episodes never
     terminate, centring does not change the order of actions, and a critic need not first climb to mean / (1 -
     discount): Naik et al., "Reward Centering", RLC 2024.
@@ -127,6 +132,7 @@ class Replay:
         inputs: int,
         n_actions: int = 0,
         action_size: int = 0,
+        drawn: Literal["all", "any"] = "all",
         centred: bool = False,
     ) -> None:
         if capacity < 1:
@@ -135,7 +141,8 @@ class Replay:
             raise ValueError(f"n_actions {n_actions}, action_size {action_size}: give one of them")
         self._capacity, self._shape = capacity, (agents, inputs)
         self._n_actions, self._action_size = n_actions, action_size
-        self._centred, self._reward_sum, self._counted = centred, np.zeros(agents), 0
+        self._is_drawn = np.any if drawn == "any" else np.all
+        self._centred, self._reward_sum, self._counted = centred, np.zeros(agents), np.zeros(agents, np.int64)
         self._written, self._tail = 0, -1  # rows in use, and the index of the newest
         self._continued_by: int | None = None  # the first slot of a stretch that continues the tail
         self._drawable_cache: npt.NDArray[np.int64] | None = None
@@ -178,6 +185,7 @@ class Replay:
             rewards=columns["rewards"][row, replica] - self._mean_reward(),
             next_states=states[following, replica],
             not_terminal=np.where(ended & TERMINATED, np.float32(0), np.float32(1)),
+            valid=columns["valid"][row, replica],
         )
 
     def snapshot(self) -> dict[str, Any]:
@@ -187,7 +195,7 @@ class Replay:
             "tail": self._tail,
             "continued_by": self._continued_by,
             "reward_sum": self._reward_sum.copy(),
-            "counted": self._counted,
+            "counted": self._counted.copy(),
             "rows": {name: column[: self._written].copy() for name, column in self._columns.items()},
         }
 
@@ -197,16 +205,17 @@ class Replay:
         self._columns = {name: column.copy() for name, column in data["rows"].items()}
         self._written, self._tail = len(self._columns["ended"]), data["tail"]
         self._continued_by = data["continued_by"]
-        self._reward_sum, self._counted = data["reward_sum"].copy(), data["counted"]
+        self._reward_sum, self._counted = data["reward_sum"].copy(), data["counted"].copy()
 
     def _count_rewards(self, transitions: Transitions) -> None:
-        usable = transitions.usable
-        self._reward_sum += transitions.rewards[usable].sum(axis=0, dtype=np.float64)
-        self._counted += int(np.count_nonzero(usable))
+        drawn = self._is_drawn(transitions.validity, axis=2)
+        valid = transitions.validity[drawn]  # [K, N]
+        self._reward_sum += np.where(valid, transitions.rewards[drawn], 0).sum(axis=0, dtype=np.float64)
+        self._counted += np.count_nonzero(valid, axis=0)
 
     def _mean_reward(self) -> Floats:
         """The offset subtracted from each agent's rewards, [N]."""
-        mean = self._reward_sum / max(1, self._counted) if self._centred else np.zeros_like(self._reward_sum)
+        mean = self._reward_sum / np.maximum(1, self._counted) if self._centred else np.zeros_like(self._reward_sum)
         return np.asarray(mean, np.float32)
 
     # -------------------------------------------------------------------------------- the ring
@@ -229,6 +238,7 @@ class Replay:
             "states": np.zeros((*across, agents, inputs), np.float32),
             "actions": self._empty_actions((*across, agents)),
             "rewards": np.zeros((*across, agents), np.float32),
+            "valid": np.zeros((*across, agents), np.bool_),
             "drawable": np.zeros(across, np.bool_),
             "ended": np.zeros(across, np.uint8),
         }
@@ -240,7 +250,9 @@ class Replay:
 
     def _next_row(self, transitions: Transitions) -> int:
         """The tail's row if the stretch continues it, else the row after."""
-        continues = self._continued_by == transitions.first_slot
+        is_next = self._continued_by == transitions.first_slot
+        # The slot alone does not tell: the next slot may be another agent's, or one of which fewer states are known.
+        continues = is_next and np.array_equal(self._columns["states"][self._tail], transitions.states[0])
         return self._tail if continues else (self._tail + 1) % self._max_rows
 
     def _grow(self, rows: int) -> None:
@@ -257,7 +269,8 @@ class Replay:
         columns, used, tail = self._columns, rows[:-1], rows[-1]
         columns["states"][rows] = transitions.states
         columns["actions"][used], columns["rewards"][used] = transitions.actions, transitions.rewards
-        columns["drawable"][used] = transitions.usable
+        columns["valid"][used] = transitions.validity
+        columns["drawable"][used] = self._is_drawn(transitions.validity, axis=2)
         columns["drawable"][tail] = False
         columns["ended"][used] = 0 if transitions.ended is None else transitions.ended
         self._drawable_cache = None

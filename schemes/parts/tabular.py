@@ -6,6 +6,7 @@ A state is the number of a row, as one entry of a network's input. Replicas shar
 by the mean of their errors.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from protocol.messages.episodes import TERMINATED, TRUNCATED
 from schemes.parts.learner_settings import TabularQSettings
+from schemes.parts.learner_start import check_fits
 from schemes.parts.numpy_nets import Weights
 from schemes.parts.replay import Transitions
 
@@ -55,7 +57,7 @@ class TabularQ:
 
     def learn(self, updates: int) -> dict[str, float]:
         """One pass over all rows collected, whatever the number of updates. Nothing and {} without rows, or for 0."""
-        usable = [stretch for stretch in self._stretches if stretch.usable.any()]
+        usable = [stretch for stretch in self._stretches if stretch.validity.any()]
         if updates < 1 or not usable:
             return {}
         self._stretches = []
@@ -65,6 +67,11 @@ class TabularQ:
     def weights(self, _node: int = 0) -> dict[str, Floats]:
         """The table, for `Table`."""
         return {"table": self._table.astype(np.float32)}
+
+    def start(self, weights: Sequence[Weights]) -> None:
+        """Begin with the agent's table. ValueError for another shape."""
+        check_fits(weights[0], self.weights())
+        self._table = weights[0]["table"].astype(np.float64)
 
     def save(self) -> dict[str, Any]:
         """All state."""
@@ -82,7 +89,7 @@ class TabularQ:
         ended = np.zeros(actions.shape, np.uint8) if stretch.ended is None else stretch.ended
         following = np.where(ended & TRUNCATED, states[:-1], states[1:])  # a truncated row's successor is not known
         errors = []
-        for t, usable in enumerate(stretch.usable):
+        for t, usable in enumerate(stretch.validity[:, :, 0]):
             reward, alive = stretch.rewards[t, usable, 0], (ended[t, usable] & TERMINATED) == 0
             at = (states[t, usable], actions[t, usable])
             ahead = self._settings.discount * alive * self._table[following[t, usable]].max(axis=1)

@@ -88,7 +88,8 @@ CARD = Card(
     equations="none; the rule in words of IV-B",
     worlds=("conflict_graph",),
     observes="own queue lengths [n_own, tasks]; neighbours' by notes",
-    sends="neighbour: own queue lengths to all neighbours, 2 bytes (16 bits) per device and slot; fig. 2: 16 bytes",
+    sends="neighbour: own queue lengths to all neighbours, 2 bytes (16 bits) per device and slot over each wire; "
+    "fig. 2: 16 bytes over 2 wires each, 256 bits",
     deviations=(
         "1. one draw per slot for all subbands is found from the published delays, not stated",
         "2. an agent takes one of two own devices that win their draws; the text would let them collide",

@@ -44,6 +44,7 @@ from protocol.messages.spaces import Records, Space
 from protocol.params import param
 from schemes.contract import Card, NodePolicy, Scheme, TurnContext, TurnOutput
 from schemes.parts.note_reader import NoteReader
+from schemes.parts.replica_charge import ReplicaCharge
 from schemes.zhang2025 import PAPER
 from schemes.zhang2025.topology import LocalTopology, local_topology
 
@@ -67,7 +68,7 @@ class QCsmaAgent(NodePolicy):
 
     State within a slot, per replica, own device and subband [E, n_own, H]: `_backoff`, the mini-slot of the own INTENT,
     and `_earliest`, the first one with a rival's; `window` stands for never. `_slot` is the slot they belong to.
-    Between slots there is no state: the last x is measured.
+    Between slots there is no state, as the last x is measured, but the remainder of what the air was charged.
     """
 
     def __init__(self, topology: LocalTopology, action: Space, replicas: int, window: int) -> None:
@@ -77,6 +78,7 @@ class QCsmaAgent(NodePolicy):
         self._devices_of = {other.agent: other.devices for other in topology.neighbours}
         self._intents = NoteReader(Kind.CONTROL, self._devices_of, self._read_intent)
         self._intent_bits = (topology.n_devices - 1).bit_length() + (topology.subbands - 1).bit_length()
+        self._charge = ReplicaCharge(replicas)
         self._begin_slot(-1)
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
@@ -88,10 +90,16 @@ class QCsmaAgent(NodePolicy):
         return TurnOutput(self._decide(turn.measurement, turn.rng()))
 
     def snapshot(self) -> dict[str, Any]:
-        return {"slot": self._slot, "backoff": self._backoff.copy(), "earliest": self._earliest.copy()}
+        return {
+            "slot": self._slot,
+            "backoff": self._backoff.copy(),
+            "earliest": self._earliest.copy(),
+            "charge": self._charge.remainder,
+        }
 
     def restore(self, data: dict[str, Any]) -> None:
         self._slot, self._backoff, self._earliest = data["slot"], data["backoff"].copy(), data["earliest"].copy()
+        self._charge.remainder = data["charge"]
 
     def _begin_slot(self, slot: int) -> None:
         """Clear the contention state."""
@@ -128,11 +136,12 @@ class QCsmaAgent(NodePolicy):
             self._earliest[:, :, subband] = np.minimum(self._earliest[:, :, subband], sent_at)
 
     def _intent(self, device: int, subband: int, mask: Flags) -> Note:
-        """A broadcast on the air, not over the backhaul; charged the bits that identify a device and a subband."""
+        """A broadcast on the air, not over the backhaul; charged the bits that identify a device and a subband, in the
+        share of the replicas that send it."""
         body = _INTENT.pack(device, subband)
         if self._replicas > 1:
             body += np.packbits(mask).tobytes()
-        bits = self._intent_bits * int(mask.sum())
+        bits = self._charge.of(self._intent_bits * int(mask.sum()))
         return Note((NEIGHBOURS,), Kind.CONTROL, body, bits, LinkClass.SIDELINK)
 
     def _read_intent(self, intent: ReceivedNote) -> tuple[int, int, Flags]:

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -11,7 +12,7 @@ from agent_node.delivery import WINDOW, AckedDelivery, ReceiveWindow
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.choreography import CLOSING
-from protocol.messages.kinds import TRAINER, Kind
+from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind
 from protocol.messages.node import Note, ReceivedNote, Reply, Turn, Welcome
 from schemes.contract import NodePolicy, TurnContext, TurnOutput, to_trainer
 from schemes.li2020 import random as scheme
@@ -41,7 +42,7 @@ def test_notes_arrive_as_they_were_sent_and_are_acknowledged(sent: list[tuple[Ki
     received_notes, acks, _ = receiver.receive([_received_note(note) for note in notes])
     assert [(received.kind, received.body) for received in received_notes] == sent
     assert [ack.sequence for ack in acks] == [note.sequence for note in notes if note.kind != Kind.CSI]
-    assert all((ack.body, ack.size_bytes, ack.charged_bits) == (b"", 4, 32) for ack in acks)
+    assert all((ack.body, ack.size_bytes, ack.charged_bits(8)) == (b"", 4, 32) for ack in acks)
     assert sender.receive([_received_note(ack, 1) for ack in acks]) == ([], [], [])
     assert not sender.unacknowledged
 
@@ -114,6 +115,48 @@ def test_an_acknowledgement_counts_for_its_source_alone() -> None:
     assert own.sequence == other.sequence  # numbers are counted by receiver
     sender.receive([ReceivedNote(2, Kind.ACK, 0, 0, b"", other.sequence)])
     assert sender.resend(1) == [structs.replace(own, attempt=2)]
+
+
+def test_weights_to_many_are_resent_in_one_note_to_those_that_have_not_acknowledged_them() -> None:
+    sender = _delivery(3)
+    sender.send([Note((4,), Kind.WEIGHTS, b"own")], 0)
+    sender.send([Note((4,), Kind.WEIGHTS, b"own again")], 0)
+    [first] = sender.send([Note((2, 4, 5), Kind.WEIGHTS, b"shared")], 0)
+    assert first.sequence == 3  # above all numbers that any of its receivers has seen
+    assert [unacked.note for unacked in sender.unacknowledged.values()] == [first] * 3
+    sender.receive([ReceivedNote(4, Kind.ACK, 1, 0, b"", 3), ReceivedNote(7, Kind.ACK, 1, 0, b"", 3)])
+    sender = _restored(sender, 3)
+    assert sender.resend(2) == []
+    [second] = sender.resend(3)
+    assert second == structs.replace(first, to=(2, 5), attempt=2)
+    [other] = sender.send([Note((5,), Kind.WEIGHTS, b"newer")], 4)
+    assert other.sequence == 5
+    assert sender.resend(6) == [structs.replace(first, to=(2,), attempt=3)]
+    sender.receive([ReceivedNote(2, Kind.ACK, 6, 0, b"", 3)])
+    assert sender.resend(99) == [structs.replace(other, attempt=2)]
+
+
+@pytest.mark.parametrize(
+    ("note", "fix"),
+    [
+        (Note((NEIGHBOURS,), Kind.WEIGHTS, b"w"), "acknowledged by each receiver: name their indices"),
+        (Note((), Kind.WEIGHTS, b"w"), "acknowledged by each receiver: name their indices"),
+        (Note((1, 2), Kind.HISTORY, b"rows"), "a history has one receiver, not 2: send each a note of its own"),
+    ],
+)
+def test_what_cannot_be_acknowledged_is_not_sent(note: Note, fix: str) -> None:
+    with pytest.raises(ValueError, match=fix):
+        _delivery().send([note], 0)
+
+
+def test_groups_that_share_receivers_may_not_use_up_the_numbers() -> None:
+    """Each note's number is above those of the group before it, so that a chain of groups counts as one receiver."""
+    sender = _delivery()
+    for i in range(WINDOW + 8):
+        sender.send([Note((i, i + 1), Kind.WEIGHTS, b"w")], 0)
+        sender.unacknowledged.clear()
+    with pytest.raises(ValueError, match="receivers drop more than 8 acknowledged notes per slot"):
+        sender.send([Note((WINDOW + 8, 0), Kind.WEIGHTS, b"w")], 0)
 
 
 def test_older_weights_are_acknowledged_but_not_passed() -> None:

@@ -22,7 +22,7 @@ def test_a_lost_connection_is_reported_and_restored(page: Page, tmp_path: Path, 
         run_id = served.client.submit(LONG)["id"]
         page.open(f"#/runs/{run_id}")
         page.wait_for("running", ".run-head .badge")
-        page.wait_until(lambda: len(page.all(".map .pair")) == 3)
+        page.wait_until(lambda: len(page.all(".map .point.marker")) == 3)
         page.script("window.kept = true")
         served.kill()
         page.wait_for("Connection lost", "#connection")
@@ -51,7 +51,7 @@ def test_the_page_prompts_for_a_token_and_keeps_it(page: Page, tmp_path: Path) -
         run_id = served.client.submit(CELL)["id"]
         page.open(f"#/runs/{run_id}")
         page.wait_for("succeeded", ".run-head .badge")
-        page.wait_until(lambda: len(page.all(".map .pair")) == 3)
+        page.wait_until(lambda: len(page.all(".map .point.marker")) == 3)
         assert page.all("dialog") == []
 
 

@@ -43,7 +43,7 @@ def test_a_run_is_started_paused_resumed_stopped_and_deleted_with_the_mouse(page
     _state(page, "running")
     config = service.client.show(run_id)["config"]
     assert (config["world"]["pairs"], config["phases"]["eval"], config["placement"]) == (3, 10**6, "in-process")
-    page.wait_until(lambda: len(page.all(".map .pair")) == 3)
+    page.wait_until(lambda: len(page.all(".map .point.marker")) == 3)
     page.wait_until(lambda: _points(page, "Reward") > 1)
     page.wait_until(lambda: _points(page, "Toll over time") > 0)
     page.wait_for("pair-2", ".nodes")
@@ -179,8 +179,8 @@ def test_only_compatible_schemes_are_offered(page: Page) -> None:
         return {option.get_attribute("value") for option in page.field("Scheme").find_elements("css selector", "*")}
 
     page.open("#/new")
-    assert {str(name).partition("/")[0] for name in offered("conflict_graph")} == {"zhang2025"}
-    assert {str(name).partition("/")[0] for name in offered("d2d_underlay")} == {"li2020"}
+    assert {str(name).partition("/")[0] for name in offered("conflict_graph")} == {"ours", "zhang2025"}
+    assert {str(name).partition("/")[0] for name in offered("d2d_underlay")} == {"li2020", "ours"}
 
 
 def test_a_queued_run_says_so_and_can_be_filtered(page: Page, service: Service) -> None:
@@ -188,7 +188,7 @@ def test_a_queued_run_says_so_and_can_be_filtered(page: Page, service: Service) 
     service.until_state(ids[1], "RUNNING")
     page.open(f"#/runs/{ids[2]}")
     page.wait_for("The run is queued")
-    page.wait_for("The map appears after the first slot.")
+    page.wait_for("The map appears after the first slot, if the world can be drawn.")
     page.open()
     page.wait_for(ids[0].rpartition("-")[2], ".list")
     page.click("◷ pending", ".choice")

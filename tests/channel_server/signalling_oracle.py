@@ -26,20 +26,28 @@ class Attempt:
     bits: int
     receivers_reached: list[int]
     repeated: bool = False
+    copied: bool = False
     sent: int = 0
     due: int | None = None
 
     def row(self, outcome: AttemptOutcome, copies: int, until: int) -> AirRow:
         received, (source, link, _) = self.received, self.link_id
         head = (received.slot, received.turn, source, self.to, link, received.kind, self.attempt, outcome)
-        return AirRow(*head, self.sent, received.size_bytes, copies, until, self.repeated)
+        return AirRow(*head, self.sent, received.size_bytes, copies, until, self.repeated, self.copied)
 
 
 class Oracle:
     """`arrived`: notes since they were last taken, by node, in order. `left`: bits that left, by slot and link."""
 
-    def __init__(self, plan: SignallingPlan, seed: int, trainer: int, radio: Callable[[int, int], float]) -> None:
-        self.plan, self.seed, self.trainer, self.radio = plan, seed, trainer, radio
+    def __init__(
+        self,
+        plan: SignallingPlan,
+        seed: int,
+        trainer: int,
+        radio: Callable[[int, int], float],
+        classes: dict[str, LinkClass],
+    ) -> None:
+        self.plan, self.seed, self.trainer, self.radio, self.classes = plan, seed, trainer, radio, classes
         self.under_way: list[Attempt] = []
         self.rows: list[AirRow] = []
         self.arrived: list[tuple[int, ReceivedNote]] = []
@@ -67,8 +75,8 @@ class Oracle:
 
     def link(self, source: int, to: tuple[int, ...]) -> LinkClass:
         if source >= self.trainer:
-            return LinkClass.DOWNLINK
-        return LinkClass.UPLINK if self.trainer in to else LinkClass.SIDELINK
+            return self.classes["down"]
+        return self.classes["up"] if self.trainer in to else self.classes["between"]
 
     def post(
         self,
@@ -80,14 +88,23 @@ class Oracle:
         gone: Collection[int],
     ) -> None:
         """The only note of its source in this turn."""
-        link_id = (received.source, self.link(received.source, to), destination)
+        link = self.link(received.source, to)
         rng = CounterRng(self.seed, "signalling", received.source).at(received.slot, received.turn)
-        receivers_reached = self.receivers_reached(rng, link_id[1], received.kind, to)
+        receivers_reached = self.receivers_reached(rng, link, received.kind, to)
         for node in to if received.kind == Kind.WEIGHTS else ():
             self.newest[node] = (received, bits, attempt)
             if received.source == self.trainer:
                 self.unacknowledged[node] = received.sequence
-        self.send(Attempt(link_id, received, to, attempt, bits, receivers_reached), gone)
+        if link != LinkClass.BACKHAUL or not to:
+            bits = bits if link != LinkClass.BACKHAUL else 0
+            self.send(
+                Attempt((received.source, link, destination), received, to, attempt, bits, receivers_reached), gone
+            )
+            return
+        for i, node in enumerate(to):
+            reached = [node] if node in receivers_reached else []
+            wire = (received.source, link, node)
+            self.send(Attempt(wire, received, (node,), attempt, bits, reached, copied=i > 0), gone)
 
     def resend(self, node: int) -> None:
         if node in self.newest:
@@ -101,14 +118,15 @@ class Oracle:
 
     def send(self, new: Attempt, gone: Collection[int]) -> None:
         kind, sequence = new.received.kind, new.received.sequence
-        same = [a for a in self.under_way if (a.link_id, a.received.kind) == (new.link_id, kind)]
-        if new.attempt > 1 and any(a.received.sequence == sequence for a in same):
+        same = [a for a in self.under_way if (a.link_id[:2], a.received.kind) == (new.link_id[:2], kind)]
+        awaited = [a for a in same if a.received.sequence == sequence and new.to and {*new.to} <= {*a.to}]
+        if new.attempt > 1 and awaited:
             self.rows.append(new.row(AttemptOutcome.QUEUED, 0, self.slot))
             return
-        for older in same:
-            if kind == Kind.WEIGHTS and older.due is None:
-                self.under_way.remove(older)
-                self.rows.append(older.row(AttemptOutcome.REPLACED, 0, self.slot))
+        replaced = [a for a in same if kind == Kind.WEIGHTS and a.due is None and {*a.to} <= {*new.to}]
+        for older in sorted(replaced, key=lambda a: (-1, *new.to).index(a.link_id[2])):
+            self.under_way.remove(older)
+            self.rows.append(older.row(AttemptOutcome.REPLACED, 0, self.slot))
         if not new.to:
             new.sent, new.due = new.bits, self.slot + self.rule(new.link_id[1], kind).delay_slots
             self.to_nobody += new.bits

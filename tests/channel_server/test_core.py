@@ -13,7 +13,7 @@ from protocol.accounting.trace import TraceField
 from protocol.messages.codec import decode_for_node, encode
 from protocol.messages.node import PROTOCOL_VERSION, Hello, Refused, Reply, Report, Turn
 from protocol.messages.plan import RunPlan
-from protocol.messages.telemetry import Event, Scalars
+from protocol.messages.telemetry import Event, Scalars, Weights
 from tests.channel_server.playing import started
 from tests.conformance.homes import home_plan
 from tests.impairments import MODELS
@@ -175,3 +175,12 @@ def test_a_stranger_is_refused_only_so_often_on_one_connection() -> None:
     assert loopback.run.state.events.dropped == {"refused Hello": 100, "Hello after many refusals": 20}
     loopback.core.gone(b"stranger", "it left")
     assert len(loopback.core.arrived(b"stranger", hello)) == 1
+
+
+def test_one_report_of_weights_per_node_and_phase_is_taken() -> None:
+    loopback = started(plan_for("li2020/random", slots=2))
+    for node in (0, 1, 1):
+        loopback.run.reports.take(node, Reply(0, 0, b"", [], Report(weights=b"weights")))
+    taken = [one.node for one in loopback.run.telemetry() if isinstance(one, Weights)]
+    assert taken == [0, 1]
+    assert loopback.run.state.events.dropped["report of weights, of which one per phase is taken"] == 1

@@ -135,7 +135,7 @@ def test_whatever_is_late_the_run_goes_on_and_the_books_close(scheme: str, world
     assert recording.ended is not None
     assert recording.ended.dropped == {}
     agents = len(build_world(plan).agents)
-    assert home.sent_notes == sum(row.attempt > 0 and not row.repeated for row in recording.air if row.source <= agents)
+    assert home.sent_notes == sum(row.crossed_socket for row in recording.air if row.source <= agents)
     assert home.received_notes == sum(row.copies for row in recording.air)
     assert all(paced.missed[name] <= paced.turns[name] for name in paced.missed)
     assert all(paced.late[name] <= paced.missed[name] for name in paced.late)
@@ -188,7 +188,7 @@ def test_the_notes_of_a_late_reply_are_delivered_to_nobody() -> None:
     plan = plan_for("zhang2025/llq", slots=SLOTS, clock=PACED)
     name = build_world(plan).agents[0]
     recording = PacedHome(plan, lambda peer, reply: int((peer, reply.slot, reply.turn) == (name, 3, 0))).play()
-    sent_in = [row.slot for row in recording.air if row.source == 0]
+    sent_in = [row.slot for row in recording.air if row.source == 0 and not row.copied]
     assert sent_in == [slot for slot in range(SLOTS) if slot != 3]
 
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_server.relay import Relay
+from channel_server.routes import Routes
 from protocol.accounting.air_book import AttemptOutcome
-from protocol.messages.kinds import NEIGHBOURS, TRAINER, Kind, LinkClass
+from protocol.messages.kinds import NEIGHBOURS, TRAINER, CloudLink, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import SignallingPlan
 
@@ -15,8 +16,9 @@ NEIGHBOURHOODS = ((1, 2), (0,), (0, 3), ())
 NODES = [*range(AGENTS), AGENTS]
 
 
-def _relay(link: LinkClass, *, has_trainer: bool) -> Relay:
-    return Relay(AGENTS, link, has_trainer, SignallingPlan(), seed=1, radio_bits=lambda *_: 0.0)
+def _relay(link: LinkClass, *, has_trainer: bool, cloud: CloudLink = "radio") -> Relay:
+    routes = Routes(AGENTS, link, cloud, has_trainer=has_trainer)
+    return Relay(routes, SignallingPlan(), seed=1, replicas=1, radio_bits=lambda *_: 0.0)
 
 
 destinations = st.just((NEIGHBOURS,)) | st.just((TRAINER,)) | st.sets(st.sampled_from(NODES), min_size=1).map(tuple)
@@ -48,9 +50,13 @@ def test_it_equals_a_list_of_notes(happened: list, gone: set[int]) -> None:  # t
             if node not in gone:
                 pending[node].append(ReceivedNote(source, kind, 0, turn, body, sequence))
         size = len(body) + (0 if sequence is None else 4)
-        attempts.append((turn, source, receivers, size, 8 * size, len([n for n in receivers if n not in gone])))
+        on_wires = AGENTS not in receivers
+        for i, wire in enumerate([(node,) for node in receivers] if on_wires and receivers else [receivers]):
+            copies = len([node for node in wire if node not in gone])
+            bits = 8 * size if wire or not on_wires else 0
+            attempts.append((turn, source, wire, size, bits, copies, i > 0))
     rows = relay.drain_rows()
-    assert [(r.turn, r.source, r.to, r.note_bytes, r.payload_bits, r.copies) for r in rows] == attempts
+    assert [(r.turn, r.source, r.to, r.note_bytes, r.payload_bits, r.copies, r.copied) for r in rows] == attempts
     assert all((row.outcome is AttemptOutcome.DELIVERED) == (row.copies == len(row.to)) for row in rows)
     for node in NODES:
         assert relay.collect(node) == pending[node]
@@ -58,11 +64,22 @@ def test_it_equals_a_list_of_notes(happened: list, gone: set[int]) -> None:  # t
 
 
 @pytest.mark.parametrize(
-    ("source", "to", "link"),
-    [(0, (1,), LinkClass.SIDELINK), (0, (TRAINER,), LinkClass.UPLINK), (AGENTS, (0, 1), LinkClass.DOWNLINK)],
+    ("source", "to", "cloud", "link"),
+    [
+        (0, (1,), "radio", LinkClass.SIDELINK),
+        (0, (1,), "backhaul", LinkClass.SIDELINK),
+        (0, (TRAINER,), "radio", LinkClass.UPLINK),
+        (0, (TRAINER,), "backhaul", LinkClass.BACKHAUL),
+        (AGENTS, (0,), "radio", LinkClass.DOWNLINK),
+        (AGENTS, (0,), "backhaul", LinkClass.BACKHAUL),
+        (AGENTS + 1, (0,), "radio", LinkClass.DOWNLINK),
+        (AGENTS + 1, (0,), "backhaul", LinkClass.BACKHAUL),
+    ],
 )
-def test_links_follow_from_source_and_destination(source: int, to: tuple[int, ...], link: LinkClass) -> None:
-    relay = _relay(LinkClass.SIDELINK, has_trainer=True)
+def test_links_follow_from_source_and_destination(
+    source: int, to: tuple[int, ...], cloud: CloudLink, link: LinkClass
+) -> None:
+    relay = _relay(LinkClass.SIDELINK, has_trainer=True, cloud=cloud)
     relay.post(0, 0, source, [Note(to, Kind.CONTROL, b"x")], gone=(), neighbours=lambda: NEIGHBOURHOODS)
     relay.post(0, 0, source, [Note(to, Kind.CONTROL, b"x", 3, LinkClass.BACKHAUL)], gone=(), neighbours=lambda: ())
     ours, chosen = relay.drain_rows()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channel_server import relay
+from channel_server import held_bytes
 from protocol.messages.codec import encode
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Reply
@@ -39,7 +39,7 @@ def test_in_the_closing_turn_only_notes_for_the_trainer_are_accepted() -> None:
 
 def test_a_node_whose_notes_do_not_leave_can_queue_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """One bit per slot leaves; a note that has left makes room for others."""
-    monkeypatch.setattr(relay, "MAX_HELD_BYTES", 40)
+    monkeypatch.setattr(held_bytes, "MAX_HELD_BYTES", 40)
     plan = plan_for("li2020/random", slots=300, signalling={"all": {"bits_per_slot": 1}})
     loopback, steps, _ = stepping(plan)
     next(steps)

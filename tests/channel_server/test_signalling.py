@@ -1,5 +1,6 @@
 """The relay under a signalling model: against a plain list of notes, and against arithmetic."""
 
+import math
 from collections.abc import Sequence
 
 from hypothesis import given, settings
@@ -7,9 +8,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from channel_server.relay import Relay
+from channel_server.routes import Routes
 from protocol.accounting.air_book import AirRow, AttemptOutcome
 from protocol.determinism.snapshots import pack, unpack
-from protocol.messages.kinds import NEIGHBOURS, Kind, LinkClass
+from protocol.messages.kinds import NEIGHBOURS, CloudLink, Kind, LinkClass
 from protocol.messages.node import Note, ReceivedNote
 from protocol.messages.signalling import PRIORITIES, KindRule, LinkBudget, SignallingPlan
 from tests.channel_server.signalling_oracle import Oracle
@@ -20,7 +22,7 @@ NEIGHBOURHOODS = ((1, 2), (0,), ())
 NODES = range(AGENTS + 1)
 
 kinds = st.sampled_from([Kind.NEIGHBOUR, Kind.FEEDBACK, Kind.HISTORY, Kind.WEIGHTS, Kind.ACK])
-links = st.sampled_from([LinkClass.SIDELINK, LinkClass.UPLINK, LinkClass.DOWNLINK])
+links = st.sampled_from(LinkClass)
 rules = st.builds(
     KindRule, links, kinds, st.integers(0, 3), st.sampled_from([0.0, 0.3, 1.0]), st.none() | st.integers(1, 12)
 )
@@ -31,11 +33,14 @@ plans = st.builds(
     st.lists(budgets, max_size=3, unique_by=lambda budget: budget.link).map(tuple),
     st.permutations(PRIORITIES).map(tuple),
 )
-destinations = st.just((NEIGHBOURS,)) | st.sets(st.sampled_from(NODES), min_size=1, max_size=2).map(
+destinations = st.just((NEIGHBOURS,)) | st.sets(st.sampled_from(NODES), min_size=1, max_size=3).map(
     lambda s: tuple(sorted(s))
 )
 bodies, sequences = st.sampled_from([b"", b"body"]), st.sampled_from([None, 1, 2])
 notes = st.builds(Note, destinations, kinds, bodies, st.none() | st.integers(0, 60), st.none(), st.just(1), sequences)
+RADIO = {"between": LinkClass.SIDELINK, "up": LinkClass.UPLINK, "down": LinkClass.DOWNLINK}
+WIRES = dict.fromkeys(RADIO, LinkClass.BACKHAUL)
+worlds = st.sampled_from([RADIO, WIRES, RADIO | {"between": LinkClass.BACKHAUL}])
 sent = st.tuples(st.sampled_from([0, 1, 2, TRAINER, 5]), notes, st.booleans())
 slots = st.tuples(st.sets(st.sampled_from(NODES), max_size=1), st.booleans(), st.booleans(), st.lists(sent, max_size=5))
 
@@ -48,15 +53,16 @@ def _radio(slot: int, source: int) -> float:
 class _Relayed:
     """A relay and its oracle side by side: after every step both have put the same rows and notes out."""
 
-    def __init__(self, plan: SignallingPlan) -> None:
-        self.plan, self.slot, self.seen = plan, -1, 0
-        self.relay, self.oracle = self.fresh(), Oracle(plan, 7, TRAINER, _radio)
+    def __init__(self, plan: SignallingPlan, classes: dict[str, LinkClass], replicas: int) -> None:
+        self.plan, self.classes, self.replicas, self.slot = plan, classes, replicas, -1
+        self.relay, self.oracle = self.fresh(), Oracle(plan, 7, TRAINER, _radio, classes)
         self.rows: list[AirRow] = []
 
     def fresh(self) -> Relay:
-        return Relay(
-            AGENTS, LinkClass.SIDELINK, True, self.plan, seed=7, radio_bits=lambda s, _to, _link: _radio(self.slot, s)
-        )
+        cloud: CloudLink = "radio" if self.classes["up"] == LinkClass.UPLINK else "backhaul"
+        routes = Routes(AGENTS, self.classes["between"], cloud, has_trainer=True)
+        radio = lambda source, _to, _link: _radio(self.slot, source)  # noqa: E731
+        return Relay(routes, self.plan, seed=7, replicas=self.replicas, radio_bits=radio)
 
     def open(self, gone: set[int], *, restored: bool, returning: bool) -> None:
         if restored:
@@ -76,8 +82,9 @@ class _Relayed:
         to = NEIGHBOURHOODS[source] if note.to == (NEIGHBOURS,) else note.to
         self.relay.post(self.slot, turn, source, [note], gone=gone, neighbours=lambda: NEIGHBOURHOODS)
         destination = note.to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else -1
-        size = len(note.body) + (4 if note.sequence is not None else 0)
-        bits = 8 * size if note.payload_bits is None else note.payload_bits
+        stacked = 1 if note.kind in (Kind.WEIGHTS, Kind.ACK) else self.replicas
+        bits = math.ceil(8 * len(note.body) / stacked) if note.payload_bits is None else note.payload_bits
+        bits += 0 if note.sequence is None else 32
         received = ReceivedNote(source, note.kind, self.slot, turn, note.body, note.sequence)
         self.oracle.post(received, destination, to, bits, note.attempt, gone)
         self.compare()
@@ -98,10 +105,15 @@ class _Relayed:
 
 
 @settings(max_examples=150)
-@given(plans, st.lists(slots, min_size=1, max_size=8))
-def test_it_equals_a_list_of_notes_from_which_bits_are_taken(plan: SignallingPlan, played: list[tuple]) -> None:  # type: ignore[type-arg]
+@given(plans, worlds, st.sampled_from([1, 3]), st.lists(slots, min_size=1, max_size=8))
+def test_it_equals_a_list_of_notes_from_which_bits_are_taken(
+    plan: SignallingPlan,
+    classes: dict[str, LinkClass],
+    replicas: int,
+    played: list[tuple],  # type: ignore[type-arg]
+) -> None:
     """Nothing is lost, sent twice, early or out of order, and no budget exceeded, unless the model says so."""
-    relayed = _Relayed(plan)
+    relayed = _Relayed(plan, classes, replicas)
     n_sent = 0
     for gone, restored, returning, outboxes in played:
         relayed.open(gone, restored=restored, returning=returning)
@@ -114,13 +126,13 @@ def test_it_equals_a_list_of_notes_from_which_bits_are_taken(plan: SignallingPla
     relayed.end()
     oracle = relayed.oracle
     assert sum(row.payload_bits for row in relayed.rows) == sum(oracle.left.values()) + oracle.to_nobody
-    assert len([row for row in relayed.rows if not row.repeated]) == n_sent
+    assert len([row for row in relayed.rows if row.crossed_socket]) == n_sent
 
 
 def _relay(*rules: KindRule, budgets: Sequence[LinkBudget] = ()) -> Relay:
-    return Relay(
-        AGENTS, LinkClass.SIDELINK, True, SignallingPlan(rules, tuple(budgets)), seed=7, radio_bits=lambda *_: 0.0
-    )
+    routes = Routes(AGENTS, LinkClass.SIDELINK, "radio", has_trainer=True)
+    plan = SignallingPlan(rules, tuple(budgets))
+    return Relay(routes, plan, seed=7, replicas=1, radio_bits=lambda *_: 0.0)
 
 
 def _post(relay: Relay, slot: int, source: int, *notes: Note, turn: int = 0) -> None:

@@ -3,15 +3,16 @@
 Runs of schemes that learn have all three phases, small networks and delayed weights.
 """
 
-import os
 from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from controller.config.catalogue import schemes
+from controller.config.catalogue import schemes, worlds_of
 from protocol.messages.plan import RunPlan
+from tests.networks import params_for
 from tests.recording import CELL, GRAPH, plan_for
+from tests.tiers import IN_PROCESSES
 
 SMALL: dict[str, dict[str, Any]] = {"d2d_underlay": CELL, "conflict_graph": GRAPH}
 SMALL_NETWORKS = {
@@ -22,10 +23,11 @@ SMALL_NETWORKS = {
     "upload_every_slots": 5,
     "push_every_slots": 10,
 }
-EVERYTHING = os.environ.get("TEST_TIER") == "all"  # make test-all, and CI
-HOMES = [(name, world) for name, scheme in schemes().items() for world in scheme.card.worlds]
+HOMES = [(name, world) for name, scheme in schemes().items() for world in worlds_of(scheme)]
+IN_PROCESSES_HOMES = [home for home in HOMES if home[0] in IN_PROCESSES]
 
 homes = pytest.mark.parametrize(("scheme", "world"), HOMES)
+homes_in_processes = pytest.mark.parametrize(("scheme", "world"), IN_PROCESSES_HOMES)
 
 
 def small(world: str) -> dict[str, Any]:
@@ -35,6 +37,8 @@ def small(world: str) -> dict[str, Any]:
 
 def home_plan(scheme: str, world: str, *, slots: int, **settings: Any) -> RunPlan:
     """The plan of a run of so many slots, a fifth of them warmup and half of them training if the scheme learns."""
+    if scheme == "ours/network":
+        settings = {"params": params_for(small(world))} | settings
     if not schemes()[scheme].learns:
         return plan_for(scheme, small(world), slots=slots, **settings)
     known = {field.name for field in fields(schemes()[scheme].params)}

@@ -65,6 +65,6 @@ def test_resent_histories_complete_every_slot_of_training_once(monkeypatch: pyte
             case Actor():
                 assert node.policy.policy_version > 1
             case LearningTrainer():
-                assert node.policy.snapshot()["joiner"]["rows"] == [[]] * 4
+                assert node.policy.snapshot()["parts"]["join"]["joiners"][0]["rows"] == [[]] * 4
             case other:
                 raise AssertionError(other)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from airtoll.testing.resampling import check_resampling
 from protocol.messages.spaces import Field, Records, Space
-from tests.conformance.resampling import check_resampling
 
 _VIEW, _ACTION = Space((Field("level", "f8"),)), Space((Field("send", "u1", low=0, high=1),))
 

@@ -219,6 +219,11 @@ def _pooled(welcome: Welcome, _: Any) -> Training:
     return Training(learner=Counting, updates_per_turn=2, join=joined(welcome, "pooled"), send=send)
 
 
+def _shared(welcome: Welcome, _: Any) -> Training:
+    send = Send(to="all", every_slots=1, precision="float32")
+    return Training(learner=Counting, updates_per_turn=2, join=joined(welcome, "pooled"), send=send)
+
+
 def _both(welcome: Welcome, _: Any) -> Training:
     return Training(
         learner=Counting,
@@ -233,3 +238,4 @@ COMPILED = scheme("compiled", (EXCHANGE, ACT, LEARN), _compiled)  # V2V: rewards
 LATE_WEIGHTS = scheme("late_weights", (ACT, LEARN), _late_weights)  # Nasir and Guo: pushed seldom, and late
 POOLED = scheme("pooled", (ACT, LEARN), _pooled)  # one learner from every agent's rows
 BOTH = scheme("both", (EXCHANGE, DECIDE, ACT, LEARN), _both)  # decides in one turn, learns in another
+SHARED = scheme("shared", (ACT, LEARN), _shared)  # MAPPO: one policy for all, in one note

@@ -13,7 +13,7 @@ from controller.run_folder.reader import RunFolder
 from controller.run_folder.status import RunStatus, State
 from controller.run_folder.writer import RunWriter
 from controller.run_process import RunProcess
-from protocol.messages.telemetry import Progress
+from protocol.messages.telemetry import Event, Progress
 from tests.system.service import CELL
 
 SMALL = CELL | {"slots": 20}
@@ -67,6 +67,17 @@ def test_the_status_names_the_baseline_that_is_running(tmp_path: Path) -> None:
         "baseline 2 of 2: li2020/random",
     ]
     assert RunStatus.read(writer.path) == RunStatus(State.SUCCEEDED, 20)
+
+
+def test_the_status_has_the_remarks_on_the_results_so_far(folder: RunFolder) -> None:
+    process = RunProcess(folder.path, NO_CONTROLS, Ports(), None, resume=False)
+    process.execute()
+    assert process._writer is not None
+    process._writer(Event("lost", 7, 0, "pair-1", "gone"))
+    process._watch(Progress(9, "REPLIES", [], 0))
+    status = RunStatus.read(folder.path)
+    assert status is not None
+    assert status.remarks == "pair-1 is lost since slot 7: its fallback acts"
 
 
 @pytest.mark.parametrize(

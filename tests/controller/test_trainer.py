@@ -1,6 +1,6 @@
 """The learning trainer: learns from complete slots, sends weights when due, does nothing without new histories."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from msgspec import structs
@@ -16,6 +16,7 @@ from schemes.contract import NO_OUTPUT, Join, Send, Training, TurnContext, TurnO
 from schemes.li2020 import maac
 from schemes.parts.history import VALID, HistoryWriter, JointTrajectory, Layout
 from schemes.parts.replay import Transitions
+from schemes.parts.weights import read_weights
 from tests.schemes.direct import welcome_for
 
 PAIRS = 2
@@ -52,7 +53,7 @@ def _welcome(resend_after_slots: int) -> Welcome:
 
 
 def _trainer(
-    resend_after_slots: int = 0, max_upload_interval_slots: int = 0
+    resend_after_slots: int = 0, max_upload_interval_slots: int = 0, *, to: Literal["each", "all"] = "each"
 ) -> tuple[LearningTrainer, Counting, list[Layout]]:
     welcome, learner = _welcome(resend_after_slots), Counting()
     layouts = [Layout(e.views["experience"], e.action, 1) for e in welcome.everyone]
@@ -65,7 +66,7 @@ def _trainer(
             to_data=_to_transitions,
             max_upload_interval_slots=max_upload_interval_slots,
         ),
-        send=Send(to="each", every_slots=1, precision="float32"),
+        send=Send(to=to, every_slots=1, precision="float32"),
     )
     return LearningTrainer(welcome, training), learner, layouts
 
@@ -101,6 +102,14 @@ def test_a_turn_without_histories_changes_nothing() -> None:
     for slot in range(2, 30):
         assert _take_turn(trainer, slot) == NO_OUTPUT
     assert (learner.turns, learner.slots) == (1, [0])
+
+
+def test_one_note_takes_a_shared_policy_to_all_agents() -> None:
+    trainer, _, layouts = _trainer(to="all")
+    output = _take_turn(trainer, 1, *(_row(layouts[agent], agent, 0) for agent in range(PAIRS)))
+    [note] = output.notes
+    assert (note.to, note.kind) == ((0, 1), Kind.WEIGHTS)
+    assert read_weights(note.body)[0] == output.scalars["policy_version"] == 1
 
 
 def test_updates_are_counted_over_all_turns() -> None:

@@ -16,7 +16,7 @@ from schemes.contract import load
 from tests.controller.fake_schemes import UPLOAD_EVERY
 from tests.recording import Checkpointed, in_process, in_processes, plan_for, stepping
 
-NAMES = ("central", "compiled", "late_weights", "pooled", "both")
+NAMES = ("central", "compiled", "late_weights", "pooled", "shared", "both")
 SLOTS = 120
 AGENTS = 4
 
@@ -99,6 +99,15 @@ def test_pooled_rows_of_all_agents_reach_one_learner() -> None:
     saved = _learner(_plan("pooled"))
     last = SLOTS - 1 - (SLOTS - 1) % UPLOAD_EVERY
     assert sorted(row[:2] for row in saved["rows"]) == [[a, s] for a in range(AGENTS) for s in range(last)]
+
+
+def test_a_shared_policy_reaches_all_agents_in_one_note() -> None:
+    each, all_at_once = in_process(_plan("pooled")), in_process(_plan("shared"))
+    sent = [[row for row in recording.air if row.kind == Kind.WEIGHTS] for recording in (each, all_at_once)]
+    notes = [row for row in sent[1] if not row.copied]
+    assert len(sent[0]) == AGENTS * len(notes) > 0
+    assert len(sent[1]) == len(sent[0])  # over wires each receiver is charged
+    assert _learner(_plan("shared")) == _learner(_plan("pooled"))
 
 
 def test_a_trainer_decides_in_one_turn_and_learns_in_another_from_both() -> None:

@@ -20,11 +20,15 @@ def prose(name: str) -> str:
     return re.sub(r"^```\w*\n.*?^```$", "", page(name), flags=re.MULTILINE | re.DOTALL)
 
 
+def blocks(name: str) -> list[str]:
+    """The fenced blocks of a page."""
+    return re.findall(r"^```\w*\n(.*?)^```$", page(name), re.MULTILINE | re.DOTALL)
+
+
 def block(name: str, head: str) -> str:
     """The one fenced block of a page whose first line is `head`, such as "# polite.yaml"."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```$", page(name), re.MULTILINE | re.DOTALL)
-    [found] = [text for text in blocks if text.partition("\n")[0] == head]
-    return str(found)
+    [found] = [text for text in blocks(name) if text.partition("\n")[0] == head]
+    return found
 
 
 def table(name: str, heading: str) -> list[list[str]]:

@@ -1,7 +1,9 @@
 """The world and the scheme that the pages build: the catalogue finds them, and they pass every conformance kit."""
 
 import sys
+import textwrap
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,15 @@ import airtoll
 import channel_server.worlds
 import schemes as papers
 from airtoll.cli import tables
+from airtoll.testing import check_scheme, check_world
+from airtoll.testing.worlds import check_drawing
 from controller.config import catalogue
 from controller.config.errors import ConfigError
 from controller.config.formats import parse_yaml
 from controller.config.layers import from_assignment
 from controller.config.resolved import load
-from tests.conformance import test_locality as locality_kit
-from tests.conformance import test_schemes as scheme_kit
-from tests.docs.pages import block, headings, page
+from protocol.messages import drawing
+from tests.docs.pages import block, blocks, headings, page
 
 WORLD, SCHEME = "slotted_aloha", "aloha1970/polite"
 CACHES = (catalogue.worlds, catalogue.schemes)
@@ -38,7 +41,6 @@ def _modules_of_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         at.write_text(block(name, head), "utf-8")
     monkeypatch.setattr(channel_server.worlds, "__path__", [*channel_server.worlds.__path__, str(worlds)])
     monkeypatch.setattr(papers, "__path__", [*papers.__path__, str(paper.parent)])
-    monkeypatch.setattr(locality_kit, "HOMES", [(SCHEME, WORLD)])
     _forget()
     yield
     _forget()
@@ -84,18 +86,20 @@ def test_a_violated_bound_is_reported_as_on_the_page() -> None:
     assert str(rejected.value) in page("add-a-world.md")
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_the_locality_kit_passes(replicas: int) -> None:
-    locality_kit.test_a_turn_contains_only_what_its_node_measures(SCHEME, WORLD, replicas, "ideal")
-    locality_kit.test_every_note_in_an_inbox_was_sent_to_its_node(SCHEME, WORLD, "ideal")
-    locality_kit.test_a_resampled_state_really_differs(WORLD)
+def test_both_pass_every_kit() -> None:
+    check_world(WORLD)
+    check_scheme(SCHEME)
 
 
-def test_the_scheme_kit_passes() -> None:
-    scheme_kit.test_a_run_continues_from_its_checkpoint(SCHEME, WORLD, "ideal")
-    scheme_kit.test_a_scheme_sends_no_byte_if_and_only_if_its_card_says_nothing(SCHEME, WORLD)
-    scheme_kit.test_the_card_is_filled_in(catalogue.schemes()[SCHEME])
-    scheme_kit.test_the_world_has_the_views_and_reports_of_the_choreography(SCHEME, WORLD)
+def test_the_drawing_of_the_page_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    indented = next(text for text in blocks("add-a-world.md") if text.startswith("    def render"))
+    names: dict[str, Any] = {"State": object} | vars(drawing)
+    exec(textwrap.dedent(indented), names)
+    monkeypatch.setattr(
+        import_module("channel_server.worlds.slotted_aloha").Channel, "render", names["render"], raising=False
+    )
+    world = catalogue.worlds()[WORLD]
+    check_drawing(world.build(world.params(), seed=1, replicas=2))
 
 
 def test_a_scheme_in_another_world_is_rejected_with_its_own_world() -> None:

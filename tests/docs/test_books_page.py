@@ -121,9 +121,11 @@ def test_the_sums_in_the_text(folder: Path) -> None:
 
 
 def test_the_air_books_rows(captured: tuple[Recording, CountingRelay]) -> None:
-    assert states(PAGE, "[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1, slot, false]")
+    assert states(PAGE, "[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1, slot, false, false]")
     rows = json.loads(msgspec.json.encode(captured[0].air))
-    assert rows == [[slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1, slot, False] for slot in range(3) for pair in range(2)]
+    assert rows == [
+        [slot, 1, 3, [pair], 2, 3, 1, 0, 1, 1, 1, slot, False, False] for slot in range(3) for pair in range(2)
+    ]
     named = re.findall(r"`(\w+)`", " ".join(row[0] for row in quoted_table(PAGE, "field")))
     assert named == list(AirRow.__struct_fields__)
 

@@ -7,7 +7,7 @@ from airtoll.cli import workers
 from controller.config.formats import parse_yaml
 from controller.config.resolved import load
 from controller.pool.registry import Demand, WorkerRegistry
-from controller.pool.timeouts import WORKER_HEARTBEAT_TIMEOUT_S
+from controller.pool.timeouts import RUN_PROCESS_RECONNECT_TIMEOUT_S, WORKER_HEARTBEAT_TIMEOUT_S
 from protocol.messages import node as messages
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Assignment, Heartbeat
@@ -34,6 +34,7 @@ def test_the_reason_names_what_is_missing() -> None:
     assert _pool(2, 1).shortage(demand, 0.0) == ""
     assert f"`lacks {_pool(2, held=2).shortage(demand, 0.0)}`" in page(PAGE)
     assert states(PAGE, "silent", f"{WORKER_HEARTBEAT_TIMEOUT_S:g} seconds")
+    assert states(PAGE, "without a connection", f"{RUN_PROCESS_RECONNECT_TIMEOUT_S:g} seconds")
 
 
 def test_only_agents_that_learn_by_themselves_need_torch() -> None:

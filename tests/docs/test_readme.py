@@ -14,7 +14,7 @@ from airtoll.analysis.baselines import comparison
 from airtoll.cli import commands
 from airtoll.cli.commands import app
 from airtoll.cli.tables import toll
-from controller.config.catalogue import schemes, worlds
+from controller.config.catalogue import schemes, worlds, worlds_of
 from controller.config.errors import ConfigError
 from controller.config.formats import parse_yaml
 from controller.config.resolved import load
@@ -40,7 +40,7 @@ def test_it_lists_every_world_with_its_schemes() -> None:
     listed = {world: set(names.split(", ")) for world, names in table(PAGE, "world")}
     there: dict[str, set[str]] = {world: set() for world in worlds()}
     for name, scheme in schemes().items():
-        for world in scheme.card.worlds:
+        for world in worlds_of(scheme):
             there[world].add(name)
     assert listed == there
 

@@ -97,7 +97,7 @@ def _short_names() -> set[str]:
 def test_every_paper_that_a_card_or_page_cites_is_listed() -> None:
     cards = [str(scheme.card) for scheme in schemes().values()]
     cited = {name for text in cards for name in re.findall(SHORT_NAME, text)}
-    cited |= {name.partition("/")[0] for name in schemes()}
+    cited |= {name.partition("/")[0] for name in schemes()} - {"ours"}
     cited |= {name for world in worlds().values() for name in re.findall(SHORT_NAME, world.source)}
     assert cited <= _short_names()
 
@@ -112,6 +112,8 @@ def test_every_source_paper_has_a_year_and_a_number() -> None:
 
 def test_the_papers_of_the_cards_have_the_same_numbers_here() -> None:
     for name, scheme in schemes().items():
+        if name.startswith("ours/"):
+            continue
         [reference] = [row[1] for row in _papers("source") if f"</a>{name.partition('/')[0]}" in row[0]]
         numbers = re.findall(r"(?:doi|arXiv):([\w./]+\w)", scheme.card.paper)
         assert len(numbers) == 2

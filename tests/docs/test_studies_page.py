@@ -37,7 +37,9 @@ def test_the_first_study_leaves_the_files_and_columns_of_the_page(
     assert result.exit_code == 0, result.output
     rows = read_rows(Path("runs/load/results.csv"))
     assert "load: 12 cells, 12 to run" in result.stderr
-    assert sorted(path.name for path in Path("runs/load").iterdir()) == ["load-delay_slots.png", "results.csv"]
+    assert sorted(path.name for path in Path("runs/load").iterdir()) == [
+        *("aggregates.csv", "curves.csv", "load-delay_slots.png", "results.csv"),
+    ]
     columns = rows[0].keys()
     named = {column for row in table(PAGE, "column") for column in row[0].replace(",", " ").split()}
     assert named - {"training_weights_bytes_per_slot_node", "one", "per", "axis", "the", "metrics"} <= columns
@@ -48,6 +50,23 @@ def test_the_sweeps_share_cells(tmp_path: Path) -> None:
     study, cells = _cells(_file(tmp_path, "two-ways.yaml"))
     assert [sweep.name for sweep in study.sweeps] == ["load", "subbands"]
     assert len(cells) == 2 * 2 * 3 + 2 * 3 * 3
+
+
+def test_the_study_of_two_stages_trains_once_and_rejects_what_the_page_says(tmp_path: Path) -> None:
+    file = _file(tmp_path, "sizes.yaml")
+    _, cells = _cells(file)
+    assert [cell.sweep for cell in cells] == ["train"] * 2 + ["evaluate"] * 2 * 2 * 2
+    data = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump(data | {"evaluate": {"run": {"slots": 9}, "grid": {"world.rbs": [4]}}}))
+    with pytest.raises(ConfigError, match="cannot start from them"):
+        _cells(file)
+
+
+def test_the_study_without_slots_is_run_as_on_the_page(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["study", str(_file(tmp_path, "gap.yaml")), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    names = ["gap-gap_percent.png", "gap-time_ms.png", "results.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
 def test_an_invalid_cell_is_reported_as_on_the_page(tmp_path: Path) -> None:

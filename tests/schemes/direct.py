@@ -184,7 +184,7 @@ class Stage:
 
     def _deliver(self, source: int, note: Note) -> None:
         self.note_bytes[note.kind] += len(note.body)
-        self.payload_bits[note.kind] += 8 * len(note.body) if note.payload_bits is None else note.payload_bits
+        self.payload_bits[note.kind] += note.charged_bits(self.replicas)
         for node in self._receivers(source, note):
             self.inboxes[node].append(ReceivedNote(source, note.kind, self.slot, self.turn, note.body))
 

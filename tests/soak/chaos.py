@@ -33,6 +33,7 @@ from controller.config.catalogue import scheme_named  # noqa: E402
 from controller.config.resolved import load  # noqa: E402
 from controller.execution.building import build_world  # noqa: E402
 from controller.execution.processes import CHANNEL_SERVER  # noqa: E402
+from controller.joined_histories import timeout_slots  # noqa: E402
 from controller.run_folder.reader import RunFolder  # noqa: E402
 from controller.run_folder.status import State  # noqa: E402
 from protocol.accounting.trace import ROW, TraceField  # noqa: E402
@@ -40,7 +41,8 @@ from protocol.determinism.snapshots import unpack  # noqa: E402
 from protocol.messages.kinds import Kind  # noqa: E402
 from protocol.messages.node import Note  # noqa: E402
 from protocol.messages.plan import RunPlan  # noqa: E402
-from schemes.parts.history import VALID, Joiner, Layout, read_chunk  # noqa: E402
+from schemes.contract import Join  # noqa: E402
+from schemes.parts.history import Joiner, read_chunk  # noqa: E402
 
 SLOTS_PER_KILL = 100
 SPARED_SLOTS = 500  # at the end of the run, so that the last kill does not come too late
@@ -190,11 +192,11 @@ def _faults_of(folder: RunFolder) -> Iterator[str]:
         yield f"the replay differs: {replayed.stdout}"
     held, acknowledged = _slots_learnt_from(folder)
     if held != acknowledged:
-        yield f"the trainer holds {held} slots, but acknowledged histories of {acknowledged}"
+        yield f"the trainer holds {held} rows, but acknowledged histories of {acknowledged}"
 
 
 def _slots_learnt_from(folder: RunFolder) -> tuple[int, int]:
-    """Valid slots that the trainer held at the newest checkpoint, and those that a new joiner completes from all
+    """Valid rows that the trainer had got by the newest checkpoint, and those that a new joiner hands out from all
     histories that the trainer had acknowledged by then.
 
     The trainer replies in slot t + train_delay_slots to what it receives in slot t, and its acknowledgements are traced
@@ -203,17 +205,21 @@ def _slots_learnt_from(folder: RunFolder) -> tuple[int, int]:
     checkpoint = folder.checkpoints.read(folder.checkpoints.slots[0])
     plan = load(folder.config_file).plan_for("chaos")
     trainer = len(folder.names) - 1 - folder.names[::-1].index("trainer")
-    held = unpack(checkpoint.nodes[trainer])["policy"]["learner"]["replay"]["counted"]
-    layouts = _layouts(plan, trainer)
-    joiner, acknowledged = Joiner(layouts), 0
+    held = int(unpack(checkpoint.nodes[trainer])["policy"]["learner"]["replay"]["counted"].sum())
+    join, acknowledged = _join(plan, trainer), 0
+    joiner = Joiner(join.layouts, timeout_slots=timeout_slots(join, plan.signalling.resend_after_slots))
+    received: dict[int, list[tuple[int, bytes]]] = {}  # by slot of the acknowledgement
     sent: dict[tuple[int, int | None], bytes] = {}  # by agent and sequence number
     for slot, source, note in _notes(folder):
         if note.kind == Kind.HISTORY:
             sent[source, note.sequence] = note.body
         elif note.kind == Kind.ACK and source == trainer and slot < checkpoint.slot + plan.train_delay_slots:
             (agent,) = note.to
-            joiner.add(agent, read_chunk(sent[agent, note.sequence], layouts[agent]))
-            acknowledged += sum(int(np.all(joint.flags & VALID, axis=2).sum()) for joint in joiner.take())
+            received.setdefault(slot, []).append((agent, sent[agent, note.sequence]))
+    for histories in received.values():  # those that the trainer has received in one turn
+        for agent, body in histories:
+            joiner.add(agent, read_chunk(body, join.layouts[agent]))
+        acknowledged += sum(int(joint.valid.sum()) for joint in joiner.take())
     return held, acknowledged
 
 
@@ -225,11 +231,13 @@ def _notes(folder: RunFolder) -> Iterator[tuple[int, int, Note]]:
             yield from ((slot, source, note) for note in decode(value))
 
 
-def _layouts(plan: RunPlan, trainer: int) -> list[Layout]:
+def _join(plan: RunPlan, trainer: int) -> Join:
     scheme = scheme_named(plan.scheme)
     assert scheme.training is not None
     params: Any = msgspec.convert(plan.scheme_params, scheme.params)
-    return scheme.training(welcome(plan, build_world(plan), trainer), params).layouts
+    join = scheme.training(welcome(plan, build_world(plan), trainer), params).join
+    assert join is not None
+    return join
 
 
 if __name__ == "__main__":

@@ -74,11 +74,11 @@ class WorkerProcesses:
         self._environment = environment
         self.workers: list[WorkerProcess] = []
 
-    def start(self, role: str, *words: str) -> WorkerProcess:
-        """Start a worker."""
+    def start(self, role: str, *words: str, pool: str = "") -> WorkerProcess:
+        """Start a worker; `pool`: where it connects, by default where the controller listens."""
         name = f"{role}-{len(self.workers)}"
         log = self._folder / f"{name}.log"
-        worker = WorkerProcess(role, name, self.endpoint, *words, log=log, **self._environment)
+        worker = WorkerProcess(role, name, pool or self.endpoint, *words, log=log, **self._environment)
         self.workers.append(worker)
         return worker
 

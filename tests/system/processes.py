@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from controller.execution.processes import NodeProcesses, Route
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import Progress, Telemetry
+from tests.preloading import preload_torch_for
 from tests.recording import Recording
 from tests.system.locked import LockedMachine
 
@@ -21,6 +22,7 @@ def play(
 ) -> Recording:
     """A run in processes; `meanwhile` is called with each telemetry and may do harm. `keys`: the folder of its keys."""
     machine = None if keys is None else LockedMachine(keys)
+    preload_torch_for(plan)
     with NodeProcesses(plan, route=route, machine=machine) as processes:
         return recorded(processes, Recording(), meanwhile)
 

@@ -3,7 +3,9 @@
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Heartbeat, Refusal, decode_from_service, encode
 from tests.conformance.homes import SMALL_NETWORKS
 from tests.recording import is_stop
+from tests.soak.campaign.sockets import Proxy
 from tests.system.pool import WorkerProcesses, pooled
 from tests.system.processes import until
 from tests.system.service import CELL, LONG, Service, serving
@@ -132,13 +135,16 @@ def test_another_protocol_version_is_refused_with_a_reason(there: tuple[WorkerPr
 def test_a_killed_agent_is_replaced_by_the_next_worker_and_the_run_replays(
     there: tuple[WorkerProcesses, Service],
 ) -> None:
+    """Also if the node may not be started again where it fails by itself."""
     pool, service = there
     victim = pool.start("agent")
-    run_id = service.client.submit(LONG | POOLED | {"world": CELL["world"] | {"pairs": 4}})["id"]
+    on_loss = {"action": "restart", "max_restarts": 0}
+    four = {"world": CELL["world"] | {"pairs": 4}, "on_node_loss": on_loss}
+    run_id = service.client.submit(LONG | POOLED | four)["id"]
     folder = Path(service.until(run_id, lambda run: run["slot"] > 50)["folder"])
     victim.kill()
-    run = until(lambda: _if_reason(service.client.show(run_id)))
-    assert (run["state"], run["reason"]) == ("RUNNING", "lacks 1 agent (4 needed, 3 present)")
+    until(lambda: service.client.show(run_id)["reason"] == "lacks 1 agent (4 needed, 3 present)")
+    assert service.client.show(run_id)["state"] == "RUNNING"
     lost = until(lambda: next((n for n in service.client.nodes(run_id)["nodes"] if not n["present"]), None))
     assert lost["worker"] is None
     other = pool.start("agent")
@@ -152,6 +158,28 @@ def test_a_killed_agent_is_replaced_by_the_next_worker_and_the_run_replays(
     assert RunFolder.open(folder).meta.missed == {lost["name"]: back.slot - gone.slot}
     replayed = CliRunner().invoke(app, ["replay", str(folder)])
     assert replayed.exit_code == 0, replayed.output
+
+
+def test_a_worker_whose_connections_are_cut_for_an_instant_keeps_its_nodes(tmp_path: Path) -> None:
+    pool, config = WorkerProcesses(tmp_path), CELL | POOLED | {"slots": 1500}
+    first = int(pool.endpoint.rpartition(":")[2])
+    ports = range(first, first + 4)  # the pool's, and those of run processes
+    with ExitStack() as stack:
+        stack.callback(pool.close)
+        lines = [Proxy(("127.0.0.2", port), ("127.0.0.1", port), Random(1)) for port in ports]
+        for line in lines:
+            stack.callback(line.close)
+        service = stack.enter_context(pool.serving("--run-process-ports", f"{first + 1}-{first + 3}"))
+        pool.start("channel")
+        worker = pool.start("agent", "--capacity", "3", pool=f"tcp://127.0.0.2:{first}")
+        run_id = service.client.submit(config)["id"]
+        folder = Path(service.until(run_id, lambda run: run["slot"] > 100)["folder"])
+        for line in lines:
+            line.break_all("cut")
+        run = service.client.wait(run_id)
+        assert worker.log.count("connected to the pool") == 2
+    assert [event.event for event in RunFolder.open(folder).events()] == []
+    _check_trace(config, run, tmp_path / "alone")
 
 
 def test_after_the_channel_server_is_killed_the_run_rolls_back_to_another_worker(

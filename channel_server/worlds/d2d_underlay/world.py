@@ -10,19 +10,21 @@ import numpy as np
 from channel_server.radio import fading
 from channel_server.radio.decibels import Floats
 from channel_server.radio.sinr import spectral_efficiency_bps_hz
-from channel_server.worlds.contract import InfrastructureNote, Metric, SlotOutcome
+from channel_server.worlds.contract import InfrastructureNote, InfrastructureReport, Metric, SlotOutcome
+from channel_server.worlds.d2d_underlay.drawing import Cell, draw
 from channel_server.worlds.d2d_underlay.geometry import CellGeometry
 from channel_server.worlds.d2d_underlay.link_budget import CellLinkBudget, typical_db
 from channel_server.worlds.d2d_underlay.params import D2DUnderlay
 from channel_server.worlds.d2d_underlay.physics import METRICS, CellPhysics, CellState, Reception
-from channel_server.worlds.d2d_underlay.reports import cue_csi_notes, outage_notes
+from channel_server.worlds.d2d_underlay.reports import cue_csi_notes, outage_notes, reports
 from channel_server.worlds.d2d_underlay.signalling import SignallingRadio
 from channel_server.worlds.d2d_underlay.unobserved import mix
 from channel_server.worlds.d2d_underlay.views import Views, action_space
 from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import fields_of
+from protocol.messages.drawing import Drawing
 from protocol.messages.episodes import Mask
-from protocol.messages.kinds import LinkClass
+from protocol.messages.kinds import CloudLink, LinkClass
 from protocol.messages.spaces import Records, Space
 
 
@@ -30,6 +32,7 @@ class D2DCell:
     """Positions and mean gains are fixed by the seed; a CellState holds the rest."""
 
     agent_link: LinkClass = LinkClass.SIDELINK
+    cloud_link: CloudLink = "radio"
     metrics: Sequence[Metric] = METRICS
 
     def __init__(self, params: D2DUnderlay, seed: int, replicas: int) -> None:
@@ -46,6 +49,7 @@ class D2DCell:
             view: (space,) * params.pairs for view, space in self._views.spaces.items()
         }
         self.actions: Sequence[Space] = (action_space(params),) * params.pairs
+        self.reports: Mapping[str, InfrastructureReport] = reports(params)
         self._fading = CounterRng(seed, "fading")
         self._prefetched: tuple[int, Floats] | None = None
 
@@ -109,21 +113,22 @@ class D2DCell:
         """Spectral efficiency of a signalling link: `signalling` of this package."""
         return self._signalling.bps_hz(state.gain, source, receivers, link)
 
-    def render(self, state: CellState) -> dict[str, Any]:
-        """Positions [x, y] in m from the BS; of the last transmission each pair's RB (-1 for silence) and rate, and
-        which CUEs and pairs are below their threshold."""
+    def render(self, state: CellState) -> Drawing:
+        """Of the last transmission each pair's RB and rate, and which CUEs and pairs are below their threshold."""
         last, geometry = state.last, self.geometry
-        return {
-            "radius_m": self.params.radius_m,
-            "cue_m": geometry.cue_m[0].round(2).tolist(),
-            "tx_m": geometry.tx_m[0].round(2).tolist(),
-            "rx_m": geometry.rx_m[0].round(2).tolist(),
-            "rb": last.rb[0].tolist(),
-            "rate_bps_hz": spectral_efficiency_bps_hz(last.sinr[0]).round(3).tolist(),
-            "cue_rate_bps_hz": spectral_efficiency_bps_hz(last.cue_sinr[0]).round(3).tolist(),
-            "outage": (last.sinr[0] < self._budget.d2d_threshold).tolist(),
-            "cue_outage": (last.cue_sinr[0] < self._budget.cue_threshold).tolist(),
-        }
+        return draw(
+            Cell(
+                self.params.radius_m,
+                geometry.cue_m[0],
+                geometry.tx_m[0],
+                geometry.rx_m[0],
+                last.rb[0].tolist(),
+                spectral_efficiency_bps_hz(last.sinr[0]).tolist(),
+                (last.sinr[0] < self._budget.d2d_threshold).tolist(),
+                spectral_efficiency_bps_hz(last.cue_sinr[0]).tolist(),
+                (last.cue_sinr[0] < self._budget.cue_threshold).tolist(),
+            )
+        )
 
     def static_info(self, node: int) -> dict[str, Any]:
         """Constants of the cell, nothing of the drop; the BS/cloud also knows which pairs are near each other.

@@ -5,7 +5,7 @@ import dataclasses
 from fastapi import APIRouter
 
 from controller.api.schemas import SchemeInfo, WorldInfo
-from controller.config.catalogue import params_schema, schemes, worlds
+from controller.config.catalogue import params_schema, schemes, worlds, worlds_of
 
 router = APIRouter(tags=["overviews"])
 
@@ -24,7 +24,10 @@ def all_schemes() -> list[SchemeInfo]:
     """The available schemes."""
     return [
         SchemeInfo(
-            name=name, card=dataclasses.asdict(scheme.card), learns=scheme.learns, parameters=params_schema(scheme)
+            name=name,
+            card=dataclasses.asdict(scheme.card) | {"worlds": worlds_of(scheme)},
+            learns=scheme.learns,
+            parameters=params_schema(scheme),
         )
         for name, scheme in schemes().items()
     ]

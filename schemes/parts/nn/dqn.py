@@ -5,6 +5,7 @@ L(theta) = E Huber(Q(s, a) - y)             without the second term of y where t
 theta' <- tau theta + (1 - tau) theta'      every `target_every` updates; tau = 1 copies (mnih2015)
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -25,7 +26,7 @@ from schemes.parts.nn.store import (
     snapshot_optimiser,
 )
 from schemes.parts.nn.updates import run_updates
-from schemes.parts.numpy_nets import Architecture, draw
+from schemes.parts.numpy_nets import Architecture, Weights, draw
 from schemes.parts.replay import Floats, Minibatch, Replay, Transitions
 
 
@@ -80,6 +81,11 @@ class DeepQLearner:
     def weights(self, _node: int = 0) -> dict[str, Floats]:
         """The online network, for `numpy_nets.Network`."""
         return self.net.arrays()
+
+    def start(self, weights: Sequence[Weights]) -> None:
+        """Network and target begin with the agent's weights. ValueError for other shapes."""
+        for net in (self.net, self.target):
+            net.set_arrays(weights[0])
 
     def save(self) -> dict[str, Any]:
         """All state that `learn` depends on."""

@@ -10,6 +10,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from schemes.parts.learner_start import start_learner
+
 Weights = dict[str, npt.NDArray[np.float32]]
 
 
@@ -65,6 +67,11 @@ class Independent(Generic[Agents]):
     def weights(self, node: int) -> Weights:
         return self._learners[node].weights(0)
 
+    def start(self, weights: Sequence[Weights]) -> None:
+        """Each learner begins with its own agent's weights. ValueError if they do not fit."""
+        for learner, own in zip(self._learners, weights, strict=True):
+            start_learner(learner, [own])
+
     def save(self) -> dict[str, Any]:
         return {"agents": [learner.save() for learner in self._learners]}
 
@@ -84,6 +91,12 @@ class _OneForAll(Generic[Data]):
 
     def weights(self, node: int) -> Weights:
         return self._learner.weights(0)
+
+    def start(self, weights: Sequence[Weights]) -> None:
+        """The one learner begins with the one set of weights that all agents have. ValueError if they differ."""
+        if any(not np.array_equal(other[name], weights[0][name]) for other in weights for name in weights[0]):
+            raise ValueError("all agents share one network, but their weights differ: give those of one agent")
+        start_learner(self._learner, weights[:1])
 
     def save(self) -> dict[str, Any]:
         return self._learner.save()

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from schemes.parts.learner_start import check_fits
 from schemes.parts.numpy_nets import Weights
 from schemes.parts.numpy_nets.architecture import (
     Activation,
@@ -72,6 +73,11 @@ class Net(nn.Sequential):
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Copies of the weights by name, for `numpy_nets.Network`."""
         return {name: tensor.numpy().copy() for name, tensor in self.state_dict().items()}
+
+    def set_arrays(self, weights: Weights) -> None:
+        """The inverse of `arrays`. ValueError for other names or shapes."""
+        check_fits(weights, self.arrays())
+        self.load_state_dict({name: torch.tensor(weight) for name, weight in weights.items()})
 
 
 class Dueling(nn.Module):

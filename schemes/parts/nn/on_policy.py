@@ -4,6 +4,7 @@ All else they share: rows are collected, cut into sequences with the advantages 
 in one iteration, and dropped.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from schemes.parts.nn.determinism import make_deterministic
 from schemes.parts.nn.ppo import Ppo
 from schemes.parts.nn.sequences import Sequences, joined
 from schemes.parts.nn.trust_region import TrustRegion
-from schemes.parts.numpy_nets import Architecture
+from schemes.parts.numpy_nets import Architecture, Weights
 from schemes.parts.replay import Floats
 from schemes.parts.rollout import Rollout
 
@@ -83,6 +84,10 @@ class OnPolicyLearner:
     def weights(self, _node: int = 0) -> dict[str, Floats]:
         """The policy, for `numpy_nets.Network`."""
         return self.improvement.nets.policy.arrays()
+
+    def start(self, weights: Sequence[Weights]) -> None:
+        """The policy begins with these weights, the value network as it is drawn. ValueError for other shapes."""
+        self.improvement.nets.policy.set_arrays(weights[0])
 
     def save(self) -> dict[str, Any]:
         """All state that `learn` depends on."""

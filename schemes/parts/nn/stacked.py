@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from schemes.parts.numpy_nets import draw_mlp
+from schemes.parts.learner_start import check_fits
+from schemes.parts.numpy_nets import Weights, draw_mlp
 
 
 class StackedLayer:
@@ -110,6 +111,13 @@ class StackedMlp:
             weights[f"{2 * i}.weight"] = layer.weight[network].T.numpy().copy("C")
             weights[f"{2 * i}.bias"] = layer.bias[network, 0].numpy().copy()
         return weights
+
+    def load(self, network: int, weights: Weights) -> None:
+        """The inverse of `weights`. ValueError for other names or shapes."""
+        check_fits(weights, self.weights(network))
+        for i, layer in enumerate(self.layers):
+            layer.weight[network].copy_(torch.from_numpy(weights[f"{2 * i}.weight"].T.copy()))
+            layer.bias[network, 0].copy_(torch.from_numpy(weights[f"{2 * i}.bias"]))
 
 
 def soft_update(targets: Sequence[Tensor], tensors: Sequence[Tensor], tau: float) -> None:

@@ -14,6 +14,7 @@ Q_k is one of three, k = 1, 2:
 Line 13 prints no square and the target actions; the square and the stored actions are meant.
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -36,7 +37,7 @@ from schemes.parts.nn.store import (
     snapshot_optimiser,
 )
 from schemes.parts.nn.updates import run_updates
-from schemes.parts.numpy_nets import Architecture, draw
+from schemes.parts.numpy_nets import Architecture, Weights, draw
 from schemes.parts.replay import Floats, Minibatch, Replay, Transitions
 
 
@@ -142,6 +143,13 @@ class Td3Learner:
     def weights(self, node: int) -> dict[str, Floats]:
         """One agent's policy, for `numpy_nets.Network`."""
         return self.policies.of(node).arrays()
+
+    def start(self, weights: Sequence[Weights]) -> None:
+        """Policies and target policies begin with these weights, critics as they are drawn. ValueError for other
+        shapes."""
+        for agent, own in enumerate(weights):
+            for policies in (self.policies, self.target_policies):
+                policies.of(agent).set_arrays(own)
 
     def save(self) -> dict[str, Any]:
         """All state that `learn` depends on."""

@@ -173,7 +173,9 @@ def _lstm(weights: Weights) -> Step:
 
     def step(x: Floats, state: Floats) -> tuple[Floats, Floats]:
         h, c = state[..., :units], state[..., units:]
-        i, f, g, o = np.split(of_input(x) + h.dot(matrix), 4, axis=-1)
+        gates = of_input(x)
+        gates += h.dot(matrix)
+        i, f, g, o = (gates[..., gate : gate + units] for gate in range(0, 4 * units, units))
         c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
         h = _sigmoid(o) * np.tanh(c)
         return h, np.concatenate([h, c], axis=-1)

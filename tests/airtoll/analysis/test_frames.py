@@ -43,7 +43,7 @@ def test_nested_fields_are_those_of_the_structs() -> None:
         (
             Reply(3, 1, b"", [], Report({"loss": 0.5}, [Unread(2, Kind.HISTORY, 1, "no rows")])),
             "Reply(slot=3, turn=1, action=<0 bytes >, outbox=[], report=Report(scalars={loss: 0.5}, "
-            "unread=[Unread(source=2, kind=4, number=1, reason='no rows')]))",
+            "unread=[Unread(source=2, kind=4, number=1, reason='no rows')], weights=<0 bytes >))",
         ),
         (Bye("done"), "Bye(reason='done', error='')"),
     ],

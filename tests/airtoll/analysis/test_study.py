@@ -65,7 +65,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     at = tmp_path_factory.mktemp("study")
     result = _call(_write(at / "small.yaml"), "--out", at / "out")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == [str(at / "out" / name) for name in ("results.csv", "small-delay_slots.png")]
+    assert result.stdout.splitlines() == [
+        str(at / "out" / name) for name in ("results.csv", "aggregates.csv", "small-delay_slots.png")
+    ]
     assert result.stderr.startswith("small: 8 cells, 8 to run, ")
     return at / "out"
 
@@ -103,7 +105,8 @@ def test_the_plot_is_an_image(finished: Path) -> None:
     image = imread(finished / "small-delay_slots.png")
     assert image.shape[1] == 1200
     assert image[..., :3].std() > 0.02
-    assert sorted(path.name for path in finished.iterdir()) == ["results.csv", "small-delay_slots.png"]
+    names = ["aggregates.csv", "curves.csv", "results.csv", "small-delay_slots.png"]
+    assert sorted(path.name for path in finished.iterdir()) == names
 
 
 def test_an_interrupted_study_is_continued(finished: Path, out: Path) -> None:
@@ -192,7 +195,7 @@ def test_a_cell_whose_process_dies_is_tried_once_more(tmp_path: Path) -> None:
         return capacity[cell.labels["scheme"]].pop(0)
 
     results: dict[str, list[tuple[bool, str, bool]]] = {scheme: [] for scheme in capacity}
-    for cell, summary, reason, last in run_cells(cells, place, workers=2):
+    for cell, summary, reason, last in run_cells(cells, place, lambda _: None, workers=2):
         results[cell.labels["scheme"]].append((summary is not None, reason, last))
     died = "its process died (exit code 1)"
     assert results == {
@@ -234,7 +237,7 @@ def test_an_interrupt_keeps_what_was_done(tmp_path: Path) -> None:
         folder.run(watch, workers=1, keep_runs=False)
     assert watch.lines == [folder.cells[0].title]
     assert [row["cell"] for row in _rows(tmp_path / "out")] == [folder.cells[0].digest]
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["curves.csv", "results.csv"]
 
 
 class _SecondStudy:
@@ -282,12 +285,18 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"colour": 1}, "colour: 1 is not allowed: no such key; known: grid, metrics, plots, run, seeds, sweeps"),
+        (
+            {"colour": 1},
+            "colour: 1 is not allowed: no such key; known: evaluate, grid, metrics, plots, run, seeds, sweeps, train",
+        ),
         ({"seeds": []}, "seeds: [] is not allowed: must have at least 1"),
         ({"seeds": [1, 1]}, "seeds: [1, 1] is not allowed: the same seed twice gives the same run: drop one"),
         ({"grid": {}, "plots": []}, "grid: is missing; give it axes, such as world.load: [0.3, 0.4], or give sweeps"),
         ({"sweeps": {"a": {}}}, "plots: next to sweeps they are not allowed: write them into a sweep"),
-        ({"sweeps": {"a": {"gird": {}}}, "plots": []}, "sweeps.a.gird: {} is not allowed: no such key; known: grid"),
+        (
+            {"sweeps": {"a": {"gird": {}}}, "plots": []},
+            "sweeps.a.gird: {} is not allowed: no such key; known: grid, plots, run",
+        ),
         (
             {"sweeps": {"a": {"grid": {"world.load": [0.1]}}}, "plots": []},
             "sweeps.a.grid.world.load: is in the grid of all sweeps, too: keep one of them",

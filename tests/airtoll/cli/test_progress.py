@@ -42,6 +42,18 @@ def test_a_learning_run_shows_phase_reward_updates_and_policy_version() -> None:
     ]
 
 
+def test_while_a_node_is_lost_and_rows_are_missing_every_line_says_so() -> None:
+    lost, back = Event("lost", 3, 0, "pair-1", "gone"), Event("rejoined", 5, 0, "pair-1", "")
+    masked = Scalars(4, "trainer", {"rows_masked": 1200.0, "rows_dropped": 3.0})
+    missing = "the trainer learns without rows that did not come in time: 1,200 masked, 3 dropped"
+    assert _shown(LEARNING, lost, masked, Progress(4), back, Progress(6)).splitlines() == [
+        "slot 3, turn 0: lost pair-1: gone",
+        f"slot 4 of 8: train, pair-1 is lost since slot 3: its fallback acts; {missing}",
+        "slot 5, turn 0: rejoined pair-1: ",
+        f"slot 6 of 8: train, {missing}",
+    ]
+
+
 def test_a_world_without_a_reward_shows_its_first_metric_if_it_was_counted() -> None:
     first = Window("train", 2, 3, {"outage": 1.0, "rate": 3.0}, {"outage": 2.0, "rate": 1.0})
     nothing = Window("train", 4, 5, {"outage": 0.0, "rate": 3.0}, {"outage": 0.0, "rate": 1.0})
@@ -62,3 +74,9 @@ def test_brackets_in_texts_are_kept() -> None:
     shown = _shown(LEARNING, window, event, Progress(5), terminal=True)
     assert "[red]x[/] pairs[3]" in shown
     assert "rate[a] 3" in shown
+
+
+def test_a_phase_that_comes_again_is_shown_with_its_round() -> None:
+    schedule = (PhasePlan("warmup", 1), *[PhasePlan("train", 2), PhasePlan("eval", 1)] * 2)
+    lines = _shown(schedule, *(Progress(slot) for slot in (1, 4, 6))).splitlines()
+    assert lines == ["slot 1 of 7: warmup", "slot 4 of 7: eval, round 1 of 2", "slot 6 of 7: train, round 2 of 2"]

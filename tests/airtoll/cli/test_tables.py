@@ -78,3 +78,9 @@ def test_the_list_and_a_run_show_what_a_run_waits_for(capsys: pytest.CaptureFixt
 
 def _summary(reward: float, tolls: dict[str, Any]) -> dict[str, Any]:
     return {"scheme": "learning", "metrics": {"reward_total": reward, "outage": 0.5}, "toll_by_phase": tolls}
+
+
+def test_the_toll_of_replicas_says_whose_bytes_and_bits_it_has() -> None:
+    tolls = {"csi": {"notes": 1, "note_bytes": 80, "payload_bits": 80}}
+    captions = [tables.toll(tolls, by="kind", slots=1, agents=1, replicas=n).caption for n in (1, 8)]
+    assert captions == [None, "bytes of all 8 replicas, payload bits of one"]

@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from matplotlib.patches import FancyArrowPatch
 from typer.testing import CliRunner, Result
 
 import airtoll
-from airtoll.analysis.mean_queues import mean_queues
 from airtoll.analysis.streams import read_arrays
 from airtoll.cli.commands import app
-from airtoll.plots import maps
 from airtoll.plots.curves import Curve, draw_curves, metric_curves, scalar_curves
 from airtoll.plots.maps import draw_map, world_of
 from airtoll.plots.toll_chart import toll_chart, toll_rates
+from channel_server.worlds.d2d_underlay import D2DCell
+from controller.config.schedule import PhaseSpan
 from controller.run_folder.reader import RunFolder
 from protocol.accounting.trace import TraceField
 from protocol.messages.kinds import Kind
@@ -110,7 +111,13 @@ def test_metrics_of_a_kind_share_a_panel(tmp_path: Path) -> None:
 def test_a_moving_mean_weighs_by_counts_and_stays_within_its_phase() -> None:
     ones = np.ones(32)
     counts = np.where(np.arange(32) == 3, 3.0, ones)
-    curve = Curve("rate", np.arange(32.0), np.arange(32.0), counts, ["train"] * 16 + ["eval"] * 16)
+    curve = Curve(
+        "rate",
+        np.arange(32.0),
+        np.arange(32.0),
+        counts,
+        [PhaseSpan("train", 0, 16)] * 16 + [PhaseSpan("eval", 16, 32)] * 16,
+    )
     mean = curve.moving_mean()
     assert curve.width == 3
     assert mean[3] == (2 + 3 + 4) / 5
@@ -124,7 +131,8 @@ def test_the_same_scalar_of_several_nodes_is_averaged(tmp_path: Path) -> None:
         Scalars(4, "pair-0", {"loss": 7.0}),
     ]
     loss = scalar_curves(learning(tmp_path / "a", reports))["loss"]
-    assert (loss.slots.tolist(), loss.values.tolist(), loss.phases) == ([1.0, 4.0], [2.0, 7.0], ["train", "eval"])
+    phases = [span.phase for span in loss.spans]
+    assert (loss.slots.tolist(), loss.values.tolist(), phases) == ([1.0, 4.0], [2.0, 7.0], ["train", "eval"])
     assert metric_curves(make(tmp_path / "b", [])) == {}
 
 
@@ -161,20 +169,21 @@ def test_the_cell_is_drawn_with_the_last_actions(tmp_path: Path) -> None:
     world = world_of(folder)
     values = [entry for entry in read_arrays(folder.path / "values.msgpack", 5) if entry[3] == TraceField.ACTION][-3:]
     rbs = [int(world.actions[node].decode(value)["rb"][0]) for _, _, node, _, value in values]
-    assert folder.map["map"]["rb"] == rbs
+    transmitters = [point for point in folder.map["map"]["points"] if point["shape"] == "marker"]
+    assert [point["resource"] for point in transmitters] == rbs
     (axes,) = draw_map(folder).axes
     positions = np.concatenate([dots.get_offsets() for dots in axes.collections])
     for point in (*world.geometry.cue_m[0], *world.geometry.tx_m[0], *world.geometry.rx_m[0]):
-        assert np.isclose(positions, point).all(axis=1).any()
-    users = [
-        f"RB {rb}: " + (", ".join(str(i) for i, used in enumerate(rbs) if used == rb) or "no pair") for rb in (0, 1)
-    ]
-    assert [label.replace("pairs ", "").replace("pair ", "") for label in _labels(axes)[-2:]] == users
+        assert np.isclose(positions, point, atol=0.01).all(axis=1).any()
+    assert "interferes with the cellular" in _labels(axes)[-1]
 
 
 def test_the_map_shows_the_first_of_several_replicas(tmp_path: Path) -> None:
-    (axes,) = draw_map(_run(tmp_path / "a", CELL | {"replicas": 2})).axes
-    assert _labels(axes)[-1].startswith("RB 1: ")
+    folder = _run(tmp_path / "a", CELL | {"replicas": 2})
+    (axes,) = draw_map(folder).axes
+    positions = np.concatenate([dots.get_offsets() for dots in axes.collections])
+    for point in world_of(folder).geometry.cue_m[0]:
+        assert np.isclose(positions, point, atol=0.01).all(axis=1).any()
 
 
 def test_a_run_without_map_data_is_drawn_without_actions(tmp_path: Path) -> None:
@@ -182,26 +191,23 @@ def test_a_run_without_map_data_is_drawn_without_actions(tmp_path: Path) -> None
     (folder.path / "map.json").unlink()
     (axes,) = draw_map(folder).axes
     assert [text.get_text() for text in axes.texts if "no map.json" in text.get_text()]
-    assert _labels(axes)[-1] == "RB unknown"
+    assert {dots.get_label() for dots in axes.collections} >= {"silent"}
 
 
-def test_the_graph_is_drawn_with_queues_where_values_were_recorded(tmp_path: Path) -> None:
-    axes, bar = draw_map(_run(tmp_path / "a", GRAPH | {"record": {"values": True}})).axes
-    assert [text.get_text() for text in axes.texts] == [*("ap1", "ap2", "ap3", "ap4"), *map(str, range(1, 9))]
-    assert len(axes.patches) == 16  # of 24 conflicts 8 go both ways
-    assert bar.get_xlabel() == "mean queue at the end of a slot [tasks]"
-    (without,) = draw_map(_run(tmp_path / "b", GRAPH)).axes
-    assert "mean queues" in _labels(without)[-1]
-
-
-def test_mean_queues_agree_with_the_worlds_metric(tmp_path: Path) -> None:
-    folder = _run(tmp_path / "a", GRAPH | {"slots": 200, "record": {"values": True}})
-    queues = mean_queues(folder, world_of(folder))
-    assert queues is not None
-    assert queues.mean() == pytest.approx(folder.summary["metrics"]["queue_tasks"], rel=0.05)  # but for the last slot
+def test_the_graph_is_drawn_with_queues_and_conflicts(tmp_path: Path) -> None:
+    folder = _run(tmp_path / "a", GRAPH)
+    (axes,) = draw_map(folder).axes
+    texts = [text.get_text() for text in axes.texts]
+    assert {"ap1", "ap2", "ap3", "ap4", *map(str, range(1, 9))} <= set(texts)
+    queues = [row[2] for row in folder.map["map"]["table"]["rows"]]
+    assert [text for text in texts if text.startswith("q ")] == [f"q {queue}" for queue in queues]
+    arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    assert len(arrows) == 8 + 16  # eight devices that are served; of 24 conflicts 8 go both ways
 
 
 def test_a_world_without_a_map_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(maps._DRAWINGS, "d2d_underlay")
-    result = _call("plot", finished(tmp_path / "a").path, "--map")
-    assert result.stderr == "the world 'd2d_underlay' has no map; worlds with a map: conflict_graph\n"
+    monkeypatch.delattr(D2DCell, "render")
+    folder = _run(tmp_path / "a", CELL)
+    result = _call("plot", folder.path, "--map")
+    assert result.stderr == "the world 'd2d_underlay' has no map: it has no `render`\n"
+    assert [Path(line).name for line in _call("plot", folder.path).stdout.splitlines()] == ["curves.png"]

@@ -10,21 +10,31 @@ from channel_server.radio import fading
 from channel_server.radio.decibels import to_db
 
 
+@pytest.mark.parametrize("draw", [fading.draw_coefficients, fading.draw_single])
 @pytest.mark.parametrize("rho", [0.3, 0.9, 0.99])
-def test_autocorrelation_is_rho_to_the_lag(rho: float) -> None:
+def test_autocorrelation_is_rho_to_the_lag(rho: float, draw: Any) -> None:
     rng = np.random.default_rng(3)
-    h = start = fading.draw_coefficients(rng, (40_000,))
+    h = start = draw(rng, (40_000,))
     for lag in (1, 2, 3):
         h = fading.step(h, rho, rng)
         measured = np.vdot(start, h) / np.vdot(start, start).real
         assert measured == pytest.approx(rho**lag, abs=0.02)
     assert fading.power(h).mean() == pytest.approx(1.0, abs=0.03)
+    assert h.dtype == start.dtype
 
 
-def test_both_ways_to_draw_the_power_are_exponential_of_mean_one() -> None:
+def test_a_step_is_the_equation_to_the_last_bit() -> None:
+    before = fading.draw_coefficients(np.random.default_rng(6), (50, 3))[:, ::2]
+    fresh = fading.draw_coefficients(np.random.default_rng(7), before.shape)
+    after = fading.step(before, 0.6425, np.random.default_rng(7))
+    np.testing.assert_array_equal(after, 0.6425 * before + np.sqrt(1 - 0.6425**2) * fresh)
+
+
+def test_all_ways_to_draw_the_power_are_exponential_of_mean_one() -> None:
     for drawn in (
         fading.draw_power(np.random.default_rng(4), (50_000,)),
         fading.power(fading.draw_coefficients(np.random.default_rng(5), (50_000,))),
+        fading.power(fading.draw_single(np.random.default_rng(6), (50_000,))),
     ):
         below = [float((drawn < x).mean()) for x in (0.1, 1.0, 3.0)]
         assert below == pytest.approx(list(1 - np.exp([-0.1, -1.0, -3.0])), abs=0.01)

@@ -251,8 +251,19 @@ def test_the_map_shows_queues_and_successes() -> None:
     state = world.begin(world.reset(), 0)
     state, _ = world.transmit(state, actions_of(world, [[1, 0, 2], [1, 0, 0], [0] * 3, [0] * 3]))
     shown = world.render(state)
-    assert shown["active"][:4] == [[0], [2], [0], []]
-    assert shown["succeeded"][:4] == [[0], [2], [], []]  # 1 -> 3
-    assert shown["queue_tasks"] == state.left[0].tolist()
-    assert [1, 3] in shown["conflicts"]
-    assert shown["serves"] == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    assert shown.table is not None
+    rows = {device: (agent, queue, active, succeeded) for device, agent, queue, active, succeeded in shown.table.rows}
+    left = state.left[0].tolist()
+    assert rows[1] == ("ap1", left[0], "0", "0")
+    assert rows[2] == ("ap1", left[1], "2", "2")
+    assert rows[3] == ("ap2", left[2], "0", "none")  # 1 -> 3
+    assert rows[8] == ("ap4", left[7], "none", "none")
+    assert [bar.share for bar in shown.bars] == [tasks / max(left) for tasks in left]
+    markers = [(point.resource, point.hollow) for point in shown.points if point.shape == "marker"]
+    assert markers == [(0, False), (2, False), (0, True)]
+    place = {point.label: (point.x, point.y) for point in shown.points if point.label}
+    one_way = [line for line in shown.lines if line.heads == "end"]
+    drawn = {((line.x1, line.y1), (line.x2, line.y2)) for line in one_way}
+    directed = {(i, n) for i, n in world.graph.conflicts if (n, i) not in world.graph.conflicts}
+    assert drawn == {(place[str(i)], place[str(n)]) for i, n in directed}
+    assert all(-shown.right <= x <= shown.right and -shown.top <= y <= shown.top for x, y in place.values())

@@ -500,14 +500,21 @@ def test_a_backhaul_is_no_radio() -> None:
 
 def test_the_map_shows_the_last_transmission_of_the_first_replica() -> None:
     world = cell(D2DUnderlay(pairs=6, rbs=3), replicas=2)
-    actions = on_rbs(world, [0, 0, 1, 2, -1, 1])
-    state, outcome = world.transmit(opened(world), actions)
+    state, outcome = world.transmit(opened(world), on_rbs(world, [0, 0, 1, 2, -1, 1]))
     shown = world.render(state)
-    assert shown["rb"] == [0, 0, 1, 2, -1, 1]
-    assert shown["rate_bps_hz"][4] == 0
-    blocked = [rb >= 0 and shown["cue_outage"][rb] for rb in shown["rb"]]
-    rewards = np.where(blocked, world.params.negative_reward, shown["rate_bps_hz"])
+    transmitters = [point for point in shown.points if point.shape == "marker"]
+    assert [point.resource for point in transmitters] == [0, 0, 1, 2, -1, 1]
+    np.testing.assert_allclose([(p.x, p.y) for p in transmitters], world.geometry.tx_m[0], atol=0.01)
+    cues = [point for point in shown.points if point.label]
+    rates = np.log2(1 + state.last.sinr[0])
+    blocked = [point.resource != -1 and cues[point.resource or 0].alarm for point in transmitters]
+    rewards = np.where(blocked, world.params.negative_reward, rates)
     np.testing.assert_allclose(rewards, outcome.rewards[:, 0], atol=1e-3)
-    assert shown["outage"] == [rate < 1 for rate in shown["rate_bps_hz"]]  # at a threshold of 0 dB
-    np.testing.assert_allclose(shown["tx_m"], world.geometry.tx_m[0], atol=0.01)
-    assert np.hypot(*np.transpose(shown["cue_m"])).max() <= shown["radius_m"]
+    assert ["in outage" in point.about for point in transmitters if point.resource != -1] == (
+        (rates < 1)[np.array([0, 1, 2, 3, 5])].tolist()
+    )  # at a threshold of 0 dB
+    assert transmitters[4].about == "pair-4: silent"
+    (boundary,) = shown.circles
+    assert np.hypot(*np.array([(p.x, p.y) for p in cues]).T).max() <= boundary.radius < shown.right
+    reuse = [line for line in shown.lines if line.style == "dotted"]
+    assert [line.resource for line in reuse] == [0, 0, 1, 2, 1]

@@ -9,6 +9,7 @@ import signal
 import sys
 import termios
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -26,7 +27,7 @@ def _with_worker(check: Callable[[ConfigWorker, psutil.Process], Awaitable[None]
 
     async def play() -> None:
         known = set(psutil.Process().children())
-        worker = ConfigWorker(2**30)
+        worker = ConfigWorker(2**30, Path("runs"))
         assert (await worker.resolve(BODY, is_yaml=False)).agents == 3
         (process,) = set(psutil.Process().children()) - known
         await check(worker, process)

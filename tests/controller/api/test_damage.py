@@ -82,7 +82,19 @@ def test_damaged_files_are_named_and_concern_their_run_alone(tmp_path: Path) -> 
             (run.folder / name).write_text("x\ny\n")
             status, document = await client.get(f"/api/v2/runs/{run.id}/{route}")
             assert (status, f"{name} is damaged" in document["detail"]) == (500, True), document
-        (run.folder / "meta.json").unlink()
+        sound = await client.manager.submit(load(CELL))
+        store.move(sound.id, State.RUNNING)
+        for harm in (
+            lambda file: file.write_bytes(b"\xff"),
+            lambda file: file.unlink(),
+            lambda file: file.mkdir(),
+            lambda file: shutil.rmtree(file.parent),
+        ):
+            harm(run.folder / "meta.json")
+            status, document = await client.get("/api/v2/nodes")
+            assert (status, {node["run"] for node in document["nodes"]}) == (200, {sound.id})
+            assert str(run.folder) in document["unreadable"][run.id]
+            assert (await client.get("/api/v2/nodes", f"run={run.id}"))[0] in (410, 500, 503)
         assert (await client.get(f"/api/v2/runs/{run.id}/metrics"))[0] == 410
         await client.manager.close()
 

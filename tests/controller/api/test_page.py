@@ -2,16 +2,20 @@
 
 import gzip
 import re
+import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from importlib.resources import files
-from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
+from anyio import create_task_group, fail_after, lowlevel, run, to_thread
 
+from controller.api.page import page_routes
 from controller.run_folder.status import FINAL_STATES, State
+from protocol.messages.drawing import Drawing
 from protocol.messages.kinds import Kind
 from tests.system.service import CELL, LONG, Service, serving
 
@@ -64,6 +68,34 @@ def test_a_file_is_served_with_type_policy_and_etag(service: Service, path: str)
 def test_caches_revalidate_the_page(service: Service) -> None:
     answer, _ = _get(service, "/page/main.js")
     assert (answer.getheader("cache-control"), answer.getheader("vary")) == ("no-cache", "Accept-Encoding")
+
+
+def test_requests_that_wait_in_all_threads_do_not_delay_the_page() -> None:
+    async def ask() -> None:
+        released = threading.Event()
+        to_thread.current_default_thread_limiter().total_tokens = 1
+        [home, _] = page_routes()
+
+        async def occupy() -> None:
+            await to_thread.run_sync(released.wait)
+
+        async with create_task_group() as waiting:
+            waiting.start_soon(occupy)
+            await lowlevel.checkpoint()
+            scope = {"type": "http", "method": "HEAD", "path": "/", "headers": [], "root_path": ""}
+            sent: list[Any] = []
+
+            async def send(message: Any) -> None:
+                sent.append(message)
+
+            try:
+                with fail_after(60):
+                    await home.app(scope, None, send)
+            finally:
+                released.set()
+        assert sent[0]["status"] == 200
+
+    run(ask)
 
 
 @pytest.mark.parametrize(
@@ -121,24 +153,23 @@ def test_the_page_is_open_and_data_is_not(service: Service) -> None:
 def test_the_map_of_a_cell(service: Service, placement: str) -> None:
     config = CELL | {"slots": 60, "placement": placement}
     answer = service.client._object("GET", f"/runs/{_done(service, config)}/map")
-    shown = answer["map"]
     assert (answer["world"], answer["slot"]) == ("d2d_underlay", 59)
-    assert [len(shown[name]) for name in ("tx_m", "rx_m", "rb", "rate_bps_hz", "outage")] == [3] * 5
-    assert [len(shown[name]) for name in ("cue_m", "cue_rate_bps_hz", "cue_outage")] == [2] * 3
-    assert all(-1 <= rb < 2 for rb in shown["rb"])
-    for (tx, rx), rate in zip(zip(shown["tx_m"], shown["rx_m"], strict=True), shown["rate_bps_hz"], strict=True):
-        assert (tx[0] - rx[0]) ** 2 + (tx[1] - rx[1]) ** 2 <= 30.01**2
-        assert rate >= 0
+    shown = msgspec.convert(answer["map"], Drawing)
+    transmitters = [point for point in shown.points if point.shape == "marker"]
+    receivers = [point for point in shown.points if point.about.startswith("receiver")]
+    assert (len(transmitters), len(receivers), len([p for p in shown.points if p.label])) == (3, 3, 2)
+    for tx, rx in zip(transmitters, receivers, strict=True):
+        assert tx.resource == rx.resource
+        assert (tx.x - rx.x) ** 2 + (tx.y - rx.y) ** 2 <= 30.03**2
 
 
 def test_the_map_of_a_conflict_graph(service: Service) -> None:
     answer = service.client._object("GET", f"/runs/{_done(service, GRAPH)}/map")
-    shown = answer["map"]
-    assert (answer["world"], answer["slot"], shown["agents"]) == ("conflict_graph", 39, ["ap1", "ap2", "ap3", "ap4"])
-    assert shown["devices"] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert list(chain(*shown["serves"])) == shown["devices"]
-    assert all(set(through) <= set(on) for on, through in zip(shown["active"], shown["succeeded"], strict=True))
-    assert len(shown["queue_tasks"]) == 8
+    assert (answer["world"], answer["slot"]) == ("conflict_graph", 39)
+    shown = msgspec.convert(answer["map"], Drawing)
+    assert [label.text for label in shown.labels] == ["ap1", "ap2", "ap3", "ap4"]
+    assert [point.label for point in shown.points if point.label] == [*"12345678"]
+    assert len(shown.bars) == 8
 
 
 def test_before_the_first_slot_there_is_no_map(service: Service) -> None:

@@ -44,7 +44,7 @@ def test_worlds_and_schemes_are_found_under_their_own_names() -> None:
 
 
 def test_every_scheme_is_at_home_in_a_world_that_is_there() -> None:
-    assert {w for s in catalogue.schemes().values() for w in s.card.worlds} <= set(catalogue.worlds())
+    assert {w for s in catalogue.schemes().values() for w in catalogue.worlds_of(s)} <= set(catalogue.worlds())
 
 
 def test_an_unknown_world_is_rejected_with_the_known_and_the_nearest() -> None:

@@ -113,7 +113,7 @@ def test_a_replays_events_are_in_its_plan() -> None:
         ),
         (
             {"phases": {"evl": 3}},
-            "phases.evl: 3 is not allowed: no such key; known: eval, train, warmup; did you mean 'eval'?",
+            "phases.evl: 3 is not allowed: no such key; known: eval, rounds, train, warmup; did you mean 'eval'?",
         ),
         ({"phases": {"eval": 0}}, "phases: no slots at all; give at least one phase some, such as eval: 1000"),
         (

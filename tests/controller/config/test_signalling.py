@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from channel_server.worlds.conflict_graph import ConflictGraph
 from controller.config.errors import ConfigError
 from controller.config.formats import parse_yaml
 from controller.config.layers import from_assignment
@@ -76,6 +77,25 @@ def test_named_kinds_are_served_first() -> None:
 )
 def test_resends_wait_for_the_slowest_acknowledgement(signalling: Any, slots: int) -> None:
     assert _plan(signalling, train_delay_slots=4).resend_after_slots == slots
+
+
+@pytest.mark.parametrize(
+    ("signalling", "slots"),
+    [
+        ({"backhaul": {"weights": {"loss": 0.5}}}, 4 + 10),
+        ({"backhaul": {"history": {"delay_slots": 2}, "ack": {"delay_slots": 1}}}, 4 + 3 + 10),
+        ({"uplink": {"loss": 0.5}, "downlink": {"loss": 0.5}}, 0),
+    ],
+)
+def test_where_the_cloud_is_behind_wires_acknowledgements_cross_the_backhaul(signalling: Any, slots: int) -> None:
+    graph = {"world": "conflict_graph", "scheme": "zhang2025/gms"}
+    assert _plan(signalling, train_delay_slots=4, **graph).resend_after_slots == slots
+
+
+def test_a_world_that_does_not_say_where_the_cloud_is_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(ConflictGraph, "cloud_link")
+    with pytest.raises(ConfigError, match="set cloud_link = 'backhaul' where agents are base stations, 'radio' where"):
+        _plan("ideal", world="conflict_graph", scheme="zhang2025/gms")
 
 
 def test_it_can_be_set_on_the_command_line_and_is_read_back_the_same() -> None:

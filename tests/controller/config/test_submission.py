@@ -3,6 +3,7 @@
 import json
 import pickle
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ CELL: dict[str, Any] = {"world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2},
 
 
 def _submitted(settings: dict[str, Any], *, gib: float = 1.0) -> ResolvedRun:
-    return resolve_submission(json.dumps(settings).encode(), is_yaml=False, max_memory_bytes=int(gib * 2**30))
+    return resolve_submission(
+        json.dumps(settings).encode(), is_yaml=False, max_memory_bytes=int(gib * 2**30), runs=Path("runs")
+    )
 
 
 def _fault(settings: dict[str, Any], *, gib: float = 1.0) -> str:

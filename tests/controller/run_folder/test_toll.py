@@ -9,9 +9,9 @@ import pytest
 
 import airtoll
 from channel_server.core import Past
-from controller.config.catalogue import schemes
+from controller.config.catalogue import schemes, worlds_of
 from controller.config.resolved import load
-from controller.config.schedule import phase_at, spans
+from controller.config.schedule import span_at, spans
 from controller.execution.in_process import run_in_process
 from controller.run_folder.files import DamagedFileError
 from controller.run_folder.reader import RunFolder
@@ -36,7 +36,7 @@ def _config(scheme: str, model: str) -> dict[str, Any]:
     phases = {"phases": {"warmup": 20, "train": 40, "eval": 30}} if learns else {"slots": _SLOTS}
     return {
         **phases,
-        "world": small(schemes()[scheme].card.worlds[0]),
+        "world": small(worlds_of(schemes()[scheme])[0]),
         "scheme": {"name": scheme} | params,
         "signalling": MODELS.get(model, "ideal"),
         "placement": "in-process",
@@ -57,7 +57,7 @@ def _keys(folder: RunFolder) -> dict[TollKey, Callable[[AirRow], str]]:
 
 def _assert_is_the_air_books(folder: RunFolder) -> None:
     rows, over = list(folder.air_rows()), spans(folder.meta.schedule)
-    by_phase = grouped(rows, lambda row: phase_at(row.slot, over))
+    by_phase = grouped(rows, lambda row: span_at(row.slot, over).phase)
     for key, name in _keys(folder).items():
         for phases, some in [(None, rows), *(([phase], of_phase) for phase, of_phase in by_phase.items())]:
             groups = grouped(some, name)

@@ -2,22 +2,25 @@
 
 import math
 import multiprocessing
+import os
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from itertools import product
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import StatementError
+from sqlalchemy.pool import NullPool
 
 from controller.config.errors import ConfigError
 from controller.run_folder.status import FINAL_STATES, TRANSITIONS, RunStatus, State, predecessors
@@ -289,6 +292,72 @@ def test_a_database_that_is_read_only_for_a_while_can_be_written_afterwards(post
             postgres.set_read_only(read_only=False)
         until(partial(_works, store.write_probe))
         assert store.move("a", State.RUNNING)
+
+
+def test_a_connection_that_was_opened_while_the_database_was_read_only_is_not_kept(postgres: PostgresServer) -> None:
+    """The setting of a database holds for the connections that are opened meanwhile, also after it was reset."""
+    url = postgres.database()
+    admin = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with closing(Store(url)) as store:
+        _set_read_only(admin, "on")
+        with pytest.raises(StoreGoneError, match="read-only transaction"):
+            store.write_probe()
+        _set_read_only(admin, "off")
+        store.write_probe()
+
+
+def _set_read_only(admin: Engine, value: str) -> None:
+    with admin.connect() as connection:
+        name = connection.scalar(text("SELECT current_database()"))
+        connection.execute(text("SET default_transaction_read_only = off"))
+        connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}'))
+
+
+@contextmanager
+def _without_privileges() -> Iterator[Path]:
+    """A folder of a user to whom the modes of files apply, and this process as that user."""
+    user = os.geteuid()
+    with TemporaryDirectory() as folder:
+        if user == 0:
+            os.chown(folder, 65534, -1)
+            os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(user)
+
+
+def test_a_file_that_is_read_only_for_a_while_can_be_written_at_once_afterwards() -> None:
+    """Not only after a failure, by which a connection would show that it was opened meanwhile."""
+    with _without_privileges() as folder:
+        url = f"sqlite:///{folder / 'runs.db'}"
+        with closing(Store(url)) as store:
+            store.add(RUN)
+        _set_modes(folder, 0o444)
+        with closing(Store(url)) as store:
+            assert store.get("a") == RUN
+            _set_modes(folder, 0o644)
+            assert store.move("a", State.RUNNING)
+            _set_modes(folder, 0o444)
+            store.write_probe()  # by a connection that is open for writing
+
+
+def test_a_connection_that_turns_out_to_be_read_only_is_not_kept() -> None:
+    """The file may become writable between the two moments at which it is opened, and its mode read."""
+    with _without_privileges() as folder:
+        url = f"sqlite:///{folder / 'runs.db'}"
+        with closing(Store(url)):
+            _set_modes(folder, 0o444)
+        with closing(Store(url)) as store:
+            event.listen(store._engine, "connect", lambda *_: _set_modes(folder, 0o644), insert=True)
+            with pytest.raises(StoreGoneError, match="attempt to write a readonly database"):
+                store.write_probe()
+            store.write_probe()
+
+
+def _set_modes(folder: Path, mode: int) -> None:
+    for file in folder.iterdir():  # SQLite gives its log the mode that the database has
+        file.chmod(mode)
 
 
 def _fails(call: Callable[[], None]) -> bool:

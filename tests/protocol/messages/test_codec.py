@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from protocol.messages.codec import BadFrame, decode_for_node, decode_for_server, encode, signalling
 from protocol.messages.kinds import Kind, LinkClass
@@ -72,8 +73,20 @@ def test_signalling_is_bodies_and_sequence_numbers(reply: Reply, turn: Turn) -> 
 
 
 @given(notes)
-def test_a_note_is_charged_for_its_bytes_unless_it_gives_its_bits(note: Note) -> None:
-    assert note.charged_bits == (8 * note.size_bytes if note.payload_bits is None else note.payload_bits)
+def test_a_note_of_one_replica_is_charged_for_its_bytes_unless_it_gives_its_bits(note: Note) -> None:
+    number = 0 if note.sequence is None else 32
+    assert note.charged_bits(1) == number + (8 * len(note.body) if note.payload_bits is None else note.payload_bits)
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload_bits", "charged"),
+    [(Kind.CSI, None, 14), (Kind.HISTORY, None, 14), (Kind.WEIGHTS, None, 40), (Kind.CSI, 7, 7), (Kind.WEIGHTS, 7, 7)],
+)
+def test_of_stacked_replicas_one_is_charged(kind: Kind, payload_bits: int | None, charged: int) -> None:
+    """Five bytes for three replicas: 13.3 bits each, unless they are weights, the same for all."""
+    note = Note((1,), kind, bytes(5), payload_bits)
+    assert note.charged_bits(3) == charged
+    assert structs.replace(note, sequence=4).charged_bits(3) == charged + 32
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ NOTE = Note((0,), Kind.CONTROL, b"")
     "message",
     [
         Reply(1, 0, b"", [NOTE, Note((1,), Kind.WEIGHTS, LARGE, sequence=3)], Report({"loss": 0.5})),
+        Reply(1, 0, b"", [], Report({"loss": 0.5}, [], LARGE)),
         Reply(1, 0, b"", [NOTE] * MAX_NOTES),
         Saved(1, LARGE, True),
     ],
-    ids=["a note's body", "as many notes as a reply may have", "a state"],
+    ids=["a note's body", "a report of weights", "as many notes as a reply may have", "a state"],
 )
 def test_what_may_be_large_is_read(message: Reply | Saved) -> None:
     assert decode_for_server(encode(message)) == message

@@ -29,7 +29,7 @@ def test_encoding_is_little_endian_and_packed() -> None:
 
 
 @pytest.mark.parametrize("space", [RB, DEVICES, WIDE])
-@pytest.mark.parametrize("replicas", [1, 3])
+@pytest.mark.parametrize("replicas", [1, 3, 40])
 def test_checker_accepts_values_inside_the_space_and_no_others(space: Space, replicas: int) -> None:
     fits = space.checker(replicas)
     inside = space.empty(replicas)
@@ -47,7 +47,7 @@ POWER = Space((Field("power_w", "f4", (2,), low=0.0, high=0.02), Field("rb", "i1
 UNBOUNDED = Space((Field("step_db", "f8"),))
 
 
-@pytest.mark.parametrize("replicas", [1, 3])
+@pytest.mark.parametrize("replicas", [1, 3, 40])
 def test_float_actions_are_finite_and_within_their_bounds(replicas: int) -> None:
     """The bounds of float32 fields are compared as float32, in which 0.02 is 0.0199999996."""
     fits = POWER.checker(replicas)
@@ -60,7 +60,7 @@ def test_float_actions_are_finite_and_within_their_bounds(replicas: int) -> None
         assert not fits(action.tobytes())
 
 
-@pytest.mark.parametrize("replicas", [1, 3])
+@pytest.mark.parametrize("replicas", [1, 3, 40])
 def test_a_float_without_bounds_may_be_any_number_but_no_nan(replicas: int) -> None:
     fits = UNBOUNDED.checker(replicas)
     action = UNBOUNDED.empty(replicas)

@@ -1,6 +1,7 @@
 """MAAC and NAAC: the stacked learner against the readable one, bit-equal restarts, and a game with a known optimum."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,14 +54,22 @@ def same(a: MaacLearner, b: MaacLearner) -> bool:
     return pack(a.save()) == pack(b.save())
 
 
+def missing(slots: int) -> npt.NDArray[np.bool_]:
+    """A third of the rows is missing, and all of agent 1's from slot 10 on."""
+    valid = np.random.default_rng(5).random((slots, 1, AGENTS)) < 0.67
+    valid[10:, :, 1] = False
+    return valid
+
+
+@pytest.mark.parametrize("valid", [None, missing(30)], ids=["all rows", "some rows"])
 @pytest.mark.parametrize("known", [all_agents(AGENTS), nearest_agents(RING)], ids=["MAAC", "NAAC"])
-def test_the_stacked_learner_equals_the_reference(known: CriticInputs) -> None:
+def test_the_stacked_learner_equals_the_reference(known: CriticInputs, valid: npt.NDArray[np.bool_] | None) -> None:
     """From the same seed, over 10 updates: first weights, minibatches, noise, statistics and all networks."""
     stacked = learner(known, actor_rate=1e-3, tau=0.1)
     reference = MaacReferenceLearner(stacked.params, inputs=INPUTS, n_actions=CHOICES, critic_inputs=known, seed=1)
     first = stacked.actor.layers[0].weight.clone()
     for each in (stacked, reference):
-        each.add(history(30, ended=ended_with_the_last(30)))
+        each.add(history(30, ended=ended_with_the_last(30), valid=valid))
     for _ in range(10):
         assert stacked.learn(1) == pytest.approx(reference.learn(1), rel=1e-3, abs=1e-4)
     for i, agent in enumerate(reference.agents):
@@ -97,6 +106,33 @@ def test_naac_with_all_agents_is_maac_up_to_the_order_of_inputs() -> None:
 
 def _reordered(weight: torch.Tensor, order: torch.Tensor, width: int) -> torch.Tensor:
     return weight.reshape(len(weight), AGENTS, width, -1)[:, order].flatten(1, 2)
+
+
+def test_what_stands_in_a_missing_row_changes_nothing() -> None:
+    valid = missing(40)
+    joint, networks = history(40, valid=valid), list[bytes]()
+    for fill in (0.0, 50.0):
+        states, rewards = joint.states.copy(), joint.rewards.copy()
+        unknown = ~(np.concatenate([valid, valid[-1:]]) | np.concatenate([valid[:1], valid]))  # nor the slot before's
+        states[unknown], rewards[~valid] = fill, fill
+        it = learner(all_agents(AGENTS))
+        it.add(replace(joint, states=states, rewards=rewards))
+        it.learn(10)
+        networks.append(pack(it.save()["networks"]))
+    assert networks[0] == networks[1]
+
+
+def test_an_agent_of_which_no_row_comes_does_not_learn_and_the_others_do() -> None:
+    it = learner(all_agents(AGENTS))
+    before = it.save()["networks"]
+    valid = np.ones((40, 1, AGENTS), bool)
+    valid[:, :, 1] = False
+    it.add(history(40, valid=valid))
+    assert np.isfinite(list(it.learn(10).values())).all()
+    for name, tensors in it.save()["networks"].items():
+        for old, new in zip(before[name], tensors, strict=True):
+            changed = [not np.array_equal(old[agent], new[agent]) for agent in range(AGENTS)]
+            assert changed == [agent != 1 for agent in range(AGENTS)]
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:

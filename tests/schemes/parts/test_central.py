@@ -19,7 +19,7 @@ def received(note: Note) -> ReceivedNote:
 def test_choices_survive_in_as_few_bytes_as_hold_them(low: int, high: int, note_bytes: int, bits: int) -> None:
     coding, choices = ChoiceCoding(low, high, replicas=3), np.array([low, high, (low + high) // 2])
     note = coding.note(4, choices)
-    assert (note.to, note.kind, len(note.body), note.payload_bits) == ((4,), Kind.DECISION, 3 * note_bytes, 3 * bits)
+    assert (note.to, note.kind, len(note.body), note.payload_bits) == ((4,), Kind.DECISION, 3 * note_bytes, bits)
     np.testing.assert_array_equal(coding.read(received(note)), choices)
 
 

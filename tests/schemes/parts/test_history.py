@@ -11,7 +11,7 @@ from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import Kind
 from protocol.messages.node import ReceivedNote
 from protocol.messages.spaces import Field, Records, Space
-from schemes.parts.history import VALID, HistoryWriter, Joiner, JointTrajectory, Layout, read_chunk
+from schemes.parts.history import VALID, HistoryWriter, Joiner, JointTrajectory, Layout, payload_bits, read_chunk
 
 STATES = Space((Field("seen", "f4", (2,)),))
 ACTIONS = Space((Field("rb", "i2", low=-1, high=9),))
@@ -102,6 +102,27 @@ def _restored(joiner: Joiner, agents: int, timeout_slots: int = 0) -> Joiner:
     again = Joiner([LAYOUT] * agents, timeout_slots=timeout_slots)
     again.restore(unpack(pack(joiner.snapshot())))
     return again
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_history_of_many_is_charged_like_that_of_one(starts: bool) -> None:
+    def body(replicas: int) -> bytes:
+        layout = Layout(STATES, ACTIONS, replicas)
+        writer, flags = HistoryWriter(layout), np.full(replicas, VALID, np.uint8)
+        if starts:
+            writer.start(0, STATES.empty(replicas))
+        for _ in range(3):
+            writer.add(
+                action=ACTIONS.empty(replicas),
+                reward=np.zeros(replicas),
+                policy_version=1,
+                flags=flags,
+                state=STATES.empty(replicas),
+            )
+        return writer.take()
+
+    assert payload_bits(body(1), 1) is None
+    assert payload_bits(body(8), 8) == 8 * len(body(1))
 
 
 def test_a_gap_is_not_joined_over() -> None:

@@ -1,7 +1,7 @@
 """Replay: against a plain list of slots, over restarts, in bounded memory, with centred rewards."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -146,8 +146,39 @@ def test_no_state_is_stored_twice_and_memory_is_bounded() -> None:
     for first in range(0, 5000, 10):
         replay.add(_zeros(10, first_slot=first))
     assert len(replay) == 1000
-    row = AGENTS * (4 * INPUTS + 2 + 4) + 2  # validity and end, a byte each
+    row = AGENTS * (4 * INPUTS + 2 + 4 + 1) + 2  # per agent its validity; whether it is drawn, and the end: a byte each
     assert before < replay.nbytes == 1001 * row
+
+
+@given(st.data())
+def test_rows_of_some_agents_are_drawn_with_their_mask_and_centred_on_each_agents_own(data: st.DataObject) -> None:
+    [joint] = transitions([(6, False, [True] * 6, [0] * 6)], replicas=2)
+    masks = st.lists(st.booleans(), min_size=AGENTS, max_size=AGENTS)
+    valid = np.array(data.draw(st.lists(masks, min_size=12, max_size=12))).reshape(6, 2, AGENTS)
+    replay = Replay(100, agents=AGENTS, inputs=INPUTS, n_actions=CHOICES, drawn="any", centred=True)
+    replay.add(replace(joint, valid=valid))
+    assert len(replay) == valid.any(axis=2).sum()
+    if not valid.any():
+        return
+    batch = replay.sample(np.random.default_rng(1), 50)
+    for i, agent in np.argwhere(batch.valid).tolist():
+        [(t, e)] = np.argwhere((joint.states[:-1, :, agent] == batch.states[i, agent]).all(axis=2)).tolist()
+        mean = joint.rewards[..., agent][valid[..., agent]].mean()
+        assert batch.rewards[i, agent] == pytest.approx(joint.rewards[t, e, agent] - mean, abs=1e-3)
+        assert batch.valid[i].tolist() == valid[t, e].tolist()
+        assert batch.next_states[i].tolist() == joint.states[t + 1, e].tolist()
+
+
+def test_the_next_slot_of_another_agent_does_not_continue_the_stretch() -> None:
+    mine, others = transitions([(4, False, [True] * 4, [0] * 4), (4, False, [True] * 4, [0] * 4)], replicas=1)
+    replay = Replay(100, agents=AGENTS, inputs=INPUTS, n_actions=CHOICES)
+    for stretch in (mine, replace(others, first_slot=mine.first_slot + 4)):
+        replay.add(stretch)
+    batch = replay.sample(np.random.default_rng(1), 200)
+    of = {joint.states[t, 0, 0].tobytes(): joint.states[t + 1, 0, 0] for joint in (mine, others) for t in range(4)}
+    assert len(replay) == 8
+    for state, after in zip(batch.states[:, 0], batch.next_states[:, 0], strict=True):
+        assert after.tolist() == of[state.tobytes()].tolist()
 
 
 def test_episodes_of_one_slot_take_one_row_each() -> None:

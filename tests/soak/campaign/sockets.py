@@ -74,7 +74,8 @@ class Proxy:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._listener = socket.create_server(listen, backlog=200)
         self._listener.settimeout(0.2)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
     @property
     def port(self) -> int:
@@ -99,6 +100,8 @@ class Proxy:
         self.mode = ""
         self._over.set()
         self.break_all("cut")
+        for thread in self._threads:
+            thread.join(timeout=10)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -114,8 +117,16 @@ class Proxy:
                     end.settimeout(None)
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._pairs.append((client, server))
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+                self._threads.append(threading.Thread(target=self._pass_between, args=(client, server), daemon=True))
+                self._threads[-1].start()
+
+    def _pass_between(self, client: socket.socket, server: socket.socket) -> None:
+        """Until both directions have ended."""
+        with client, server:
+            back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            back.start()
+            self._pump(client, server)
+            back.join()
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):

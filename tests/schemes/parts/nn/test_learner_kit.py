@@ -23,9 +23,9 @@ from schemes.parts.nn.td3 import Td3Learner
 from schemes.parts.numpy_nets import Architecture, Mlp, Network, Weights
 from schemes.parts.numpy_nets.architecture import Activation, Linear, mlp
 from schemes.parts.tabular import Table, TabularQ
-from tests.conformance.homes import EVERYTHING
 from tests.schemes.parts.nn.learning_nodes import Method, Nodes, Place
 from tests.schemes.parts.nn.small_problems import Aim, Problem, TwoStates
+from tests.tiers import EVERYTHING
 
 SEEDS = range(1, 11) if EVERYTHING else range(1, 2)
 ENOUGH, ALLOWED_FAILURES = 0.95, len(SEEDS) // 10

@@ -45,7 +45,9 @@ def minibatch() -> Minibatch:
     states, following = rng.standard_normal((2, B, N, S)).astype(np.float32)
     actions = rng.uniform(-1, 1, (B, N, A)).astype(np.float32)
     alive = rng.integers(2, size=B).astype(np.float32)
-    return Minibatch(states, actions, rng.standard_normal((B, N)).astype(np.float32), following, alive)
+    return Minibatch(
+        states, actions, rng.standard_normal((B, N)).astype(np.float32), following, alive, np.ones((B, N), bool)
+    )
 
 
 def plain_q(critic: Critic, known: CriticInputs, states: np.ndarray, actions: list[np.ndarray]) -> list[float]:

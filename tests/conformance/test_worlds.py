@@ -1,18 +1,18 @@
-"""Every world that can be drawn: its map is finite JSON, and rendering changes nothing."""
+"""The contract of every world: spaces, reports, snapshots, drawing."""
 
-import json
 from typing import Any
 
 import pytest
 
+from airtoll.testing import worlds as kit
 from controller.config.catalogue import worlds
 from controller.execution.building import build_world
 from controller.execution.in_process import run_in_process
-from protocol.determinism.snapshots import pack
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import MapUpdate, Telemetry
 from tests.conformance.homes import HOMES, home_plan
 
+REPLICAS = 2
 RENDERABLE = [
     name for name, world in worlds().items() if hasattr(world.build(world.params(), seed=1, replicas=1), "render")
 ]
@@ -23,15 +23,14 @@ def _plan(world: str, **settings: Any) -> RunPlan:
     return home_plan(scheme, world, **settings)
 
 
-@pytest.mark.parametrize("name", RENDERABLE)
-def test_a_map_is_finite_and_rendering_changes_nothing(name: str) -> None:
-    world: Any = build_world(_plan(name, slots=5, replicas=2))
-    state = world.begin(world.reset(), 0)
-    state, _ = world.transmit(state, [world.silent(node) for node in range(len(world.agents))])
-    before = pack(world.snapshot(state))
-    shown = world.render(state)
-    assert json.loads(json.dumps(shown, allow_nan=False)) == shown
-    assert pack(world.snapshot(state)) == before
+@pytest.mark.parametrize("name", worlds())
+def test_a_world_keeps_its_contract(name: str) -> None:
+    world = build_world(_plan(name, slots=5, replicas=REPLICAS))
+    kit.check_documented(worlds()[name])
+    kit.check_spaces(world, REPLICAS)
+    kit.check_reports(world, REPLICAS)
+    kit.check_snapshots(world)
+    kit.check_drawing(world)
 
 
 @pytest.mark.parametrize("name", RENDERABLE)

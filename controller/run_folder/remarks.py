@@ -1,0 +1,53 @@
+"""What a person must know before trusting a run's results: nodes that are lost, and learning that fell short."""
+
+from collections.abc import Iterator, Sequence
+
+from protocol.messages.kinds import TRAINER_NAME
+from protocol.messages.plan import PhasePlan
+from protocol.messages.telemetry import Event, Scalars, Telemetry
+
+
+class Remarks:
+    """Follows a run's telemetry. `updates`, `rows_masked`, `rows_dropped`: scalars that nodes report as they learn."""
+
+    def __init__(self) -> None:
+        self._lost_at: dict[str, int] = {}  # by node that is lost
+        self._of_trainer: dict[str, float] = {}
+        self._has_learnt = False
+
+    def take(self, telemetry: Telemetry) -> None:
+        """Telemetry in the order in which it comes; all but events and scalars changes nothing."""
+        match telemetry:
+            case Event("lost", slot, _, node):
+                self._lost_at.setdefault(node, slot)
+            case Event("rejoined", _, _, node):
+                self._lost_at.pop(node, None)
+            case Scalars(_, node, scalars):
+                self._has_learnt = self._has_learnt or scalars.get("updates", 0) > 0
+                if node == TRAINER_NAME:
+                    self._of_trainer |= scalars
+            case _:
+                pass
+
+    def now(self) -> str:
+        """The remarks while the run goes on; empty if there are none."""
+        return "; ".join(self._all(None))
+
+    def at_the_end(self, slots: int, schedule: Sequence[PhasePlan], *, learns: bool) -> str:
+        """The remarks on a run that has ended after so many slots. `learns`: whether its scheme learns."""
+        training = sum(phase.slots for phase in schedule if phase.name == "train")
+        remarks = list(self._all(slots))
+        if learns and training and not self._has_learnt:
+            remarks.append(f"nothing was learnt in {training:,} slots of training: no learner had enough rows")
+        return "; ".join(remarks)
+
+    def _all(self, slots: int | None) -> Iterator[str]:
+        for node, slot in self._lost_at.items():
+            if slots is None or slot < slots:  # a node that leaves in the closing turn is not missed
+                yield f"{node} is lost since slot {slot:,}: {_CONSEQUENCES.get(node, 'its fallback acts')}"
+        masked, dropped = (int(self._of_trainer.get(name, 0)) for name in ("rows_masked", "rows_dropped"))
+        if masked or dropped:
+            yield f"the trainer learns without rows that did not come in time: {masked:,} masked, {dropped:,} dropped"
+
+
+_CONSEQUENCES = {TRAINER_NAME: "nothing is learnt or decided there"}

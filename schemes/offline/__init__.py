@@ -1,0 +1,1 @@
+"""Studies without slots: no run, no notes, no toll."""
