@@ -109,7 +109,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def shared_plan(cloud_link: str, *, in_one_note: bool = True, **settings: Any) -> RunPlan:
     """The plan of a run of the scheme, in a world with such links to the cloud."""
     world = WORLDS[cloud_link]
-    home = "li2020/random" if world is CELL else "zhang2025/random"
+    home = "li2020/random" if world is CELL else "ours/random"
     plan = plan_for(home, world, **{"slots": 60, **settings})
     return msgspec.structs.replace(
         plan,

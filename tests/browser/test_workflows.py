@@ -160,7 +160,7 @@ def test_errors_are_shown_at_their_fields(page: Page) -> None:
 def test_other_settings_are_sent_and_copied_to_a_new_run(page: Page, service: Service, more: str) -> None:
     largest = 2**63 - 1
     page.open("#/new")
-    page.select("Scheme", "zhang2025/random")
+    page.select("Scheme", "ours/random")
     page.type("seed", str(largest))
     page.type("as YAML or JSON", more)
     page.type("eval", "5")
@@ -169,7 +169,7 @@ def test_other_settings_are_sent_and_copied_to_a_new_run(page: Page, service: Se
     run = service.client.wait(_id(page))
     assert (run["seed"], run["config"]["keep_checkpoints"], run["config"]["record"]["window_slots"]) == (largest, 3, 50)
     page.open(f"#/new?like={run['id']}")
-    assert page.field("Scheme").get_attribute("value") == "zhang2025/random"
+    assert page.field("Scheme").get_attribute("value") == "ours/random"
     assert '"window_slots":50' in (page.field("as YAML or JSON").get_attribute("value") or "")
 
 

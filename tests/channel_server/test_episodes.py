@@ -62,7 +62,7 @@ def test_a_replica_whose_episode_ends_leaves_the_others_as_they_are() -> None:
 
 
 def test_runs_in_which_the_world_ends_episodes_have_bounded_queues() -> None:
-    recording = in_process(plan_for("zhang2025/random", OVERLOADED, slots=400, replicas=3))
+    recording = in_process(plan_for("ours/random", OVERLOADED, slots=400, replicas=3))
     queue_tasks = [window.sums["queue_tasks"] / window.counts["queue_tasks"] for window in recording.windows]
     assert max(queue_tasks) < 6
     assert recording.ended is not None

@@ -35,7 +35,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _plan(name: str, *, train_delay_slots: int = 0, checkpoint_every: int = 0, **settings: Any) -> RunPlan:
     """Ten slots of warmup, then training; the last ten are evaluation."""
-    plan = plan_for("zhang2025/random", slots=SLOTS, checkpoint_every=checkpoint_every, **settings)
+    plan = plan_for("ours/random", slots=SLOTS, checkpoint_every=checkpoint_every, **settings)
     phases = (PhasePlan("warmup", 10), PhasePlan("train", SLOTS - 20), PhasePlan("eval", 10))
     return structs.replace(
         plan,

@@ -1,5 +1,6 @@
 """docs/reproduction/li2020.md: its script gives its table, its commands are valid runs."""
 
+import csv
 import os
 import re
 import runpy
@@ -7,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
@@ -16,6 +18,7 @@ from controller.config.resolved import load
 from tests.docs.pages import block, page, states, table
 
 PAGE = "reproduction/li2020.md"
+STUDY = Path(__file__).parents[2] / "docs" / "reproduction" / "li2020-independent.csv"
 ROWS = table(PAGE, "D2D intercept, dB")
 
 
@@ -54,3 +57,22 @@ def test_every_command_is_a_valid_run() -> None:
     for command in commands:
         sets = [word for word in shlex.split(command) if word != "--set"]
         load(parse_yaml(block(PAGE, "# maac.yaml")), overrides=list(map(from_assignment, sets)))
+
+
+def test_the_short_studys_script_prints_its_file_and_the_file_gives_its_table(tmp_path: Path) -> None:
+    script = tmp_path / "independent.py"
+    script.write_text(block(PAGE, "# independent.py"), "utf-8")
+    environment = os.environ | {"AIRTOLL_OUT": str(tmp_path / "runs")}
+    command = [sys.executable, str(script), "8"]
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    printed, stored = (list(csv.reader(text.splitlines())) for text in (output, STUDY.read_text("utf-8")))
+    assert [row[:2] for row in printed] == [row[:2] for row in stored]
+    rewards: dict[str, list[float]] = {}
+    for name, _seed, reward, *_ in stored[1:]:
+        rewards.setdefault(name, []).append(float(reward))
+    for name, mean_reward, over_random, *_, each, _sent in table(PAGE, "scheme"):
+        assert mean_reward == f"{mean(rewards[name]):.1f}"
+        assert each == ", ".join(f"{reward:.1f}" for reward in rewards[name])
+        gains = [a - b for a, b in zip(rewards[name], rewards["random"], strict=True)]
+        if name != "random":
+            assert over_random == f"{mean(gains):.1f} ± {4.303 * stdev(gains) / 3**0.5:.1f}"  # Student's t, 2 degrees

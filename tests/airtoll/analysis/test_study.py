@@ -27,7 +27,7 @@ from controller.studies.executor import run_cells
 from controller.studies.results import StudyResults, read_rows
 from controller.studies.study_file import PlotSpec, read
 
-SCHEMES = {"random": "zhang2025/random", "llq": {"name": "zhang2025/llq"}}
+SCHEMES = {"random": "ours/random", "llq": {"name": "zhang2025/llq"}}
 STUDY: dict[str, Any] = {
     "run": {"world": "conflict_graph", "slots": 40},
     "seeds": [1, 2],
@@ -140,7 +140,7 @@ def test_results_that_lack_a_metric_are_computed_again(out: Path) -> None:
 
 def test_equal_cells_of_two_sweeps_are_one_run(tmp_path: Path) -> None:
     sweeps = {"load": {"grid": {"world.load": [0.2, 0.3]}}, "subbands": {"grid": {"world.subbands": [3, 4]}}}
-    grid = {"scheme": {"random": "zhang2025/random"}}
+    grid = {"scheme": {"random": "ours/random"}}
     run = STUDY["run"] | {"world": {"name": "conflict_graph", "load": 0.3}}
     file = _write(tmp_path / "two.yaml", run=run, seeds=[1], grid=grid, sweeps=sweeps, plots=[])
     folder = StudyFolder(file, tmp_path / "out", {})

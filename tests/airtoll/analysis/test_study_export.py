@@ -17,7 +17,7 @@ from controller.studies.results import read_rows
 STUDY: dict[str, Any] = {
     "run": {"world": "conflict_graph", "phases": {"train": 10, "eval": 20, "rounds": 2}},
     "seeds": [1, 2, 3],
-    "grid": {"scheme": {"random": "zhang2025/random", "llq": "zhang2025/llq"}, "world.load": [0.2, 0.4]},
+    "grid": {"scheme": {"random": "ours/random", "llq": "zhang2025/llq"}, "world.load": [0.2, 0.4]},
     "metrics": ["delay_slots", "queue_tasks"],
 }
 

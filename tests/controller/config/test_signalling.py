@@ -133,7 +133,7 @@ def test_an_invalid_setting_is_rejected_with_a_fix(signalling: Any, message: str
 def test_radio_budgets_are_rejected_in_a_world_without_radio() -> None:
     graph = {
         "world": "conflict_graph",
-        "scheme": "zhang2025/random",
+        "scheme": "ours/random",
         "signalling": {"uplink": {"bits_per_slot": "radio"}},
     }
     message = (

@@ -1,11 +1,11 @@
-"""Random scheduling."""
+"""Random scheduling on the conflict graph: each agent gives each subband to one of its devices or to none."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from schemes.zhang2025.random import SCHEME
+from schemes.ours.random import SCHEME
 from tests.schemes.zhang2025.stages import stage_of, uneven
 
 
