@@ -30,7 +30,9 @@ COMMANDS = {
     "resume": CommandInfo(_HERE, "runs", "Continue a run from a checkpoint, or a controller's run after a pause."),
     "replay": CommandInfo(_HERE, "runs", "Repeat a run in one process and compare the traces."),
     "node": CommandInfo(_HERE, "runs", "Start a lost node again, so that it rejoins its run."),
-    "study": CommandInfo(_HERE, "studies", "Run a grid of configurations and seeds; write one table, aggregates over seeds, and plots."),
+    "study": CommandInfo(
+        _HERE, "studies", "Run a grid of configurations and seeds; write one table, aggregates over seeds, and plots."
+    ),
     "toll": CommandInfo(_RESULTS, "results", "Show the signalling overhead of a run."),
     "plot": CommandInfo(_RESULTS, "results", "Draw a run's curves, map and toll."),
     "diff": CommandInfo(_RESULTS, "results", "Compare two runs bit for bit."),
