@@ -64,7 +64,7 @@ def _problem_of_file(value: str) -> str:
     """Why a client's parameter must not name or contain this file; "" for any other text."""
     if value.endswith((*FILE_SUFFIXES, *embedded_file.SUFFIXES)):
         return "a run submitted by REST cannot name files of the controller's machine"
-    if value.partition(";")[0].endswith(".pt"):  # TorchScript is a program: it may write files where it runs
+    if embedded_file.name_in(value).endswith(".pt"):  # TorchScript is a program: it may write files where it runs
         return "a run submitted by REST cannot bring TorchScript; save the network as safetensors"
     return ""
 

@@ -48,10 +48,12 @@ class TraceDigest:
 
     def update(self, rows: bytes) -> None:
         """Further rows of the trace."""
-        self._rest += rows
-        while len(self._rest) >= _BLOCK_BYTES:
-            block, self._rest = self._rest[:_BLOCK_BYTES], self._rest[_BLOCK_BYTES:]
-            self._chain = blake2b(self._chain + block, digest_size=_DIGEST_BYTES).digest()
+        data = memoryview(self._rest + rows)  # a slice of bytes would copy all that is left, block by block
+        whole = len(data) - len(data) % _BLOCK_BYTES
+        for start in range(0, whole, _BLOCK_BYTES):
+            block = data[start : start + _BLOCK_BYTES]
+            self._chain = blake2b(b"".join((self._chain, block)), digest_size=_DIGEST_BYTES).digest()
+        self._rest = bytes(data[whole:])
 
     def hexdigest(self) -> str:
         """Of all rows so far."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 SUFFIXES = (".safetensors", ".pt")
 MAX_BYTES = 8 * 2**20
+_DIGEST = ";sha256="  # ends the name
 
 
 class EmbeddedFile(NamedTuple):
@@ -25,12 +26,17 @@ def embed(file: EmbeddedFile) -> str:
     """The text for a file. ValueError for one that is too large to travel so."""
     if len(file.data) > MAX_BYTES:
         raise ValueError(f"{file.name} has {len(file.data)} bytes: at most {MAX_BYTES} travel with a run")
-    return f"{file.name};sha256={sha256(file.data).hexdigest()};base64={b64encode(file.data).decode()}"
+    return f"{file.name}{_DIGEST}{sha256(file.data).hexdigest()};base64={b64encode(file.data).decode()}"
+
+
+def name_in(text: str) -> str:
+    """The name of the file in a text, or a text that holds none as it is."""
+    return text.partition(_DIGEST)[0]
 
 
 def extract(text: str) -> EmbeddedFile:
     """The file in a text. ValueError if it is none, or if its content is not what was embedded."""
-    name, _, rest = text.partition(";sha256=")
+    name, _, rest = text.partition(_DIGEST)
     digest, separator, encoded = rest.partition(";base64=")
     if not separator:
         raise ValueError(f"{text[:80]!r} holds no file: give the path of one that ends in {' or '.join(SUFFIXES)}")

@@ -241,6 +241,7 @@ def test_a_missing_or_large_file_is_rejected(tmp_path: Path) -> None:
         ('"a.safetensors"', "cannot name files"),
         ('["a.pt"]', "cannot name files"),
         (f'"{embed(EmbeddedFile("a.pt", b""))}"', "cannot bring TorchScript; save the network as safetensors"),
+        (f'"{embed(EmbeddedFile("a;b.pt", b""))}"', "cannot bring TorchScript; save the network as safetensors"),
     ],
 )
 def test_a_client_can_neither_name_files_nor_bring_programs(network: str, problem: str, tmp_path: Path) -> None:
