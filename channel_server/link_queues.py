@@ -95,9 +95,13 @@ class LinkQueues:
                 left += link.serve()
         return left
 
+    def carries_at_once(self, transmission: Transmission) -> bool:
+        """Whether an attempt needs no budget. A note without receivers loads no link."""
+        return transmission.link not in self._rationed or not transmission.to
+
     def send(self, transmission: Transmission) -> list[Transmission]:
-        """Queue an attempt. Returns those whose last bit leaves now. A note without receivers loads no link."""
-        if transmission.link not in self._rationed or not transmission.to:
+        """Queue an attempt. Returns those whose last bit leaves now."""
+        if self.carries_at_once(transmission):
             transmission.sent = transmission.bits
             return [transmission]
         link_id = transmission.link_id

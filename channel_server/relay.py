@@ -8,7 +8,6 @@ k is readable from turn k + 1 on. It waits in the inbox until its receiver has a
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from msgspec import structs
 from msgspec.msgpack import decode, encode
 
 from channel_server.held_bytes import HeldBytes
@@ -45,6 +44,7 @@ class Relay:
         """Begin a slot: the links get new budgets and serve their queues; what is due arrives. Call it every slot."""
         arriving = self._flights.pop(slot, []) + self._without_delay(self._links.open(), slot)
         for transmission in sorted(arriving, key=by_order):
+            self._held.release(transmission)
             self._arrive(transmission, slot, gone)
 
     def post(
@@ -60,9 +60,16 @@ class Relay:
             if note.kind == Kind.WEIGHTS:
                 self._weights.sent(SentWeights(received, note.link, bits, note.attempt), to)
             destination = to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else BROADCAST
-            sent = Transmission(self._next_order(), received, to, destination, reached, link, note.attempt, bits)
-            for transmission in _on_wires(sent) if link == LinkClass.BACKHAUL else (sent,):
-                self._send(transmission, slot, gone)
+            order = self._next_order()
+            if link == LinkClass.BACKHAUL and to:
+                for node in to:  # to each receiver by a wire of its own
+                    got = (node,) if node in reached else ()
+                    wire = (order, received, (node,), node, got, link, note.attempt, bits, False, 0, node != to[0])
+                    self._send(Transmission(*wire), slot, gone)
+            else:  # over a backhaul a note to nobody is no transmission, and costs nothing, but the book has it
+                charged = 0 if link == LinkClass.BACKHAUL else bits
+                sent = Transmission(order, received, to, destination, reached, link, note.attempt, charged)
+                self._send(sent, slot, gone)
 
     def resend_weights(self, slot: int, node: int) -> None:
         """Send a node that came back the newest weights that it was ever sent, as a further attempt."""
@@ -164,12 +171,17 @@ class Relay:
         if transmission.attempt > 1 and self._under_way(transmission):
             self._rows.append(transmission.row(AttemptOutcome.QUEUED, 0, slot))
             return
-        self._held.hold(transmission)
         if transmission.note.kind == Kind.WEIGHTS:
             for older in self._links.withdraw_older(transmission):
                 self._held.release(older)
                 self._rows.append(older.row(AttemptOutcome.REPLACED, 0, slot))
+        if self._links.carries_at_once(transmission) and not self._delay(transmission):
+            transmission.sent = transmission.bits
+            self._arrive(transmission, slot, gone)
+            return
+        self._held.hold(transmission)
         for arriving in self._without_delay(self._links.send(transmission), slot):
+            self._held.release(arriving)
             self._arrive(arriving, slot, gone)
 
     def _under_way(self, transmission: Transmission) -> bool:
@@ -180,17 +192,18 @@ class Relay:
         """Of those whose last bit left in this slot, the ones that arrive at once; the others arrive later."""
         at_once = []
         for transmission in left:
-            delay = self._delays.get((transmission.link, transmission.note.kind), 0)
-            if delay:
+            if delay := self._delay(transmission):
                 self._flights.setdefault(slot + delay, []).append(transmission)
             else:
                 at_once.append(transmission)
         return at_once
 
+    def _delay(self, transmission: Transmission) -> int:
+        return self._delays.get((transmission.link, transmission.note.kind), 0) if self._delays else 0
+
     def _arrive(self, transmission: Transmission, slot: int, gone: Collection[int]) -> None:
         note, reached = transmission.note, transmission.receivers_reached
-        self._held.release(transmission)
-        present = [node for node in reached if node not in gone]
+        present = [node for node in reached if node not in gone] if gone else reached
         for node in present:
             self._inboxes[node].append(note)
         if note.kind == Kind.ACK and self._trainer in present:
@@ -200,14 +213,3 @@ class Relay:
         missing = AttemptOutcome.GONE if len(present) < len(reached) else AttemptOutcome.DELIVERED
         outcome = AttemptOutcome.LOST if len(reached) < len(transmission.to) else missing
         self._rows.append(transmission.row(outcome, len(present), slot))
-
-
-def _on_wires(sent: Transmission) -> Iterable[Transmission]:
-    """A note over a backhaul: to each receiver by a wire of its own. To nobody it is no transmission, and costs
-    nothing, but the book has it."""
-    reached = frozenset(sent.receivers_reached)
-    for node in sent.to:
-        wire = {"to": (node,), "destination": node, "receivers_reached": (node,) if node in reached else ()}
-        yield structs.replace(sent, **wire, copied=node != sent.to[0])
-    if not sent.to:
-        yield structs.replace(sent, bits=0)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from functools import cached_property
 from itertools import product
+from operator import le
+from struct import Struct as Packed
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from msgspec import Struct
 Records = npt.NDArray[Any]  # a structured array, [E]
 
 _FEW = 32  # numbers that Python compares faster than numpy calls a function
+_PACKED = {"b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
+_PACKED |= {"f2": "e", "f4": "f", "f8": "d"}  # struct's codes by numpy's
 _ENUMERABLE = 4096  # spaces of at most this many values are checked by a set of their encodings
 
 
@@ -74,7 +78,31 @@ class Space(Struct, frozen=True, array_like=True, dict=True):
         if replicas == 1 and size <= _ENUMERABLE:
             encodings = frozenset(np.array([values], self.dtype).tobytes() for values in product(*choices))
             return encodings.__contains__
+        if replicas * self._numbers <= _FEW and all(np.dtype(f.dtype).str[1:] in _PACKED for f in self.fields):
+            return self._few_checker(replicas)
         return lambda data: len(data) == replicas * self.dtype.itemsize and self.holds(self.view(data))
+
+    def _few_checker(self, replicas: int) -> Callable[[bytes], bool]:
+        codes, bounds = "", []
+        for field in self.fields:
+            count = int(np.prod(field.shape, dtype=np.int64))
+            codes += _PACKED[np.dtype(field.dtype).str[1:]] * count
+            bounds += [_bounds(field)] * count
+        packed = Packed("<" + codes * replicas)
+        size, unpack = packed.size, packed.unpack
+        lows, highs = zip(*bounds * replicas, strict=True) if bounds else ((), ())
+
+        def fits(data: bytes) -> bool:
+            if len(data) != size:
+                return False
+            values = unpack(data)
+            return all(map(le, lows, values)) and all(map(le, values, highs))  # a NaN is neither
+
+        return fits
+
+    @property
+    def _numbers(self) -> int:
+        return sum(int(np.prod(field.shape, dtype=np.int64)) for field in self.fields)
 
     def holds(self, records: Records) -> bool:
         """Whether all numbers are finite and lie within the bounds of their fields; records of any shape."""

@@ -166,19 +166,28 @@ def _free_gaussian(weights: Weights) -> Pass:
 
 
 def _lstm(weights: Weights) -> Step:
-    """i, f, g, o of torch's LSTMCell: c' = f c + i g, h' = o tanh(c')."""
-    of_input = _affine(weights["weight_ih"], weights["bias_ih"] + weights["bias_hh"])
-    matrix = np.ascontiguousarray(weights["weight_hh"].T)
-    units = len(matrix)
+    """i, f, g, o of torch's LSTMCell: c' = f c + i g, h' = o tanh(c').
+
+    One tanh serves all gates: sigmoid(x) = (1 + tanh(x / 2)) / 2, and halved weights give the halves of i, f and o
+    exactly, as only exponents change.
+    """
+    units = weights["weight_hh"].shape[1]
+    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)
+    of_input = _affine(weights["weight_ih"] * half[:, None], (weights["bias_ih"] + weights["bias_hh"]) * half)
+    matrix = np.ascontiguousarray((weights["weight_hh"] * half[:, None]).T)
 
     def step(x: Floats, state: Floats) -> tuple[Floats, Floats]:
         h, c = state[..., :units], state[..., units:]
         gates = of_input(x)
         gates += h.dot(matrix)
-        i, f, g, o = (gates[..., gate : gate + units] for gate in range(0, 4 * units, units))
-        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-        h = _sigmoid(o) * np.tanh(c)
-        return h, np.concatenate([h, c], axis=-1)
+        np.tanh(gates, out=gates)
+        g = gates[..., 2 * units : 3 * units]
+        opened = np.float32(0.5) * (1 + gates)  # where g is, it is not read
+        i, f, o = opened[..., :units], opened[..., units : 2 * units], opened[..., 3 * units :]
+        after = np.empty_like(state)
+        h, c = after[..., :units], np.add(f * c, i * g, out=after[..., units:])
+        np.multiply(o, np.tanh(c), out=h)
+        return h, after
 
     return step
 
