@@ -82,9 +82,9 @@ def _trace_lines(a: RunFolder, b: RunFolder, rows_a: npt.NDArray[Any], rows_b: n
 
 
 def _was_changed(folder: RunFolder) -> bool:
-    """Whether the trace has changed since its run ended; of a run that was cut off this is not known."""
-    digest = folder.meta.trace_digest
-    return digest is not None and digest != folder.trace_digest()
+    """Whether the trace has changed since its run ended; not known of a run that was cut off or kept only some rows."""
+    digest, keeps_all = folder.meta.trace_digest, folder.meta.trace == "all"
+    return keeps_all and digest is not None and digest != folder.trace_digest()
 
 
 def _value_lines(a: RunFolder, b: RunFolder) -> Iterator[str]:

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from controller.config.errors import ConfigError, invalid
 from controller.config.layers import names_a_path
 from controller.run_folder.weights import WeightsFolder
-from schemes.parts.weights import read_weights, write_weights
+from schemes.parts.weights import body_of, read_weights, write_weights
 
 KEY = "start.weights"
 MAX_BYTES = 48 * 2**20  # of all agents together: the trainer gets them in one frame
@@ -86,7 +86,7 @@ def _of_run(folder: Path) -> tuple[Network, ...]:
 
 
 def _of_file(data: bytes) -> tuple[Network, ...]:
-    tensors = {name: tensor.astype(np.float32) for name, tensor in load(data).items()}
+    _, tensors = read_weights(body_of(data))  # also int8, with its scales
     if not tensors:
         raise ValueError("the file has no tensors")
     if not any(_AGENT in name for name in tensors):

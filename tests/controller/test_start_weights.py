@@ -19,7 +19,7 @@ from controller.config.start_weights import read_start_weights
 from controller.config.submission import resolve_submission
 from controller.run_folder.reader import RunFolder
 from protocol.messages.kinds import Kind
-from schemes.parts.weights import read_weights
+from schemes.parts.weights import read_weights, safetensors_in, write_weights
 from tests.recording import CELL, assert_same_trace, in_process, in_processes
 
 MAAC: dict[str, Any] = {
@@ -128,6 +128,15 @@ def test_a_file_with_one_network_is_for_all_agents_and_the_run_keeps_what_it_sta
     kept = read_start_weights(str(tmp_path / "run" / "start.safetensors"), out=tmp_path)
     assert kept.digest == summary["start"]["digest"]
     assert len(set(kept.bodies(3))) == 1
+
+
+def test_a_file_of_whole_numbers_is_read_with_its_scales(tmp_path: Path) -> None:
+    """As runs with `weights: int8` store them."""
+    weights = {"0.weight": np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)}
+    (tmp_path / "a.safetensors").write_bytes(safetensors_in(write_weights(weights, 1, "int8")))
+    [network] = read_start_weights(str(tmp_path / "a.safetensors"), out=tmp_path).networks
+    assert set(network) == {"0.weight"}
+    np.testing.assert_allclose(network["0.weight"], weights["0.weight"], atol=1 / 127)
 
 
 def test_more_agents_than_networks_take_them_in_turn(trained: Path) -> None:

@@ -94,7 +94,10 @@ class _OneForAll(Generic[Data]):
 
     def start(self, weights: Sequence[Weights]) -> None:
         """The one learner begins with the one set of weights that all agents have. ValueError if they differ."""
-        if any(not np.array_equal(other[name], weights[0][name]) for other in weights for name in weights[0]):
+        first = weights[0]
+        if any(
+            set(other) != set(first) or any(not np.array_equal(other[n], first[n]) for n in first) for other in weights
+        ):
             raise ValueError("all agents share one network, but their weights differ: give those of one agent")
         start_learner(self._learner, weights[:1])
 
