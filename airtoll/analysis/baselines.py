@@ -7,9 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from channel_server.worlds.contract import REWARD_METRIC
 from controller.config.schedule import TRAINING_PHASES
 
-_SCORE = "reward_total"
 _TRAINING_KINDS = ("history", "weights", "ack")
 
 
@@ -27,10 +27,10 @@ def comparison(
     """
     rows = [*baselines.items(), (summary["scheme"], summary)]
     floor, *_, ceiling = [score(baseline) for baseline in baselines.values()]
-    metrics = [name for name in summary["metrics"] if name != _SCORE][:2]
+    metrics = [name for name in summary["metrics"] if name != REWARD_METRIC][:2]
     table = Table(title="on the same channels, means over eval", box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     table.add_column("scheme", no_wrap=True)
-    for name in (_SCORE, "gain over floor", "share of gap", *metrics):
+    for name in (REWARD_METRIC, "gain over floor", "share of gap", *metrics):
         table.add_column(name.replace("_", " "), justify="right")
     for part in ("training", "execution"):
         # A Text, because a console that reads markup would swallow the unit in brackets.
@@ -49,7 +49,7 @@ def comparison(
 
 def score(summary: Mapping[str, Any]) -> float:
     """The mean reward per slot over the eval phase."""
-    return float(summary["metrics"][_SCORE])
+    return float(summary["metrics"][REWARD_METRIC])
 
 
 def gap_share(value: float, floor: float, ceiling: float) -> float:

@@ -48,7 +48,11 @@ def scheme(
         raise ConfigError(invalid("NAME", name, "the part before / must be lower-case letters, digits and _"))
     if full in schemes():
         raise ConfigError(invalid("NAME", full, "there is such a scheme already; choose another name"))
-    chosen = world_named(world).name
+    try:
+        chosen = world_named(world).name
+    except ConfigError as error:
+        fix = "a world of your own must be installed first: pip install --editable DIR, with the folder of its package"
+        raise ConfigError(f"{error}; {fix}") from error
     replaced = {"mine/my_scheme": full, "d2d_underlay": chosen}
     _write(_SCHEME, module, out or Path(module), replaced)
     _next_steps(out or Path(module), f"airtoll schemes {full}", module)
@@ -75,7 +79,8 @@ def _check_name(name: str) -> None:
 
 
 def _write(template: Template, name: str, folder: Path, replaced: dict[str, str]) -> None:
-    """Write the package. ConfigError if there is something at its place already, or if it cannot be written."""
+    """Write the package. Its code is under src/, so that Python takes no folder of the package's name in the working
+    directory for the package. ConfigError if there is something at its place already, or if it cannot be written."""
     if folder.exists():
         raise ConfigError(invalid("--out", str(folder), "exists already; choose another name, or --out DIR"))
     sample = template.sample
@@ -83,7 +88,7 @@ def _write(template: Template, name: str, folder: Path, replaced: dict[str, str]
         "pyproject.toml": f"{template.kind}.toml",
         "README.md": f"{template.kind}.md",
         f"{name}.yaml": f"{template.kind}.yaml",
-        f"{name}/{name}.py": f"{sample}.py",
+        f"src/{name}/{name}.py": f"{sample}.py",
         f"tests/test_{name}.py": f"test_{sample}.py",
     }
     camel = "".join(part.capitalize() for part in name.split("_"))
@@ -95,7 +100,7 @@ def _write(template: Template, name: str, folder: Path, replaced: dict[str, str]
             text = files("airtoll.templates").joinpath(source).read_text("utf-8")
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             (folder / place).write_text(_rendered(text, words), "utf-8")
-        (folder / name / "__init__.py").touch()
+        (folder / "src" / name / "__init__.py").touch()
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror}; choose another folder with --out DIR") from error
 

@@ -96,6 +96,6 @@ def act_view(welcome: Welcome) -> Space:
     if name not in welcome.views or not welcome.views[name].fields:
         raise ValueError(
             f"scheme: the agents of {welcome.scheme} measure nothing in the turn in which they act: choose a scheme "
-            "whose act turn has a view, or give a sense of your own"
+            "whose act turn has a view, give view= one of the world's, or give a sense of your own"
         )
     return welcome.views[name]

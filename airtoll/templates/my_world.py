@@ -54,7 +54,7 @@ class MyWorld:
     agent_link = LinkClass.SIDELINK
     cloud_link: CloudLink = "radio"
     metrics: Sequence[Metric] = (
-        Metric("throughput", "packets/slot", "packets that got through, in the whole network"),
+        Metric("reward_total", "packets/slot", "packets that got through: the sum of the nodes' rewards"),
         Metric("backlog", "packets", "mean queue of a node at the end of a slot"),
     )
 

@@ -23,6 +23,9 @@ from protocol.messages.node import Note
 from protocol.messages.spaces import Records, Space
 
 
+REWARD_METRIC = "reward_total"  # the sum of the agents' rewards per slot: what runs are compared by
+
+
 class Metric(NamedTuple):
     """A quantity whose mean over any set of slots is the sum of `SlotOutcome.sums` over that of `counts`."""
 
@@ -36,7 +39,7 @@ class SlotOutcome(NamedTuple):
 
     `rewards` [n_agents, E]; `sums`, `counts` [n_metrics]: numerators and denominators over all replicas, in the order
     of `World.metrics`. `ended` [E]: how the episodes ended that end with this slot, 0 for those that go on; None if
-    all do.
+    all go on.
     """
 
     rewards: npt.NDArray[np.float64]

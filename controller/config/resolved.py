@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from channel_server.welcome import names
-from channel_server.worlds.contract import World
+from channel_server.worlds.contract import REWARD_METRIC, World
 from controller.config import compatibility, layers
 from controller.config.catalogue import parameters, scheme_named
 from controller.config.errors import ConfigError, invalid
@@ -117,9 +117,13 @@ def capacity_of(agents: int) -> dict[Role, int]:
 
 
 def _baselines(config: RunConfig, world: World) -> dict[str, ResolvedRun]:
-    """The schemes of `baselines` on the same channels, in one process and in lockstep. ConfigError for a duplicate."""
+    """The schemes of `baselines` on the same channels, in one process and in lockstep. ConfigError for a duplicate,
+    and for a world whose rewards no metric sums."""
     if not config.baselines:
         return {}
+    if REWARD_METRIC not in [metric.name for metric in world.metrics]:
+        fix = f"leave it out, or let the world report {REWARD_METRIC}, the sum of the agents' rewards per slot"
+        raise ConfigError(f"baselines: {config.world.name} has no metric {REWARD_METRIC} to compare by: {fix}")
     shared = as_mapping(config) | {"baselines": [], "placement": "in-process", "clock": {}, "checkpoint_every": 0}
     shared |= {"start": {}}
     found: dict[str, ResolvedRun] = {}

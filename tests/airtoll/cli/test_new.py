@@ -20,7 +20,7 @@ def _new(*words: object) -> Result:
 def _install(package: Path) -> None:
     """Let Python find the package as an installed one, with what its pyproject.toml declares."""
     project = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]
-    about = package / f"{project['name']}-{project['version']}.dist-info"
+    about = package / "src" / f"{project['name']}-{project['version']}.dist-info"
     about.mkdir()
     head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
     (about / "METADATA").write_text(head, "utf-8")
@@ -33,7 +33,7 @@ def _install(package: Path) -> None:
 
 
 def _run(package: Path, *command: str) -> str:
-    environment = os.environ | {"PYTHONPATH": str(package), "COLUMNS": "200"}
+    environment = os.environ | {"PYTHONPATH": str(package / "src"), "COLUMNS": "200"}
     done = subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -77,6 +77,7 @@ def test_a_new_package_runs_and_passes_its_tests(
         (("scheme", "numpy"), "a package of this name is installed; choose another name"),
         (("scheme", "li2020/sla"), "there is such a scheme already"),
         (("scheme", "mine", "--world", "pond"), "no world named 'pond'"),
+        (("scheme", "mine", "--world", "pond"), "must be installed first: pip install --editable DIR"),
         (("world", "conflict_graph"), "there is such a world already"),
         (("world", "schemes"), "a package of this name is installed"),
     ],

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 import airtoll
 from channel_server.worlds import d2d_underlay
+from channel_server.worlds.d2d_underlay import world
 from controller.config.errors import ConfigError
 from controller.config.layers import from_assignment
 from controller.config.resolved import load
@@ -86,6 +87,13 @@ def test_a_scheme_that_learns_needs_training_slots(scheme: str, length: dict[str
     assert all(part in str(rejected.value) for part in (scheme, "phases: {", "train", "untrained: true"))
     assert load(cell | {"untrained": True}).learns
     assert load({key: value for key, value in cell.items() if key != "slots"} | {"phases": PHASES}).learns
+
+
+def test_baselines_need_a_world_that_sums_rewards(monkeypatch: pytest.MonkeyPatch) -> None:
+    unnamed = [metric._replace(name=f"my_{metric.name}") for metric in world.D2DCell.metrics]
+    monkeypatch.setattr(world.D2DCell, "metrics", unnamed)
+    with pytest.raises(ConfigError, match=r"^baselines: d2d_underlay has no metric reward_total .*: leave it out"):
+        load(CELL | {"baselines": ["li2020/sla"]})
 
 
 def test_baselines_that_learn_are_trained_in_the_runs_phases() -> None:
