@@ -22,7 +22,6 @@ from protocol.messages.kinds import CloudLink, Kind, LinkClass
 from protocol.messages.node import Note
 from protocol.messages.spaces import Records, Space
 
-
 REWARD_METRIC = "reward_total"  # the sum of the agents' rewards per slot: what runs are compared by
 
 
