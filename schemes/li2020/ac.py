@@ -41,8 +41,8 @@ CARD = Card(
         "1. the paper gives no more than the name: networks, rates, rows per iteration and entropy are ours",
         "2. the reward needs the cellular user's SINR: the BS sends one outage bit per pair and slot",
         "3. values are normalised instead of rewards centred",
-        "4. until its first weights arrive a pair chooses uniformly, as the first policy nearly does: the first iteration "
-        "learns from these rows; in a run that starts from other weights, leave out warmup",
+        "4. until its first weights arrive a pair chooses uniformly, as the first policy nearly does: the first "
+        "iteration learns from these rows; in a run that starts from other weights, leave out warmup",
     ),
     reproduces="fig. 6 (L1): see docs/reproduction/li2020.md",
     fallback="random",
