@@ -102,12 +102,16 @@ class Node:
             return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, turn.unread, opened.learnt))
         return self.reply(opened, self.policy.on_turn(turn))
 
+    def check(self, action: Records | None) -> bytes:
+        """An action, encoded; empty for None. ValueError if it lies outside its space. The node stays as it is."""
+        encoded = b"" if action is None else action.tobytes()
+        if encoded and not self._action_fits(encoded):
+            raise ValueError(f"the policy's action {action} lies outside its space")
+        return encoded
+
     def reply(self, opened: OpenTurn, output: TurnOutput) -> Reply:
         """The reply with this output, whoever chose it. ValueError if its action lies outside its space."""
-        turn = opened.context
-        action = b"" if output.action is None else output.action.tobytes()
-        if action and not self._action_fits(action):
-            raise ValueError(f"the policy's action {output.action} lies outside its space")
+        turn, action = opened.context, self.check(output.action)
         outbox = opened.acks + self._outgoing(output.notes, turn.slot)
         return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, turn.unread, opened.learnt))
 

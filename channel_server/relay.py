@@ -65,13 +65,13 @@ class Relay:
             if link == LinkClass.BACKHAUL and not to:
                 bits = 0  # by no wire: it is no transmission, but the book has it
             self._order += 1
+            destination = to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else BROADCAST
+            sent = Transmission(self._order, received, to, destination, reached, link, note.attempt, bits)
             if (link, note.kind) in self._may_wait:
-                destination = to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else BROADCAST
-                sent = Transmission(self._order, received, to, destination, reached, link, note.attempt, bits)
                 for transmission in _by_wire(sent) if link == LinkClass.BACKHAUL and to else (sent,):
                     self._send(transmission, slot, gone)
-            else:
-                self._carry(received, to, reached, link, note.attempt, bits, gone)
+            else:  # late by no rule: it arrives, and no attempt of it can wait anywhere
+                self._rows += _arrived(sent, self._deliver(received, reached, gone))
 
     def resend_weights(self, slot: int, node: int) -> None:
         """Send a node that came back the newest weights that it was ever sent, as a further attempt."""
@@ -157,35 +157,6 @@ class Relay:
         """Why these notes cannot be relayed, or ""."""
         return self._routes.fault(source, notes)
 
-    def _carry(
-        self,
-        note: ReceivedNote,
-        to: tuple[int, ...],
-        reached: tuple[int, ...],
-        link: LinkClass,
-        attempt: int,
-        bits: int,
-        gone: Collection[int],
-    ) -> None:
-        """A note that is late by no rule arrives when it is sent: no attempt of it can wait anywhere."""
-        present = self._deliver(note, reached, gone)
-        slot, turn, source, kind, size = note.slot, note.turn, note.source, note.kind, note.size_bytes
-        if link != LinkClass.BACKHAUL or not to:
-            outcome, copies = _outcome(to, reached, present), len(present)
-            self._rows.append(AirRow(slot, turn, source, to, link, kind, attempt, outcome, bits, size, copies, slot))
-            return
-        copied = False
-        for node in to:
-            outcome, copies = AttemptOutcome.DELIVERED, 1
-            if node not in present:
-                outcome, copies = AttemptOutcome.GONE if node in reached else AttemptOutcome.LOST, 0
-            self._rows.append(
-                AirRow(
-                    slot, turn, source, (node,), link, kind, attempt, outcome, bits, size, copies, slot, False, copied
-                )
-            )
-            copied = True
-
     def _send_weights(self, weights: SentWeights, node: int, slot: int, gone: Collection[int]) -> None:
         """Send one node weights that did not come over their source's wire in this slot."""
         link = self._routes.link(weights.note.source, (node,)) if weights.link is None else weights.link
@@ -244,6 +215,24 @@ def _outcome(to: Sequence[int], reached: Sequence[int], present: Sequence[int]) 
     if len(reached) < len(to):
         return AttemptOutcome.LOST
     return AttemptOutcome.GONE if len(present) < len(reached) else AttemptOutcome.DELIVERED
+
+
+def _arrived(sent: Transmission, present: Sequence[int]) -> list[AirRow]:
+    """The rows of a note that has reached these receivers in the slot in which it is sent."""
+    note, to, link, attempt, bits, slot = sent.note, sent.to, sent.link, sent.attempt, sent.bits, sent.note.slot
+    turn, source, kind, size = note.turn, note.source, note.kind, note.size_bytes
+    if link != LinkClass.BACKHAUL or not to:
+        outcome, copies = _outcome(to, sent.receivers_reached, present), len(present)
+        return [AirRow(slot, turn, source, to, link, kind, attempt, outcome, bits, size, copies, slot)]
+    rows, copied = [], False
+    for node in to:  # to each by a wire of its own
+        outcome, copies = AttemptOutcome.DELIVERED, 1
+        if node not in present:
+            outcome, copies = AttemptOutcome.GONE if node in sent.receivers_reached else AttemptOutcome.LOST, 0
+        wire = (slot, turn, source, (node,), link, kind, attempt, outcome, bits, size, copies, slot, False, copied)
+        rows.append(AirRow(*wire))
+        copied = True
+    return rows
 
 
 def _by_wire(sent: Transmission) -> Iterator[Transmission]:
