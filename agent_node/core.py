@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from agent_node.delivery import AckedDelivery, Received
+from agent_node.delivery import AckedDelivery
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import CLOSING, PHASES, TurnSpec
 from protocol.messages.episodes import going_on
@@ -72,16 +72,18 @@ class Node:
 
     def open(self, turn: Turn) -> OpenTurn:
         """Read a turn; its reply may wait until somebody outside has chosen the action."""
-        ended = np.frombuffer(turn.ended, np.uint8) if turn.ended else self._going_on
+        ended = self._going_on
         if turn.ended:
+            ended = np.frombuffer(turn.ended, np.uint8)
             self.policy.restart(ended > 0)
         spec, decode = self._specs[turn.spec]
-        inbox, acks, unread = self._delivery.receive(turn.inbox) if turn.inbox else Received([], [], [])
+        phase = PHASES[turn.phase]
+        inbox, acks, unread = self._delivery.receive(turn.inbox) if turn.inbox else ([], [], [])
         context = TurnContext(
             turn.slot,
             turn.turn,
             spec.step,
-            PHASES[turn.phase],
+            phase,
             ended,
             decode(turn.measurement),
             inbox,
@@ -89,7 +91,8 @@ class Node:
             unread,
             self._training,
         )
-        return OpenTurn(context, acks, self._newly_learnt(context))
+        begun = "" if spec.step == "close" else phase
+        return OpenTurn(context, acks, b"" if begun == self._phase else self._newly_learnt(begun))
 
     def answer(self, opened: OpenTurn) -> Reply:
         """The policy's reply to a turn. ValueError if an action lies outside its space."""
@@ -99,13 +102,17 @@ class Node:
             return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, turn.unread, opened.learnt))
         return self.reply(opened, self.policy.on_turn(turn))
 
+    def check(self, action: Records | None) -> bytes:
+        """An action, encoded; empty for None. ValueError if it lies outside its space. The node stays as it is."""
+        encoded = b"" if action is None else action.tobytes()
+        if encoded and not self._action_fits(encoded):
+            raise ValueError(f"the policy's action {action} lies outside its space")
+        return encoded
+
     def reply(self, opened: OpenTurn, output: TurnOutput) -> Reply:
         """The reply with this output, whoever chose it. ValueError if its action lies outside its space."""
-        turn = opened.context
-        action = b"" if output.action is None else output.action.tobytes()
-        if action and not self._action_fits(action):
-            raise ValueError(f"the policy's action {output.action} lies outside its space")
-        outbox = [*opened.acks, *self._outgoing(output.notes, turn.slot)]
+        turn, action = opened.context, self.check(output.action)
+        outbox = opened.acks + self._outgoing(output.notes, turn.slot)
         return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, turn.unread, opened.learnt))
 
     def snapshot(self) -> dict[str, Any]:
@@ -119,18 +126,20 @@ class Node:
         self._delivery.restore(data["delivery"])
         self.policy.restore(data["policy"])
 
-    def _newly_learnt(self, turn: TurnContext) -> bytes:
-        """In the first turn after a phase of training, the weights that the policy has learnt by itself; else b""."""
-        before, self._phase = self._phase, "" if turn.step == "close" else turn.phase
-        learnt = self.policy.learnt_weights() if before == "train" != self._phase else None
+    def _newly_learnt(self, phase: str) -> bytes:
+        """A phase begins, or "" as the run closes: the weights that the policy has learnt by itself in one of training
+        that ends; else b""."""
+        before, self._phase = self._phase, phase
+        learnt = self.policy.learnt_weights() if before == "train" else None
         return b"" if learnt is None else write_weights(learnt.weights, learnt.policy_version, "float32")
 
     def _outgoing(self, notes: Sequence[Note], slot: int) -> list[Note]:
         """The policy's notes with their numbers; before them, in the node's first turn of a slot, what is resent."""
         numbered = self._delivery.send(notes, slot) if notes else []
-        resent = self._delivery.resend(slot) if slot != self._slot else []
+        if slot == self._slot:
+            return numbered
         self._slot = slot
-        return [*resent, *numbered]
+        return self._delivery.resend(slot) + numbered
 
 
 def _report(scalars: Mapping[str, float], unread: Sequence[UnreadNote], weights: bytes) -> Report | None:

@@ -105,10 +105,12 @@ class AckedDelivery:
         fresh: list[ReceivedNote] = []
         acks: list[Note] = []
         for note in notes:
-            if note.kind == Kind.ACK:
-                if note.sequence is not None:
-                    self.unacknowledged.pop((note.source, note.sequence), None)
-            elif note.kind in ACKNOWLEDGED and note.sequence is not None:
+            if note.sequence is None:
+                if note.kind != Kind.ACK:
+                    fresh.append(note)
+            elif note.kind == Kind.ACK:
+                self.unacknowledged.pop((note.source, note.sequence), None)
+            elif note.kind in ACKNOWLEDGED:
                 acks.append(Note((note.source,), Kind.ACK, b"", sequence=note.sequence))
                 if reason := self._number_fault(note, note.sequence):
                     unread.append(UnreadNote(note, reason))

@@ -36,6 +36,7 @@ class ChannelServer:
         self._checkpointing = self.run.checkpointing
         self._checks = ReplyChecks(world, self._state.relay, plan.replicas)
         self._timeouts = Timeouts(plan.loss)
+        self._frames_slots = plan.record.frames_slots
         self._refusals: Counter[Peer] = Counter()
 
     def arrived(self, peer: Peer, message: Message) -> list[Send]:
@@ -118,7 +119,7 @@ class ChannelServer:
     @property
     def keeps_frames(self) -> bool:
         """Whether the frames of this slot are recorded."""
-        return self.run.slot < self._state.recorder.frames_slots
+        return self._state.timeline.slot < self._frames_slots
 
     def record_frame(self, direction: Literal["up", "down"], peer_name: str, frame: bytes) -> None:
         """Keep a frame that crossed."""
@@ -173,7 +174,6 @@ class ChannelServer:
 
     def _reply(self, peer: Peer, reply: Reply) -> list[Send]:
         node = self._seats.node(peer)
-        gate = self._gates.gate_of(reply)
         if node is None:
             return self.reject_frame(peer, "reply from an unknown peer")
         if self.run.waiting not in RUNNING:
@@ -182,11 +182,12 @@ class ChannelServer:
             self._state.pace.take_late(node)
             self.run.reports.take(node, reply)
             return []
+        gate = self._gates.gate_of(reply)
         if gate is None:
             return self.reject_frame(peer, "unrequested reply")
         if reason := self._checks.fault(node, reply, gate.step) or gate.accept(node, reply):
             return self.reject_frame(peer, reason)
-        return self.run.advance() if gate is self._gates.awaited and gate.closed else []
+        return self.run.advance() if gate.closed and gate is self._gates.awaited else []
 
     def _take_node_state(self, peer: Peer, part: Saved) -> list[Send]:
         if self.run.waiting is not Waiting.NODE_STATES:

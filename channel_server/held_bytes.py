@@ -33,4 +33,7 @@ class HeldBytes:
 
     def have_room(self, source: int, notes: Sequence[Note]) -> bool:
         """Whether a source's notes can be held besides those that wait."""
-        return self._of_source[source] + sum(note.size_bytes for note in notes) <= MAX_HELD_BYTES
+        held = self._of_source.get(source, 0)
+        for note in notes:
+            held += note.size_bytes
+        return held <= MAX_HELD_BYTES

@@ -71,7 +71,8 @@ class Transmission(Struct, array_like=True):
 
 
 class LinkQueues:
-    """The queues of all links under a plan's budgets. `radio_bits`: what a whole slot of a link's radio carries."""
+    """The queues of all links under a plan's budgets. `rationed`: the classes that have one. `radio_bits`: what a whole
+    slot of a link's radio carries."""
 
     def __init__(self, plan: SignallingPlan, radio_bits: RadioBits) -> None:
         self._rank = {kind: rank for rank, kind in enumerate(plan.priorities)}
@@ -80,7 +81,7 @@ class LinkQueues:
         for rule in plan.rules:
             if rule.bits_per_slot is not None:
                 self._caps.setdefault(rule.link, {})[rule.kind] = rule.bits_per_slot
-        self._rationed = self._budgets.keys() | self._caps.keys()
+        self.rationed = self._budgets.keys() | self._caps.keys()
         self._radio_bits = radio_bits
         self._links: dict[LinkId, _Link] = {}
 
@@ -95,13 +96,9 @@ class LinkQueues:
                 left += link.serve()
         return left
 
-    def carries_at_once(self, transmission: Transmission) -> bool:
-        """Whether an attempt needs no budget. A note without receivers loads no link."""
-        return transmission.link not in self._rationed or not transmission.to
-
     def send(self, transmission: Transmission) -> list[Transmission]:
-        """Queue an attempt. Returns those whose last bit leaves now."""
-        if self.carries_at_once(transmission):
+        """Queue an attempt, unless it needs no budget. Returns those whose last bit leaves now."""
+        if transmission.link not in self.rationed or not transmission.to:  # without receivers it loads no link
             transmission.sent = transmission.bits
             return [transmission]
         link_id = transmission.link_id

@@ -1,6 +1,6 @@
 """The medium of a run: its world, the world's state, and the actions by which the agents radiate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from channel_server.action_board import ActionBoard
@@ -9,6 +9,8 @@ from channel_server.worlds.contract import InfrastructureNote, Radio, SlotOutcom
 from protocol.messages.kinds import LinkClass
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import MapUpdate
+
+Measured = Mapping[int, bytes]  # encoded measurements by node
 
 
 class Medium:
@@ -26,7 +28,8 @@ class Medium:
         self._prefetch = getattr(world, "prefetch", None)
         self._render = getattr(world, "render", None)
         self._prefetched = 0  # the slot that has been drawn ahead
-        self._measured: tuple[Any, str, list[bytes]] = None, "", []  # the last measurement, with its state and view
+        # the last measurement, with its state, view and nodes: turns of a slot may measure the same
+        self._measured: tuple[Any, str, Sequence[int], Measured] = None, "", (), {}
         self._transmitted: tuple[int, Any] | None = None  # the last slot and the state it left, until it is rendered
 
     def begin(self, slot: int) -> None:
@@ -35,14 +38,16 @@ class Medium:
             self.board.actions.restart(restart)
         self.state = self._world.begin(self.state, slot, restart)
 
-    def measure(self, view: str) -> list[bytes]:
-        """What each node measures, encoded, by index; the trainer, which comes last, measures nothing."""
+    def measure(self, view: str, nodes: Sequence[int]) -> Measured:
+        """What these nodes measure, encoded; nothing without a view."""
         if not view:
-            return [b""] * (len(self.agents) + 1)
-        state, measured_view, measured = self._measured
-        if state is not self.state or measured_view != view:  # agents that act one by one measure the same state
-            measured = [*(records.tobytes() for records in self._world.measure(self.state, view)), b""]
-            self._measured = self.state, view, measured
+            return dict.fromkeys(nodes, b"")
+        state, measured_view, measured_nodes, measured = self._measured
+        if state is not self.state or measured_view != view or measured_nodes != nodes:
+            asked = () if nodes == self.agents else (nodes,)
+            records = self._world.measure(self.state, view, *asked)
+            measured = {node: record.tobytes() for node, record in zip(nodes, records, strict=True)}
+            self._measured = self.state, view, nodes, measured
         return measured
 
     def probe(self, probing: int) -> None:

@@ -127,11 +127,6 @@ class Recorder:
         self.trace.digest_pending()
         return self.trace.digest.hexdigest()
 
-    @property
-    def frames_slots(self) -> int:
-        """The number of slots, from the first, whose frames are kept."""
-        return self._plan.frames_slots
-
     def frame(self, direction: Literal["up", "down"], name: str, frame: bytes) -> None:
         """Keep a frame that was sent or received."""
         self._frames.append(msgspec.msgpack.encode((direction, name, frame)))
@@ -209,4 +204,6 @@ def _keeps(plan: RunPlan) -> Callable[[int], bool]:
 def _traced(note: Note) -> Note | tuple[Any, ...]:
     # `sequence` is the last field, and is traced only where it is set: so the digests of notes that are not
     # acknowledged do not depend on how the others are numbered.
-    return note if note.sequence is not None else msgspec.structs.astuple(note)[:-1]
+    if note.sequence is not None:
+        return note
+    return note.to, note.kind, note.body, note.payload_bits, note.link, note.attempt

@@ -5,10 +5,12 @@ which receivers lose their copy, and the plan how much later the others receive 
 k is readable from turn k + 1 on. It waits in the inbox until its receiver has a turn.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
 from msgspec.msgpack import decode, encode
+from msgspec.structs import replace
 
 from channel_server.held_bytes import HeldBytes
 from channel_server.link_queues import BROADCAST, LinkQueues, RadioBits, Transmission, by_order
@@ -36,6 +38,7 @@ class Relay:
         self._links = LinkQueues(plan, radio_bits)
         self._losses = Losses(plan, seed)
         self._delays = {(rule.link, rule.kind): rule.delay_slots for rule in plan.rules if rule.delay_slots}
+        self._may_wait = self._delays.keys() | set(product(self._links.rationed, Kind))
         self._flights: dict[int, list[Transmission]] = {}  # notes whose last bit has left, by the slot of arrival
         self._weights = WeightsLedger(trainer=self._trainer)
         self._held = HeldBytes()
@@ -59,17 +62,16 @@ class Relay:
             bits = note.charged_bits(self._replicas)
             if note.kind == Kind.WEIGHTS:
                 self._weights.sent(SentWeights(received, note.link, bits, note.attempt), to)
+            if link == LinkClass.BACKHAUL and not to:
+                bits = 0  # by no wire: it is no transmission, but the book has it
+            self._order += 1
             destination = to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else BROADCAST
-            order = self._next_order()
-            if link == LinkClass.BACKHAUL and to:
-                for node in to:  # to each receiver by a wire of its own
-                    got = (node,) if node in reached else ()
-                    wire = (order, received, (node,), node, got, link, note.attempt, bits, False, 0, node != to[0])
-                    self._send(Transmission(*wire), slot, gone)
-            else:  # over a backhaul a note to nobody is no transmission, and costs nothing, but the book has it
-                charged = 0 if link == LinkClass.BACKHAUL else bits
-                sent = Transmission(order, received, to, destination, reached, link, note.attempt, charged)
-                self._send(sent, slot, gone)
+            sent = Transmission(self._order, received, to, destination, reached, link, note.attempt, bits)
+            if (link, note.kind) in self._may_wait:
+                for transmission in _by_wire(sent) if link == LinkClass.BACKHAUL and to else (sent,):
+                    self._send(transmission, slot, gone)
+            else:  # late by no rule: it arrives, and no attempt of it can wait anywhere
+                self._rows += _arrived(sent, self._deliver(received, reached, gone))
 
     def resend_weights(self, slot: int, node: int) -> None:
         """Send a node that came back the newest weights that it was ever sent, as a further attempt."""
@@ -155,15 +157,12 @@ class Relay:
         """Why these notes cannot be relayed, or ""."""
         return self._routes.fault(source, notes)
 
-    def _next_order(self) -> int:
-        self._order += 1
-        return self._order
-
     def _send_weights(self, weights: SentWeights, node: int, slot: int, gone: Collection[int]) -> None:
         """Send one node weights that did not come over their source's wire in this slot."""
         link = self._routes.link(weights.note.source, (node,)) if weights.link is None else weights.link
         reached = self._losses.survivors_of_resending(slot, link, node)
-        head = (self._next_order(), weights.note, (node,), node, reached, link)
+        self._order += 1
+        head = (self._order, weights.note, (node,), node, reached, link)
         self._send(Transmission(*head, weights.attempts, weights.bits, repeated=True), slot, gone)
 
     def _send(self, transmission: Transmission, slot: int, gone: Collection[int]) -> None:
@@ -175,10 +174,6 @@ class Relay:
             for older in self._links.withdraw_older(transmission):
                 self._held.release(older)
                 self._rows.append(older.row(AttemptOutcome.REPLACED, 0, slot))
-        if self._links.carries_at_once(transmission) and not self._delay(transmission):
-            transmission.sent = transmission.bits
-            self._arrive(transmission, slot, gone)
-            return
         self._held.hold(transmission)
         for arriving in self._without_delay(self._links.send(transmission), slot):
             self._held.release(arriving)
@@ -192,17 +187,19 @@ class Relay:
         """Of those whose last bit left in this slot, the ones that arrive at once; the others arrive later."""
         at_once = []
         for transmission in left:
-            if delay := self._delay(transmission):
+            if delay := self._delays.get((transmission.link, transmission.note.kind), 0):
                 self._flights.setdefault(slot + delay, []).append(transmission)
             else:
                 at_once.append(transmission)
         return at_once
 
-    def _delay(self, transmission: Transmission) -> int:
-        return self._delays.get((transmission.link, transmission.note.kind), 0) if self._delays else 0
-
     def _arrive(self, transmission: Transmission, slot: int, gone: Collection[int]) -> None:
-        note, reached = transmission.note, transmission.receivers_reached
+        reached = transmission.receivers_reached
+        present = self._deliver(transmission.note, reached, gone)
+        self._rows.append(transmission.row(_outcome(transmission.to, reached, present), len(present), slot))
+
+    def _deliver(self, note: ReceivedNote, reached: tuple[int, ...], gone: Collection[int]) -> Sequence[int]:
+        """Put a note into inboxes; the receivers of those."""
         present = [node for node in reached if node not in gone] if gone else reached
         for node in present:
             self._inboxes[node].append(note)
@@ -210,6 +207,37 @@ class Relay:
             self._weights.acknowledged(note)
         elif note.kind == Kind.WEIGHTS:
             self._weights.arrived(note, present)
-        missing = AttemptOutcome.GONE if len(present) < len(reached) else AttemptOutcome.DELIVERED
-        outcome = AttemptOutcome.LOST if len(reached) < len(transmission.to) else missing
-        self._rows.append(transmission.row(outcome, len(present), slot))
+        return present
+
+
+def _outcome(to: Sequence[int], reached: Sequence[int], present: Sequence[int]) -> AttemptOutcome:
+    """Of an attempt whose copies reached some of its receivers, of whom some are present."""
+    if len(reached) < len(to):
+        return AttemptOutcome.LOST
+    return AttemptOutcome.GONE if len(present) < len(reached) else AttemptOutcome.DELIVERED
+
+
+def _arrived(sent: Transmission, present: Sequence[int]) -> list[AirRow]:
+    """The rows of a note that has reached these receivers in the slot in which it is sent."""
+    note, to, link, attempt, bits, slot = sent.note, sent.to, sent.link, sent.attempt, sent.bits, sent.note.slot
+    turn, source, kind, size = note.turn, note.source, note.kind, note.size_bytes
+    if link != LinkClass.BACKHAUL or not to:
+        outcome, copies = _outcome(to, sent.receivers_reached, present), len(present)
+        return [AirRow(slot, turn, source, to, link, kind, attempt, outcome, bits, size, copies, slot)]
+    rows, copied = [], False
+    for node in to:  # to each by a wire of its own
+        outcome, copies = AttemptOutcome.DELIVERED, 1
+        if node not in present:
+            outcome, copies = AttemptOutcome.GONE if node in sent.receivers_reached else AttemptOutcome.LOST, 0
+        wire = (slot, turn, source, (node,), link, kind, attempt, outcome, bits, size, copies, slot, False, copied)
+        rows.append(AirRow(*wire))
+        copied = True
+    return rows
+
+
+def _by_wire(sent: Transmission) -> Iterator[Transmission]:
+    """Over a backhaul to each receiver by a wire of its own."""
+    for node in sent.to:
+        reached = (node,) if node in sent.receivers_reached else ()
+        copied = node != sent.to[0]
+        yield replace(sent, to=(node,), destination=node, receivers_reached=reached, copied=copied)

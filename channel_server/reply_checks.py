@@ -32,6 +32,7 @@ class ReplyChecks:
             return "reply with a note to an unknown destination"
         if not self._relay.has_room(node, reply.outbox):
             return "reply with more notes than its links can hold"
-        if sum(note.charged_bits(self._replicas) for note in reply.outbox) > MAX_REPLY_BITS:
-            return "reply with notes of too many bits"
-        return ""
+        bits = 0
+        for note in reply.outbox:
+            bits += note.charged_bits(self._replicas)
+        return "reply with notes of too many bits" if bits > MAX_REPLY_BITS else ""

@@ -51,6 +51,6 @@ class Routes:
             return "" if self._nodes > self.trainer else "to the trainer of a run that has none"
         if note.to == (NEIGHBOURS,):
             return ""
-        others = set(range(self._nodes)) - {source}
-        known = bool(note.to) and len(set(note.to)) == len(note.to) and others.issuperset(note.to)
+        to = note.to
+        known = to and min(to) >= 0 and max(to) < self._nodes and source not in to and len(set(to)) == len(to)
         return "" if known else "to an unknown destination"

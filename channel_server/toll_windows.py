@@ -32,9 +32,8 @@ class TollWindows:
         first = after = -1
         sums: dict[tuple[int, int, int], TollRow] = {}
         for row in rows:
-            slot = min(row.slot, last)
-            if not first <= slot < after:  # mostly the rows of one slot come together
-                _, first, after = self._window(slot)
+            if not first <= row.slot < after:  # mostly the rows of one slot come together
+                _, first, after = self._window(min(row.slot, last))
                 sums = self._open.setdefault(first, {})
             key = (row.source, row.kind, row.link)
             counts = sums.get(key)

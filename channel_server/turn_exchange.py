@@ -6,12 +6,13 @@ Nodes are indices here.
 from collections.abc import Collection, Sequence
 
 from channel_server.gate import Gate
+from channel_server.medium import Measured
 from channel_server.reports import Reports
 from channel_server.run_state import RunState
 from channel_server.weights_inbox import WeightsInbox
 from protocol.accounting.trace import TraceField
 from protocol.messages.choreography import TurnSpec
-from protocol.messages.node import Note, Reply, Turn
+from protocol.messages.node import Note, Turn
 from protocol.messages.plan import RunPlan
 from protocol.messages.telemetry import Event
 
@@ -53,7 +54,7 @@ class TurnExchange:
         """Notes that are due in this slot arrive."""
         self._relay.open(self._timeline.slot, gone=self._attendance.lost)
 
-    def open(self, index: int, spec: TurnSpec, group: Sequence[int], measured: list[bytes]) -> tuple[Asked, Gate]:
+    def open(self, index: int, spec: TurnSpec, group: Sequence[int], measured: Measured) -> tuple[Asked, Gate]:
         """Open a turn, the choreography's entry of this index: the Turns to send and the gate to wait for.
 
         A node that is gone is lost here, where it is next asked, so that a replay can do the same.
@@ -74,7 +75,7 @@ class TurnExchange:
                 asked.append((node, Turn(slot, turn, index, phase, ended(node), measured[node], inbox)))
         return asked, gate
 
-    def close(self, gate: Gate, spec: TurnSpec, measured: list[bytes]) -> None:
+    def close(self, gate: Gate, spec: TurnSpec, measured: Measured) -> None:
         """Take the replies by node index: trace, actions, notes. NodeLostError if a loss ends the run."""
         trace, slot, turn = self._recorder.trace.add, gate.slot, gate.turn
         for node, reply in gate.replies():
@@ -82,8 +83,12 @@ class TurnExchange:
                 trace(slot, turn, node, TraceField.MEASUREMENT, measured[node])
             if reply is None:
                 self._lose(node, gate)
-            else:
-                self._take(spec, node, reply)
+                continue
+            if reply.action:
+                self._act(spec, node, reply.action)
+            if reply.outbox:
+                self.post(node, reply.outbox)
+            if reply.report is not None:
                 self._reports.take(node, reply)
 
     def post(self, source: int, notes: Sequence[Note]) -> None:
@@ -140,13 +145,10 @@ class TurnExchange:
         self._relay.cut(slot)
         self.book()
 
-    def _take(self, spec: TurnSpec, node: int, reply: Reply) -> None:
-        if reply.action:
-            line, board = self._timeline, self._medium.board
-            self._recorder.trace.add(line.slot, line.turn, node, TraceField.ACTION, reply.action)
-            (board.actions if spec.step == "act" else board.trial).write(node, reply.action)
-        if reply.outbox:
-            self.post(node, reply.outbox)
+    def _act(self, spec: TurnSpec, node: int, action: bytes) -> None:
+        line, board = self._timeline, self._medium.board
+        self._recorder.trace.add(line.slot, line.turn, node, TraceField.ACTION, action)
+        (board.actions if spec.step == "act" else board.trial).write(node, action)
 
     def _lose(self, node: int, gate: Gate) -> None:
         reason, name = self._attendance.lose(node), self._attendance.names[node]

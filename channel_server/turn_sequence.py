@@ -159,7 +159,9 @@ class TurnSequence:
     # one turn
 
     def _ask(self, index: int, spec: TurnSpec, group: Sequence[int]) -> Waits:
-        measured = self._medium.measure(spec.view)
+        # A probe changes what the next one measures. Agents that act one by one all measure the same, at once.
+        measuring = self._medium.agents if spec.who == "agents" and spec.step != "probe" else group
+        measured = self._medium.measure(spec.view, measuring)
         self._pace.begin_turn()
         asked, gate = self._exchange.open(index, spec, group, measured)
         yield from self._wait(gate, asked)
@@ -187,7 +189,8 @@ class TurnSequence:
         A paced run does not wait for it, and does not ask it again before it has replied.
         """
         if self._exchange.trainer_has_work:
-            asked, gate = self._exchange.open(index, _LEARN, [len(self._medium.agents)], self._medium.measure(""))
+            trainer = [len(self._medium.agents)]
+            asked, gate = self._exchange.open(index, _LEARN, trainer, dict.fromkeys(trainer, b""))
             self._unsent += asked
             self._learning.add(gate)
         yield from self._collect(self._timeline.slot)
@@ -199,4 +202,4 @@ class TurnSequence:
                 break
             yield from self._wait(gate, [])
             del self._learning.pending[0]
-            self._exchange.close(gate, _LEARN, [])
+            self._exchange.close(gate, _LEARN, {})

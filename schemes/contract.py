@@ -207,7 +207,8 @@ class Training:
 
     `learner` builds the learner and loads torch. It does `updates_per_turn` updates in a turn of training, if rows have
     been joined since the last one; without `join`, in every turn. These are the choreography's learn turns, or its
-    decide turns if it has none.
+    decide turns if it has none. The trainer has a learn turn in the slots in which notes have come for it, and in
+    every slot if it also decides: so one that only observes does not learn in slots in which it received nothing.
     `decide` builds, given the learner, the policy that answers the decide turns. `observe` builds, given the learner,
     what reads notes that are no histories. Both may add data to the learner. In a turn the inbox goes to `observe`,
     `join` and `decide`, in this order, before learning.

@@ -37,6 +37,13 @@ class OutsideNode(Session):
             self._opened = opened
         return [] if opened.context.step == "act" else [self.node.answer(opened)]
 
+    def check(self, action: Records | None) -> None:
+        """Before `act`, which the node cannot take back: ValueError if the action [E] lies outside its space;
+        RuntimeError before the first act turn."""
+        if self.node is None or self._opened is None:
+            raise RuntimeError("this node has not been asked to act yet")
+        self.node.check(action)
+
     def act(self, action: Records | None) -> Reply:
         """The reply to the act turn; None keeps the last action. ValueError if the action [E] lies outside its space;
         RuntimeError before the first act turn."""

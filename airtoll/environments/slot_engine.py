@@ -77,8 +77,11 @@ class SlotEngine:
     def act(self, actions: Mapping[int, Records | None]) -> SlotResult:
         """Transmit by these actions, records [E] by agent or None to keep the last, and play up to the next act turn.
 
-        ValueError for an action outside its space, before anything is transmitted; RuntimeError if the run fails.
+        ValueError for an action outside its space, and KeyError for an agent without one, before any node replies;
+        RuntimeError if the run fails.
         """
+        for agent, node in self._nodes.items():
+            node.check(actions[agent])
         replies = [(self._run.names[agent], node.act(actions[agent])) for agent, node in self._nodes.items()]
         for name, reply in replies:
             self._loopback.deliver(name.encode(), encode(reply))

@@ -80,10 +80,12 @@ class MyWorld:
         backlog = state.backlog if restart is None else np.where(restart[:, None], 0, state.backlog)
         return replace(state, backlog=backlog + arrived)
 
-    def measure(self, state: MyWorldState, view: str) -> list[Records]:
-        """Own backlog, and own channel and success in the last slot. KeyError for another view."""
-        records = [space.empty(self._replicas) for space in self.views[view]]
-        for node, record in enumerate(records):
+    def measure(self, state: MyWorldState, view: str, nodes: Sequence[int] | None = None) -> list[Records]:
+        """Own backlog, and own channel and success in the last slot, of all nodes if none are named. KeyError for
+        another view."""
+        asked = range(self._params.nodes) if nodes is None else nodes
+        records = [self.views[view][node].empty(self._replicas) for node in asked]
+        for node, record in zip(asked, records, strict=True):
             record["backlog"], record["channel"] = state.backlog[:, node], state.channel[:, node]
             record["through"] = state.through[:, node]
         return records

@@ -67,6 +67,7 @@ def check_world(
     for replicas in (1, 2):
         built = entry.build(chosen, seed=1, replicas=replicas)
         worlds.check_spaces(built, replicas)
+        worlds.check_measured_alone(built)
         worlds.check_reports(built, replicas)
         worlds.check_snapshots(built)
         worlds.check_drawing(built)

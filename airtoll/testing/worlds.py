@@ -25,6 +25,19 @@ def check_spaces(world: World, replicas: int) -> None:
             assert fits, f"{world.agents[node]} measures in the view {view!r} what is outside its space"
 
 
+def check_measured_alone(world: World) -> None:
+    """Some nodes measure the same as among all, in the order in which they are asked."""
+    rng, state = np.random.default_rng(4), world.begin(world.reset(), 0)
+    state, _ = world.transmit(state, [world.random(node, rng) for node in range(len(world.agents))])
+    state, asked = world.begin(state, 1), sorted({len(world.agents) - 1, 0}, reverse=True)
+    for view in world.views:
+        of_all, alone = world.measure(state, view), world.measure(state, view, asked)
+        expected = [of_all[node].tobytes() for node in asked]
+        assert [records.tobytes() for records in alone] == expected, (
+            f"measure(state, {view!r}, {asked}) is not what these nodes measure among all, in this order"
+        )
+
+
 def check_reports(world: World, replicas: int) -> None:
     """Each report's notes are of the kind, link class and space that the world declares."""
     state = world.begin(world.reset(), 0)

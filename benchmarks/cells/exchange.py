@@ -3,6 +3,8 @@
 The policy has two hidden layers of 64 units, an LSTM of 64 and drawn weights; it is greedy. Nothing learns.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -49,17 +51,21 @@ class AccessPoint(NodePolicy):
         own = turn.measurement.tobytes()
         if turn.step == "exchange":
             return TurnOutput(notes=(broadcast(Kind.NEIGHBOUR, own),))
-        seen = [self._floats(own), *(local for _, local in turn.read(self._reader))]
-        logits, self._state = self._policy.step(np.concatenate(seen, axis=1) * _SCALE, self._state)
+        seen = self._by_replica([own, *(local for _, local in turn.read(self._reader))])
+        logits, self._state = self._policy.step(seen * _SCALE, self._state)
         action = self._action.empty(self._replicas)
         action["device"], action["level"] = choose(logits)
         return TurnOutput(action)
 
-    def _local(self, note: ReceivedNote) -> Floats:
-        return self._floats(note.body)
+    def _local(self, note: ReceivedNote) -> bytes:
+        if len(note.body) != self._replicas * LOCAL_FLOATS * _SCALE.itemsize:
+            raise ValueError(f"it has {len(note.body)} bytes")
+        return note.body
 
-    def _floats(self, body: bytes) -> Floats:
-        return np.frombuffer(body, np.float32).reshape(self._replicas, LOCAL_FLOATS)
+    def _by_replica(self, bodies: Sequence[bytes]) -> Floats:
+        """[E, bodies LOCAL_FLOATS]"""
+        floats = np.frombuffer(b"".join(bodies), np.float32).reshape(len(bodies), self._replicas, LOCAL_FLOATS)
+        return floats.swapaxes(0, 1).reshape(self._replicas, -1)
 
 
 CARD = Card(

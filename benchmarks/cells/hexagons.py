@@ -132,9 +132,10 @@ class Hexagons(UnusedParts):
     def begin(self, state: State, slot: int, restart: Mask | None = None) -> State:
         return self._network.begin(state, slot)
 
-    def measure(self, state: State, view: str) -> Sequence[Records]:
+    def measure(self, state: State, view: str, nodes: Sequence[int] | None = None) -> Sequence[Records]:
         by_agent = np.ascontiguousarray(state.local.swapaxes(0, 1))  # [B, E, LOCAL_FLOATS]
-        return list(by_agent.reshape(CELLS, -1).view(_LOCAL.dtype))
+        records = by_agent.reshape(CELLS, -1).view(_LOCAL.dtype)
+        return list(records) if nodes is None else [records[node] for node in nodes]
 
     def neighbours(self, state: State) -> Sequence[tuple[int, ...]]:
         return NEAR

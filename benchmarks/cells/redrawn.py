@@ -62,9 +62,9 @@ class Redrawn(UnusedParts):
     def begin(self, state: Floats, slot: int, restart: Mask | None = None) -> Floats:
         return draw_gains(self._rng.at(slot), self._replicas)
 
-    def measure(self, state: Floats, view: str) -> Sequence[Records]:
-        gains_db = to_db(state).astype(np.float32)
-        return [gains_db[:, b].reshape(-1).view(self.views[view][b].dtype) for b in range(CELLS)]
+    def measure(self, state: Floats, view: str, nodes: Sequence[int] | None = None) -> Sequence[Records]:
+        gains_db, asked = to_db(state).astype(np.float32), range(CELLS) if nodes is None else nodes
+        return [gains_db[:, b].reshape(-1).view(self.views[view][b].dtype) for b in asked]
 
     def neighbours(self, state: Floats) -> Sequence[tuple[int, ...]]:
         return tuple(tuple(c for c in range(CELLS) if c != b) for b in range(CELLS))

@@ -1,5 +1,7 @@
 """Downlink of B cells with K users each that share one band (khan2020, the sum rate R of sec. II)."""
 
+from functools import cache
+
 import numpy as np
 
 from channel_server.radio.decibels import Floats
@@ -14,10 +16,16 @@ def received_w(gains: Floats, powers_w: Floats) -> tuple[Floats, Floats]:
     """
     cells, users = powers_w.shape[-2:]
     own = np.einsum("...bbk->...bk", gains)
-    others_w = powers_w @ (1 - np.eye(users))  # summed, not subtracted: nothing cancels beside a strong signal
-    from_other_cells = gains * (1 - np.eye(cells))[..., None]
+    others_w = powers_w @ _others(users)  # summed, not subtracted: nothing cancels beside a strong signal
+    from_other_cells = gains * _others(cells)[..., None]
     inter_w = np.einsum("...b,...bck->...ck", powers_w.sum(axis=-1), from_other_cells)
     return own * powers_w, own * others_w + inter_w
+
+
+@cache
+def _others(n: int) -> Floats:
+    """1 off the diagonal, [n, n]; not to be written to."""
+    return 1 - np.eye(n)
 
 
 def rates_bps_hz(gains: Floats, powers_w: Floats, noise_w: float) -> Floats:

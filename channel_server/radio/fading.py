@@ -12,6 +12,7 @@ Coefficients = npt.NDArray[np.complex128] | npt.NDArray[np.complex64]
 # Of 10 log10 |h|^2 under Rayleigh fading: -10 gamma / ln 10 and 10 pi / (sqrt(6) ln 10).
 RAYLEIGH_MEAN_DB = -10 * np.euler_gamma / log(10)
 RAYLEIGH_STD_DB = 10 * pi / (sqrt(6) * log(10))
+_TINY = np.finfo(np.float32).tiny
 
 
 def draw_power(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
@@ -24,7 +25,7 @@ def draw_power_single(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.N
     # float32 takes two thirds of the time and is far finer than the model; its exact zeros, one in ten million, become
     # the smallest normal number, so that every gain has a logarithm
     draws = rng.standard_exponential(shape, np.float32)
-    return np.maximum(draws, np.finfo(np.float32).tiny)
+    return np.maximum(draws, _TINY)
 
 
 def draw_coefficients(rng: np.random.Generator, shape: tuple[int, ...]) -> Coefficients:

@@ -123,12 +123,14 @@ class ConflictGraph:
         queues = state.queues if restart is None else state.queues.emptied(restart)
         return replace(state, queues=queues.arrive(self._arrivals.at(slot)))
 
-    def measure(self, state: GraphState, view: str) -> list[Records]:
+    def measure(self, state: GraphState, view: str, nodes: Sequence[int] | None = None) -> list[Records]:
         """Own queues and successes; the view `carrier` adds the activity of the last slot."""
-        records = [self._queues_record(state, node, view) for node in range(len(self.agents))]
+        asked = range(len(self.agents)) if nodes is None else nodes
+        records = [self._queues_record(state, node, view) for node in asked]
         if view == "carrier":
             busy = self._count(self._rivals, state.active) > 0  # [E, N, H]
-            for record, own in zip(records, self.graph.own, strict=True):
+            for record, node in zip(records, asked, strict=True):
+                own = self.graph.own[node]
                 record["active"] = state.active[:, own]
                 record["busy"] = busy[:, own]
         return records

@@ -116,8 +116,12 @@ class World(Protocol):
         """
         ...
 
-    def measure(self, state: Any, view: str) -> Sequence[Records]:
-        """Each node's measurement at its own receiver, [n_agents] of records [E]. KeyError for an unknown view."""
+    def measure(self, state: Any, view: str, nodes: Sequence[int] | None = None) -> Sequence[Records]:
+        """The measurements of these agents, or of all, each at its own receiver: records [E] in the order of `nodes`.
+        KeyError for an unknown view.
+
+        Agents that probe one by one are measured one by one, since each probe changes what the next one measures.
+        """
         ...
 
     def neighbours(self, state: Any) -> Sequence[tuple[int, ...]]:

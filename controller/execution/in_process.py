@@ -66,6 +66,13 @@ class Loopback:
                 self.deliver(peer, encode(answer))
         return True
 
+    def play_round(self) -> int:
+        """Deliver the frames that are in flight now, mostly those of a turn; their number."""
+        frames = len(self._down)
+        for _ in range(frames):
+            self.step()
+        return frames
+
     def send(self, sends: list[Send]) -> None:
         """Queue what the core sends."""
         self._down.extend(self._frames.encoded(sends))
@@ -80,7 +87,7 @@ def run_in_process(
 ) -> Ended:
     """Execute a run until it ends, from the beginning or from its `past`.
 
-    `controls`: interrupts and pauses are polled between messages, orders several times a second.
+    `controls`: interrupts and pauses are polled after the messages of a turn, orders several times a second.
     """
     loopback = Loopback(plan, build_world(plan), past)
     run = loopback.run
@@ -95,7 +102,7 @@ def run_in_process(
             if controls.paused() != pausing:
                 pausing = not pausing
                 _pause_or_resume(loopback, controls, pausing=pausing)
-            _step_or_sleep(loopback)
+            _play_or_sleep(loopback)
         except Exception as error:  # of the world or a scheme: the run fails with this reason
             loopback.send(run.fail(f"{type(error).__name__}: {error}"))
         now = time.monotonic()
@@ -116,11 +123,11 @@ def _pause_or_resume(loopback: Loopback, controls: RunControls, *, pausing: bool
     loopback.send(loopback.run.pause() if pausing else loopback.run.resume())
 
 
-def _step_or_sleep(loopback: Loopback) -> None:
+def _play_or_sleep(loopback: Loopback) -> None:
     run = loopback.run
     if run.waiting is Waiting.RESUME:
         time.sleep(_PAUSE_POLL_S)
-    elif not loopback.step():
+    elif not loopback.play_round():
         raise RuntimeError(f"no message is in flight, yet {', '.join(run.awaited)} did not answer")
 
 

@@ -24,11 +24,15 @@ class Toll(Struct, array_like=True):
 
     def book(self, row: AirRow) -> None:
         """Count one row of the air book."""
-        self.notes += row.attempt == 1 and not row.copied
+        copies, note_bytes = row.copies, row.note_bytes
         self.payload_bits += row.payload_bits
-        self.note_bytes += row.note_bytes if row.attempt else 0
-        self.copies += row.copies
-        self.copy_bytes += row.copies * row.note_bytes
+        if row.attempt:
+            self.note_bytes += note_bytes
+            if row.attempt == 1 and not row.copied:
+                self.notes += 1
+        if copies:
+            self.copies += copies
+            self.copy_bytes += copies * note_bytes
 
     def add(self, other: "Toll") -> None:
         """Count what another one has."""
@@ -52,12 +56,13 @@ class DeliveryStats(Struct, array_like=True):
     def book(self, row: AirRow) -> None:
         """Count one row of the air book. What the relay repeats by itself has no age of its own."""
         self.attempts += row.attempt > 0
-        self.lost += row.outcome == AttemptOutcome.LOST
+        if row.outcome is AttemptOutcome.LOST:
+            self.lost += 1
         if row.copies > 0 and not row.repeated:
-            age = row.until - row.slot
             self.arrived += 1
-            self.age_slots += age
-            self.max_age_slots = max(self.max_age_slots, age)
+            if age := row.until - row.slot:  # 0 for most
+                self.age_slots += age
+                self.max_age_slots = max(self.max_age_slots, age)
 
     def add(self, other: "DeliveryStats") -> None:
         """Count what another one has."""

@@ -97,7 +97,8 @@ class TraceWriter:
             _pack(slot, turn, node, field, xxh3_64_intdigest(value)) for slot, turn, node, field, value in self._fresh
         ]
         self.digest.update(b"".join(rows))
-        kept = [self._keeps(entry[0]) for entry in self._fresh]
+        keeps = {slot: self._keeps(slot) for slot in {entry[0] for entry in self._fresh}}
+        kept = [keeps[entry[0]] for entry in self._fresh]
         self._rows += compress(rows, kept)
         if self._keep_values:
             self._values += map(msgspec.msgpack.encode, compress(self._fresh, kept))

@@ -37,7 +37,7 @@ def decode_for_server(frame: bytes) -> Message:
     if len(frame) > MAX_FRAME_BYTES:
         raise BadFrame("oversized frame")
     try:
-        if is_overloaded(frame):
+        if len(frame) > SMALL_BYTES and is_overloaded(frame):
             raise BadFrame("overloaded frame")
         return _to_server.decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:

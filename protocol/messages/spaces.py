@@ -1,7 +1,7 @@
 """Shapes of measurements and actions: packed little-endian records, one per replica."""
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from operator import le
 from struct import Struct as Packed
@@ -16,7 +16,7 @@ Records = npt.NDArray[Any]  # a structured array, [E]
 _FEW = 32  # numbers that Python compares faster than numpy calls a function
 _PACKED = {"b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
 _PACKED |= {"f2": "e", "f4": "f", "f8": "d"}  # struct's codes by numpy's
-_ENUMERABLE = 4096  # spaces of at most this many values are checked by a set of their encodings
+_ENUMERABLE = 8192  # spaces of at most this many values are checked by a set of their encodings
 
 
 class Field(Struct, frozen=True, array_like=True):
@@ -73,10 +73,7 @@ class Space(Struct, frozen=True, array_like=True, dict=True):
 
     def checker(self, replicas: int) -> Callable[[bytes], bool]:
         """A test of encoded records: right length, and what `holds` asks for."""
-        choices = [_choices(f) for f in self.fields]
-        size = np.prod([len(c) for c in choices], dtype=float) if all(choices) else np.inf
-        if replicas == 1 and size <= _ENUMERABLE:
-            encodings = frozenset(np.array([values], self.dtype).tobytes() for values in product(*choices))
+        if replicas == 1 and (encodings := _encodings(self)):
             return encodings.__contains__
         if replicas * self._numbers <= _FEW and all(np.dtype(f.dtype).str[1:] in _PACKED for f in self.fields):
             return self._few_checker(replicas)
@@ -139,6 +136,16 @@ def _within(values: npt.NDArray[Any], low: int | float, high: int | float) -> bo
     if values.size <= _FEW:
         return all(low <= value <= high for value in values.ravel().tolist())
     return bool(low <= np.minimum.reduce(values, axis=None) and np.maximum.reduce(values, axis=None) <= high)
+
+
+@lru_cache(maxsize=64)  # agents mostly have the same space
+def _encodings(space: Space) -> frozenset[bytes]:
+    """All records of a space, encoded; empty if they are too many."""
+    choices = [_choices(field) for field in space.fields]
+    if not all(choices) or np.prod([len(c) for c in choices], dtype=float) > _ENUMERABLE:
+        return frozenset()
+    records = np.array(list(product(*choices)), space.dtype)
+    return frozenset(record.tobytes() for record in records)
 
 
 def _choices(field: Field) -> list[Any]:

@@ -1,8 +1,12 @@
 """The order of the turns: who is asked when."""
 
+from typing import Any
+
 import msgspec
+import pytest
 
 from channel_server.medium import Medium
+from channel_server.worlds.d2d_underlay import D2DCell
 from controller.execution.building import build_world
 from protocol.messages.choreography import Choreography, TurnSpec
 from protocol.messages.codec import decode_for_node
@@ -51,11 +55,27 @@ def test_agents_that_act_one_by_one_are_measured_once() -> None:
     plan = plan_for("li2020/random", slots=2)
     medium = Medium(plan, build_world(plan))
     medium.begin(0)
-    first = medium.measure("observation")
-    assert medium.measure("observation") is first
-    assert medium.measure("csi") != first
+    first = medium.measure("observation", medium.agents)
+    assert medium.measure("observation", medium.agents) is first
+    assert medium.measure("observation", [2]) == {2: first[2]}
+    assert medium.measure("csi", medium.agents) != first
     medium.begin(1)
-    assert medium.measure("observation") != first
+    assert medium.measure("observation", medium.agents) != first
+
+
+def test_agents_that_probe_one_by_one_are_measured_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe changes what the next one measures, so only the agent that is asked is measured before each."""
+    measured: list[tuple[str, list[int] | None]] = []
+    measure: Any = D2DCell.measure
+
+    def noted(world: Any, state: Any, view: str, nodes: Any = None) -> Any:
+        measured.append((view, nodes))
+        return measure(world, state, view, nodes)
+
+    monkeypatch.setattr(D2DCell, "measure", noted)
+    in_process(msgspec.structs.replace(plan_for("li2020/random", slots=2), choreography=ODD))
+    slot = [("receiver", [0]), ("receiver", [1]), ("receiver", [2]), ("receiver", [3]), ("probe", None)]
+    assert measured[: 2 * len(slot)] == 2 * slot
 
 
 def test_the_trainer_is_asked_at_intervals_while_its_weights_are_not_acknowledged() -> None:

@@ -28,6 +28,7 @@ def test_a_world_keeps_its_contract(name: str) -> None:
     world = build_world(_plan(name, slots=5, replicas=REPLICAS))
     kit.check_documented(worlds()[name])
     kit.check_spaces(world, REPLICAS)
+    kit.check_measured_alone(world)
     kit.check_reports(world, REPLICAS)
     kit.check_snapshots(world)
     kit.check_drawing(world)

@@ -12,7 +12,7 @@ from protocol.messages.episodes import going_on
 from protocol.messages.kinds import Kind
 from protocol.messages.node import NodeSpaces, ReceivedNote, Welcome
 from protocol.messages.spaces import Space
-from schemes.contract import NO_OUTPUT, Join, Send, Training, TurnContext, TurnOutput
+from schemes.contract import NO_OUTPUT, Join, Observer, Send, Training, TurnContext, TurnOutput
 from schemes.li2020 import maac
 from schemes.parts.history import VALID, HistoryWriter, JointTrajectory, Layout
 from schemes.parts.replay import Transitions
@@ -137,6 +137,25 @@ def test_while_a_pair_is_lost_the_other_is_learnt_from_and_the_missing_rows_are_
     assert output.scalars["rows_masked"] == 100
     _take_turn(trainer, 121, _row(layouts[1], 1, 40))
     assert _take_turn(trainer, 122, _row(layouts[0], 0, 120)).scalars["rows_dropped"] == 1
+
+
+class Noting(Observer):
+    """Counts the notes that it reads."""
+
+    def __init__(self) -> None:
+        self.notes = 0
+
+    def observe(self, turn: TurnContext) -> None:
+        self.notes += len(turn.inbox)
+
+
+def test_a_trainer_that_only_observes_learns_in_the_turns_that_bring_it_notes() -> None:
+    learner, observer = Counting(), Noting()
+    training = Training(learner=lambda: learner, updates_per_turn=3, observe=lambda _: observer)
+    trainer = LearningTrainer(_welcome(0), training)
+    for slot in range(10):
+        _take_turn(trainer, slot, *[ReceivedNote(0, Kind.CSI, slot, 0, b"gains")] * (slot % 2))
+    assert (observer.notes, learner.turns) == (5, 5)
 
 
 def test_a_note_that_no_part_takes_is_reported() -> None:

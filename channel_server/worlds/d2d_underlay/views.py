@@ -1,6 +1,6 @@
 """What a pair measures, by view: the spaces of the records, and how they are filled from the state."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from channel_server.worlds.d2d_underlay.physics import CellState, Reception
 from protocol.messages.spaces import Field, Records, Space
 
 _DB = 1000  # no gain and no power in dB or dBm lies outside -_DB .. _DB
+Pairs = slice | list[int]  # who is measured
 LAST_SLOT_VIEWS = ("observation", "experience", "interference")  # they show the pair's reception of the previous slot
 
 
@@ -23,20 +24,21 @@ class Views:
     def __init__(self, params: D2DUnderlay, budget: CellLinkBudget, geometry: CellGeometry, replicas: int) -> None:
         self._params, self._budget, self._geometry, self._replicas = params, budget, geometry, replicas
         self.spaces: Mapping[str, Space] = view_spaces(params)
-        self._fill: dict[str, Callable[[CellState, Records], None]] = {
+        self._fill: dict[str, Callable[[CellState, Pairs, Records], None]] = {
             "observation": self._observation if params.observation == "per_rb" else self._compact_observation,
             "experience": self._experience,
             "receiver": self._receiver,
             "csi": self._csi,
-            "interference": lambda state, records: self._own_rb(state.last, records),
-            "probe": lambda state, records: self._own_rb(state.trial, records),
+            "interference": lambda state, pairs, records: self._own_rb(state.last, pairs, records),
+            "probe": lambda state, pairs, records: self._own_rb(state.trial, pairs, records),
         }
 
-    def measure(self, state: CellState, view: str) -> list[Records]:
-        """Every pair's measurement, [N] of records [E]. KeyError for an unknown view."""
+    def measure(self, state: CellState, view: str, nodes: Sequence[int] | None = None) -> list[Records]:
+        """The measurements of these pairs or of all, [n] of records [E]. KeyError for an unknown view."""
         fill = self._fill[view]
-        records = np.zeros((self._params.pairs, self._replicas), self.spaces[view].dtype)  # [N, E]
-        fill(state, records)
+        count, pairs = (self._params.pairs, slice(None)) if nodes is None else (len(nodes), list(nodes))
+        records = np.zeros((count, self._replicas), self.spaces[view].dtype)  # [n, E]
+        fill(state, pairs, records)
         return list(records)
 
     def measured_links(self, view: str, node: int) -> npt.NDArray[np.bool_]:
@@ -58,42 +60,47 @@ class Views:
     def _group(self, state: CellState, name: str) -> Floats:
         return self._geometry.links.group(state.gain, name)
 
-    def _own_gain_db(self, state: CellState) -> Floats:
-        """[N, E, K]"""
-        return _by_pair(to_db(self._geometry.own(state.gain)))
+    def _own_gain_db(self, state: CellState, pairs: Pairs) -> Floats:
+        """[n, E, K]"""
+        return _by_pair(to_db(self._geometry.own(state.gain)[:, pairs]))
 
-    def _observation(self, state: CellState, records: Records) -> None:
-        records["own_gain_db"] = self._own_gain_db(state)
-        records["bs_gain_db"] = _by_pair(to_db(self._group(state, "bs_tx")))
-        records["interference_dbm"] = _by_pair(to_dbm(state.last.interference_w))
-        records["last_rb"] = state.last.rb.T
+    def _bs_gain_db(self, state: CellState, name: str, pairs: Pairs) -> Floats:
+        """[n, E, K]"""
+        return _by_pair(to_db(self._group(state, name)[:, pairs]))
 
-    def _compact_observation(self, state: CellState, records: Records) -> None:
-        records["own_gain_db"] = self._own_gain_db(state)
-        records["bs_gain_db"] = to_db(self._group(state, "bs_tx").mean(axis=2)).T
-        records["interference_dbm"] = to_dbm(self._on_own_rb(state.last)).T
-        records["last_rb"] = state.last.rb.T
+    def _observation(self, state: CellState, pairs: Pairs, records: Records) -> None:
+        records["own_gain_db"] = self._own_gain_db(state, pairs)
+        records["bs_gain_db"] = self._bs_gain_db(state, "bs_tx", pairs)
+        records["interference_dbm"] = _by_pair(to_dbm(state.last.interference_w[:, pairs]))
+        records["last_rb"] = state.last.rb[:, pairs].T
 
-    def _experience(self, state: CellState, records: Records) -> None:
-        self._fill["observation"](state, records)
-        records["sinr"] = state.last.sinr.T
+    def _compact_observation(self, state: CellState, pairs: Pairs, records: Records) -> None:
+        records["own_gain_db"] = self._own_gain_db(state, pairs)
+        records["bs_gain_db"] = to_db(self._group(state, "bs_tx")[:, pairs].mean(axis=2)).T
+        records["interference_dbm"] = to_dbm(self._on_own_rb(state.last, pairs)).T
+        records["last_rb"] = state.last.rb[:, pairs].T
 
-    def _receiver(self, state: CellState, records: Records) -> None:
-        records["own_gain_db"] = self._own_gain_db(state)
-        records["bs_gain_db"] = _by_pair(to_db(self._group(state, "bs_rx")))
+    def _experience(self, state: CellState, pairs: Pairs, records: Records) -> None:
+        self._fill["observation"](state, pairs, records)
+        records["sinr"] = state.last.sinr[:, pairs].T
 
-    def _csi(self, state: CellState, records: Records) -> None:
-        records["d2d_gain_db"] = to_db(self._group(state, "d2d").transpose(3, 0, 1, 2))  # [rx, E, tx, RB]
-        records["bs_gain_db"] = _by_pair(to_db(self._group(state, "bs_rx")))
+    def _receiver(self, state: CellState, pairs: Pairs, records: Records) -> None:
+        records["own_gain_db"] = self._own_gain_db(state, pairs)
+        records["bs_gain_db"] = self._bs_gain_db(state, "bs_rx", pairs)
 
-    def _own_rb(self, after: Reception, records: Records) -> None:
-        records["interference_over_noise"] = self._on_own_rb(after).T / self._budget.noise_w
-        records["sinr"] = after.sinr.T
-        records["last_rb"] = after.rb.T
+    def _csi(self, state: CellState, pairs: Pairs, records: Records) -> None:
+        records["d2d_gain_db"] = to_db(self._group(state, "d2d").transpose(3, 0, 1, 2)[pairs])  # [rx, E, tx, RB]
+        records["bs_gain_db"] = self._bs_gain_db(state, "bs_rx", pairs)
 
-    def _on_own_rb(self, after: Reception) -> Floats:
-        """Interference in W on the RB a pair used, [E, N]; the noise power for a silent pair."""
-        return np.where(after.rb >= 0, at_channel(after.interference_w, after.rb), self._budget.noise_w)
+    def _own_rb(self, after: Reception, pairs: Pairs, records: Records) -> None:
+        records["interference_over_noise"] = self._on_own_rb(after, pairs).T / self._budget.noise_w
+        records["sinr"] = after.sinr[:, pairs].T
+        records["last_rb"] = after.rb[:, pairs].T
+
+    def _on_own_rb(self, after: Reception, pairs: Pairs) -> Floats:
+        """Interference in W on the RB a pair used, [E, n]; the noise power for a silent pair."""
+        rb = after.rb[:, pairs]
+        return np.where(rb >= 0, at_channel(after.interference_w[:, pairs], rb), self._budget.noise_w)
 
 
 def view_spaces(params: D2DUnderlay) -> dict[str, Space]:

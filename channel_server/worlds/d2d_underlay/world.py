@@ -90,9 +90,9 @@ class D2DCell:
         """A trial of these actions, which the view `probe` then shows; `last` and the outcome stay untouched."""
         return replace(state, trial=self._physics.transmit(state.gain, actions))
 
-    def measure(self, state: CellState, view: str) -> list[Records]:
-        """Every pair's measurement; `views` of this package gives fields and units of each view."""
-        return self._views.measure(state, view)
+    def measure(self, state: CellState, view: str, nodes: Sequence[int] | None = None) -> list[Records]:
+        """The measurements of these pairs; `views` of this package gives fields and units of each view."""
+        return self._views.measure(state, view, nodes)
 
     def report(self, state: CellState, name: str) -> list[InfrastructureNote]:
         """`outage`: a bit from the BS to each pair. `cue_csi`: each CUE's gains to the trainer."""

@@ -11,6 +11,7 @@ from annotated_types import Ge, Le, MaxLen
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, Floats]
 HiddenLayers = Annotated[tuple[Annotated[int, Ge(1), Le(16_384)], ...], MaxLen(16)]  # a parameter: units by layer
+_ZERO = np.zeros((), np.float32)  # an array, as numpy would convert a number at every call
 
 
 def draw_mlp(rng: np.random.Generator, sizes: Sequence[int]) -> dict[str, Floats]:
@@ -56,7 +57,7 @@ class Mlp:
         for hidden_matrix, hidden_bias in hidden:
             x = x.dot(hidden_matrix)
             x += hidden_bias
-            np.maximum(x, 0, out=x)
+            np.maximum(x, _ZERO, out=x)
         x = x.dot(matrix)
         x += bias
         return x

@@ -1,6 +1,7 @@
 """Any architecture in numpy: how a node acts from named weights, with the state of recurrent layers carried by it."""
 
 from collections.abc import Callable, Mapping
+from types import EllipsisType
 from typing import NamedTuple, assert_never
 
 import numpy as np
@@ -22,16 +23,18 @@ from schemes.parts.numpy_nets.architecture import (
 from schemes.parts.numpy_nets.mlp import Floats, Weights
 
 Pass = Callable[[Floats], Floats]  # [..., in] to [..., out]
-Step = Callable[[Floats, Floats], tuple[Floats, Floats]]  # x and state to y and the next state
+Step = Callable[[Floats, Floats, Floats], Floats]  # x and state to y; the next state is written to the third
 
 _EPSILON = np.float32(1e-5)  # torch's, of layer norm
+# Constants of small arrays are arrays: numpy converts a Python number, or its own scalar, at every call.
+_ZERO, _HALF, _ONE = (np.array(value, np.float32) for value in (0.0, 0.5, 1.0))
 
 
 class Cell(NamedTuple):
-    """A recurrent layer; its state is this part of the network's."""
+    """A recurrent layer; its state is this part of the network's, along the last axis."""
 
     step: Step
-    part: slice
+    part: tuple[EllipsisType, slice]
 
 
 class Network:
@@ -48,7 +51,7 @@ class Network:
         for i, (layer, inputs) in enumerate(architecture.widths()):
             own = {name: np.asarray(weights[f"{i}.{name}"], np.float32) for name in shapes_of(layer, inputs)}
             after = at + state_size_of(layer)
-            self._layers.append(_layer(layer, own, slice(at, after)))
+            self._layers.append(_layer(layer, own, (..., slice(at, after))))
             at = after
         self._state_size = at
 
@@ -76,12 +79,9 @@ class Network:
         return self._forward(x, state)
 
     def _forward(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
-        after = np.empty_like(state)
+        after = np.empty(state.shape, np.float32)
         for layer in self._layers:
-            if isinstance(layer, Cell):
-                x, after[..., layer.part] = layer.step(x, state[..., layer.part])
-            else:
-                x = layer(x)
+            x = layer.step(x, state[layer.part], after[layer.part]) if isinstance(layer, Cell) else layer(x)
         return x, after
 
 
@@ -96,7 +96,7 @@ def _check(architecture: Architecture, weights: Weights) -> None:
         )
 
 
-def _layer(layer: Layer, weights: Weights, part: slice) -> Pass | Cell:
+def _layer(layer: Layer, weights: Weights, part: tuple[EllipsisType, slice]) -> Pass | Cell:
     match layer:
         case Lstm():
             return Cell(_lstm(weights), part)
@@ -174,20 +174,20 @@ def _lstm(weights: Weights) -> Step:
     units = weights["weight_hh"].shape[1]
     half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)
     of_input = _affine(weights["weight_ih"] * half[:, None], (weights["bias_ih"] + weights["bias_hh"]) * half)
-    matrix = np.ascontiguousarray((weights["weight_hh"] * half[:, None]).T)
+    of_state = np.ascontiguousarray((weights["weight_hh"] * half[:, None]).T)
+    first, second, third, fourth = ((..., slice(k * units, (k + 1) * units)) for k in range(4))
 
-    def step(x: Floats, state: Floats) -> tuple[Floats, Floats]:
-        h, c = state[..., :units], state[..., units:]
+    def step(x: Floats, state: Floats, after: Floats) -> Floats:
         gates = of_input(x)
-        gates += h.dot(matrix)
-        np.tanh(gates, out=gates)
-        g = gates[..., 2 * units : 3 * units]
-        opened = np.float32(0.5) * (1 + gates)  # where g is, it is not read
-        i, f, o = opened[..., :units], opened[..., units : 2 * units], opened[..., 3 * units :]
-        after = np.empty_like(state)
-        h, c = after[..., :units], np.add(f * c, i * g, out=after[..., units:])
-        np.multiply(o, np.tanh(c), out=h)
-        return h, after
+        gates += state[first].dot(of_state)
+        np.tanh(gates, gates)
+        opened = gates + _ONE
+        opened *= _HALF  # where g is, it is not read
+        h, c = after[first], after[second]
+        np.multiply(opened[second], state[second], c)
+        c += opened[first] * gates[third]
+        np.multiply(opened[fourth], np.tanh(c), h)
+        return h
 
     return step
 
@@ -197,12 +197,12 @@ def _gru(weights: Weights) -> Step:
     of_input = _affine(weights["weight_ih"], weights["bias_ih"])
     of_state = _affine(weights["weight_hh"], weights["bias_hh"])
 
-    def step(x: Floats, h: Floats) -> tuple[Floats, Floats]:
+    def step(x: Floats, h: Floats, after: Floats) -> Floats:
         r, z, n = np.split(of_input(x), 3, axis=-1)
         r_h, z_h, n_h = np.split(of_state(h), 3, axis=-1)
         z = _sigmoid(z + z_h)
-        h = (1 - z) * np.tanh(n + _sigmoid(r + r_h) * n_h) + z * h
-        return h, h
+        np.add((1 - z) * np.tanh(n + _sigmoid(r + r_h) * n_h), z * h, after)
+        return after
 
     return step
 
@@ -213,11 +213,11 @@ def _sigmoid(x: Floats) -> Floats:
 
 
 def _relu(x: Floats) -> Floats:
-    return np.maximum(x, 0)
+    return np.maximum(x, _ZERO)
 
 
 def _elu(x: Floats) -> Floats:
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+    return np.where(x > _ZERO, x, np.expm1(np.minimum(x, _ZERO)))
 
 
 def _tanh(x: Floats) -> Floats:
@@ -225,7 +225,7 @@ def _tanh(x: Floats) -> Floats:
 
 
 def _leaky_relu(x: Floats) -> Floats:
-    return np.where(x > 0, x, np.float32(0.01) * x)
+    return np.where(x > _ZERO, x, np.float32(0.01) * x)
 
 
 ACTIVATIONS: Mapping[ActivationName, Pass] = {

@@ -11,8 +11,10 @@ from channel_server.worlds.contract import World
 from controller.config.catalogue import schemes
 from controller.execution.building import build_world
 from protocol.accounting.trace import TraceField
+from protocol.messages.kinds import Kind
 from protocol.messages.plan import RunPlan
 from protocol.messages.spaces import Records
+from schemes.contract import to_trainer
 from tests.impairments import MODELS
 from tests.networks import params_for
 from tests.recording import CELL, Recording, assert_same_trace, in_process, plan_for
@@ -110,6 +112,32 @@ def test_an_action_outside_its_space_is_rejected_before_the_slot() -> None:
         engine.act({agent: wrong if agent == 3 else world.silent(agent) for agent in result.turns})
     after = engine.act({agent: world.silent(agent) for agent in result.turns})
     assert [turn.slot for turn in after.turns.values()] == [1] * 4
+
+
+def test_a_rejected_action_leaves_no_mark_on_the_other_agents() -> None:
+    """What the earlier agents resend in this turn is not lost with it."""
+    plan = plan_for("li2020/maac", slots=4, signalling={"resend_after_slots": 1})
+    world, recordings = build_world(plan), (Recording(), Recording())
+    silent = {agent: world.silent(agent) for agent in range(4)}
+    wrong = world.silent(3)
+    wrong["rb"] = 3
+    for recording in recordings:
+        engine = SlotEngine(plan, build_world(plan), range(4), recording)
+        engine.start()
+        node = engine._nodes[0].node
+        assert node is not None
+        node._delivery.send([to_trainer(Kind.HISTORY, b"rows")], 0)  # as if it had been lost on its way
+        engine.act(silent)
+        if recording is recordings[1]:
+            with pytest.raises(ValueError, match="outside its space"):
+                engine.act(silent | {3: wrong})
+            with pytest.raises(KeyError):
+                engine.act({0: silent[0]})
+        while not engine.act(silent).over:
+            pass
+    assert [(row.slot, row.attempt) for row in recordings[0].air if row.kind == Kind.HISTORY] == [(1, 2)]
+    assert_same_trace(*recordings)
+    assert recordings[0].air == recordings[1].air
 
 
 def test_closing_stops_the_run_where_it_stands() -> None:

@@ -113,6 +113,17 @@ def test_a_measurement_outside_its_space_is_found(monkeypatch: pytest.MonkeyPatc
         worlds.check_spaces(world, 1)
 
 
+def test_a_world_that_measures_others_than_those_asked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure: Any = D2DCell.measure
+    world = build_world(plan_for("li2020/untrained_actor"))
+    worlds.check_measured_alone(world)
+    monkeypatch.setattr(
+        D2DCell, "measure", lambda self, state, view, nodes=(): measure(self, state, view)[: len(nodes) or 4]
+    )
+    with pytest.raises(AssertionError, match=r"'observation', \[3, 0\]\) is not what these nodes measure among all"):
+        worlds.check_measured_alone(world)
+
+
 def test_a_report_that_is_not_as_declared_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     world: Any = build_world(plan_for("li2020/sla"))
     worlds.check_reports(world, 1)

@@ -1,6 +1,7 @@
 """Randomness as a position."""
 
 from itertools import product
+from zlib import crc32
 
 import numpy as np
 
@@ -35,3 +36,9 @@ def test_a_moved_generator_draws_what_a_fresh_one_draws() -> None:
     for position in [(7, 2), (2**40, 0), (0, 1)]:
         rng.move(moved, *position)
         assert np.array_equal(moved.random(9), rng.at(*position).random(9))
+
+
+def test_a_position_is_that_of_numpy_s_philox() -> None:
+    key = np.array([3, crc32(b"signalling") << 32 | 5], np.uint64)
+    of_numpy = np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 2, 7, 0], np.uint64)))
+    assert np.array_equal(CounterRng(3, "signalling", 5).at(7, 2).random(9), of_numpy.random(9))
