@@ -81,16 +81,19 @@ def check_evaluation(trained: RunPlan, evaluated: RunPlan) -> None:
 
 
 def _first_weights(plan: RunPlan, world: World) -> list[Weights]:
-    """The weights of every agent before anything is learnt."""
-    names = plan.nodes[-1:] if plan.choreography.has_trainer else plan.nodes
-    first = len(plan.nodes) - len(names)
-    policies = [policy_builder(name)(welcome(plan, world, first + i)) for i, name in enumerate(names)]
-    for policy in policies:
-        policy.prepare()
-    learnt = [one for policy in policies for one in policy.learnt_by_agent()]
-    if not learnt:
-        raise ConfigError(f"evaluate: {plan.scheme} shows no weights that an evaluation could start from")
-    return learnt
+    """The weights of every agent before anything is learnt: by the trainer, or else by the agents themselves."""
+    trainer = plan.nodes[-1:] if plan.choreography.has_trainer else ()
+    agents = plan.nodes[: len(world.agents)]
+    for first, names in ((len(agents), trainer), (0, agents)):
+        policies = [policy_builder(name)(welcome(plan, world, first + i)) for i, name in enumerate(names)]
+        for policy in policies:
+            policy.prepare()
+        if learnt := [one for policy in policies for one in policy.learnt_by_agent()]:
+            return learnt
+    raise ConfigError(
+        f"evaluate: neither the trainer nor the nodes of {plan.scheme} show weights that an evaluation could start "
+        "from: give the nodes' policy learnt_weights, or train and evaluate in the phases of one run"
+    )
 
 
 def _check_start(world: World, plan: RunPlan) -> None:

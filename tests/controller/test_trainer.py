@@ -142,5 +142,7 @@ def test_while_a_pair_is_lost_the_other_is_learnt_from_and_the_missing_rows_are_
 def test_a_note_that_no_part_takes_is_reported() -> None:
     trainer, _, _ = _trainer()
     turn = _context(1, ReceivedNote(0, Kind.CSI, 1, 0, b"gains"))
-    assert trainer.on_turn(turn) == NO_OUTPUT
-    assert [unread.reason for unread in turn.unread] == ["no part of this trainer takes notes of this kind"]
+    assert trainer.on_turn(turn).scalars == {"notes_unread": 1}
+    assert [unread.reason for unread in turn.unread] == [
+        "no part of this trainer reads notes of this kind in its turn to learn"
+    ]
