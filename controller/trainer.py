@@ -51,6 +51,7 @@ class LearningTrainer(NodePolicy):
         learner = training.learner()
         self._agents, self._learner = range(welcome.agents), learner
         self._updates_per_turn, self._updates = training.updates_per_turn, 0.0
+        self._unread = 0  # notes so far that no part has read
         self._learn_step: Step = "learn" if "learn" in _trainer_steps(welcome) else "decide"
         self._histories = None if training.join is None else JoinedHistories(welcome, training.join, learner)
         self._observer = None if training.observe is None else training.observe(learner)
@@ -60,10 +61,12 @@ class LearningTrainer(NodePolicy):
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         if not turn.inbox and self._decider is None:
             return NO_OUTPUT
+        turn = turn._replace(kinds_read=set())
         self._read(turn)
         decision = NO_OUTPUT
         if self._decider is not None and turn.step == "decide":
             decision = self._decider.on_turn(turn)
+        decision = decision._replace(scalars={**decision.scalars, **self._report_unread(turn)})
         if turn.step != self._learn_step:
             return decision
         scalars = {**decision.scalars, **self._learn(turn), **self._rows_lost()}
@@ -89,11 +92,11 @@ class LearningTrainer(NodePolicy):
 
     def snapshot(self) -> dict[str, Any]:
         parts = {name: part.snapshot() for name, part in self._parts}
-        return {"learner": self._learner.save(), "updates": self._updates, "parts": parts}
+        return {"learner": self._learner.save(), "updates": self._updates, "unread": self._unread, "parts": parts}
 
     def restore(self, data: dict[str, Any]) -> None:
         self._learner.load(data["learner"])
-        self._updates = data["updates"]
+        self._updates, self._unread = data["updates"], data["unread"]
         for name, part in self._parts:
             part.restore(data["parts"][name])
 
@@ -104,15 +107,20 @@ class LearningTrainer(NodePolicy):
         return [(name, part) for name, part in parts.items() if part is not None]
 
     def _read(self, turn: TurnContext) -> None:
-        """Give the inbox to the parts that read notes. What none of them can take is reported."""
+        """Give the inbox to the parts that read notes in every turn."""
         if self._observer is not None:
             self._observer.observe(turn)
         if self._histories is not None:
             self._histories.add(turn)
-        if self._observer is None and self._decider is None:
-            kinds = () if self._histories is None else (Kind.HISTORY,)
-            reason = "no part of this trainer takes notes of this kind"
-            turn.unread.extend(UnreadNote(note, reason) for note in turn.inbox if note.kind not in kinds)
+
+    def _report_unread(self, turn: TurnContext) -> dict[str, float]:
+        """Report the notes of this turn that no part has asked for; their number so far, once there are some."""
+        reads = (turn.kinds_read or set()) | (set() if self._histories is None else {Kind.HISTORY})
+        reason = f"no part of this trainer reads notes of this kind in its turn to {turn.step}"
+        left = [UnreadNote(note, reason) for note in turn.inbox if note.kind not in reads]
+        turn.unread.extend(left)
+        self._unread += len(left)
+        return {"notes_unread": float(self._unread)} if left else {}
 
     def _rows_lost(self) -> dict[str, float]:
         return {} if self._histories is None else self._histories.counts

@@ -32,7 +32,7 @@ class TurnContext(NamedTuple):
     `inbox`: notes as they came, to be read with `read`. `measurement`: records [E] of the turn's view. `ended` [E]: how
     the episodes ended that did since the node's last turn, 0 for those that go on; what this turn measures of the slot
     before still belongs to the ended ones. `counter_rng.at(slot, turn)`: the node's own generator. `unread`: notes that
-    could not be read, so far.
+    could not be read, so far. `kinds_read`: collects the kinds that `read` was asked for, if it is given.
     """
 
     slot: int
@@ -45,6 +45,7 @@ class TurnContext(NamedTuple):
     counter_rng: CounterRng
     unread: list[UnreadNote]
     training: TrainingProgress = TrainingProgress(())
+    kinds_read: set[Kind] | None = None
 
     @property
     def progress(self) -> float:
@@ -54,6 +55,8 @@ class TurnContext(NamedTuple):
     def read(self, reader: NoteReader[Content]) -> Iterator[tuple[ReceivedNote, Content]]:
         """The notes of the reader's kind with their contents, in the order of the inbox. Those that cannot be read are
         left out and added to `unread`."""
+        if self.kinds_read is not None:
+            self.kinds_read.add(reader.kind)
         for note in self.inbox:
             if note.kind != reader.kind:
                 continue

@@ -77,11 +77,12 @@ class StudyFolder:
                 _remove_if_empty(self.out / _CELL_RUNS)
         return failed
 
-    def aggregate(self) -> Path:
-        """Write aggregates.csv from results.csv; its path."""
+    def aggregate(self) -> tuple[Path, tuple[str, ...]]:
+        """Write aggregates.csv from results.csv; its path, and what its numbers leave out."""
         path = self.out / AGGREGATES_FILE
-        replace_file(path, aggregates(self.study, read_rows(self.out / RESULTS_FILE), self._metrics))
-        return path
+        made = aggregates(self.study, read_rows(self.out / RESULTS_FILE), self._metrics)
+        replace_file(path, made.file)
+        return path, made.remarks
 
     def export(self, form: Export) -> Path:
         """Write the results in another tool's format; the file's path. ConfigError when a cell has no results."""

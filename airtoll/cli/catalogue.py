@@ -1,4 +1,4 @@
-"""The worlds and schemes that are installed: `airtoll worlds` and `airtoll schemes`."""
+"""The worlds, schemes and studies without slots that are installed: `airtoll worlds` and `airtoll schemes`."""
 
 import dataclasses
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from controller.config import catalogue
 from controller.config.catalogue import Entry, params_schema
 from controller.config.errors import shown
 from schemes.contract import EVERY_WORLD, Card, Scheme
+from schemes.offline_study import OfflineStudy
 
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
@@ -42,13 +43,16 @@ def worlds(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> Non
 
 @app.command()
 def schemes(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> None:
-    """List the schemes, or show one scheme's card, turns and parameters."""
+    """List the schemes, or show one scheme's card, turns and parameters; studies without slots likewise."""
+    if name in catalogue.offline_studies():
+        _study(name, as_format)
+        return
     chosen = catalogue.schemes() if name is None else {name: catalogue.scheme_named(name)}
     if as_format is Format.JSON:
         about = {n: as_data(s.card) | {"learns": s.learns, "needs": list(s.needs)} for n, s in chosen.items()}
         output.print_json({n: about[n] | {"parameters": parameters(s)} for n, s in chosen.items()})
     elif name is None:
-        output.print_tables(scheme_list(chosen))
+        output.print_tables(scheme_list(chosen), study_list(catalogue.offline_studies()))
     else:
         output.print_tables(card_table(chosen[name]), turns_table(chosen[name]), params_table(chosen[name]))
 
@@ -71,6 +75,27 @@ def scheme_list(schemes: dict[str, Scheme]) -> Table:
             scheme.card.summary,
         )
     return made
+
+
+def study_list(studies: dict[str, OfflineStudy]) -> Table:
+    """One line per study without slots."""
+    made = output.table("study", "summary", title="studies without slots, for airtoll study")
+    for name, study in studies.items():
+        made.add_row(name, study.summary)
+    return made
+
+
+def _study(name: str, as_format: Format) -> None:
+    """Print a study's columns and parameters."""
+    study = catalogue.offline_study_named(name)
+    if as_format is Format.JSON:
+        about = as_data(study) | {"numbers": dict(study.numbers), "labels": dict(study.labels)}
+        output.print_json({name: about | {"parameters": parameters(study)}})
+        return
+    columns = [f"{number} [{unit}]" for number, unit in study.numbers.items()]
+    columns += [f"{label}: {', '.join(values)}" for label, values in study.labels.items()]
+    texts = {"name": name, "summary": study.summary, "citation": study.citation, "columns": "\n".join(columns)}
+    output.print_tables(output.pairs_table(texts.items()), params_table(study))
 
 
 def card_table(scheme: Scheme) -> Table:
@@ -121,8 +146,8 @@ def bounds(schema: dict[str, Any]) -> str:
     return ", ".join(f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema)
 
 
-def as_data(entry: WorldEntry | Card) -> dict[str, Any]:
-    """A world's or a card's own fields, for JSON."""
-    code = ("params", "build", "memory_bytes")
+def as_data(entry: WorldEntry | Card | OfflineStudy) -> dict[str, Any]:
+    """The own fields of a world, a card or a study, for JSON."""
+    code = ("params", "build", "memory_bytes", "rows")
     fields = {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry) if f.name not in code}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}

@@ -1,6 +1,7 @@
 """`airtoll new`: a small package with a scheme or a world of one's own, which runs at once."""
 
 import re
+from enum import Enum
 from importlib.resources import files
 from importlib.util import find_spec
 from keyword import iskeyword
@@ -9,6 +10,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from airtoll.cli.world_contents import default_world
 from controller.config.catalogue import schemes, world_named, worlds
 from controller.config.errors import ConfigError, invalid
 
@@ -28,13 +30,29 @@ class Template(NamedTuple):
     sample: str
 
 
-_SCHEME, _WORLD = Template("scheme", "my_scheme"), Template("world", "my_world")
+_WORLD = Template("world", "my_world")
+
+
+class SchemeTemplate(Enum):
+    """`local`: nodes decide for themselves and exchange notes; `central`: they report, the trainer decides."""
+
+    LOCAL = "local"
+    CENTRAL = "central"
+
+
+_SCHEMES = {
+    SchemeTemplate.LOCAL: Template("scheme", "my_scheme"),
+    SchemeTemplate.CENTRAL: Template("scheme", "my_central_scheme"),
+}
 
 
 @new.command()
 def scheme(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: my_scheme, or doe2027/my_scheme.")],
     world: Annotated[str, typer.Option(help="The world that it is for.")] = "d2d_underlay",
+    template: Annotated[
+        SchemeTemplate, typer.Option(help="Who decides: each node for itself, or the trainer for all.")
+    ] = SchemeTemplate.LOCAL,
     out: Folder = None,
 ) -> None:
     """Begin a scheme: its card, its turns, the policy of a node, and a test.
@@ -49,12 +67,13 @@ def scheme(
     if full in schemes():
         raise ConfigError(invalid("NAME", full, "there is such a scheme already; choose another name"))
     try:
-        chosen = world_named(world).name
+        chosen = default_world(world_named(world))
     except ConfigError as error:
         fix = "a world of your own must be installed first: pip install --editable DIR, with the folder of its package"
         raise ConfigError(f"{error}; {fix}") from error
-    replaced = {"mine/my_scheme": full, "d2d_underlay": chosen}
-    _write(_SCHEME, module, out or Path(module), replaced)
+    replaced = {"d2d_underlay": world, '"observation"': f'"{next(iter(chosen.views))}"'}
+    replaced |= {f"mine/{sample}": full for sample in ("my_scheme", "my_central_scheme")}
+    _write(_SCHEMES[template], module, out or Path(module), replaced | {"my_scheme": module})
     _next_steps(out or Path(module), f"airtoll schemes {full}", module)
 
 

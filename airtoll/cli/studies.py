@@ -43,7 +43,7 @@ def study(
     folder, failed = StudyFolder(file, out or Path("runs") / file.stem, dict(os.environ)), list[str]()
     if not plots_only:
         failed = _run_missing(folder, workers or len(os.sched_getaffinity(0)), keep_runs=keep_runs)
-    results = [] if plots_only else [folder.results.path, folder.aggregate()]
+    results = [] if plots_only else [folder.results.path, write_aggregates(folder)]
     results += [] if export is None else [folder.export(export)]
     output.print_paths(map(str, chain(results, folder.draw(required=plots_only))), as_format)
     if failed:
@@ -62,6 +62,14 @@ def _offline(file: Path, out: Path, workers: int | None, *, plots_only: bool, as
                 progress.done(", ".join([*(f"{k}={v}" for k, v in cell.labels.items()), f"seed={cell.seed}"]))
     drawn = study_plots.save_offline(parsed, offline.read_rows(results), out)
     output.print_paths(map(str, chain([] if plots_only else [results], drawn)), as_format)
+
+
+def write_aggregates(folder: StudyFolder) -> Path:
+    """Write aggregates.csv, with a line on stderr for what it leaves out."""
+    path, remarks = folder.aggregate()
+    for remark in remarks:
+        output.notice(f"{path.name}: {remark}")
+    return path
 
 
 def _run_missing(folder: StudyFolder, workers: int, *, keep_runs: bool) -> list[str]:

@@ -19,7 +19,9 @@ class RunList(BaseModel):
 
 
 class TollCounts(BaseModel):
-    """`notes`: distinct; `payload_bits`: charged over the air; `note_bytes`: each note once; `copies`: delivered."""
+    """`notes`: distinct; `payload_bits`: charged over the air, of all attempts, of one replica; `note_bytes`: of all
+    attempts, a note to several receivers once over radio and once per receiver over wires; `copies`: delivered, of
+    `copy_bytes`."""
 
     notes: int
     payload_bits: int
@@ -137,11 +139,24 @@ class WorldInfo(BaseModel):
 
 
 class SchemeInfo(BaseModel):
-    """A scheme's card and the JSON schema of its parameters."""
+    """A scheme's card and the JSON schema of its parameters. `needs`: libraries that its learner imports."""
 
     name: str
     card: dict[str, Any]
     learns: bool
+    needs: list[str]
+    parameters: dict[str, Any]
+
+
+class StudyInfo(BaseModel):
+    """A study without slots, run by `airtoll study`: the unit of each column of numbers, the values of each column of
+    text, and the JSON schema of its parameters."""
+
+    name: str
+    summary: str
+    citation: str
+    numbers: dict[str, str]
+    labels: dict[str, list[str]]
     parameters: dict[str, Any]
 
 

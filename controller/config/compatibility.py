@@ -8,7 +8,7 @@ from agent_node.core import Node
 from channel_server.welcome import welcome
 from channel_server.worlds.contract import World
 from controller.config.catalogue import schemes, worlds_of
-from controller.config.errors import ConfigError, invalid
+from controller.config.errors import ConfigError, invalid, reported_as
 from controller.execution.building import build_world, policy_builder
 from controller.trainer import check_training
 from protocol.messages.kinds import CloudLink
@@ -21,10 +21,8 @@ MAX_AGENTS = 1000
 
 def build(plan: RunPlan) -> World:
     """The plan's world. ConfigError for parameters that are impossible together, and for too many agents."""
-    try:
+    with reported_as("world"):
         world = build_world(plan)
-    except (ValueError, MemoryError) as error:
-        raise ConfigError(f"world: {error}") from error
     if len(world.agents) > MAX_AGENTS:
         raise ConfigError(f"world: {len(world.agents)} agents are not allowed: must be at most {MAX_AGENTS}")
     if getattr(world, "cloud_link", None) not in get_args(CloudLink):
@@ -47,7 +45,7 @@ def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
     begins. Of a run that starts from weights build every node, its learner included. ConfigError if the world, the
     parameters or the weights do not suit them."""
     params: Any = msgspec.convert(plan.scheme_params, scheme.params)
-    try:
+    with reported_as("scheme"):
         for node in _one_of_every_role(world):
             scheme.node(welcome(plan, world, node), params)
         trainer = welcome(plan, world, len(world.agents))
@@ -55,8 +53,6 @@ def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
             scheme.cloud(trainer, params)
         if scheme.training is not None:
             check_training(trainer, scheme.training(trainer, params))
-    except ValueError as error:
-        raise ConfigError(f"scheme: {error}") from error
     if plan.start:
         _check_start(world, plan)
 
@@ -81,16 +77,19 @@ def check_evaluation(trained: RunPlan, evaluated: RunPlan) -> None:
 
 
 def _first_weights(plan: RunPlan, world: World) -> list[Weights]:
-    """The weights of every agent before anything is learnt."""
-    names = plan.nodes[-1:] if plan.choreography.has_trainer else plan.nodes
-    first = len(plan.nodes) - len(names)
-    policies = [policy_builder(name)(welcome(plan, world, first + i)) for i, name in enumerate(names)]
-    for policy in policies:
-        policy.prepare()
-    learnt = [one for policy in policies for one in policy.learnt_by_agent()]
-    if not learnt:
-        raise ConfigError(f"evaluate: {plan.scheme} shows no weights that an evaluation could start from")
-    return learnt
+    """The weights of every agent before anything is learnt: by the trainer, or else by the agents themselves."""
+    trainer = plan.nodes[-1:] if plan.choreography.has_trainer else ()
+    agents = plan.nodes[: len(world.agents)]
+    for first, names in ((len(agents), trainer), (0, agents)):
+        policies = [policy_builder(name)(welcome(plan, world, first + i)) for i, name in enumerate(names)]
+        for policy in policies:
+            policy.prepare()
+        if learnt := [one for policy in policies for one in policy.learnt_by_agent()]:
+            return learnt
+    raise ConfigError(
+        f"evaluate: neither the trainer nor the nodes of {plan.scheme} show weights that an evaluation could start "
+        "from: give the nodes' policy learnt_weights, or train and evaluate in the phases of one run"
+    )
 
 
 def _check_start(world: World, plan: RunPlan) -> None:

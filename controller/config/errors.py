@@ -2,13 +2,17 @@
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import FrameSummary, extract_tb
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _MAX_VALUE = 60
+_FRAMES = 3  # of a fault in a scheme's or world's own code: the innermost calls
 _MAX_FAULTS = 20  # a client's configuration may have a hundred thousand
 
 _FIXES = {
@@ -34,6 +38,20 @@ class ConfigError(ValueError):
     """The settings describe no run that can be executed. One fault per line."""
 
 
+@contextmanager
+def reported_as(key: str) -> Iterator[None]:
+    """What the code of a world or scheme raises, as a ConfigError of the key: the text of a ValueError, which names a
+    fix; of any other exception, a fault of that code, also where it is."""
+    try:
+        yield
+    except (ValueError, MemoryError) as error:
+        raise ConfigError(f"{key}: {error}") from error
+    except Exception as error:
+        frames = extract_tb(error.__traceback__)[2:]  # without this function's and that of the `with`
+        calls = "; called by ".join(_call(frame) for frame in reversed(frames[-_FRAMES:]))
+        raise ConfigError(f"{key}: its code fails with {type(error).__name__}: {error} at {calls}") from error
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """A name that does not exist: the known names, and the nearest of them."""
     return f"no {what} named {shown(name)}; {_choices(name[:_MAX_VALUE], sorted(known))}"
@@ -55,6 +73,13 @@ def shown(value: Any) -> str:
     """A value as in YAML, truncated when long."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _MAX_VALUE else text[:_MAX_VALUE] + "..."
+
+
+def _call(frame: FrameSummary) -> str:
+    """`my_scheme/my_scheme.py:45 in __init__: self._gain = welcome.views["gain"]`, on one line."""
+    path = Path(frame.filename)
+    near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(*path.parts[-2:])
+    return f"{near}:{frame.lineno} in {frame.name}: {' '.join((frame.line or '').split())}"
 
 
 def _line(fault: ErrorDetails, model: type[BaseModel]) -> str:

@@ -41,7 +41,8 @@ class Layer:
 
 
 def from_mapping(data: Mapping[str, Any], base: Path) -> Layer:
-    """Settings from a mapping; relative paths among the parameters of world and scheme are relative to `base`."""
+    """Settings from a mapping; relative paths among the parameters of world, scheme and baselines are relative to
+    `base`."""
     return Layer(_with_files(dict(data), base))
 
 
@@ -112,13 +113,21 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_files(data: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Parameters of world and scheme that name a file, relative to `base`: a YAML file's path is made absolute, as the
-    run may be executed in another folder; a network's file is replaced by its content, as other machines need it."""
-    chosen = {key: data[key] for key in _CHOICES if isinstance(data.get(key), dict)}
-    start = data.get("start")
+    """Parameters of world, scheme and baselines that name a file, relative to `base`: a YAML file's path is made
+    absolute, as the run may be executed in another folder; a network's file is replaced by its content, as other
+    machines need it."""
+    chosen = {key: _with_params(data[key], base) for key in _CHOICES if key in data}
+    start, baselines = data.get("start"), data.get("baselines")
     if isinstance(start, dict) and isinstance(start.get("weights"), str):
-        data = data | {"start": start | {"weights": _absolute_start(start["weights"], base)}}
-    return data | {key: {k: _with_file(v, base) for k, v in params.items()} for key, params in chosen.items()}
+        chosen["start"] = start | {"weights": _absolute_start(start["weights"], base)}
+    if isinstance(baselines, list):
+        chosen["baselines"] = [_with_params(one, base) for one in baselines]
+    return data | chosen
+
+
+def _with_params(choice: Any, base: Path) -> Any:
+    """A world or scheme with its parameters; a bare name has none."""
+    return {k: _with_file(v, base) for k, v in choice.items()} if isinstance(choice, dict) else choice
 
 
 def _with_file(value: Any, base: Path) -> Any:

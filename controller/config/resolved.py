@@ -24,6 +24,7 @@ from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.plan import ClockPlan, LossPlan, PastEvent, RecordPlan, RunPlan
 from protocol.messages.pool import Role
 from schemes.contract import Scheme
+from schemes.parts.embedded_file import name_in
 
 _MAX_LABEL = 120  # the name of a folder, whose other characters may each take 4 bytes of 255
 _EXTRAS = {"torch": "airtoll[learn]"}  # by the library that they install
@@ -129,9 +130,10 @@ def _baselines(config: RunConfig, world: World) -> dict[str, ResolvedRun]:
     found: dict[str, ResolvedRun] = {}
     for scheme in config.baselines:
         given = {"name": scheme} if isinstance(scheme, str) else scheme
-        label = " ".join([str(given.get("name", "")), *(f"{k}={v}" for k, v in given.items() if k != "name")])
+        label = " ".join([str(given.get("name", "")), *(f"{k}={_short(v)}" for k, v in given.items() if k != "name")])
         if label in found:
-            raise ConfigError(f"baselines: {label} is listed twice: drop one, or give it other parameters")
+            fix = "drop one, give it other parameters, or rename one of two files of the same name"
+            raise ConfigError(f"baselines: {label} is listed twice: {fix}")
         if len(label) > _MAX_LABEL:
             fix = f"names of baselines have at most {_MAX_LABEL} characters: give it fewer parameters"
             raise ConfigError(invalid("baselines", label, fix))
@@ -140,6 +142,13 @@ def _baselines(config: RunConfig, world: World) -> dict[str, ResolvedRun]:
         except ConfigError as error:
             raise ConfigError(f"baselines: {error}") from error
     return found
+
+
+def _short(value: Any) -> str:
+    """A parameter in a baseline's name: of a file its name alone."""
+    if isinstance(value, list | tuple):
+        return ",".join(_short(one) for one in value)
+    return name_in(value) if isinstance(value, str) else str(value)
 
 
 def _check_phases(config: RunConfig, scheme: Scheme) -> None:

@@ -6,7 +6,8 @@ slots: 1000
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -199,7 +200,15 @@ def _name_faults(data: dict[str, Any], key: str, known: Mapping[str, Any]) -> li
         return [invalid(key, data[key], f"must be one of {', '.join(known)}, or name and parameters")]
     if name is None:
         return [f"{key}.name: is missing; known: {', '.join(known)}"]
-    return [] if name in known else [f"{key}.name: {unknown(key, name, known)}"]
+    return [] if name in known else [f"{key}.name: {unknown(key, name, known)}{_of_another_package(name, known)}"]
+
+
+def _of_another_package(name: str, known: Iterable[str]) -> str:
+    """What to do about a name that is no misspelt one: its package may be missing here."""
+    papers = {one.partition("/")[0] for one in known}
+    if name.partition("/")[0] in papers or get_close_matches(name, list(known), n=1):
+        return ""
+    return "; one of another package is found once that is installed where the run starts: pip install --editable DIR"
 
 
 def _lacks_name(chosen: Any) -> bool:

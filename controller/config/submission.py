@@ -8,7 +8,7 @@ import msgspec
 from controller.config.catalogue import parameters, world_named
 from controller.config.errors import ConfigError, invalid
 from controller.config.formats import FormatError, parse_json, parse_yaml
-from controller.config.layers import FILE_SUFFIXES, Layer, names_a_path
+from controller.config.layers import FILE_SUFFIXES, WEIGHTS_SUFFIX, Layer, names_a_path
 from controller.config.resolved import ResolvedRun, resolve
 from controller.config.run_config import RunConfig, parse
 from schemes.parts import embedded_file
@@ -64,7 +64,9 @@ def _problem_of_file(value: str) -> str:
     """Why a client's parameter must not name or contain this file; "" for any other text."""
     if value.endswith((*FILE_SUFFIXES, *embedded_file.SUFFIXES)):
         return "a run submitted by REST cannot name files of the controller's machine"
-    if embedded_file.name_in(value).endswith(".pt"):  # TorchScript is a program: it may write files where it runs
+    name = embedded_file.name_in(value)
+    # TorchScript is a program: it may write files where it runs
+    if name != value and not name.endswith(WEIGHTS_SUFFIX):
         return "a run submitted by REST cannot bring TorchScript; save the network as safetensors"
     return ""
 

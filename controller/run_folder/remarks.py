@@ -8,7 +8,7 @@ from protocol.messages.telemetry import Event, Scalars, Telemetry
 
 
 class Remarks:
-    """Follows a run's telemetry. `updates`, `rows_masked`, `rows_dropped`: scalars that nodes report as they learn."""
+    """Follows a run's telemetry. `updates`, `rows_masked`, `rows_dropped`, `notes_unread`: scalars of nodes."""
 
     def __init__(self) -> None:
         self._lost_at: dict[str, int] = {}  # by node that is lost
@@ -48,6 +48,9 @@ class Remarks:
         masked, dropped = (int(self._of_trainer.get(name, 0)) for name in ("rows_masked", "rows_dropped"))
         if masked or dropped:
             yield f"the trainer learns without rows that did not come in time: {masked:,} masked, {dropped:,} dropped"
+        if unread := int(self._of_trainer.get("notes_unread", 0)):
+            yield f"no part of the trainer reads {unread:,} of its notes: {_UNREAD_FIX}"
 
 
+_UNREAD_FIX = "dropped in summary.json names their kinds; read them, or do not send them"
 _CONSEQUENCES = {TRAINER_NAME: "nothing is learnt or decided there"}

@@ -8,6 +8,7 @@ after Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import StringIO
 
 import numpy as np
@@ -44,58 +45,105 @@ def bootstrap_interval(scores: Scores, rng: np.random.Generator) -> tuple[float,
     return float(low), float(high)
 
 
-def aggregates(study: Study, rows: Sequence[Row], metrics: Sequence[str]) -> bytes:
-    """The content of aggregates.csv, from the rows of results.csv.
+@dataclass(frozen=True)
+class Aggregates:
+    """The content of aggregates.csv, and what its numbers leave out, one line per sweep and cause."""
+
+    file: bytes
+    remarks: tuple[str, ...]
+
+
+def aggregates(study: Study, rows: Sequence[Row], metrics: Sequence[str]) -> Aggregates:
+    """From the rows of results.csv: interquartile means of each metric.
 
     One row per point of the grid and metric, over its seeds, in the metric's unit (score `value`). Where `scheme` is
     one of several axes, also one per scheme over all points: each point is a task, and scores are scaled so that 0 is a
-    task's lowest and 1 its highest (score `normalised`).
+    task's lowest and 1 its highest (score `normalised`), over the seeds in which no run of any scheme has failed.
+    `runs` counts the seeds that a row is over, `seeds` those of the study.
     """
     text = StringIO()
-    columns = ["sweep", *study.axes, "metric", "score", "runs", "iqm", "low", "high"]
+    columns = ["sweep", *study.axes, "metric", "score", "runs", "seeds", "iqm", "low", "high"]
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
+    remarks: dict[str, list[str]] = {}
     for sweep in study.sweeps:
-        of_sweep = [row for row in rows if row["sweep"] == sweep.name and row["state"] == "SUCCEEDED"]
+        of_sweep = [row for row in rows if row["sweep"] == sweep.name]
         for metric in metrics:
-            tasks = _by_point(sweep, [row for row in of_sweep if row.get(metric)], metric)
-            writer.writerows(_per_point(sweep, tasks, metric))
-            writer.writerows(_per_scheme(sweep, tasks, metric))
-    return text.getvalue().encode()
+            grid = _Grid(sweep, of_sweep, metric)
+            made = [*_per_point(grid), *_per_scheme(grid)]
+            writer.writerows(
+                row | {"sweep": sweep.name, "metric": metric, "seeds": str(len(grid.seeds))} for row in made
+            )
+            for remark in _remarks(grid):
+                remarks.setdefault(remark, []).append(metric)
+    return Aggregates(text.getvalue().encode(), tuple(f"{', '.join(of)}: {line}" for line, of in remarks.items()))
 
 
-Points = dict[tuple[str, ...], list[float]]
+Labels = tuple[str, ...]
+Values = dict[str, float]  # by seed
 
 
-def _by_point(sweep: Sweep, rows: Sequence[Row], metric: str) -> Points:
-    points: Points = {}
-    for row in rows:
-        points.setdefault(tuple(row[axis.name] for axis in sweep.axes), []).append(float(row[metric]))
-    return points
+class _Grid:
+    """The values of one metric in a sweep: `points` by the labels of its axes; empty for a point without any."""
+
+    def __init__(self, sweep: Sweep, rows: Sequence[Row], metric: str) -> None:
+        self.name, self.axes = sweep.name, [axis.name for axis in sweep.axes]
+        self.seeds = tuple(dict.fromkeys(row["seed"] for row in rows))
+        self.points: dict[Labels, Values] = {}
+        for row in rows:
+            values = self.points.setdefault(tuple(row[axis] for axis in self.axes), {})
+            if row["state"] == "SUCCEEDED" and row.get(metric):
+                values[row["seed"]] = float(row[metric])
+
+    def tasks(self) -> dict[Labels, dict[str, Values]]:
+        """By the labels without the scheme's, then by scheme: the points at which some scheme has the metric; {} unless
+        schemes are compared over several axes."""
+        if SCHEME not in self.axes or len(self.axes) == 1:
+            return {}
+        place = self.axes.index(SCHEME)
+        tasks: dict[Labels, dict[str, Values]] = {}
+        for labels, values in self.points.items():
+            tasks.setdefault((*labels[:place], *labels[place + 1 :]), {})[labels[place]] = values
+        return {labels: task for labels, task in tasks.items() if any(task.values())}
+
+    def shared_seeds(self) -> list[str]:
+        """The seeds in which every scheme has a result in every task: the strata of all schemes are then the same."""
+        points = [values for task in self.tasks().values() for values in task.values()]
+        return [seed for seed in self.seeds if points and all(seed in values for values in points)]
 
 
-def _per_point(sweep: Sweep, points: Points, metric: str) -> Iterator[dict[str, str]]:
-    for labels, values in points.items():
-        named = dict(zip((axis.name for axis in sweep.axes), labels, strict=True))
-        yield _row(sweep, named, metric, "value", np.array(values)[:, None])
+def _per_point(grid: _Grid) -> Iterator[Row]:
+    for labels, values in grid.points.items():
+        if values:
+            named = dict(zip(grid.axes, labels, strict=True))
+            yield named | _row("value", np.array(list(values.values()))[:, None])
 
 
-def _per_scheme(sweep: Sweep, points: Points, metric: str) -> Iterator[dict[str, str]]:
-    names = [axis.name for axis in sweep.axes]
-    if SCHEME not in names or len(names) == 1:
+def _per_scheme(grid: _Grid) -> Iterator[Row]:
+    tasks, seeds = grid.tasks(), grid.shared_seeds()
+    if not seeds:
         return
-    place = names.index(SCHEME)
-    by_task: dict[tuple[str, ...], dict[str, list[float]]] = {}
-    for labels, values in points.items():
-        by_task.setdefault((*labels[:place], *labels[place + 1 :]), {})[labels[place]] = values
-    schemes = list(dict.fromkeys(labels[place] for labels in points))
-    sizes = {len(values) for values in points.values()}
-    whole = all(task.keys() == set(schemes) for task in by_task.values())
-    if len(sizes) > 1 or not whole:  # some run failed: the strata would be of different schemes
-        return
-    for scheme in schemes:
-        scores = np.stack([_scaled(task[scheme], task) for task in by_task.values()], axis=1)
-        yield _row(sweep, {SCHEME: scheme}, metric, "normalised", scores)
+    by_task = [{scheme: [of[seed] for seed in seeds] for scheme, of in task.items()} for task in tasks.values()]
+    for scheme in by_task[0]:
+        scores = np.stack([_scaled(task[scheme], task) for task in by_task], axis=1)
+        yield {SCHEME: scheme} | _row("normalised", scores)
+
+
+def _remarks(grid: _Grid) -> list[str]:
+    """Why normalised scores are of fewer seeds than the study has, if they are; without the metric's name."""
+    tasks, shared = grid.tasks(), grid.shared_seeds()
+    if not tasks or len(shared) == len(grid.seeds):
+        return []
+    lacking = [
+        f"{scheme} at {', '.join(labels)}, seed {seed}"
+        for labels, task in tasks.items()
+        for scheme, values in task.items()
+        for seed in grid.seeds
+        if seed not in values
+    ]
+    more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    of = f"{len(shared)} of {len(grid.seeds)} seeds" if shared else "no seed, and left out"
+    return [f"normalised scores in {grid.name} are over {of}, as there is no result of {lacking[0]}{more}"]
 
 
 def _scaled(values: Sequence[float], task: Mapping[str, Sequence[float]]) -> Scores:
@@ -104,9 +152,8 @@ def _scaled(values: Sequence[float], task: Mapping[str, Sequence[float]]) -> Sco
     return (np.array(values) - low) / (high - low) if high > low else np.zeros(len(values))
 
 
-def _row(sweep: Sweep, labels: Mapping[str, str], metric: str, score: str, scores: Scores) -> dict[str, str]:
+def _row(score: str, scores: Scores) -> Row:
     rng = CounterRng(0, "bootstrap").at(0)  # the same draws for all, so that equal scores have equal intervals
     low, high = bootstrap_interval(scores, rng)
     numbers = {"iqm": float(interquartile_mean(scores.reshape(-1))), "low": low, "high": high}
-    about = {"sweep": sweep.name, "metric": metric, "score": score, "runs": str(scores.shape[0])}
-    return about | dict(labels) | {name: repr(number) for name, number in numbers.items()}
+    return {"score": score, "runs": str(len(scores))} | {name: repr(number) for name, number in numbers.items()}

@@ -96,7 +96,8 @@ def read(path: Path) -> OfflineFile:
 def run(file: OfflineFile, out: Path, *, workers: int) -> Iterator[OfflineCell]:
     """Compute the cells that results.csv lacks, in processes of their own, and yield each when its rows are written.
     ConfigError for parameters that are impossible together, and for a study that returns other columns."""
-    done = {cell.digest: rows for cell in file.cells if (rows := _known(out).get(cell.digest))}
+    known = _known(out)
+    done = {cell.digest: known[cell.digest] for cell in file.cells if cell.digest in known}
     out.mkdir(parents=True, exist_ok=True)
     _write(file, done, out)
     with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:

@@ -41,8 +41,8 @@ CARD = Card(
         "1. the paper gives no more than the name: networks, rates, rows per iteration and entropy are ours",
         "2. the reward needs the cellular user's SINR: the BS sends one outage bit per pair and slot",
         "3. values are normalised instead of rewards centred",
-        "4. until its first weights arrive a pair chooses uniformly, as the first policy nearly does: the first "
-        "iteration learns from these rows; in a run that starts from other weights, leave out warmup",
+        "4. until its first weights arrive a pair chooses uniformly: the first iteration weighs these rows by pi(a | s)"
+        " over the uniform probability; in a run that starts from other weights, rows of warmup are not kept",
     ),
     reproduces="fig. 6 (L1): see docs/reproduction/li2020.md",
     fallback="random",
@@ -81,5 +81,6 @@ LEARNERS = IndependentLearners(
     learner=_learner,
     data=Experience.rollout,
     exploration=lambda _: EpsilonSoftmax(epsilon=0.0, temperature=1.0),  # draws from the policy as it is
+    on_policy=True,
 )
 SCHEME = Scheme(CARD, choreography, LEARNERS.pair, params=Ac, training=LEARNERS.training, learns=True, needs=("torch",))

@@ -45,7 +45,7 @@ class IndependentLearners:
     """What tells one scheme of independent learners from another.
 
     `learner(params, vector, n_actions, seed, node)` builds a node's and may load torch. `data`: rows as what it stores.
-    `vector`: a state as its input; `network`: what acts, from its weights.
+    `vector`: a state as its input; `network`: what acts, from its weights; `on_policy`: see `Actor`.
     """
 
     learner: Callable[[Any, Any, int, int, int], Learner]
@@ -53,6 +53,7 @@ class IndependentLearners:
     exploration: Callable[[Any], EpsilonSoftmax]
     vector: Callable[[CellInfo, Space], Vectoriser] = Standardiser
     network: Callable[[Weights], Net] = Mlp
+    on_policy: bool = False
 
     def pair(self, welcome: Welcome, params: Any) -> NodePolicy:
         """A pair that learns by itself, or that uploads its histories to the trainer."""
@@ -72,6 +73,7 @@ class IndependentLearners:
             local_trainer if params.learns_at == "node" else None,
             vector=vector,
             network=self.network,
+            on_policy=self.on_policy,
         )
 
     def training(self, welcome: Welcome, params: Any) -> Training:

@@ -69,8 +69,9 @@ def learning_pair(
     *,
     vector: Vectoriser | None = None,
     network: Callable[[Weights], Net] = Mlp,
+    on_policy: bool = False,
 ) -> Actor:
-    """An actor in the cell; `vector`: None for the standardised observation."""
+    """An actor in the cell; `vector`: None for the standardised observation; `on_policy`: see `Actor`."""
     cell = cell_info(welcome)
     return Actor(
         welcome,
@@ -80,6 +81,7 @@ def learning_pair(
         rows=Rows(layout_of(welcome), CellReward(welcome, cell), timeout_slots=settings.feedback_timeout_slots),
         upload_rule=upload_rule(settings, _gain_to_bs_db),
         local_trainer=local_trainer,
+        on_policy=on_policy,
     )
 
 

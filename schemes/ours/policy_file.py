@@ -7,7 +7,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from schemes.parts.embedded_file import EmbeddedFile
+from schemes.parts.embedded_file import SUFFIXES, EmbeddedFile
 from schemes.parts.numpy_nets import Architecture, Floats, Network
 from schemes.parts.numpy_nets.architecture import GaussianHead
 
@@ -34,6 +34,8 @@ def read(file: EmbeddedFile, inputs: int) -> ActingNetwork:
     """The network in a file. `inputs`: the width that it will be given. ValueError if it cannot be read or run."""
     if file.name.endswith(".safetensors"):
         return NumpyPolicy(file)
+    if not file.name.endswith(".pt"):
+        raise ValueError(f"{file.name!r} is no network's file: its name must end in {' or '.join(SUFFIXES)}")
     from schemes.parts.nn.torchscript import TorchScript
 
     return TorchScript(file.data, inputs, name=file.name)

@@ -99,7 +99,8 @@ class Actor(NodePolicy):
     due.
 
     `network`: a net from weights; ValueError if they make none. `policy_version`: the version of the weights in `net`;
-    a local trainer's are counted here.
+    a local trainer's are counted here. `on_policy`: its learner takes rows for those of the weights that the node has,
+    so that what it draws uniformly in warmup in spite of them is not kept.
     """
 
     def __init__(
@@ -112,8 +113,9 @@ class Actor(NodePolicy):
         rows: Rows,
         upload_rule: UploadRule,
         local_trainer: LocalTrainer | None = None,
+        on_policy: bool = False,
     ) -> None:
-        self._sense, self._network, self._behaviour = sense, network, behaviour
+        self._sense, self._network, self._behaviour, self._on_policy = sense, network, behaviour, on_policy
         self._rows, self._upload_rule, self._local_trainer = rows, upload_rule, local_trainer
         self._weights = NoteReader(Kind.WEIGHTS, (welcome.agents,), self._read_weights)
         self._newest_weights = NewestFilter()
@@ -133,7 +135,7 @@ class Actor(NodePolicy):
         action = self._action(turn, state)
         acting_version = self.policy_version  # a local trainer's update below counts from the next slot on
         history, learnt = self._upload_if_due(turn)
-        if turn.phase == "eval":
+        if turn.phase == "eval" or (self._on_policy and turn.phase == "warmup" and self.net is not None):
             self._rows.skip()
         else:
             self._rows.acted(turn.slot, action, acting_version)

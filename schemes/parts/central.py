@@ -18,6 +18,7 @@ from protocol.messages.spaces import Records
 from schemes.contract import NO_OUTPUT, TurnContext, TurnOutput, to_trainer
 from schemes.parts.latest_notes import LatestNotes, LatestNotesPolicy
 from schemes.parts.note_reader import Content, NoteReader
+from schemes.parts.weights import Weights
 
 Choices = npt.NDArray[np.int64]
 
@@ -90,6 +91,9 @@ class Decider(LatestNotesPolicy[Content]):
     ) -> None:
         super().__init__(reports)
         self._decide, self._codings = decide, codings
+
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        """Weights that a run starts from are the agents' own: what it decides by has none."""
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         self._latest.update(turn)

@@ -36,6 +36,11 @@ class Categorical:
         """The width of the network's outputs."""
         return sum(self.choices)
 
+    @property
+    def uniform_log_prob(self) -> float | None:
+        """Of any actions, where each choice is drawn uniformly."""
+        return -sum(log(n) for n in self.choices)
+
     def sample(self, outputs: Floats, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Choices [..., K], drawn by Gumbel-max."""
         return self.mode(outputs + rng.gumbel(size=outputs.shape))
@@ -67,6 +72,11 @@ class Gaussian:
     def outputs(self) -> int:
         """The width of the network's outputs."""
         return 2 * self.size
+
+    @property
+    def uniform_log_prob(self) -> float | None:
+        """None: nothing is uniform over all numbers."""
+        return None
 
     def sample(self, outputs: Floats, rng: np.random.Generator) -> Floats:
         """Actions [..., K]."""
@@ -101,6 +111,11 @@ class ClippedGaussian:
     def outputs(self) -> int:
         """The width of the network's outputs."""
         return 2 * self.size
+
+    @property
+    def uniform_log_prob(self) -> float | None:
+        """Of any actions, where each is drawn uniformly from [low, high]."""
+        return -self.size * log(self.high - self.low)
 
     def sample(self, outputs: Floats, rng: np.random.Generator) -> Floats:
         """Actions [..., K] in [low, high]."""

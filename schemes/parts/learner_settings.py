@@ -46,6 +46,17 @@ class DqnSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecurrentDqnSettings(DqnSettings):
+    """Deep Q-learning of networks with memory, from sequences: kapturowski2019, zero start state with burn-in."""
+
+    batch: AtLeastOne = param(32, "sequences per update", source="ours")
+    sequence_slots: AtLeastOne = param(80, "learnt slots of a sequence", source="kapturowski2019")
+    burn_in_slots: Annotated[int, Ge(0)] = param(
+        40, "slots before them, for the carried state", source="kapturowski2019"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PpoSettings:
     """Proximal policy optimisation: schulman2017, zhang2025 eq. (19)-(22). With `epochs` 1 and `minibatches` 1
     it is A2C: the ratio is 1 and its gradient the policy gradient (huang2022)."""

@@ -17,6 +17,7 @@ Integers = npt.NDArray[np.integer[Any]]
 Flags = npt.NDArray[np.bool_]
 
 _FIRST_ROWS = 64
+_LAST = 128  # in the column of ends: a stretch's last row, which has states alone
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,24 @@ class Minibatch:
     valid: Flags  # [B, N]: where False, the agent's part of the transition has no meaning
 
 
+@dataclass(frozen=True)
+class SequenceBatch:
+    """B sequences of W slots of burn-in and L learnt ones, then the state that follows.
+
+    A sequence may go on beyond the end of an episode: `begins` tells where the next one starts. Slots before the first
+    one that is known stand for themselves: `begins` is set there as well. `valid` is False from where the slots that
+    were recorded one after the other end.
+    """
+
+    states: Floats  # [W + L + 1, B, N, S]
+    begins: Flags  # [W + L + 1, B]: nothing is carried into this slot from the one before
+    actions: npt.NDArray[Any]  # [L, B, N] int64, or [L, B, N, A] float32
+    rewards: Floats  # [L, B, N], less each agent's mean where the replay is centred
+    not_terminal: Floats  # [L, B], 0 where the episode terminated, else 1
+    truncated: Flags  # [L, B]: the state that followed was not observed
+    valid: Flags  # [L, B, N]
+
+
 class Replay:
     """A ring of at most `capacity` transitions; new ones overwrite the oldest. Memory grows by doubling as it fills.
 
@@ -172,10 +191,7 @@ class Replay:
 
     def sample(self, rng: np.random.Generator, size: int) -> Minibatch:
         """`size` transitions, uniform with replacement. ValueError if there are none."""
-        drawable, replicas = self._drawable(), self._replicas
-        if not len(drawable):
-            raise ValueError("the replay holds no valid transition: add one before sampling")
-        row, replica = np.divmod(drawable[rng.integers(len(drawable), size=size)], replicas)
+        row, replica = self._draw(rng, size)
         states, columns = self._columns["states"], self._columns
         ended = columns["ended"][row, replica]
         following = np.where(ended & TRUNCATED, row, row + 1) % self._max_rows
@@ -186,6 +202,26 @@ class Replay:
             next_states=states[following, replica],
             not_terminal=np.where(ended & TERMINATED, np.float32(0), np.float32(1)),
             valid=columns["valid"][row, replica],
+        )
+
+    def sample_sequences(self, rng: np.random.Generator, size: int, *, burn_in: int, slots: int) -> SequenceBatch:
+        """`size` sequences; their first learnt slots are drawn as `sample` draws. ValueError if there are none."""
+        first, replica = self._draw(rng, size)
+        rows = (first + np.arange(-burn_in, slots + 1)[:, None]) % self._written  # [W + L + 1, B]
+        columns, learnt = self._columns, (rows[burn_in:-1], replica)
+        ended = columns["ended"][rows, replica]
+        unbroken = np.ones(rows[burn_in:-1].shape, bool)
+        unbroken[1:] = np.logical_and.accumulate((ended[burn_in:-2] & _LAST) == 0)
+        begins = np.zeros(rows.shape, bool)
+        begins[1:] = ended[:-1] != 0
+        return SequenceBatch(
+            states=columns["states"][rows, replica],
+            begins=begins,
+            actions=columns["actions"][learnt].astype(np.float32 if self._action_size else np.int64),
+            rewards=columns["rewards"][learnt] - self._mean_reward(),
+            not_terminal=np.where(ended[burn_in:-1] & TERMINATED, np.float32(0), np.float32(1)),
+            truncated=(ended[burn_in:-1] & TRUNCATED) > 0,
+            valid=columns["valid"][learnt] & (columns["drawable"][learnt] & unbroken)[..., None],
         )
 
     def snapshot(self) -> dict[str, Any]:
@@ -271,9 +307,17 @@ class Replay:
         columns["actions"][used], columns["rewards"][used] = transitions.actions, transitions.rewards
         columns["valid"][used] = transitions.validity
         columns["drawable"][used] = self._is_drawn(transitions.validity, axis=2)
-        columns["drawable"][tail] = False
+        columns["drawable"][tail], columns["ended"][tail] = False, _LAST
         columns["ended"][used] = 0 if transitions.ended is None else transitions.ended
         self._drawable_cache = None
+
+    def _draw(self, rng: np.random.Generator, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Row and replica of `size` transitions, uniform with replacement. ValueError if there are none."""
+        drawable = self._drawable()
+        if not len(drawable):
+            raise ValueError("the replay holds no valid transition: add one before sampling")
+        row, replica = np.divmod(drawable[rng.integers(len(drawable), size=size)], self._replicas)
+        return row, replica
 
     def _drawable(self) -> npt.NDArray[np.int64]:
         """row * replicas + replica of every transition that can be drawn; computed once after each change."""

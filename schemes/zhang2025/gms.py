@@ -39,6 +39,7 @@ from schemes.contract import Card, NodePolicy, Scheme
 from schemes.parts.central import ChoiceCoding, Choices, Decider, Reporter, reports_then_decision
 from schemes.parts.latest_notes import LatestNotes
 from schemes.parts.note_reader import NoteReader
+from schemes.parts.solvers.greedy import maximal_set
 from schemes.zhang2025 import PAPER
 from schemes.zhang2025.queue_notes import Tasks, decode_queues, encode_queues
 from schemes.zhang2025.topology import WholeTopology, local_topology, whole_topology
@@ -66,19 +67,6 @@ def dropped_by(topology: WholeTopology, drops: Drops) -> Flags:
     conflicting = topology.spoils.T | topology.spoils if drops == "both" else topology.spoils.T
     dropped: Flags = conflicting | (topology.owner[:, None] == topology.owner)
     return dropped
-
-
-def greedy_schedule(tasks: npt.NDArray[np.int64], dropped: Flags, rng: np.random.Generator) -> Flags:
-    """The devices to schedule, [E, N], for queue lengths [E, N] in tasks; ties are broken uniformly at random."""
-    priority = np.where(tasks > 0, tasks + rng.random(tasks.shape), 0.0)  # [E, N]
-    scheduled = np.zeros(tasks.shape, bool)
-    while True:
-        rows = np.flatnonzero(priority.any(1))
-        if not len(rows):
-            return scheduled
-        chosen = priority[rows].argmax(1)
-        scheduled[rows, chosen] = True
-        priority[rows] = np.where(dropped[chosen], 0.0, priority[rows])
 
 
 def choreography(_: GmsParams) -> Choreography:
@@ -115,7 +103,7 @@ def cloud(welcome: Welcome, params: GmsParams) -> NodePolicy:
         tasks = np.zeros((replicas, sum(counts)), np.int64)
         for source, queues in reports:
             tasks[:, topology.owner == source] = queues
-        scheduled = greedy_schedule(tasks, dropped, rng) * local_index
+        scheduled = maximal_set(tasks, dropped, rng) * local_index
         return np.stack([scheduled[:, topology.owner == n].sum(axis=1) for n in range(len(counts))], axis=1)
 
     reports = LatestNotes(NoteReader(Kind.CSI, range(len(counts)), read), params.max_age_slots)

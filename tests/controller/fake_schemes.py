@@ -1,6 +1,6 @@
 """Small schemes whose trainers have the shapes that papers have, in `conflict_graph`. Their learners count."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from protocol.messages.node import Note, ReceivedNote, Welcome
 from schemes.contract import (
     Card,
     Join,
+    LearntWeights,
     NodePolicy,
     Observer,
     Scheme,
@@ -29,10 +30,12 @@ from schemes.contract import (
     TurnOutput,
     to_trainer,
 )
+from schemes.parts.central import ChoiceCoding, Decider
 from schemes.parts.history import VALID, HistoryWriter, JointTrajectory, Layout
+from schemes.parts.latest_notes import LatestNotes
 from schemes.parts.nn.learning import Independent
 from schemes.parts.note_reader import NoteReader
-from schemes.parts.weights import read_weights
+from schemes.parts.weights import Weights, read_weights
 
 UPLOAD_EVERY = 5
 Data = tuple[list[list[int]], float]
@@ -239,3 +242,30 @@ LATE_WEIGHTS = scheme("late_weights", (ACT, LEARN), _late_weights)  # Nasir and 
 POOLED = scheme("pooled", (ACT, LEARN), _pooled)  # one learner from every agent's rows
 BOTH = scheme("both", (EXCHANGE, DECIDE, ACT, LEARN), _both)  # decides in one turn, learns in another
 SHARED = scheme("shared", (ACT, LEARN), _shared)  # MAPPO: one policy for all, in one note
+UNJOINED = scheme("unjoined", (EXCHANGE, DECIDE, ACT, LEARN), _central)  # nobody reads the histories
+
+
+class LearningAgent(Agent):
+    """Follows a central decision, and learns by itself beside it."""
+
+    def __init__(self, welcome: Welcome, params: Any) -> None:
+        super().__init__(welcome, params)
+        self.own = np.zeros(2, np.float32)
+
+    def learnt_weights(self) -> LearntWeights:
+        return LearntWeights(1, {"own": self.own})
+
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        self.own = np.array(weights[0]["own"])
+
+
+def _decider(welcome: Welcome, _: Any) -> Decider[Floats]:
+    def decide(reports: list[tuple[int, Floats]], _: np.random.Generator) -> npt.NDArray[np.int64]:
+        return np.ones((welcome.replicas, len(reports)), np.int64)
+
+    reports = LatestNotes(NoteReader(Kind.CSI, range(welcome.agents), _queues))
+    return Decider(reports, decide, [ChoiceCoding(0, 2, welcome.replicas)] * welcome.agents)
+
+
+BESIDE = replace(CENTRAL, card=replace(CENTRAL.card, name="fakes/beside"), node=LearningAgent)
+BESIDE = replace(BESIDE, training=None, cloud=_decider, learns=True)  # nodes learn beside a trainer that only decides

@@ -161,5 +161,7 @@ def test_a_trainer_that_only_observes_learns_in_the_turns_that_bring_it_notes() 
 def test_a_note_that_no_part_takes_is_reported() -> None:
     trainer, _, _ = _trainer()
     turn = _context(1, ReceivedNote(0, Kind.CSI, 1, 0, b"gains"))
-    assert trainer.on_turn(turn) == NO_OUTPUT
-    assert [unread.reason for unread in turn.unread] == ["no part of this trainer takes notes of this kind"]
+    assert trainer.on_turn(turn).scalars == {"notes_unread": 1}
+    assert [unread.reason for unread in turn.unread] == [
+        "no part of this trainer reads notes of this kind in its turn to learn"
+    ]

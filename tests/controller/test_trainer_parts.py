@@ -4,19 +4,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec import structs
 
+from controller.config.compatibility import check_evaluation
+from controller.config.errors import ConfigError
 from controller.execution.in_process import run_in_process
 from controller.trainer import LearningTrainer
 from protocol.accounting.trace import TraceField
 from protocol.messages.kinds import Kind
 from protocol.messages.plan import PhasePlan, RunPlan
 from schemes.contract import load
+from schemes.parts.weights import write_weights
 from tests.controller.fake_schemes import UPLOAD_EVERY
 from tests.recording import Checkpointed, in_process, in_processes, plan_for, stepping
 
-NAMES = ("central", "compiled", "late_weights", "pooled", "shared", "both")
+NAMES = ("central", "compiled", "late_weights", "pooled", "shared", "both", "unjoined", "beside")
 SLOTS = 120
 AGENTS = 4
 
@@ -116,8 +120,37 @@ def test_a_trainer_decides_in_one_turn_and_learns_in_another_from_both() -> None
     assert len(saved["rows"]) == len(decided) + AGENTS * (SLOTS - 1 - (SLOTS - 1) % UPLOAD_EVERY)
 
 
+def test_notes_that_no_part_reads_are_reported_beside_a_part_that_reads_others() -> None:
+    """The trainer reads queues to decide, and nobody the histories."""
+    recording = in_process(_plan("unjoined"))
+    assert recording.ended is not None
+    sent = sum(1 for row in recording.air if row.kind == Kind.HISTORY)
+    assert recording.ended.dropped == {f"unreadable history note from ap{i + 1}": sent // AGENTS for i in range(AGENTS)}
+    counted = [s.scalars["notes_unread"] for s in recording.scalars if "notes_unread" in s.scalars]
+    assert counted == [AGENTS * (i + 1) for i in range(sent // AGENTS)]
+
+
+def test_nodes_that_learn_beside_a_trainer_that_decides_are_evaluated() -> None:
+    plan = _plan("beside")
+    check_evaluation(plan, plan)
+    weights = {"own": np.arange(2, dtype=np.float32)}
+    started = structs.replace(plan, start=tuple(write_weights(weights, 0, "float32") for _ in range(AGENTS)))
+    loopback, steps, _ = stepping(started)
+    for _step in steps:
+        pass
+    agents = [session.node for peer, session in loopback.sessions.items() if peer != b"trainer"]
+    assert len(agents) == AGENTS
+    assert all(node is not None and node.policy.own.tolist() == [0, 1] for node in agents)  # type: ignore[attr-defined]
+
+
+def test_without_weights_of_anybody_an_evaluation_is_rejected_with_a_fix() -> None:
+    plan = plan_for("zhang2025/gms", slots=5)
+    with pytest.raises(ConfigError, match="give the nodes' policy learnt_weights, or train and evaluate in the phases"):
+        check_evaluation(plan, plan)
+
+
 @pytest.mark.parametrize("delay", [0, 3])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "beside"])
 def test_a_run_continues_from_its_checkpoint(name: str, delay: int) -> None:
     plan = _plan(name, train_delay_slots=delay)
     whole, kept = in_process(plan), Checkpointed()

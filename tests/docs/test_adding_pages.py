@@ -23,7 +23,7 @@ from controller.config.resolved import load
 from protocol.messages import drawing
 from tests.docs.pages import block, blocks, headings, page
 
-WORLD, SCHEME = "slotted_aloha", "aloha1970/polite"
+WORLD, SCHEME, CENTRAL = "slotted_aloha", "aloha1970/polite", "aloha1970/central"
 CACHES = (catalogue.worlds, catalogue.schemes)
 
 
@@ -37,6 +37,7 @@ def _modules_of_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     for at, name, head in (
         (worlds / "slotted_aloha.py", "add-a-world.md", "# channel_server/worlds/slotted_aloha.py"),
         (paper / "polite.py", "add-a-scheme.md", "# schemes/aloha1970/polite.py"),
+        (paper / "central.py", "add-a-scheme.md", "# schemes/aloha1970/central.py"),
     ):
         at.write_text(block(name, head), "utf-8")
     monkeypatch.setattr(channel_server.worlds, "__path__", [*channel_server.worlds.__path__, str(worlds)])
@@ -86,9 +87,19 @@ def test_a_violated_bound_is_reported_as_on_the_page() -> None:
     assert str(rejected.value) in page("add-a-world.md")
 
 
-def test_both_pass_every_kit() -> None:
+def test_they_pass_every_kit() -> None:
     check_world(WORLD)
     check_scheme(SCHEME)
+    check_scheme(CENTRAL)
+
+
+def test_the_central_scheme_has_no_collisions_and_pays_what_the_page_says(tmp_path: Path) -> None:
+    settings = _polite() | {"scheme": CENTRAL, "slots": 300}
+    summary = airtoll.run(settings, folder=tmp_path / "run", placement="in-process")
+    assert summary["metrics"]["collisions"] == 0
+    assert summary["metrics"]["throughput"] > 0.2
+    per_node_slot = {kind: toll["note_bytes"] / (300 * 4) for kind, toll in summary["toll"].items()}
+    assert per_node_slot == {"csi": 2, "decision": 1}
 
 
 def test_the_drawing_of_the_page_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

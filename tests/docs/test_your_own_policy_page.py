@@ -57,6 +57,14 @@ def test_the_run_gives_the_table(trained: Path, monkeypatch: pytest.MonkeyPatch)
         assert bits == float(figures[-1])
 
 
+def test_networks_are_baselines_of_each_other(trained: Path, tmp_path: Path) -> None:
+    for name in ("policy.safetensors", "older.safetensors"):
+        (tmp_path / name).write_bytes((trained / "policy.safetensors").read_bytes())
+    (tmp_path / "two.yaml").write_text(block(PAGE, "# two.yaml"), "utf-8")
+    run = load(tmp_path / "two.yaml")
+    assert list(run.baselines) == ["ours/random", "ours/network network=older.safetensors view=observation"]
+
+
 def _baseline(folder: Path, name: str) -> Path:
     [found] = [path for path in (folder / "baselines").iterdir() if path.name == name.replace("/", "_")]
     return found

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -52,10 +53,14 @@ class DeepQLearner:
     First weights are drawn at (seed, node), the minibatch of update u at (seed, node, u).
     """
 
+    learns_memory = False
+
     def __init__(self, settings: DqnSettings, architecture: Architecture, *, seed: int, node: int = 0) -> None:
         make_deterministic()
-        if architecture.state_size:
-            raise ValueError("transitions of a replay are no sequences: give an architecture without Lstm and Gru")
+        if architecture.state_size and not self.learns_memory:
+            raise ValueError(
+                "single transitions teach no memory: RecurrentQLearner is for architectures with Lstm or Gru"
+            )
         self.settings, self.updates = settings, 0
         self.net = Net(architecture, draw(architecture, CounterRng(seed, "learner", node).at(0)))
         self.target = deepcopy(self.net)
@@ -123,10 +128,13 @@ class DeepQLearner:
 
     def _update(self) -> Tensor:
         """One step; returns [loss, mean Q]."""
-        minibatch = self.replay.sample(self._rng.at(self.updates), self.settings.batch)
-        loss, q = self.loss(minibatch)
+        loss, q = self._draw_loss(self._rng.at(self.updates))
         descend(self._optimiser, loss, cap=self.settings.gradient_cap)
         self.updates += 1
         if self.updates % self.settings.target_every == 0:
             move_target(self.target, self.net, self.settings.tau)
         return torch.stack([loss, q.mean()]).detach()
+
+    def _draw_loss(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """The loss of what an update learns from, and its Q [..., A]."""
+        return self.loss(self.replay.sample(rng, self.settings.batch))

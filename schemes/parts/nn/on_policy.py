@@ -5,6 +5,7 @@ in one iteration, and dropped.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,11 +59,16 @@ class OnPolicyLearner:
         self._rollouts: list[Rollout] = []
         self.rows_taken = 0  # those that were not dropped
         self._learnt_version = -1  # the newest policy version that an iteration has learnt from
+        self._starts_uniform = True  # version 0 is no network: nodes without weights draw uniformly
 
     def add(self, rollout: Rollout) -> None:
         """Collect rows of the present policy. Where they have policy versions, those that are not newer than the rows
-        of the last iteration come from an older policy, and are dropped."""
-        fresh = rollout.newer_than(self._learnt_version)
+        of the last iteration come from an older policy, and are dropped.
+
+        Rows of version 0 of a learner that was given no weights to start from were drawn uniformly: they get these
+        log-probabilities, so that the first iteration weighs them by what its policy would have done.
+        """
+        fresh = self._with_behaviour(rollout.newer_than(self._learnt_version))
         self.rows_taken += fresh.usable_rows
         if fresh.usable_rows:
             self._rollouts.append(fresh)
@@ -88,6 +94,7 @@ class OnPolicyLearner:
     def start(self, weights: Sequence[Weights]) -> None:
         """The policy begins with these weights, the value network as it is drawn. ValueError for other shapes."""
         self.improvement.nets.policy.set_arrays(weights[0])
+        self._starts_uniform = False
 
     def save(self) -> dict[str, Any]:
         """All state that `learn` depends on."""
@@ -98,6 +105,7 @@ class OnPolicyLearner:
             "rollouts": [rollout.snapshot() for rollout in self._rollouts],
             "learnt_version": self._learnt_version,
             "rows_taken": self.rows_taken,
+            "starts_uniform": self._starts_uniform,
         }
 
     def load(self, data: dict[str, Any]) -> None:
@@ -107,6 +115,16 @@ class OnPolicyLearner:
         self.improvement.restore(data["improvement"])
         self._rollouts = [Rollout(**rollout) for rollout in data["rollouts"]]
         self._learnt_version, self.rows_taken = data["learnt_version"], data["rows_taken"]
+        self._starts_uniform = data["starts_uniform"]
+
+    def _with_behaviour(self, rollout: Rollout) -> Rollout:
+        """Rows with the log-probabilities of a uniform draw, if that is how their actions came about."""
+        log_prob = self.improvement.nets.distribution.distribution.uniform_log_prob
+        if rollout.log_probs is not None or not self._starts_uniform or log_prob is None:
+            return rollout
+        if rollout.newest_version != 0:  # rows of version 0 among others are of an older policy
+            return rollout.newer_than(0)
+        return replace(rollout, log_probs=np.full(rollout.rewards.shape, log_prob, np.float32))
 
     def _sequences(self, rollout: Rollout) -> Sequences:
         settings = self.settings

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,12 @@ import yaml
 from scipy import stats
 from typer.testing import CliRunner, Result
 
+from airtoll.analysis.study import StudyFolder
 from airtoll.cli.commands import app
+from airtoll.cli.studies import write_aggregates
+from controller.studies.aggregates import aggregates
 from controller.studies.results import read_rows
+from controller.studies.study_file import read
 
 STUDY: dict[str, Any] = {
     "run": {"world": "conflict_graph", "phases": {"train": 10, "eval": 20, "rounds": 2}},
@@ -79,3 +85,48 @@ def test_results_without_curves_are_not_exported(out: Path, tmp_path: Path) -> N
     done = _call(out / "loads.yaml", "--out", tmp_path, "--plots-only", "--export", "marl-eval")
     assert done.exit_code == 2
     assert "has no evaluation: remove" in str(done.output)
+
+
+def test_a_failed_run_leaves_the_seeds_that_all_schemes_share(out: Path, tmp_path: Path) -> None:
+    study, rows = read(out / "loads.yaml"), read_rows(out / "results.csv")
+    [lost] = [r for r in rows if (r["scheme"], r["world.load"], r["seed"]) == ("llq", "0.4", "2")]
+    lost |= {"state": "FAILED", "queue_tasks": ""}
+    made = aggregates(study, rows, ["queue_tasks"])
+    found = {(r["scheme"], r["world.load"]): r for r in csv.DictReader(StringIO(made.file.decode()))}
+    assert {labels: (r["runs"], r["seeds"]) for labels, r in found.items()} == {
+        ("random", "0.2"): ("3", "3"),
+        ("random", "0.4"): ("3", "3"),
+        ("llq", "0.2"): ("3", "3"),
+        ("llq", "0.4"): ("2", "3"),
+        ("random", ""): ("2", "3"),
+        ("llq", ""): ("2", "3"),
+    }
+    assert made.remarks == (
+        "queue_tasks: normalised scores in loads are over 2 of 3 seeds, as there is no result of llq at 0.4, seed 2",
+    )
+    shared = aggregates(study, [row for row in rows if row["seed"] != "2"], ["queue_tasks"])
+    alone = {r["scheme"]: r for r in csv.DictReader(StringIO(shared.file.decode())) if r["score"] == "normalised"}
+    assert {scheme: r["iqm"] for scheme, r in alone.items()} == {s: found[s, ""]["iqm"] for s in ("random", "llq")}
+
+
+def test_without_a_shared_seed_the_terminal_says_what_is_left_out(out: Path, tmp_path: Path) -> None:
+    rows = read_rows(out / "results.csv")
+    for row in rows:
+        if row["scheme"] == "llq" and row["world.load"] == "0.4":
+            row |= {"state": "FAILED", "reason": "out of memory", "queue_tasks": "", "delay_slots": ""}
+    made = aggregates(read(out / "loads.yaml"), rows, ["delay_slots", "queue_tasks"])
+    assert b"normalised" not in made.file
+    assert made.remarks == (
+        "delay_slots, queue_tasks: normalised scores in loads are over no seed, and left out, as there is no result of "
+        "llq at 0.4, seed 1 and 2 more",
+    )
+
+
+def test_the_terminal_says_what_the_aggregates_leave_out(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(out / "results.csv", tmp_path)
+    folder = StudyFolder(out / "loads.yaml", tmp_path, {})
+    folder.results.failed(folder.cells[0], "out of memory")
+    assert write_aggregates(folder) == tmp_path / "aggregates.csv"
+    assert capsys.readouterr().err.startswith("aggregates.csv: delay_slots, queue_tasks: normalised scores in loads")

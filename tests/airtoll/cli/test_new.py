@@ -43,6 +43,8 @@ def _run(package: Path, *command: str) -> str:
     ("words", "name", "listing"),
     [
         (("scheme", "doe2027/sleepy_nodes", "--world", "conflict_graph"), "sleepy_nodes", "doe2027/sleepy_nodes"),
+        (("scheme", "doe2027/top_down", "--template", "central"), "top_down", "doe2027/top_down"),
+        (("scheme", "ruled", "--template", "central", "--world", "conflict_graph"), "ruled", "mine/ruled"),
         (("world", "pond"), "pond", "pond"),
     ],
 )
@@ -98,3 +100,17 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert list((tmp_path / "here").iterdir()) == []
     blocked = _new("world", "pond", "--out", "/dev/null/pond")
     assert (blocked.exit_code, "choose another folder with --out DIR" in blocked.stderr) == (2, True)
+
+
+def test_the_tests_of_a_new_scheme_hold_for_one_that_sends_nothing(tmp_path: Path) -> None:
+    """A newcomer's first change."""
+    assert _new("scheme", "quiet", "--out", tmp_path / "quiet").exit_code == 0
+    module = tmp_path / "quiet" / "src" / "quiet" / "quiet.py"
+    text = module.read_text("utf-8")
+    sends = text[text.index('    sends="') : text.index("    fallback=")]
+    silent = text.replace(sends, '    sends="nothing",\n').replace(
+        "(agents_exchange(), agents_act())", "(agents_act(),)"
+    )
+    module.write_text(silent, "utf-8")
+    _install(tmp_path / "quiet")
+    assert " passed" in _run(tmp_path / "quiet", sys.executable, "-m", "pytest", "-k", "toll")

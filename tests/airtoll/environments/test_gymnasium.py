@@ -74,3 +74,17 @@ def test_a_team_is_played_in_tuples() -> None:
         assert np.array_equal(observations, list(expected.values()))
         assert rewards == list(paid.values())
         assert (terminated, truncated) == (False, slot == 19)
+
+
+def test_a_team_has_what_gymma_asks_of_an_environment() -> None:
+    """The calls of EPyMARL's src/envs/gymma.py: make with a time limit, spaces with `n` and `shape`, reset by seed."""
+    made = gymnasium.make("airtoll.environments.gymnasium:airtoll-team-v0", config=CELL, max_episode_steps=30)
+    env = gymnasium.wrappers.TimeLimit(made, max_episode_steps=30)
+    assert max(space.n for space in env.action_space) == 4  # three resource blocks, or silence
+    assert len({space.shape for space in env.observation_space}) == 1
+    assert not hasattr(env.unwrapped, "seed")  # gymma then resets by the seed
+    observations, info = env.reset(seed=4, options=None)
+    assert (len(observations), info) == (env.unwrapped.n_agents, {})
+    graph = {"world": "conflict_graph", "scheme": "zhang2025/llq", "slots": 5}
+    other = gymnasium.make("airtoll.environments.gymnasium:airtoll-team-v0", config=graph)
+    assert not hasattr(other.action_space[0], "n")  # as the page states

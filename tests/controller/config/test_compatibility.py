@@ -14,6 +14,12 @@ from schemes.zhang2025 import llq
 from tests.recording import plan_for
 from tests.schemes.zhang2025.stages import uneven
 
+HERE = (
+    Path(__file__).relative_to(Path.cwd())
+    if Path(__file__).is_relative_to(Path.cwd())
+    else Path(*Path(__file__).parts[-2:])
+)
+
 
 def test_agents_that_measure_and_do_other_things_are_built_too(tmp_path: Path) -> None:
     """Of three agents one has a single device: what does not suit it alone is found."""
@@ -33,3 +39,27 @@ def test_agents_that_measure_and_do_other_things_are_built_too(tmp_path: Path) -
     built.clear()
     check(same, replace(llq.SCHEME, node=node), plan_for("zhang2025/llq"))
     assert built == [0]
+
+
+def test_a_fault_in_a_policys_code_is_one_line_with_its_place() -> None:
+    def node(welcome: Welcome, params: NoParams) -> NodePolicy:
+        return _broken(welcome)
+
+    world = WORLD.build(WORLD.params(), seed=1, replicas=1)
+    with pytest.raises(ConfigError) as rejected:
+        check(world, replace(llq.SCHEME, node=node), plan_for("zhang2025/llq"))
+    line = _broken.__code__.co_firstlineno + 1
+    assert str(rejected.value) == (
+        "scheme: its code fails with KeyError: 'gain' at "
+        f"{HERE}:{view.__code__.co_firstlineno + 1} in view: raise KeyError(name); called by "
+        f'{HERE}:{line} in _broken: return view(welcome, "gain"); '
+        f"called by {HERE}:{node.__code__.co_firstlineno + 1} in node: return _broken(welcome)"
+    )
+
+
+def _broken(welcome: Welcome) -> NodePolicy:
+    return view(welcome, "gain")
+
+
+def view(welcome: Welcome, name: str) -> NodePolicy:
+    raise KeyError(name)

@@ -135,6 +135,8 @@ def test_an_invalid_value_is_rejected_in_one_line(changes: dict[str, Any], messa
     [
         ({"sede": 3}, ["sede: 3 is not allowed: no such key; known:", "did you mean 'seed'?"]),
         ({"world": "d2d_underley"}, ["world.name: no world named 'd2d_underley'", "did you mean 'd2d_underlay'?"]),
+        ({"scheme": "mine/sleepy"}, ["once that is installed where the run starts: pip install --editable DIR"]),
+        ({"world": "pond"}, ["once that is installed where the run starts: pip install --editable DIR"]),
         ({"scheme": "li2020/slaa"}, ["scheme.name: no scheme named 'li2020/slaa'", "did you mean 'li2020/sla'?"]),
         ({"scheme": 5}, ["scheme: 5 is not allowed: must be one of li2020/"]),
         ({"scheme": {"step": 1}}, ["scheme.name: is missing; known: li2020/"]),

@@ -35,6 +35,11 @@ def _after(*telemetry: Telemetry) -> Remarks:
             "the trainer learns without rows that did not come in time: 1,234 masked, 0 dropped",
         ),
         ((Scalars(3, "pair-0", {"updates": 1.0}),), ""),
+        (
+            (TRAINED, Scalars(8, "trainer", {"notes_unread": 4.0}), Scalars(9, "trainer", {"notes_unread": 1234.0})),
+            "no part of the trainer reads 1,234 of its notes: dropped in summary.json names their kinds; read them, or "
+            "do not send them",
+        ),
         ((), "nothing was learnt in 20 slots of training: no learner had enough rows"),
     ],
 )

@@ -1,5 +1,6 @@
 """Studies without slots: run, drawn and continued by `airtoll study`; the first one against an exhaustive search."""
 
+import json
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 from airtoll.cli.commands import app
 from controller.config.catalogue import offline_studies
 from controller.config.errors import ConfigError
+from controller.studies import offline
 from controller.studies.offline import compute, read, read_rows
 from schemes.offline.assignment import Instances, greedily, rows, value
 from schemes.offline_study import load
@@ -112,3 +114,29 @@ def test_every_study_is_loaded_by_its_name() -> None:
         assert load(name) is study
     with pytest.raises(ValueError, match="no study 'doe/none' is installed here"):
         load("doe/none")
+
+
+def test_results_are_read_once_however_many_cells_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, reads = _write(tmp_path / "gap.yaml", seeds=list(range(40))), list[Path]()
+    (tmp_path / "results.csv").write_text("sweep,seed,state,cell\n")
+
+    def counted(path: Path) -> list[dict[str, str]]:
+        reads.append(path)
+        return read_rows(path)
+
+    monkeypatch.setattr(offline, "read_rows", counted)
+    next(offline.run(read(file), tmp_path, workers=1))
+    assert len(reads) == 1
+
+
+def test_they_are_listed_beside_the_schemes() -> None:
+    listed = CliRunner().invoke(app, ["schemes"]).stdout
+    assert "studies without slots" in listed
+    assert "offline/assignment" in listed.partition("studies without slots")[2]
+    about = CliRunner().invoke(app, ["schemes", "offline/assignment"]).stdout
+    assert "gap_percent [%]" in about
+    assert "solver: greedy, hungarian, branch_and_bound" in about
+    assert "users" in about
+    data = json.loads(CliRunner().invoke(app, ["schemes", "offline/assignment", "--format", "json"]).stdout)
+    assert data["offline/assignment"]["parameters"].keys() >= {"users", "blocks"}
+    assert data["offline/assignment"]["numbers"]["gap_percent"] == "%"

@@ -12,7 +12,7 @@ from protocol.messages.episodes import going_on
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, ReceivedNote
 from schemes.contract import TurnContext
-from schemes.li2020 import maac
+from schemes.li2020 import ac, dqn, maac
 from schemes.li2020.maac import Maac
 from schemes.li2020.pair import layout_of
 from schemes.parts.actor import Actor
@@ -171,3 +171,20 @@ def test_the_channel_is_good_from_the_quantile_on(quantile: float, share: float)
     life, rng = Life(upload_every_slots=1, upload="good", upload_quantile=quantile), np.random.default_rng(1)
     uploads = sum(len(life.slot(slot, gain_db=float(rng.normal(-100, 8)))) for slot in range(600))
     assert uploads == pytest.approx(600 * max(share, 0.25), rel=0.35)
+
+
+@pytest.mark.parametrize(("module", "kept"), [(ac, [0, 4]), (dqn, [0, 1, 2, 3, 4])])
+def test_who_learns_from_its_own_policy_keeps_no_warmup_in_spite_of_weights(module: Any, kept: list[int]) -> None:
+    """The weights come for slot 1, warmup ends with slot 3."""
+    params = module.SCHEME.params(learns_at="trainer", upload_every_slots=1)
+    welcome = welcome_for(WORLD.build(D2DUnderlay(pairs=2, rbs=3), seed=1, replicas=1), module.SCHEME, 0, params)
+    life = Life()
+    pair = module.SCHEME.node(welcome, params)
+    assert isinstance(pair, Actor)
+    life.pair = pair
+    sent: list[HistoryChunk] = []
+    for slot in range(6):
+        if slot == 1:
+            pair.start_from([draw_mlp(np.random.default_rng(1), [pair._sense.vector.inputs, 4, 3])])
+        sent += life.slot(slot, _bit(slot - 1), phase="warmup" if slot < 4 else "train")
+    assert list(_flags(sent)) == kept

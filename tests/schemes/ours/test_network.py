@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import airtoll
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
@@ -15,6 +16,8 @@ from controller.config.errors import ConfigError
 from controller.config.layers import from_mapping
 from controller.config.resolved import load
 from controller.config.submission import resolve_submission
+from controller.studies.cells import cells_of
+from controller.studies.study_file import read as read_study
 from protocol.messages.spaces import Field, Space
 from schemes.ours.network import SCHEME, NetworkNode, NetworkParams
 from schemes.ours.vectors import Inputs, Outputs
@@ -149,6 +152,7 @@ def test_sizes_are_named_where_they_do_not_fit() -> None:
         ("a.safetensors;sha256=00;base64=A", VIEW, "the content of a.safetensors is damaged"),
         (embedded(b"short"), VIEW, "is no safetensors file"),
         (embedded(b"short", "a.pt"), VIEW, "a.pt is no TorchScript module"),
+        (embedded(b"short", "a.PT"), VIEW, "'a.PT' is no network's file: its name must end in .safetensors or .pt"),
         ("", "csi2", "view 'csi2': give one of observation, experience"),
     ],
 )
@@ -226,6 +230,58 @@ def test_a_file_is_read_where_the_configuration_is_and_travels_with_it(tmp_path:
     assert again.plan.scheme_params["network"] == given["scheme"]["network"]
 
 
+def test_a_file_of_a_baseline_travels_too(tmp_path: Path) -> None:
+    """Two networks as baselines are two rows; the run and each of them are replayed without the files."""
+    files = {name: fitting(_world(), VIEW, seed=seed) for seed, name in enumerate(("a.safetensors", "b.safetensors"))}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    baselines = [{"name": "ours/network", "network": name, "view": VIEW} for name in files]
+    world = {"name": "d2d_underlay", "pairs": 3, "rbs": 2}
+    (tmp_path / "run.yaml").write_text(
+        yaml.safe_dump({"world": world, "scheme": "ours/random", "slots": 20, "baselines": baselines})
+    )
+    summary = airtoll.run(tmp_path / "run.yaml", folder=tmp_path / "run", placement="in-process")
+    labels = [f"ours/network network={name} view={VIEW}" for name in files]
+    assert list(summary["baselines"]) == labels
+    for name in files:
+        (tmp_path / name).unlink()
+    again = load(tmp_path / "run" / "config.yaml")
+    assert list(again.baselines) == labels
+    for label, kept in zip(labels, sorted((tmp_path / "run" / "baselines").iterdir()), strict=True):
+        replayed = airtoll.run(kept / "config.yaml", folder=tmp_path / label.replace("/", "_"))
+        assert replayed["trace_digest"] == summary["baselines"][label]["trace_digest"]
+
+
+def test_two_baselines_of_one_name_are_rejected_with_a_fix(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    for path in ("a.safetensors", "x/a.safetensors"):
+        (tmp_path / path).write_bytes(fitting(_world(), VIEW))
+    baselines = [
+        {"name": "ours/network", "network": path, "view": VIEW} for path in ("a.safetensors", "x/a.safetensors")
+    ]
+    data = {"world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2}, "scheme": "ours/random", "slots": 5}
+    with pytest.raises(ConfigError, match=r"listed twice: .* rename one of two files of the same name"):
+        load(from_mapping(data | {"baselines": baselines}, tmp_path).data)
+
+
+def test_networks_are_an_axis_of_a_study(tmp_path: Path) -> None:
+    """Relative to the study's file; cells differ by the content of their files."""
+    for seed, name in enumerate(("a.safetensors", "b.safetensors")):
+        (tmp_path / name).write_bytes(fitting(_world(), VIEW, seed=seed))
+    run = {"world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2}, "slots": 5}
+    scheme = {"name": "ours/network", "network": "a.safetensors", "view": VIEW}
+    (tmp_path / "study.yaml").write_text(
+        yaml.safe_dump(
+            {"run": run | {"scheme": scheme}, "grid": {"scheme.network": ["a.safetensors", "b.safetensors"]}}
+        )
+    )
+    cells = cells_of(read_study(tmp_path / "study.yaml"), {})
+    assert [cell.labels["scheme.network"] for cell in cells] == ["a.safetensors", "b.safetensors"]
+    assert len({cell.digest for cell in cells}) == 2
+    carried = [extract(cell.run.plan.scheme_params["network"]).data for cell in cells]
+    assert carried == [(tmp_path / name).read_bytes() for name in ("a.safetensors", "b.safetensors")]
+
+
 def test_a_missing_or_large_file_is_rejected(tmp_path: Path) -> None:
     scheme = {"name": "ours/network", "network": ["a.safetensors"]}
     with pytest.raises(ConfigError, match=r"a.safetensors: No such file or directory; give the path"):
@@ -242,12 +298,15 @@ def test_a_missing_or_large_file_is_rejected(tmp_path: Path) -> None:
         ('["a.pt"]', "cannot name files"),
         (f'"{embed(EmbeddedFile("a.pt", b""))}"', "cannot bring TorchScript; save the network as safetensors"),
         (f'"{embed(EmbeddedFile("a;b.pt", b""))}"', "cannot bring TorchScript; save the network as safetensors"),
+        (f'"{embed(EmbeddedFile("a.PT", b""))}"', "cannot bring TorchScript; save the network as safetensors"),
     ],
 )
 def test_a_client_can_neither_name_files_nor_bring_programs(network: str, problem: str, tmp_path: Path) -> None:
-    body = f'{{"world": "d2d_underlay", "scheme": {{"name": "ours/network", "network": {network}}}, "slots": 5}}'
-    with pytest.raises(ConfigError, match=problem):
-        resolve_submission(body.encode(), is_yaml=False, max_memory_bytes=2**30, runs=tmp_path)
+    given = f'{{"name": "ours/network", "network": {network}}}'
+    for chosen in (f'"scheme": {given}', f'"scheme": "ours/random", "baselines": [{given}]'):
+        body = f'{{"world": "d2d_underlay", {chosen}, "slots": 5}}'
+        with pytest.raises(ConfigError, match=problem):
+            resolve_submission(body.encode(), is_yaml=False, max_memory_bytes=2**30, runs=tmp_path)
 
 
 def test_a_client_may_bring_weights(tmp_path: Path) -> None:

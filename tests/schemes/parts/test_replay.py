@@ -107,6 +107,54 @@ def test_a_replay_draws_the_transitions_of_a_plain_list(stretches: list[Stretch]
             assert drawn(replay, 40 * len(held) + 100) == held
 
 
+@given(
+    st.lists(STRETCH, min_size=1, max_size=12),
+    st.integers(1, 2),
+    st.integers(2, 30),
+    st.integers(0, 4),
+    st.integers(1, 5),
+)
+def test_a_replay_draws_the_sequences_of_a_plain_list(
+    stretches: list[Stretch], replicas: int, capacity: int, burn_in: int, slots: int
+) -> None:
+    replay = Replay(capacity, agents=AGENTS, inputs=INPUTS, n_actions=CHOICES)
+    listed = Listed(capacity // replicas + 1)
+    for stretch in transitions(stretches, replicas):
+        listed.add(stretch)
+        replay.add(stretch)
+    if not len(replay):
+        return
+    place = {row[0][e].tobytes(): (i, e) for i, row in enumerate(listed.slots) for e in range(replicas)}
+    batch = replay.sample_sequences(np.random.default_rng(1), 20, burn_in=burn_in, slots=slots)
+    for b in range(20):
+        first, e = place[batch.states[burn_in, b].tobytes()]
+        for k in range(burn_in):  # backwards, to the first slot that is known or the last that began an episode
+            before = listed.slots[first - k - 1] if first > k else ()
+            begins = len(before) < 2 or before[3][e] != 0
+            assert batch.begins[burn_in - k, b] == begins
+            if begins:
+                break
+            assert batch.states[burn_in - k - 1, b].tolist() == before[0][e].tolist()
+        going_on = True
+        for k in range(slots):
+            row = listed.slots[first + k] if first + k < len(listed.slots) else ()
+            going_on = going_on and len(row) > 1
+            assert batch.valid[k, b].all() == batch.valid[k, b].any() == (going_on and row[4])
+            if not going_on:
+                continue
+            assert batch.states[burn_in + k, b].tolist() == row[0][e].tolist()
+            assert batch.states[burn_in + k + 1, b].tolist() == listed.slots[first + k + 1][0][e].tolist()
+            assert (batch.actions[k, b].tolist(), batch.rewards[k, b].tolist()) == (
+                row[1][e].tolist(),
+                row[2][e].tolist(),
+            )
+            assert (batch.not_terminal[k, b] == 0, batch.truncated[k, b]) == (
+                row[3][e] == TERMINATED,
+                row[3][e] == TRUNCATED,
+            )
+            assert batch.begins[burn_in + k + 1, b] == (row[3][e] != 0)
+
+
 @given(st.lists(STRETCH, min_size=2, max_size=10), st.integers(0, 9), st.integers(2, 30))
 def test_a_restored_replay_continues_as_if_uninterrupted(stretches: list[Stretch], cut: int, capacity: int) -> None:
     replay, other = (Replay(capacity, agents=AGENTS, inputs=INPUTS, n_actions=CHOICES) for _ in range(2))

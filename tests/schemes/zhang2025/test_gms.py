@@ -9,7 +9,8 @@ from channel_server.worlds.conflict_graph import ConflictGraphParams
 from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import Kind
 from schemes.contract import NO_OUTPUT
-from schemes.zhang2025.gms import SCHEME, Drops, GmsParams, dropped_by, greedy_schedule
+from schemes.parts.solvers.greedy import maximal_set
+from schemes.zhang2025.gms import SCHEME, Drops, GmsParams, dropped_by
 from schemes.zhang2025.topology import WholeTopology
 from tests.schemes.zhang2025.stages import delay_slots, graph_of, stage_of, state_of, turn_of, uneven
 
@@ -17,7 +18,7 @@ CHAIN = WholeTopology(subbands=1, agents=((1,), (2,), (3,)), conflicts=((1, 2), 
 
 
 def scheduled(tasks: list[int], drops: Drops) -> list[int]:
-    chosen = greedy_schedule(np.array([tasks]), dropped_by(CHAIN, drops), np.random.default_rng(0))
+    chosen = maximal_set(np.array([tasks]), dropped_by(CHAIN, drops), np.random.default_rng(0))
     return [n + 1 for n in range(3) if chosen[0, n]]
 
 
@@ -38,7 +39,7 @@ def test_the_schedule_by_hand(tasks: list[int], in_neighbours: list[int], both: 
 
 def test_ties_fall_evenly() -> None:
     pair = WholeTopology(subbands=1, agents=((1, 2),), conflicts=())
-    chosen = greedy_schedule(np.full((4000, 2), 7), dropped_by(pair, "both"), np.random.default_rng(0))
+    chosen = maximal_set(np.full((4000, 2), 7), dropped_by(pair, "both"), np.random.default_rng(0))
     assert (chosen.sum(1) == 1).all()  # two devices of one agent exclude each other
     assert chosen[:, 0].mean() == pytest.approx(0.5, abs=0.03)
 

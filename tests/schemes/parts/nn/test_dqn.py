@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from protocol.determinism.snapshots import pack, unpack
-from schemes.parts.learner_settings import DqnSettings
+from protocol.messages.episodes import TERMINATED, TRUNCATED
+from schemes.parts.learner_settings import DqnSettings, RecurrentDqnSettings
 from schemes.parts.nn.dqn import DeepQLearner, q_loss, q_targets
 from schemes.parts.nn.gradients import move_target
 from schemes.parts.nn.learning import Independent
-from schemes.parts.numpy_nets import Network
-from schemes.parts.numpy_nets.architecture import DuelingHead, Lstm, mlp
+from schemes.parts.nn.recurrent_dqn import RecurrentQLearner
+from schemes.parts.numpy_nets import Architecture, Network
+from schemes.parts.numpy_nets.architecture import DuelingHead, Gru, Linear, Lstm, mlp
 from schemes.parts.replay import Transitions
 
 ARCHITECTURE = mlp(3, (8,), DuelingHead(4), activation="elu", layer_norm=True)
@@ -96,7 +98,7 @@ def test_a_loaded_learner_continues_bit_by_bit(optimiser: str, before: int) -> N
 
 
 def test_recurrent_networks_are_rejected() -> None:
-    with pytest.raises(ValueError, match="no sequences"):
+    with pytest.raises(ValueError, match="RecurrentQLearner is for architectures with Lstm or Gru"):
         DeepQLearner(SETTINGS, mlp(3, (8,), Lstm(4)), seed=1)
 
 
@@ -131,3 +133,45 @@ def test_learners_of_several_nodes_differ_and_each_learns_from_its_own_rows() ->
     for node, it in enumerate(alone):
         assert all((together.weights(node)[name] == weight).all() for name, weight in it.weights().items())
     assert pack(alone[0].save()) != pack(alone[1].save())
+
+
+def test_the_loss_of_sequences_equals_a_slot_by_slot_pass_of_numpy_networks() -> None:
+    """Episodes end at random; carried states are recomputed from the burn-in on."""
+    settings = RecurrentDqnSettings(batch=6, burn_in_slots=2, sequence_slots=4, target_every=2, huber_threshold=0.0)
+    architecture = Architecture(3, (Lstm(5), Linear(4)))
+    it = RecurrentQLearner(settings, architecture, seed=1)
+    ended = np.random.default_rng(2).choice([0, TERMINATED, TRUNCATED], (30, 2), p=[0.7, 0.15, 0.15]).astype(np.uint8)
+    it.add(replace(transitions(), ended=ended, valid=np.random.default_rng(3).random((30, 2, 1)) < 0.9))
+    it.learn(3)
+    online, target = (Network(architecture, module.arrays()) for module in (it.net, it.target))
+    batch = it.replay.sample_sequences(np.random.default_rng(1), 6, burn_in=2, slots=4)
+    errors = []
+    for b in range(6):
+        h, h_target = online.first_state(1), target.first_state(1)
+        q, q_target = [], []
+        for t in range(7):
+            if batch.begins[t, b]:
+                h, h_target = online.first_state(1), target.first_state(1)
+            y, h = online.step(batch.states[t, b], h)
+            q.append(y[0])
+            y, h_target = target.step(batch.states[t, b], h_target)
+            q_target.append(y[0])
+        for t in range(4):
+            if batch.valid[t, b, 0]:
+                after = 2 + t if batch.truncated[t, b] else 3 + t
+                ahead = q_target[after][q[after].argmax()] * batch.not_terminal[t, b]
+                errors.append(q[2 + t][batch.actions[t, b, 0]] - batch.rewards[t, b, 0] - 0.99 * ahead)
+    assert 6 <= len(errors) < 24
+    loss = float(it.sequence_loss(batch)[0].detach())
+    assert loss == pytest.approx(float(np.mean(np.square(errors))) / 2, rel=1e-4)
+
+
+def test_a_loaded_learner_of_sequences_continues_bit_by_bit() -> None:
+    settings = RecurrentDqnSettings(batch=4, burn_in_slots=2, sequence_slots=4)
+    whole, loaded = (RecurrentQLearner(settings, Architecture(3, (Gru(5), Linear(4))), seed=1) for _ in range(2))
+    whole.add(transitions())
+    whole.learn(3)
+    loaded.load(unpack(pack(whole.save())))
+    for each in (whole, loaded):
+        each.learn(2)
+    assert pack(whole.save()) == pack(loaded.save())

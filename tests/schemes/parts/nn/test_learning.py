@@ -8,10 +8,17 @@ import pytest
 
 from schemes.parts.critic_inputs import CriticInputs, all_agents, own_agent
 from schemes.parts.distributions import Categorical, ClippedGaussian, Distribution
-from schemes.parts.learner_settings import DqnSettings, PpoSettings, Td3Settings, TrustRegionSettings
+from schemes.parts.learner_settings import (
+    DqnSettings,
+    PpoSettings,
+    RecurrentDqnSettings,
+    Td3Settings,
+    TrustRegionSettings,
+)
 from schemes.parts.nn.dqn import DeepQLearner
 from schemes.parts.nn.learning import Independent, LearnerOf, Pooled, Together
 from schemes.parts.nn.on_policy import OnPolicyLearner
+from schemes.parts.nn.recurrent_dqn import RecurrentQLearner
 from schemes.parts.nn.td3 import Td3Learner
 from schemes.parts.numpy_nets import Architecture
 from schemes.parts.numpy_nets.architecture import Activation, DuelingHead, GaussianHead, Linear, Lstm, mlp
@@ -163,6 +170,16 @@ def test_deep_q_learning_finds_the_distant_reward(pooled: bool, seed: int) -> No
     learners = [DeepQLearner(DQN, architecture, seed=seed, node=node) for node in range(2)]
     learner: LearnerOf[Transitions] = Pooled(learners[0]) if pooled else Independent(learners)
     assert solve_off_policy(TwoStates(2), learner, architecture, greedy_but(0.3), updates=16, seed=seed)[1] >= ENOUGH
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_lstm_of_q_values_remembers(seed: int) -> None:
+    architecture = Architecture(2, (Lstm(8), Linear(2)))
+    settings = RecurrentDqnSettings(
+        discount=0.9, rate=2e-2, target_every=10, batch=16, sequence_slots=6, burn_in_slots=2
+    )
+    learner = RecurrentQLearner(settings, architecture, seed=seed)
+    assert solve_off_policy(Recall(), learner, architecture, greedy_but(0.3), updates=16, seed=seed)[1] >= ENOUGH
 
 
 @pytest.mark.parametrize("seed", SEEDS[:2])

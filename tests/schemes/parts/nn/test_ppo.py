@@ -182,3 +182,30 @@ def test_a_value_network_may_see_more_than_the_policy() -> None:
     terminated = np.repeat(made.terminated, 2, 1)
     expected = made.rewards.reshape(7, 4) + 0.9 * np.where(terminated, 0, ahead) - v
     np.testing.assert_allclose(back(cut.advantages), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [CHOICES, POWERS])
+def test_rows_before_the_first_weights_are_weighed_as_uniform_draws(kind: Distribution) -> None:
+    """Policy version 0: as if the node had given log-probabilities, 1/2 1/3, or the density 1 of either power."""
+    log_p = log(1 / 6) if kind is CHOICES else 0.0
+    implied, given, of_policy = (learner(SETTINGS, kind) for _ in range(3))
+    made = rollout(given, kind, log_probs=None, policy_versions=np.zeros((7, 2, 2), np.uint32))
+    implied.add(made)
+    given.add(replace(made, log_probs=np.full((7, 2, 2), log_p, np.float32)))
+    of_policy.start([of_policy.weights()])
+    of_policy.load(unpack(pack(of_policy.save())))
+    of_policy.add(made)
+    weights = []
+    for it in (implied, given, of_policy):
+        assert it.learn(1)
+        weights.append(np.concatenate([w.ravel() for w in it.weights().values()]))
+    assert np.array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_rows_of_no_weights_among_rows_of_some_are_dropped() -> None:
+    it = learner(SETTINGS)
+    versions = np.zeros((7, 2, 2), np.uint32)
+    versions[3:] = 5
+    it.add(rollout(it, log_probs=None, policy_versions=versions, valid=None))
+    assert it.rows_taken == 4 * 4
