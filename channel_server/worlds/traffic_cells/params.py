@@ -40,7 +40,7 @@ class TrafficCells:
     )
     drop: Literal["hexagonal", "random"] = param(
         "hexagonal",
-        "hexagonal: equal cells; random: sites off the lattice, devices in squares around them, served by the nearest AP",
+        "hexagonal: equal cells; random: sites off the lattice, devices in squares around, served by the nearest AP",
         source="zhang2025 IV-A, fig. 6",
     )
     drop_seed: Annotated[int, Ge(0)] | None = param(
