@@ -14,7 +14,9 @@ WRAPPING = (7, 19, 37)  # numbers of cells whose copies tile the plane: 3 r (r +
 class DownlinkCells:
     """Where the paper is silent or contradicts itself the source is `ours`."""
 
-    cells: Annotated[int, Ge(1), Le(37)] = param(3, "BSs B, on a hexagonal lattice from its centre on", source="sec. IV")
+    cells: Annotated[int, Ge(1), Le(37)] = param(
+        3, "BSs B, on a hexagonal lattice from its centre on", source="sec. IV"
+    )
     users: Annotated[int, Ge(1), Le(64)] = param(2, "users K of each BS", source="sec. IV")
     radius_m: Annotated[float, Gt(0), Le(1e5)] = param(
         1000.0, "cell radius; sites stand sqrt(3) times as far apart", unit="m", source="table I; the spacing is ours"

@@ -105,9 +105,7 @@ class Cells:
         """The last transmission in replica 0."""
         last = state.last
         shares = last.powers_w[0] / self.params.max_power_w
-        return draw(
-            Picture(self.params.radius_m, self.places.sites_m, state.users_m[0], shares, last.rate_bps_hz[0])
-        )
+        return draw(Picture(self.params.radius_m, self.places.sites_m, state.users_m[0], shares, last.rate_bps_hz[0]))
 
     def static_info(self, node: int) -> dict[str, Any]:
         """Constants of the network, nothing of its places; the BS/cloud knows the same. `typical_db`: mean and
@@ -165,9 +163,7 @@ class Cells:
         if not self.params.redraw_every_slots:
             return state
         users_m, mean_gain = self.places.draw(self._places_rng.at(slot), self.replicas)
-        return replace(
-            state, users_m=chosen(users_m, state.users_m), mean_gain=chosen(mean_gain, state.mean_gain)
-        )
+        return replace(state, users_m=chosen(users_m, state.users_m), mean_gain=chosen(mean_gain, state.mean_gain))
 
     def _ended(self, state: State) -> Ends | None:
         """An episode of one slot is over with it; longer ones are cut off, as the network would go on."""
