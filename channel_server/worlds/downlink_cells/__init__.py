@@ -4,16 +4,12 @@
     R = sum_{b,k} log2(1 + p[b->k] gain[b->k,b] / (sum_{(b',k') != (b,k)} p[b'->k'] gain[b'->k,b] + z))   eq. (1a)
     0 <= p[b->k] <= Pmax, for each user                                                   eq. (1b)
 
-Every BS is an agent and chooses the powers of its users; its reward is the sum rate of its own cell, so that all rewards
-together are R. An episode is one slot: places and fading are drawn anew.
+Every BS is an agent and chooses the powers of its users; its reward is the sum rate of its own cell, so that the sum of
+all rewards is R. An episode is one slot: places and fading are drawn anew.
 
-| network | parameters that differ from the defaults |
-| --- | --- |
-| khan2020, 3 cells | none |
-| khan2020, 7 cells | cells 7, users 8, wraparound true, exponent 4.0 |
-| Nasir and Guo (arXiv 1808.00490) | cells 19, users 1, wraparound true, user_area hexagon, radius_m 500, min_distance_m 200, path_loss log_distance, intercept_db 120.9, shadowing_db 8, fading jakes, redraw_every_slots 5000, max_power_dbm 38, noise_dbm -114, bandwidth_hz 10e6 |
-| Meng et al. (arXiv 1901.07159) | cells 25, users 4, user_area hexagon, min_distance_m 10, path_loss log_distance, intercept_db 120.9, shadowing_db 8, fading jakes, redraw_every_slots 50, max_power_dbm 38, noise_dbm -114, bandwidth_hz 10e6 |
-| the +-dB scheme (liang2019, sec. IV-B) | interference other_cells, power_budget per_bs, redraw_every_slots 0 |
+Other networks by the parameters that differ from the defaults (`KIN`): khan2020's of 7 cells; that of Nasir and Guo
+(liang2019 eq. (10), arXiv 1808.00490); that of Meng et al. (arXiv 1901.07159); and the +-dB scheme's (liang2019, sec.
+IV-B), where the users of a cell share no subband.
 
 Not modelled: several antennas, the uplink, the choice of the serving BS.
 
@@ -21,11 +17,39 @@ One module per part: `params`, `places` (sites, users, mean gains), `physics` (p
 measures), `drawing` and `world`, which puts them together.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from channel_server.worlds.contract import WorldEntry
 from channel_server.worlds.downlink_cells.params import DownlinkCells, check
 from channel_server.worlds.downlink_cells.world import Cells, State
 
-__all__ = ["WORLD", "Cells", "DownlinkCells", "State", "build"]
+__all__ = ["KIN", "WORLD", "Cells", "DownlinkCells", "State", "build"]
+
+_DEVICES: dict[str, Any] = {
+    "path_loss": "log_distance",
+    "intercept_db": 120.9,
+    "shadowing_db": 8.0,
+    "fading": "jakes",
+    "max_power_dbm": 38.0,
+    "noise_dbm": -114.0,
+    "bandwidth_hz": 10e6,
+    "user_area": "hexagon",
+}
+KIN: Mapping[str, Mapping[str, Any]] = {
+    "khan2020, 7 cells": {"cells": 7, "users": 8, "wraparound": True, "exponent": 4.0},
+    "Nasir and Guo": _DEVICES
+    | {
+        "cells": 19,
+        "users": 1,
+        "wraparound": True,
+        "radius_m": 500.0,
+        "min_distance_m": 200.0,
+        "redraw_every_slots": 5000,
+    },
+    "Meng et al.": _DEVICES | {"cells": 25, "users": 4, "min_distance_m": 10.0, "redraw_every_slots": 50},
+    "+-dB": {"interference": "other_cells", "power_budget": "per_bs", "redraw_every_slots": 0},
+}
 
 
 def build(params: DownlinkCells, *, seed: int, replicas: int) -> Cells:

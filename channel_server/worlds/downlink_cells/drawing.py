@@ -54,7 +54,9 @@ def draw(picture: Picture) -> Drawing:
             for _, users, shares in _cells(picture)
             for user, share in zip(users, shares, strict=True)
         ),
-        labels=tuple(Label(*_at(site + [0, 0.12 * picture.radius_m]), f"bs-{b}") for b, site in _labelled(picture)),
+        labels=tuple(
+            Label(*_at(site + np.array([0, 0.12 * picture.radius_m])), f"bs-{b}") for b, site in _labelled(picture)
+        ),
         legend=_LEGEND,
         table=Table("Users", ("BS", "user", "share of Pmax", "bit/s/Hz"), tuple(_rows(picture))),
     )

@@ -20,15 +20,16 @@ def view_spaces(params: DownlinkCells) -> dict[str, Space]:
     own = (params.users,)
     gain_db = Field("gain_db", "f4", (params.cells, params.users), "dB", -_DB, _DB)  # to user k of cell b, this slot
     rate = Field("rate_bps_hz", "f4", own, "bit/s/Hz", 0)  # of the own users in the previous slot
+    power = Field("power_w", "f4", own, "W", 0)  # radiated in the previous slot
     return {
         "csi": Space((gain_db,)),
-        "experience": Space((gain_db, rate)),
+        "experience": Space((gain_db, power, rate)),
         "rates": Space((rate,)),
         "receivers": Space(
             (
                 Field("own_gain_db", "f4", own, "dB", -_DB, _DB),  # this slot
                 Field("received_dbm", "f4", own, "dBm", -_DB, _DB),  # interference and noise of the previous slot
-                Field("power_w", "f4", own, "W", 0),  # radiated in the previous slot
+                power,
                 rate,
             )
         ),
