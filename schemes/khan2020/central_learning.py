@@ -15,6 +15,7 @@ BS without a decision does not transmit. A slot of which a rate is lost is not l
 an evaluation.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -33,7 +34,7 @@ from schemes.khan2020.policy import PolicySettings, policy_of, powers_of
 from schemes.parts.central import Reporter
 from schemes.parts.latest_notes import LatestNotes
 from schemes.parts.note_reader import NoteReader
-from schemes.parts.numpy_nets import Network
+from schemes.parts.numpy_nets import Network, Weights
 from schemes.parts.rollout import Rollout
 from schemes.parts.scalars import ScalarCoding
 
@@ -134,6 +135,9 @@ class LearningBs(Reporter):
             return TurnOutput()
         rate = turn.measurement["rate_bps_hz"].sum(axis=1)
         return TurnOutput(notes=(to_trainer(Kind.FEEDBACK, self._rate.write(rate)),))
+
+    def start_from(self, weights: Sequence[Weights]) -> None:
+        """They are the cloud's, which starts from them."""
 
 
 class CloudInbox(Observer):
