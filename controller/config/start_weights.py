@@ -1,8 +1,8 @@
 """The weights that a run starts from: those of another run, by its id or folder, or of a safetensors file.
 
 They are part of the configuration of the nodes, like the sizes of their networks: nothing crosses the air, and the toll
-does not contain them. Of a run each agent's newest weights count, sent by its trainer or learnt by the agent itself; a trainer that decides for
-all agents has one network for all.
+does not contain them. Of a run each agent's newest weights count, sent by its trainer or learnt by the agent itself; a
+trainer that decides for all agents has one network for all.
 With other numbers of agents, agent i starts from the weights of agent i mod n of the n that there are.
 
 A safetensors file has one network, from which all agents start, or the networks of several: the tensors of agent 0 are
