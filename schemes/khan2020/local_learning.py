@@ -33,7 +33,7 @@ from schemes.khan2020.policy import PolicySettings, policy_of, powers_of
 from schemes.parts.actor import Actor
 from schemes.parts.distributions import ClippedGaussian
 from schemes.parts.history import JointTrajectory, Layout
-from schemes.parts.learner_settings import TrustRegionSettings
+from schemes.parts.learner_settings import AtLeastOne, TrustRegionSettings
 from schemes.parts.note_reader import NoteReader
 from schemes.parts.numpy_nets import Network, draw_policy
 from schemes.parts.rollout import Rollout
@@ -56,7 +56,9 @@ class LocalSettings(TrustRegionSettings, PolicySettings, UploadSettings):
     upload_every_slots: Annotated[int, Ge(1), Le(10_000)] = param(1, "slots between histories", source="ours")
     push_every_slots: Annotated[int, Ge(1)] = param(1, "slots between pushes of weights", source="ours")
     weights: Precision = param("float32", "number format of the weights notes", source="ours")
-    rows_per_iteration: Annotated[int, Ge(1)] = param(
+    value_epochs: AtLeastOne = param(2, "passes of the value network over the rows", source="ours")
+    value_minibatches: AtLeastOne = param(5, "parts of such a pass, an update each", source="ours")
+    rows_per_iteration: AtLeastOne = param(
         3000, "slots x replicas x BSs before learning: M = 1000 episodes of 3 BSs", source="table II"
     )
 

@@ -9,10 +9,11 @@ The step is that of `schemes.parts.nn.trust_region`; turns, notes and stale rule
 
 from dataclasses import dataclass
 
+from protocol.params import param
 from schemes.contract import Card, Scheme
 from schemes.khan2020 import PAPER
 from schemes.khan2020.central_learning import OBSERVES, SENDS, CentralSettings, LearningBs, choreography, training
-from schemes.parts.learner_settings import TrustRegionSettings
+from schemes.parts.learner_settings import AtLeastOne, TrustRegionSettings
 
 CARD = Card(
     name="khan2020/trpo_central",
@@ -37,6 +38,9 @@ CARD = Card(
 @dataclass(frozen=True, kw_only=True)
 class TrpoCentral(TrustRegionSettings, CentralSettings):
     """Table II's delta, zeta, M, gamma and networks are the defaults."""
+
+    value_epochs: AtLeastOne = param(2, "passes of the value network over the rows", source="ours")
+    value_minibatches: AtLeastOne = param(5, "parts of such a pass, an update each", source="ours")
 
 
 SCHEME = Scheme(CARD, choreography, LearningBs, params=TrpoCentral, training=training, learns=True, needs=("torch",))
