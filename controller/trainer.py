@@ -12,7 +12,7 @@ from protocol.messages.choreography import Step
 from protocol.messages.episodes import Mask
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, Welcome
-from schemes.contract import NO_OUTPUT, NodePolicy, Observer, Training, TurnContext, TurnOutput, load
+from schemes.contract import NO_OUTPUT, LearntWeights, NodePolicy, Observer, Training, TurnContext, TurnOutput, load
 from schemes.parts.learner_start import start_learner
 from schemes.parts.note_reader import UnreadNote
 from schemes.parts.weights import Weights
@@ -89,6 +89,12 @@ class LearningTrainer(NodePolicy):
 
     def learnt_by_agent(self) -> list[Weights]:
         return [self._learner.weights(agent) for agent in self._agents]
+
+    def learnt_weights(self) -> LearntWeights | None:
+        """Those that it acts by itself: those that it sends are known from its notes."""
+        if self._pushes is not None or self._decider is None:
+            return None
+        return LearntWeights(int(self._updates), self._learner.weights(0))
 
     def snapshot(self) -> dict[str, Any]:
         parts = {name: part.snapshot() for name, part in self._parts}

@@ -1,13 +1,15 @@
 """The weights that a run starts from: those of another run, by its id or folder, or of a safetensors file.
 
 They are part of the configuration of the nodes, like the sizes of their networks: nothing crosses the air, and the toll
-does not contain them. Of a run each agent's newest weights count, sent by its trainer or learnt by the agent itself.
+does not contain them. Of a run each agent's newest weights count, sent by its trainer or learnt by the agent itself; a
+trainer that decides for all agents has one network for all.
 With other numbers of agents, agent i starts from the weights of agent i mod n of the n that there are.
 
 A safetensors file has one network, from which all agents start, or the networks of several: the tensors of agent 0 are
 named `0/0.weight`, `0/0.bias` ... A run keeps what it started from in such a file, in its folder.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -20,6 +22,7 @@ from safetensors.numpy import save
 
 from controller.config.errors import ConfigError, invalid
 from controller.config.layers import names_a_path
+from controller.run_folder.layout import META
 from controller.run_folder.weights import WeightsFolder
 from schemes.parts.weights import body_of, read_weights, write_weights
 
@@ -80,9 +83,17 @@ def _of_run(folder: Path) -> tuple[Network, ...]:
             "no weights are stored in this folder: give that of a run of a scheme that learns, after weights were sent "
             "or a phase of training ended"
         )
+    if nodes == [_trainer(folder)]:  # it decides for all agents, by one network
+        return (read_weights(kept.newest_body(nodes[0]))[1],)
     if nodes != list(range(len(nodes))):
         raise ValueError(f"weights of agents {nodes} alone are stored; give a safetensors file, or another run")
     return tuple(read_weights(kept.newest_body(node))[1] for node in nodes)
+
+
+def _trainer(folder: Path) -> int:
+    """The index of the run's trainer; -1 for a folder without a description."""
+    path = folder / META
+    return int(json.loads(path.read_bytes())["agents"]) if path.exists() else -1
 
 
 def _of_file(data: bytes) -> tuple[Network, ...]:

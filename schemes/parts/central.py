@@ -7,6 +7,7 @@ keeps the action that it has.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,14 @@ from schemes.parts.note_reader import Content, NoteReader
 from schemes.parts.weights import Weights
 
 Choices = npt.NDArray[np.int64]
+Decision = TypeVar("Decision", bound=npt.NDArray[Any])
+
+
+class DecisionCoding(Protocol[Decision]):
+    """Decisions [E, ...] in notes. `read`: ValueError for a note that holds none."""
+
+    def note(self, agent: int, decision: Decision, /) -> Note: ...
+    def read(self, note: ReceivedNote, /) -> Decision: ...
 
 
 @dataclass(frozen=True)
@@ -52,15 +61,15 @@ class ChoiceCoding:
 class Reporter(LatestNotesPolicy[Records]):
     """An agent: sends the trainer a report of its measurement in `exchange`, follows its newest decision in `act`.
 
-    `encode`: a measurement as the report's body. `action`: choices [E] as an action.
+    `encode`: a measurement as the report's body. `action`: a decision [E, ...] as an action.
     """
 
     def __init__(
         self,
         welcome: Welcome,
         encode: Callable[[Records], bytes],
-        coding: ChoiceCoding,
-        action: Callable[[Choices], Records],
+        coding: DecisionCoding[Decision],
+        action: Callable[[Decision], Records],
     ) -> None:
         self._encode = encode
 
@@ -80,14 +89,14 @@ class Reporter(LatestNotesPolicy[Records]):
 class Decider(LatestNotesPolicy[Content]):
     """The trainer: decides for all agents from the newest reports.
 
-    `decide(reports, rng)`: choices [E, N] from each source's report. `codings`: of each agent's decisions.
+    `decide(reports, rng)`: decisions [E, N, ...] from each source's report. `codings`: of each agent's decisions.
     """
 
     def __init__(
         self,
         reports: LatestNotes[Content],
-        decide: Callable[[list[tuple[int, Content]], np.random.Generator], Choices],
-        codings: Sequence[ChoiceCoding],
+        decide: Callable[[list[tuple[int, Content]], np.random.Generator], npt.NDArray[Any]],
+        codings: Sequence[DecisionCoding[Any]],
     ) -> None:
         super().__init__(reports)
         self._decide, self._codings = decide, codings
@@ -97,8 +106,8 @@ class Decider(LatestNotesPolicy[Content]):
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         self._latest.update(turn)
-        choices = self._decide(self._latest.at(turn.slot), turn.rng())
-        return TurnOutput(notes=tuple(coding.note(n, choices[:, n]) for n, coding in enumerate(self._codings)))
+        decisions = self._decide(self._latest.at(turn.slot), turn.rng())
+        return TurnOutput(notes=tuple(coding.note(n, decisions[:, n]) for n, coding in enumerate(self._codings)))
 
 
 def reports_then_decision(view: str, *reports: str) -> Choreography:

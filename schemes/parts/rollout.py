@@ -85,6 +85,7 @@ class Rollout:
             rewards=self.rewards.sum(axis=2, keepdims=True),
             log_probs=None if self.log_probs is None else self.log_probs.sum(axis=2, keepdims=True),
             valid=None if self.valid is None else np.asarray(self.valid.all(axis=2, keepdims=True)),
+            policy_versions=None if self.policy_versions is None else self.policy_versions.min(axis=2, keepdims=True),
         )
 
     def snapshot(self) -> dict[str, Array | None]:

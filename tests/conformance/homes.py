@@ -24,6 +24,7 @@ SMALL_NETWORKS = {
     "critic_hidden": [32, 32, 16],
     "hidden": [32, 16],
     "batch": 16,
+    "rows_per_iteration": 8,
     "upload_every_slots": 5,
     "push_every_slots": 10,
 }

@@ -13,10 +13,8 @@ from schemes.parts.nn.policies import policy_of
 from schemes.parts.nn.sequences import Sequences, sequences_of
 from schemes.parts.nn.store import restore_module, snapshot_module
 from schemes.parts.nn.value_norm import ValueNorm
-from schemes.parts.numpy_nets import Architecture, draw
+from schemes.parts.numpy_nets import Architecture, draw, draw_policy
 from schemes.parts.rollout import Rollout
-
-_HEAD_GAIN = 0.01  # of policies: they begin near uniform, or near mean 0 (yu2022, code)
 
 
 class ActorCritic:
@@ -33,7 +31,7 @@ class ActorCritic:
                 f"a policy with {policy.outputs} outputs for {distribution}, a value network with {value.outputs}: "
                 f"expected {distribution.outputs} and 1"
             )
-        self.policy = Net(policy, draw(policy, rng, initial="orthogonal", head_gain=_HEAD_GAIN))
+        self.policy = Net(policy, draw_policy(policy, rng))
         self.value = Net(value, draw(value, rng, initial="orthogonal"))
         self.distribution, self.value_norm = policy_of(distribution), ValueNorm()
 

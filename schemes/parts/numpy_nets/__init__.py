@@ -5,8 +5,8 @@
 """
 
 from schemes.parts.numpy_nets.architecture import Architecture
-from schemes.parts.numpy_nets.initial import draw
+from schemes.parts.numpy_nets.initial import draw, draw_policy
 from schemes.parts.numpy_nets.mlp import Floats, HiddenLayers, Mlp, Weights, draw_mlp
 from schemes.parts.numpy_nets.network import Network
 
-__all__ = ["Architecture", "Floats", "HiddenLayers", "Mlp", "Network", "Weights", "draw", "draw_mlp"]
+__all__ = ["Architecture", "Floats", "HiddenLayers", "Mlp", "Network", "Weights", "draw", "draw_mlp", "draw_policy"]

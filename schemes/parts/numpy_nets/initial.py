@@ -19,6 +19,7 @@ from schemes.parts.numpy_nets.architecture import (
 )
 from schemes.parts.numpy_nets.mlp import Floats
 
+_POLICY_HEAD_GAIN = 0.01
 Initial = Literal["uniform", "orthogonal"]
 # torch.nn.init.calculate_gain; ELU has none there and takes 1
 _GAINS: Mapping[str, float] = {"relu": sqrt(2), "leaky_relu": sqrt(2 / (1 + 0.01**2)), "tanh": 5 / 3, "elu": 1.0}
@@ -41,6 +42,11 @@ def draw(
             drawn = _uniform(layer, inputs, shape, rng) if initial == "uniform" else _orthogonal(shape, gain, rng)
             weights[f"{i}.{name}"] = _constant(layer, name, drawn)
     return weights
+
+
+def draw_policy(architecture: Architecture, rng: np.random.Generator) -> dict[str, Floats]:
+    """First weights of an on-policy learner's policy, which begins near uniform, or near mean 0 (yu2022, code)."""
+    return draw(architecture, rng, initial="orthogonal", head_gain=_POLICY_HEAD_GAIN)
 
 
 def _uniform(layer: Layer, inputs: int, shape: Shape, rng: np.random.Generator) -> Floats:

@@ -1,5 +1,7 @@
 """Rollouts by agent, pooled and together, against plain indexing."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from schemes.parts.rollout import Rollout
@@ -65,3 +67,11 @@ def test_together_agents_are_one_with_the_sum_of_rewards() -> None:
             np.testing.assert_allclose(one.rewards[t, e, 0], sum(it.rewards[t, e].tolist()), rtol=1e-5)
             np.testing.assert_allclose(one.log_probs[t, e, 0], sum(it.log_probs[t, e].tolist()), rtol=1e-5)
             assert one.valid[t, e, 0] == all(it.valid[t, e])
+
+
+def test_together_the_oldest_version_counts() -> None:
+    versions = np.random.default_rng(3).integers(0, 9, (T, E, N)).astype(np.uint32)
+    one = replace(rollout(), policy_versions=versions, valid=None).together()
+    assert one.policy_versions is not None
+    assert one.policy_versions[..., 0].tolist() == versions.min(axis=2).tolist()
+    assert one.newer_than(4).usable_rows == (versions.min(axis=2) > 4).sum()
