@@ -56,7 +56,7 @@ class CellsPhysics:
 
     def budget(self, state: CellsState) -> Floats:
         """P_b(t) / U, a user's power in this slot, [E, B]: eq. (5)."""
-        slots_left = self._params.budget_slots - state.elapsed
+        slots_left = np.maximum(self._params.budget_slots - state.elapsed, 1)  # 0 between the last slot and `begin`
         left = np.maximum(self._total_budget - state.spent, 0.0)  # rounding may leave less than nothing
         return np.asarray(left / (slots_left[:, None] * self._params.users))
 
