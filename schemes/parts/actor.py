@@ -131,7 +131,7 @@ class Actor(NodePolicy):
     def on_turn(self, turn: TurnContext) -> TurnOutput:
         state = self._sense.record(turn)
         old_history = self._upload(self._rows.observe(turn, state))
-        received = self._receive_weights(turn)
+        received = self.receive_weights(turn)
         action = self._action(turn, state)
         acting_version = self.policy_version  # a local trainer's update below counts from the next slot on
         history, learnt = self._upload_if_due(turn)
@@ -186,8 +186,9 @@ class Actor(NodePolicy):
         """Act by these weights from now on."""
         self.net, self.policy_version = self._network(weights), policy_version
 
-    def _receive_weights(self, turn: TurnContext) -> Mapping[str, float]:
-        """Load the newest weights received; the scalars to report, {} if none came."""
+    def receive_weights(self, turn: TurnContext) -> Mapping[str, float]:
+        """Load the newest weights received; the scalars to report, {} if none came. For the turns of a slot in which
+        the node is asked beside the one in which it acts by its network: notes arrive in every turn."""
         received = self._newest_weights.take(turn.read(self._weights))
         for _, (policy_version, net) in received:
             self.net, self.policy_version = net, policy_version

@@ -8,15 +8,16 @@ import numpy.typing as npt
 from protocol.messages.episodes import TERMINATED, TRUNCATED
 from protocol.messages.spaces import Records
 from schemes.parts.history import JointTrajectory
-from schemes.parts.replay import Transitions
+from schemes.parts.replay import Floats, Integers, Transitions
 from schemes.parts.rollout import Rollout
 from schemes.parts.sense import Vectoriser
 
 
 class Experience:
-    """`vector`: a state as the input of a network. `choice`: action records of any shape as numbers."""
+    """`vector`: a state as the input of a network. `choice`: action records of any shape [...] as numbers, choices
+    [...] or continuous ones [..., A]."""
 
-    def __init__(self, vector: Vectoriser, choice: Callable[[Records], npt.NDArray[np.int64]]) -> None:
+    def __init__(self, vector: Vectoriser, choice: Callable[[Records], Integers | Floats]) -> None:
         self._vector, self._choice = vector, choice
 
     @property
@@ -51,6 +52,6 @@ class Experience:
         flat = [self._vector(records.reshape(-1)).reshape(*records.shape, -1) for records in joint.states]
         return np.stack(flat, axis=2)
 
-    def _actions(self, joint: JointTrajectory) -> npt.NDArray[np.int64]:
-        """[T, E, N]"""
+    def _actions(self, joint: JointTrajectory) -> Integers | Floats:
+        """[T, E, N], or [T, E, N, A]"""
         return np.stack([self._choice(records) for records in joint.actions], axis=2)

@@ -165,12 +165,13 @@ class Rows:
         self._acted = None
 
     def observe(self, turn: TurnContext, state: Records) -> bytes:
-        """Read a turn in which the node acts, or the closing turn, and complete the rows that need not wait longer.
+        """Read the turn in which the node chooses its action, or the closing turn, and complete the rows that need not
+        wait longer.
 
         `state`: what the node knows, [E]. After a gap a new history starts; the return value is then the body with the
         old one's rows, otherwise b"".
         """
-        keeps = turn.step == "act" and turn.phase != "eval"
+        keeps = turn.step != "close" and turn.phase != "eval"
         continues = self._acted is not None and self._acted.slot == turn.slot - 1
         if self._acted is not None and continues:
             self._pending.append(PendingRow(self._acted, turn.measurement, state, turn.ended))
