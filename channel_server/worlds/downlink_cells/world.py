@@ -81,9 +81,10 @@ class Cells:
                 faded = state.mean_gain * fading.power(coefficients)
                 return replace(state, coefficients=coefficients, gain=faded, age=age)
 
-    def measure(self, state: State, view: str) -> list[Records]:
+    def measure(self, state: State, view: str, nodes: Sequence[int] | None = None) -> list[Records]:
         """Every BS's measurement; `views` of this package gives fields and units of each view."""
-        return self._views.measure(view, state.gain, state.last)
+        records = self._views.measure(view, state.gain, state.last)
+        return records if nodes is None else [records[node] for node in nodes]
 
     def neighbours(self, state: State) -> Sequence[tuple[int, ...]]:
         """Every BS reaches every other."""

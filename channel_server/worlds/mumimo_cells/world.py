@@ -95,9 +95,10 @@ class Cells:
         spent = state.spent + powers.sum(axis=(2, 3))
         return replace(state, power=powers, rate=rate, spent=spent, elapsed=state.elapsed + 1), outcome
 
-    def measure(self, state: CellsState, view: str) -> list[Records]:
+    def measure(self, state: CellsState, view: str, nodes: Sequence[int] | None = None) -> list[Records]:
         """Every base station's measurement; `views` of this package gives fields and units of each view."""
-        return self._views.measure(state, view)
+        records = self._views.measure(state, view)
+        return records if nodes is None else [records[node] for node in nodes]
 
     def neighbours(self, state: CellsState) -> Sequence[tuple[int, ...]]:
         """All others."""

@@ -81,9 +81,10 @@ class Cells:
         arrived = self._arrivals.at(slot)
         return replace(state, fading=coefficients, queues=queues.arrive(arrived), arrived=arrived)
 
-    def measure(self, state: CellsState, view: str) -> list[Records]:
+    def measure(self, state: CellsState, view: str, nodes: Sequence[int] | None = None) -> list[Records]:
         """Every AP's measurement of its devices; `views` of this package gives the fields."""
-        return self._views.measure(state, view)
+        records = self._views.measure(state, view)
+        return records if nodes is None else [records[node] for node in nodes]
 
     def neighbours(self, state: CellsState) -> Sequence[tuple[int, ...]]:
         """The cells that may interfere strongly, in either direction."""
