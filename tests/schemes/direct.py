@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from channel_server.worlds.contract import InfrastructureNote, World, WorldEntry
+from channel_server.worlds.contract import InfrastructureNote, Privileged, World, WorldEntry
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import TurnSpec
 from protocol.messages.episodes import TRUNCATED, going_on
@@ -29,6 +29,7 @@ def welcome_for(
     params = scheme.params() if params is None else params
     agents = len(world.agents)
     is_agent = index < agents
+    privileged = world.privileged_info() if scheme.privileged and isinstance(world, Privileged) else {}
     return Welcome(
         run_id="direct",
         index=index,
@@ -41,7 +42,7 @@ def welcome_for(
         choreography=scheme.choreography(params),
         views={view: spaces[index] for view, spaces in world.views.items()} if is_agent else {},
         action=world.actions[index] if is_agent else _NOTHING_MEASURED,
-        static_info=world.static_info(index),
+        static_info=world.static_info(index) | privileged,
     )
 
 
