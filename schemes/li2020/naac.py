@@ -23,7 +23,7 @@ CARD = replace(
     equations="(20), (21), else as MAAC",
     deviations=(
         *maac.CARD.deviations,
-        "9. the BS knows which pairs are near each other without notes; distances between transmitters, of replica 0",
+        "10. the BS knows which pairs are near each other without notes; distances between transmitters, of replica 0",
     ),
     reproduces="fig. 6-11 (L1-L7): see docs/reproduction/li2020.md",
 )
