@@ -63,7 +63,7 @@ class JointCritic:
 
     def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
         """Q [N, B, 1]"""
-        return self.tail.forward_from_first(self.join(states, actions)[1])[1]
+        return self.tail.outputs_from_first(self.join(states, actions)[1])
 
     def backward(self, states: Tensor, joined: Tensor, hidden: Sequence[Tensor], dq: Tensor) -> None:
         """Critic loss gradient, eq. (14), into `.grad` of every weight. states [N, B, M S], dq [N, B, 1] = dL/dQ."""
@@ -92,7 +92,7 @@ class JointCritic:
         rows = self._own_rows().unflatten(1, (-1, a)).transpose(1, 2)  # [N, A, 1 + G, V]
         each = torch.bmm(factors.flatten(0, 1), rows.flatten(0, 1)).unflatten(0, (n, a))  # [N, A, B, V]
         each += without[:, None]
-        return self.tail.forward_from_first(each.flatten(1, 2))[1].view(n, a, b).mT
+        return self.tail.outputs_from_first(each.flatten(1, 2)).view(n, a, b).mT
 
     def _changed(self, states: Tensor, second: Tensor, change: Tensor) -> Tensor:
         """`second` for an own action that differs by `change`."""

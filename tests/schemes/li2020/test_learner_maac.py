@@ -225,10 +225,29 @@ def test_impossible_critic_inputs_are_rejected(known: CriticInputs, message: str
         learner(known)
 
 
-def test_pairs_learn_to_take_different_rbs_as_their_observation_asks() -> None:
+@pytest.mark.parametrize("gates", [((0, 1, 2),), ((0, 1, 2, INPUTS),), ((0, 1, 2, -1),)])
+def test_impossible_gates_are_rejected(gates: Gates) -> None:
+    with pytest.raises(ValueError, match=f"one of {INPUTS} inputs for each of {CHOICES} actions"):
+        learner(all_agents(AGENTS), gates=gates)
+
+
+@pytest.mark.parametrize("gates", [GATES, ()], ids=["gated", "plain"])
+def test_values_of_all_own_actions_are_those_of_one_pass_each(gates: Gates) -> None:
+    critic, rng = learner(nearest_agents(RING), gates=gates).critic, np.random.default_rng(2)
+    states = torch.tensor(rng.standard_normal((AGENTS, 7, 4 * INPUTS)), dtype=torch.float32)
+    actions = torch.eye(CHOICES)[torch.tensor(rng.integers(CHOICES, size=(AGENTS, 7, 4)))].flatten(2)
+    together = critic.of_own_actions(states, critic.join(states, actions)[1], actions[:, :, :CHOICES])
+    for choice in range(CHOICES):
+        actions[:, :, :CHOICES] = torch.eye(CHOICES)[choice]
+        torch.testing.assert_close(together[:, :, choice], critic(states, actions)[:, :, 0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("actor_gradient", ["expected", "gumbel"])
+def test_pairs_learn_to_take_different_rbs_as_their_observation_asks(actor_gradient: Any) -> None:
     """Two pairs, two RBs, one bit seen by both: RB 0 is pair 0's if the bit is 0, else pair 1's. 1 each if apart as
     the bit asks, 0.3 if apart the other way, 0 on the same RB."""
-    params = Maac(actor_hidden=(32,), critic_hidden=(32, 32), discount=0.5, actor_rate=1e-3)
+    nets: dict[str, Any] = {"actor_hidden": (32,), "critic_hidden": (32, 32), "actor_rate": 1e-3}
+    params = Maac(discount=0.5, actor_gradient=actor_gradient, **nets)
     it = MaacLearner(params, inputs=1, n_actions=2, critic_inputs=all_agents(2), gates=((0, 0),), seed=1)
     rng = np.random.default_rng(1)
     for first in range(0, 1500, 10):
