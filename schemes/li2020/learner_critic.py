@@ -5,6 +5,7 @@ of them one more product of inner length 1 + G.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,20 @@ from torch import Tensor
 
 from schemes.parts.critic_inputs import Gates
 from schemes.parts.nn.stacked import StackedLayer, StackedMlp
+
+
+class Joined(NamedTuple):
+    """A forward pass up to the second layer, the first of the tail.
+
+    `own`: the own action; `factors`: what the gates multiply it by; `inputs`, `second`: the second layer's, the latter
+    its output before the ReLU.
+    """
+
+    states: Tensor  # [N, B, M S]
+    own: Tensor  # [N, B, A]
+    factors: Tensor  # [N, B, G, A]
+    inputs: Tensor  # [N, B, H + M A + G A]
+    second: Tensor  # [N, B, V]
 
 
 class JointCritic:
@@ -55,57 +70,51 @@ class JointCritic:
         n_actions = self._own.stop - self._own.start
         return JointCritic(self.states.copy(), self.tail.copy(), n_actions=n_actions, gates=self._gates)
 
-    def join(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """The tail's inputs, and its first layer's output. states [N, B, M S], actions [N, B, M A]"""
+    def join(self, states: Tensor, actions: Tensor) -> Joined:
+        """states [N, B, M S], actions [N, B, M A]"""
         own = actions[:, :, : self._index.shape[1]]
-        joined = torch.cat([torch.relu_(self.states(states)), actions, self._products(states, own)], dim=2)
-        return joined, self.tail.layers[0](joined)
+        # the own state is the first in `states`
+        factors = states.index_select(2, self._index.flatten()).unflatten(2, self._index.shape)
+        products = (own[:, :, None] * factors).flatten(start_dim=2)
+        inputs = torch.cat([torch.relu_(self.states(states)), actions, products], dim=2)
+        return Joined(states, own, factors, inputs, self.tail.layers[0](inputs))
 
     def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
         """Q [N, B, 1]"""
-        return self.tail.outputs_from_first(self.join(states, actions)[1])
+        return self.tail.outputs_from_first(self.join(states, actions).second)
 
-    def backward(self, states: Tensor, joined: Tensor, hidden: Sequence[Tensor], dq: Tensor) -> None:
-        """Critic loss gradient, eq. (14), into `.grad` of every weight. states [N, B, M S], dq [N, B, 1] = dL/dQ."""
-        at_second = self.tail.backward(joined, hidden, dq)
+    def backward(self, joined: Joined, hidden: Sequence[Tensor], dq: Tensor) -> None:
+        """Critic loss gradient, eq. (14), into `.grad` of every weight. dq [N, B, 1] = dL/dQ."""
+        at_second = self.tail.backward(joined.inputs, hidden, dq)
         from_states = self.tail.layers[0].weight[:, : self._width]
         # the gradient at the actions is not needed here, so only the columns of the states' layer are multiplied back
-        at_first = torch.bmm(at_second, from_states.mT).mul_(joined[:, :, : self._width] > 0)
-        self.states.backward(states, at_first)
+        at_first = torch.bmm(at_second, from_states.mT).mul_(joined.inputs[:, :, : self._width] > 0)
+        self.states.backward(joined.states, at_first)
 
-    def with_own_action(self, states: Tensor, second: Tensor, change: Tensor) -> tuple[list[Tensor], Tensor]:
-        """`hidden` and Q for an own action that differs by `change` [N, B, A] from the one that gave `second`."""
-        return self.tail.forward_from_first(self._changed(states, second, change))
+    def with_own_action(self, joined: Joined, own: Tensor) -> tuple[list[Tensor], Tensor]:
+        """`hidden` and Q for another own action [N, B, A]."""
+        change = own - joined.own
+        changes = torch.cat([change, (change[:, :, None] * joined.factors).flatten(start_dim=2)], dim=2)
+        return self.tail.forward_from_first(torch.baddbmm(joined.second, changes, self._own_rows()))
 
-    def own_action_gradient(self, states: Tensor, hidden: Sequence[Tensor], dq: Tensor) -> Tensor:
+    def own_action_gradient(self, joined: Joined, hidden: Sequence[Tensor], dq: Tensor) -> Tensor:
         """dL/d(own action) [N, B, A] from `dq` = dL/dQ [N, B, 1]."""
         at_second = self.tail.output_gradients(hidden, dq)[0]
         at_rows = torch.bmm(at_second, self._own_rows().mT).unflatten(2, (-1, self._index.shape[1]))  # [N, B, 1 + G, A]
-        return at_rows[:, :, 0] + (at_rows[:, :, 1:] * self._factors(states)).sum(dim=2)
+        return at_rows[:, :, 0] + (at_rows[:, :, 1:] * joined.factors).sum(dim=2)
 
-    def of_own_actions(self, states: Tensor, second: Tensor, own: Tensor) -> Tensor:
-        """Q of every own action [N, B, A], all else as in the pass that gave `second` with `own` [N, B, A]."""
-        n, b, a = own.shape
-        without = self._changed(states, second, -own)  # [N, B, V]
-        factors = self._factors(states).permute(0, 3, 1, 2)  # [N, A, B, G]
-        factors = torch.cat([torch.ones(n, a, b, 1), factors], dim=3)
-        rows = self._own_rows().unflatten(1, (-1, a)).transpose(1, 2)  # [N, A, 1 + G, V]
-        each = torch.bmm(factors.flatten(0, 1), rows.flatten(0, 1)).unflatten(0, (n, a))  # [N, A, B, V]
+    def of_own_actions(self, joined: Joined) -> Tensor:
+        """Q of every own action, [N, B, A], all else as it was."""
+        n, b, a = joined.own.shape
+        rows = self._own_rows()
+        taken = torch.cat([joined.own, joined.inputs[:, :, self._gated]], dim=2)
+        without = torch.baddbmm(joined.second, taken, rows, alpha=-1)  # [N, B, V]
+        factors = torch.ones(n, a, b, 1 + len(self._index))  # of the action itself, 1, and of its products
+        factors[:, :, :, 1:] = joined.factors.permute(0, 3, 1, 2)
+        by_action = rows.unflatten(1, (-1, a)).transpose(1, 2)  # [N, A, 1 + G, V]
+        each = torch.bmm(factors.flatten(0, 1), by_action.flatten(0, 1)).unflatten(0, (n, a))  # [N, A, B, V]
         each += without[:, None]
         return self.tail.outputs_from_first(each.flatten(1, 2)).view(n, a, b).mT
-
-    def _changed(self, states: Tensor, second: Tensor, change: Tensor) -> Tensor:
-        """`second` for an own action that differs by `change`."""
-        changes = torch.cat([change, self._products(states, change)], dim=2)
-        return torch.baddbmm(second, changes, self._own_rows())
-
-    def _products(self, states: Tensor, own: Tensor) -> Tensor:
-        """The own action times the gates' inputs, [N, B, G A]."""
-        return (own[:, :, None] * self._factors(states)).flatten(start_dim=2)
-
-    def _factors(self, states: Tensor) -> Tensor:
-        """The gates' inputs, [N, B, G, A]. The own state is the first in `states` [N, B, M S]."""
-        return states[:, :, self._index]
 
     def _own_rows(self) -> Tensor:
         """The second layer's weights of the own action and of its products, [N, A + G A, V]."""

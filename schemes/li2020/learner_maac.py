@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from protocol.determinism.rng import CounterRng
-from schemes.li2020.learner_critic import JointCritic
+from schemes.li2020.learner_critic import Joined, JointCritic
 from schemes.li2020.maac import Maac
 from schemes.parts.critic_inputs import CriticInputs, Gates, check_critic_inputs, check_gates
 from schemes.parts.learner_start import Weights
@@ -139,13 +139,12 @@ class MaacLearner:
         rows = EveryRow(self.params.batch) if minibatch.valid.all() else ValidRows(minibatch.valid)
         actions = rows.known(self._one_hot(torch.tensor(minibatch.actions).T))  # [N, B, A]
         own_states = rows.known(stacked.by_agent(minibatch.states))
-        states = self._gather(own_states)
-        joined, second = self.critic.join(states, self._gather(actions))
-        critic_stats = self._critic_backward(rows, states, joined, second, self._targets(rows, minibatch))
+        joined = self.critic.join(self._gather(own_states), self._gather(actions))
+        critic_stats = self._critic_backward(rows, joined, self._targets(rows, minibatch))
         if self.params.actor_gradient == "expected":
-            climb: Climb = partial(self._climb_expected, rows, states, actions, second)
+            climb: Climb = partial(self._climb_expected, rows, joined)
         else:
-            climb = partial(self._climb_sampled, rows, states, actions, second, self._noise(rng))
+            climb = partial(self._climb_sampled, rows, joined, self._noise(rng))
         actor_stats = self._actor_backward(rows, own_states, climb)
         self._critic_adam.step()  # deviation 3: both gradients exist already
         self._actor_adam.step()
@@ -191,13 +190,11 @@ class MaacLearner:
         not_terminal = torch.tensor(minibatch.not_terminal)[:, None]  # [B, 1]
         return torch.tensor(minibatch.rewards).T[:, :, None] + self.params.discount * not_terminal * ahead
 
-    def _critic_backward(
-        self, rows: Rows, states: Tensor, joined: Tensor, second: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _critic_backward(self, rows: Rows, joined: Joined, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The critics' gradient, eq. (14); returns loss and mean Q."""
-        hidden, q = self.critic.tail.forward_from_first(second)
+        hidden, q = self.critic.tail.forward_from_first(joined.second)
         error = q - targets
-        self.critic.backward(states, joined, hidden, error * rows.share(2))
+        self.critic.backward(joined, hidden, error * rows.share(2))
         return rows.mean(error.square()), rows.mean(q)
 
     def _actor_backward(self, rows: Rows, own_states: Tensor, climb: Climb) -> tuple[Tensor, Tensor]:
@@ -209,24 +206,20 @@ class MaacLearner:
         self.actor.backward(own_states, hidden, d_logits)
         return penalty * rows.mean(logits.square()) - rows.mean(q), rows.mean(_entropy(logits))
 
-    def _climb_expected(
-        self, rows: Rows, states: Tensor, actions: Tensor, second: Tensor, logits: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _climb_expected(self, rows: Rows, joined: Joined, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Deviation 1, `expected`: J = sum_k pi_k Q_k, dJ/dlogit_k = pi_k (Q_k - J). -dJ/dlogits and J [N, B, 1]."""
-        q = self.critic.of_own_actions(states, second, actions)
+        q = self.critic.of_own_actions(joined)
         pi = torch.softmax(logits, dim=2)
         expected = (pi * q).sum(dim=2, keepdim=True)
         return pi * (q - expected) * rows.share(-1), expected
 
-    def _climb_sampled(
-        self, rows: Rows, states: Tensor, actions: Tensor, second: Tensor, noise: Tensor, logits: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _climb_sampled(self, rows: Rows, joined: Joined, noise: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Deviation 1, `gumbel`: Q at a drawn choice. Its negative gradient at the logits, and Q [N, B, 1]."""
         temperature = self.params.gumbel_temperature
         soft = torch.softmax((logits + noise) / temperature, dim=2)
         chosen = self._one_hot(soft.argmax(dim=2))
-        hidden, q = self.critic.with_own_action(states, second, chosen - actions)
-        d_choice = self.critic.own_action_gradient(states, hidden, torch.ones_like(q) * rows.share(-1))
+        hidden, q = self.critic.with_own_action(joined, chosen)
+        d_choice = self.critic.own_action_gradient(joined, hidden, torch.ones_like(q) * rows.share(-1))
         # straight-through: the gradient at the one-hot choice passes through the Jacobian of the softmax
         return soft * (d_choice - (soft * d_choice).sum(dim=2, keepdim=True)) / temperature, q
 

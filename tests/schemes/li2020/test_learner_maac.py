@@ -236,7 +236,7 @@ def test_values_of_all_own_actions_are_those_of_one_pass_each(gates: Gates) -> N
     critic, rng = learner(nearest_agents(RING), gates=gates).critic, np.random.default_rng(2)
     states = torch.tensor(rng.standard_normal((AGENTS, 7, 4 * INPUTS)), dtype=torch.float32)
     actions = torch.eye(CHOICES)[torch.tensor(rng.integers(CHOICES, size=(AGENTS, 7, 4)))].flatten(2)
-    together = critic.of_own_actions(states, critic.join(states, actions)[1], actions[:, :, :CHOICES])
+    together = critic.of_own_actions(critic.join(states, actions.clone()))
     for choice in range(CHOICES):
         actions[:, :, :CHOICES] = torch.eye(CHOICES)[choice]
         torch.testing.assert_close(together[:, :, choice], critic(states, actions)[:, :, 0], rtol=1e-4, atol=1e-5)
