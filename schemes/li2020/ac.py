@@ -43,6 +43,8 @@ CARD = Card(
         "3. values are normalised instead of rewards centred",
         "4. until its first weights arrive a pair chooses uniformly, as the first policy nearly does: the first "
         "iteration learns from these rows; in a run that starts from other weights, leave out warmup",
+        "5. on-policy, without replay: in comparisons li2020/naac with neighbours: 0 stands for the paper's AC, of "
+        "which MAAC is called an extension: the same learner and budget, on a pair's own data",
     ),
     reproduces="fig. 6 (L1): see docs/reproduction/li2020.md",
     fallback="random",
