@@ -1,6 +1,7 @@
 """A study of schemes as a table: means over drops, and the difference from one scheme on the same channels.
 
     python reproduction/li2020/paired.py reproduction/li2020/results/five-drops/results.csv MAAC
+    python reproduction/li2020/paired.py reproduction/li2020/results/figures-7-9/results.csv MAAC world.pairs=30
 
 Drops differ by far more than schemes do, so the 95 % interval (Student's t) is that of the differences, drop by drop.
 """
@@ -21,11 +22,12 @@ REWARD = "reward_total"
 Drops = dict[str, dict[str, str]]  # a scheme's rows by seed
 
 
-def by_scheme(path: Path) -> dict[str, Drops]:
-    """The rows of results.csv that succeeded, by scheme and seed, in the order of the file."""
+def by_scheme(path: Path, where: dict[str, str]) -> dict[str, Drops]:
+    """The rows of results.csv that succeeded, by scheme and seed, in the order of the file. `where`: by column, the
+    label of the other axes at which rows are taken."""
     schemes: dict[str, Drops] = {}
     for row in read_rows(path):
-        if row["state"] == "SUCCEEDED":
+        if row["state"] == "SUCCEEDED" and where.items() <= row.items():
             schemes.setdefault(row["scheme"], {})[row["seed"]] = row
     return schemes
 
@@ -46,9 +48,9 @@ def line(name: str, drops: Drops, reference: Drops) -> str:
     return f"| {name} | {means[0]} | {compared} | {' | '.join(means[1:])} | {each} |"
 
 
-def main(path: str, reference: str) -> None:
-    """Print the table."""
-    schemes = by_scheme(Path(path))
+def main(path: str, reference: str, *where: str) -> None:
+    """Print the table of the rows at which each `axis=label` of `where` holds."""
+    schemes = by_scheme(Path(path), dict(condition.split("=", 1) for condition in where))
     print(
         f"| scheme | total reward | less {reference}'s | above it | D2D sum rate | cellular outage | D2D outage | "
         "total reward by drop |"
