@@ -140,7 +140,7 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
         updates_per_turn=params.updates_per_upload,
         join=Join(
             how="together",
-            layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],
+            layouts=[layout_of(welcome, params, agent) for agent in range(welcome.agents)],
             to_data=experience.transitions,
             max_upload_interval_slots=params.max_upload_interval_slots,
         ),
