@@ -74,7 +74,7 @@ class JointCritic:
         """states [N, B, M S], actions [N, B, M A]"""
         own = actions[:, :, : self._index.shape[1]]
         # the own state is the first in `states`
-        factors = states.index_select(2, self._index.flatten()).unflatten(2, self._index.shape)
+        factors = states.index_select(2, self._index.flatten()).view(*states.shape[:2], *self._index.shape)
         products = (own[:, :, None] * factors).flatten(start_dim=2)
         inputs = torch.cat([torch.relu_(self.states(states)), actions, products], dim=2)
         return Joined(states, own, factors, inputs, self.tail.layers[0](inputs))
@@ -100,19 +100,20 @@ class JointCritic:
     def own_action_gradient(self, joined: Joined, hidden: Sequence[Tensor], dq: Tensor) -> Tensor:
         """dL/d(own action) [N, B, A] from `dq` = dL/dQ [N, B, 1]."""
         at_second = self.tail.output_gradients(hidden, dq)[0]
-        at_rows = torch.bmm(at_second, self._own_rows().mT).unflatten(2, (-1, self._index.shape[1]))  # [N, B, 1 + G, A]
+        n, b, g, a = joined.factors.shape
+        at_rows = torch.bmm(at_second, self._own_rows().mT).view(n, b, 1 + g, a)
         return at_rows[:, :, 0] + (at_rows[:, :, 1:] * joined.factors).sum(dim=2)
 
     def of_own_actions(self, joined: Joined) -> Tensor:
         """Q of every own action, [N, B, A], all else as it was."""
-        n, b, a = joined.own.shape
+        n, b, g, a = joined.factors.shape
         rows = self._own_rows()
         taken = torch.cat([joined.own, joined.inputs[:, :, self._gated]], dim=2)
         without = torch.baddbmm(joined.second, taken, rows, alpha=-1)  # [N, B, V]
-        factors = torch.ones(n, a, b, 1 + len(self._index))  # of the action itself, 1, and of its products
+        factors = torch.ones(n, a, b, 1 + g)  # of the action itself, 1, and of its products
         factors[:, :, :, 1:] = joined.factors.permute(0, 3, 1, 2)
-        by_action = rows.unflatten(1, (-1, a)).transpose(1, 2)  # [N, A, 1 + G, V]
-        each = torch.bmm(factors.flatten(0, 1), by_action.flatten(0, 1)).unflatten(0, (n, a))  # [N, A, B, V]
+        by_action = rows.view(n, 1 + g, a, -1).transpose(1, 2)  # [N, A, 1 + G, V]
+        each = torch.bmm(factors.flatten(0, 1), by_action.flatten(0, 1)).view(n, a, b, -1)
         each += without[:, None]
         return self.tail.outputs_from_first(each.flatten(1, 2)).view(n, a, b).mT
 

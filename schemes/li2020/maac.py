@@ -54,7 +54,7 @@ CARD = Card(
         "7. rewards are centred on each pair's mean so far (Naik et al., Reward Centering, RLC 2024)",
         "8. rows that do not reach the BS in time are 0 wherever a critic knows them, and their own pair does not "
         "learn from them; the paper loses none",
-        "9. the own action times the own state of its RB (gain; in per_rb all four vectors) joins the critic beside "
+        "9. the own action times the own state of its RB (gain; in per_rb all four vectors) joins the critic with "
         "the actions (critic_join: gated); plain is fig. 4, which ranks RBs far worse",
     ),
     reference="schemes/li2020/learner_maac_reference.py: eq. (13)-(19) in plain autograd, equal to what runs",
