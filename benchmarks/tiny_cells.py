@@ -93,7 +93,7 @@ class Game:
         self.drops, self._rng = drops, rng
         world = drops[0].world
         self._standardise = Standardiser(msgspec.convert(world.static_info(0), CellInfo), world.views["observation"][0])
-        self.inputs = self._standardise.inputs
+        self.inputs, self.gates = self._standardise.inputs, self._standardise.of_choice
         self._last = drops[0].state.last
         self._turn()
 
@@ -139,7 +139,14 @@ def train(drops: Sequence[Drop], seed: int) -> list[Mlp]:
     rng = np.random.default_rng(seed)
     game = Game(drops, rng)
     params = Maac(actor_hidden=ACTOR_HIDDEN, critic_hidden=CRITIC_HIDDEN, actor_rate=ACTOR_RATE)
-    learner = MaacLearner(params, inputs=game.inputs, n_actions=RBS, critic_inputs=all_agents(PAIRS), seed=seed)
+    learner = MaacLearner(
+        params,
+        inputs=game.inputs,
+        n_actions=RBS,
+        critic_inputs=all_agents(PAIRS),
+        gates=game.gates,
+        seed=seed,
+    )
     actors: list[Mlp] = []
     for first in range(0, SLOTS, STRETCH):
         learner.add(gather(game, actors if first >= RANDOM_SLOTS else [], first, rng))

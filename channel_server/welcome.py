@@ -1,6 +1,8 @@
 """The Welcome: all that a node knows of its run before the first slot, sent when it takes its seat."""
 
-from channel_server.worlds.contract import World
+from typing import Any
+
+from channel_server.worlds.contract import Privileged, World
 from protocol.messages.choreography import PHASES
 from protocol.messages.kinds import TRAINER_NAME
 from protocol.messages.node import NodeSpaces, Welcome
@@ -30,12 +32,17 @@ def welcome(plan: RunPlan, world: World, node: int) -> Welcome:
         choreography=plan.choreography,
         views=own.views,
         action=own.action,
-        static_info=world.static_info(node),
+        static_info=_static_info(plan, world, node),
         everyone=[] if is_agent else everyone,
         resend_after_slots=plan.signalling.resend_after_slots,
         phases=[(PHASES.index(phase.name), phase.slots) for phase in plan.phases],
         start=list(plan.start[node : node + 1] if is_agent else plan.start),
     )
+
+
+def _static_info(plan: RunPlan, world: World, node: int) -> dict[str, Any]:
+    static = world.static_info(node)
+    return static | world.privileged_info() if plan.privileged and isinstance(world, Privileged) else static
 
 
 def _spaces(world: World, agent: int) -> NodeSpaces:

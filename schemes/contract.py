@@ -265,6 +265,8 @@ class Scheme:
     gives `training` instead of `cloud`, even if it also decides. All three raise ValueError with a suggested fix when
     world and parameters do not fit. `learns`: whether it has a use for slots of training. `needs`: the libraries that
     its learner imports beside those that every installation has, such as "torch", which the extra `learn` installs.
+    `privileged`: whether its nodes are given, in their static information, what the world has of
+    `privileged_info`: a bound, not a scheme that could be built; the card says so.
     """
 
     card: Card
@@ -275,6 +277,7 @@ class Scheme:
     training: Callable[[Welcome, Any], Training] | None = None
     learns: bool = False
     needs: tuple[str, ...] = ()
+    privileged: bool = False
 
 
 def load(name: str) -> Scheme:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import filter as filter_names
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +103,8 @@ class World(Protocol):
 
     A world whose draws take long may also offer `prefetch(slot)`: called while the nodes compute, it draws
     ahead what `begin` will need there, and changes no result. A world that models the radio of signalling links also
-    implements `Radio`, one that can be drawn `Renderable`, one that keeps distributions `Distributed`.
+    implements `Radio`, one that can be drawn `Renderable`, one that keeps distributions `Distributed`, one with information
+    for bounds `Privileged`.
     """
 
     agents: Sequence[str]  # names, by node index
@@ -206,6 +207,16 @@ class Renderable(Protocol):
     def render(self, state: Any) -> Drawing:
         """Places and the result of the last transmission in replica 0, of finite numbers. Called a few times a second,
         for people only."""
+        ...
+
+
+@runtime_checkable
+class Privileged(Protocol):
+    """The additional interface of a world that has privileged information for schemes that ask for it: bounds."""
+
+    def privileged_info(self) -> dict[str, Any]:
+        """What is fixed for the run and no node could know, such as the mean gains of all links; it is added to every
+        node's static information. MessagePack types only."""
         ...
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from agent_node.core import Node
 from channel_server.welcome import welcome
-from channel_server.worlds.contract import World
+from channel_server.worlds.contract import Privileged, World
 from controller.config.catalogue import schemes, worlds_of
 from controller.config.errors import ConfigError, invalid, reported_as
 from controller.execution.building import build_world, policy_builder
@@ -45,6 +45,8 @@ def check(world: World, scheme: Scheme, plan: RunPlan) -> None:
     begins. Of a run that starts from weights build every node, its learner included. ConfigError if the world, the
     parameters or the weights do not suit them."""
     params: Any = msgspec.convert(plan.scheme_params, scheme.params)
+    if scheme.privileged and not isinstance(world, Privileged):
+        raise ConfigError(f"scheme: {plan.scheme} needs privileged information: let {plan.world} offer privileged_info")
     with reported_as("scheme"):
         for node in _one_of_every_role(world):
             scheme.node(welcome(plan, world, node), params)

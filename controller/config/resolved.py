@@ -234,4 +234,5 @@ def _plan(config: RunConfig, scheme: Scheme) -> RunPlan:
             record.air_book_rows,
         ),
         clock=ClockPlan(config.clock.slot_ms),
+        privileged=scheme.privileged,
     )

@@ -96,7 +96,8 @@ class RunPlan(Struct, frozen=True):
     """One run: world + scheme + signalling model + seed.
 
     `nodes`: the names of those that join before the run begins: the agents, and the trainer if the scheme has one.
-    `episode_slots`: slots between two resets, None for endless. `start`: per agent the body of the weights note that it
+    `privileged`: whether every node is given the world's privileged information. `episode_slots`: slots between two
+    resets, None for endless. `start`: per agent the body of the weights note that it
     starts from; empty for none. `replay`: None for a live run; else exactly these
     events happen, when they happened in the run that is replayed.
     """
@@ -119,6 +120,7 @@ class RunPlan(Struct, frozen=True):
     clock: ClockPlan = ClockPlan()
     replay: tuple[PastEvent, ...] | None = None
     start: tuple[bytes, ...] = ()
+    privileged: bool = False
 
     @property
     def slots(self) -> int:

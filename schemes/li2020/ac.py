@@ -43,6 +43,8 @@ CARD = Card(
         "3. values are normalised instead of rewards centred",
         "4. until its first weights arrive a pair chooses uniformly: the first iteration weighs these rows by pi(a | s)"
         " over the uniform probability; in a run that starts from other weights, rows of warmup are not kept",
+        "5. on-policy, without replay: in comparisons li2020/naac with neighbours: 0 stands for the paper's AC, of "
+        "which MAAC is called an extension: the same learner and budget, on a pair's own data",
     ),
     reproduces="fig. 6 (L1): see docs/reproduction/li2020.md",
     fallback="random",

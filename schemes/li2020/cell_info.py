@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from protocol.messages.node import Welcome
 from protocol.messages.spaces import Records, Space
+from schemes.parts.critic_inputs import Gates
 from schemes.parts.facts import static_facts
 
 Floats = npt.NDArray[np.float32]
@@ -69,6 +70,9 @@ class Standardiser:
         self._last_rb = (one_hot if per_rb else level).astype(np.float32)
         self._decibels = sum(widths)
         self.inputs = self._decibels + self._last_rb.shape[1]  # 4K, or K + 3
+        rb, vectors = np.arange(cell.n_actions) % k, 4 if per_rb else 1
+        # [G, A]: for each choice the inputs that describe its RB; in `compact` the own gain alone
+        self.of_choice: Gates = tuple(tuple((k * vector + rb).tolist()) for vector in range(vectors))
         self._as_numbers = _leading_numbers(observation, tuple(cell.typical_db), self._decibels)
 
     def __call__(self, observation: Records) -> Floats:

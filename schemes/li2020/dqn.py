@@ -1,6 +1,6 @@
 """Independent DQN: every pair learns from its own states, choices and rewards alone.
 
-    y = r + gamma max_a' Q'(s', a')      L = E Huber(Q(s, a) - y)      theta' <- tau theta + (1 - tau) theta'
+    y = r + gamma max_a' Q'(s', a')      L = E (Q(s, a) - y)^2 / 2      theta' <- tau theta + (1 - tau) theta'
 
 On the node or at the trainer: `independent`.
 """
@@ -40,6 +40,8 @@ CARD = Card(
         "2. soft updates of the target, as the paper's own schemes have; neither double nor duelling",
         "3. the reward needs the cellular user's SINR: the BS sends one outage bit per pair and slot",
         "4. rewards are centred on the pair's mean so far, as in MAAC here",
+        "5. squared error, as in MAAC's eq. (14); Mnih et al. clip it (huber_threshold: 1), which gives the rare -1 of "
+        "an outage less weight than its share of the mean",
     ),
     reproduces="fig. 6-9 (L1, L3-L5): see docs/reproduction/li2020.md",
     fallback="random",
@@ -59,6 +61,7 @@ class Dqn(IndependentSettings, DqnSettings):
     centre_rewards: bool = param(True, "learn from rewards less the pair's mean so far", source="ours")
     tau: Share = param(0.01, "soft update of the target", source="eq. (19)")
     target_every: AtLeastOne = param(1, "updates between two moves of the target", source="eq. (19)")
+    huber_threshold: NotNegative = param(0.0, "error from which the loss is linear; 0: square", source="eq. (14)")
     gradient_cap: NotNegative = param(0.0, "largest norm of a gradient; 0: no cap", source="ours")
 
 

@@ -12,6 +12,7 @@ Stale rules: those of `central`. Without gains, or with gains older than `max_ag
 a pair as without reward; a pair without a decision is silent.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -65,6 +66,11 @@ def pair(welcome: Welcome, _: GreedyCentral) -> NodePolicy:
 
 def scheduler(welcome: Welcome, params: GreedyCentral) -> NodePolicy:
     """The BS/cloud: keeps each receiver's newest gains and places all pairs."""
+    return scheduler_with(welcome, params, place)
+
+
+def scheduler_with(welcome: Welcome, params: GreedyCentral, solve: Callable[[Gains], Indices]) -> NodePolicy:
+    """The BS/cloud with any solver: from this slot's gains the RB of every pair [E, N], -1 for silence."""
     cell, e = cell_info(welcome), welcome.replicas
     n, k, first_cue = cell.pairs, cell.rbs, welcome.names.index("cue-0")
 
@@ -78,7 +84,7 @@ def scheduler(welcome: Welcome, params: GreedyCentral) -> NodePolicy:
         at_pairs, at_cues = np.zeros((n, e, n + 1, k)), np.zeros((k, e, n + 1))  # [rx, E, tx and last the BS, RB]
         for source, measured in reports:
             (at_pairs[source] if source < n else at_cues[source - first_cue])[...] = measured
-        return place(Gains.of(cell, at_pairs, at_cues))
+        return solve(Gains.of(cell, at_pairs, at_cues))
 
     reader = NoteReader(Kind.CSI, {*range(n), *range(first_cue, first_cue + k)}, read)
     return Decider(LatestNotes(reader, params.max_age_slots), decide, [_coding(cell, welcome)] * n)

@@ -62,7 +62,7 @@ class IndependentLearners:
         experience = experience_of(cell, vector)
         local_trainer = LocalTrainer(
             lambda: self._learners(welcome, params, vector, (welcome.index,)),
-            layout_of(welcome),
+            layout_of(welcome, params),
             lambda joint: self.data(experience, joint),
             updates=params.updates_per_upload,
         )
@@ -86,7 +86,7 @@ class IndependentLearners:
             updates_per_turn=params.updates_per_upload,
             join=Join(
                 how="alone",
-                layouts=[layout_of(welcome, agent) for agent in agents],
+                layouts=[layout_of(welcome, params, agent) for agent in agents],
                 to_data=lambda joint: self.data(experience, joint),
                 max_upload_interval_slots=params.max_upload_interval_slots,
             ),

@@ -20,7 +20,8 @@ NAAC is MAAC with fewer inputs to each critic (eq. 20, 21): `critic_inputs` list
 critic i knows. All N actors and all N critics are one stack each, so that a layer is one batched product.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,79 +30,18 @@ import torch
 from torch import Tensor
 
 from protocol.determinism.rng import CounterRng
+from schemes.li2020.learner_critic import Joined, JointCritic
 from schemes.li2020.maac import Maac
-from schemes.parts.critic_inputs import CriticInputs, check_critic_inputs
+from schemes.parts.critic_inputs import CriticInputs, Gates, check_critic_inputs, check_gates
 from schemes.parts.learner_start import Weights
 from schemes.parts.nn import stacked
 from schemes.parts.nn.adam import Adam
 from schemes.parts.nn.determinism import make_deterministic
-from schemes.parts.nn.stacked import StackedLayer, StackedMlp
+from schemes.parts.nn.stacked import StackedMlp
 from schemes.parts.nn.updates import run_updates
 from schemes.parts.replay import Floats, Minibatch, Replay, Transitions
 
 STATS = ("critic_loss", "mean_q", "actor_loss", "entropy")
-
-
-class JointCritic:
-    """N critics of fig. 4: the states pass one layer, the actions join after it.
-
-    Each critic knows M agents, itself first. `states`: the first layer, of the M states [N, B, M S]. `tail`: all layers
-    after it; its inputs [N, B, H + M A] are the first layer's outputs, the own action, the others' actions.
-    """
-
-    def __init__(self, states: StackedLayer, tail: StackedMlp, *, n_actions: int) -> None:
-        self.states, self.tail = states, tail
-        self._width = states.weight.shape[2]  # H
-        self._own = slice(self._width, self._width + n_actions)
-
-    @classmethod
-    def draw(
-        cls, rngs: Sequence[np.random.Generator], hidden: Sequence[int], *, known: int, inputs: int, n_actions: int
-    ) -> "JointCritic":
-        """Random first weights. `known`: M; `inputs`: S; `n_actions`: A."""
-        first, *rest = hidden
-        states = StackedLayer.draw(rngs, known * inputs, first)
-        tail = StackedMlp.draw(rngs, (first + known * n_actions, *rest, 1))
-        return cls(states, tail, n_actions=n_actions)
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        return *self.states.tensors, *self.tail.tensors
-
-    def copy(self) -> "JointCritic":
-        return JointCritic(self.states.copy(), self.tail.copy(), n_actions=self._own.stop - self._own.start)
-
-    def join(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """The tail's inputs, and its first layer's output. states [N, B, M S], actions [N, B, M A]"""
-        joined = torch.cat([torch.relu_(self.states(states)), actions], dim=2)
-        return joined, self.tail.layers[0](joined)
-
-    def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
-        """Q [N, B, 1]"""
-        return self.tail.forward_from_first(self.join(states, actions)[1])[1]
-
-    def backward(self, states: Tensor, joined: Tensor, hidden: Sequence[Tensor], dq: Tensor) -> None:
-        """Critic loss gradient, eq. (14), into `.grad` of every weight. states [N, B, M S], dq [N, B, 1] = dL/dQ."""
-        at_second = self.tail.backward(joined, hidden, dq)
-        from_states = self.tail.layers[0].weight[:, : self._width]
-        # the gradient at the actions is not needed here, so only the columns of the states' layer are multiplied back
-        at_first = torch.bmm(at_second, from_states.mT).mul_(joined[:, :, : self._width] > 0)
-        self.states.backward(states, at_first)
-
-    def with_own_action(self, second: Tensor, change: Tensor) -> tuple[list[Tensor], Tensor]:
-        """`hidden` and Q for another own action, which differs by `change` [N, B, A] from the one that gave `second`.
-
-        The own action enters one layer, linearly: `second` + change x its rows replaces a pass of the whole layer.
-        """
-        return self.tail.forward_from_first(torch.baddbmm(second, change, self._own_rows))
-
-    def own_action_gradient(self, hidden: Sequence[Tensor], dq: Tensor) -> Tensor:
-        """dL/d(own action) [N, B, A] from `dq` = dL/dQ [N, B, 1]."""
-        return torch.bmm(self.tail.output_gradients(hidden, dq)[0], self._own_rows.mT)
-
-    @property
-    def _own_rows(self) -> Tensor:
-        return self.tail.layers[0].weight[:, self._own]
 
 
 class EveryRow:
@@ -144,25 +84,30 @@ class ValidRows:
 
 
 Rows = EveryRow | ValidRows
+Climb = Callable[[Tensor], tuple[Tensor, Tensor]]  # of the logits [N, B, A]: dL/dlogits and the values to be raised
 
 
 class MaacLearner:
-    """The actors, critics and targets of N agents, and their replay. `inputs`: size S of a state; `n_actions`: A.
+    """The actors, critics and targets of N agents, and their replay. `inputs`: size S of a state; `n_actions`: A;
+    `gates`: products of own action and own state that join the critics (deviation 9), () for none.
 
     Random numbers depend on the seed and a position: agent i's first weights are drawn at (seed, i), the minibatch and
     the Gumbel noise of update u at (seed, u).
     """
 
-    def __init__(self, params: Maac, *, inputs: int, n_actions: int, critic_inputs: CriticInputs, seed: int) -> None:
+    def __init__(
+        self, params: Maac, *, inputs: int, n_actions: int, critic_inputs: CriticInputs, gates: Gates, seed: int
+    ) -> None:
         make_deterministic()
         check_critic_inputs(critic_inputs)
+        check_gates(gates, inputs=inputs, n_actions=n_actions)
         self.params, self.updates = params, 0
         self._agents, self._n_actions = len(critic_inputs), n_actions
         self._known = torch.tensor(critic_inputs)  # [N, M]
         rngs = [CounterRng(seed, "learner", i).at(0) for i in range(self._agents)]
-        known = len(critic_inputs[0])
+        shape = {"known": len(critic_inputs[0]), "inputs": inputs, "n_actions": n_actions}
         self.actor = StackedMlp.draw(rngs, (inputs, *params.actor_hidden, n_actions))
-        self.critic = JointCritic.draw(rngs, params.critic_hidden, known=known, inputs=inputs, n_actions=n_actions)
+        self.critic = JointCritic.draw(rngs, params.critic_hidden, gates=gates, **shape)
         self.target_actor, self.target_critic = self.actor.copy(), self.critic.copy()
         self._actor_adam = Adam(self.actor.tensors, params.actor_rate)
         self._critic_adam = Adam(self.critic.tensors, params.critic_rate)
@@ -185,21 +130,22 @@ class MaacLearner:
 
         def update() -> Tensor:
             rng = self._rng.at(self.updates)
-            minibatch = self.replay.sample(rng, self.params.batch)
-            return self.update(minibatch, rng.gumbel(size=(self._agents, self.params.batch, self._n_actions)))
+            return self.update(self.replay.sample(rng, self.params.batch), rng)
 
         return run_updates(update, updates, replay=self.replay, batch=self.params.batch, statistics=STATS)
 
-    def update(self, minibatch: Minibatch, noise: npt.NDArray[np.float64]) -> Tensor:
-        """One step of li2020 alg. 1 from line 10 on. `noise`: Gumbel [N, B, A]. Returns the values of STATS."""
+    def update(self, minibatch: Minibatch, rng: np.random.Generator) -> Tensor:
+        """One step of li2020 alg. 1 from line 10 on. `rng` draws Gumbel noise. Returns the values of STATS."""
         rows = EveryRow(self.params.batch) if minibatch.valid.all() else ValidRows(minibatch.valid)
         actions = rows.known(self._one_hot(torch.tensor(minibatch.actions).T))  # [N, B, A]
         own_states = rows.known(stacked.by_agent(minibatch.states))
-        states = self._gather(own_states)
-        joined, second = self.critic.join(states, self._gather(actions))
-        critic_stats = self._critic_backward(rows, states, joined, second, self._targets(rows, minibatch))
-        drawn = torch.tensor(noise, dtype=torch.float32)
-        actor_stats = self._actor_backward(rows, own_states, actions, second, drawn)
+        joined = self.critic.join(self._gather(own_states), self._gather(actions))
+        critic_stats = self._critic_backward(rows, joined, self._targets(rows, minibatch))
+        if self.params.actor_gradient == "expected":
+            climb: Climb = partial(self._climb_expected, rows, joined)
+        else:
+            climb = partial(self._climb_sampled, rows, joined, self._noise(rng))
+        actor_stats = self._actor_backward(rows, own_states, climb)
         self._critic_adam.step()  # deviation 3: both gradients exist already
         self._actor_adam.step()
         stacked.soft_update(self.target_critic.tensors, self.critic.tensors, self.params.tau)  # eq. (19)
@@ -244,30 +190,42 @@ class MaacLearner:
         not_terminal = torch.tensor(minibatch.not_terminal)[:, None]  # [B, 1]
         return torch.tensor(minibatch.rewards).T[:, :, None] + self.params.discount * not_terminal * ahead
 
-    def _critic_backward(
-        self, rows: Rows, states: Tensor, joined: Tensor, second: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _critic_backward(self, rows: Rows, joined: Joined, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The critics' gradient, eq. (14); returns loss and mean Q."""
-        hidden, q = self.critic.tail.forward_from_first(second)
+        hidden, q = self.critic.tail.forward_from_first(joined.second)
         error = q - targets
-        self.critic.backward(states, joined, hidden, error * rows.share(2))
+        self.critic.backward(joined, hidden, error * rows.share(2))
         return rows.mean(error.square()), rows.mean(q)
 
-    def _actor_backward(
-        self, rows: Rows, own_states: Tensor, actions: Tensor, second: Tensor, noise: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _actor_backward(self, rows: Rows, own_states: Tensor, climb: Climb) -> tuple[Tensor, Tensor]:
         """The actors' gradient, eq. (17); returns the loss and the entropy of the choices."""
-        params = self.params
+        penalty = self.params.logit_penalty
         hidden, logits = self.actor.forward(own_states)
-        soft = torch.softmax((logits + noise) / params.gumbel_temperature, dim=2)  # deviation 1
-        chosen = self._one_hot(soft.argmax(dim=2))
-        critic_hidden, q = self.critic.with_own_action(second, chosen - actions)
-        d_choice = self.critic.own_action_gradient(critic_hidden, torch.ones_like(q) * rows.share(-1))
-        # straight-through: the gradient at the one-hot choice passes through the Jacobian of the softmax
-        d_logits = soft * (d_choice - (soft * d_choice).sum(dim=2, keepdim=True)) / params.gumbel_temperature
-        d_logits += logits * rows.share(2 * params.logit_penalty, entries=self._n_actions)  # deviation 2
+        d_logits, q = climb(logits)
+        d_logits += logits * rows.share(2 * penalty, entries=self._n_actions)  # deviation 2
         self.actor.backward(own_states, hidden, d_logits)
-        return params.logit_penalty * rows.mean(logits.square()) - rows.mean(q), rows.mean(_entropy(logits))
+        return penalty * rows.mean(logits.square()) - rows.mean(q), rows.mean(_entropy(logits))
+
+    def _climb_expected(self, rows: Rows, joined: Joined, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Deviation 1, `expected`: J = sum_k pi_k Q_k, dJ/dlogit_k = pi_k (Q_k - J). -dJ/dlogits and J [N, B, 1]."""
+        q = self.critic.of_own_actions(joined)
+        pi = torch.softmax(logits, dim=2)
+        expected = (pi * q).sum(dim=2, keepdim=True)
+        return pi * (q - expected) * rows.share(-1), expected
+
+    def _climb_sampled(self, rows: Rows, joined: Joined, noise: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Deviation 1, `gumbel`: Q at a drawn choice. Its negative gradient at the logits, and Q [N, B, 1]."""
+        temperature = self.params.gumbel_temperature
+        soft = torch.softmax((logits + noise) / temperature, dim=2)
+        chosen = self._one_hot(soft.argmax(dim=2))
+        hidden, q = self.critic.with_own_action(joined, chosen)
+        d_choice = self.critic.own_action_gradient(joined, hidden, torch.ones_like(q) * rows.share(-1))
+        # straight-through: the gradient at the one-hot choice passes through the Jacobian of the softmax
+        return soft * (d_choice - (soft * d_choice).sum(dim=2, keepdim=True)) / temperature, q
+
+    def _noise(self, rng: np.random.Generator) -> Tensor:
+        """Gumbel [N, B, A]"""
+        return torch.tensor(rng.gumbel(size=(self._agents, self.params.batch, self._n_actions)), dtype=torch.float32)
 
     def _gather(self, per_agent: Tensor) -> Tensor:
         """The inputs of each critic, its own agent's first: [N, B, X] to [N, B, M X]."""

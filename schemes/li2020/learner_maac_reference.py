@@ -7,8 +7,11 @@ Agent i has an actor mu_i(s_i) and a critic Q_i(s, a), and a slow copy (target) 
 actions of the agents `critic_inputs[i]`: all of them in MAAC, i and its nearest ones in NAAC (eq. 20, 21).
 
 Deviations from the paper, of the mathematics alone:
-1. Actions are categorical. mu_i is softmax((logits + Gumbel noise) / temperature), passed on as the one-hot of its
-   largest entry (straight-through), as in the MADDPG reference code. In targets mu' is the plain argmax, as executed.
+1. Actions are categorical, so that no gradient passes through a choice. `expected`: the actor is the policy pi_i =
+   softmax(logits), and its objective the mean of Q_i over all own actions, computed exactly: sum_k pi_i(k | s_i)
+   Q_i(s, k, the others' a). `gumbel`: mu_i is softmax((logits + Gumbel noise) / temperature), passed on as the one-hot
+   of its largest entry (straight-through), as in the MADDPG reference code. In targets mu' is the plain argmax, as
+   executed.
 2. A penalty holds down the squares of the logits, as in the MADDPG reference code, but a larger one: no gradient passes
    through a saturated softmax.
 3. Critic and actor step from the same weights: both gradients are taken before either moves; alg. 1 steps the critic
@@ -18,9 +21,13 @@ Deviations from the paper, of the mathematics alone:
    times a reward, and a critic that has not reached it yet does not separate actions. `mean_q` is of centred rewards.
 6. A row that has not reached the trainer is 0 wherever a critic knows it, and its own agent does not learn from it:
    the means of the losses are over the agent's valid rows.
+7. With the own action its products with the own state join the critic: entry a of the action times input `gates[g][a]`
+   of s_i, the measurement of a's RB. How good an RB is for the pair is a product of its gain and of being chosen; the
+   critic of fig. 4 (no gates) has to approximate all K products with the units of its join, and ranks actions poorly.
+   Nothing enters that it does not know.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
 from itertools import pairwise
@@ -33,22 +40,26 @@ from torch.nn import functional
 
 from protocol.determinism.rng import CounterRng
 from schemes.li2020.maac import Maac
-from schemes.parts.critic_inputs import CriticInputs, check_critic_inputs
+from schemes.parts.critic_inputs import CriticInputs, Gates, check_critic_inputs, check_gates
 from schemes.parts.nn.determinism import make_deterministic
 from schemes.parts.numpy_nets import draw_mlp
 from schemes.parts.replay import Minibatch, Replay, Transitions
 
 
 class MaacReferenceLearner:
-    """`inputs`: size S of an agent's state; `n_actions`: A; `critic_inputs`: per critic the agents it knows."""
+    """`inputs`: size S of an agent's state; `n_actions`: A; `critic_inputs`: per critic the agents it knows; `gates`:
+    deviation 7, () for none."""
 
-    def __init__(self, params: Maac, *, inputs: int, n_actions: int, critic_inputs: CriticInputs, seed: int) -> None:
+    def __init__(
+        self, params: Maac, *, inputs: int, n_actions: int, critic_inputs: CriticInputs, gates: Gates, seed: int
+    ) -> None:
         make_deterministic()
         check_critic_inputs(critic_inputs)
+        check_gates(gates, inputs=inputs, n_actions=n_actions)
         self.params, self.n_actions, self.critic_inputs, self.updates = params, n_actions, critic_inputs, 0
         known = len(critic_inputs[0])
         rngs = [CounterRng(seed, "learner", i).at(0) for i in range(len(critic_inputs))]
-        self.agents = [Agent(params, rng, known=known, inputs=inputs, n_actions=n_actions) for rng in rngs]
+        self.agents = [Agent(params, rng, known=known, inputs=inputs, n_actions=n_actions, gates=gates) for rng in rngs]
         self.rng = CounterRng(seed, "updates")
         self.replay = Replay(
             params.replay_capacity,
@@ -70,14 +81,13 @@ class MaacReferenceLearner:
         stats = []
         for _ in range(updates):
             rng = self.rng.at(self.updates)
-            minibatch = self.replay.sample(rng, self.params.batch)
-            noise = rng.gumbel(size=(len(self.agents), self.params.batch, self.n_actions))
-            stats.append(self.update(minibatch, noise))
+            stats.append(self.update(self.replay.sample(rng, self.params.batch), rng))
         return {key: float(np.mean([each[key] for each in stats])) for key in stats[0]}
 
-    def update(self, minibatch: Minibatch, noise: npt.NDArray[np.float64]) -> dict[str, float]:
-        """One update of every agent, alg. 1 from line 10 on. `noise`: Gumbel [N, B, A]."""
+    def update(self, minibatch: Minibatch, rng: np.random.Generator) -> dict[str, float]:
+        """One update of every agent, alg. 1 from line 10 on. `rng` draws Gumbel noise."""
         n = range(len(self.agents))
+        noise = self.noise(rng)
         valid = torch.tensor(minibatch.valid)  # [B, N]
         here = [valid[:, j : j + 1].float() for j in n]  # N of [B, 1], 0 where the row is missing, deviation 6
         states = [here[j] * torch.tensor(minibatch.states[:, j]) for j in n]  # N of [B, S]
@@ -101,11 +111,10 @@ class MaacReferenceLearner:
             q = agent.critic([states[j] for j in known], [actions[j] for j in known])
             critic_loss = mean((q - y).square())
 
-            # grad J_i = E grad_a Q_i(s, a) grad mu_i(s_i) at a_i = mu_i(s_i), the others' a from D, eq. (16), (17)
+            # J_i = E Q_i(s, a) at a_i = mu_i(s_i), the others' a from D, eq. (17)
             logits = agent.actor(states[i])
-            soft = torch.softmax((logits + torch.tensor(noise[i]).float()) / self.params.gumbel_temperature, dim=1)
-            own = self.one_hot(soft.argmax(dim=1)) - soft.detach() + soft  # straight-through, deviation 1
-            q_own = agent.critic([states[j] for j in known], [own if j == i else actions[j] for j in known])
+            q_with = partial(q_with_own_action, agent.critic, [states[j] for j in known], [actions[j] for j in known])
+            q_own = self.expected_q(logits, q_with) if noise is None else self.sampled_q(logits, noise[i], q_with)
             actor_loss = self.params.logit_penalty * mean(logits.square().mean(dim=1)) - mean(q_own)  # deviation 2
 
             # deviation 3: both gradients before either step; the actor's loss must not reach the critic's weights
@@ -133,13 +142,32 @@ class MaacReferenceLearner:
         """[B] to [B, A]"""
         return functional.one_hot(choice, self.n_actions).float()
 
+    def noise(self, rng: np.random.Generator) -> Tensor | None:
+        """Gumbel [N, B, A], if it is used."""
+        if self.params.actor_gradient == "expected":
+            return None
+        return torch.tensor(rng.gumbel(size=(len(self.agents), self.params.batch, self.n_actions))).float()
+
+    def expected_q(self, logits: Tensor, q_with: Callable[[Tensor], Tensor]) -> Tensor:
+        """Deviation 1, `expected`: sum_k pi(k | s_i) Q(s, k, the others' a) [B], with Q as numbers."""
+        with torch.no_grad():
+            each = [q_with(self.one_hot(torch.full((len(logits),), k))) for k in range(self.n_actions)]
+        return (torch.softmax(logits, dim=1) * torch.stack(each, dim=1)).sum(dim=1)
+
+    def sampled_q(self, logits: Tensor, noise: Tensor, q_with: Callable[[Tensor], Tensor]) -> Tensor:
+        """Deviation 1, `gumbel`: Q [B] at a drawn choice, straight-through."""
+        soft = torch.softmax((logits + noise) / self.params.gumbel_temperature, dim=1)
+        return q_with(self.one_hot(soft.argmax(dim=1)) - soft.detach() + soft)
+
 
 class Agent:
     """An agent's actor and critic, their targets, and an optimiser each."""
 
-    def __init__(self, params: Maac, rng: np.random.Generator, *, known: int, inputs: int, n_actions: int) -> None:
+    def __init__(
+        self, params: Maac, rng: np.random.Generator, *, known: int, inputs: int, n_actions: int, gates: Gates
+    ) -> None:
         self.actor = mlp(inputs, *params.actor_hidden, n_actions)
-        self.critic = Critic(known * inputs, known * n_actions, params.critic_hidden)
+        self.critic = Critic(known * inputs, known * n_actions, params.critic_hidden, gates)
         draw_weights([*linears(self.actor), *linears(self.critic)], rng)
         self.target_actor, self.target_critic = deepcopy(self.actor), deepcopy(self.critic)
         self.actor_adam = torch.optim.Adam(self.actor.parameters(), lr=params.actor_rate)
@@ -149,17 +177,25 @@ class Agent:
 class Critic(nn.Module):
     """Q_i(s, a) of fig. 4: the states of all known agents pass one layer, their actions join after it."""
 
-    def __init__(self, states: int, actions: int, hidden: Sequence[int]) -> None:
+    def __init__(self, states: int, actions: int, hidden: Sequence[int], gates: Gates) -> None:
         super().__init__()
         first, *rest = hidden
+        self.gates = gates
         self.states = nn.Linear(states, first)
-        self.tail = mlp(first + actions, *rest, 1)
+        self.tail = mlp(first + actions + sum(map(len, gates)), *rest, 1)
 
     def forward(self, states: Sequence[Tensor], actions: Sequence[Tensor]) -> Tensor:
-        """M of [B, S] and M of [B, A] to [B]"""
+        """M of [B, S] and M of [B, A], the own ones first, to [B]"""
         h = torch.relu(self.states(torch.cat(list(states), dim=1)))
-        q: Tensor = self.tail(torch.cat([h, *actions], dim=1))
+        gated = [actions[0] * states[0][:, list(gate)] for gate in self.gates]  # deviation 7
+        q: Tensor = self.tail(torch.cat([h, *actions, *gated], dim=1))
         return q[:, 0]
+
+
+def q_with_own_action(critic: Critic, states: Sequence[Tensor], actions: Sequence[Tensor], own: Tensor) -> Tensor:
+    """Q_i [B] with another own action [B, A] than the first of `actions`."""
+    q: Tensor = critic(states, [own, *actions[1:]])
+    return q
 
 
 def mean_over(valid: Tensor, x: Tensor) -> Tensor:

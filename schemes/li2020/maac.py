@@ -12,7 +12,7 @@ that runs). The pair's side: `pair`.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -43,7 +43,8 @@ CARD = Card(
     "outage bit per slot and its weights every push_every_slots, each acknowledged by 4 bytes; in evaluation nothing, "
     "once the last notes of training have arrived",
     deviations=(
-        "1. categorical actions by Gumbel-softmax, straight-through, as in the MADDPG reference code",
+        "1. categorical actions: the actor climbs the exact mean of Q over its softmax (actor_gradient: expected); "
+        "gumbel is Gumbel-softmax, straight-through, as in the MADDPG reference code",
         "2. a penalty on the logits, as there, but 1 instead of 0.001; in the cells measured it hardly matters",
         "3. both gradients of an update are taken before either step",
         "4. exploration, batch, update and upload rates are ours: the paper gives none",
@@ -53,6 +54,8 @@ CARD = Card(
         "7. rewards are centred on each pair's mean so far (Naik et al., Reward Centering, RLC 2024)",
         "8. rows that do not reach the BS in time are 0 wherever a critic knows them, and their own pair does not "
         "learn from them; the paper loses none",
+        "9. the own action times the own state of its RB (gain; in per_rb all four vectors) joins the critic with "
+        "the actions (critic_join: gated); plain is fig. 4, which ranks RBs far worse",
     ),
     reference="schemes/li2020/learner_maac_reference.py: eq. (13)-(19) in plain autograd, equal to what runs",
     reproduces="fig. 6-9 (L1-L5): see docs/reproduction/li2020.md",
@@ -73,6 +76,15 @@ class Maac(UploadSettings):
     actor_hidden: HiddenLayers = param((512, 128), "actor's hidden layers", source="sec. V")
     critic_hidden: HiddenLayers = param(
         (1024, 512, 256), "critic's hidden layers; the actions join after the first", source="sec. V, fig. 4"
+    )
+    critic_join: Literal["gated", "plain"] = param(
+        "gated",
+        "what joins the critic: actions and the own action times the own state of its RB, or actions alone"
+        ", as in fig. 4",
+        source="ours",
+    )
+    actor_gradient: Literal["expected", "gumbel"] = param(
+        "expected", "exact mean of Q over the own actions, or Gumbel-softmax, straight-through", source="ours"
     )
     actor_rate: Annotated[float, Gt(0)] = param(1e-4, "actor's learning rate", source="sec. V")
     critic_rate: Annotated[float, Gt(0)] = param(1e-3, "critic's learning rate", source="sec. V")
@@ -108,7 +120,8 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
         )
     check_batch(params.batch, params.replay_capacity, welcome.replicas)
     cell = cell_info(welcome)
-    experience = experience_of(cell, Standardiser(cell, welcome.everyone[0].views[VIEW]))
+    standardise = Standardiser(cell, welcome.everyone[0].views[VIEW])
+    experience = experience_of(cell, standardise)
 
     def learner() -> Learner:
         from schemes.li2020.learner_maac import MaacLearner  # loads torch, which only a learning trainer needs
@@ -118,6 +131,7 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
             inputs=experience.inputs,
             n_actions=cell.n_actions,
             critic_inputs=critic_inputs,
+            gates=standardise.of_choice if params.critic_join == "gated" else (),
             seed=welcome.seed,
         )
 
@@ -126,7 +140,7 @@ def training_with(welcome: Welcome, params: Maac, critic_inputs: CriticInputs) -
         updates_per_turn=params.updates_per_upload,
         join=Join(
             how="together",
-            layouts=[layout_of(welcome, agent) for agent in range(welcome.agents)],
+            layouts=[layout_of(welcome, params, agent) for agent in range(welcome.agents)],
             to_data=experience.transitions,
             max_upload_interval_slots=params.max_upload_interval_slots,
         ),

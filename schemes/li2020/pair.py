@@ -26,10 +26,10 @@ from schemes.parts.uploads import Rows, UploadSettings, upload_rule
 VIEW = "experience"
 
 
-def layout_of(welcome: Welcome, agent: int | None = None) -> Layout:
+def layout_of(welcome: Welcome, settings: UploadSettings, agent: int | None = None) -> Layout:
     """The layout of a pair's history rows: of its own, or for the trainer those of `agent`."""
     spaces = welcome if agent is None else welcome.everyone[agent]
-    return Layout(spaces.views[VIEW], spaces.action, welcome.replicas)
+    return Layout(spaces.views[VIEW], spaces.action, welcome.replicas, precision=settings.history)
 
 
 def experience_of(cell: CellInfo, vector: Vectoriser) -> Experience:
@@ -78,7 +78,9 @@ def learning_pair(
         sense=Measured(welcome.views[VIEW], vector or Standardiser(cell, welcome.views[VIEW])),
         network=network,
         behaviour=Choices(ActionTable(cell, welcome.action), cell.n_actions, exploration, replicas=welcome.replicas),
-        rows=Rows(layout_of(welcome), CellReward(welcome, cell), timeout_slots=settings.feedback_timeout_slots),
+        rows=Rows(
+            layout_of(welcome, settings), CellReward(welcome, cell), timeout_slots=settings.feedback_timeout_slots
+        ),
         upload_rule=upload_rule(settings, _gain_to_bs_db),
         local_trainer=local_trainer,
         on_policy=on_policy,

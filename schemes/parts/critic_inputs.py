@@ -1,8 +1,12 @@
-"""Which agents' states and actions each critic knows: all in MAAC and MADDPG, the nearest in NAAC, its own alone."""
+"""What critics know: the states and actions of all agents in MAAC and MADDPG, of the nearest in NAAC, of one alone.
+
+`Gates`: which products of the own action and the own state join them.
+"""
 
 from collections.abc import Sequence
 
 CriticInputs = tuple[tuple[int, ...], ...]  # per critic the agents it knows, its own first
+Gates = tuple[tuple[int, ...], ...]  # [G, A]: entry a of the own action is multiplied by input [g, a] of the own state
 
 
 def own_agent(agents: int) -> CriticInputs:
@@ -26,3 +30,9 @@ def check_critic_inputs(critic_inputs: CriticInputs) -> None:
         raise ValueError("critics are stacked: each must know as many agents as the others")
     if any(known[0] != i or len(set(known)) != len(known) for i, known in enumerate(critic_inputs)):
         raise ValueError("critic_inputs[i] must begin with i and name no agent twice")
+
+
+def check_gates(gates: Gates, *, inputs: int, n_actions: int) -> None:
+    """ValueError unless each of the gates names an input of the own state for every action."""
+    if any(len(gate) != n_actions or not all(0 <= which < inputs for which in gate) for gate in gates):
+        raise ValueError(f"each of the gates {gates} must name one of {inputs} inputs for each of {n_actions} actions")

@@ -9,7 +9,7 @@ state after is the first one of the next episode.
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,23 +25,46 @@ _head = Struct("<IHB")
 _MAX_ROWS = 0xFFFF
 _VERSION_BYTES = 4  # of a row's policy version, the only part of a row that is the same for all replicas
 _FLAGS = VALID | TERMINATED | TRUNCATED
+_MAX_FLOAT16 = 65504.0
 _MAX_REWARD = 1e6  # the square of a larger one leaves too little of float32 to a learner
 
 
 class Layout:
-    """The memory layout of one node's rows. `states`, `actions`: spaces of the node's view and actions."""
+    """The memory layout of one node's rows. `states`, `actions`: spaces of the node's view and actions.
 
-    def __init__(self, states: Space, actions: Space, replicas: int) -> None:
-        self.state = states.dtype
-        self.replicas = replicas
+    `precision`: of the states' float32 fields in a note; with float16 they are rounded, and cut off at +-65504. `state`
+    and `row` are the layouts in memory, `sent_state` and `sent_row` those in a note.
+    """
+
+    def __init__(
+        self, states: Space, actions: Space, replicas: int, *, precision: Literal["float32", "float16"] = "float32"
+    ) -> None:
+        self.state, self.replicas = states.dtype, replicas
         self._states, self._actions = states, actions
-        self.row = np.dtype(
+        narrow = {"f4": "f2"} if precision == "float16" else {}
+        self.sent_state = np.dtype([(f.name, "<" + narrow.get(f.dtype, f.dtype), f.shape) for f in states.fields])
+        self.row, self.sent_row = self._row(self.state), self._row(self.sent_state)
+
+    def narrowed(self, state: Records) -> Records:
+        """A state [E] as a note has it."""
+        if self.sent_state == self.state:
+            return state
+        sent = np.empty(len(state), self.sent_state)
+        for name in self.state.names or ():
+            values = state[name]
+            if sent[name].dtype != values.dtype:
+                values = np.clip(values, -_MAX_FLOAT16, _MAX_FLOAT16)
+            sent[name] = values
+        return sent
+
+    def _row(self, state: np.dtype[Any]) -> np.dtype[Any]:
+        return np.dtype(
             [
-                ("flags", "u1", (replicas,)),
+                ("flags", "u1", (self.replicas,)),
                 ("policy_version", "<u4"),
-                ("action", actions.dtype, (replicas,)),
-                ("reward", "<f4", (replicas,)),
-                ("state", states.dtype, (replicas,)),  # of the slot after
+                ("action", self._actions.dtype, (self.replicas,)),
+                ("reward", "<f4", (self.replicas,)),
+                ("state", state, (self.replicas,)),  # of the slot after
             ]
         )
 
@@ -77,15 +100,15 @@ class HistoryWriter:
 
     def start(self, slot: int, state: Records) -> None:
         """Start a history with the state [E] of `slot`; rows of the previous one that were not taken are dropped."""
-        self._first_slot, self._first_state, self._rows = slot, state.tobytes(), []
+        self._first_slot, self._first_state, self._rows = slot, self._layout.narrowed(state).tobytes(), []
 
     def add(
         self, *, action: Records, reward: npt.NDArray[Any], policy_version: int, flags: Flags, state: Records
     ) -> None:
         """Append the next slot: its `action`, `reward` and `flags`, and the `state` of the slot after it; each [E]."""
-        row = np.zeros((), self._layout.row)
+        row = np.zeros((), self._layout.sent_row)
         row["flags"], row["policy_version"] = flags, policy_version
-        row["action"], row["reward"], row["state"] = action, reward, state
+        row["action"], row["reward"], row["state"] = action, reward, self._layout.narrowed(state)
         self._rows.append(row.tobytes())
 
     @property
@@ -114,11 +137,15 @@ def read_chunk(body: bytes, layout: Layout) -> HistoryChunk:
     if len(body) < _head.size:
         raise ValueError(f"a history has a head of {_head.size} bytes, not {len(body)}")
     first_slot, rows, is_start = _head.unpack_from(body)
-    states_from, state_bytes = _head.size, layout.state.itemsize * layout.replicas if is_start else 0
-    if len(body) != states_from + state_bytes + rows * layout.row.itemsize:
+    states_from, state_bytes = _head.size, layout.sent_state.itemsize * layout.replicas if is_start else 0
+    if len(body) != states_from + state_bytes + rows * layout.sent_row.itemsize:
         raise ValueError(f"a history of {rows} rows does not fit into {len(body)} bytes")
-    first_state = np.frombuffer(body, layout.state, layout.replicas, states_from) if is_start else None
-    return HistoryChunk(first_slot, first_state, np.frombuffer(body, layout.row, rows, states_from + state_bytes))
+    first_state = np.frombuffer(body, layout.sent_state, layout.replicas, states_from) if is_start else None
+    sent_rows = np.frombuffer(body, layout.sent_row, rows, states_from + state_bytes)
+    if layout.sent_row == layout.row:
+        return HistoryChunk(first_slot, first_state, sent_rows)
+    state = None if first_state is None else first_state.astype(layout.state)
+    return HistoryChunk(first_slot, state, sent_rows.astype(layout.row))
 
 
 def payload_bits(body: bytes, replicas: int) -> int | None:

@@ -43,6 +43,9 @@ class UploadSettings:
     upload_quantile: Annotated[float, Ge(0), Le(1)] = param(
         0.7, "the gain is good from this quantile of the last 100 slots on", source="ours"
     )
+    history: Literal["float32", "float16"] = param(
+        "float32", "number format of measured states in histories", source="ours"
+    )
     feedback_timeout_slots: Annotated[int, Ge(0), Le(1000)] = param(
         0, "how much later than the next slot an outage bit may come", unit="slots", source="ours"
     )

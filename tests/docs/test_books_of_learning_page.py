@@ -16,6 +16,7 @@ from protocol.messages.codec import decode_for_node, decode_for_server
 from protocol.messages.kinds import Kind
 from protocol.messages.node import SEQUENCE_BYTES, Note, Reply, Welcome
 from schemes.li2020.cell_info import Standardiser, cell_info
+from schemes.li2020.maac import Maac
 from schemes.li2020.pair import VIEW, layout_of
 from schemes.parts.history import HistoryChunk, Layout, read_chunk
 from schemes.parts.numpy_nets import draw_mlp
@@ -55,7 +56,7 @@ def _layout(recording: Recording, folder: Path) -> Layout:
     [welcome] = [
         m for m in map(decode_for_node, _frames(recording, folder, "down", "pair-0")) if isinstance(m, Welcome)
     ]
-    return layout_of(welcome)
+    return layout_of(welcome, Maac())
 
 
 def _body(rows: list[list[str]]) -> bytes:
@@ -159,7 +160,7 @@ def test_the_papers_sizes(layout: str, tmp_path: Path) -> None:
     plan = plan_for("li2020/maac", world, slots=None, phases=phases, params={"critic_hidden": [4, 4]})
     recording = in_process(msgspec.structs.replace(plan, record=msgspec.structs.replace(plan.record, frames_slots=1)))
     [welcome] = [m for m in map(decode_for_node, _frames(recording, tmp_path, "down", "pair-0")) if type(m) is Welcome]
-    rows, inputs = layout_of(welcome), Standardiser(cell_info(welcome), welcome.views[VIEW]).inputs
+    rows, inputs = layout_of(welcome, Maac()), Standardiser(cell_info(welcome), welcome.views[VIEW]).inputs
     note = _history_at(20, recording.air)
     assert note == 10 * rows.row.itemsize + SEQUENCE_BYTES + 7
     actor = draw_mlp(np.random.default_rng(0), (inputs, 512, 128, cell_info(welcome).n_actions))

@@ -15,9 +15,12 @@ import pytest
 from controller.config.formats import parse_yaml
 from controller.config.layers import from_assignment
 from controller.config.resolved import load
+from controller.studies.cells import cells_of
+from controller.studies.study_file import read
 from tests.docs.pages import block, page, states, table
 
 PAGE = "reproduction/li2020.md"
+RESULTS = Path(__file__).parents[2] / "reproduction" / "li2020" / "results"
 STUDY = Path(__file__).parents[2] / "docs" / "reproduction" / "li2020-independent.csv"
 ROWS = table(PAGE, "D2D intercept, dB")
 
@@ -76,3 +79,35 @@ def test_the_short_studys_script_prints_its_file_and_the_file_gives_its_table(tm
         gains = [a - b for a, b in zip(rewards[name], rewards["random"], strict=True)]
         if name != "random":
             assert over_random == f"{mean(gains):.1f} ± {4.303 * stdev(gains) / 3**0.5:.1f}"  # Student's t, 2 degrees
+
+
+def printed_table(study: str, *arguments: str) -> list[str]:
+    """What paired.py prints for a study's results, line by line."""
+    script = RESULTS.parent / "paired.py"
+    command = [sys.executable, str(script), str(RESULTS / study / "results.csv"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_the_ceilings_are_those_of_their_study() -> None:
+    lines = printed_table("bounds", "local Nash", "world.d2d_intercept_db=128.1")
+    assert len(lines) == 2 + 10
+    assert "\n".join(lines) in page(PAGE)
+
+
+def test_the_room_is_that_of_the_closed_form() -> None:
+    with (RESULTS / "ceilings.csv").open(encoding="utf-8", newline="") as file:
+        drops = list(csv.DictReader(file))
+    for reading, pairs, *means, room, by_drop in table(PAGE, "reading"):
+        own = [drop for drop in drops if drop["reading"] == reading and drop["pairs"] == pairs]
+        columns = ("random", "local_nash", "local_team")
+        assert means == [f"{mean(float(drop[column]) for drop in own):.1f}" for column in columns]
+        assert room == f"{mean(float(drop['room_percent']) for drop in own):.2f}"
+        assert by_drop == ", ".join(drop["room_percent"] for drop in own)
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.parent.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_study_is_valid(file: Path) -> None:
+    study = read(file)
+    assert study.sweeps
+    if not study.trains and not file.stem.endswith("-full"):  # checks of these take long, and nothing else is in them
+        assert cells_of(study, {})

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from channel_server.worlds.contract import InfrastructureNote, World, WorldEntry
+from channel_server.worlds.contract import InfrastructureNote, Privileged, World, WorldEntry
 from protocol.determinism.rng import CounterRng
 from protocol.messages.choreography import TurnSpec
 from protocol.messages.episodes import TRUNCATED, going_on
 from protocol.messages.kinds import NEIGHBOURS, TRAINER, TRAINER_NAME, Kind
-from protocol.messages.node import Note, ReceivedNote, Welcome
+from protocol.messages.node import NodeSpaces, Note, ReceivedNote, Welcome
 from protocol.messages.spaces import Records, Space
 from schemes.contract import NodePolicy, Scheme, TurnContext
 
@@ -29,6 +29,8 @@ def welcome_for(
     params = scheme.params() if params is None else params
     agents = len(world.agents)
     is_agent = index < agents
+    privileged = world.privileged_info() if scheme.privileged and isinstance(world, Privileged) else {}
+    spaces = [NodeSpaces({view: of[i] for view, of in world.views.items()}, world.actions[i]) for i in range(agents)]
     return Welcome(
         run_id="direct",
         index=index,
@@ -39,9 +41,10 @@ def welcome_for(
         seed=seed,
         replicas=replicas,
         choreography=scheme.choreography(params),
-        views={view: spaces[index] for view, spaces in world.views.items()} if is_agent else {},
-        action=world.actions[index] if is_agent else _NOTHING_MEASURED,
-        static_info=world.static_info(index),
+        views=spaces[index].views if is_agent else {},
+        action=spaces[index].action if is_agent else _NOTHING_MEASURED,
+        static_info=world.static_info(index) | privileged,
+        everyone=[] if is_agent else spaces,
     )
 
 

@@ -150,6 +150,20 @@ class D2DCell:
             "typical_db": typical_db(params, budget),
         }
 
+    def privileged_info(self) -> dict[str, Any]:
+        """The drop: mean power gains, linear; to a pair's receiver they are the same on all RBs.
+
+        `mean_d2d` [E, tx, rx], `mean_cue` [E, tx, RB], `mean_bs_rx` [E, rx], `mean_bs_cue` [E, RB].
+        """
+        mean = {name: self.geometry.links.group(self.geometry.mean_gain, name) for name in self.geometry.links.shapes}
+        return {
+            "fading": self.params.fading,
+            "mean_d2d": mean["d2d"][:, :, 0].tolist(),
+            "mean_cue": mean["cue"].tolist(),
+            "mean_bs_rx": mean["bs_rx"][:, :, 0].tolist(),
+            "mean_bs_cue": mean["bs_cue"].tolist(),
+        }
+
     def silent(self, node: int) -> Records:
         """RB -1."""
         records = self.actions[node].empty(self.replicas)

@@ -76,7 +76,7 @@ class StackedMlp:
 
     def __call__(self, x: Tensor) -> Tensor:
         """[N, B, in] to [N, B, out]"""
-        return self.forward(x)[1]
+        return self.outputs_from_first(self.layers[0](x))
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """`hidden` and the outputs."""
@@ -89,6 +89,13 @@ class StackedMlp:
             hidden.append(torch.relu(y))
             y = layer(hidden[-1])
         return hidden, y
+
+    def outputs_from_first(self, first: Tensor) -> Tensor:
+        """The outputs alone; overwrites `first`, so that no activation is a fresh buffer."""
+        y = first
+        for layer in self.layers[1:]:
+            y = layer(torch.relu_(y))
+        return y
 
     def output_gradients(self, hidden: Sequence[Tensor], upstream: Tensor) -> list[Tensor]:
         """dL/d(output before ReLU) of every layer, first layer first. `upstream`: dL/dy [N, B, out]."""

@@ -362,6 +362,22 @@ def test_static_information_is_plain_and_typical_decibels_are_those_of_drops() -
         assert static_info["typical_db"][name] == pytest.approx((seen.mean(), seen.std()), abs=0.4)
 
 
+def test_privileged_information_has_the_mean_gains_of_many_slots() -> None:
+    world = cell(D2DUnderlay(pairs=3, rbs=2), replicas=2)
+    known = msgspec.msgpack.decode(msgspec.msgpack.encode(world.privileged_info()))
+    seen = [world.measure(world.begin(world.reset(), slot), "csi") for slot in range(4000)]
+    for n in range(3):
+        d2d = np.mean([10 ** (records[n]["d2d_gain_db"].astype(float) / 10) for records in seen], axis=0)  # [E, tx, RB]
+        from_bs = np.mean([10 ** (records[n]["bs_gain_db"].astype(float) / 10) for records in seen], axis=0)  # [E, RB]
+        assert d2d.mean(axis=2) == pytest.approx(np.array(known["mean_d2d"])[:, :, n], rel=0.06)
+        assert from_bs.mean(axis=1) == pytest.approx(np.array(known["mean_bs_rx"])[:, n], rel=0.06)
+    at_cues = [np.frombuffer(report.note.body, "<f4") for report in world.report(world.reset(), "cue_csi")]
+    without_fading = np.array(at_cues).reshape(2, 2, 4)  # [K, E, N + 1], before the first slot
+    assert without_fading[..., :3].transpose(1, 2, 0) == pytest.approx(np.array(known["mean_cue"]), rel=1e-6)
+    assert pytest.approx(np.array(known["mean_bs_cue"]), rel=1e-6) == without_fading[..., 3].T
+    assert known["fading"] == "rayleigh"
+
+
 def test_actions_of_the_world_lie_in_their_spaces() -> None:
     for levels in (1, 3):
         world = cell(D2DUnderlay(pairs=2, rbs=3, power_levels=levels), replicas=50)

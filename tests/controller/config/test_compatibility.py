@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from channel_server.welcome import welcome
 from channel_server.worlds.conflict_graph import WORLD
 from controller.config.compatibility import check
 from controller.config.errors import ConfigError
+from controller.execution.building import build_world
 from protocol.messages.node import Welcome
 from schemes.contract import NodePolicy, NoParams
 from schemes.zhang2025 import llq
-from tests.recording import plan_for
+from tests.recording import CELL, plan_for
 from tests.schemes.zhang2025.stages import uneven
 
 HERE = (
@@ -63,3 +65,16 @@ def _broken(welcome: Welcome) -> NodePolicy:
 
 def view(welcome: Welcome, name: str) -> NodePolicy:
     raise KeyError(name)
+
+
+def test_a_bound_needs_a_world_that_has_what_it_asks_for() -> None:
+    world = WORLD.build(WORLD.params(), seed=1, replicas=1)
+    with pytest.raises(ConfigError, match="zhang2025/llq needs privileged information: let conflict_graph offer"):
+        check(world, replace(llq.SCHEME, privileged=True), plan_for("zhang2025/llq"))
+
+
+def test_only_a_bound_is_given_what_no_node_could_know() -> None:
+    for scheme, known in (("li2020/local_nash", True), ("li2020/best_own_rb", False)):
+        plan = plan_for(scheme, CELL)
+        for node in range(2):
+            assert ("mean_d2d" in welcome(plan, build_world(plan), node).static_info) == known

@@ -7,11 +7,21 @@ import pytest
 
 from channel_server.worlds.d2d_underlay import WORLD, D2DUnderlay
 from schemes.contract import Scheme
-from schemes.li2020 import best_own_rb, greedy_central, random, sla, untrained_actor
+from schemes.li2020 import (
+    best_own_rb,
+    greedy_central,
+    local_nash,
+    local_team,
+    optimal_central,
+    random,
+    sla,
+    untrained_actor,
+)
 from schemes.li2020.best_own_rb import BestOwnRb
 from tests.schemes.direct import Stage, play
 
-ALL = (random.SCHEME, best_own_rb.SCHEME, greedy_central.SCHEME, sla.SCHEME, untrained_actor.SCHEME)
+BOUNDS = (local_nash.SCHEME, local_team.SCHEME, optimal_central.SCHEME)
+ALL = (random.SCHEME, best_own_rb.SCHEME, greedy_central.SCHEME, sla.SCHEME, untrained_actor.SCHEME, *BOUNDS)
 
 
 def stage(scheme: Scheme, params: Any = None, *, replicas: int = 1, **world: Any) -> Stage:

@@ -48,3 +48,20 @@ def test_standardised_observations_are_of_order_one(observation: Any, inputs: in
     assert 0.7 < x[:, :10].std() < 1.3
     if observation == "per_rb":
         np.testing.assert_array_equal(x[:, 30:].sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("observation", ["per_rb", "compact"])
+def test_inputs_of_a_choice_are_those_of_its_rb(observation: Any) -> None:
+    """Changing what is measured on RB k alone changes the inputs of the choices on RB k and of no other."""
+    world = WORLD.build(D2DUnderlay(observation=observation, pairs=3, rbs=4, power_levels=2), seed=1, replicas=1)
+    cell = cell_info(welcome_for(world, random.SCHEME, 0))
+    standardise = Standardiser(cell, world.views["observation"][0])
+    [seen, *_] = world.measure(world.begin(world.reset(), 0), "observation")
+    before, per_rb = standardise(seen), [name for name in cell.typical_db if seen[name].ndim == 2]
+    assert len(standardise.of_choice) == len(per_rb) + (observation == "per_rb")  # and the RB of the slot before
+    for rb in range(4):
+        changed = seen.copy()
+        for name in per_rb:
+            changed[name][:, rb] += 10
+        moved = (standardise(changed) != before)[0, list(standardise.of_choice)][: len(per_rb)]  # [G, A]
+        np.testing.assert_array_equal(moved, np.broadcast_to(np.arange(8) % 4 == rb, moved.shape))

@@ -15,19 +15,20 @@ from protocol.messages.episodes import TERMINATED, TRUNCATED
 from schemes.li2020.learner_maac import STATS, MaacLearner
 from schemes.li2020.learner_maac_reference import MaacReferenceLearner, linears
 from schemes.li2020.maac import Maac
-from schemes.parts.critic_inputs import CriticInputs, all_agents, nearest_agents
+from schemes.parts.critic_inputs import CriticInputs, Gates, all_agents, nearest_agents, own_agent
 from schemes.parts.nn.stacked import StackedLayer
 from schemes.parts.numpy_nets import Mlp
 from schemes.parts.replay import Floats, Transitions
 
 AGENTS, INPUTS, CHOICES = 5, 6, 4
 RING = tuple(tuple((i + j) % AGENTS for j in range(1, 4)) for i in range(AGENTS))
+GATES: Gates = ((0, 1, 2, 3), (5, 2, 4, 5))
 SMALL: dict[str, Any] = {"actor_hidden": (16, 8), "critic_hidden": (24, 16, 8), "batch": 16, "replay_capacity": 500}
 
 
-def learner(known: CriticInputs, *, seed: int = 1, **changed: Any) -> MaacLearner:
+def learner(known: CriticInputs, *, gates: Gates = GATES, seed: int = 1, **changed: Any) -> MaacLearner:
     params = Maac(**(SMALL | changed))
-    return MaacLearner(params, inputs=INPUTS, n_actions=CHOICES, critic_inputs=known, seed=seed)
+    return MaacLearner(params, inputs=INPUTS, n_actions=CHOICES, critic_inputs=known, gates=gates, seed=seed)
 
 
 def history(slots: int, *, agents: int = AGENTS, seed: int = 1, first_slot: int = 0, **how: Any) -> Transitions:
@@ -62,11 +63,19 @@ def missing(slots: int) -> npt.NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("valid", [None, missing(30)], ids=["all rows", "some rows"])
-@pytest.mark.parametrize("known", [all_agents(AGENTS), nearest_agents(RING)], ids=["MAAC", "NAAC"])
-def test_the_stacked_learner_equals_the_reference(known: CriticInputs, valid: npt.NDArray[np.bool_] | None) -> None:
+@pytest.mark.parametrize("actor_gradient", ["expected", "gumbel"])
+@pytest.mark.parametrize("gates", [GATES, GATES[:1], ()], ids=["per_rb", "compact", "plain"])
+@pytest.mark.parametrize(
+    "known", [all_agents(AGENTS), nearest_agents(RING), own_agent(AGENTS)], ids=["MAAC", "NAAC", "AC"]
+)
+def test_the_stacked_learner_equals_the_reference(
+    known: CriticInputs, gates: Gates, actor_gradient: str, valid: npt.NDArray[np.bool_] | None
+) -> None:
     """From the same seed, over 10 updates: first weights, minibatches, noise, statistics and all networks."""
-    stacked = learner(known, actor_rate=1e-3, tau=0.1)
-    reference = MaacReferenceLearner(stacked.params, inputs=INPUTS, n_actions=CHOICES, critic_inputs=known, seed=1)
+    stacked = learner(known, gates=gates, actor_gradient=actor_gradient, actor_rate=1e-3, tau=0.1)
+    reference = MaacReferenceLearner(
+        stacked.params, inputs=INPUTS, n_actions=CHOICES, critic_inputs=known, gates=gates, seed=1
+    )
     first = stacked.actor.layers[0].weight.clone()
     for each in (stacked, reference):
         each.add(history(30, ended=ended_with_the_last(30), valid=valid))
@@ -96,8 +105,11 @@ def test_naac_with_all_agents_is_maac_up_to_the_order_of_inputs() -> None:
     order = torch.tensor([0, *range(AGENTS - 1, 0, -1)])
     for mine, theirs in ((naac.critic, maac.critic), (naac.target_critic, maac.target_critic)):
         mine.states.weight.copy_(_reordered(theirs.states.weight, order, INPUTS))
-        mine.tail.layers[0].weight[:, 24:] = _reordered(theirs.tail.layers[0].weight[:, 24:], order, CHOICES)
-        mine.tail.layers[0].weight[:, :24] = theirs.tail.layers[0].weight[:, :24]
+        mine.tail.layers[0].weight.copy_(theirs.tail.layers[0].weight)
+        of_actions = slice(24, 24 + AGENTS * CHOICES)
+        mine.tail.layers[0].weight[:, of_actions] = _reordered(
+            theirs.tail.layers[0].weight[:, of_actions], order, CHOICES
+        )
     for each in (maac, naac):
         each.add(history(40))
     assert maac.learn(10) == pytest.approx(naac.learn(10), rel=1e-4)
@@ -213,11 +225,30 @@ def test_impossible_critic_inputs_are_rejected(known: CriticInputs, message: str
         learner(known)
 
 
-def test_pairs_learn_to_take_different_rbs_as_their_observation_asks() -> None:
+@pytest.mark.parametrize("gates", [((0, 1, 2),), ((0, 1, 2, INPUTS),), ((0, 1, 2, -1),)])
+def test_impossible_gates_are_rejected(gates: Gates) -> None:
+    with pytest.raises(ValueError, match=f"one of {INPUTS} inputs for each of {CHOICES} actions"):
+        learner(all_agents(AGENTS), gates=gates)
+
+
+@pytest.mark.parametrize("gates", [GATES, ()], ids=["gated", "plain"])
+def test_values_of_all_own_actions_are_those_of_one_pass_each(gates: Gates) -> None:
+    critic, rng = learner(nearest_agents(RING), gates=gates).critic, np.random.default_rng(2)
+    states = torch.tensor(rng.standard_normal((AGENTS, 7, 4 * INPUTS)), dtype=torch.float32)
+    actions = torch.eye(CHOICES)[torch.tensor(rng.integers(CHOICES, size=(AGENTS, 7, 4)))].flatten(2)
+    together = critic.of_own_actions(critic.join(states, actions.clone()))
+    for choice in range(CHOICES):
+        actions[:, :, :CHOICES] = torch.eye(CHOICES)[choice]
+        torch.testing.assert_close(together[:, :, choice], critic(states, actions)[:, :, 0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("actor_gradient", ["expected", "gumbel"])
+def test_pairs_learn_to_take_different_rbs_as_their_observation_asks(actor_gradient: Any) -> None:
     """Two pairs, two RBs, one bit seen by both: RB 0 is pair 0's if the bit is 0, else pair 1's. 1 each if apart as
     the bit asks, 0.3 if apart the other way, 0 on the same RB."""
-    params = Maac(actor_hidden=(32,), critic_hidden=(32, 32), discount=0.5, actor_rate=1e-3)
-    it = MaacLearner(params, inputs=1, n_actions=2, critic_inputs=all_agents(2), seed=1)
+    nets: dict[str, Any] = {"actor_hidden": (32,), "critic_hidden": (32, 32), "actor_rate": 1e-3}
+    params = Maac(discount=0.5, actor_gradient=actor_gradient, **nets)
+    it = MaacLearner(params, inputs=1, n_actions=2, critic_inputs=all_agents(2), gates=((0, 0),), seed=1)
     rng = np.random.default_rng(1)
     for first in range(0, 1500, 10):
         it.add(_matching(it, rng, first))

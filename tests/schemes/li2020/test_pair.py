@@ -73,7 +73,7 @@ class Life:
 
 def _read(notes: tuple[Note, ...]) -> list[HistoryChunk]:
     assert all(note.kind == Kind.HISTORY for note in notes)
-    return [read_chunk(note.body, layout_of(WELCOME)) for note in notes]
+    return [read_chunk(note.body, layout_of(WELCOME, Maac())) for note in notes]
 
 
 def _bit(slot: int, outage: int = 0) -> ReceivedNote:

@@ -302,3 +302,26 @@ def test_a_writer_continues_after_a_snapshot() -> None:
     first.start(1, _state(0, 1))
     second.restore(unpack(pack(first.snapshot())))
     assert body(first) == body(second)
+
+
+def test_states_in_float16_take_half_the_bytes_and_come_back_rounded() -> None:
+    half = Layout(STATES, ACTIONS, REPLICAS, precision="float16")
+    bodies = []
+    for layout in (LAYOUT, half):
+        writer = HistoryWriter(layout)
+        state = STATES.empty(REPLICAS)
+        state["seen"] = [[-93.7512, 1e9], [3.0, -1e9]]
+        writer.start(4, state)
+        writer.add(action=_action(0, 4), reward=np.full(REPLICAS, 0.1), policy_version=7, flags=FLAGS, state=state)
+        bodies.append(writer.take())
+    assert len(bodies[0]) - len(bodies[1]) == 2 * REPLICAS * 2 * 2  # states x replicas x numbers x bytes
+    chunk = read_chunk(bodies[1], half)
+    assert chunk.first_state is not None
+    assert chunk.first_state.dtype == chunk.rows["state"].dtype == STATES.dtype
+    for states in (chunk.first_state["seen"], chunk.rows["state"]["seen"][0]):
+        assert states[0, 0] == pytest.approx(-93.7512, abs=1 / 32)
+        assert states[:, 1].tolist() == [65504.0, -65504.0]
+    assert chunk.rows["reward"][0].tolist() == [np.float32(0.1)] * REPLICAS
+    assert half.fault(chunk) == ""
+    with pytest.raises(ValueError, match="does not fit"):
+        read_chunk(bodies[0], half)

@@ -86,7 +86,7 @@ def table(seed: int, node: int) -> TabularQ:
 
 
 def maac(seed: int, node: int) -> MaacLearner:
-    return MaacLearner(MAAC, inputs=2, n_actions=2, critic_inputs=all_agents(2), seed=seed)
+    return MaacLearner(MAAC, inputs=2, n_actions=2, critic_inputs=all_agents(2), gates=(), seed=seed)
 
 
 def off_policy(name: str) -> Method:
