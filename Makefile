@@ -52,6 +52,9 @@ check: setup
 bench: setup
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.replicas
+	$(BIN)/python -m benchmarks.traffic_cells
+	$(BIN)/python -m benchmarks.allocation
+	$(BIN)/python -m benchmarks.decision_times
 	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks.random_allocation
 	$(BIN)/python -m benchmarks.learner

@@ -45,6 +45,7 @@ SIGNALLING: dict[str, Any] = {
 WORLDS: dict[str, dict[str, Any]] = {
     "d2d_underlay": {"name": "d2d_underlay", "pairs": 4, "rbs": 3},
     "conflict_graph": {"name": "conflict_graph"},
+    "traffic_cells": {"name": "traffic_cells", "rings": 1, "devices_per_cell": 2, "subbands": 2},
 }
 SMALL_NETWORKS = {
     "actor_hidden": [32, 16],

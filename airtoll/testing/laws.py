@@ -74,6 +74,7 @@ def check_processes(plan: RunPlan) -> None:
     assert_same_trace(here, there)
     assert here.air == there.air
     assert [w.sums for w in here.windows] == [w.sums for w in there.windows]
+    assert here.occurrences == there.occurrences
     assert here.scalars == there.scalars  # in the order in which they are written
 
 
@@ -118,6 +119,7 @@ def check_resumes(plan: RunPlan, slot: int) -> None:
         assert recording.trace == whole.trace, f"the run does not continue from its checkpoint before slot {slot}"
         assert recording.air == whole.air
         assert [w.sums for w in recording.windows] == [w.sums for w in whole.windows]
+        assert recording.occurrences == whole.occurrences
         assert recording.ended is not None
         assert (recording.ended.slots, recording.ended.probes) == (plan.slots, whole.ended.probes)
 

@@ -56,9 +56,12 @@ class CellsLlqAp(LatestNotesPolicy[Integers]):
         if turn.step == "exchange":
             return TurnOutput(notes=(broadcast(Kind.NEIGHBOUR, encode_queues(longest[:, None])),))
         around = np.max([queue for _, queue in self._latest.at(turn.slot)] or [np.zeros_like(longest)], axis=0)
-        draws = np.where(packets == longest[:, None], turn.rng().random(packets.shape), -1.0)  # ties
+        wins = (longest > 0) & (longest >= around)
+        first = (packets == longest[:, None]).astype(float)
+        if (first[wins].sum(axis=1) > 1).any():  # a generator takes time: only where there are ties
+            first *= 1 + turn.rng().random(first.shape)
         action = self._silence.copy()
-        device = np.where((longest > 0) & (longest >= around), draws.argmax(axis=1) + 1, 0)
+        device = np.where(wins, first.argmax(axis=1) + 1, 0)
         action["device"], action["level"] = device[:, None], np.where(device > 0, self._full_power, 0)[:, None]
         return TurnOutput(action)
 

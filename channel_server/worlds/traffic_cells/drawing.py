@@ -12,7 +12,7 @@ from protocol.messages.drawing import Bar, Circle, Drawing, Label, LegendEntry, 
 _MARGIN = 1.2  # around the outermost sites, in cell radii
 _STATION, _DEVICE, _MARKER = 10.0, 4.0, 5.0  # sizes
 _NEXT_MARKER = 0.09  # from a device to its first marker and on to the next one, in cell radii
-_BELOW = 0.14  # of a queue's bar below its device, in cell radii
+_LEFT = 0.1  # of a queue's bar from its device, in cell radii
 _COLUMNS = ("device", "AP", "queue [packets]", "served on subbands", "spectral efficiency [bit/s/Hz]")
 
 
@@ -78,10 +78,10 @@ def _devices(drop: Drop, radius_m: float, slot: Slot) -> Iterator[Point]:
 
 
 def _bars(drop: Drop, radius_m: float, packets: npt.NDArray[np.float64]) -> Iterator[Bar]:
-    """Each device's queue, as a share of the longest."""
+    """To the left of each device its queue, as a share of the longest."""
     longest = max(1.0, float(packets.max()))
     for (x, y), queue in zip(map(_rounded, drop.devices_m), packets.tolist(), strict=True):
-        yield Bar(x, round(y - _BELOW * radius_m, 2), queue / longest, about=f"{queue:.3g} packets")
+        yield Bar(round(x - _LEFT * radius_m, 2), y, queue / longest, about=f"{queue:.3g} packets")
 
 
 def _legend(subbands: int) -> tuple[LegendEntry, ...]:
