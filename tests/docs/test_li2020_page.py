@@ -73,7 +73,7 @@ def test_the_short_studys_script_prints_its_file_and_the_file_gives_its_table(tm
     rewards: dict[str, list[float]] = {}
     for name, _seed, reward, *_ in stored[1:]:
         rewards.setdefault(name, []).append(float(reward))
-    for name, mean_reward, over_random, *_, each, _sent in table(PAGE, "scheme"):
+    for name, mean_reward, over_random, *_, each, _sent in table(PAGE, "scheme | total reward | over random"):
         assert mean_reward == f"{mean(rewards[name]):.1f}"
         assert each == ", ".join(f"{reward:.1f}" for reward in rewards[name])
         gains = [a - b for a, b in zip(rewards[name], rewards["random"], strict=True)]

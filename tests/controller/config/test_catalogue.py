@@ -57,7 +57,7 @@ def test_an_unknown_world_is_rejected_with_the_known_and_the_nearest() -> None:
 def test_an_unknown_scheme_far_from_all_has_no_nearest() -> None:
     with pytest.raises(ConfigError) as rejected:
         scheme_named("zzz")
-    assert str(rejected.value).startswith("no scheme named 'zzz'; known: li2020/")
+    assert str(rejected.value).startswith("no scheme named 'zzz'; known: khan2020/")
     assert "did you mean" not in str(rejected.value)
 
 
