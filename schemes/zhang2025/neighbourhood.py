@@ -97,7 +97,7 @@ class Neighbourhood:
         neighbours = () if settings.neighbour_notes == "off" else cell.neighbours
         ends = cell.devices + np.cumsum([cell.neighbours[agent] for agent in neighbours], dtype=int)
         self._columns = {a: slice(end - cell.neighbours[a], end) for a, end in zip(neighbours, ends, strict=True)}
-        self._notes = LatestNotes(NoteReader(Kind.NEIGHBOUR, self._columns, self._read), settings.max_age_slots)
+        self._notes = LatestNotes(NoteReader(Kind.NEIGHBOUR, self._columns, self.read), settings.max_age_slots)
         self._heard: Mapping[int, Heard] = {}
         self._keeps_rows = False  # in the slot of the last exchange
 
@@ -149,8 +149,8 @@ class Neighbourhood:
         body: bytes = coded.tobytes()
         return body
 
-    def _read(self, note: ReceivedNote) -> Heard:
-        """ValueError for a body of another length, and for numbers that no neighbour can have measured."""
+    def read(self, note: ReceivedNote) -> Heard:
+        """A neighbour's note. ValueError for another length, and for numbers that no neighbour can have measured."""
         devices, n_numbers = self._cell.neighbours[note.source], len(self._cell.bounds)
         size = self._replicas * devices * n_numbers * (1 if self._settings.neighbour_notes == "int8" else 2)
         if len(note.body) not in (size, size + 4 * self._replicas):
