@@ -8,8 +8,9 @@ from typing import Any, Literal, assert_never
 import msgspec
 import numpy as np
 
+from channel_server.distributions import OpenDistributions
 from channel_server.toll_windows import TollWindows
-from channel_server.worlds.contract import Metric, SlotOutcome
+from channel_server.worlds.contract import Distribution, Metric, SlotOutcome
 from protocol.accounting.air_book import AirRow, encode_rows
 from protocol.accounting.trace import WORLD_NODE, TraceField, TraceWriter
 from protocol.messages.node import Note
@@ -31,7 +32,7 @@ from protocol.messages.telemetry import (
 class Recorder:
     """Collects telemetry; `drain` hands it over. Windows are cut by slots, never by when they are drained."""
 
-    def __init__(self, plan: RunPlan, metrics: Sequence[Metric]) -> None:
+    def __init__(self, plan: RunPlan, metrics: Sequence[Metric], distributions: Sequence[Distribution] = ()) -> None:
         self.trace = TraceWriter(keep_values=plan.record.values, keeps=_keeps(plan))
         self._plan = plan.record
         self._names = [metric.name for metric in metrics]
@@ -40,6 +41,7 @@ class Recorder:
         self.air_rows_left_out = 0
         self._uncounted: list[AirRow] = []  # not in the toll yet
         self._toll = TollWindows(plan)
+        self._distributions = OpenDistributions(distributions)
         self._last_slot = 0  # that was played
         self._frames: list[bytes] = []
         self._ready: list[Telemetry] = []
@@ -62,6 +64,7 @@ class Recorder:
             self._window_first = (phase, slot)
         self._sums += outcome.sums
         self._counts += outcome.counts
+        self._distributions.add(phase, slot, outcome.occurrences)
 
     def slot_done(self, slot: int, *, last_of_phase: bool) -> None:
         """Close the windows that end with this slot."""
@@ -69,10 +72,13 @@ class Recorder:
         if last_of_phase or (slot + 1) % self._plan.window_slots == 0:
             self._close_window(slot)
             self._close_toll()
+        if last_of_phase:
+            self._ready += self._distributions.close(slot)
 
     def finish(self) -> None:
-        """Close the toll's windows: the run has ended, with its closing turn or without."""
+        """Close the toll's windows and the phase: the run has ended, with its closing turn or without."""
         self._close_toll()
+        self._ready += self._distributions.close(self._last_slot)
 
     def digest_pending(self) -> None:
         """Digest and count what was recorded. Called while the nodes compute, it delays no turn."""
@@ -147,13 +153,15 @@ class Recorder:
         self.digest_pending()
         metrics = {"first": self._window_first, "sums": self._sums, "counts": self._counts}
         kept = {"trace": self.trace.digest.snapshot(), "air": [self._air_room, self.air_rows_left_out]}
-        return metrics | kept | {"toll": self._toll.snapshot(), "last_slot": self._last_slot}
+        counted = {"toll": self._toll.snapshot(), "distributions": self._distributions.snapshot()}
+        return metrics | kept | counted | {"last_slot": self._last_slot}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self._window_first = None if data["first"] is None else tuple(data["first"])
         self._sums, self._counts = data["sums"], data["counts"]
         self._toll.restore(data["toll"])
+        self._distributions.restore(data["distributions"])
         self._last_slot = data["last_slot"]
         self.trace.digest.restore(data["trace"])
         self._air_room, self.air_rows_left_out = data["air"]

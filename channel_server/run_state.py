@@ -34,7 +34,8 @@ class RunState:
     @classmethod
     def before_first_slot(cls, plan: RunPlan, world: World, seated: Callable[[], Collection[int]]) -> Self:
         """The state in which a run begins. `seated`: the nodes that have a peer now."""
-        timeline, medium, recorder = Timeline(plan), Medium(plan, world), Recorder(plan, world.metrics)
+        timeline, medium = Timeline(plan), Medium(plan, world)
+        recorder = Recorder(plan, world.metrics, getattr(world, "distributions", ()))
         everybody, agents = names(world), len(world.agents)
         routes = Routes(agents, world.agent_link, world.cloud_link, has_trainer=plan.choreography.has_trainer)
         relay = Relay(routes, plan.signalling, seed=plan.seed, replicas=plan.replicas, radio_bits=medium.radio_bits)

@@ -35,6 +35,7 @@ __all__ = [
 
 CELL = {"name": "d2d_underlay", "pairs": 4, "rbs": 3}
 GRAPH = {"name": "conflict_graph"}
+CELLS = {"name": "traffic_cells", "rings": 1, "devices_per_cell": 2, "subbands": 2}
 Placed = Callable[[RunPlan], Recording]
 
 

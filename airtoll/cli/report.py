@@ -23,6 +23,7 @@ def print_report(folder: RunFolder, summary: dict[str, Any], baselines: dict[str
     """Metrics (against the baselines, if there are any), toll, warnings and, last, the folder's path."""
     output.print_tables(
         _comparison(folder, summary, baselines) if baselines else tables.metrics(summary, folder.meta.units),
+        *([tables.percentiles(summary, distributed)] if (distributed := folder.meta.distribution_units) else []),
         *toll_tables(folder, summary["toll"], summary["toll_by_phase"], summary.get("signalling", {})),
     )
     if line := tables.weights(folder.scalars()):

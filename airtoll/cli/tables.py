@@ -7,6 +7,7 @@ from rich.table import Table
 
 from airtoll.cli.output import table
 from controller.config.schedule import EXECUTION_PHASES, TRAINING_PHASES, completed_slots
+from controller.run_folder.distributions import PERCENTILES
 from controller.run_folder.reader import Scalar
 from protocol.messages.kinds import TRAINER_NAME, Kind
 from protocol.messages.plan import PhasePlan
@@ -25,6 +26,15 @@ def metrics(summary: Mapping[str, Any], units: Mapping[str, str]) -> Table:
     for name, unit in units.items():
         mean = summary["metrics"].get(name)
         made.add_row(name, "-" if mean is None else f"{mean:.6g}", "" if unit == "1" else unit)
+    return made
+
+
+def percentiles(summary: Mapping[str, Any], units: Mapping[str, str]) -> Table:
+    """The percentiles of the world's distributions over the eval phase."""
+    made = table("distribution", title="distributions over eval", right=(*PERCENTILES, "unit"))
+    for name, unit in units.items():
+        found = [summary["percentiles"].get(f"{name}_{of}") for of in PERCENTILES]
+        made.add_row(name, *("-" if value is None else f"{value:.6g}" for value in found), unit)
     return made
 
 

@@ -18,6 +18,7 @@ from protocol.messages.telemetry import (
     Ended,
     Event,
     NodeState,
+    Occurrences,
     OrderDone,
     Scalars,
     Telemetry,
@@ -40,6 +41,7 @@ class Recording:
         self.events: list[Event] = []
         self.stops: list[Event] = []
         self.windows: list[Window] = []
+        self.occurrences: list[Occurrences] = []
         self.toll: list[TollWindow] = []
         self.scalars: list[Scalars] = []
         self.weights: list[Weights] = []
@@ -54,6 +56,8 @@ class Recording:
                 (self.stops if is_stop(telemetry) else self.events).append(telemetry)
             case Window():
                 self.windows.append(telemetry)
+            case Occurrences():
+                self.occurrences.append(telemetry)
             case TollWindow():
                 self.toll.append(telemetry)
             case Scalars():
@@ -72,6 +76,7 @@ class Recording:
         other = Recording()
         other.files, other.events, other.windows = dict(self.files), list(self.events), list(self.windows)
         other.weights, other.toll, other.stops = list(self.weights), list(self.toll), list(self.stops)
+        other.occurrences = list(self.occurrences)
         return other
 
     @property

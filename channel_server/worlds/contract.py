@@ -33,18 +33,29 @@ class Metric(NamedTuple):
     doc: str
 
 
+class Distribution(NamedTuple):
+    """A quantity of which a run keeps how often each value occurred, phase by phase. Its values are whole numbers from
+    0 on, times `step` in `unit`: a packet's delay, counted in slots."""
+
+    name: str
+    unit: str
+    step: float
+    doc: str
+
+
 class SlotOutcome(NamedTuple):
     """The result of a slot's transmission.
 
     `rewards` [n_agents, E]; `sums`, `counts` [n_metrics]: numerators and denominators over all replicas, in the order
     of `World.metrics`. `ended` [E]: how the episodes ended that end with this slot, 0 for those that go on; None if
-    all go on.
+    all go on. `occurrences`: of each of the world's distributions, how often each value occurred, [values].
     """
 
     rewards: npt.NDArray[np.float64]
     sums: npt.NDArray[np.float64]
     counts: npt.NDArray[np.float64]
     ended: Ends | None = None
+    occurrences: tuple[npt.NDArray[np.int64], ...] = ()
 
 
 class InfrastructureNote(NamedTuple):
@@ -92,7 +103,7 @@ class World(Protocol):
 
     A world whose draws take long may also offer `prefetch(slot)`: called while the nodes compute, it draws
     ahead what `begin` will need there, and changes no result. A world that models the radio of signalling links also
-    implements `Radio`, one that can be drawn `Renderable`.
+    implements `Radio`, one that can be drawn `Renderable`, one that keeps distributions `Distributed`.
     """
 
     agents: Sequence[str]  # names, by node index
@@ -177,6 +188,12 @@ class Radio(Protocol):
         Nodes and infrastructure by index in `Welcome.names`. ValueError for a link class that is not radio.
         """
         ...
+
+
+class Distributed(Protocol):
+    """The additional interface of a world that keeps distributions, in the order of `SlotOutcome.occurrences`."""
+
+    distributions: Sequence[Distribution]
 
 
 class Renderable(Protocol):

@@ -35,9 +35,10 @@ class ResolvedRun:
     """A run that can be executed.
 
     `plan`: without a run_id, see `plan_for`. `agents`: how many nodes act. `node_names`: by node index, agents first,
-    then the trainer, then the infrastructure. `units`: of the world's metrics, by metric. `learns`: whether the scheme
-    learns, at the trainer or at the agents; `agents_need_torch`: whether at the agents, with torch. `baselines`: the
-    runs to compare with, by scheme and given parameters. `start`: the weights that the run starts from.
+    then the trainer, then the infrastructure. `units`: of the world's metrics, by metric;
+    `distribution_units`: of its distributions. `learns`: whether the scheme learns, at the trainer or at the agents;
+    `agents_need_torch`: whether at the agents, with torch. `baselines`: the runs to compare with, by scheme and given
+    parameters. `start`: the weights that the run starts from.
     """
 
     config: RunConfig
@@ -45,6 +46,7 @@ class ResolvedRun:
     agents: int
     node_names: tuple[str, ...]
     units: dict[str, str]
+    distribution_units: dict[str, str]
     learns: bool
     agents_need_torch: bool
     baselines: "dict[str, ResolvedRun]" = field(default_factory=dict)
@@ -104,6 +106,7 @@ def resolve(config: RunConfig, world: World | None = None) -> ResolvedRun:
         agents=len(world.agents),
         node_names=tuple(names(world)),
         units={metric.name: metric.unit for metric in world.metrics},
+        distribution_units={each.name: each.unit for each in getattr(world, "distributions", ())},
         learns=scheme.learns,
         agents_need_torch="torch" in scheme.needs and not plan.choreography.has_trainer,
         baselines=_baselines(config, world),

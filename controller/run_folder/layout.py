@@ -3,6 +3,7 @@
 config.yaml        the configuration with every default; `airtoll run config.yaml` repeats the run
 meta.json          what is known of the run without its world: names, units, versions, state; controller.run_folder.meta
 metrics.csv        sums and counts of the world's metrics per window of slots
+distributions.csv  how often each value occurred, per phase: controller.run_folder.distributions
 toll.csv           signalling per window of slots, phase, node, kind of note and link class: controller.run_folder.toll
 scalars.csv        what nodes report of themselves: losses, updates, policy version
 events.jsonl       losses, rejoins, warnings, restarts
@@ -21,6 +22,7 @@ baselines/NAME/    the folders of the runs to compare with
 CONFIG = "config.yaml"
 META = "meta.json"
 METRICS = "metrics.csv"
+DISTRIBUTIONS = "distributions.csv"
 TOLL = "toll.csv"
 SCALARS = "scalars.csv"
 SCALAR_HEADER = "slot,node,name,value"
@@ -38,6 +40,6 @@ TENSORBOARD = "tensorboard"
 BASELINES = "baselines"
 
 # Appended to while the run is running; a rollback truncates them to the lengths that the checkpoint contains.
-GROWING = (TRACE, VALUES, AIR_BOOK, FRAMES, METRICS, TOLL, SCALARS, EVENTS)
+GROWING = (TRACE, VALUES, AIR_BOOK, FRAMES, METRICS, DISTRIBUTIONS, TOLL, SCALARS, EVENTS)
 # Written at the end, or replaced as a whole; a rollback deletes them.
 REPLACED = (SUMMARY, WIRE_BOOK, MAP)

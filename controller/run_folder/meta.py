@@ -35,11 +35,11 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     """A run as its folder describes it.
 
     `names`: by node index: the `agents`, the trainer (also of a scheme without one), the infrastructure. `units`: of
-    metrics, by name. `schedule`: the phases that have slots, in order. `world_params`: files among them are relative to
-    the folder. `window_slots`: how many slots a window of metrics has. `trace`: the phases whose rows of the trace are
-    kept. `slot_ms`: of a paced run, else None. `start`: None for a run that starts from no other's weights. `endpoint`:
-    where nodes connect to the channel server. The fields from `slots` on are known when the run
-    has ended.
+    metrics, by name; `distribution_units`: of distributions. `schedule`: the phases that have slots, in order.
+    `world_params`: files among them are relative to the folder. `window_slots`: how many slots a window of metrics has.
+    `trace`: the phases whose rows of the trace are kept. `slot_ms`: of a paced run, else None. `start`: None for a run
+    that starts from no other's weights. `endpoint`: where nodes connect to the channel server. The fields from `slots`
+    on are known when the run has ended.
     """
 
     run_id: str
@@ -63,6 +63,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     slot_ms: float | None
     versions: dict[str, int | str]
     fingerprint: dict[str, str]
+    distribution_units: dict[str, str] = {}
     start: StartMeta | None = None
     state: State = State.PENDING
     reason: str = ""
@@ -151,6 +152,7 @@ def initial_meta(run: ResolvedRun, run_id: str, world_params: dict[str, Any], co
         learns=run.learns,
         agents_need_torch=run.agents_need_torch,
         units=run.units,
+        distribution_units=run.distribution_units,
         schedule=plan.phases,
         window_slots=plan.record.window_slots,
         trace=plan.record.trace,

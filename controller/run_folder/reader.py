@@ -13,6 +13,7 @@ import msgspec
 import numpy.typing as npt
 
 from controller.config.layers import FILE_SUFFIXES
+from controller.run_folder import distributions
 from controller.run_folder.checkpoints import Checkpoints
 from controller.run_folder.files import DamagedFileError, csv_rows, read_if_exists, whole_lines
 from controller.run_folder.layout import (
@@ -105,6 +106,10 @@ class RunFolder:
             return [_window(row) for row in csv_rows(self.path / METRICS)]
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedFileError(f"{self.path / METRICS} is damaged: {error}") from error
+
+    def histograms(self) -> list[distributions.Histogram]:
+        """How often each value of the world's distributions occurred, phase by phase; empty if it has none."""
+        return distributions.read(self.path)
 
     def scalars(self) -> list[Scalar]:
         """What nodes reported of themselves, in order."""

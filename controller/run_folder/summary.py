@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from controller.config.schedule import PhaseSpan, completed_slots, spans
+from controller.run_folder.distributions import Histogram, percentiles
 from controller.run_folder.meta import COUNTED, RunMeta
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.toll import TollTable, summarised
@@ -30,6 +31,7 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
         "start": msgspec.to_builtins(meta.start),
         "slots_per_s": round(slots_per_s, 1),
         "metrics": last_evaluation(meta, folder.windows()),
+        "percentiles": _last_percentiles(meta, folder.histograms()),  # of the world's distributions
         "phases": _phases(folder),
         **_tolls(folder),
         "wire": _wire_totals(folder),
@@ -41,6 +43,15 @@ def last_evaluation(meta: RunMeta, windows: Sequence[Window]) -> dict[str, float
     """The metrics' means over the last eval phase that has windows; empty if none has."""
     played = [rows for span in spans(meta.schedule) if span.phase == "eval" and (rows := _within(span, windows))]
     return means(played[-1]) if played else {}
+
+
+def _last_percentiles(meta: RunMeta, histograms: Sequence[Histogram]) -> dict[str, float]:
+    """Those of the world's distributions over the last eval phase that has values."""
+    for span in reversed(spans(meta.schedule)):
+        played = [part for part in histograms if span.first <= part.first < span.after]
+        if span.phase == "eval" and played:
+            return percentiles(played)
+    return {}
 
 
 def means(rows: Sequence[Window]) -> dict[str, float | None]:

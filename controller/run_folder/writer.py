@@ -18,10 +18,11 @@ from controller.config.errors import ConfigError
 from controller.config.layers import FILE_SUFFIXES
 from controller.config.resolved import ResolvedRun
 from controller.config.run_config import RunConfig, dump_yaml
-from controller.run_folder import checkpoints, meta, tensorboard, toll
+from controller.run_folder import checkpoints, distributions, meta, tensorboard, toll
 from controller.run_folder.files import DISK_FULL, replace_file, sync
 from controller.run_folder.layout import (
     CONFIG,
+    DISTRIBUTIONS,
     EVENTS,
     GROWING,
     LOG,
@@ -49,6 +50,7 @@ from protocol.messages.telemetry import (
     Listening,
     MapUpdate,
     NodeState,
+    Occurrences,
     OrderDone,
     Progress,
     Scalars,
@@ -137,8 +139,10 @@ class RunWriter:
                 self._append(file, data)
             case Window():
                 self._window(telemetry)
+            case Occurrences():
+                self._rows(DISTRIBUTIONS, distributions.COLUMNS, distributions.lines(telemetry))
             case TollWindow():
-                self._toll(telemetry)
+                self._rows(TOLL, toll.TOLL_COLUMNS, toll.lines(telemetry, self.folder.names))
             case Scalars():
                 self._scalars(telemetry)
             case Event():
@@ -217,10 +221,10 @@ class RunWriter:
         row = [window.phase, str(window.first), str(window.last), *numbers]
         self._append(METRICS, ",".join(row).encode() + b"\n")
 
-    def _toll(self, window: TollWindow) -> None:
-        if not (self.path / TOLL).exists():
-            self._append(TOLL, f"{','.join(toll.TOLL_COLUMNS)}\n".encode())
-        self._append(TOLL, toll.lines(window, self.folder.names))
+    def _rows(self, file: str, columns: Sequence[str], lines: bytes) -> None:
+        if not (self.path / file).exists():
+            self._append(file, f"{','.join(columns)}\n".encode())
+        self._append(file, lines)
 
     def _scalars(self, report: Scalars) -> None:
         if not (self.path / SCALARS).exists():

@@ -6,6 +6,7 @@ from typing import Any
 from controller.config.errors import ConfigError, unknown
 from controller.config.resolved import ResolvedRun
 from controller.config.schedule import EXECUTION_PHASES, TRAINING_PHASES, completed_slots
+from controller.run_folder.distributions import percentile_units
 from controller.studies.cells import StudyCell
 from controller.studies.study_file import Study
 from protocol.messages.kinds import Kind
@@ -58,15 +59,20 @@ def metrics_of(study: Study, cells: Sequence[StudyCell]) -> list[str]:
 
 
 def units_of(cells: Iterable[StudyCell]) -> dict[str, str]:
-    """The units of the metrics of all worlds of the study."""
+    """The units of the metrics of all worlds of the study, and of the percentiles of their distributions."""
     runs = {cell.run.plan.world: cell.run for cell in cells}
-    return {name: unit for run in runs.values() for name, unit in run.units.items()}
+    return {name: unit for run in runs.values() for name, unit in _units_of(run).items()}
+
+
+def _units_of(run: ResolvedRun) -> dict[str, str]:
+    return run.units | percentile_units(run.distribution_units)
 
 
 def measures(summary: Mapping[str, Any], run: ResolvedRun) -> dict[str, float]:
-    """All numbers of a finished run, without tolls of 0 and metrics that were never counted."""
+    """All numbers of a finished run, percentiles too, without tolls of 0 and metrics that were never counted."""
     metrics = {name: mean for name, mean in summary["metrics"].items() if mean is not None}
-    return metrics | dict(_tolls(summary, run)) | {WALL: round(summary["wall_s"], 3)}
+    percentiles: dict[str, float] = summary["percentiles"]
+    return metrics | percentiles | dict(_tolls(summary, run)) | {WALL: round(summary["wall_s"], 3)}
 
 
 def _tolls(summary: Mapping[str, Any], run: ResolvedRun) -> Iterator[tuple[str, float]]:

@@ -43,6 +43,20 @@ class Window(Struct, frozen=True, tag=True):
     counts: dict[str, float]
 
 
+class Occurrences(Struct, frozen=True, tag=True):
+    """How often each value of a distribution occurred in the slots first..last (inclusive, all of one phase).
+
+    `counts`: of the values 0, step, 2 step and so on.
+    """
+
+    phase: str
+    first: int
+    last: int
+    name: str
+    step: float
+    counts: list[int]
+
+
 class TollWindow(Struct, frozen=True, tag=True):
     """The toll of the notes that were sent in the slots first..last (inclusive, all of one phase).
 
@@ -190,6 +204,7 @@ Telemetry = (
     Listening
     | Chunk
     | Window
+    | Occurrences
     | TollWindow
     | Event
     | Scalars

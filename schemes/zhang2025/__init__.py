@@ -1,4 +1,4 @@
-"""Schemes of zhang2025: scheduling on a directed conflict graph of access points and devices."""
+"""Schemes of zhang2025: scheduling on a directed conflict graph, and allocation in a cellular network."""
 
 PAPER = (
     "Yiming Zhang and Dongning Guo, Multi-Agent Reinforcement Learning for Multi-Cell Spectrum and Power Allocation, "

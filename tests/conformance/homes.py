@@ -11,10 +11,14 @@ import pytest
 from controller.config.catalogue import schemes, worlds_of
 from protocol.messages.plan import RunPlan
 from tests.networks import params_for
-from tests.recording import CELL, GRAPH, plan_for
+from tests.recording import CELL, CELLS, GRAPH, plan_for
 from tests.tiers import IN_PROCESSES
 
-SMALL: dict[str, dict[str, Any]] = {"d2d_underlay": CELL, "conflict_graph": GRAPH}
+SMALL: dict[str, dict[str, Any]] = {
+    "d2d_underlay": CELL,
+    "conflict_graph": GRAPH,
+    "traffic_cells": CELLS,
+}
 SMALL_NETWORKS = {
     "actor_hidden": [32, 16],
     "critic_hidden": [32, 32, 16],

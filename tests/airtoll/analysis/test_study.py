@@ -162,6 +162,7 @@ def _summary(seed: int, state: str = "SUCCEEDED") -> dict[str, Any]:
     toll = {"notes": 1, "payload_bits": 80 * seed, "note_bytes": 16 * seed}
     return {
         "metrics": {"delay_slots": seed / 2},
+        "percentiles": {},
         "slots": 40,
         "toll_by_phase": {"eval": {"csi": toll}},
         "wall_s": 0.1,

@@ -36,7 +36,19 @@ from tests.airtoll.folders import (
 
 SUMMARY_KEYS = [
     *("run_id", "seed", "world", "scheme", "placement", "replicas", "slots", "wall_s", "slots_per_s", "fingerprint"),
-    *("trace_digest", "metrics", "toll", "toll_by_phase", "probes", "wire", "state", "reason", "dropped", "missed"),
+    *(
+        "trace_digest",
+        "metrics",
+        "percentiles",
+        "toll",
+        "toll_by_phase",
+        "probes",
+        "wire",
+        "state",
+        "reason",
+        "dropped",
+        "missed",
+    ),
     *("paced", "phases", "start", "trace", "air_rows_left_out"),
     "untrained",
     *("restarts", "rollbacks", "resumes"),
