@@ -142,7 +142,8 @@ class Drawn:
 
 def choices_space(distribution: Categorical) -> Space:
     """How a node's rows hold its choices, [K] each; a world's bounds of fewer choices are not theirs."""
-    return Space((Field("choices", "u1", (distribution.size,), low=0, high=max(distribution.choices) - 1),))
+    last = max(distribution.choices) - 1
+    return Space((Field("choices", np.min_scalar_type(last).str[1:], (distribution.size,), low=0, high=last),))
 
 
 class Actor(NodePolicy):

@@ -32,7 +32,9 @@ from schemes.parts.rollout import Rollout
 from schemes.parts.uploads import EverySlots, Rows
 from schemes.parts.weights import Precision
 from schemes.zhang2025 import PAPER
-from schemes.zhang2025.local_cell import LocalCell, local_cell, local_cells
+from schemes.zhang2025.cellular_cell import cellular_cell, cellular_cells, is_cellular
+from schemes.zhang2025.graph_cell import graph_cell, graph_cells
+from schemes.zhang2025.local_cell import LocalCell
 from schemes.zhang2025.neighbourhood import ExchangeSettings, Neighbourhood, NeighbourhoodReward, Padded
 
 CARD = Card(
@@ -41,7 +43,7 @@ CARD = Card(
     citation="Zhang and Guo 2025, sec. III, alg. 1",
     paper=PAPER,
     equations="(7)-(10), (19)-(24)",
-    worlds=("conflict_graph",),
+    worlds=("conflict_graph", "traffic_cells"),
     observes="X_k: the queue lengths zeta of the own devices, measured, and of the neighbours' by their notes "
     "[n_around, tasks], each as log2(1 + zeta) and zeta / 10; own queues at the end of the last slot for the reward",
     sends="neighbour: to all neighbours 2 bytes per own device and slot, in training 4 bytes more, the backlog that "
@@ -147,7 +149,7 @@ class Networks:
 
 def agent(welcome: Welcome, params: Mappo) -> Actor:
     """An access point."""
-    cell = local_cell(welcome)
+    cell = cellular_cell(welcome) if is_cellular(welcome) else graph_cell(welcome)
     networks = Networks(params, cell, welcome.replicas)
     neighbourhood = Neighbourhood(cell, params, networks.vector, replicas=welcome.replicas)
     local_trainer = LocalTrainer(
@@ -167,7 +169,8 @@ def agent(welcome: Welcome, params: Mappo) -> Actor:
 
 def training(welcome: Welcome, params: Mappo) -> Training:
     """The trainer's side. ValueError for a shared policy of agents that have networks of different shapes."""
-    everyone = [Networks(params, cell, welcome.replicas) for cell in local_cells(welcome)]
+    cells = cellular_cells(welcome) if is_cellular(welcome) else graph_cells(welcome)
+    everyone = [Networks(params, cell, welcome.replicas) for cell in cells]
     if params.policies == "shared":
         _check_alike(everyone)
 
@@ -197,9 +200,9 @@ def training(welcome: Welcome, params: Mappo) -> Training:
 
 def choreography(params: Mappo) -> Choreography:
     """Neighbours exchange what they know, all act, and a trainer learns, if that is where learning happens."""
-    exchange = () if params.neighbour_notes == "off" else (agents_exchange("queues"),)
+    exchange = () if params.neighbour_notes == "off" else (agents_exchange("local"),)
     learn = (trainer_learns(),) if params.learns_at == "trainer" else ()
-    return Choreography((*exchange, agents_act("queues"), *learn))
+    return Choreography((*exchange, agents_act("local"), *learn))
 
 
 def _check_alike(everyone: list[Networks]) -> None:

@@ -15,7 +15,7 @@ from protocol.messages.node import ReceivedNote
 from schemes.parts.actor import Actor
 from schemes.parts.nn.on_policy import OnPolicyLearner
 from schemes.parts.rollout import Rollout
-from schemes.zhang2025.local_cell import local_cell
+from schemes.zhang2025.graph_cell import graph_cell
 from schemes.zhang2025.mappo import SCHEME, Mappo
 from schemes.zhang2025.neighbourhood import Neighbourhood, Padded
 from schemes.zhang2025.topology import LocalTopology, local_topology, whole_topology
@@ -221,7 +221,7 @@ def test_notes_that_no_neighbour_can_have_sent_are_not_read() -> None:
 
 def test_a_dummy_device_is_silence_and_has_no_queue() -> None:
     stage = stage_of(SCHEME, replicas=2)
-    [cell, *_] = [local_cell(welcome_for(stage.world, SCHEME, node)) for node in range(4)]
+    [cell, *_] = [graph_cell(welcome_for(stage.world, SCHEME, node)) for node in range(4)]
     assert cell.action(np.array([[0, 1, 2], [3, 4, 1]]))["device"].tolist() == [[0, 1, 2], [0, 0, 1]]
     padded = Padded(cell, Mappo(max_devices=3, max_neighbours=3))
     record = padded.space.empty(1)
