@@ -127,17 +127,16 @@ class Drawn:
         return self.explore(np.zeros((self._replicas, self.outputs), np.float32), rng)
 
     def explore(self, outputs: Floats, rng: np.random.Generator) -> Decision:
-        return self._decision(outputs, self._distribution.sample(outputs, rng))
-
-    def evaluate(self, outputs: Floats, rng: np.random.Generator) -> Decision:
-        if self._evaluates == "best":
-            return self._decision(outputs, self._distribution.mode(outputs))
-        return self.explore(outputs, rng)
-
-    def _decision(self, outputs: Floats, choices: npt.NDArray[np.int64]) -> Decision:
+        choices = self._distribution.sample(outputs, rng)
         row = self.space.empty(len(choices))
         row["choices"] = choices
         return Decision(self._action(choices), row, self._distribution.log_prob(outputs, choices))
+
+    def evaluate(self, outputs: Floats, rng: np.random.Generator) -> Decision:
+        drawn = self._evaluates == "drawn"
+        return Decision(
+            self._action(self._distribution.sample(outputs, rng) if drawn else self._distribution.mode(outputs))
+        )
 
 
 def choices_space(distribution: Categorical) -> Space:
@@ -151,9 +150,9 @@ class Actor(NodePolicy):
     due.
 
     `network`: a net from weights; ValueError if they make none. `policy_version`: the version of the weights in `net`;
-    a local trainer's are counted here. `exchange`: what the node sends in a turn of exchange, if the choreography has
-    one before it acts. What a recurrent net carries begins at zero with an episode, and with new weights, for which the
-    old ones' state has no meaning.
+    a local trainer's are counted here. `exchange`: reads the notes of a turn of exchange, if the choreography has one
+    before the node acts, and returns those to send. What a recurrent net carries begins at zero with an episode, and
+    with new weights, for which the old ones' state has no meaning.
     """
 
     def __init__(
@@ -184,11 +183,11 @@ class Actor(NodePolicy):
             self._local_trainer.prepare()
 
     def on_turn(self, turn: TurnContext) -> TurnOutput:
-        state = self._sense.record(turn)  # in every turn, because notes arrive in every turn
         received = self._receive_weights(turn)
         if self._exchange is not None and turn.step == "exchange":
             self._ended = turn.ended  # the next turn does not say it again
             return TurnOutput(None, self._exchange(turn), received)
+        state = self._sense.record(turn)
         turn, self._ended = turn._replace(ended=turn.ended | self._ended), going_on(self._replicas)
         old_history = self._upload(self._rows.observe(turn, state))
         acting_version, carried = self.policy_version, self._carried  # an update below counts from the next slot on

@@ -4,6 +4,8 @@ Of each device it knows what eq. (18) has: zeta, in packets, and of the slot bef
 power, interference plus noise and the spectral efficiency. On each subband it chooses a device and a power, or none.
 """
 
+from math import log10
+
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
@@ -95,15 +97,18 @@ def _cell(radio: Radio, devices: int, neighbours: dict[int, int], space: Space) 
 def _numbers(measured: Records, radio: Radio) -> Floats:
     """[E, devices, 1 + 4 H], each about 0 to 1 but for the queue and the interference, which is in tens of dB over the
     noise."""
-    packets = measured["waiting_bits"] / radio.packet_bits
-    mean_db, deviation_db = radio.gain_db
-    gain = np.clip((measured["gain_db"] - mean_db) / deviation_db, -_MAX_DEVIATIONS, _MAX_DEVIATIONS)
-    share = measured["power_w"] / radio.powers_w[-1]
-    power = np.where(share > 0, 1 + 10 * np.log10(np.maximum(share, 1e-30)) / _POWER_SPAN_DB, 0)
-    inr_db = np.clip(measured["interference_dbm"] - 30 - 10 * np.log10(radio.noise_w), 0, _MAX_INR_DB)
-    efficiency = measured["efficiency_bps_hz"] / _EFFICIENCY_BPS_HZ
-    by_subband = [gain, np.maximum(power, 0), inr_db / 10, efficiency]
-    return np.concatenate([packets[..., None], *by_subband], axis=-1).astype(np.float32)
+    subbands, largest_w = radio.subbands, radio.powers_w[-1]
+    numbers = np.empty((*measured["waiting_bits"].shape, 1 + 4 * subbands), np.float32)
+    gain, power, inr, efficiency = (numbers[..., 1 + i * subbands : 1 + (i + 1) * subbands] for i in range(4))
+    numbers[..., 0] = measured["waiting_bits"] / radio.packet_bits
+    gain[:] = (measured["gain_db"] - radio.gain_db[0]) / radio.gain_db[1]
+    np.maximum(measured["power_w"] / largest_w, 10 ** (-_POWER_SPAN_DB / 10), out=power)  # silence becomes 0
+    power[:] = 1 + 10 / _POWER_SPAN_DB * np.log10(power)
+    inr[:] = (measured["interference_dbm"] - 30 - 10 * log10(radio.noise_w)) / 10
+    efficiency[:] = measured["efficiency_bps_hz"] / _EFFICIENCY_BPS_HZ
+    np.minimum(np.maximum(gain, -_MAX_DEVIATIONS, out=gain), _MAX_DEVIATIONS, out=gain)
+    np.maximum(inr, 0, out=inr)
+    return numbers
 
 
 def _bounds(subbands: int) -> npt.NDArray[np.float64]:

@@ -106,7 +106,7 @@ class Networks:
     def __init__(self, params: Mappo, cell: LocalCell, replicas: int) -> None:
         if params.policies == "shared" and params.learns_at == "node":
             raise ValueError("scheme.learns_at: a shared policy learns from all agents' rows: set it to trainer")
-        self._params, self.replicas = params, replicas
+        self._params, self.cell = params, cell
         self.vector = Padded(cell, params)
         self.distribution = Categorical(cell.choices(self.vector.devices))
         self.policy, self.value = self._network(self.distribution.outputs), self._network(1)
@@ -147,11 +147,16 @@ class Networks:
         return Architecture(self.vector.inputs, (*recurrent, *head.layers))
 
 
+def networks_of(welcome: Welcome, params: Mappo) -> Networks:
+    """An agent's own."""
+    cell = cellular_cell(welcome) if is_cellular(welcome) else graph_cell(welcome)
+    return Networks(params, cell, welcome.replicas)
+
+
 def agent(welcome: Welcome, params: Mappo) -> Actor:
     """An access point."""
-    cell = cellular_cell(welcome) if is_cellular(welcome) else graph_cell(welcome)
-    networks = Networks(params, cell, welcome.replicas)
-    neighbourhood = Neighbourhood(cell, params, networks.vector, replicas=welcome.replicas)
+    networks = networks_of(welcome, params)
+    neighbourhood = Neighbourhood(networks.cell, params, networks.vector, replicas=welcome.replicas)
     local_trainer = LocalTrainer(
         lambda: networks.learner(welcome.seed, welcome.index), networks.layout, networks.rollout, updates=1
     )
@@ -159,7 +164,9 @@ def agent(welcome: Welcome, params: Mappo) -> Actor:
         welcome,
         sense=neighbourhood,
         network=networks.acting,
-        behaviour=Drawn(cell.action, networks.distribution, replicas=welcome.replicas, evaluates=params.evaluates),
+        behaviour=Drawn(
+            networks.cell.action, networks.distribution, replicas=welcome.replicas, evaluates=params.evaluates
+        ),
         rows=Rows(networks.layout, NeighbourhoodReward(neighbourhood), timeout_slots=0),
         upload_rule=EverySlots(params.upload_every_slots),
         local_trainer=local_trainer if params.learns_at == "node" else None,

@@ -112,7 +112,8 @@ class Neighbourhood:
         return record
 
     def exchange(self, turn: TurnContext) -> tuple[Note, ...]:
-        """O_k to all neighbours, with the backlog as long as they have a row to complete."""
+        """Read what came late; send all neighbours O_k, with the backlog as long as they have a row to complete."""
+        self._notes.update(turn)
         completes = self._keeps_rows or turn.phase != "eval"
         self._keeps_rows = turn.phase != "eval"
         if turn.slot % self._settings.exchange_every_slots:
