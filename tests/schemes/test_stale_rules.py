@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from channel_server.worlds import conflict_graph, d2d_underlay
+from channel_server.worlds import conflict_graph, d2d_underlay, traffic_cells
 from channel_server.worlds.conflict_graph import ConflictGraphParams
 from channel_server.worlds.d2d_underlay import D2DUnderlay
+from channel_server.worlds.traffic_cells import TrafficCells
 from protocol.determinism.snapshots import pack
 from protocol.messages.kinds import Kind
 from protocol.messages.node import ReceivedNote
 from schemes.contract import Scheme
 from schemes.li2020 import greedy_central
-from schemes.zhang2025 import gms, llq
+from schemes.zhang2025 import cells_llq, fp, gms, itlinq, llq
 from tests.schemes.direct import Stage
 
 Fate = Callable[[ReceivedNote], Iterable[int]]  # by how many slots each copy of a note is late
@@ -47,11 +48,15 @@ class BadStage(Stage):
                         inbox.append(received)
 
 
+SMALL_CELLS = TrafficCells(rings=1, devices_per_cell=2, subbands=2, load_packets_s=40.0)
+
+
 def _stage(scheme: Scheme, fate: Fate | None = None, **params: Any) -> BadStage:
     cell = d2d_underlay.WORLD.build(D2DUnderlay(pairs=4, rbs=3), seed=1, replicas=1)
     graph = conflict_graph.WORLD.build(ConflictGraphParams(load=0.5), seed=1, replicas=1)
-    world = cell if "d2d_underlay" in scheme.card.worlds else graph
-    stage = BadStage(world, scheme, scheme.params(**params))
+    cells = traffic_cells.WORLD.build(SMALL_CELLS, seed=1, replicas=1)
+    worlds = {"d2d_underlay": cell, "conflict_graph": graph, "traffic_cells": cells}
+    stage = BadStage(worlds[scheme.card.worlds[0]], scheme, scheme.params(**params))
     if fate is not None:
         stage.fate = fate
     return stage
@@ -61,9 +66,11 @@ def _actions(stage: Stage) -> list[bytes]:
     return [action.tobytes() for action in stage.actions]
 
 
-CENTRAL = [greedy_central.SCHEME, gms.SCHEME]
+CENTRAL = [greedy_central.SCHEME, gms.SCHEME, itlinq.SCHEME, fp.SCHEME]
 central = pytest.mark.parametrize("scheme", CENTRAL, ids=lambda scheme: scheme.card.name)
-keeping = pytest.mark.parametrize("scheme", [*CENTRAL, llq.SCHEME], ids=lambda scheme: scheme.card.name)
+keeping = pytest.mark.parametrize(
+    "scheme", [*CENTRAL, llq.SCHEME, cells_llq.SCHEME], ids=lambda scheme: scheme.card.name
+)
 
 
 @central
@@ -149,6 +156,24 @@ def test_an_old_queue_of_a_neighbour_counts_as_empty() -> None:
         for _ in range(40):
             stage.play_slot()
             on_air.append(bool(stage.actions[0]["device"].any()))
+        up[max_age_slots] = on_air
+    assert not any(up[None])
+    assert not any(up[2][:3])
+    assert any(up[2][3:])
+
+
+def test_an_old_queue_of_a_neighbouring_cell_counts_as_empty() -> None:
+    """As above, in the cellular network."""
+    up = {}
+    for max_age_slots in (None, 2):
+        stage = _stage(cells_llq.SCHEME, lambda _: [], max_age_slots=max_age_slots)
+        node = next(k for k, around in enumerate(stage.world.neighbours(stage.state)) if around)
+        for other in stage.world.neighbours(stage.state)[node]:
+            stage.inboxes[node].append(ReceivedNote(other, Kind.NEIGHBOUR, 0, 0, b"\xff\xff"))
+        on_air = []
+        for _ in range(40):
+            stage.play_slot()
+            on_air.append(bool(stage.actions[node]["device"].any()))
         up[max_age_slots] = on_air
     assert not any(up[None])
     assert not any(up[2][:3])
