@@ -26,6 +26,7 @@ SMALL_NETWORKS = {
     "batch": 16,
     "recurrent_units": 8,
     "rows_per_iteration": 10,
+    "epochs": 1,
     "upload_every_slots": 5,
     "push_every_slots": 10,
 }
