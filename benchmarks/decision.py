@@ -29,7 +29,8 @@ from protocol.messages.spaces import Records  # noqa: E402
 from schemes.contract import TurnContext, TurnOutput  # noqa: E402
 from schemes.parts.actor import Actor  # noqa: E402
 from schemes.parts.numpy_nets import draw  # noqa: E402
-from schemes.zhang2025.mappo import Mappo, agent, networks_of  # noqa: E402
+from schemes.zhang2025.mappo import agent  # noqa: E402
+from schemes.zhang2025.mappo_networks import Mappo, networks_of  # noqa: E402
 
 SLOTS, LIMIT_MS = 400, 0.15
 WORLDS = {"conflict graph": {"name": "conflict_graph"}, "19 cells": {"name": "traffic_cells"}}

@@ -16,7 +16,8 @@ from schemes.parts.actor import Actor
 from schemes.parts.nn.on_policy import OnPolicyLearner
 from schemes.parts.rollout import Rollout
 from schemes.zhang2025.graph_cell import graph_cell
-from schemes.zhang2025.mappo import SCHEME, Mappo
+from schemes.zhang2025.mappo import SCHEME
+from schemes.zhang2025.mappo_networks import Mappo
 from schemes.zhang2025.neighbourhood import Neighbourhood, Padded
 from schemes.zhang2025.topology import LocalTopology, local_topology, whole_topology
 from tests.plain_toll import grouped, plain_toll
