@@ -45,7 +45,8 @@ CARD = Card(
         "6. until its first weights arrive an agent chooses uniformly, as the first policy nearly does",
         "7. evaluation takes the most probable choices (evaluates: best) or draws; the text does not say",
     ),
-    reproduces="fig. 7, 8 (Z1-Z3): see docs/reproduction/zhang2025-mappo.md",
+    reproduces="fig. 8: separate policies 1.22 / 1.38 / 1.71 slots at loads 0.3 / 0.4 / 0.5, feed-forward, 3 seeds; "
+    "see docs/reproduction/zhang2025-mappo.md",
     fallback="silent",
 )
 

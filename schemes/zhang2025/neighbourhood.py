@@ -52,7 +52,7 @@ class ExchangeSettings:
     )
 
 
-class Heard(NamedTuple):
+class NeighbourNote(NamedTuple):
     """A neighbour's note: its numbers [E, devices, F], and its backlog [E] if it sent that."""
 
     numbers: Floats
@@ -98,17 +98,17 @@ class Neighbourhood:
         ends = cell.devices + np.cumsum([cell.neighbours[agent] for agent in neighbours], dtype=int)
         self._columns = {a: slice(end - cell.neighbours[a], end) for a, end in zip(neighbours, ends, strict=True)}
         self._notes = LatestNotes(NoteReader(Kind.NEIGHBOUR, self._columns, self.read), settings.max_age_slots)
-        self._heard: Mapping[int, Heard] = {}
+        self._received: Mapping[int, NeighbourNote] = {}
         self._keeps_rows = False  # in the slot of the last exchange
 
     def record(self, turn: TurnContext) -> Records:
         """X_k, [E]."""
         self._notes.update(turn)
-        self._heard = dict(self._notes.at(turn.slot))
+        self._received = dict(self._notes.at(turn.slot))
         record = self.space.empty(self._replicas)
         record["numbers"][:, : self._cell.devices] = _float16(self._cell.observe(turn.measurement))
-        for agent, heard in self._heard.items():
-            record["numbers"][:, self._columns[agent]] = heard.numbers
+        for agent, received in self._received.items():
+            record["numbers"][:, self._columns[agent]] = received.numbers
         return record
 
     def exchange(self, turn: TurnContext) -> tuple[Note, ...]:
@@ -125,7 +125,7 @@ class Neighbourhood:
 
     def reward(self, measured: Records) -> tuple[Floats, Mask]:
         """R_k of the slot before this measurement, and whether all that it needs is known, [E]."""
-        backlogs = [heard.backlog for heard in self._heard.values() if heard.backlog is not None]
+        backlogs = [received.backlog for received in self._received.values() if received.backlog is not None]
         total = np.minimum(self._cell.backlog(measured), np.float32(_MAX_BACKLOG))
         for backlog in backlogs:
             total = total + backlog
@@ -150,7 +150,7 @@ class Neighbourhood:
         body: bytes = coded.tobytes()
         return body
 
-    def read(self, note: ReceivedNote) -> Heard:
+    def read(self, note: ReceivedNote) -> NeighbourNote:
         """A neighbour's note. ValueError for another length, and for numbers that no neighbour can have measured."""
         devices, n_numbers = self._cell.neighbours[note.source], len(self._cell.bounds)
         size = self._replicas * devices * n_numbers * (1 if self._settings.neighbour_notes == "int8" else 2)
@@ -160,11 +160,11 @@ class Neighbourhood:
         if not (np.isfinite(numbers).all() and (numbers >= self._cell.bounds[:, 0]).all()):
             raise ValueError("a number is not finite, or too low")
         if len(note.body) == size:
-            return Heard(numbers, None)
+            return NeighbourNote(numbers, None)
         backlog = np.frombuffer(note.body, "<f4", offset=size)
         if not ((backlog >= 0) & (backlog <= _MAX_BACKLOG)).all():
             raise ValueError(f"a backlog is not within 0 to {_MAX_BACKLOG:g}")
-        return Heard(numbers, backlog)
+        return NeighbourNote(numbers, backlog)
 
     def _decoded(self, data: bytes) -> Floats:
         if self._settings.neighbour_notes != "int8":
