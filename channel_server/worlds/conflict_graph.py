@@ -110,6 +110,7 @@ class ConflictGraph:
         self.views: Mapping[str, Sequence[Space]] = {
             "queues": [_queues_space(n, params.subbands) for n in own_counts],
             "carrier": [_carrier_space(n, params.subbands) for n in own_counts],
+            "local": [_queues_space(n, params.subbands) for n in own_counts],
         }
 
     def reset(self) -> GraphState:
@@ -124,7 +125,8 @@ class ConflictGraph:
         return replace(state, queues=queues.arrive(self._arrivals.at(slot)))
 
     def measure(self, state: GraphState, view: str, nodes: Sequence[int] | None = None) -> list[Records]:
-        """Own queues and successes; the view `carrier` adds the activity of the last slot."""
+        """Own queues and successes; the view `carrier` adds the activity of the last slot. `local`, in every world of
+        zhang2025 what an agent's own observation needs (eq. 7), is that of the queues."""
         asked = range(len(self.agents)) if nodes is None else nodes
         records = [self._queues_record(state, node, view) for node in asked]
         if view == "carrier":

@@ -15,7 +15,7 @@ from schemes.parts.sense import Vectoriser
 
 class Experience:
     """`vector`: a state as the input of a network. `choice`: action records of any shape [...] as numbers, choices
-    [...] or continuous ones [..., A]."""
+    [...] or continuous ones [..., A]; of several choices at once, for learners that learn on-policy, [..., K]."""
 
     def __init__(self, vector: Vectoriser, choice: Callable[[Records], Integers | Floats]) -> None:
         self._vector, self._choice = vector, choice
@@ -32,19 +32,21 @@ class Experience:
         )
 
     def rollout(self, joint: JointTrajectory) -> Rollout:
-        """All agents' rows, for learners that learn on-policy. A row has no log-probability: see `Rollout`."""
+        """All agents' rows, for learners that learn on-policy; log-probabilities, and what a recurrent policy carried,
+        if the histories have them."""
         states, ended = self._states(joint), joint.ended
         truncated = (ended & TRUNCATED) > 0  # its successor was not observed: its own state stands for it
         return Rollout(
             states=states[:-1],
-            actions=self._actions(joint)[..., None],
+            actions=self._actions(joint).reshape(*joint.rewards.shape, -1),
             rewards=joint.rewards,
             next_states=np.where(truncated[:, :, None, None], states[:-1], states[1:]),
-            log_probs=None,
+            log_probs=joint.log_probs,
             terminated=(ended & TERMINATED) > 0,
             truncated=truncated,
             valid=joint.valid,
             policy_versions=np.broadcast_to(joint.policy_versions[:, None], joint.rewards.shape),
+            hidden=None if joint.carried is None else joint.carried.swapaxes(0, 1)[None],
         )
 
     def _states(self, joint: JointTrajectory) -> npt.NDArray[np.float32]:
@@ -53,5 +55,5 @@ class Experience:
         return np.stack(flat, axis=2)
 
     def _actions(self, joint: JointTrajectory) -> Integers | Floats:
-        """[T, E, N], or [T, E, N, A]"""
+        """[T, E, N], or with several numbers an action [T, E, N, A]"""
         return np.stack([self._choice(records) for records in joint.actions], axis=2)

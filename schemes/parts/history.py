@@ -4,6 +4,9 @@ A body is a head (first slot, number of rows, whether a first state follows), th
 Row i holds action, reward, flags and policy version of slot first + i and the state of the slot after: T actions, T
 rewards, and T + 1 states together with the last state of the chunk before. Where an episode ended with the slot, the
 state after is the first one of the next episode.
+
+Rows for learners that learn on-policy also hold the log-probability of the action. If the policy is recurrent, what it
+carried before the first row comes before the rows: from there a learner computes what it carried later.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +22,7 @@ from protocol.messages.node import ReceivedNote
 from protocol.messages.spaces import Records, Space
 
 Flags = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 
 VALID = 1  # the other bits of a row's flags are those of protocol.messages.episodes
 _head = Struct("<IHB")
@@ -26,20 +30,28 @@ _MAX_ROWS = 0xFFFF
 _VERSION_BYTES = 4  # of a row's policy version, the only part of a row that is the same for all replicas
 _FLAGS = VALID | TERMINATED | TRUNCATED
 _MAX_FLOAT16 = 65504.0
-_MAX_REWARD = 1e6  # the square of a larger one leaves too little of float32 to a learner
+_MAX_NUMBER = 1e6  # of rewards and the like: the square of a larger one leaves too little of float32 to a learner
 
 
 class Layout:
     """The memory layout of one node's rows. `states`, `actions`: spaces of the node's view and actions.
 
     `precision`: of the states' float32 fields in a note; with float16 they are rounded, and cut off at +-65504. `state`
-    and `row` are the layouts in memory, `sent_state` and `sent_row` those in a note.
+    and `row` are the layouts in memory, `sent_state` and `sent_row` those in a note. `carried`: None for rows without
+    log-probabilities; else they have them, and the policy carries so many numbers from slot to slot, 0 if it is not
+    recurrent.
     """
 
     def __init__(
-        self, states: Space, actions: Space, replicas: int, *, precision: Literal["float32", "float16"] = "float32"
+        self,
+        states: Space,
+        actions: Space,
+        replicas: int,
+        *,
+        precision: Literal["float32", "float16"] = "float32",
+        carried: int | None = None,
     ) -> None:
-        self.state, self.replicas = states.dtype, replicas
+        self.state, self.replicas, self.carried = states.dtype, replicas, carried
         self._states, self._actions = states, actions
         narrow = {"f4": "f2"} if precision == "float16" else {}
         self.sent_state = np.dtype([(f.name, "<" + narrow.get(f.dtype, f.dtype), f.shape) for f in states.fields])
@@ -65,8 +77,14 @@ class Layout:
                 ("action", self._actions.dtype, (self.replicas,)),
                 ("reward", "<f4", (self.replicas,)),
                 ("state", state, (self.replicas,)),  # of the slot after
+                *([] if self.carried is None else [("log_prob", "<f4", (self.replicas,))]),
             ]
         )
+
+    @property
+    def carried_bytes(self) -> int:
+        """Of what the policy carried before the first row, of all replicas."""
+        return 4 * self.replicas * (self.carried or 0)
 
     def fault(self, chunk: "HistoryChunk") -> str:
         """Why no node can have measured or done this, or ""."""
@@ -76,17 +94,31 @@ class Layout:
             return "a state lies outside its space"
         if not self._actions.holds(rows["action"]):
             return "an action lies outside its space"
-        if not np.isfinite(rows["reward"]).all() or (np.abs(rows["reward"]) > _MAX_REWARD).any():
-            return f"a reward is not within +-{_MAX_REWARD:g}"
+        if not _are_bounded(rows["reward"]):
+            return f"a reward is not within +-{_MAX_NUMBER:g}"
+        if self.carried is not None and not _are_bounded(rows["log_prob"]):
+            return f"a log-probability is not within +-{_MAX_NUMBER:g}"
+        if chunk.carried is not None and not _are_bounded(chunk.carried):
+            return f"a carried number is not within +-{_MAX_NUMBER:g}"
         return "a row has an unknown flag" if (rows["flags"] & ~np.uint8(_FLAGS)).any() else ""
 
 
 class HistoryChunk(NamedTuple):
-    """A decoded history note. `first_state` [E] where a history starts, else None; `rows` [T] of the layout's row."""
+    """A decoded history note. `first_state` [E] where a history starts, else None; `rows` [T] of the layout's row;
+    `carried` [E, C]: what a recurrent policy carried before the first of them."""
 
     first_slot: int
     first_state: Records | None
     rows: npt.NDArray[Any]
+    carried: Floats | None = None
+
+
+class Draw(NamedTuple):
+    """How an action was drawn. `log_prob` [E]; `carried` [E, C]: what a recurrent policy carried before it; None: as at
+    the beginning of an episode."""
+
+    log_prob: Floats
+    carried: Floats | None
 
 
 class HistoryWriter:
@@ -96,6 +128,7 @@ class HistoryWriter:
         self._layout = layout
         self._first_slot = 0
         self._first_state = b""
+        self._carried = b""
         self._rows: list[bytes] = []
 
     def start(self, slot: int, state: Records) -> None:
@@ -103,12 +136,23 @@ class HistoryWriter:
         self._first_slot, self._first_state, self._rows = slot, self._layout.narrowed(state).tobytes(), []
 
     def add(
-        self, *, action: Records, reward: npt.NDArray[Any], policy_version: int, flags: Flags, state: Records
+        self,
+        *,
+        action: Records,
+        reward: npt.NDArray[Any],
+        policy_version: int,
+        flags: Flags,
+        state: Records,
+        draw: Draw | None = None,
     ) -> None:
-        """Append the next slot: its `action`, `reward` and `flags`, and the `state` of the slot after it; each [E]."""
+        """Append the next slot: its `action`, `reward` and `flags`, and the `state` of the slot after it; each [E].
+        `draw`: how the action was drawn, where the layout has log-probabilities."""
         row = np.zeros((), self._layout.sent_row)
         row["flags"], row["policy_version"] = flags, policy_version
         row["action"], row["reward"], row["state"] = action, reward, self._layout.narrowed(state)
+        if draw is not None:
+            row["log_prob"] = draw.log_prob
+            self._carried = self._carried if self._rows else self._encoded(draw.carried)
         self._rows.append(row.tobytes())
 
     @property
@@ -119,17 +163,28 @@ class HistoryWriter:
     def take(self) -> bytes:
         """The body of a history note with all rows not taken yet."""
         rows, self._rows = self._rows[:_MAX_ROWS], self._rows[_MAX_ROWS:]
-        body = _head.pack(self._first_slot, len(rows), bool(self._first_state)) + self._first_state + b"".join(rows)
+        head = _head.pack(self._first_slot, len(rows), bool(self._first_state))
+        body = head + self._first_state + self._carried + b"".join(rows)
         self._first_slot, self._first_state = self._first_slot + len(rows), b""
         return body
 
     def snapshot(self) -> dict[str, Any]:
         """The rows not taken yet."""
-        return {"first_slot": self._first_slot, "first_state": self._first_state, "rows": list(self._rows)}
+        return {
+            "first_slot": self._first_slot,
+            "first_state": self._first_state,
+            "carried": self._carried,
+            "rows": list(self._rows),
+        }
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self._first_slot, self._first_state, self._rows = data["first_slot"], data["first_state"], list(data["rows"])
+        self._carried = data["carried"]
+
+    def _encoded(self, carried: Floats | None) -> bytes:
+        """What the policy carried; before its first weights it carries nothing, as at the beginning of an episode."""
+        return bytes(self._layout.carried_bytes) if carried is None else carried.astype("<f4").tobytes()
 
 
 def read_chunk(body: bytes, layout: Layout) -> HistoryChunk:
@@ -137,15 +192,21 @@ def read_chunk(body: bytes, layout: Layout) -> HistoryChunk:
     if len(body) < _head.size:
         raise ValueError(f"a history has a head of {_head.size} bytes, not {len(body)}")
     first_slot, rows, is_start = _head.unpack_from(body)
-    states_from, state_bytes = _head.size, layout.sent_state.itemsize * layout.replicas if is_start else 0
-    if len(body) != states_from + state_bytes + rows * layout.sent_row.itemsize:
+    state_bytes = layout.sent_state.itemsize * layout.replicas if is_start else 0
+    carried_from = _head.size + state_bytes
+    rows_from = carried_from + layout.carried_bytes
+    if len(body) != rows_from + rows * layout.sent_row.itemsize:
         raise ValueError(f"a history of {rows} rows does not fit into {len(body)} bytes")
-    first_state = np.frombuffer(body, layout.sent_state, layout.replicas, states_from) if is_start else None
-    sent_rows = np.frombuffer(body, layout.sent_row, rows, states_from + state_bytes)
+    first_state = np.frombuffer(body, layout.sent_state, layout.replicas, _head.size) if is_start else None
+    carried = None
+    if layout.carried:
+        numbers = np.frombuffer(body, "<f4", layout.replicas * layout.carried, carried_from)
+        carried = numbers.reshape(layout.replicas, layout.carried)
+    sent_rows = np.frombuffer(body, layout.sent_row, rows, rows_from)
     if layout.sent_row == layout.row:
-        return HistoryChunk(first_slot, first_state, sent_rows)
+        return HistoryChunk(first_slot, first_state, sent_rows, carried)
     state = None if first_state is None else first_state.astype(layout.state)
-    return HistoryChunk(first_slot, state, sent_rows.astype(layout.row))
+    return HistoryChunk(first_slot, state, sent_rows.astype(layout.row), carried)
 
 
 def payload_bits(body: bytes, replicas: int) -> int | None:
@@ -163,6 +224,8 @@ class JointTrajectory(NamedTuple):
     `states`, `actions`: per agent, records [T + 1, E] and [T, E]; `rewards`, `flags` [T, E, N]; `policy_versions`
     [T, N]: of the weights by which each agent chose its action; `present` [T, N]: whether the agent's row has come.
     Where it has not, all of it is 0, as is a state that no row tells.
+    `log_probs` [T, E, N] and `carried` [N, E, C], before the first slot: None where the layouts have none. What was
+    carried is 0 where no note tells it.
     """
 
     agents: tuple[int, ...]
@@ -173,6 +236,8 @@ class JointTrajectory(NamedTuple):
     flags: Flags
     policy_versions: npt.NDArray[np.uint32]
     present: npt.NDArray[np.bool_]
+    log_probs: Floats | None = None
+    carried: Floats | None = None
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -202,6 +267,7 @@ class Joiner:
         self._timeout = timeout_slots
         self._states: dict[int, dict[int, Records]] = {agent: {} for agent in self._agents}
         self._rows: dict[int, dict[int, npt.NDArray[Any]]] = {agent: {} for agent in self._agents}
+        self._carried: dict[int, dict[int, Floats]] = {agent: {} for agent in self._agents}
         self._newest = self._closed = -1  # the newest slot received, and the last of those that no row is taken for
         self._handed_out: set[int] = set()  # of the slots after `_closed`
         self.masked = self.dropped = 0
@@ -232,6 +298,8 @@ class Joiner:
         rows, states = self._rows[agent], self._states[agent]
         if chunk.first_state is not None:
             states[chunk.first_slot] = chunk.first_state
+        if chunk.carried is not None:
+            self._carried[agent][chunk.first_slot] = chunk.carried
         for slot, row in enumerate(chunk.rows, chunk.first_slot):
             rows[slot], states[slot + 1] = row, row["state"]
         self._newest = max(self._newest, chunk.first_slot + len(chunk.rows) - 1)
@@ -243,9 +311,10 @@ class Joiner:
         ready = [slot for slot in sorted(set().union(*self._rows.values())) if self._is_ready(slot, last_overdue)]
         for first, last in _stretches(ready):
             yield self._joined(range(first, last + 1))
-        for rows in self._rows.values():
+        for agent in self._agents:
             for slot in ready:
-                rows.pop(slot, None)
+                self._rows[agent].pop(slot, None)
+                self._carried[agent].pop(slot, None)
         self._closed = max(self._closed, last_overdue)
         self._handed_out = {slot for slot in self._handed_out.union(ready) if slot > self._closed}
         for agent in self._agents:
@@ -256,13 +325,16 @@ class Joiner:
         states = [[[slot, state.tobytes()] for slot, state in each.items()] for each in self._states.values()]
         rows = [[[slot, row.tobytes()] for slot, row in each.items()] for each in self._rows.values()]
         slots = [self._newest, self._closed, sorted(self._handed_out)]
-        return {"states": states, "rows": rows, "slots": slots, "masked": self.masked, "dropped": self.dropped}
+        carried = [[[slot, each.copy()] for slot, each in by_slot.items()] for by_slot in self._carried.values()]
+        counts = {"masked": self.masked, "dropped": self.dropped}
+        return {"states": states, "rows": rows, "carried": carried, "slots": slots} | counts
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         for i, (agent, layout) in enumerate(self._layouts.items()):
             self._states[agent] = {s: np.frombuffer(raw, layout.state) for s, raw in data["states"][i]}
             self._rows[agent] = {s: np.frombuffer(raw, layout.row)[0] for s, raw in data["rows"][i]}
+            self._carried[agent] = {s: numbers.copy() for s, numbers in data["carried"][i]}
         self._newest, self._closed, handed_out = data["slots"]
         self._handed_out = set(handed_out)
         self.masked, self.dropped = data["masked"], data["dropped"]
@@ -288,7 +360,24 @@ class Joiner:
             flags=np.stack([agent_rows["flags"] for agent_rows in rows], axis=-1),
             policy_versions=np.stack([agent_rows["policy_version"] for agent_rows in rows], axis=-1),
             present=present,
+            log_probs=self._log_probs(rows),
+            carried=self._carried_before(slots.start),
         )
+
+    def _log_probs(self, rows: list[npt.NDArray[Any]]) -> Floats | None:
+        """Of all agents' rows, [T, E, N]."""
+        if any(layout.carried is None for layout in self._layouts.values()):
+            return None
+        return np.stack([agent_rows["log_prob"] for agent_rows in rows], axis=-1)
+
+    def _carried_before(self, slot: int) -> Floats | None:
+        """[N, E, C]"""
+        widths = {layout.carried for layout in self._layouts.values()}
+        if len(widths) > 1 or not (width := widths.pop()):
+            return None
+        replicas = self._layouts[self._agents[0]].replicas
+        unknown = np.zeros((replicas, width), np.float32)
+        return np.stack([self._carried[agent].get(slot, unknown) for agent in self._agents])
 
     def _rows_of(self, agent: int, slots: range) -> npt.NDArray[Any]:
         rows, missing = self._rows[agent], np.zeros((), self._layouts[agent].row)
@@ -304,8 +393,13 @@ class Joiner:
         for slot in [slot for slot in self._rows[agent] if slot <= self._closed]:
             del self._rows[agent][slot]
             self.dropped += 1
-        for slot in [slot for slot in self._states[agent] if slot <= self._closed]:
-            del self._states[agent][slot]
+        for by_slot in (self._states[agent], self._carried[agent]):
+            for slot in [slot for slot in by_slot if slot <= self._closed]:
+                del by_slot[slot]
+
+
+def _are_bounded(numbers: npt.NDArray[Any]) -> bool:
+    return bool(np.isfinite(numbers).all() and (np.abs(numbers) <= _MAX_NUMBER).all())
 
 
 def _stretches(slots: list[int]) -> Iterator[tuple[int, int]]:

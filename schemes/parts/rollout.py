@@ -22,7 +22,8 @@ class Rollout:
     None: they are to be computed, because the learner's present policy has acted. `policy_versions`: of the weights by
     which an agent acted, from which a learner knows the rows of older policies.
     `valid`: False for an agent's row that must not be learnt from. `hidden`: the carried state of the agent's recurrent
-    policy before the first slot. `critic_states`: what the value network sees, where that is not `states`.
+    policy before the first slot; it is zero again where an episode begins, and where a new policy version acts.
+    `critic_states`: what the value network sees, where that is not `states`.
     """
 
     states: Floats  # [T, E, N, S]

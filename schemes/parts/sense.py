@@ -32,7 +32,9 @@ class Sense(Protocol):
     """`space`: of the record, which is also the state in a row of the node's history. `vector`: of such records."""
 
     space: Space
-    vector: Vectoriser
+
+    @property
+    def vector(self) -> Vectoriser: ...
 
     def record(self, turn: TurnContext, /) -> Records:
         """What is known in this turn, [E]. To be called in every turn, because notes arrive in every turn."""

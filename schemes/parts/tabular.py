@@ -36,6 +36,14 @@ class Table:
     def outputs(self) -> int:
         return len(self.weights["table"].T)
 
+    def first_state(self, replicas: int) -> Floats:
+        """[E, 0]: it carries no state."""
+        return np.zeros((replicas, 0), np.float32)
+
+    def step(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
+        """The values, and the state as it was."""
+        return self(x), state
+
     def __call__(self, x: Floats) -> Floats:
         table = self.weights["table"]
         values: Floats = table[np.minimum(x[:, 0].astype(np.int64), len(table) - 1)]

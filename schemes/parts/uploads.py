@@ -20,7 +20,7 @@ from protocol.messages.node import ReceivedNote
 from protocol.messages.spaces import Records
 from protocol.params import param
 from schemes.contract import TurnContext
-from schemes.parts.history import VALID, HistoryWriter, Layout
+from schemes.parts.history import VALID, Draw, HistoryWriter, Layout
 from schemes.parts.note_reader import NoteReader
 
 Floats = npt.NDArray[np.float32]
@@ -125,11 +125,12 @@ class Reward(Protocol):
 
 
 class Acted(NamedTuple):
-    """What a node did in a slot."""
+    """What a node did in a slot. `draw`: how its policy drew the action, where its rows have that."""
 
     slot: int
     action: Records
     policy_version: int
+    draw: Draw | None = None
 
 
 class PendingRow(NamedTuple):
@@ -159,9 +160,9 @@ class Rows:
         """Completed rows that have not been taken."""
         return self._writer.rows
 
-    def acted(self, slot: int, action: Records, policy_version: int) -> None:
+    def acted(self, slot: int, action: Records, policy_version: int, draw: Draw | None = None) -> None:
         """Note the action of this slot, whose result the next slot's measurement shows."""
-        self._acted = Acted(slot, action, policy_version)
+        self._acted = Acted(slot, action, policy_version, draw)
 
     def skip(self) -> None:
         """Keep no row of this slot, as in evaluation."""
@@ -194,16 +195,16 @@ class Rows:
         """All rows and feedback."""
         return {
             "writer": self._writer.snapshot(),
-            "acted": None if self._acted is None else list(self._acted),
-            "pending": [[list(row.acted), *row[1:]] for row in self._pending],
+            "acted": None if self._acted is None else _listed(self._acted),
+            "pending": [[_listed(row.acted), *row[1:]] for row in self._pending],
             "feedback": [encode(note) for note, _ in self._feedback.values()],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self._writer.restore(data["writer"])
-        self._acted = None if data["acted"] is None else Acted(*data["acted"])
-        self._pending = [PendingRow(Acted(*acted), *rest) for acted, *rest in data["pending"]]
+        self._acted = None if data["acted"] is None else _acted(data["acted"])
+        self._pending = [PendingRow(_acted(acted), *rest) for acted, *rest in data["pending"]]
         notes = [decode(note, type=ReceivedNote) for note in data["feedback"]]
         reader = self._reward.feedback
         self._feedback = {} if reader is None else {note.slot: (note, reader.read(note)) for note in notes}
@@ -227,7 +228,19 @@ class Rows:
                 policy_version=row.acted.policy_version,
                 flags=row.ended | np.where(valid, np.uint8(VALID), np.uint8(0)),
                 state=row.state,
+                draw=row.acted.draw,
             )
 
     def _lacks_nothing(self, row: PendingRow) -> bool:
         return self._reward.feedback is None or row.acted.slot in self._feedback
+
+
+def _listed(acted: Acted) -> list[Any]:
+    """For a snapshot."""
+    return [*acted[:3], None if acted.draw is None else list(acted.draw)]
+
+
+def _acted(data: list[Any]) -> Acted:
+    """The inverse of `_listed`."""
+    slot, action, policy_version, draw = data
+    return Acted(slot, action, policy_version, None if draw is None else Draw(*draw))

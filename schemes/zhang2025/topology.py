@@ -66,6 +66,15 @@ class WholeTopology(Struct, frozen=True, dict=True):
         ids, conflicts = [device for own in self.agents for device in own], set(self.conflicts)
         return np.array([[(i, n) in conflicts for n in ids] for i in ids], bool)
 
+    def around(self, agent: int) -> LocalTopology:
+        """What the agent knows."""
+        own = self.agents[agent]
+        spoils = tuple(tuple(sorted(n for i, n in self.conflicts if i == device)) for device in own)
+        spoiled_by = tuple(tuple(sorted(i for i, n in self.conflicts if n == device)) for device in own)
+        rivals = {device for row in (*spoils, *spoiled_by) for device in row}
+        others = [Neighbour(k, devices) for k, devices in enumerate(self.agents) if k != agent and rivals & {*devices}]
+        return LocalTopology(self.subbands, sum(map(len, self.agents)), own, spoils, spoiled_by, tuple(others))
+
 
 def local_topology(welcome: Welcome) -> LocalTopology:
     """An agent's topology. ValueError where the world has no conflict graph."""

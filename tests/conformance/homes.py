@@ -24,7 +24,9 @@ SMALL_NETWORKS = {
     "critic_hidden": [32, 32, 16],
     "hidden": [32, 16],
     "batch": 16,
+    "recurrent_units": 8,
     "rows_per_iteration": 8,
+    "epochs": 1,
     "upload_every_slots": 5,
     "push_every_slots": 10,
 }

@@ -16,7 +16,7 @@ from schemes.parts.rollout import Rollout
 
 @dataclass(frozen=True, kw_only=True)
 class Sequences:
-    """B columns of L slots. `begins`: first slots of episodes; `valid`: 1 where a row counts, else 0.
+    """B columns of L slots. `begins`: first slots of episodes and of policy versions; `valid`: 1 where a row counts.
 
     `values`: as the network gave them before learning, normalised; `advantages` and `returns`: in units of the reward.
     `hidden`, `value_hidden`: the carried states of both networks before the first slot.
@@ -113,9 +113,12 @@ def _seen(one: Rollout) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _begins(one: Rollout) -> npt.NDArray[np.bool_]:
-    """Slots after the end of an episode, [T, B]; `rollout.hidden` says how the first slot begins."""
+    """Slots after the end of an episode, or with another policy version than the slot before, [T, B]; `rollout.hidden`
+    says how the first slot begins."""
     begins = np.zeros_like(one.terminated)
     begins[1:] = (one.terminated | one.truncated)[:-1]
+    if one.policy_versions is not None:
+        begins[1:] |= (one.policy_versions[1:] != one.policy_versions[:-1])[:, :, 0]
     return begins
 
 

@@ -47,6 +47,14 @@ class Mlp:
     def outputs(self) -> int:
         return len(self._layers[-1][1])
 
+    def first_state(self, replicas: int) -> Floats:
+        """[E, 0]: it carries no state."""
+        return np.zeros((replicas, 0), np.float32)
+
+    def step(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
+        """The outputs, and the state as it was."""
+        return self(x), state
+
     def __call__(self, x: Floats) -> Floats:
         if len(x) == 1:  # a vector times a matrix takes three quarters of the time of a matrix of one row
             return self._forward(x[0])[None]
