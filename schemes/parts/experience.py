@@ -54,4 +54,5 @@ class Experience:
 
     def _actions(self, joint: JointTrajectory) -> Integers | Floats:
         """[T, E, N], or [T, E, N, A]"""
-        return np.stack([self._choice(records) for records in joint.actions], axis=2)
+        chosen: Integers | Floats = np.stack([self._choice(records) for records in joint.actions], axis=2)
+        return chosen
