@@ -87,7 +87,7 @@ def starts() -> Iterator[Row]:
         world = SIZES["8x4"] | {"channels": 12, "sir_db": sir_db}
         found = [rates("cell_rate_bps_hz", world=world, scheme=flwf(20, draw=draw), **run) for draw in range(STARTS)]
         spread = {"mean": mean(found), "deviation": stdev(found), "lowest": min(found), "highest": max(found)}
-        others = {"reuse-3": "wong2021/reuse3", "FLWF 100": flwf(100)}
+        others: dict[str, Row | str] = {"reuse-3": "wong2021/reuse3", "FLWF 100": flwf(100)}
         beside = {name: rates("cell_rate_bps_hz", world=world, scheme=scheme, **run) for name, scheme in others.items()}
         yield {"size": "8x4", "sir_db": sir_db, "iterations": 20, "starts": STARTS, **spread, **beside}
 

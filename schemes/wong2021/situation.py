@@ -27,7 +27,7 @@ class Situation:
         """Records [E] of the view `experience` to float32 [E, inputs]."""
         e = len(records)
         parts: list[Floats] = [self._level(records[name]).reshape(e, -1) for name in ("cost", "quiet_cost")]
-        parts += [(records["budget"] / self._mean_power)[:, None]]
+        parts.append(np.asarray(records["budget"] / self._mean_power, np.float32)[:, None])
         parts += [records[name].reshape(e, -1) * scale for name, scale in self._scales.items()]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 

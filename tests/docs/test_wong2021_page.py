@@ -28,11 +28,11 @@ def test_the_table_without_learning_is_that_of_the_results() -> None:
     shown = table(PAGE, "(M, U)")
     assert len(shown) == len({point[:3] for point in found})
     for size, channels, sir_db, *cells in shown:
-        point = (size.strip("()").replace(", ", "x"), channels, sir_db)
+        shown_at = (size.strip("()").replace(", ", "x"), channels, sir_db)
         for scheme, cell in zip(SCHEMES, cells, strict=True):
-            mean = mean_of(found[(*point, scheme)])
+            mean = mean_of(found[(*shown_at, scheme)])
             shown_as = f"{mean.value:.1f} ± {mean.half:.1f}" if mean.seeds == 5 else "not measured"
-            assert cell == shown_as, (point, scheme)
+            assert cell == shown_as, (shown_at, scheme)
 
 
 @pytest.mark.parametrize(("name", "heading", "axis"), [("fig7", "SIR, dB", "sir_db"), ("fig8", "T", "T")])
