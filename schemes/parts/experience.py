@@ -1,6 +1,7 @@
 """Joint trajectories of records to the arrays that learners store."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,4 +57,5 @@ class Experience:
 
     def _actions(self, joint: JointTrajectory) -> Integers | Floats:
         """[T, E, N], or with several numbers an action [T, E, N, A]"""
-        return np.stack([self._choice(records) for records in joint.actions], axis=2)
+        chosen: npt.NDArray[Any] = np.stack([self._choice(records) for records in joint.actions], axis=2)
+        return chosen

@@ -26,7 +26,7 @@ CARD = Card(
 )
 
 
-def node(welcome: Welcome, params: NoParams) -> QuietFilling:
+def node(welcome: Welcome, _params: NoParams) -> QuietFilling:
     """A base station on its third. ValueError for fewer channels than thirds."""
     channels = cells_info(welcome).channels
     if channels < _REUSE:

@@ -26,11 +26,10 @@ class Situation:
     def __call__(self, records: Records) -> Floats:
         """Records [E] of the view `experience` to float32 [E, inputs]."""
         e = len(records)
-        parts = [self._level(records[name]).reshape(e, -1) for name in ("cost", "quiet_cost")]
-        parts.append((records["budget"] / self._mean_power)[:, None])
+        parts: list[Floats] = [self._level(records[name]).reshape(e, -1) for name in ("cost", "quiet_cost")]
+        parts.append(np.asarray(records["budget"] / self._mean_power, np.float32)[:, None])
         parts += [records[name].reshape(e, -1) * scale for name, scale in self._scales.items()]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def _level(self, costs: Floats) -> Floats:
-        level: Floats = (np.log(np.maximum(costs, np.finfo(np.float32).tiny)) - self._quiet) * self._span
-        return level
+        return np.asarray((np.log(np.maximum(costs, np.finfo(np.float32).tiny)) - self._quiet) * self._span, np.float32)

@@ -24,7 +24,7 @@ CARD = Card(
 )
 
 
-def node(welcome: Welcome, params: NoParams) -> QuietFilling:
+def node(welcome: Welcome, _params: NoParams) -> QuietFilling:
     """A base station on all channels."""
     return QuietFilling(welcome, np.ones(cells_info(welcome).channels, bool))
 

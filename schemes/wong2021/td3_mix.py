@@ -48,8 +48,8 @@ CARD = Card(
     paper=PAPER,
     equations="(15)-(19), alg. 1 lines 7-16",
     worlds=("mumimo_cells",),
-    observes="S_b: cost and quiet_cost [U, F, noise], budget; with observation: full H_b and W_b [F, M, U] complex; its "
-    "rate in the previous slot for the reward; cost after each probe",
+    observes="S_b: cost and quiet_cost [U, F, noise], budget; with observation: full H_b and W_b [F, M, U] complex; "
+    "its rate in the previous slot for the reward; cost after each probe",
     sends="in training its history to the BS/cloud, and it receives the actor's weights, each acknowledged by 4 bytes; "
     "in evaluation nothing, once the last notes of training have arrived",
     deviations=(
@@ -93,7 +93,7 @@ class CellRate:
         self._users = np.float32(cells.users)
 
     def of(self, action: Records, measured: Records, feedback: None) -> tuple[Floats, Mask]:
-        return measured["rate"] / self._users, np.ones(len(measured), bool)
+        return np.asarray(measured["rate"] / self._users, np.float32), np.ones(len(measured), bool)
 
 
 class Td3MixNode(NodePolicy):

@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "d2d_underlay": CELL,
     "conflict_graph": GRAPH,
     "traffic_cells": CELLS,
+    "mumimo_cells": {"name": "mumimo_cells", "antennas": 4, "users": 2, "channels": 3, "observation": "gains"},
 }
 SMALL_NETWORKS = {
     "actor_hidden": [32, 16],
@@ -30,6 +31,7 @@ SMALL_NETWORKS = {
     "upload_every_slots": 5,
     "push_every_slots": 10,
 }
+SMALL_PARAMS = SMALL_NETWORKS | {"iterations": 3}  # what schemes have of it
 HOMES = [(name, world) for name, scheme in schemes().items() for world in worlds_of(scheme)]
 IN_PROCESSES_HOMES = [home for home in HOMES if home[0] in IN_PROCESSES]
 
@@ -46,10 +48,10 @@ def home_plan(scheme: str, world: str, *, slots: int, **settings: Any) -> RunPla
     """The plan of a run of so many slots, a fifth of them warmup and half of them training if the scheme learns."""
     if scheme == "ours/network":
         settings = {"params": params_for(small(world))} | settings
-    if not schemes()[scheme].learns:
-        return plan_for(scheme, small(world), slots=slots, **settings)
     known = {field.name for field in fields(schemes()[scheme].params)}
-    params = {key: value for key, value in SMALL_NETWORKS.items() if key in known}
+    params = {key: value for key, value in SMALL_PARAMS.items() if key in known}
+    if not schemes()[scheme].learns:
+        return plan_for(scheme, small(world), slots=slots, **({"params": params} | settings))
     phases = {"warmup": slots // 5, "train": slots // 2, "eval": slots - slots // 5 - slots // 2}
     loading_torch = {"lost_after_s": 60}  # loading torch is slow on a busy machine
     learning = {

@@ -13,6 +13,7 @@ LARGE: dict[str, dict[str, Any]] = {"d2d_underlay": {"pairs": 30, "rbs": 20}}
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "d2d_underlay": [{"fading_correlation": 0.5}, {"observation": "compact"}],
     "conflict_graph": [{"subbands": 64}],
+    "mumimo_cells": [{"observation": "gains"}, {"antennas": 32, "users": 16}],
 }
 CASES = [
     (name, LARGE.get(name, {}) | variant, replicas)

@@ -74,7 +74,8 @@ class CellsPhysics:
 
     def quiet_costs(self, gain: Floats) -> Floats:
         """c [E, B, U, F] without interference."""
-        return np.minimum(np.moveaxis(_NOISE / np.einsum("...bubu->...bu", gain), 1, -1), _MAX_COST)
+        own = np.einsum("...bubu->...bu", gain)  # [E, F, B, U]
+        return np.asarray(np.minimum(np.moveaxis(_NOISE / own, 1, -1), _MAX_COST))
 
     def rates(self, gain: Floats, powers: Floats) -> Floats:
         """Rate of every user on every channel in bit/s/Hz, [E, B, U, F]: eq. (6)."""

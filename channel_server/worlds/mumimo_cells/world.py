@@ -174,5 +174,5 @@ class Cells:
         h = draw_coefficients(rng, (self.replicas, self.params.channels, b, m, b, u))
         amplitude = np.where(np.eye(b) > 0, 1.0, np.sqrt(self._cross_gain))  # [B (tx), B (rx)]
         h *= amplitude[:, None, :, None]
-        own = zero_forcing.own_channels(h)
-        return np.ascontiguousarray(own), zero_forcing.gains(h, zero_forcing.beamformers(own))
+        own: Coefficients = np.asarray(zero_forcing.own_channels(h), np.complex128, order="C")
+        return own, zero_forcing.gains(h, zero_forcing.beamformers(own))

@@ -10,6 +10,7 @@ from airtoll.testing.recording import Recording, in_process, steps
 from channel_server.worlds.mumimo_cells import WORLD, MuMimoCells
 from protocol.determinism.rng import CounterRng
 from protocol.determinism.snapshots import pack, unpack
+from protocol.messages.choreography import Step
 from protocol.messages.episodes import going_on
 from protocol.messages.kinds import Kind
 from protocol.messages.node import Note, ReceivedNote, Welcome
@@ -55,7 +56,7 @@ class Cell:
         measured["quiet_cost"] = measured["cost"] / 2
         if turn == 0:
             measured["rate"] = rate
-        step = "act" if last else "probe"
+        step: Step = "act" if last else "probe"
         seen = TurnContext(slot, turn, step, phase, going_on(E), measured, list(inbox), self._counter_rng, [])
         output = self.node.on_turn(seen)
         self.notes += output.notes
@@ -201,9 +202,7 @@ def test_a_joint_trajectory_becomes_continuous_transitions() -> None:
     for slot in range(5):
         cell.slot(slot)
     world = WORLD.build(WORLD_PARAMS, seed=1, replicas=E)
-    join = td3_mix.training(
-        welcome_for(world, td3_mix.SCHEME, CLOUD, cell.params, replicas=E), cell.params
-    ).join
+    join = td3_mix.training(welcome_for(world, td3_mix.SCHEME, CLOUD, cell.params, replicas=E), cell.params).join
     assert join is not None
     joiner = Joiner([Layout(cell.welcome.views[VIEW], cell.welcome.action, E)] * 3)
     for agent in range(3):
