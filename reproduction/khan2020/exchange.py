@@ -51,7 +51,7 @@ def measured(network: str, scheme: str, precision: str) -> Iterator[Row]:
             if row.slot in slots:
                 bits[row.kind] += row.payload_bits
         if phase == "execution" or described.learns:
-            for kind in sorted(bits) or [None]:
+            for kind in (*sorted(bits),) or (None,):
                 per_slot = bits[kind] / len(slots) if kind is not None else 0.0
                 name = "nothing" if kind is None else kind.name.lower()
                 yield network, scheme, precision, phase, name, per_slot, _scalars(name, per_slot, precision)
