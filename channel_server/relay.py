@@ -119,8 +119,10 @@ class Relay:
     def collect(self, node: int) -> list[ReceivedNote]:
         """Empty a node's inbox: notes in the order of arrival, those that arrived together in the order of sending."""
         inbox = self._inboxes[node]
-        if inbox:
-            self._inboxes[node] = []
+        if not inbox:
+            # never the inbox itself: a Turn may be encoded after the next slot's notes have arrived in it
+            return []
+        self._inboxes[node] = []
         return inbox
 
     def drain_rows(self) -> list[AirRow]:

@@ -1,6 +1,7 @@
 """The learners of khan2020's schemes, which load torch: one policy that acts for all BSs, or one that all share."""
 
 from schemes.khan2020.policy import Algorithm, PolicySettings, policy_of, powers_of, value_of
+from schemes.parts.nn.actor_critic import ActorCritic
 from schemes.parts.nn.learning import Pooled, Together
 from schemes.parts.nn.on_policy import OnPolicyLearner
 from schemes.parts.rollout import Rollout
@@ -16,6 +17,11 @@ class CentralLearner(Together[Rollout]):
     @property
     def updates(self) -> int:
         return self._on_policy.updates
+
+    @property
+    def nets(self) -> ActorCritic:
+        """Policy and value network."""
+        return self._on_policy.improvement.nets
 
 
 def central(algorithm: Algorithm, settings: PolicySettings, *, gains: int, powers: int, seed: int) -> CentralLearner:

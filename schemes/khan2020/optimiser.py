@@ -116,12 +116,12 @@ def solve(
     """Powers as shares of Pmax, [E, B, K], from linear gains [E, B (tx), B, K]."""
     problem = sum_rate_problem(info, gains)
     full_w = problem.within_limits(problem.max_w)
-    settings = {"max_iterations": params.iterations, "tolerance": params.tolerance}
+    most, tolerance = params.iterations, params.tolerance
     if params.starts == 1:
-        found = ascend(step, problem, full_w, **settings)
+        found = ascend(step, problem, full_w, max_iterations=most, tolerance=tolerance)
     else:
         starts_w = np.concatenate([full_w[None], random_starts(problem, rng, params.starts - 1)])
-        found = best_of(step, problem, starts_w, **settings)
+        found = best_of(step, problem, starts_w, max_iterations=most, tolerance=tolerance)
     shares = found.powers_w / info.max_power_w
     return shares.reshape(-1, info.cells, info.users).astype(np.float32)
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from protocol.messages.choreography import Choreography, TurnSpec, trainer_learns
 from protocol.messages.kinds import Kind
 from protocol.messages.node import ReceivedNote, Welcome
@@ -78,7 +80,7 @@ class HandingOnBs(LocalBs):
         output = super().on_turn(turn)
         if output.action is None:
             return output
-        shares = self.info.within_budget(output.action["power_w"] / self.info.max_power_w)
+        shares = self.info.within_budget(output.action["power_w"] / np.float32(self.info.max_power_w))
         handed_on = broadcast(Kind.NEIGHBOUR, self._coding.write(shares))
         return output._replace(notes=(*output.notes, handed_on))
 

@@ -37,7 +37,8 @@ class ScalarCoding:
         cut = np.clip(values, self.low, self.high)
         if self.precision == "int8":
             cut = np.rint((cut - self.low) * (_STEPS / (self.high - self.low)))
-        return cut.astype(self._dtype).tobytes()
+        body: bytes = cut.astype(self._dtype).tobytes()
+        return body
 
     def read(self, body: bytes) -> Floats:
         """The numbers that `write` was given, as precisely as they were sent. ValueError for another length, and for a

@@ -111,3 +111,11 @@ def test_notes_in_flight_survive_a_snapshot() -> None:
     other.restore(relay.snapshot())
     assert other.collect(1) == [ReceivedNote(0, Kind.CSI, 3, 1, b"abc")]
     assert other.collect(2) == relay.collect(2)
+
+
+def test_what_was_collected_does_not_grow_when_notes_arrive_later() -> None:
+    relay = _relay(LinkClass.BACKHAUL, has_trainer=True)
+    nothing = relay.collect(1)
+    relay.post(0, 0, 0, [Note((1,), Kind.CSI, b"abc")], gone=set(), neighbours=lambda: NEIGHBOURHOODS)
+    assert nothing == []
+    assert len(relay.collect(1)) == 1

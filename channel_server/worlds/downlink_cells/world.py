@@ -30,7 +30,7 @@ class State:
 
     users_m: Floats  # [E, B, K, 2]
     mean_gain: Floats
-    coefficients: npt.NDArray[np.complex64]
+    coefficients: fading.Coefficients
     gain: Floats
     age: npt.NDArray[np.int64]
     last: Reception

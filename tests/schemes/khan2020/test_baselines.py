@@ -38,8 +38,9 @@ def info_and_gains(world: Cells) -> tuple[NetworkInfo, Any]:
 
 
 def test_max_power_uses_the_budget_of_every_bs() -> None:
-    for budget, total_w in (("per_user", 6 * CELLS.max_power_w), ("per_bs", 3 * CELLS.max_power_w)):
-        one = stage("max_power", world=replace(CELLS, power_budget=budget))
+    per_bs = replace(CELLS, power_budget="per_bs")
+    for world, total_w in ((CELLS, 6 * CELLS.max_power_w), (per_bs, 3 * CELLS.max_power_w)):
+        one = stage("max_power", world=world)
         assert sum(action["power_w"].sum() for action in one.actions) == pytest.approx(2 * total_w, rel=1e-6)
 
 
@@ -55,8 +56,8 @@ def test_the_strongest_own_user_alone_is_served() -> None:
 def test_fp_and_wmmse_from_one_start_find_the_same_powers(changes: dict[str, Any]) -> None:
     info, gains = info_and_gains(build(replace(CELLS, **changes), seed=3, replicas=50))
     rng, settings = np.random.default_rng(1), OptimiserSettings(iterations=15, tolerance=0.0)
-    both = [solve(step, settings, info, gains, rng) for step in (fp.step, wmmse.step)]
-    np.testing.assert_allclose(*both, atol=1e-4)
+    first, second = (solve(step, settings, info, gains, rng) for step in (fp.step, wmmse.step))
+    np.testing.assert_allclose(first, second, atol=1e-4)
 
 
 @pytest.mark.parametrize("changes", NETWORKS)

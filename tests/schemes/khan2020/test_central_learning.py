@@ -66,7 +66,7 @@ def test_a_slot_is_learnt_from_when_the_rates_of_all_cells_have_come() -> None:
     assert rollout is not None
     np.testing.assert_array_equal(rollout.rewards[0], np.stack([rate, 10 * rate], axis=1))
     assert rollout.terminated.all()
-    assert (rollout.policy_versions == 7).all()
+    np.testing.assert_array_equal(np.asarray(rollout.policy_versions), np.full((1, 3, 2), 7))
     assert not rows.decided
     assert not rows.rates
 
