@@ -1,4 +1,4 @@
-"""A study of schemes as a table: means over drops, and the difference from one scheme on the same channels.
+"""A study of schemes as a table: means over the drops that all of them have, and the difference from one of them.
 
     python reproduction/li2020/paired.py reproduction/li2020/results/five-drops/results.csv MAAC
     python reproduction/li2020/paired.py reproduction/li2020/results/figures-7-9/results.csv MAAC world.pairs=30
@@ -23,21 +23,21 @@ Drops = dict[str, dict[str, str]]  # a scheme's rows by seed
 
 
 def by_scheme(path: Path, where: dict[str, str]) -> dict[str, Drops]:
-    """The rows of results.csv that succeeded, by scheme and seed, in the order of the file. `where`: by column, the
-    label of the other axes at which rows are taken."""
+    """The rows of results.csv that succeeded, by scheme and seed, of seeds with which all schemes did, in the order of
+    the file. `where`: by column, the label of the other axes at which rows are taken."""
     schemes: dict[str, Drops] = {}
     for row in read_rows(path):
         if row["state"] == "SUCCEEDED" and where.items() <= row.items():
             schemes.setdefault(row["scheme"], {})[row["seed"]] = row
-    return schemes
+    complete = set.intersection(*map(set, schemes.values()))
+    return {name: {seed: row for seed, row in drops.items() if seed in complete} for name, drops in schemes.items()}
 
 
 def difference(drops: Drops, reference: Drops) -> str:
-    """Mean reward less the reference's over the drops that both have, with its interval; and in how many it is more."""
-    both = [seed for seed in drops if seed in reference]
-    rewards = [float(drops[seed][REWARD]) - float(reference[seed][REWARD]) for seed in both]
+    """Mean reward less the reference's, with its interval, and in how many drops it is more."""
+    rewards = [float(row[REWARD]) - float(reference[seed][REWARD]) for seed, row in drops.items()]
     mean = mean_of(rewards)
-    return f"{mean.value:+.2f} ± {mean.half:.2f} | {sum(reward > 0 for reward in rewards)} of {len(both)}"
+    return f"{mean.value:+.2f} ± {mean.half:.2f} | {sum(reward > 0 for reward in rewards)} of {len(rewards)}"
 
 
 def line(name: str, drops: Drops, reference: Drops) -> str:
