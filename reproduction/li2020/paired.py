@@ -23,8 +23,8 @@ Drops = dict[str, dict[str, str]]  # a scheme's rows by seed
 
 
 def by_scheme(path: Path, where: dict[str, str]) -> dict[str, Drops]:
-    """The rows of results.csv that succeeded, by scheme and seed, of seeds with which all schemes did. `where`: by
-    column, the label of the other axes at which rows are taken."""
+    """The rows of results.csv that succeeded, by scheme and seed, of seeds with which all schemes did, in the order of
+    the file. `where`: by column, the label of the other axes at which rows are taken."""
     schemes: dict[str, Drops] = {}
     for row in read_rows(path):
         if row["state"] == "SUCCEEDED" and where.items() <= row.items():

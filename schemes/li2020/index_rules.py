@@ -1,8 +1,8 @@
 """The best rules of pairs that know their own link alone: expected rewards in closed form, one pair's rule at a time.
 
-With Rayleigh fading that is new in every slot, what a pair has seen before is no help. What
-it knows of RB k is its own gain g[k] and, with `bs_gain`, the BS's gain b[k] at its receiver. Given the others' rules,
-its expected reward on RB k depends on these alone, so its best rule is an index:
+With Rayleigh fading that is new in every slot, what a pair has seen before is no help. What it knows of RB k is its own
+gain g[k] and, with `bs_gain`, the BS's gain b[k] at its receiver. Given the others' rules, its expected reward on RB k
+depends on these alone, so its best rule is an index:
 
     argmax_k F_k(g[k], b[k]) - e_k                                  e_k: what the others lose if it takes RB k
 

@@ -94,6 +94,12 @@ def test_the_ceilings_are_those_of_their_study() -> None:
     assert "\n".join(lines) in page(PAGE)
 
 
+def test_the_table_of_ten_pairs_is_that_of_its_study() -> None:
+    lines = printed_table("figures-7-9", "local Nash", "world.pairs=10")
+    assert len(lines) == 2 + 10
+    assert "\n".join(lines) in page(PAGE)
+
+
 def test_the_room_is_that_of_the_closed_form() -> None:
     with (RESULTS / "ceilings.csv").open(encoding="utf-8", newline="") as file:
         drops = list(csv.DictReader(file))

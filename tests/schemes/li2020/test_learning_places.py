@@ -43,7 +43,11 @@ def test_the_same_weights_bit_for_bit(both: Any) -> None:
 
 @pytest.mark.parametrize(
     ("scheme", "params"),
-    [("li2020/q_learning", {}), ("li2020/ac", {"hidden": [16, 8], "upload_every_slots": 5, "rows_per_iteration": 5})],
+    [
+        ("li2020/q_learning", {}),
+        ("li2020/q_learning", {"history": "float16"}),
+        ("li2020/ac", {"hidden": [16, 8], "upload_every_slots": 5, "rows_per_iteration": 5}),
+    ],
 )
 def test_other_learners_too(scheme: str, params: dict[str, Any]) -> None:
     (ours, here), (theirs, there) = (_run(place, scheme, **params) for place in ("node", "trainer"))

@@ -33,6 +33,7 @@ class Life:
         self.pair = self._begin()
         self._last: Any = None
         self.scalars: dict[str, float] = {}  # of the last turn
+        self.sent_bytes = 0  # of all histories
 
     def slot(
         self,
@@ -48,10 +49,10 @@ class Life:
             turn.measurement["last_rb"] = (turn.measurement["last_rb"] + 1) % 3
         output = self.pair.on_turn(turn)
         self._last, self.scalars = output.action, dict(output.scalars)
-        return _read(output.notes)
+        return self._read(output.notes)
 
     def close(self, slot: int, *notes: ReceivedNote, phase: str = "train") -> list[HistoryChunk]:
-        return _read(self.pair.close(self._turn(slot, "close", list(notes), phase, -100.0)))
+        return self._read(self.pair.close(self._turn(slot, "close", list(notes), phase, -100.0)))
 
     def restart(self) -> None:
         """From a snapshot."""
@@ -70,10 +71,10 @@ class Life:
         measured["last_rb"] = -1 if self._last is None else self._last["rb"]
         return TurnContext(slot, 0, step, phase, going_on(1), measured, inbox, CounterRng(1, "node"), [])
 
-
-def _read(notes: tuple[Note, ...]) -> list[HistoryChunk]:
-    assert all(note.kind == Kind.HISTORY for note in notes)
-    return [read_chunk(note.body, layout_of(WELCOME, Maac())) for note in notes]
+    def _read(self, notes: tuple[Note, ...]) -> list[HistoryChunk]:
+        assert all(note.kind == Kind.HISTORY for note in notes)
+        self.sent_bytes += sum(len(note.body) for note in notes)
+        return [read_chunk(note.body, layout_of(WELCOME, self.params)) for note in notes]
 
 
 def _bit(slot: int, outage: int = 0) -> ReceivedNote:
@@ -88,6 +89,17 @@ def test_without_a_timeout_a_bit_comes_in_the_next_slot_or_the_row_is_not_valid(
     life = Life(upload_every_slots=4)
     sent = life.slot(0) + life.slot(1, _bit(0)) + life.slot(2) + life.slot(3, _bit(1)) + life.slot(4, _bit(3))
     assert _flags(sent) == {0: VALID, 1: 0, 2: 0, 3: VALID}
+
+
+def test_histories_in_float16_hold_the_same_in_fewer_bytes() -> None:
+    lives = [Life(upload_every_slots=1, history=history) for history in ("float32", "float16")]
+    for life in lives:
+        sent = [chunk for slot in range(4) for chunk in life.slot(slot, *([_bit(slot - 1)] if slot else []))]
+        assert _flags(sent) == {0: VALID, 1: VALID, 2: VALID}
+        assert [float(chunk.rows["state"]["own_gain_db"][0, 0, 0]) for chunk in sent] == [1.0, 2.0, 3.0]
+        assert {float(row["state"]["bs_gain_db"][0, 0]) for chunk in sent for row in chunk.rows} == {-100.0}
+    numbers = 3 + 3 + 3 + 1  # of a state in layout per_rb with 3 RBs
+    assert lives[0].sent_bytes - lives[1].sent_bytes == 2 * numbers * 4  # one state more than rows
 
 
 @pytest.mark.parametrize("restarted", [False, True])
