@@ -5,7 +5,8 @@ from typing import Any
 from protocol.messages.kinds import Kind
 from protocol.messages.node import ReceivedNote, Welcome
 from schemes.contract import AgentLearners, Join, Learner, TurnContext
-from schemes.parts.history import HistoryChunk, Joiner
+from schemes.parts.history import HistoryChunk
+from schemes.parts.joiner import Joiner
 from schemes.parts.note_reader import NoteReader
 
 _MAX_RESENDS = 10  # transmissions of a history that a slot waits for

@@ -103,8 +103,8 @@ class World(Protocol):
 
     A world whose draws take long may also offer `prefetch(slot)`: called while the nodes compute, it draws
     ahead what `begin` will need there, and changes no result. A world that models the radio of signalling links also
-    implements `Radio`, one that can be drawn `Renderable`, one that keeps distributions `Distributed`, one with information
-    for bounds `Privileged`.
+    implements `Radio`, one that can be drawn `Renderable`, one that keeps distributions `Distributed`, one with
+    information for bounds `Privileged`.
     """
 
     agents: Sequence[str]  # names, by node index

@@ -30,7 +30,7 @@ from protocol.params import param
 from schemes.contract import Join, Learner, Send, Training, TurnContext
 from schemes.khan2020.network_info import Floats, NetworkInfo, network_info
 from schemes.khan2020.policy import PolicySettings, policy_of, powers_of
-from schemes.parts.actor import Actor
+from schemes.parts.actor import Actor, Decision
 from schemes.parts.distributions import ClippedGaussian
 from schemes.parts.history import JointTrajectory, Layout
 from schemes.parts.learner_settings import AtLeastOne, TrustRegionSettings
@@ -110,14 +110,14 @@ class DrawnPowers:
         self.outputs = powers.outputs
         self._welcome, self._info, self._powers = welcome, info, powers
 
-    def uniform(self, rng: np.random.Generator) -> Records:
-        return self._welcome.action.sample(rng, self._welcome.replicas)
+    def uniform(self, rng: np.random.Generator) -> Decision:
+        return Decision(self._welcome.action.sample(rng, self._welcome.replicas))
 
-    def explore(self, outputs: Floats, rng: np.random.Generator) -> Records:
-        return self._info.action(self._welcome, self._powers.sample(outputs, rng))
+    def explore(self, outputs: Floats, rng: np.random.Generator) -> Decision:
+        return Decision(self._info.action(self._welcome, self._powers.sample(outputs, rng)))
 
-    def best(self, outputs: Floats) -> Records:
-        return self._info.action(self._welcome, self._powers.mode(outputs))
+    def evaluate(self, outputs: Floats, _rng: np.random.Generator) -> Decision:
+        return Decision(self._info.action(self._welcome, self._powers.mode(outputs)))
 
 
 class OwnCellRate:
@@ -130,9 +130,8 @@ class OwnCellRate:
         self._info = info
 
     def of(self, action: Records, measured: Records, _feedback: None) -> tuple[Floats, Mask]:
-        chosen_w = (
-            self._info.within_budget(action["power_w"] / np.float32(self._info.max_power_w)) * self._info.max_power_w
-        )
+        shares = np.asarray(action["power_w"] / np.float32(self._info.max_power_w), np.float32)
+        chosen_w = self._info.within_budget(shares) * self._info.max_power_w
         valid = np.isclose(measured["power_w"], chosen_w, rtol=1e-4).all(axis=1)
         return measured["rate_bps_hz"].sum(axis=1), valid
 
@@ -154,12 +153,12 @@ class LocalBs(Actor):
         )
         self.load(draw_policy(architecture, CounterRng(welcome.seed, "learner").at(0)), 0)
 
-    def _action(self, turn: TurnContext, state: Records) -> Records:
+    def _decide(self, turn: TurnContext, state: Records) -> Decision:
         if self.net is None:
             raise RuntimeError("a BS has its first policy from its seed")
         outputs = self.net(self._sense.vector(state))
         if turn.phase == "eval":
-            return self._behaviour.best(outputs)
+            return self._behaviour.evaluate(outputs, turn.rng())
         return self._behaviour.explore(outputs, turn.rng())
 
 

@@ -80,8 +80,8 @@ class HandingOnBs(LocalBs):
         output = super().on_turn(turn)
         if output.action is None:
             return output
-        shares = self.info.within_budget(output.action["power_w"] / np.float32(self.info.max_power_w))
-        handed_on = broadcast(Kind.NEIGHBOUR, self._coding.write(shares))
+        shares = np.asarray(output.action["power_w"] / np.float32(self.info.max_power_w), np.float32)
+        handed_on = broadcast(Kind.NEIGHBOUR, self._coding.write(self.info.within_budget(shares)))
         return output._replace(notes=(*output.notes, handed_on))
 
 

@@ -151,10 +151,9 @@ class Actor(NodePolicy):
 
     `network`: a net from weights; ValueError if they make none. `policy_version`: the version of the weights in `net`;
     a local trainer's are counted here. `on_policy`: its learner takes rows for those of the weights that the node has,
-    so that what it draws uniformly in warmup in spite of them is not kept. `exchange`: reads
-    the notes of a turn of exchange, if the choreography has one before the node acts, and returns those to send. What a
-    recurrent net carries begins at zero with an episode, and with new weights, for which the old ones' state has no
-    meaning.
+    so that what it draws uniformly in warmup in spite of them is not kept. `exchange`: reads the notes of a turn of
+    exchange, if the choreography has one before the node acts, and returns those to send. What a recurrent net carries
+    begins at zero with an episode, and with new weights, for which the old ones' state has no meaning.
     """
 
     def __init__(

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from schemes.contract import Learner
-from schemes.parts.history import Joiner, JointTrajectory, Layout, read_chunk
+from schemes.parts.history import JointTrajectory, Layout, read_chunk
+from schemes.parts.joiner import Joiner
 from schemes.parts.learner_start import start_learner
 from schemes.parts.numpy_nets import Weights
 

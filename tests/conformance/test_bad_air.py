@@ -9,7 +9,8 @@ from controller.trainer import LearningTrainer
 from protocol.messages.plan import RunPlan
 from protocol.messages.signalling import SignallingPlan
 from schemes.parts.actor import Actor
-from schemes.parts.history import Joiner, JointTrajectory
+from schemes.parts.history import JointTrajectory
+from schemes.parts.joiner import Joiner
 from tests.bad_air import BadAir
 from tests.conformance.homes import home_plan, homes
 from tests.recording import in_process, stepping

@@ -42,7 +42,8 @@ from protocol.messages.kinds import Kind  # noqa: E402
 from protocol.messages.node import Note  # noqa: E402
 from protocol.messages.plan import RunPlan  # noqa: E402
 from schemes.contract import Join  # noqa: E402
-from schemes.parts.history import Joiner, read_chunk  # noqa: E402
+from schemes.parts.history import read_chunk  # noqa: E402
+from schemes.parts.joiner import Joiner  # noqa: E402
 
 SLOTS_PER_KILL = 100
 SPARED_SLOTS = 500  # at the end of the run, so that the last kill does not come too late

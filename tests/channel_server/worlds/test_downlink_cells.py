@@ -112,7 +112,7 @@ def test_typical_gains_are_those_of_many_draws() -> None:
 def test_an_episode_of_one_slot_is_over_and_a_longer_one_is_cut_off() -> None:
     one, three, endless = (world(redraw_every_slots=n) for n in (1, 3, 0))
     silent = actions(one, np.zeros((3, 3, 2)))
-    assert (one.transmit(first(one), silent)[1].ended == TERMINATED).all()
+    assert np.all(one.transmit(first(one), silent)[1].ended == TERMINATED)
     assert endless.transmit(first(endless), silent)[1].ended is None
     state, ends = three.reset(), []
     for slot in range(3):
@@ -140,8 +140,8 @@ def test_fading_is_fresh_correlated_or_none() -> None:
         cells = world(replicas=2000, redraw_every_slots=0, **changes)
         state = first(cells)
         later = cells.begin(state, 1)
-        fades = [(s.gain / s.mean_gain).ravel() for s in (state, later)]
-        return float(np.corrcoef(*fades)[0, 1])
+        before, after = ((s.gain / s.mean_gain).ravel() for s in (state, later))
+        return float(np.corrcoef(before, after)[0, 1])
 
     rho = 0.642  # J0(2 pi 10 Hz 20 ms)
     assert correlation() == pytest.approx(0, abs=0.03)

@@ -11,7 +11,8 @@ from protocol.determinism.snapshots import pack, unpack
 from protocol.messages.kinds import Kind
 from protocol.messages.node import ReceivedNote
 from protocol.messages.spaces import Field, Records, Space
-from schemes.parts.history import VALID, HistoryWriter, Joiner, JointTrajectory, Layout, payload_bits, read_chunk
+from schemes.parts.history import VALID, HistoryWriter, JointTrajectory, Layout, payload_bits, read_chunk
+from schemes.parts.joiner import Joiner
 
 STATES = Space((Field("seen", "f4", (2,)),))
 ACTIONS = Space((Field("rb", "i2", low=-1, high=9),))

@@ -17,7 +17,8 @@ from protocol.messages.node import Note, ReceivedNote, Welcome
 from protocol.messages.plan import RunPlan
 from protocol.messages.spaces import Records
 from schemes.contract import TurnContext
-from schemes.parts.history import HistoryChunk, Joiner, Layout, read_chunk
+from schemes.parts.history import HistoryChunk, Layout, read_chunk
+from schemes.parts.joiner import Joiner
 from schemes.parts.numpy_nets import Network, draw
 from schemes.parts.weights import write_weights
 from schemes.wong2021 import td3_mix
