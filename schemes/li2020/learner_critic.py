@@ -34,7 +34,7 @@ class JointCritic:
 
     Each critic knows M agents, itself first. `states`: the first layer, of the M states [N, B, M S]. `tail`: all layers
     after it; its inputs [N, B, H + M A + G A] are the first layer's outputs, the own action, the others' actions, and
-    the own action times the inputs of the own state that `gates` [G, A] names (deviation 9).
+    the own action times the inputs of the own state that `gates` [G, A] names (deviation 9 of the card).
     """
 
     def __init__(self, states: StackedLayer, tail: StackedMlp, *, n_actions: int, gates: Gates) -> None:

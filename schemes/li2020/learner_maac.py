@@ -7,14 +7,14 @@
 
 Read `learner_maac_reference` first: it is the same algorithm in plain autograd, with the equations at the lines and the
 deviations from the paper explained (their numbers are used below). tests/schemes/li2020/test_learner_maac.py compares
-the two over updates of MAAC and NAAC. What stacking saves, in processor time per update on one thread, batch 64
-(`python -m benchmarks.learner`):
+the two over updates of MAAC and NAAC. What stacking saves, in processor time per update on one thread, batch 64, on a
+machine with other load (`python -m benchmarks.learner`):
 
     networks (actor; critic; inputs of an agent)       N    stacked    reference    ratio
-    paper    (512-128; 1024-512-256; 40)              10     109 ms       203 ms      1.9
-                                                      20     268 ms       491 ms      1.8
-    example  (64-64; 128-64-64; 13)                   10     8.6 ms        38 ms      4.4
-                                                      20      19 ms        75 ms      4.0
+    paper    (512-128; 1024-512-256; 40)              10     148 ms       416 ms      2.8
+             the same, plain critic, Gumbel gradient  10     108 ms       213 ms      2.0
+    example  (64-64; 128-64-64; 13)                   10      15 ms        63 ms      4.2
+                                                      20      26 ms       172 ms      6.7
 
 NAAC is MAAC with fewer inputs to each critic (eq. 20, 21): `critic_inputs` lists the agents whose states and actions
 critic i knows. All N actors and all N critics are one stack each, so that a layer is one batched product.
@@ -89,7 +89,7 @@ Climb = Callable[[Tensor], tuple[Tensor, Tensor]]  # of the logits [N, B, A]: dL
 
 class MaacLearner:
     """The actors, critics and targets of N agents, and their replay. `inputs`: size S of a state; `n_actions`: A;
-    `gates`: products of own action and own state that join the critics (deviation 9), () for none.
+    `gates`: products of own action and own state that join the critics (deviation 9 of the card), () for none.
 
     Random numbers depend on the seed and a position: agent i's first weights are drawn at (seed, i), the minibatch and
     the Gumbel noise of update u at (seed, u).
