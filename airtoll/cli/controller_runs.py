@@ -9,10 +9,12 @@ import typer
 
 from airtoll.api import connect
 from airtoll.cli import controller_tables, output
+from airtoll.cli.answer import answer_of, baselines_left, print_answer
 from airtoll.cli.exit_codes import FAILED, USAGE
 from airtoll.cli.output import Format, FormatOption
 from airtoll.client import Controller
 from controller.config import layers
+from controller.run_folder.reader import RunFolder
 
 app = typer.Typer()
 
@@ -48,23 +50,51 @@ def list_runs(
 
 
 @app.command()
-def show(run_id: RunId, as_format: FormatOption = Format.TEXT) -> None:
-    """Show a run's state and results."""
-    run = _controller().show(run_id)
-    output.print_result(run, as_format, lambda: output.print_tables(controller_tables.run(run)))
+def show(
+    run: Annotated[str, typer.Argument(metavar="DIR|ID", help="A run's folder, or the id of a controller's run.")],
+    as_format: FormatOption = Format.TEXT,
+) -> None:
+    """Show a run's state and results.
+
+    Means per phase, the baselines on the same channels, the overhead of training and of execution, and warnings. Of a
+    folder it needs no controller; an argument that is no folder is the id of a controller's run.
+    """
+    if Path(run).exists() or len(Path(run).parts) > 1:
+        folder = RunFolder.open(Path(run))
+        with output.damage_reported():
+            found = answer_of(folder)
+        output.print_result(found, as_format, lambda: _print_run(found, found))
+        if left := baselines_left(folder, found):
+            output.notice(left)
+        return
+    of_controller = _controller().show(run)
+    output.print_result(of_controller, as_format, lambda: _print_run(of_controller, of_controller["answer"]))
+
+
+def _print_run(run: dict[str, Any], answer: dict[str, Any] | None) -> None:
+    """Its state, and its answer if it has one yet."""
+    output.print_tables(controller_tables.run(run))
+    if answer is not None:
+        print_answer(answer)
 
 
 @app.command()
 def watch(run_id: RunId, as_format: FormatOption = Format.TEXT) -> None:
-    """Follow a run until it ends."""
+    """Follow a run until it ends.
+
+    The last lines are its answer, as `airtoll show` prints it.
+    """
     last: dict[str, Any] = {}
-    for event in _controller().watch(run_id):
+    controller = _controller()
+    for event in controller.watch(run_id):
         last |= event
         if as_format is Format.JSON:
             typer.echo(json.dumps(event))  # one line per event
         else:
             for line in controller_tables.event_lines(event):
                 typer.echo(line)
+    if as_format is Format.TEXT and (answer := controller.show(run_id)["answer"]):
+        print_answer(answer)
     if last.get("state") == "FAILED":
         output.notice(f"the run is FAILED: {last['reason']}")
         raise typer.Exit(FAILED)

@@ -41,10 +41,15 @@ def print_result(data: Any, as_format: Format, text: Callable[[], None]) -> None
         text()
 
 
+def width() -> int:
+    """The columns of the terminal, or of a page where stdout is none."""
+    return Console().width if sys.stdout.isatty() else _PAGE_WIDTH
+
+
 def print_tables(*tables: RenderableType) -> None:
     """Tables to stdout, their texts exactly as they are."""
     # Names and reasons come from files, nodes and users: without `markup=False` rich drops text in brackets.
-    console = Console(width=None if sys.stdout.isatty() else _PAGE_WIDTH, markup=False, emoji=False)
+    console = Console(width=width(), markup=False, emoji=False)
     for table in tables:
         console.print(table)
 

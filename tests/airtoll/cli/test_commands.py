@@ -16,7 +16,7 @@ from airtoll.cli.commands import COMMANDS, app, load
 from controller.config import catalogue
 from protocol.accounting.trace import ROW
 from protocol.messages.kinds import Kind
-from tests.airtoll.folders import CELL, air, ended, finished, learning, make, toll_windows, traced
+from tests.airtoll.folders import CELL, air, ended, finished, learning, make, toll_windows, traced, window, write
 
 
 def _call(*words: object) -> Result:
@@ -330,7 +330,7 @@ finally:
 def test_texts_with_brackets_are_printed_as_they_are(reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     run: dict[str, Any] = dict.fromkeys(("id", "world", "scheme", "seed", "folder", "trace_digest"), "")
     run |= {"state": "FAILED", "reason": reason, "created": "2026-01-01T00:00:00+00:00", "slot": 1, "slots": 2}
-    output.print_tables(controller_tables.runs([run]), controller_tables.run(run | {"metrics": {reason: None}}))
+    output.print_tables(controller_tables.runs([run]), controller_tables.run(run | {"folder": reason}))
     assert capsys.readouterr().out.count(reason) == 3
 
 
@@ -354,3 +354,33 @@ def test_a_run_keeps_a_copy_of_its_graph(tmp_path: Path) -> None:
     graph.unlink()
     again = _call("replay", tmp_path / "a")
     assert again.exit_code == 0, again.output
+
+
+def test_a_folder_is_shown_without_a_controller(cell: Path, tmp_path: Path) -> None:
+    extra = ("--set", "baselines=[li2020/random, li2020/greedy_central]", "--set", "scheme=li2020/sla")
+    done = _call("run", cell, *extra, "--out", tmp_path / "a")
+    assert "baseline 2 of 2: li2020/greedy_central" in done.stderr
+    shown = _call("show", tmp_path / "a")
+    assert shown.exit_code == 0, shown.output
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert ["state", "SUCCEEDED"] in rows
+    assert ["slot", "4", "of", "4"] in rows
+    assert [row[:1] for row in rows if row[:1] in (["li2020/random"], ["li2020/sla"])] == [
+        ["li2020/random"],
+        ["li2020/sla"],
+    ]
+    assert any(row == ["kind", "training", "/slot/node", "execution", "/slot/node"] for row in rows)
+    assert "baselines:" not in shown.stderr
+    data = json.loads(_call("show", tmp_path / "a", "--format", "json").stdout)
+    assert data["comparison"] == json.loads((tmp_path / "a" / "summary.json").read_text())["comparison"]
+
+
+def test_a_run_that_was_cut_off_is_shown_with_what_it_has(tmp_path: Path) -> None:
+    writer = write(tmp_path / "a", [window("eval", 0, 1, 6.0, 2.0)], baselines=["li2020/sla"])
+    shown = _call("show", writer.path)
+    assert (shown.exit_code, shown.stderr) == (
+        0,
+        "baselines: 0 of 1 have ended; the table that compares comes after the last\n",
+    )
+    assert ["slot", "2", "of", "4"] in [line.split() for line in shown.stdout.splitlines()]
+    assert _call("show", tmp_path / "none").stderr == f"{tmp_path / 'none'} is not a run's folder: no config.yaml\n"
