@@ -1,6 +1,7 @@
 """The command line: what it prints, and its exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -266,6 +267,7 @@ def test_runs_from_python(cell: Path, tmp_path: Path) -> None:
 WITHOUT_FORMAT = {
     "agent": "serves until it is stopped; its log is for people",
     "channel": "likewise",
+    "init": "writes YAML",
     "keys": "has commands of its own, each with --format",
     "new": "writes a package and prints the commands that come next",
     "node": "is a process of a run and prints nothing",
@@ -384,3 +386,43 @@ def test_a_run_that_was_cut_off_is_shown_with_what_it_has(tmp_path: Path) -> Non
     )
     assert ["slot", "2", "of", "4"] in [line.split() for line in shown.stdout.splitlines()]
     assert _call("show", tmp_path / "none").stderr == f"{tmp_path / 'none'} is not a run's folder: no config.yaml\n"
+
+
+def test_frames_have_values_and_are_chosen_by_node_slot_and_kind(cell: Path, tmp_path: Path) -> None:
+    _call("run", cell, "--set", "scheme=li2020/greedy_central", "--placement", "processes", "--out", tmp_path / "a")
+    asked = _call("frames", tmp_path / "a", "--node", "pair-1", "--slot", 1, "--kind", "csi").stdout.splitlines()
+    assert [line.split(":")[0].split() for line in asked] == [["up", "pair-1"]]
+    assert "csi to trainer" in asked[0]
+    turns = _call("frames", tmp_path / "a", "--node", "pair-1", "--slot", 1).stdout
+    assert "measures d2d_gain_db [" in turns
+    assert "acts rb " in turns
+    assert "Reply(slot=1" in _call("frames", tmp_path / "a", "--node", "pair-1", "--slot", 1, "--raw").stdout
+    for option, fix in (("--node", "did you mean 'pair-1'?"), ("--kind", "known: ack, control, csi")):
+        wrong = _call("frames", tmp_path / "a", option, "pair-11")
+        assert (wrong.exit_code, fix in wrong.stderr) == (2, True), wrong.output
+
+
+def test_tables_as_tsv_have_a_line_per_row(tmp_path: Path) -> None:
+    lines = _call("toll", finished(tmp_path / "a").path, "--format", "tsv").stdout.splitlines()
+    assert lines[0].split("\t") == ["kind", "notes", "bytes", "payload bits", "bytes/slot/node", "share of bits"]
+    assert [line.split("\t")[:3] for line in lines[1:3]] == [["neighbour", "1", "5"], ["csi", "1", "8"]]
+    schemes = _call("schemes", "--format", "tsv").stdout.splitlines()
+    assert sum(line.partition("\t")[0] in catalogue.schemes() for line in schemes) == len(catalogue.schemes())
+
+
+def test_ids_are_whole_outside_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    run = {"id": "d" * 70, "state": "FAILED", "reason": "r " * 40, "created": "2026-01-01T00:00:00+00:00"}
+    output.print_tables(controller_tables.runs([run | {"slot": 1, "slots": 2}]))
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
+    assert ("d" * 70 in line, line.count("r ")) == (True, 40)
+
+
+def test_the_shell_completes_commands() -> None:
+    asked = {"_AIRTOLL_COMPLETE": "complete_bash", "COMP_WORDS": "airtoll sche", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from airtoll.cli import main; sys.argv = ['airtoll']; main()"],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+    )
+    assert set(done.stdout.split()) == {"schema", "schemes"}
