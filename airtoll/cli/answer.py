@@ -65,7 +65,7 @@ def overhead(parts: Mapping[str, Any]) -> Table:
     """The bytes of notes by kind: of training, and of execution, each also per slot and node."""
     training, execution = parts["training"], parts["execution"]
     slots = f"{training['slots']:,} slots of training, {execution['slots']:,} of execution"
-    title = f"overhead in bytes of notes, over {slots}"
+    title = f"bytes of notes in {slots}"
     # the second rate has another name, as `right` goes by names
     made = table("kind", title=title, right=["training", "/slot/node", "execution", "/slot/node "])
     for kind in dict.fromkeys([*training["kinds"], *execution["kinds"]]):

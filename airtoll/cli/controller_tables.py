@@ -15,6 +15,8 @@ def runs(runs: Objects) -> Table:
     """One line per run; a column of reasons if any run has one."""
     reasons = any(run["reason"] for run in runs)
     made = table("id", "state", "slot", "created", *(["reason"] if reasons else []))
+    for column in made.columns[:3]:
+        column.no_wrap = True  # on a narrow terminal the times and reasons are folded
     for run in runs:
         slot = f"{run['slot']:,} of {run['slots']:,}"
         cells = run["id"], run["state"], slot, _local(run["created"], "%Y-%m-%d %H:%M"), run["reason"]

@@ -249,7 +249,7 @@ class RunManager:
         for run in await asyncio.to_thread(lambda: list(unknown_runs(self.runs_folder, known))):
             try:
                 await retry_while_unavailable(self._add_if_new, run)
-                _LOG.warning("the run %s was not in the index: it is again, as %s", run.id, run.state.value)
+                _LOG.warning("the run %s was not in the index: it is now, as %s", run.id, run.state.value)
             except Exception as error:  # of this run's files; the service starts all the same
                 _LOG.error("the run %s cannot be added to the index", run.id, exc_info=error)
 

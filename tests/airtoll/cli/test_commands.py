@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -426,3 +428,27 @@ def test_the_shell_completes_commands() -> None:
         text=True,
     )
     assert set(done.stdout.split()) == {"schema", "schemes"}
+
+
+@pytest.mark.parametrize(("token", "problem"), [("", "is missing"), ("another-token-of-16", "is another")])
+def test_a_missing_token_is_named(monkeypatch: pytest.MonkeyPatch, token: str, problem: str) -> None:
+    class Rejecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Rejecting)
+    thread = Thread(target=server.handle_request)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("AIRTOLL_URL", url)
+    monkeypatch.setenv("AIRTOLL_TOKEN", token)
+    result = _call("list")
+    thread.join()
+    server.server_close()
+    assert result.exit_code == 2
+    assert (
+        result.stderr == f"the token of the controller at {url} {problem}: set AIRTOLL_TOKEN, or AIRTOLL_TOKEN_FILE\n"
+    )
