@@ -39,7 +39,10 @@ def run(
     at = None if folder is None else Path(folder)
     writer = RunWriter.create(resolved, at=at)
     summary = execute(resolved, writer, ignore_telemetry)
-    return summary | {"baselines": run_baselines(resolved, writer.folder)} if resolved.baselines else summary
+    if not resolved.baselines:
+        return summary
+    baselines = run_baselines(resolved, writer.folder)
+    return writer.folder.summary | {"baselines": baselines}
 
 
 def connect(url: str | None = None, token: str | None = None) -> "Controller":

@@ -163,12 +163,18 @@ class Controller:
             answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
         except urllib.error.HTTPError as error:
             with error:
-                raise ControllerError(error.code, _detail(error)) from error
+                raise ControllerError(error.code, self._token_fix(error.code) or _detail(error)) from error
         except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             fix = "start one with `airtoll serve`, or set AIRTOLL_URL"
             raise ControllerError(0, f"no controller answers at {self.url}: {reason}; {fix}") from error
         return answer
+
+    def _token_fix(self, status: int) -> str:
+        if status != 401:
+            return ""
+        given = "is another" if self._headers else "is missing"
+        return f"the token of the controller at {self.url} {given}: set AIRTOLL_TOKEN, or AIRTOLL_TOKEN_FILE"
 
 
 def _token() -> str:

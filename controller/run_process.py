@@ -28,14 +28,14 @@ from typing import BinaryIO  # noqa: E402
 
 from controller.config.resolved import ResolvedRun  # noqa: E402
 from controller.execution.controls import SIGNALS, RunControls, controls_by_signal  # noqa: E402
-from controller.execution.run import checkpoint_to_resume, reopen, run, run_baselines  # noqa: E402
+from controller.execution.run import BaselineNumber, checkpoint_to_resume, reopen, run, run_baselines  # noqa: E402
 from controller.pool.leased_workers import LeasedWorkers, Ports  # noqa: E402
 from controller.run_folder.files import DamagedFileError  # noqa: E402
 from controller.run_folder.orders import Orders  # noqa: E402
 from controller.run_folder.reader import RunFolder  # noqa: E402
 from controller.run_folder.status import ALREADY_RUNNING, FINAL_STATES, LOCK, RunStatus, State  # noqa: E402
 from controller.run_folder.writer import RunWriter, failure  # noqa: E402
-from protocol.messages.telemetry import Event, OrderDone, Progress, Telemetry  # noqa: E402
+from protocol.messages.telemetry import Event, OrderDone, Progress, Sink, Telemetry  # noqa: E402
 from protocol.transports.keys import Keys  # noqa: E402
 
 
@@ -105,11 +105,23 @@ class RunProcess:
     def _run_baselines(self, resolved: ResolvedRun, folder: RunFolder, ended: RunStatus) -> RunStatus:
         """The status after the baselines of a run that has succeeded."""
 
-        def report(number: int, name: str) -> None:
-            self._set_status(self._status._replace(waiting=f"baseline {number} of {len(resolved.baselines)}: {name}"))
+        @contextmanager
+        def watch(baseline: BaselineNumber) -> Iterator[Sink]:
+            slots = resolved.baselines[baseline.name].plan.slots
+
+            def report(slot: int) -> None:
+                waiting = f"{baseline}, slot {slot:,} of {slots:,}"
+                self._set_status(self._status._replace(waiting=waiting))
+
+            def sink(telemetry: Telemetry, /) -> None:
+                if isinstance(telemetry, Progress):
+                    report(telemetry.slot)
+
+            report(0)
+            yield sink
 
         controls = self._controls._replace(orders=tuple)  # orders are for the run itself, which has ended
-        for name, summary in run_baselines(resolved, folder, controls=controls, on_start=report).items():
+        for name, summary in run_baselines(resolved, folder, controls=controls, watch=watch).items():
             if State(summary["state"]) is not State.SUCCEEDED:
                 return RunStatus(State.FAILED, ended.slot, f"baseline {name}: {summary['reason']}")
         return ended

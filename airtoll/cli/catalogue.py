@@ -35,10 +35,10 @@ def worlds(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> Non
             {n: as_data(w) | {"parameters": parameters(w)} | contents_data(default_world(w)) for n, w in chosen.items()}
         )
     elif name is None:
-        output.print_tables(world_list(chosen))
+        output.print_tables(world_list(chosen), as_format=as_format)
     else:
         tables = contents_tables(default_world(chosen[name]))
-        output.print_tables(world_list(chosen), params_table(chosen[name]), *tables)
+        output.print_tables(world_list(chosen), params_table(chosen[name]), *tables, as_format=as_format)
 
 
 @app.command()
@@ -52,9 +52,11 @@ def schemes(name: EntryName = None, as_format: FormatOption = Format.TEXT) -> No
         about = {n: as_data(s.card) | {"learns": s.learns, "needs": list(s.needs)} for n, s in chosen.items()}
         output.print_json({n: about[n] | {"parameters": parameters(s)} for n, s in chosen.items()})
     elif name is None:
-        output.print_tables(scheme_list(chosen), study_list(catalogue.offline_studies()))
+        output.print_tables(scheme_list(chosen), study_list(catalogue.offline_studies()), as_format=as_format)
     else:
-        output.print_tables(card_table(chosen[name]), turns_table(chosen[name]), params_table(chosen[name]))
+        output.print_tables(
+            card_table(chosen[name]), turns_table(chosen[name]), params_table(chosen[name]), as_format=as_format
+        )
 
 
 def world_list(worlds: dict[str, WorldEntry]) -> Table:
@@ -95,7 +97,7 @@ def _study(name: str, as_format: Format) -> None:
     columns = [f"{number} [{unit}]" for number, unit in study.numbers.items()]
     columns += [f"{label}: {', '.join(values)}" for label, values in study.labels.items()]
     texts = {"name": name, "summary": study.summary, "citation": study.citation, "columns": "\n".join(columns)}
-    output.print_tables(output.pairs_table(texts.items()), params_table(study))
+    output.print_tables(output.pairs_table(texts.items()), params_table(study), as_format=as_format)
 
 
 def card_table(scheme: Scheme) -> Table:

@@ -22,33 +22,35 @@ class CommandInfo(NamedTuple):
     summary: str
 
 
-_HERE, _RESULTS, _CLIENT = "Runs on this machine", "Results", "Runs of a controller"
-_SERVICE, _CATALOGUE = "Controller and workers", "Catalogue"
+_RUN, _READ, _CONTROLLER = "Run on this machine", "Read results", "Controller"
+_WORKERS, _KEYS, _CATALOGUE = "Workers", "Keys", "Worlds, schemes, configurations"
 
 COMMANDS = {
-    "run": CommandInfo(_HERE, "runs", "Start a run and follow it until it ends."),
-    "resume": CommandInfo(_HERE, "runs", "Continue a run from a checkpoint, or a controller's run after a pause."),
-    "replay": CommandInfo(_HERE, "runs", "Repeat a run in one process and compare the traces."),
-    "node": CommandInfo(_HERE, "runs", "Start a lost node again, so that it rejoins its run."),
-    "study": CommandInfo(_HERE, "studies", "Run a grid of configurations and seeds; write tables and plots."),
-    "toll": CommandInfo(_RESULTS, "results", "Show the signalling overhead of a run."),
-    "plot": CommandInfo(_RESULTS, "results", "Draw a run's curves, map and toll."),
-    "diff": CommandInfo(_RESULTS, "results", "Compare two runs bit for bit."),
-    "frames": CommandInfo(_RESULTS, "results", "Show the recorded frames, decoded."),
-    "submit": CommandInfo(_CLIENT, "controller_runs", "Put a run into the controller's queue."),
-    "list": CommandInfo(_CLIENT, "controller_runs", "List the controller's runs, newest first."),
-    "show": CommandInfo(_CLIENT, "controller_runs", "Show a run's state and results."),
-    "watch": CommandInfo(_CLIENT, "controller_runs", "Follow a run until it ends."),
-    "pause": CommandInfo(_CLIENT, "controller_runs", "Pause a run between two slots."),
-    "stop": CommandInfo(_CLIENT, "controller_runs", "Stop a run after its current slot."),
-    "compare": CommandInfo(_CLIENT, "controller_runs", "Show two runs side by side."),
-    "nodes": CommandInfo(_CLIENT, "controller_runs", "List the nodes of runs and the workers of the pool."),
-    "weights": CommandInfo(_CLIENT, "controller_runs", "Download a node's weights, or list the stored ones."),
-    "put-weights": CommandInfo(_CLIENT, "controller_runs", "Upload weights for a node."),
-    "serve": CommandInfo(_SERVICE, "service", "Start the controller."),
-    "agent": CommandInfo(_SERVICE, "service", "Start a worker of the pool that runs agents."),
-    "channel": CommandInfo(_SERVICE, "service", "Start a worker of the pool that runs channel servers."),
-    "keys": CommandInfo(_SERVICE, "keys", "Manage the keys of encrypted, authenticated connections."),
+    "run": CommandInfo(_RUN, "runs", "Start a run and follow it until it ends."),
+    "resume": CommandInfo(_RUN, "runs", "Continue a run from a checkpoint, or a controller's run after a pause."),
+    "replay": CommandInfo(_RUN, "runs", "Repeat a run in one process and compare the traces."),
+    "node": CommandInfo(_RUN, "runs", "Start a lost node again, so that it rejoins its run."),
+    "study": CommandInfo(_RUN, "studies", "Run a grid of configurations and seeds; write tables and plots."),
+    "show": CommandInfo(_READ, "controller_runs", "Show a run's state and results."),
+    "toll": CommandInfo(_READ, "results", "Show the signalling overhead of a run."),
+    "plot": CommandInfo(_READ, "results", "Draw a run's curves, map and toll."),
+    "diff": CommandInfo(_READ, "results", "Compare two runs bit for bit."),
+    "frames": CommandInfo(_READ, "results", "Show the recorded frames, decoded."),
+    "serve": CommandInfo(_CONTROLLER, "service", "Start the controller."),
+    "submit": CommandInfo(_CONTROLLER, "controller_runs", "Put a run into the controller's queue."),
+    "list": CommandInfo(_CONTROLLER, "controller_runs", "List the controller's runs, newest first."),
+    "watch": CommandInfo(_CONTROLLER, "controller_runs", "Follow a run until it ends."),
+    "pause": CommandInfo(_CONTROLLER, "controller_runs", "Pause a run between two slots."),
+    "stop": CommandInfo(_CONTROLLER, "controller_runs", "Stop a run after its current slot."),
+    "compare": CommandInfo(_CONTROLLER, "controller_runs", "Show two runs side by side."),
+    "nodes": CommandInfo(_CONTROLLER, "controller_runs", "List the nodes of runs and the workers of the pool."),
+    "weights": CommandInfo(_CONTROLLER, "controller_runs", "Download a node's weights, or list the stored ones."),
+    "put-weights": CommandInfo(_CONTROLLER, "controller_runs", "Upload weights for a node."),
+    "agent": CommandInfo(_WORKERS, "service", "Start a worker of the pool that runs agents."),
+    "channel": CommandInfo(_WORKERS, "service", "Start a worker of the pool that runs channel servers."),
+    "keys": CommandInfo(_KEYS, "keys", "Manage the keys of encrypted, authenticated connections."),
+    "init": CommandInfo(_CATALOGUE, "configurations", "Write a run's YAML file, every key with its meaning."),
+    "schema": CommandInfo(_CATALOGUE, "configurations", "Print the JSON schema of a run's or a study's file."),
     "new": CommandInfo(_CATALOGUE, "new", "Begin a scheme or a world of your own, as a package."),
     "worlds": CommandInfo(
         _CATALOGUE, "catalogue", "List the worlds, or show one world's parameters, views, actions and reports."
@@ -123,7 +125,7 @@ def _print_version(requested: bool) -> None:
         raise typer.Exit()
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 
 
 @app.callback()

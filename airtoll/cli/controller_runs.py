@@ -1,6 +1,7 @@
 """Runs of a controller, over its REST interface: `airtoll submit`, `list`, `show`, `watch`, `pause`, `stop`, ..."""
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -9,10 +10,15 @@ import typer
 
 from airtoll.api import connect
 from airtoll.cli import controller_tables, output
+from airtoll.cli.answer import answer_of, baselines_left, print_answer
 from airtoll.cli.exit_codes import FAILED, USAGE
 from airtoll.cli.output import Format, FormatOption
 from airtoll.client import Controller
 from controller.config import layers
+from controller.config.file_kinds import require_run
+from controller.run_folder.reader import RunFolder
+
+_SETTLED_AFTER_S, _POLL_S = 5.0, 0.1
 
 app = typer.Typer()
 
@@ -30,6 +36,7 @@ def submit(
 ) -> None:
     """Put a run into the controller's queue."""
     given = layers.from_file(file)
+    require_run(file, given.data)
     for text in sets or []:
         given = given.overridden_by(layers.from_assignment(text))
     run = _controller().submit(given.data)
@@ -44,27 +51,57 @@ def list_runs(
 ) -> None:
     """List the controller's runs, newest first."""
     answer = _controller().list(state=state, limit=limit)
-    output.print_result(answer, as_format, lambda: output.print_tables(controller_tables.runs(answer["runs"])))
+    output.print_result(
+        answer, as_format, lambda: output.print_tables(controller_tables.runs(answer["runs"]), as_format=as_format)
+    )
 
 
 @app.command()
-def show(run_id: RunId, as_format: FormatOption = Format.TEXT) -> None:
-    """Show a run's state and results."""
-    run = _controller().show(run_id)
-    output.print_result(run, as_format, lambda: output.print_tables(controller_tables.run(run)))
+def show(
+    run: Annotated[str, typer.Argument(metavar="DIR|ID", help="A run's folder, or the id of a controller's run.")],
+    as_format: FormatOption = Format.TEXT,
+) -> None:
+    """Show a run's state and results.
+
+    Means per phase, the baselines on the same channels, the overhead of training and of execution, and warnings. Of a
+    folder it needs no controller; an argument that is no folder is the id of a controller's run.
+    """
+    if Path(run).exists() or len(Path(run).parts) > 1:
+        folder = RunFolder.open(Path(run))
+        with output.damage_reported():
+            found = answer_of(folder)
+        output.print_result(found, as_format, lambda: _print_run(found, found))
+        if left := baselines_left(folder, found):
+            output.notice(left)
+        return
+    of_controller = _controller().show(run)
+    output.print_result(of_controller, as_format, lambda: _print_run(of_controller, of_controller["answer"]))
+
+
+def _print_run(run: dict[str, Any], answer: dict[str, Any] | None) -> None:
+    """Its state, and its answer if it has one yet."""
+    output.print_tables(controller_tables.run(run))
+    if answer is not None:
+        print_answer(answer)
 
 
 @app.command()
 def watch(run_id: RunId, as_format: FormatOption = Format.TEXT) -> None:
-    """Follow a run until it ends."""
+    """Follow a run until it ends.
+
+    The last lines are its answer, as `airtoll show` prints it.
+    """
     last: dict[str, Any] = {}
-    for event in _controller().watch(run_id):
+    controller = _controller()
+    for event in controller.watch(run_id):
         last |= event
         if as_format is Format.JSON:
             typer.echo(json.dumps(event))  # one line per event
         else:
             for line in controller_tables.event_lines(event):
                 typer.echo(line)
+    if as_format is Format.TEXT and (answer := controller.show(run_id)["answer"]):
+        print_answer(answer)
     if last.get("state") == "FAILED":
         output.notice(f"the run is FAILED: {last['reason']}")
         raise typer.Exit(FAILED)
@@ -73,7 +110,7 @@ def watch(run_id: RunId, as_format: FormatOption = Format.TEXT) -> None:
 @app.command()
 def stop(run_id: RunId, as_format: FormatOption = Format.TEXT) -> None:
     """Stop a run after its current slot."""
-    _print_state(_controller().stop(run_id), as_format)
+    _print_state(_once_not("STOPPING", _controller().stop(run_id)), as_format)
 
 
 @app.command()
@@ -104,7 +141,7 @@ def weights(
     if not node:
         stored = _controller().stored_weights(run_id)
         text = controller_tables.weights(stored["weights"])
-        output.print_result(stored, as_format, lambda: output.print_tables(text))
+        output.print_result(stored, as_format, lambda: output.print_tables(text, as_format=as_format))
         return
     data = _controller().weights(run_id, node, sent_slot=sent_slot)
     path = out or Path(f"{run_id}-{quote(node, safe='')}.safetensors")
@@ -137,7 +174,9 @@ def compare(
 ) -> None:
     """Show two runs side by side."""
     both = _controller().compare(a, b)
-    output.print_result(both, as_format, lambda: output.print_tables(controller_tables.comparison(both)))
+    output.print_result(
+        both, as_format, lambda: output.print_tables(controller_tables.comparison(both), as_format=as_format)
+    )
 
 
 @app.command()
@@ -148,7 +187,7 @@ def nodes(
     """List the nodes of runs and the workers of the pool."""
     answer = _controller().nodes(run_id)
     parts = controller_tables.workers(answer["workers"]), controller_tables.nodes(answer["nodes"])
-    output.print_result(answer, as_format, lambda: output.print_tables(*parts))
+    output.print_result(answer, as_format, lambda: output.print_tables(*parts, as_format=as_format))
     for damage in answer["unreadable"].values():
         output.notice(damage)
 
@@ -160,6 +199,15 @@ def _controller() -> Controller:
     except ValueError as error:
         output.notice(f"AIRTOLL_URL: {error}")
         raise typer.Exit(USAGE) from error
+
+
+def _once_not(state: str, run: dict[str, Any]) -> dict[str, Any]:
+    """The run once it is in another state than this one, or as it is after a few seconds, in a long slot."""
+    deadline = time.monotonic() + _SETTLED_AFTER_S
+    while run["state"] == state and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        run = _controller().show(run["id"])
+    return run
 
 
 def _print_state(run: dict[str, Any], as_format: Format) -> None:

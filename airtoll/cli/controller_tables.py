@@ -15,6 +15,8 @@ def runs(runs: Objects) -> Table:
     """One line per run; a column of reasons if any run has one."""
     reasons = any(run["reason"] for run in runs)
     made = table("id", "state", "slot", "created", *(["reason"] if reasons else []))
+    for column in made.columns[:3]:
+        column.no_wrap = True  # on a narrow terminal the times and reasons are folded
     for run in runs:
         slot = f"{run['slot']:,} of {run['slots']:,}"
         cells = run["id"], run["state"], slot, _local(run["created"], "%Y-%m-%d %H:%M"), run["reason"]
@@ -23,10 +25,17 @@ def runs(runs: Objects) -> Table:
 
 
 def run(run: dict[str, Any]) -> Table:
-    """State and results of one run."""
-    keys = ("id", "state", "reason", "world", "scheme", "seed", "slot", "slots", "folder", "trace_digest")
-    metrics = ((name, _number(mean)) for name, mean in run["metrics"].items())
-    return pairs_table([*((key, str(run[key])) for key in keys), *metrics])
+    """State of one run, and where it is."""
+    about = {key: str(run.get(key) or "") for key in ("state", "reason", "world", "scheme", "seed") if key in run}
+    if not about["reason"]:
+        del about["reason"]
+    slot = {"slot": f"{run['slot']:,} of {run['slots']:,}"}
+    return pairs_table(({"id": _id(run)} | about | slot | {"folder": str(run["folder"])}).items())
+
+
+def _id(run: dict[str, Any]) -> str:
+    """A controller's `id`, or the `run_id` of a summary."""
+    return str(run.get("id") or run.get("run_id", ""))
 
 
 def event_lines(event: dict[str, Any]) -> Iterator[str]:

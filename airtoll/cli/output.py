@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 
 from airtoll.cli.exit_codes import FAILED
 from controller.config.errors import ConfigError
+from controller.run_folder.reader import NotARunError
 
-_PAGE_WIDTH = 110  # of tables in a file or a pipe, which have no width of their own
+_PAGE_WIDTH, _MAX_PAGE_WIDTH = 110, 300  # of tables in a file or a pipe, which have no width of their own
 
 
 class Format(Enum):
@@ -23,9 +25,10 @@ class Format(Enum):
 
     TEXT = "text"
     JSON = "json"
+    TSV = "tsv"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs, or tables as TSV.")]
 
 
 def print_json(data: Any) -> None:
@@ -41,12 +44,35 @@ def print_result(data: Any, as_format: Format, text: Callable[[], None]) -> None
         text()
 
 
-def print_tables(*tables: RenderableType) -> None:
-    """Tables to stdout, their texts exactly as they are."""
+def width() -> int:
+    """The columns of the terminal, or of a page where stdout is none."""
+    return Console().width if sys.stdout.isatty() else _PAGE_WIDTH
+
+
+def print_tables(*tables: RenderableType, as_format: Format = Format.TEXT) -> None:
+    """Tables to stdout, their texts exactly as they are: for TSV a heading and a line per row, the fields between tabs.
+    Outside a terminal a table is as wide as it needs."""
+    if as_format is Format.TSV:
+        for table in tables:
+            print_tsv(table)
+        return
     # Names and reasons come from files, nodes and users: without `markup=False` rich drops text in brackets.
-    console = Console(width=None if sys.stdout.isatty() else _PAGE_WIDTH, markup=False, emoji=False)
+    console = Console(width=width(), markup=False, emoji=False)
     for table in tables:
+        if not sys.stdout.isatty():
+            console.width = min(
+                _MAX_PAGE_WIDTH,
+                max(_PAGE_WIDTH, Measurement.get(console, console.options.update(max_width=10**4), table).maximum),
+            )
         console.print(table)
+
+
+def print_tsv(made: RenderableType) -> None:
+    """A table's rows; tabs and line breaks inside a field become spaces. Anything but a table is left out."""
+    if isinstance(made, Table):
+        cells = [[column.header, *column.cells] if made.show_header else list(column.cells) for column in made.columns]
+        for row in zip(*cells, strict=True):
+            typer.echo("\t".join(" ".join(str(cell).split()) for cell in row))
 
 
 def print_paths(paths: Iterable[str], as_format: Format) -> None:
@@ -84,7 +110,7 @@ def damage_reported() -> Iterator[None]:
     """End the command with one line, not a traceback, when a file cannot be read."""
     try:
         yield
-    except ConfigError:
+    except (ConfigError, NotARunError):
         raise
     except ValueError as error:
         notice(str(error))

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
 
 from controller.config.schedule import span_at, spans
 from controller.run_folder.remarks import Remarks
@@ -15,6 +16,7 @@ from protocol.messages.plan import PhasePlan
 from protocol.messages.telemetry import Event, Progress, Scalars, Sink, Telemetry, Window
 
 _LINES_PER_RUN = 4
+_BAR_WIDTH = 12
 _REWARD = "reward_total"
 
 
@@ -30,10 +32,24 @@ def run_progress(console: Console, schedule: Sequence[PhasePlan]) -> Iterator[Si
         yield _sink(newest, _plain_lines(console, newest), console)
         return
     # The texts come from nodes and schemes: markup would drop text in brackets.
-    phase, learning = (TextColumn(f"{{task.fields[{field}]}}", markup=False) for field in ("phase", "learning"))
-    counts = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Bar(TextColumn("slots"), phase, *counts, learning, console=console, transient=True) as bar:
+    phase = TextColumn("{task.fields[phase]}", markup=False, table_column=_whole())
+    # slot, total and time left are whole at any width: what is learnt is cut first
+    learning = TextColumn("{task.fields[learning]}", markup=False, table_column=_cut_first())
+    counts = (
+        BarColumn(_BAR_WIDTH),
+        MofNCompleteColumn(table_column=_whole()),
+        TimeRemainingColumn(table_column=_whole()),
+    )
+    with Bar(phase, *counts, learning, console=console, transient=True, expand=True) as bar:
         yield _sink(newest, _live_line(bar, newest), console)
+
+
+def _whole() -> Column:
+    return Column(no_wrap=True)
+
+
+def _cut_first() -> Column:
+    return Column(no_wrap=True, overflow="ellipsis", ratio=1)
 
 
 def print_line(console: Console, line: str) -> None:

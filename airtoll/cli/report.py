@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from airtoll.analysis.absences import absences
 from airtoll.analysis.baselines import comparison
 from airtoll.analysis.diff import compare
 from airtoll.cli import output, tables
@@ -19,19 +18,18 @@ from controller.run_folder.reader import RunFolder
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 
 
-def print_report(folder: RunFolder, summary: dict[str, Any], baselines: dict[str, Any]) -> None:
+def print_report(folder: RunFolder, summary: dict[str, Any]) -> None:
     """Metrics (against the baselines, if there are any), toll, warnings and, last, the folder's path."""
+    compared = summary["comparison"]
     output.print_tables(
-        _comparison(folder, summary, baselines) if baselines else tables.metrics(summary, folder.meta.units),
+        comparison(compared) if compared else tables.metrics(summary, folder.meta.units),
         *([tables.percentiles(summary, distributed)] if (distributed := folder.meta.distribution_units) else []),
         *toll_tables(folder, summary["toll"], summary["toll_by_phase"], summary.get("signalling", {})),
     )
     if line := tables.weights(folder.scalars()):
         typer.echo(line)
-    for line in absences(folder.events(), summary["slots"]):
-        typer.echo(line)
-    if summary["state"] == "SUCCEEDED" and summary["reason"]:
-        typer.echo(summary["reason"])
+    for warning in summary["warnings"]:
+        typer.echo(f"warning: {warning}")
     if summary["paced"]:
         output.print_tables(tables.missed_turns(summary["paced"]))
         typer.echo(tables.paced(summary["paced"]))
@@ -76,11 +74,3 @@ def print_verdict(a: RunFolder, b: RunFolder, as_format: Format, *, replayed_in:
     output.print_result(data, as_format, lambda: typer.echo("\n".join(verdict.lines)))
     if not verdict.equal:
         raise typer.Exit(FAILED)
-
-
-def _comparison(folder: RunFolder, summary: dict[str, Any], baselines: dict[str, Any]) -> Table:
-    schedule, agents = folder.meta.schedule, folder.meta.agents
-    training, execution = (
-        completed_slots(schedule, summary["slots"], of=phases) for phases in tables.LEARNING_PARTS.values()
-    )
-    return comparison(summary, baselines, node_slots=execution * agents, training_node_slots=training * agents)

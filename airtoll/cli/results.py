@@ -1,22 +1,26 @@
 """Results in a run's folder: `airtoll toll`, `plot`, `diff` and `frames`."""
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
+from airtoll.analysis.decoded_frames import DecodedFrame, decoded
 from airtoll.analysis.frames import frames_of
 from airtoll.cli import output, tables
 from airtoll.cli.output import Format, FormatOption
 from airtoll.cli.report import FolderArgument, print_verdict, rate_basis, toll_tables
 from airtoll.plots.run_plots import RunPlot, plots_with_data, save
+from controller.config.errors import ConfigError, unknown
 from controller.config.schedule import spans
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.toll import TollKey
 from protocol.accounting.toll import Toll
 from protocol.messages.choreography import Phase
+from protocol.messages.kinds import Kind
 
 app = typer.Typer()
 
@@ -53,12 +57,14 @@ def toll(
     if as_format is Format.JSON:
         output.print_json({name: toll | delivery.get(name, {}) for name, toll in tolls.items()})
     elif phase is not None:
-        output.print_tables(tables.toll(tolls, by=by, title=f"toll of {phase}", **rate_basis(past, phase)))
+        output.print_tables(
+            tables.toll(tolls, by=by, title=f"toll of {phase}", **rate_basis(past, phase)), as_format=as_format
+        )
     elif by == "kind":
         by_phase = {span.phase: _as_data(table.by(by, [span.phase])) for span in spans(past.meta.schedule)}
-        output.print_tables(*toll_tables(past, tolls, by_phase, delivery))
+        output.print_tables(*toll_tables(past, tolls, by_phase, delivery), as_format=as_format)
     else:
-        output.print_tables(tables.toll(tolls, by=by, **rate_basis(past)))
+        output.print_tables(tables.toll(tolls, by=by, **rate_basis(past)), as_format=as_format)
 
 
 @app.command()
@@ -84,17 +90,39 @@ def plot(
 def frames(
     folder: FolderArgument,
     limit: Annotated[int | None, typer.Option(min=1, help="Show only the first N.")] = None,
+    node: Annotated[str | None, typer.Option(metavar="NAME", help="Of this node, such as pair-0.")] = None,
+    slot: Annotated[int | None, typer.Option(min=0, help="Of this slot.")] = None,
+    kind: Annotated[str | None, typer.Option(help="With notes of this kind, such as csi.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Every field of the message, bytes as bytes.")] = False,
     as_format: FormatOption = Format.TEXT,
 ) -> None:
-    """Show the recorded frames, decoded."""
-    RunFolder.open(folder)
+    """Show the recorded frames, decoded.
+
+    Measurements, actions and weights are numbers with their units.
+    """
+    names = RunFolder.open(folder).names
+    if node is not None and node not in names:
+        raise ConfigError(f"--node: {unknown('node', node, names)}")
+    if kind is not None and kind not in (kinds := [each.name.lower() for each in Kind]):
+        raise ConfigError(f"--kind: {unknown('kind of note', kind, kinds)}")
     with output.damage_reported():
-        recorded = list(frames_of(folder))[:limit]
+        recorded = decoded(frames_of(folder))
+        chosen = list(islice((f for f in recorded if _is_chosen(f, node, slot, kind)), limit))
+    texts = [f.frame.message if raw else f.message for f in chosen]
     if as_format is Format.JSON:
-        output.print_json([{"way": f.way, "peer": f.peer, "hex": _hex(f.data), "message": f.message} for f in recorded])
+        shown = zip((f.frame for f in chosen), texts, strict=True)
+        output.print_json([{"way": f.way, "peer": f.peer, "hex": _hex(f.data), "message": m} for f, m in shown])
     else:
-        for frame in recorded:
-            typer.echo(str(frame))
+        for each, text in zip(chosen, texts, strict=True):
+            typer.echo(f"{each.frame.way:4} {each.frame.peer}: {text}")
+
+
+def _is_chosen(frame: DecodedFrame, node: str | None, slot: int | None, kind: str | None) -> bool:
+    return (
+        (node is None or frame.frame.peer == node)
+        and (slot is None or frame.slot == slot)
+        and (kind is None or kind in frame.kinds)
+    )
 
 
 def _as_data(tolls: Mapping[str, Toll]) -> dict[str, dict[str, int]]:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,13 +21,14 @@ from controller.config import layers
 from controller.config.errors import ConfigError
 from controller.config.resolved import ResolvedRun, load
 from controller.config.run_config import Placement
-from controller.execution.run import check_placement, checkpoint_to_resume, reopen, run_baselines
+from controller.execution.run import BaselineNumber, check_placement, checkpoint_to_resume, reopen, run_baselines
 from controller.execution.run import run as execute
 from controller.run_folder.checkpoints import StoredCheckpoint
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.status import State
 from controller.run_folder.writer import RunWriter
 from protocol.messages.plan import PastEvent
+from protocol.messages.telemetry import Sink
 from protocol.transports.keys import Keys
 
 app = typer.Typer()
@@ -151,14 +153,22 @@ def _finish(resolved: ResolvedRun, folder: RunFolder, summary: dict[str, Any], a
     """What `run` and `resume` do after the run itself: its baselines, the report, the exit code."""
     baselines: dict[str, Any] = {}
     if resolved.baselines and summary["state"] == "SUCCEEDED":
-        output.notice(f"baselines: {', '.join(resolved.baselines)}")
         with _interruption_reported(f"the run itself is complete, in {folder.path}"):
-            baselines = run_baselines(resolved, folder)
+            baselines = run_baselines(resolved, folder, watch=partial(_baseline_progress, resolved))
+        summary = folder.summary
     if as_format is Format.JSON:
         output.print_json(summary | ({"baselines": baselines} if baselines else {}))
     else:
-        print_report(folder, summary, baselines)
+        print_report(folder, summary)
     _exit_unless_succeeded(summary)
+
+
+@contextmanager
+def _baseline_progress(resolved: ResolvedRun, baseline: BaselineNumber) -> Iterator[Sink]:
+    """The progress of a baseline on stderr, after a line with its number and name."""
+    output.notice(str(baseline))
+    with run_progress(Console(stderr=True), resolved.config.schedule) as progress:
+        yield progress
 
 
 @contextmanager

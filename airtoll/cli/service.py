@@ -44,7 +44,11 @@ KeyFolder = Annotated[
 ]
 
 # its runs
-DataFolder = Annotated[Path, typer.Option(metavar="DIR", help="Store runs and their index here.")]
+DataFolder = Annotated[Path, typer.Option(metavar="DIR", help="Store runs in DIR/runs, and their index in DIR.")]
+Imports = Annotated[
+    list[Path] | None,
+    typer.Option("--import", metavar="DIR", help="Copy runs of `airtoll run` here: a run's folder, or one of several."),
+]
 AtOnce = Annotated[int, typer.Option(min=1, help="Run at most this many runs at a time; queue the others.")]
 Queue = Annotated[int, typer.Option(min=1, help="Queue at most this many runs.")]
 OnLoss = Annotated[
@@ -80,7 +84,8 @@ def serve(
     port: Port = _PORT,
     at_once: AtOnce = 1,
     queue: Queue = MAX_QUEUED,
-    data: DataFolder = Path("runs"),
+    data: DataFolder = Path(),
+    imports: Imports = None,
     on_loss: OnLoss = "fail",
     max_run_memory: RunMemory = None,
     token_file: TokenFile = None,
@@ -95,7 +100,7 @@ def serve(
 
     It accepts runs over REST, queues them, and keeps them running after you log out. AIRTOLL_TOKEN sets the token,
     AIRTOLL_DB the database of its index. With --pool, workers started by `airtoll agent` and `airtoll channel` can run
-    the nodes.
+    the nodes. By default its runs are where `airtoll run` writes, in runs/; it lists those that have ended there, too.
     """
     _serve(
         ServiceSettings(
@@ -111,6 +116,7 @@ def serve(
             max_run_memory_bytes=None if max_run_memory is None else int(max_run_memory * 2**30),
             token_file=token_file,
             pool=PoolSettings(pool, run_process_ports, keys) if pool else None,
+            imports=tuple(imports or ()),
         )
     )
 

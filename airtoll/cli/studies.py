@@ -14,6 +14,8 @@ from airtoll.cli.exit_codes import FAILED, INTERRUPTED
 from airtoll.cli.output import Format, FormatOption
 from airtoll.cli.study_progress import study_progress
 from airtoll.plots import study_plots
+from controller.config import layers
+from controller.config.file_kinds import require_study
 from controller.studies import offline
 
 app = typer.Typer()
@@ -37,6 +39,7 @@ def study(
 
     A study that was interrupted continues where it stopped when the same command is given again.
     """
+    require_study(file, layers.from_file(file).data)
     if offline.is_offline(file):
         _offline(file, out or Path("runs") / file.stem, workers, plots_only=plots_only, as_format=as_format)
         return

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 _MAX_VALUE = 60
 _FRAMES = 3  # of a fault in a scheme's or world's own code: the innermost calls
+_MIN_PREFIX = 4  # characters: `evaluation` for eval
 _MAX_FAULTS = 20  # a client's configuration may have a hundred thousand
 
 _FIXES = {
@@ -112,9 +113,21 @@ def _plain(bound: Any) -> Any:
 
 
 def _choices(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"known: {', '.join(known) or 'none'}{hint}"
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that were meant: those that end in `/name`, or the one that is spelt most like it, or that it
+    begins with."""
+    names = list(known)
+    if ends := [one for one in names if one.rpartition("/")[2] == name and one != name]:
+        return ends
+    by_end = {one.rpartition("/")[2]: one for one in names}
+    if near := difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(name, by_end, n=1):
+        return [by_end.get(near[0], near[0])]
+    return [one for one in names if len(one) >= _MIN_PREFIX and (name.startswith(one) or one.startswith(name))][:1]
 
 
 def _model_at(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel]:

@@ -17,6 +17,7 @@ from channel_server.worlds.contract import REWARD_METRIC, World
 from controller.config import compatibility, layers
 from controller.config.catalogue import parameters, scheme_named
 from controller.config.errors import ConfigError, invalid
+from controller.config.file_kinds import require_run
 from controller.config.layers import Layer
 from controller.config.run_config import MAX_RUN_SLOTS, RunConfig, as_mapping, parse
 from controller.config.start_weights import StartWeights, read_start_weights
@@ -74,6 +75,8 @@ def load(
     ConfigError lists every fault, one per line.
     """
     layer = layers.from_file(source) if isinstance(source, Path) else layers.from_mapping(source, Path.cwd())
+    if isinstance(source, Path):
+        require_run(source, layer.data)
     layer = layer.overridden_by(layers.from_environment(environment))
     for override in overrides:
         layer = layer.overridden_by(override)

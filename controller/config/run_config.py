@@ -7,7 +7,6 @@ slots: 1000
 
 import json
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -16,7 +15,7 @@ from annotated_types import Ge, Gt, Le, MaxLen
 from pydantic import BaseModel, ValidationError, create_model
 
 from controller.config.catalogue import STRICT, Choice, choice_model, schemes, worlds
-from controller.config.errors import ConfigError, format_validation_error, invalid, unknown
+from controller.config.errors import ConfigError, format_validation_error, invalid, nearest, unknown
 from controller.config.layers import Layer, expanded
 from controller.config.signalling import Signalling
 from protocol.messages.plan import MAX_AIR_ROWS, Fallback, OnLoss, PhasePlan, TracePhases
@@ -206,7 +205,7 @@ def _name_faults(data: dict[str, Any], key: str, known: Mapping[str, Any]) -> li
 def _of_another_package(name: str, known: Iterable[str]) -> str:
     """What to do about a name that is no misspelt one: its package may be missing here."""
     papers = {one.partition("/")[0] for one in known}
-    if name.partition("/")[0] in papers or get_close_matches(name, list(known), n=1):
+    if name.partition("/")[0] in papers or nearest(name, known):
         return ""
     return "; one of another package is found once that is installed where the run starts: pip install --editable DIR"
 

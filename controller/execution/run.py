@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from channel_server.core import Past
 from controller.config.errors import ConfigError, invalid
 from controller.config.resolved import ResolvedRun, load
 from controller.config.run_config import Placement
+from controller.execution.comparison import compared
 from controller.execution.controls import RunControls, controls_by_signal
 from controller.execution.in_process import run_in_process
 from controller.execution.machine import Machine
@@ -25,6 +27,17 @@ _NO_POOL_HERE = invalid(
     "pool",
     "a controller leases the pool's workers: `airtoll submit FILE` puts the run into its queue; here give processes",
 )
+
+
+class BaselineNumber(NamedTuple):
+    """Which baseline of how many: its number, from 1, and its name."""
+
+    number: int
+    of: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"baseline {self.number} of {self.of}: {self.name}"
 
 
 def run(
@@ -63,18 +76,21 @@ def run_baselines(
     folder: RunFolder,
     *,
     controls: RunControls | None = None,
-    on_start: Callable[[int, str], None] | None = None,
+    watch: Callable[[BaselineNumber], AbstractContextManager[Sink]] | None = None,
 ) -> dict[str, Any]:
-    """Execute the baselines, each in a folder inside the run's; their summaries by name.
+    """Execute the baselines, each in a folder inside the run's; their summaries by name. In the end the run's own
+    summary gets the table that compares all, under `comparison`.
 
-    `on_start` is called before each with its number, from 1, and its name.
+    `watch` is called before each, and gives the sink that receives its telemetry as well.
     """
+    watch = watch or (lambda _: nullcontext(ignore_telemetry))
     summaries: dict[str, Any] = {}
     for number, (name, baseline) in enumerate(resolved.baselines.items(), 1):
-        if on_start is not None:
-            on_start(number, name)
-        inside = RunWriter.create(baseline, at=folder.path / BASELINES / re.sub(r"[^\w.=-]", "_", name))
-        summaries[name] = run(baseline, inside, ignore_telemetry, controls=controls)
+        with watch(BaselineNumber(number, len(resolved.baselines), name)) as sink:
+            inside = RunWriter.create(baseline, at=folder.path / BASELINES / re.sub(r"[^\w.=-]", "_", name))
+            summaries[name] = run(baseline, inside, sink, controls=controls)
+    if summaries:
+        RunWriter(folder.path, resolved.config).summarise(comparison=compared(folder.summary, summaries))
     return summaries
 
 

@@ -31,20 +31,26 @@ class Remarks:
 
     def now(self) -> str:
         """The remarks while the run goes on; empty if there are none."""
-        return "; ".join(self._all(None))
+        return "; ".join([*self._of_lost(None), *self._of_trainer_rows()])
 
     def at_the_end(self, slots: int, schedule: Sequence[PhasePlan], *, learns: bool) -> str:
         """The remarks on a run that has ended after so many slots. `learns`: whether its scheme learns."""
-        training = sum(phase.slots for phase in schedule if phase.name == "train")
-        remarks = list(self._all(slots))
-        if learns and training and not self._has_learnt:
-            remarks.append(f"nothing was learnt in {training:,} slots of training: no learner had enough rows")
+        remarks = [*self._of_lost(slots), *self.of_learning(schedule, ended=True, learns=learns)]
         return "; ".join(remarks)
 
-    def _all(self, slots: int | None) -> Iterator[str]:
+    def of_learning(self, schedule: Sequence[PhasePlan], *, ended: bool, learns: bool) -> Iterator[str]:
+        """The remarks on learning alone, of a run that has `ended` or goes on."""
+        yield from self._of_trainer_rows()
+        training = sum(phase.slots for phase in schedule if phase.name == "train")
+        if ended and learns and training and not self._has_learnt:
+            yield f"nothing was learnt in {training:,} slots of training: no learner had enough rows"
+
+    def _of_lost(self, slots: int | None) -> Iterator[str]:
         for node, slot in self._lost_at.items():
             if slots is None or slot < slots:  # a node that leaves in the closing turn is not missed
                 yield f"{node} is lost since slot {slot:,}: {_CONSEQUENCES.get(node, 'its fallback acts')}"
+
+    def _of_trainer_rows(self) -> Iterator[str]:
         masked, dropped = (int(self._of_trainer.get(name, 0)) for name in ("rows_masked", "rows_dropped"))
         if masked or dropped:
             yield f"the trainer learns without rows that did not come in time: {masked:,} masked, {dropped:,} dropped"

@@ -9,8 +9,10 @@ import numpy as np
 from controller.config.schedule import PhaseSpan, completed_slots, spans
 from controller.run_folder.distributions import Histogram, percentiles
 from controller.run_folder.meta import COUNTED, RunMeta
+from controller.run_folder.overhead import overhead
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.toll import TollTable, summarised
+from controller.run_folder.warnings import warnings
 from protocol.accounting.wire_book import totals
 from protocol.messages.telemetry import Window
 
@@ -21,8 +23,13 @@ _OF_META = (
 
 
 def summarise(folder: RunFolder) -> dict[str, Any]:
-    """The content of summary.json. ValueError for a damaged file."""
-    meta = folder.meta
+    """The content of summary.json, without what only the baselines add (`comparison`). ValueError for a damaged file.
+
+    Of a run that has not ended it has the results so far.
+    """
+    meta, windows = folder.meta, folder.windows()
+    slots = meta.slots if meta.slots is not None else windows[-1].last + 1 if windows else 0
+    tolls = _tolls(folder)
     slots_per_s = meta.slots / meta.wall_s if meta.slots and meta.wall_s else 0.0
     return {
         **{key: getattr(meta, key) for key in _OF_META},
@@ -30,10 +37,14 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
         "untrained": meta.untrained,
         "start": msgspec.to_builtins(meta.start),
         "slots_per_s": round(slots_per_s, 1),
-        "metrics": last_evaluation(meta, folder.windows()),
+        "units": meta.units,
+        "metrics": last_evaluation(meta, windows),
         "percentiles": _last_percentiles(meta, folder.histograms()),  # of the world's distributions
         "phases": _phases(folder),
-        **_tolls(folder),
+        **tolls,
+        "overhead": overhead(tolls["toll_by_phase"], meta.schedule, slots=slots, agents=meta.agents),
+        "warnings": warnings(folder, slots),
+        "comparison": [],
         "wire": _wire_totals(folder),
         **({"signalling": stats} if (stats := folder.delivery_stats()) else {}),
     }

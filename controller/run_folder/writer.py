@@ -180,9 +180,9 @@ class RunWriter:
         self.folder.meta.rolled_back().write(self.path)
         self.remarks = self.folder.remarks()
 
-    def summarise(self) -> dict[str, Any]:
-        """Write summary.json from everything in the folder, and return its content."""
-        summary = summarise(self.folder)
+    def summarise(self, **results: Any) -> dict[str, Any]:
+        """Write summary.json from everything in the folder, with what only the caller knows, and return its content."""
+        summary = summarise(self.folder) | results
         self._write_json(SUMMARY, summary, indent=2)
         return summary
 

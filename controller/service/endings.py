@@ -57,6 +57,12 @@ def end(folder: Path, died: str, *, killed: bool) -> Ending | None:
     return Ending(status.state, _results(folder, status))
 
 
+def results_of(path: Path) -> RunResults:
+    """What the index stores of a run that ended without a run process. DamagedFileError."""
+    meta = RunFolder.open(path).meta
+    return _results(path, RunStatus(meta.state, meta.slots or 0, meta.reason))
+
+
 def newest_checkpoint(path: Path) -> int | None:
     """The slot of a lost run's newest checkpoint; None if there is none, or if the run itself has succeeded."""
     with suppress(DamagedFileError, NotARunError):

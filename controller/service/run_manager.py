@@ -29,7 +29,7 @@ from controller.service.readiness import Readiness
 from controller.service.run_supervisor import RunSupervisor
 from controller.service.settings import ServiceSettings
 from controller.service.store import Run, RunResults, Store, StoreGoneError
-from controller.service.unknown_runs import SERVICE_COMMAND, delete_hidden, hide, unknown_runs
+from controller.service.unknown_runs import SERVICE_COMMAND, delete_hidden, hide, import_runs, unknown_runs
 
 LIVE_STATES = (State.RUNNING, State.PAUSED)  # in which a run process executes requests
 _STOPPABLE = frozenset(State) - FINAL_STATES
@@ -63,14 +63,15 @@ class RunManager:
     """Manages the runs whose folders lie in `data`/runs.
 
     `pool`: the pool of a service that has one, closed with the manager.
-    ConfigError if another service uses the folder, or the store belongs to another folder. While the store does not
-    answer, requests raise StoreGoneError; what the manager itself has to write waits.
+    ConfigError if another service uses the folder, the store belongs to another one, or nothing can be imported. While
+    the store does not answer, requests raise StoreGoneError; what the manager itself has to write waits.
     """
 
     def __init__(self, settings: ServiceSettings, store: Store, pool: PoolListener | None = None) -> None:
         self._folder = DataFolder(settings.data)
         try:
             store.belong_to(self._folder.id, self._folder.path)
+            import_runs(settings.imports, self.runs_folder)  # `open` finds them there
         except Exception:
             self._folder.close()
             raise
@@ -248,7 +249,7 @@ class RunManager:
         for run in await asyncio.to_thread(lambda: list(unknown_runs(self.runs_folder, known))):
             try:
                 await retry_while_unavailable(self._add_if_new, run)
-                _LOG.warning("the run %s was not in the index: it is again, as %s", run.id, run.state.value)
+                _LOG.warning("the run %s was not in the index: it is now, as %s", run.id, run.state.value)
             except Exception as error:  # of this run's files; the service starts all the same
                 _LOG.error("the run %s cannot be added to the index", run.id, exc_info=error)
 

@@ -34,6 +34,7 @@ class ServiceSettings:
                        None: three quarters of this machine's, shared by the runs at a time
     token_file         the file of the token, created if missing; None: the token is AIRTOLL_TOKEN, or there is none
     pool               None for a service without a pool
+    imports            folders of runs, or of folders of runs, that are copied into the data folder
     """
 
     data: Path
@@ -48,6 +49,7 @@ class ServiceSettings:
     max_run_memory_bytes: int | None = None
     token_file: Path | None = None
     pool: PoolSettings | None = None
+    imports: tuple[Path, ...] = ()
 
     @property
     def run_memory_bytes(self) -> int:

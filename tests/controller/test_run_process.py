@@ -62,10 +62,13 @@ def test_the_status_names_the_baseline_that_is_running(tmp_path: Path) -> None:
             seen.append(written.waiting if written else "")
 
     Watched(writer.path, NO_CONTROLS, Ports(), None, resume=False).execute()
-    assert [waiting for waiting in dict.fromkeys(seen) if waiting] == [
-        "baseline 1 of 2: li2020/best_own_rb",
-        "baseline 2 of 2: li2020/random",
-    ]
+    waiting = [line for line in dict.fromkeys(seen) if line]
+    assert waiting[0] == "baseline 1 of 2: li2020/best_own_rb, slot 0 of 20"
+    assert waiting[-1] == "baseline 2 of 2: li2020/random, slot 20 of 20"
+    assert {line.partition(",")[0] for line in waiting} == {
+        f"baseline {n} of 2: {s}" for n, s in enumerate(baselines, 1)
+    }
+    assert [row["scheme"] for row in RunFolder(writer.path).summary["comparison"]] == [*baselines, "li2020/sla"]
     assert RunStatus.read(writer.path) == RunStatus(State.SUCCEEDED, 20)
 
 

@@ -66,12 +66,20 @@ def _compared() -> list[list[str]]:
 def test_its_headings_are_those_that_are_printed() -> None:
     example = load(ROOT / "examples/d2d-maac.yaml")
     cell = example.plan_for("page")
-    summary = {
-        "scheme": "a",
-        "metrics": {metric.name: 1.0 for metric in build_world(cell).metrics},
-        "toll_by_phase": {},
-    }
-    printed = comparison(summary, {"b": summary, "c": summary}, node_slots=1)
+    metrics = {metric.name: 1.0 for metric in build_world(cell).metrics}
+    part = {"bytes_per_slot_per_node": None, "late_bytes": 0}
+    printed = comparison(
+        [
+            {
+                "scheme": "a",
+                "metrics": metrics,
+                "gain_over_floor": None,
+                "share_of_gap": None,
+                "training": part,
+                "execution": part,
+            }
+        ]
+    )
     shown = next(line for line in page(PAGE).splitlines() if line.startswith("| scheme | reward total"))
     assert [heading.strip().lower() for heading in shown.strip("|").split("|")] == [
         " ".join(str(column.header).split()).partition(" [")[0] for column in printed.columns

@@ -5,13 +5,12 @@ import re
 import tomllib
 from typing import Any, get_args
 
-from msgspec import json
-from pydantic import BaseModel
-
 from controller.config.catalogue import schemes, worlds
 from controller.config.formats import parse_yaml
-from controller.config.run_config import Placement, RunConfig
-from controller.config.signalling import Signalling
+from controller.config.meanings import MEANINGS
+from controller.config.reference import keys, markdown
+from controller.config.run_config import Placement
+from controller.run_folder import layout
 from protocol.messages.choreography import PHASES
 from protocol.messages.kinds import Kind, LinkClass
 from tests import house
@@ -24,32 +23,21 @@ def _project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
-    """Every key with its default; the signalling model has a page of its own."""
-    found: dict[str, object] = {}
-    for name, field in model.model_fields.items():
-        default = field.get_default(call_default_factory=True)
-        nested = isinstance(default, BaseModel) and not isinstance(default, Signalling)
-        kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
-        optional = [kind for kind in kinds if default is None and issubclass(kind, BaseModel)]
-        if nested or optional:
-            found |= _keys(type(default) if nested else optional[0], f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = "required" if field.is_required() else default
-    return found
+def test_the_table_of_keys_is_up_to_date() -> None:
+    assert markdown() in page("configuration.md"), "python -m tests.docs.configuration_page"
 
 
-def _as_shown(default: object) -> str:
-    if isinstance(default, Signalling):
-        return "ideal" if default.ideal else "not ideal"
-    if isinstance(default, str):
-        return default
-    return f"{default:g}" if isinstance(default, float) else json.encode(default).decode()
+def test_every_key_of_the_models_has_a_meaning() -> None:
+    assert {info.key for info in keys()} == set(MEANINGS)
+    defaults = {info.key: info.default for info in keys()}
+    chosen = ("world", "seed", "record.trace", "clock.slot_ms", "baselines", "signalling", "untrained")
+    assert [defaults[key] for key in chosen] == ["required", "1", "`all`", "null", "[]", "`ideal`", "false"]
 
 
-def test_every_configuration_key_is_listed_with_its_default() -> None:
-    listed = {key: default for key, default, _ in table("configuration.md", "key")}
-    assert listed == {key: _as_shown(default) for key, default in _keys(RunConfig).items()}
+def test_the_files_of_a_run_are_listed() -> None:
+    listed = {name for row in quoted_table("configuration.md", "file") for name in re.findall(r"`([\w./]+)`", row[0])}
+    names = {layout.CONFIG, layout.META, layout.WIRE_BOOK, layout.SUMMARY, layout.MAP, layout.LOG, *layout.GROWING}
+    assert names <= listed
 
 
 def test_every_environment_variable_of_the_code_is_listed() -> None:

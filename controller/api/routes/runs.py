@@ -10,6 +10,7 @@ from controller.api.problems import responses
 from controller.api.request_body import MAX_CONFIG_BYTES, configuration
 from controller.api.schemas import RunList
 from controller.run_folder.status import State
+from controller.service.answers import RunWithAnswer, with_answer
 from controller.service.queries import with_live_status
 from controller.service.store import Run, RunHead
 
@@ -74,9 +75,9 @@ def list_runs(
 
 
 @router.get("/{run_id}", responses=responses(404, 422))
-def show(run_id: RunId, services: ServicesDep) -> Run:
-    """One run, with its configuration."""
-    return with_live_status(services.manager.find(run_id))
+def show(run_id: RunId, services: ServicesDep) -> RunWithAnswer:
+    """One run, with its configuration and its answer."""
+    return with_answer(services.manager.find(run_id))
 
 
 @router.delete("/{run_id}", status_code=204, responses=responses(404, 409, 422))

@@ -7,9 +7,11 @@ import pytest
 from rich.console import Console
 
 import airtoll
-from airtoll.analysis.baselines import comparison, eval_bytes, gap_share
+from airtoll.analysis.baselines import comparison
 from controller.config.errors import ConfigError
 from controller.config.resolved import load
+from controller.execution.comparison import compared, gap_share
+from controller.run_folder.reader import RunFolder
 
 CONFIG: dict[str, Any] = {
     "world": {"name": "d2d_underlay", "pairs": 4, "rbs": 4},
@@ -27,8 +29,11 @@ def test_baselines_meet_the_same_channels(tmp_path: Path) -> None:
     alone = airtoll.run(CONFIG | {"scheme": "li2020/random", "baselines": []}, folder=tmp_path / "alone")
     assert baselines["li2020/random"]["trace_digest"] == alone["trace_digest"]
     console = Console(width=200, record=True)
-    console.print(comparison(summary, baselines, node_slots=4 * 60))
+    console.print(comparison(summary["comparison"]))
     assert "100.0%" in console.export_text()
+    assert summary["comparison"] == compared(summary, baselines)
+    assert RunFolder(tmp_path / "run").summary["comparison"] == summary["comparison"]
+    assert [row["scheme"] for row in summary["comparison"]] == [*baselines, "li2020/best_own_rb"]
 
 
 def test_a_scheme_may_be_its_own_baseline_in_other_forms_but_not_twice(tmp_path: Path) -> None:
@@ -45,12 +50,19 @@ def test_a_scheme_may_be_its_own_baseline_in_other_forms_but_not_twice(tmp_path:
 
 def test_a_share_of_the_gap_is_0_at_the_floor_and_1_at_the_ceiling() -> None:
     assert [gap_share(value, 2.0, 4.0) for value in (2.0, 3.0, 4.0)] == [0.0, 0.5, 1.0]
-    assert gap_share(1.0, 1.0, 1.0) != gap_share(1.0, 1.0, 1.0)  # not a number
+    assert gap_share(1.0, 1.0, 1.0) is None
+    assert gap_share(None, 1.0, 2.0) is None
 
 
-def test_the_last_notes_of_training_are_not_charged_to_execution() -> None:
-    tolls = {"csi": {"note_bytes": 5}, "weights": {"note_bytes": 100}, "ack": {"note_bytes": 4}}
-    assert eval_bytes({"toll_by_phase": {"eval": tolls}}) == 5
+def test_without_a_reward_there_is_a_table_all_the_same() -> None:
+    """Of runs without eval, and of a floor of 0."""
+    nothing = {"late_bytes": 0, "bytes_per_slot_per_node": None}
+    parts = {"overhead": {"training": nothing, "execution": nothing}}
+    empty, zero = [{"scheme": "a", "metrics": metrics} | parts for metrics in ({}, {"reward_total": 0.0})]
+    for summary in (empty, zero):
+        rows = compared(summary, {"b": summary})
+        assert [(row["gain_over_floor"], row["share_of_gap"]) for row in rows] == [(None, None)] * 2
+        Console(width=80, record=True).print(comparison(rows))
 
 
 def test_an_unknown_baseline_is_rejected_before_anything_starts() -> None:

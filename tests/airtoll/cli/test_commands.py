@@ -1,9 +1,12 @@
 """The command line: what it prints, and its exit codes."""
 
 import json
+import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from airtoll.cli.commands import COMMANDS, app, load
 from controller.config import catalogue
 from protocol.accounting.trace import ROW
 from protocol.messages.kinds import Kind
-from tests.airtoll.folders import CELL, air, ended, finished, learning, make, toll_windows, traced
+from tests.airtoll.folders import CELL, air, ended, finished, learning, make, toll_windows, traced, window, write
 
 
 def _call(*words: object) -> Result:
@@ -266,6 +269,7 @@ def test_runs_from_python(cell: Path, tmp_path: Path) -> None:
 WITHOUT_FORMAT = {
     "agent": "serves until it is stopped; its log is for people",
     "channel": "likewise",
+    "init": "writes YAML",
     "keys": "has commands of its own, each with --format",
     "new": "writes a package and prints the commands that come next",
     "node": "is a process of a run and prints nothing",
@@ -330,7 +334,7 @@ finally:
 def test_texts_with_brackets_are_printed_as_they_are(reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     run: dict[str, Any] = dict.fromkeys(("id", "world", "scheme", "seed", "folder", "trace_digest"), "")
     run |= {"state": "FAILED", "reason": reason, "created": "2026-01-01T00:00:00+00:00", "slot": 1, "slots": 2}
-    output.print_tables(controller_tables.runs([run]), controller_tables.run(run | {"metrics": {reason: None}}))
+    output.print_tables(controller_tables.runs([run]), controller_tables.run(run | {"folder": reason}))
     assert capsys.readouterr().out.count(reason) == 3
 
 
@@ -354,3 +358,97 @@ def test_a_run_keeps_a_copy_of_its_graph(tmp_path: Path) -> None:
     graph.unlink()
     again = _call("replay", tmp_path / "a")
     assert again.exit_code == 0, again.output
+
+
+def test_a_folder_is_shown_without_a_controller(cell: Path, tmp_path: Path) -> None:
+    extra = ("--set", "baselines=[li2020/random, li2020/greedy_central]", "--set", "scheme=li2020/sla")
+    done = _call("run", cell, *extra, "--out", tmp_path / "a")
+    assert "baseline 2 of 2: li2020/greedy_central" in done.stderr
+    shown = _call("show", tmp_path / "a")
+    assert shown.exit_code == 0, shown.output
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert ["state", "SUCCEEDED"] in rows
+    assert ["slot", "4", "of", "4"] in rows
+    assert [row[:1] for row in rows if row[:1] in (["li2020/random"], ["li2020/sla"])] == [
+        ["li2020/random"],
+        ["li2020/sla"],
+    ]
+    assert any(row == ["kind", "training", "/slot/node", "execution", "/slot/node"] for row in rows)
+    assert "baselines:" not in shown.stderr
+    data = json.loads(_call("show", tmp_path / "a", "--format", "json").stdout)
+    assert data["comparison"] == json.loads((tmp_path / "a" / "summary.json").read_text())["comparison"]
+
+
+def test_a_run_that_was_cut_off_is_shown_with_what_it_has(tmp_path: Path) -> None:
+    writer = write(tmp_path / "a", [window("eval", 0, 1, 6.0, 2.0)], baselines=["li2020/sla"])
+    shown = _call("show", writer.path)
+    assert (shown.exit_code, shown.stderr) == (
+        0,
+        "baselines: 0 of 1 have ended; the table that compares comes after the last\n",
+    )
+    assert ["slot", "2", "of", "4"] in [line.split() for line in shown.stdout.splitlines()]
+    assert _call("show", tmp_path / "none").stderr == f"{tmp_path / 'none'} is not a run's folder: no config.yaml\n"
+
+
+def test_frames_have_values_and_are_chosen_by_node_slot_and_kind(cell: Path, tmp_path: Path) -> None:
+    _call("run", cell, "--set", "scheme=li2020/greedy_central", "--placement", "processes", "--out", tmp_path / "a")
+    asked = _call("frames", tmp_path / "a", "--node", "pair-1", "--slot", 1, "--kind", "csi").stdout.splitlines()
+    assert [line.split(":")[0].split() for line in asked] == [["up", "pair-1"]]
+    assert "csi to trainer" in asked[0]
+    turns = _call("frames", tmp_path / "a", "--node", "pair-1", "--slot", 1).stdout
+    assert "measures d2d_gain_db [" in turns
+    assert "acts rb " in turns
+    assert "Reply(slot=1" in _call("frames", tmp_path / "a", "--node", "pair-1", "--slot", 1, "--raw").stdout
+    for option, fix in (("--node", "did you mean 'pair-1'?"), ("--kind", "known: ack, control, csi")):
+        wrong = _call("frames", tmp_path / "a", option, "pair-11")
+        assert (wrong.exit_code, fix in wrong.stderr) == (2, True), wrong.output
+
+
+def test_tables_as_tsv_have_a_line_per_row(tmp_path: Path) -> None:
+    lines = _call("toll", finished(tmp_path / "a").path, "--format", "tsv").stdout.splitlines()
+    assert lines[0].split("\t") == ["kind", "notes", "bytes", "payload bits", "bytes/slot/node", "share of bits"]
+    assert [line.split("\t")[:3] for line in lines[1:3]] == [["neighbour", "1", "5"], ["csi", "1", "8"]]
+    schemes = _call("schemes", "--format", "tsv").stdout.splitlines()
+    assert sum(line.partition("\t")[0] in catalogue.schemes() for line in schemes) == len(catalogue.schemes())
+
+
+def test_ids_are_whole_outside_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    run = {"id": "d" * 70, "state": "FAILED", "reason": "r " * 40, "created": "2026-01-01T00:00:00+00:00"}
+    output.print_tables(controller_tables.runs([run | {"slot": 1, "slots": 2}]))
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
+    assert ("d" * 70 in line, line.count("r ")) == (True, 40)
+
+
+def test_the_shell_completes_commands() -> None:
+    asked = {"_AIRTOLL_COMPLETE": "complete_bash", "COMP_WORDS": "airtoll sche", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from airtoll.cli import main; sys.argv = ['airtoll']; main()"],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+    )
+    assert set(done.stdout.split()) == {"schema", "schemes"}
+
+
+@pytest.mark.parametrize(("token", "problem"), [("", "is missing"), ("another-token-of-16", "is another")])
+def test_a_missing_token_is_named(monkeypatch: pytest.MonkeyPatch, token: str, problem: str) -> None:
+    class Rejecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Rejecting)
+    thread = Thread(target=server.handle_request)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("AIRTOLL_URL", url)
+    monkeypatch.setenv("AIRTOLL_TOKEN", token)
+    result = _call("list")
+    thread.join()
+    server.server_close()
+    assert result.exit_code == 2
+    assert (
+        result.stderr == f"the token of the controller at {url} {problem}: set AIRTOLL_TOKEN, or AIRTOLL_TOKEN_FILE\n"
+    )

@@ -68,6 +68,20 @@ def test_the_live_line_has_the_same_values_and_events_stay() -> None:
     assert "slot 4, turn 0: lost pair-1: gone" in shown
 
 
+def test_the_live_line_of_80_columns_has_slot_total_and_time_left() -> None:
+    """Of a long run, with more to say about learning than there is room for."""
+    out = StringIO()
+    schedule = (PhasePlan("warmup", 100), *[PhasePlan("train", 1_000_000), PhasePlan("eval", 100_000)] * 5)
+    with run_progress(Console(file=out, width=80, force_terminal=True, color_system=None), schedule) as sink:
+        for item in (*TRAINED, Progress(1_200_345)):
+            sink(item)
+    last = [line for line in out.getvalue().split("\r") if "1200345" in line][-1]
+    assert "train, round 2 of 5" in last
+    assert "1200345/5500100" in last
+    assert "-:--:--" in last  # the time left, once a second update shows the pace
+    assert "reward_total" in last
+
+
 def test_brackets_in_texts_are_kept() -> None:
     event = Event("warning", 4, 0, "pair-1", "[red]x[/] pairs[3]")
     window = Window("train", 2, 3, {"rate[a]": 3.0}, {"rate[a]": 1.0})

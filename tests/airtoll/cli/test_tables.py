@@ -7,6 +7,9 @@ from rich.console import Console
 
 from airtoll.analysis.baselines import comparison
 from airtoll.cli import controller_tables, output, tables
+from controller.execution.comparison import compared
+from controller.run_folder.overhead import overhead
+from protocol.messages.plan import PhasePlan
 
 PACED = {
     "slot_ms": 10.0,
@@ -40,10 +43,10 @@ def test_slot_times_are_one_line() -> None:
 
 
 def test_the_comparison_has_performance_and_both_overheads(capsys: pytest.CaptureFixture[str]) -> None:
-    late = {"csi": {"note_bytes": 80}, "weights": {"note_bytes": 300}, "ack": {"note_bytes": 20}}
-    learning = _summary(3.0, {"warmup": {"history": {"note_bytes": 180}}, "eval": late})
-    baselines = {"floor": _summary(2.0, {}), "ceiling": _summary(4.0, {"eval": {"csi": {"note_bytes": 10}}})}
-    output.print_tables(comparison(learning, baselines, node_slots=40, training_node_slots=100))
+    late = {"csi": _toll(80), "weights": _toll(300), "ack": _toll(20)}
+    learning = _summary(3.0, {"warmup": {"history": _toll(180)}, "eval": late})
+    baselines = {"floor": _summary(2.0, {}), "ceiling": _summary(4.0, {"eval": {"csi": _toll(10)}})}
+    output.print_tables(comparison(compared(learning, baselines)))
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert rows[-4:-1] == [
         ["floor", "2", "+0.0%", "0.0%", "0.5000", "0", "0"],
@@ -51,9 +54,6 @@ def test_the_comparison_has_performance_and_both_overheads(capsys: pytest.Captur
         ["learning", "3", "+50.0%", "50.0%", "0.5000", "5", "2"],  # 180 + 300 + 20 bytes, and 80
     ]
     assert {"training", "eval"} <= {word.strip(",") for word in rows[-1]}  # 320 bytes of training are sent in eval
-    output.print_tables(comparison(learning, baselines, node_slots=40))
-    [row] = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("learning")]
-    assert row[-2:] == ["-", "2"]
 
 
 def test_the_list_and_a_run_show_what_a_run_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,8 +76,15 @@ def test_the_list_and_a_run_show_what_a_run_waits_for(capsys: pytest.CaptureFixt
         assert "waits for nodes to join: pair-0" in capsys.readouterr().out
 
 
+def _toll(size: int) -> dict[str, int]:
+    return {"notes": 1, "note_bytes": size, "payload_bits": 8 * size}
+
+
 def _summary(reward: float, tolls: dict[str, Any]) -> dict[str, Any]:
-    return {"scheme": "learning", "metrics": {"reward_total": reward, "outage": 0.5}, "toll_by_phase": tolls}
+    """Of 4 agents, with 25 slots of warmup and 10 of eval."""
+    schedule = (PhasePlan("warmup", 25), PhasePlan("eval", 10))
+    parts = overhead(tolls, schedule, slots=35, agents=4)
+    return {"scheme": "learning", "metrics": {"reward_total": reward, "outage": 0.5}, "overhead": parts}
 
 
 def test_the_toll_of_replicas_says_whose_bytes_and_bits_it_has() -> None:
