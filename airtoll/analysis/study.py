@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
 
+from airtoll.analysis.study_summary import SUMMARY_FILE, Summary, csv_of, summarised
 from airtoll.cli.study_progress import StudyProgress
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
@@ -21,9 +22,9 @@ from controller.studies.cells import StudyCell, cells_of
 from controller.studies.curves import LearningCurves
 from controller.studies.executor import CellResult, run_cells
 from controller.studies.marl_eval import marl_eval
-from controller.studies.measures import metrics_of
+from controller.studies.measures import TOLLS, TOTALS, WALL, metrics_of, units_of
 from controller.studies.results import RESULTS_FILE, StudyResults, read_rows
-from controller.studies.study_file import read
+from controller.studies.study_file import compared_to, read
 
 _CELL_RUNS = "runs"  # folders of the cells' runs, inside the study's
 _WEIGHTS = "weights"  # what runs of `train` have learnt
@@ -39,11 +40,14 @@ class Export(Enum):
 class StudyFolder:
     """A study and the folder of its results: what exists, what is missing.
 
-    ConfigError for an invalid study, or a results.csv that holds no results.
+    `compare_to`: what differences are taken from, instead of the file's. ConfigError for an invalid study, or a
+    results.csv that holds no results.
     """
 
-    def __init__(self, file: Path, out: Path, environment: dict[str, str]) -> None:
-        self.study, self.out = read(file), out
+    def __init__(
+        self, file: Path, out: Path, environment: dict[str, str], *, compare_to: Mapping[str, str] | None = None
+    ) -> None:
+        self.study, self.out = compared_to(read(file), compare_to), out
         self.cells = cells_of(self.study, environment)
         self._metrics = metrics_of(self.study, self.cells)
         self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=self._metrics)
@@ -83,6 +87,28 @@ class StudyFolder:
         made = aggregates(self.study, read_rows(self.out / RESULTS_FILE), self._metrics)
         replace_file(path, made.file)
         return path, made.remarks
+
+    def summarise(self) -> tuple[Path, Summary]:
+        """Write summary.csv from results.csv; its path and content. ConfigError without results."""
+        path, rows = self.out / SUMMARY_FILE, read_rows(self.out / RESULTS_FILE)
+        done = {row["cell"] for row in rows if row["state"] == "SUCCEEDED"}
+        lacking = [cell.title for cell in self.cells if cell.digest not in done]
+        numbers = [*self._metrics, *(name for name in (*TOLLS, WALL) if any(row.get(name) for row in rows))]
+        made = summarised(self.study, rows, numbers, lacking)
+        replace_file(path, csv_of(made.rows, self.study.axes))
+        return path, made
+
+    @property
+    def label(self) -> study_plots.Labels:
+        """Names the numbers with their units."""
+        return study_plots.Labels(self.cells[0].run.config, units_of(self.cells))
+
+    @property
+    def shown(self) -> dict[str, list[str]]:
+        """The numbers of each sweep that matter most: those that its plots draw, or else the study's metrics; and the
+        tolls of all kinds of notes."""
+        drawn = {sweep.name: list(dict.fromkeys(plot.y for plot in sweep.plots)) for sweep in self.study.sweeps}
+        return {name: [*(ys or self._metrics), *TOTALS] for name, ys in drawn.items()}
 
     def export(self, form: Export) -> Path:
         """Write the results in another tool's format; the file's path. ConfigError when a cell has no results."""

@@ -1,6 +1,7 @@
 """Grids of runs: `airtoll study`."""
 
 import os
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +10,17 @@ import typer
 from rich.console import Console
 
 from airtoll.analysis.study import Export, StudyFolder
+from airtoll.analysis.study_summary import SUMMARY_FILE, Summarised, csv_of, summarised
 from airtoll.cli import output
 from airtoll.cli.exit_codes import FAILED, INTERRUPTED
 from airtoll.cli.output import Format, FormatOption
 from airtoll.cli.study_progress import study_progress
+from airtoll.cli.study_tables import print_study
 from airtoll.plots import study_plots
+from controller.config.errors import ConfigError, invalid
+from controller.run_folder.files import replace_file
 from controller.studies import offline
+from controller.studies.study_file import compared_to
 
 app = typer.Typer()
 
@@ -31,37 +37,65 @@ def study(
     export: Annotated[
         Export | None, typer.Option("--export", help="Also write the results in this tool's format, as JSON.")
     ] = None,
+    compare_to: Annotated[
+        list[str] | None,
+        typer.Option("--compare-to", metavar="AXIS=LABEL", help="Take summary.csv's differences from these cells."),
+    ] = None,
     as_format: FormatOption = Format.TEXT,
 ) -> None:
     """Run a grid of configurations and seeds; write tables and plots.
 
     A study that was interrupted continues where it stopped when the same command is given again.
     """
+    baseline = None if compare_to is None else dict(map(_baseline, compare_to))
+    out = out or Path("runs") / file.stem
     if offline.is_offline(file):
-        _offline(file, out or Path("runs") / file.stem, workers, plots_only=plots_only, as_format=as_format)
+        parsed = offline.read(file)
+        parsed = replace(parsed, drawn=compared_to(parsed.drawn, baseline))
+        if not plots_only:
+            _run_offline(parsed, out, workers or len(os.sched_getaffinity(0)))
+        _print_offline(parsed, out, summarises=not plots_only or baseline is not None, as_format=as_format)
         return
-    folder, failed = StudyFolder(file, out or Path("runs") / file.stem, dict(os.environ)), list[str]()
+    folder, failed = StudyFolder(file, out, dict(os.environ), compare_to=baseline), list[str]()
     if not plots_only:
         failed = _run_missing(folder, workers or len(os.sched_getaffinity(0)), keep_runs=keep_runs)
     results = [] if plots_only else [folder.results.path, write_aggregates(folder)]
+    rows = list[Summarised]()
+    if not plots_only or baseline is not None:
+        path, rows = write_summary(folder)
+        results.append(path)
     results += [] if export is None else [folder.export(export)]
-    output.print_paths(map(str, chain(results, folder.draw(required=plots_only))), as_format)
+    print_study(rows, folder.shown, folder.label, chain(results, folder.draw(required=plots_only)), as_format)
     if failed:
         output.notice(f"{len(failed)} of {len(folder.cells)} cells failed, the first: {failed[0]}")
         raise typer.Exit(FAILED)
 
 
-def _offline(file: Path, out: Path, workers: int | None, *, plots_only: bool, as_format: Format) -> None:
-    """Run and draw a study without slots."""
-    parsed = offline.read(file)
-    results = out / offline.RESULTS_FILE
-    if not plots_only:
-        output.notice(f"{parsed.study.name}: {len(parsed.cells)} cells")
-        with study_progress(Console(stderr=True), len(parsed.cells)) as progress:
-            for cell in offline.run(parsed, out, workers=workers or len(os.sched_getaffinity(0))):
-                progress.done(", ".join([*(f"{k}={v}" for k, v in cell.labels.items()), f"seed={cell.seed}"]))
-    drawn = study_plots.save_offline(parsed, offline.read_rows(results), out)
-    output.print_paths(map(str, chain([] if plots_only else [results], drawn)), as_format)
+def _baseline(text: str) -> tuple[str, str]:
+    axis, equals, label = text.partition("=")
+    if not equals:
+        raise ConfigError(invalid("--compare-to", text, "must be AXIS=LABEL, such as scheme=random"))
+    return axis, label
+
+
+def _run_offline(parsed: offline.OfflineFile, out: Path, workers: int) -> None:
+    """Run a study without slots, with progress on stderr."""
+    output.notice(f"{parsed.study.name}: {len(parsed.cells)} cells")
+    with study_progress(Console(stderr=True), len(parsed.cells)) as progress:
+        for cell in offline.run(parsed, out, workers=workers):
+            progress.done(", ".join([*(f"{k}={v}" for k, v in cell.labels.items()), f"seed={cell.seed}"]))
+
+
+def _print_offline(parsed: offline.OfflineFile, out: Path, *, summarises: bool, as_format: Format) -> None:
+    """Summarise and draw the results of a study without slots."""
+    rows, study, numbers = offline.read_rows(out / offline.RESULTS_FILE), parsed.drawn, list(parsed.study.numbers)
+    made = summarised(study, rows, numbers).rows if summarises else []
+    if summarises:
+        replace_file(out / SUMMARY_FILE, csv_of(made, study.axes))
+    shown = {sweep.name: [plot.y for plot in sweep.plots] or numbers for sweep in study.sweeps}
+    tables = [out / offline.RESULTS_FILE, out / SUMMARY_FILE] if summarises else []
+    paths = chain(tables, study_plots.save_offline(parsed, rows, out))
+    print_study(made, shown, study_plots.offline_label(parsed), paths, as_format)
 
 
 def write_aggregates(folder: StudyFolder) -> Path:
@@ -70,6 +104,14 @@ def write_aggregates(folder: StudyFolder) -> Path:
     for remark in remarks:
         output.notice(f"{path.name}: {remark}")
     return path
+
+
+def write_summary(folder: StudyFolder) -> tuple[Path, list[Summarised]]:
+    """Write summary.csv, with lines on stderr for what is missing; its path and rows."""
+    path, made = folder.summarise()
+    for remark in made.remarks:
+        output.notice(f"{path.name}: {remark}")
+    return path, made.rows
 
 
 def _run_missing(folder: StudyFolder, workers: int, *, keep_runs: bool) -> list[str]:

@@ -16,7 +16,8 @@ from controller.config.run_config import RunConfig
 from controller.studies.cells import StudyCell
 from controller.studies.measures import TOLLS, WALL, units_of
 from controller.studies.offline import OfflineFile
-from controller.studies.study_file import PlotSpec, Study, Sweep, numbers_of
+from controller.studies.plot_spec import PlotSpec, numbers_of
+from controller.studies.study_file import Study, Sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,9 +61,14 @@ def save_offline(file: OfflineFile, rows: Sequence[Row], out: Path) -> Iterator[
     [sweep] = file.drawn.sweeps
     for plot in sweep.plots:
         path = out / sweep.file_of(plot)
-        if figure := draw(file.drawn, sweep, plot, rows, label=lambda name: _with_unit(name, file.study.numbers)):
+        if figure := draw(file.drawn, sweep, plot, rows, label=offline_label(file)):
             _write(figure, path)
             yield path
+
+
+def offline_label(file: OfflineFile) -> Label:
+    """Names the numbers of a study without slots with their units."""
+    return lambda name: _with_unit(name, file.study.numbers)
 
 
 def _with_unit(name: str, units: Mapping[str, str]) -> str:

@@ -31,6 +31,7 @@ def in_all(toll: str) -> str:
 
 
 TOLLS = tuple(toll_metric(part, kind, unit) for part in _PHASES_OF for kind in _KINDS for unit in _UNITS)
+TOTALS = tuple(toll_metric(part, "all", "bytes") for part in _PHASES_OF)
 
 
 def metrics_of(study: Study, cells: Sequence[StudyCell]) -> list[str]:

@@ -6,6 +6,7 @@ grid:                                                 # every combination of eve
   scheme: {llq: zhang2025/llq, gms: zhang2025/gms}    # label: value of the key `scheme`
   world.load: [0.3, 0.4]                              # values that are their own labels
 metrics: [delay_slots]                                # of the run's metrics, which go to results.csv; by default all
+compare_to: {scheme: gms}                             # of which summary.csv has the differences
 plots: [{x: world.load, y: delay_slots, lines: scheme}]
 
 To train once and evaluate in many worlds, write two grids, of which the second starts from the weights of the first:
@@ -18,10 +19,10 @@ axis whose name is no key of a run's configuration has a mapping of dotted keys 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from annotated_types import Ge, Le, MinLen
 from pydantic import BaseModel, ValidationError
@@ -31,6 +32,7 @@ from controller.config.catalogue import STRICT
 from controller.config.errors import ConfigError, format_validation_error, invalid, unknown
 from controller.config.layers import Layer
 from controller.config.run_config import RunConfig
+from controller.studies.plot_spec import PlotSpec, by_label, label_of, numbers_of
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -41,38 +43,6 @@ _SET_ELSEWHERE = {
     "baselines": "make an axis of the schemes",
     "out": "give it on the command line: --out DIR",
 }
-
-
-class PlotSpec(BaseModel):
-    """One plot. `x`: an axis, or a metric of the results; `y`: a metric; `lines`, `panels`: axes.
-
-    `where`: the labels at which axes are held. `relative_to`: y is divided by that of the cell with these labels and
-    otherwise the same, seed included. `name`: the plot's file, without .png.
-    """
-
-    model_config = STRICT
-
-    x: str
-    y: str
-    lines: str | None = None
-    panels: str | None = None
-    where: dict[str, Any] = {}
-    relative_to: dict[str, Any] = {}
-    log: Literal["x", "y", "xy"] | None = None
-    title: str | None = None
-    x_label: str | None = None
-    y_label: str | None = None
-    name: str | None = None
-
-    @property
-    def fixed_labels(self) -> dict[str, str]:
-        """`where`, by the labels that the axes have."""
-        return _by_label(self.where)
-
-    @property
-    def reference_labels(self) -> dict[str, str]:
-        """`relative_to`, by the labels that the axes have."""
-        return _by_label(self.relative_to)
 
 
 @dataclass(frozen=True)
@@ -108,13 +78,17 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Study:
-    """A parsed study. `run`: the settings that all runs share; `metrics` None: all."""
+    """A parsed study. `run`: the settings that all runs share; `metrics` None: all.
+
+    `compare_to`: the labels of the cells from which the summary's differences are taken, by axis; empty for none.
+    """
 
     name: str
     run: Layer
     seeds: tuple[int, ...]
     metrics: tuple[str, ...] | None
     sweeps: tuple[Sweep, ...]
+    compare_to: dict[str, str] = field(default_factory=dict)
 
     @property
     def trains(self) -> bool:
@@ -133,6 +107,7 @@ class _StudyFields(BaseModel):
     run: dict[str, Any]
     seeds: Annotated[tuple[Annotated[int, Ge(0), Le(2**63 - 1)], ...], MinLen(1)] = (1,)
     metrics: tuple[str, ...] | None = None
+    compare_to: dict[str, Any] = {}
     grid: dict[str, Any] = {}
     plots: tuple[Any, ...] = ()
     sweeps: dict[str, Any] = {}
@@ -162,26 +137,36 @@ def read(path: Path) -> Study:
     if len(set(file.seeds)) < len(file.seeds):
         faults.append(invalid("seeds", file.seeds, "the same seed twice gives the same run: drop one"))
     run = _run(file.run, base, faults)
+    compare_to = by_label(file.compare_to)
+    faults += [] if faults else baseline_faults(sweeps, compare_to)
     if faults:
         raise ConfigError("\n".join(faults))
-    return Study(path.stem, run, file.seeds, file.metrics, tuple(sweeps))
+    return Study(path.stem, run, file.seeds, file.metrics, tuple(sweeps), compare_to)
 
 
-def label_of(value: Any) -> str:
-    """A value as it is written in results.csv and in a legend."""
-    return value if isinstance(value, str) else json.dumps(value)
+def compared_to(study: Study, compare_to: Mapping[str, str] | None) -> Study:
+    """The study with another `compare_to`; the same for None. ConfigError for one that no sweep has."""
+    if compare_to is None:
+        return study
+    if faults := baseline_faults(study.sweeps, compare_to):
+        raise ConfigError("\n".join(f"--{fault.replace('compare_to', 'compare-to', 1)}" for fault in faults))
+    return replace(study, compare_to=dict(compare_to))
 
 
-def _by_label(values: Mapping[str, Any]) -> dict[str, str]:
-    return {axis: label_of(value) for axis, value in values.items()}
-
-
-def numbers_of(labels: list[str]) -> list[float] | None:
-    """The labels as numbers, if all of them are."""
-    try:
-        return [float(label) for label in labels]
-    except ValueError:
-        return None
+def baseline_faults(sweeps: Sequence[Sweep], compare_to: Mapping[str, str]) -> list[str]:
+    """Axes and labels of `compare_to` that no sweep has."""
+    faults = []
+    for name, label in compare_to.items():
+        found = [axis for sweep in sweeps if (axis := sweep.axis(name)) is not None]
+        labels = list(dict.fromkeys(value for axis in found for value in axis.values))
+        if not found:
+            names = dict.fromkeys(axis.name for sweep in sweeps for axis in sweep.axes)
+            faults.append(f"compare_to: {unknown('axis', name, names)}")
+        elif label not in labels:
+            faults.append(f"compare_to: {unknown(f'value of {name}', label, labels)}")
+    if not faults and not any(all(sweep.axis(name) for name in compare_to) for sweep in sweeps):
+        faults.append(f"compare_to: no sweep has all of {', '.join(compare_to)}: drop one of them")
+    return faults
 
 
 def _parsed(model: type[Parsed], data: Any, key: str, faults: list[str]) -> Parsed | None:

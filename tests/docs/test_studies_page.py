@@ -38,7 +38,7 @@ def test_the_first_study_leaves_the_files_and_columns_of_the_page(
     rows = read_rows(Path("runs/load/results.csv"))
     assert "load: 12 cells, 12 to run" in result.stderr
     assert sorted(path.name for path in Path("runs/load").iterdir()) == [
-        *("aggregates.csv", "curves.csv", "load-delay_slots.png", "results.csv"),
+        *("aggregates.csv", "curves.csv", "load-delay_slots.png", "results.csv", "summary.csv"),
     ]
     columns = rows[0].keys()
     named = {column for row in table(PAGE, "column") for column in row[0].replace(",", " ").split()}
@@ -65,7 +65,7 @@ def test_the_study_of_two_stages_trains_once_and_rejects_what_the_page_says(tmp_
 def test_the_study_without_slots_is_run_as_on_the_page(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["study", str(_file(tmp_path, "gap.yaml")), "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
-    names = ["gap-gap_percent.png", "gap-time_ms.png", "results.csv"]
+    names = ["gap-gap_percent.png", "gap-time_ms.png", "results.csv", "summary.csv"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
