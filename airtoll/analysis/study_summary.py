@@ -7,16 +7,18 @@ n, seeds                         the seeds that have the number, and those of th
 baseline                         the labels compared with; empty where nothing is
 difference, low, high            the mean of the differences to the baseline with the same seed, and its interval
 pairs                            the seeds that both have
+budget                           what the study states and the results keep, or NOT and why; empty without training
 """
 
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
 
 from airtoll.analysis.confidence import Mean, mean_of
+from controller.studies.budget import NO_BUDGET, BudgetCheck
 from controller.studies.study_file import Study, Sweep
 
 SUMMARY_FILE = "summary.csv"
@@ -47,17 +49,26 @@ class Summarised:
     seeds: int
     baseline: str
     difference: Mean | None
+    budget: str = ""
 
 
-def summarised(study: Study, rows: Sequence[Row], metrics: Sequence[str], lacking: Sequence[str] = ()) -> Summary:
+def summarised(
+    study: Study,
+    rows: Sequence[Row],
+    metrics: Sequence[str],
+    lacking: Sequence[str] = (),
+    budget: BudgetCheck = NO_BUDGET,
+) -> Summary:
     """From the rows of results.csv: each number of each point, in the order of the grid. `lacking`: the titles of the
     cells that have no results."""
     found: list[Summarised] = []
     for sweep in study.sweeps:
         own = [row for row in rows if row["sweep"] == sweep.name and row["state"] == "SUCCEEDED"]
         for metric in metrics:
-            found += _of_metric(study, sweep, own, metric)
-    return Summary(found, tuple(_remarks(study, found, lacking)))
+            of_metric = _of_metric(study, sweep, own, metric)
+            found += [replace(each, budget=budget.at(each.sweep, each.labels)) for each in of_metric]
+    remarks = [*_remarks(study, found, lacking), *([budget.remark] if budget.remark else [])]
+    return Summary(found, tuple(remarks))
 
 
 def _of_metric(study: Study, sweep: Sweep, rows: Sequence[Row], metric: str) -> Iterator[Summarised]:
@@ -113,6 +124,7 @@ def records(found: Iterable[Summarised]) -> list[dict[str, Any]]:
         | {"metric": each.metric}
         | dict(zip(_NUMBERS, (*_ends(each.mean), each.mean.seeds, each.seeds), strict=True))
         | _difference(each)
+        | {"budget": each.budget or None}
         for each in found
     ]
 
@@ -120,7 +132,7 @@ def records(found: Iterable[Summarised]) -> list[dict[str, Any]]:
 def csv_of(found: Iterable[Summarised], axes: Sequence[str]) -> bytes:
     """The content of summary.csv."""
     text = StringIO()
-    columns = ["sweep", *axes, "metric", *_NUMBERS, *_DIFFERENCE]
+    columns = ["sweep", *axes, "metric", *_NUMBERS, *_DIFFERENCE, "budget"]
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(records(found))

@@ -41,7 +41,7 @@ def summary_tables(rows: Sequence[Summarised], label: Label) -> Iterator[Text | 
 def _table(rows: Sequence[Summarised]) -> Table:
     compares = bool(rows[0].baseline)
     made = output.table(*rows[0].labels, right=["mean", "n", *(["difference"] if compares else [])])
-    made.caption = Text(_caption(rows[0]))
+    made.caption = Text("\n".join([_caption(rows[0]), *dict.fromkeys(row.budget for row in rows if row.budget)]))
     for row in rows:
         counted = f"{row.mean.seeds}" if row.mean.seeds == row.seeds else f"{row.mean.seeds} of {row.seeds}"
         difference = [_shown(row.difference, "+")] if compares else []
