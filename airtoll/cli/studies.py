@@ -1,6 +1,7 @@
 """Grids of runs: `airtoll study`."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -9,17 +10,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from airtoll.analysis.study import Export, StudyFolder
-from airtoll.analysis.study_summary import SUMMARY_FILE, Summarised, csv_of, summarised
+from airtoll.analysis.study import Export, StudyFolder, label_of, shown_numbers
+from airtoll.analysis.study_summary import SUMMARY_FILE, Summarised, csv_of, named, summarised
 from airtoll.cli import output
 from airtoll.cli.exit_codes import FAILED, INTERRUPTED
 from airtoll.cli.output import Format, FormatOption
-from airtoll.cli.study_progress import study_progress
+from airtoll.cli.study_progress import Work, study_progress
 from airtoll.cli.study_tables import print_study
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError, invalid
 from controller.run_folder.files import replace_file
 from controller.studies import offline
+from controller.studies.slices import Slice
 from controller.studies.study_file import compared_to
 
 app = typer.Typer()
@@ -41,23 +43,38 @@ def study(
         list[str] | None,
         typer.Option("--compare-to", metavar="AXIS=LABEL", help="Take summary.csv's differences from these cells."),
     ] = None,
+    cells: Annotated[
+        str | None, typer.Option("--cells", metavar="I/N", help="Run the I-th of N slices of the cells.")
+    ] = None,
+    merge: Annotated[
+        list[Path] | None,
+        typer.Option("--merge", metavar="DIR", help="Take the results of a slice's folder; run nothing."),
+    ] = None,
     as_format: FormatOption = Format.TEXT,
 ) -> None:
     """Run a grid of configurations and seeds; write tables and plots.
 
     A study that was interrupted continues where it stopped when the same command is given again.
     """
+    unused = {"--keep-runs": keep_runs, "--cells": cells is not None}
+    _check_options("--plots-only", plots_only, unused | {"--merge": bool(merge)}, "it runs nothing")
+    _check_options("--merge", bool(merge), unused, "it runs nothing")
     baseline = None if compare_to is None else dict(map(_baseline, compare_to))
     out = out or Path("runs") / file.stem
     if offline.is_offline(file):
+        offline_unused = unused | {"--merge": bool(merge), "--export": export is not None}
+        _check_options("a study without slots", True, offline_unused, "it has no runs")
         parsed = offline.read(file)
         parsed = replace(parsed, drawn=compared_to(parsed.drawn, baseline))
         if not plots_only:
             _run_offline(parsed, out, workers or len(os.sched_getaffinity(0)))
         _print_offline(parsed, out, summarises=not plots_only or baseline is not None, as_format=as_format)
         return
-    folder, failed = StudyFolder(file, out, dict(os.environ), compare_to=baseline), list[str]()
-    if not plots_only:
+    only = None if cells is None else Slice.parse(cells)
+    folder, failed = StudyFolder(file, out, dict(os.environ), compare_to=baseline, only=only), list[str]()
+    if merge:
+        failed = _merge(folder, merge)
+    elif not plots_only:
         failed = _run_missing(folder, workers or len(os.sched_getaffinity(0)), keep_runs=keep_runs)
     results = [] if plots_only else [folder.results.path, write_aggregates(folder)]
     rows = list[Summarised]()
@@ -65,10 +82,34 @@ def study(
         path, rows = write_summary(folder)
         results.append(path)
     results += [] if export is None else [folder.export(export)]
-    print_study(rows, folder.shown, folder.label, chain(results, folder.draw(required=plots_only)), as_format)
+    print_study(
+        rows, shown_numbers(folder), label_of(folder), chain(results, folder.draw(required=plots_only)), as_format
+    )
+    for name in folder.not_drawn:
+        output.notice(f"{name} is not drawn: no row that it shows has a result")
+    if merge and failed:
+        raise typer.Exit(FAILED)
     if failed:
         output.notice(f"{len(failed)} of {len(folder.cells)} cells failed, the first: {failed[0]}")
         raise typer.Exit(FAILED)
+
+
+def _check_options(given: str, applies: bool, others: Mapping[str, bool], reason: str) -> None:
+    """ConfigError for an option that would do nothing next to another one."""
+    for name in [name for name, is_given in others.items() if applies and is_given]:
+        raise ConfigError(f"{name} does nothing with {given}, since {reason}: leave one of them out")
+
+
+def _merge(folder: StudyFolder, folders: Sequence[Path]) -> list[str]:
+    """Merge slices, with lines on stderr for cells that are missing or twice; the titles of the missing ones."""
+    merged = folder.merge(folders)
+    output.notice(f"{merged.taken} runs from {len(folders)} folders")
+    if merged.twice:
+        output.notice(f"{len(merged.twice)} cells are there twice, with equal traces, the first: {merged.twice[0]}")
+    missing = [cell.title for cell in folder.results.missing()]
+    if missing:
+        output.notice(f"{len(missing)} cells are missing, the first: {missing[0]}; without --merge they are run")
+    return missing
 
 
 def _baseline(text: str) -> tuple[str, str]:
@@ -81,9 +122,11 @@ def _baseline(text: str) -> tuple[str, str]:
 def _run_offline(parsed: offline.OfflineFile, out: Path, workers: int) -> None:
     """Run a study without slots, with progress on stderr."""
     output.notice(f"{parsed.study.name}: {len(parsed.cells)} cells")
-    with study_progress(Console(stderr=True), len(parsed.cells)) as progress:
+    titles = {cell.digest: ", ".join([*named(cell.labels).split(", "), f"seed={cell.seed}"]) for cell in parsed.cells}
+    works = {titles[cell.digest]: Work(parsed.study.name, named(cell.labels), 1) for cell in parsed.cells}
+    with study_progress(Console(stderr=True), works) as progress:
         for cell in offline.run(parsed, out, workers=workers):
-            progress.done(", ".join([*(f"{k}={v}" for k, v in cell.labels.items()), f"seed={cell.seed}"]))
+            progress.done(titles[cell.digest])
 
 
 def _print_offline(parsed: offline.OfflineFile, out: Path, *, summarises: bool, as_format: Format) -> None:
@@ -118,8 +161,12 @@ def _run_missing(folder: StudyFolder, workers: int, *, keep_runs: bool) -> list[
     """Run the study's missing cells, with progress on stderr; the titles of those that failed."""
     output.notice(f"{folder.overview}, {workers} at a time")
     try:
-        with study_progress(Console(stderr=True), len(folder.missing)) as progress:
-            return folder.run(progress, workers=workers, keep_runs=keep_runs)
+        with study_progress(Console(stderr=True), folder.work, folder.known_work) as progress:
+            failed = folder.run(progress, workers=workers, keep_runs=keep_runs)
     except KeyboardInterrupt:
         output.notice(f"interrupted; the results so far are in {folder.results.path}: the same command continues")
         raise typer.Exit(INTERRUPTED) from None
+    if keep_runs and (without := folder.without_folder):
+        fix = "to have them, run the study in another --out"
+        output.notice(f"--keep-runs: {len(without)} cells were done before, without a folder: {without[0]}, ...; {fix}")
+    return failed
