@@ -99,10 +99,13 @@ def paired_difference(values: Mapping[str, float], baseline: Mapping[str, float]
 def _remarks(study: Study, found: Sequence[Summarised], lacking: Sequence[str]) -> Iterator[str]:
     if lacking:
         yield f"partial results: {len(lacking)} cells have none, the first: {lacking[0]}"
+    # a number that the baseline has nowhere, such as updates, is none that it should have here
+    has = {(each.sweep, each.metric) for each in found if study.compare_to.items() <= each.labels.items()}
     alone = [
         f"{each.metric} at {named(each.labels)}"
         for each in found
         if each.baseline
+        and (each.sweep, each.metric) in has
         and not study.compare_to.items() <= each.labels.items()
         and (each.difference is None or each.difference.seeds < each.mean.seeds)
     ]

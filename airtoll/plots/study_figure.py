@@ -68,9 +68,7 @@ def draw(
     scales, counts = _scales(sweep, plot, shown), set[int]()
     for axes, panel in zip(grid, panels, strict=False):
         _scale(axes, sweep, plot, scales)
-        counts |= _draw_panel(
-            axes, sweep, plot, _with(shown, plot.panels, panel), (looks or {}).get(plot.lines or "", {})
-        )
+        counts |= _draw_panel(axes, sweep, plot, _with(shown, plot.panels, panel), looks or {})
         if plot.panels:
             axes.set_title(f"{plot.panels} = {panel}", **({"fontsize": 11} if is_screen else {}))
     for axes in grid[len(panels) :]:
@@ -173,18 +171,18 @@ def _named(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{axis} = {label}" for axis, label in labels.items())
 
 
-def _draw_panel(
-    axes: "Axes", sweep: Sweep, plot: PlotSpec, rows: Sequence[Row], looks: Mapping[str, LineLook]
-) -> set[int]:
-    """Draw one line per label; the numbers of seeds that points have."""
-    marks, lines = _marks(sweep, plot), _labels(sweep, plot.lines, rows)
-    known = sweep.axis(plot.lines) if plot.lines else None
+def _draw_panel(axes: "Axes", sweep: Sweep, plot: PlotSpec, rows: Sequence[Row], looks: Looks) -> set[int]:
+    """Draw one line per label, or one point per label of an x that names schemes; the numbers of seeds that points
+    have."""
+    marks, by = _marks(sweep, plot), plot.lines or (plot.x if plot.x in looks else None)
+    lines, known = _labels(sweep, by, rows), sweep.axis(by) if by else None
     order = list(known.values) if known else [""]
     counts: set[int] = set()
     for number, line in enumerate(lines):
-        drawn = points(sweep, plot, _with(rows, plot.lines, line))
-        shift = _SPREAD * ((number + 0.5) / len(lines) - 0.5) if marks == "dots" else 0.0
-        look = looks.get(line) or look_of(order.index(line))
+        drawn = points(sweep, plot, _with(rows, by, line))
+        spreads = marks == "dots" and by == plot.lines
+        shift = _SPREAD * ((number + 0.5) / len(lines) - 0.5) if spreads else 0.0
+        look = looks.get(by or "", {}).get(line) or look_of(order.index(line))
         _draw_line(axes, [point._replace(x=point.x + shift) for point in drawn], look, line, marks)
         counts |= {point.y.seeds for point in drawn}
     light_grid(axes)
