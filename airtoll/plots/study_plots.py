@@ -52,7 +52,8 @@ def save(
     units, looks = units_of(about.cells), scheme_looks(study, about.cells)
     for sweep in study.sweeps:
         own = [row for row in rows if row["sweep"] == sweep.name and row["state"] == "SUCCEEDED"]
-        config = next(cell.run.config for cell in about.cells if cell.sweep == sweep.name)
+        of_sweep = [cell for cell in about.cells if cell.sweep == sweep.name]
+        config = (of_sweep or about.cells)[0].run.config  # nothing is trained where no scheme learns
         for plot in sweep.plots:
             shown, spec, points = sweep, plot, own
             if isinstance(plot, CurveSpec):

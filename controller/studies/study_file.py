@@ -236,9 +236,9 @@ def _two_stages(file: _StudyFields, faults: list[str]) -> list[tuple[str, str, _
     stages = [(TRAIN, file.train or {}), (EVALUATE, file.evaluate or {})]
     parsed = [(f"{name}.", name, _parsed(_SweepFields, data, f"{name}.", faults)) for name, data in stages]
     faults += [
-        f"{key}plots: what is trained is not drawn: write it into evaluate"
+        f"{key}plots: of what is trained only learning curves are drawn: write others into evaluate"
         for key, name, part in parsed
-        if name == TRAIN and part is not None and part.plots
+        if name == TRAIN and part is not None and not all(map(_is_curve, part.plots))
     ]
     return [(key, name, part) for key, name, part in parsed if part is not None]
 
@@ -288,10 +288,15 @@ def _sweep(name: str, shared: Mapping[str, Any], part: _SweepFields, key: str, b
 
 def _plots(given: Sequence[Any], key: str, faults: list[str]) -> Iterator[Plot]:
     for number, data in enumerate(given):
-        at, is_curve = f"{key}plots.{number}.", isinstance(data, dict) and "curve" in data
-        plot: Plot | None = _parsed(CurveSpec, data, at, faults) if is_curve else _parsed(PlotSpec, data, at, faults)
+        at = f"{key}plots.{number}."
+        plot: Plot | None
+        plot = _parsed(CurveSpec, data, at, faults) if _is_curve(data) else _parsed(PlotSpec, data, at, faults)
         if plot is not None:
             yield plot
+
+
+def _is_curve(data: Any) -> bool:
+    return isinstance(data, dict) and "curve" in data
 
 
 def _format_in(name: str) -> str:

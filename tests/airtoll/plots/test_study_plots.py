@@ -82,6 +82,25 @@ def test_windows_are_those_of_the_runs_and_a_study_that_wants_them_runs_again_wh
         assert [float(row[2]) for row in rows] == pytest.approx(means)
 
 
+def test_what_is_trained_once_has_learning_curves_too(tmp_path: Path) -> None:
+    study = {
+        "run": {"world": {"name": "d2d_underlay", "pairs": 3, "rbs": 2}},
+        "seeds": [1, 2],
+        "train": {
+            "run": {"phases": {"train": 20, "eval": 10, "rounds": 2}},
+            "grid": {"scheme": {"dqn": {"name": "li2020/dqn", "hidden": [8], "batch": 8}}},
+            "plots": [{"curve": "reward_total", "lines": "scheme"}],
+        },
+        "evaluate": {"run": {"slots": 10}, "grid": {"world.pairs": [3, 4]}},
+    }
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    done = _call(tmp_path / "t.yaml", "--out", tmp_path / "out")
+    assert (done.exit_code, (tmp_path / "out" / "train-reward_total-curve.png").exists()) == (0, True), done.output
+    study["train"]["plots"] = [{"x": "scheme", "y": "reward_total"}]  # type: ignore[index]
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    assert "only learning curves are drawn" in _call(tmp_path / "t.yaml").stderr
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
