@@ -4,29 +4,33 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
 
-from airtoll.cli.study_progress import StudyProgress
+from airtoll.analysis.study_summary import SUMMARY_FILE, Summary, csv_of, summarised
+from airtoll.cli.study_progress import StudyProgress, Work
 from airtoll.plots import study_plots
 from controller.config.errors import ConfigError
 from controller.config.layers import WEIGHTS_SUFFIX
 from controller.config.start_weights import read_start_weights
 from controller.run_folder.files import replace_file
+from controller.run_folder.reader import RunFolder
 from controller.studies.aggregates import AGGREGATES_FILE, aggregates
+from controller.studies.budget import check_budget
 from controller.studies.cells import StudyCell, cells_of
-from controller.studies.curves import LearningCurves
+from controller.studies.curves import LearningCurves, evaluations, windows
 from controller.studies.executor import CellResult, run_cells
 from controller.studies.marl_eval import marl_eval
-from controller.studies.measures import metrics_of
+from controller.studies.measures import EFFORTS, TOLLS, TOTALS, WALL, metrics_of, units_of
 from controller.studies.results import RESULTS_FILE, StudyResults, read_rows
-from controller.studies.study_file import read
+from controller.studies.slices import WEIGHTS_FOLDER, Merged, Slice, merge
+from controller.studies.study_file import compared_to, read
 
 _CELL_RUNS = "runs"  # folders of the cells' runs, inside the study's
-_WEIGHTS = "weights"  # what runs of `train` have learnt
 _MAX_FOLDER_CHARS = 120
 
 
@@ -39,16 +43,30 @@ class Export(Enum):
 class StudyFolder:
     """A study and the folder of its results: what exists, what is missing.
 
-    ConfigError for an invalid study, or a results.csv that holds no results.
+    `compare_to`: what differences are taken from, instead of the file's. `only`: the slice of the cells to run, None
+    for all. ConfigError for an invalid study, or a results.csv that holds no results.
     """
 
-    def __init__(self, file: Path, out: Path, environment: dict[str, str]) -> None:
-        self.study, self.out = read(file), out
+    def __init__(
+        self,
+        file: Path,
+        out: Path,
+        environment: dict[str, str],
+        *,
+        compare_to: Mapping[str, str] | None = None,
+        only: Slice | None = None,
+    ) -> None:
+        self.study, self.out, self._file = compared_to(read(file), compare_to), out, file
         self.cells = cells_of(self.study, environment)
-        self._metrics = metrics_of(self.study, self.cells)
-        self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=self._metrics)
-        self._curves = LearningCurves(out, self._metrics)
-        self.missing = self._with_training(self.results.missing())
+        self.metrics = metrics_of(self.study, self.cells)
+        self.results = StudyResults(out, self.cells, axes=self.study.axes, metrics=self.metrics)
+        self._curves = LearningCurves.of_evaluations(out, self.metrics)
+        self._windows = LearningCurves.of_windows(out, self.metrics) if self.study.draws_windows else None
+        own = {cell.digest for cell in self.cells} if only is None else only.digests(self.cells)
+        missing = self._with_windows(self.results.missing())
+        self.missing = self._with_training([cell for cell in missing if cell.digest in own])
+        self.not_drawn: list[str] = []  # the names of plots that had no rows, when last drawn
+        self._others = len({cell.digest for cell in missing} - own)
 
     @property
     def overview(self) -> str:
@@ -56,7 +74,9 @@ class StudyFolder:
         runs = len({cell.digest for cell in self.cells})
         parts = [f"{self.study.name}: {len(self.cells)} cells"]
         parts += [f"{runs} runs, as some belong to several sweeps"] if runs < len(self.cells) else []
-        parts += [f"{runs - len(self.missing)} done before"] if len(self.missing) < runs else []
+        before = runs - len(self.missing) - self._others
+        parts += [f"{before} done before"] if before else []
+        parts += [f"{self._others} of other slices"] if self._others else []
         parts += [f"{self.results.dropped} rows of other cells dropped"] if self.results.dropped else []
         return ", ".join([*parts, f"{len(self.missing)} to run"])
 
@@ -77,27 +97,67 @@ class StudyFolder:
                 _remove_if_empty(self.out / _CELL_RUNS)
         return failed
 
+    def merge(self, folders: Sequence[Path]) -> Merged:
+        """Take the results of slices of this study. ConfigError, see `merge`."""
+        with _locked(self.out):
+            curves = [self._curves, *([] if self._windows is None else [self._windows])]
+            return merge(folders, self.out, self.cells, self.results, curves)
+
+    @property
+    def without_folder(self) -> list[str]:
+        """The titles of cells that are done, but whose runs' folders were not kept."""
+        missing = {cell.digest for cell in self.results.missing()}
+        kept = {path.name.rpartition("-")[2] for path in (self.out / _CELL_RUNS).glob("*")}
+        return [cell.title for cell in self.cells if cell.digest not in missing | kept]
+
+    @property
+    def work(self) -> dict[str, Work]:
+        """What the missing cells are expected to cost, by title."""
+        return {cell.title: work_of(cell) for cell in self.missing}
+
+    @property
+    def known_work(self) -> list[tuple[Work, float]]:
+        """The cells that were done before, and the durations of their runs."""
+        rows = {row["cell"]: row for row in self.results.done_rows}
+        return [(work_of(cell), float(rows[cell.digest][WALL])) for cell in self.cells if cell.digest in rows]
+
     def aggregate(self) -> tuple[Path, tuple[str, ...]]:
         """Write aggregates.csv from results.csv; its path, and what its numbers leave out."""
         path = self.out / AGGREGATES_FILE
-        made = aggregates(self.study, read_rows(self.out / RESULTS_FILE), self._metrics)
+        made = aggregates(self.study, read_rows(self.out / RESULTS_FILE), self.metrics)
         replace_file(path, made.file)
         return path, made.remarks
+
+    def summarise(self) -> tuple[Path, Summary]:
+        """Write summary.csv from results.csv; its path and content. ConfigError without results."""
+        path, rows = self.out / SUMMARY_FILE, read_rows(self.out / RESULTS_FILE)
+        done = {row["cell"] for row in rows if row["state"] == "SUCCEEDED"}
+        lacking = [cell.title for cell in self.cells if cell.digest not in done]
+        numbers = [*self.metrics, *(name for name in (*TOLLS, *EFFORTS, WALL) if any(row.get(name) for row in rows))]
+        budget = check_budget(self.study, self.cells, rows)
+        made = summarised(self.study, rows, numbers, lacking, budget)
+        replace_file(path, csv_of(made.rows, self.study.axes))
+        return path, made
 
     def export(self, form: Export) -> Path:
         """Write the results in another tool's format; the file's path. ConfigError when a cell has no results."""
         path = self.out / f"{form.value}.json"
-        data = marl_eval(self.study, self.cells, self._curves, self._metrics)
+        data = marl_eval(self.study, self.cells, self._curves, self.metrics)
         replace_file(path, json.dumps(data, indent=1, allow_nan=False).encode())
         return path
 
     def draw(self, *, required: bool = False) -> Iterator[Path]:
         """Draw every plot from results.csv; the paths. ConfigError when there is none, or when a plot is `required` and
         none can be drawn."""
-        rows, drawn = read_rows(self.out / RESULTS_FILE), False
-        for path in study_plots.save(self.study, self.cells, rows, self.out):
-            drawn = True
+        rows, drawn = read_rows(self.out / RESULTS_FILE), set[str]()
+        stems = [sweep.stem_of(plot) for sweep in self.study.sweeps for plot in sweep.plots]
+        curves = {"trained_slots": self._curves, "slot": self._windows}
+        command = shlex.join(["airtoll", "study", str(self._file), "--out", str(self.out)])
+        about = study_plots.About(self.cells, check_budget(self.study, self.cells, rows), command)
+        for path in study_plots.save(self.study, rows, self.out, about, curves):
+            drawn.add(path.stem)
             yield path
+        self.not_drawn = [stem for stem in stems if stem not in drawn]
         if required and not drawn:
             raise ConfigError(
                 f"--plots-only: nothing can be drawn from {self.out / RESULTS_FILE}: {self._why_no_plot(rows)}"
@@ -127,14 +187,23 @@ class StudyFolder:
             if reason and summary["state"] == "SUCCEEDED":
                 self.results.failed(cell, reason)
             else:
-                self._curves.add(cell.digest, summary)  # first: a cell that has a row is not run again
+                self._curves.add(cell.digest, evaluations(summary))  # first: a cell that has a row is not run again
+                if self._windows is not None:
+                    self._windows.add(cell.digest, windows(RunFolder.open(self._run_of(cell))))
                 self.results.done(cell, summary)
             if not keep_runs:
                 shutil.rmtree(self._run_of(cell))
         if reason:
             watch.warn(f"{cell.title} failed: {reason}")
-        watch.done(cell.title)
+        watch.done(cell.title, None if reason or summary is None else summary["wall_s"])
         return [cell.title] if reason else []
+
+    def _with_windows(self, missing: list[StudyCell]) -> list[StudyCell]:
+        """Also the runs that were done before a plot of the study was of their windows."""
+        if self._windows is None:
+            return missing
+        lacking = {cell.digest: cell for cell in self.cells if not self._windows.of(cell.digest)}
+        return list(({cell.digest: cell for cell in missing} | lacking).values())
 
     def _with_training(self, missing: list[StudyCell]) -> list[StudyCell]:
         """Also the runs that were done before, but whose weights are needed and gone."""
@@ -148,7 +217,7 @@ class StudyFolder:
         return file is not None and file.exists()
 
     def _weights_of(self, cell: StudyCell) -> Path | None:
-        return self.out / _WEIGHTS / f"{cell.trained_by}{WEIGHTS_SUFFIX}" if cell.trained_by else None
+        return self.out / WEIGHTS_FOLDER / f"{cell.trained_by}{WEIGHTS_SUFFIX}" if cell.trained_by else None
 
     def _keep_weights(self, trained: StudyCell) -> str:
         """Keep what a run has learnt, for the runs that start from it, now or in a later study. The reason why not, if
@@ -159,13 +228,33 @@ class StudyFolder:
             weights = read_start_weights(f"{self._run_of(trained)}/", out=self.out)
         except ConfigError as error:
             return f"it leaves no weights: {error}"
-        (self.out / _WEIGHTS).mkdir(exist_ok=True)
-        replace_file(self.out / _WEIGHTS / f"{trained.digest}{WEIGHTS_SUFFIX}", weights.file)
+        (self.out / WEIGHTS_FOLDER).mkdir(exist_ok=True)
+        replace_file(self.out / WEIGHTS_FOLDER / f"{trained.digest}{WEIGHTS_SUFFIX}", weights.file)
         return ""
 
     def _run_of(self, cell: StudyCell) -> Path:
         name = re.sub(r"[^\w.=-]+", "_", cell.title)[:_MAX_FOLDER_CHARS]
         return self.out / _CELL_RUNS / f"{name}-{cell.digest}"
+
+
+def label_of(folder: StudyFolder) -> study_plots.Labels:
+    """Names a study's numbers with their units."""
+    return study_plots.Labels(folder.cells[0].run.config, units_of(folder.cells))
+
+
+def shown_numbers(folder: StudyFolder) -> dict[str, list[str]]:
+    """The numbers of each sweep that matter most: those that its plots draw, or else the study's metrics; and the tolls
+    of all kinds of notes."""
+    drawn = {sweep.name: list(dict.fromkeys(plot.y for plot in sweep.plots)) for sweep in folder.study.sweeps}
+    return {name: list(dict.fromkeys([*(ys or folder.metrics), *TOTALS])) for name, ys in drawn.items()}
+
+
+def work_of(cell: StudyCell) -> Work:
+    """What a cell is expected to cost, from its run's configuration."""
+    plan = cell.run.plan
+    slots = sum(phase.slots for phase in plan.phases)
+    point = f"{cell.sweep}: {', '.join(cell.labels.values())}"
+    return Work(plan.scheme, point, slots * plan.replicas)
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """The progress of a study: a bar on a terminal, a line per cell elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Protocol
 
 from rich.console import Console
@@ -11,19 +13,34 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from airtoll.cli.progress import print_line
 
 
-class StudyProgress(Protocol):
-    """Receives the title of each finished cell, and warnings."""
+@dataclass(frozen=True)
+class Work:
+    """What a cell is expected to cost. `point`: equal for cells that differ in their seed alone; `slots`: of all its
+    phases, times replicas."""
 
-    def done(self, cell: str) -> None: ...
+    scheme: str
+    point: str
+    slots: int
+
+
+class StudyProgress(Protocol):
+    """Receives the title of each finished cell and the duration of its run, if it has succeeded; and warnings."""
+
+    def done(self, cell: str, seconds: float | None = None) -> None: ...
     def warn(self, line: str) -> None: ...
 
 
 @contextmanager
 def study_progress(
-    console: Console, total: int, *, clock: Callable[[], float] = time.monotonic
+    console: Console,
+    cells: Mapping[str, Work],
+    known: Sequence[tuple[Work, float]] = (),
+    *,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[StudyProgress]:
-    """Shows the progress of a study that has `total` cells to run."""
-    pace = _Pace(total, clock)
+    """Shows the progress of a study that has these cells to run, by title. `known`: cells that were done before and the
+    duration of their runs."""
+    pace = _Pace(cells, known, clock)
     if not console.is_terminal:
         yield _Lines(console, pace)
         return
@@ -34,17 +51,37 @@ def study_progress(
 
 
 class _Pace:
-    """Counts finished cells, and estimates the time that the others take at their pace."""
+    """Counts finished cells, and estimates the time that the others take.
 
-    def __init__(self, total: int, clock: Callable[[], float]) -> None:
-        self.total, self.done = total, 0
+    A cell is expected to take as long as those of the same point, or else as those of its scheme per slot, or else as
+    all per slot; the time that is left is the time until now, times what is left over what is done.
+    """
+
+    def __init__(
+        self, cells: Mapping[str, Work], known: Sequence[tuple[Work, float]], clock: Callable[[], float]
+    ) -> None:
+        self.total, self.done = len(cells), 0
+        self._left, self._known, self._finished = dict(cells), list(known), list[Work]()
         self._clock, self._started = clock, clock()
 
-    def next(self) -> str:
-        """One more is finished: `3 min left`."""
+    def next(self, cell: str, seconds: float | None) -> str:
+        """One more is finished: `3 min left`; `3 min left or more: no MAAC yet`, where that is a guess."""
         self.done += 1
-        left_s = (self._clock() - self._started) / self.done * (self.total - self.done)
-        return f"{readable(left_s)} left"
+        if work := self._left.pop(cell, None):
+            self._finished.append(work)
+            self._known += [] if seconds is None else [(work, seconds)]
+        done, left = (sum(map(self._expected, works)) for works in (self._finished, self._left.values()))
+        left_s = (self._clock() - self._started) * left / done if done else 0.0
+        seen = {of.scheme for of, _ in self._known}
+        first_unknown = next((work.scheme for work in self._left.values() if work.scheme not in seen), None)
+        return f"{readable(left_s)} left" + (f" or more: no {first_unknown} yet" if first_unknown else "")
+
+    def _expected(self, work: Work) -> float:
+        if own := [seconds for of, seconds in self._known if of == work]:
+            return fmean(own)
+        alike = [(of, seconds) for of, seconds in self._known if of.scheme == work.scheme] or self._known
+        slots = sum(of.slots for of, _ in alike)
+        return work.slots * (sum(seconds for _, seconds in alike) / slots if slots else 1.0)
 
 
 class _LiveBar:
@@ -52,8 +89,8 @@ class _LiveBar:
         self._bar, self._pace = bar, pace
         self._task = bar.add_task("cells", total=pace.total, newest="")
 
-    def done(self, cell: str) -> None:
-        self._bar.update(self._task, advance=1, newest=f"{self._pace.next()}: {cell}")
+    def done(self, cell: str, seconds: float | None = None) -> None:
+        self._bar.update(self._task, advance=1, newest=f"{self._pace.next(cell, seconds)}: {cell}")
 
     def warn(self, line: str) -> None:
         print_line(self._bar.console, line)
@@ -63,8 +100,8 @@ class _Lines:
     def __init__(self, console: Console, pace: _Pace) -> None:
         self._console, self._pace = console, pace
 
-    def done(self, cell: str) -> None:
-        left = self._pace.next()
+    def done(self, cell: str, seconds: float | None = None) -> None:
+        left = self._pace.next(cell, seconds)
         print_line(self._console, f"{self._pace.done} of {self._pace.total}, {left}: {cell}")
 
     def warn(self, line: str) -> None:

@@ -3,6 +3,8 @@
 Only functions that draw import matplotlib: it takes longer to import than a short run.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from controller.config.schedule import spans
@@ -21,6 +23,27 @@ TEN_COLOURS = (
 )
 GREY = "#8C8C8C"
 _DPI = 100
+_PAPER_DPI = 300
+# Widths of IEEE's columns [inches].
+_COLUMN_INCHES = {"one column": 3.5, "two columns": 7.16}
+_PAPER_TEXT: dict[Any, Any] = {
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "figure.labelsize": 8,
+    "axes.titlesize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "axes.linewidth": 0.6,
+    "pdf.fonttype": 42,  # TrueType: IEEE rejects Type 3
+    "svg.hashsalt": "airtoll",  # equal figures are equal files
+}
+_SCREEN_TEXT: dict[Any, Any] = {"lines.linewidth": 2.0, "svg.hashsalt": "airtoll"}
 _MIN_NAMED_SHARE = 0.04  # of the axis: a shorter phase has no room for its name
 _SHADES = {"warmup": "#EDEDED", "train": "#E3EEF6", "eval": "#FFFFFF"}
 
@@ -37,6 +60,25 @@ def new_figure(title: str, height_px: int) -> "Figure":
     figure = Figure(figsize=(1200 / _DPI, height_px / _DPI), dpi=_DPI, layout="constrained")
     figure.suptitle(title, fontsize=13)
     return figure
+
+
+@contextmanager
+def text_for(width: str) -> Iterator[None]:
+    """Draw and save figures of this width with its sizes of text and lines."""
+    from matplotlib import rc_context
+
+    with rc_context(_PAPER_TEXT if width in _COLUMN_INCHES else _SCREEN_TEXT):
+        yield
+
+
+def paper_figure(width: str, rows: int, columns: int) -> "Figure":
+    """An empty figure as wide as a journal's column or page, for a grid of panels; without a title, which is in the
+    caption."""
+    from matplotlib.figure import Figure
+
+    inches = _COLUMN_INCHES[width]
+    panel = inches / columns * (0.68 if columns == 1 and inches < 5 else 0.5 if columns == 1 else 0.8)
+    return Figure(figsize=(inches, 0.5 + panel * rows), dpi=_PAPER_DPI, layout="constrained")
 
 
 def legend_right(axes: "Axes", **settings: Any) -> None:

@@ -14,11 +14,10 @@ from io import StringIO
 import numpy as np
 import numpy.typing as npt
 
-from controller.studies.study_file import Study, Sweep
+from controller.studies.study_file import SCHEME, Study, Sweep
 from protocol.determinism.rng import CounterRng
 
 AGGREGATES_FILE = "aggregates.csv"
-SCHEME = "scheme"  # the axis of the algorithms that are compared over all tasks
 _CUT = 0.25  # of the scores at either end
 _DRAWS = 2000
 _LEVEL_PERCENT = 95

@@ -18,6 +18,7 @@ from controller.execution.run import ignore_telemetry, run
 from controller.run_folder.reader import RunFolder
 from controller.run_folder.writer import RunWriter
 from controller.studies.cells import StudyCell
+from controller.studies.measures import recorded
 
 _TRIES = 2
 
@@ -104,7 +105,7 @@ def _result_of(worker: _Worker, deaths: Counter[str]) -> CellResult:
     exitcode = process.exitcode
     process.close()
     if exitcode == 0:
-        return CellResult(cell, RunFolder.open(folder).summary, "", last=True)
+        return CellResult(cell, recorded(RunFolder.open(folder)), "", last=True)
     shutil.rmtree(folder, ignore_errors=True)
     deaths[cell.digest] += 1
     return CellResult(cell, None, f"its process died ({cause(exitcode)})", last=deaths[cell.digest] == _TRIES)

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from controller.config.errors import ConfigError
-from controller.studies.aggregates import SCHEME
 from controller.studies.cells import StudyCell
 from controller.studies.curves import LearningCurves
-from controller.studies.study_file import TRAIN, Study
+from controller.studies.study_file import SCHEME, TRAIN, Study
 
 
 def marl_eval(

@@ -29,7 +29,8 @@ from controller.config.catalogue import STRICT, choice_model, offline_study_name
 from controller.config.errors import ConfigError, format_validation_error, unknown
 from controller.config.layers import Layer
 from controller.run_folder.files import replace_file
-from controller.studies.study_file import Axis, PlotSpec, Study, Sweep, label_of, plot_faults
+from controller.studies.plot_spec import PlotSpec, by_label, label_of
+from controller.studies.study_file import Axis, Study, Sweep, baseline_faults, plot_faults
 from protocol.determinism import threads
 from protocol.determinism.rng import CounterRng
 from schemes.offline_study import OfflineStudy, load
@@ -49,6 +50,7 @@ class _Fields(BaseModel):
     seeds: Annotated[tuple[int, ...], MinLen(1)] = (1,)
     grid: dict[str, list[Any]] = {}
     plots: tuple[PlotSpec, ...] = ()
+    compare_to: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,12 @@ def read(path: Path) -> OfflineFile:
     sweep = Sweep(path.stem, tuple(axes), fields.plots)
     faults = [f"plots: {fault}" for plot in fields.plots for fault in plot_faults(sweep, plot)]
     faults += [f"plots: {unknown('number', p.y, study.numbers)}" for p in fields.plots if p.y not in study.numbers]
+    compare_to = by_label(fields.compare_to)
+    faults += baseline_faults([sweep], compare_to)
     if faults:
         raise ConfigError("\n".join(faults))
-    return OfflineFile(study, Study(path.stem, Layer({}), fields.seeds, tuple(study.numbers), (sweep,)), cells)
+    drawn = Study(path.stem, Layer({}), fields.seeds, tuple(study.numbers), (sweep,), compare_to)
+    return OfflineFile(study, drawn, cells)
 
 
 def run(file: OfflineFile, out: Path, *, workers: int) -> Iterator[OfflineCell]:

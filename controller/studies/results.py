@@ -3,7 +3,9 @@
 sweep, axes ...   the cell's sweep and labels; the axes of other sweeps are empty
 seed
 metrics ...       means over eval
-tolls ...         bytes and bits sent per slot and node, in training (warmup and train) and in eval, in all and by kind
+tolls ...         bytes and bits sent per slot and node, in training (warmup and train) and in eval, in all and by kind;
+                  likewise attempts, which count resends, and notes lost
+training_slots    slots of warmup and train; updates: of the learners; empty where there are none
 wall_s            duration of the run
 trace_digest      equal for equal runs, as in a run's summary.json
 state, reason     SUCCEEDED; or FAILED, and why: then there are no numbers
@@ -19,7 +21,7 @@ from typing import Any
 from controller.config.errors import ConfigError
 from controller.run_folder.files import replace_file
 from controller.studies.cells import StudyCell
-from controller.studies.measures import COLUMNS, TOLLS, WALL, in_all, measures
+from controller.studies.measures import COLUMNS, EFFORTS, TOLLS, WALL, in_all, measures
 
 RESULTS_FILE = "results.csv"
 _DONE = "SUCCEEDED"
@@ -48,6 +50,18 @@ class StudyResults:
                 first.setdefault(cell.digest, cell)
         return list(first.values())
 
+    @property
+    def done_rows(self) -> list[dict[str, str]]:
+        """The rows of the cells that have succeeded."""
+        return [row | {"cell": digest} for digest, row in self._rows.items() if row["state"] == _DONE]
+
+    def take(self, rows: Mapping[str, dict[str, str]]) -> None:
+        """Take rows of other folders by cell, where they have all metrics, and write the file."""
+        wanted = {cell.digest for cell in self._cells}
+        usable = {cell: row for cell, row in rows.items() if cell in wanted and row.keys() >= set(self._metrics)}
+        self._rows |= usable
+        self.write()
+
     def done(self, cell: StudyCell, summary: Mapping[str, Any]) -> None:
         """Add a run that has ended, whatever its state."""
         outcome = {key: summary[key] for key in ("trace_digest", "state", "reason")}
@@ -62,7 +76,8 @@ class StudyResults:
         """Replace results.csv."""
         text = StringIO()
         tolls = [name for name in TOLLS if any(row.get(name) for row in self._rows.values())]
-        columns = [_SWEEP, *self._axes, _SEED, *self._metrics, *tolls, WALL, *_LAST]
+        efforts = [name for name in EFFORTS if any(row.get(name) for row in self._rows.values())]
+        columns = [_SWEEP, *self._axes, _SEED, *self._metrics, *tolls, *efforts, WALL, *_LAST]
         writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._row(cell, tolls) for cell in self._cells if cell.digest in self._rows)

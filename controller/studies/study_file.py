@@ -6,6 +6,7 @@ grid:                                                 # every combination of eve
   scheme: {llq: zhang2025/llq, gms: zhang2025/gms}    # label: value of the key `scheme`
   world.load: [0.3, 0.4]                              # values that are their own labels
 metrics: [delay_slots]                                # of the run's metrics, which go to results.csv; by default all
+compare_to: {scheme: gms}                             # of which summary.csv has the differences
 plots: [{x: world.load, y: delay_slots, lines: scheme}]
 
 To train once and evaluate in many worlds, write two grids, of which the second starts from the weights of the first:
@@ -18,61 +19,31 @@ axis whose name is no key of a run's configuration has a mapping of dotted keys 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Le, MinLen
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from controller.config import layers
 from controller.config.catalogue import STRICT
 from controller.config.errors import ConfigError, format_validation_error, invalid, unknown
 from controller.config.layers import Layer
 from controller.config.run_config import RunConfig
+from controller.studies.plot_spec import FORMATS, CurveSpec, Plot, PlotSpec, Width, by_label, label_of, numbers_of
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 TRAIN, EVALUATE = "train", "evaluate"
+SCHEME = "scheme"  # the axis of the algorithms that are compared
 _SET_ELSEWHERE = {
     "seed": "write seeds: [...] next to the grid",
     "placement": "each run of a study is executed in one process",
     "baselines": "make an axis of the schemes",
     "out": "give it on the command line: --out DIR",
 }
-
-
-class PlotSpec(BaseModel):
-    """One plot. `x`: an axis, or a metric of the results; `y`: a metric; `lines`, `panels`: axes.
-
-    `where`: the labels at which axes are held. `relative_to`: y is divided by that of the cell with these labels and
-    otherwise the same, seed included. `name`: the plot's file, without .png.
-    """
-
-    model_config = STRICT
-
-    x: str
-    y: str
-    lines: str | None = None
-    panels: str | None = None
-    where: dict[str, Any] = {}
-    relative_to: dict[str, Any] = {}
-    log: Literal["x", "y", "xy"] | None = None
-    title: str | None = None
-    x_label: str | None = None
-    y_label: str | None = None
-    name: str | None = None
-
-    @property
-    def fixed_labels(self) -> dict[str, str]:
-        """`where`, by the labels that the axes have."""
-        return _by_label(self.where)
-
-    @property
-    def reference_labels(self) -> dict[str, str]:
-        """`relative_to`, by the labels that the axes have."""
-        return _by_label(self.relative_to)
 
 
 @dataclass(frozen=True)
@@ -93,7 +64,7 @@ class Sweep:
 
     name: str
     axes: tuple[Axis, ...]
-    plots: tuple[PlotSpec, ...]
+    plots: tuple[Plot, ...]
     settings: Layer = field(default_factory=lambda: Layer({}))
     trained_along: tuple[str, ...] | None = None
 
@@ -101,20 +72,48 @@ class Sweep:
         """The axis of this name, if there is one."""
         return next((axis for axis in self.axes if axis.name == name), None)
 
-    def file_of(self, plot: PlotSpec) -> str:
-        """The file name of a plot."""
-        return f"{plot.name or f'{self.name}-{plot.y}'}.png"
+    def stem_of(self, plot: Plot) -> str:
+        """The name of a plot's files, without their endings."""
+        name = plot.name or f"{self.name}-{plot.y}{'-curve' if isinstance(plot, CurveSpec) else ''}"
+        return name.rpartition(".")[0] if _format_in(name) else name
+
+    def files_of(self, plot: Plot, formats: Sequence[str]) -> list[str]:
+        """The names of a plot's files: one of the format in its name, or else one of each of these formats."""
+        own = _format_in(plot.name or "")
+        return [f"{self.stem_of(plot)}.{form}" for form in ([own] if own else formats)]
+
+
+@dataclass(frozen=True)
+class StudyLook:
+    """What figures look like. `colours`: by label, of those that do not have the colour of their scheme's name."""
+
+    formats: tuple[str, ...] = ("png",)
+    width: Width = "screen"
+    colours: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A parsed study. `run`: the settings that all runs share; `metrics` None: all."""
+    """A parsed study. `run`: the settings that all runs share; `metrics` None: all.
+
+    `compare_to`: the labels of the cells from which the summary's differences are taken, by axis; empty for none.
+    `budget`: on what footing they are compared, such as `equal updates`; empty if nothing is stated.
+    """
 
     name: str
     run: Layer
     seeds: tuple[int, ...]
     metrics: tuple[str, ...] | None
     sweeps: tuple[Sweep, ...]
+    compare_to: dict[str, str] = field(default_factory=dict)
+    budget: str = ""
+    look: "StudyLook" = field(default_factory=lambda: StudyLook())
+
+    @property
+    def draws_windows(self) -> bool:
+        """Whether a plot is of windows of slots, training included."""
+        plots = [plot for sweep in self.sweeps for plot in sweep.plots]
+        return any(isinstance(plot, CurveSpec) and plot.of == "windows" for plot in plots)
 
     @property
     def trains(self) -> bool:
@@ -133,6 +132,11 @@ class _StudyFields(BaseModel):
     run: dict[str, Any]
     seeds: Annotated[tuple[Annotated[int, Ge(0), Le(2**63 - 1)], ...], MinLen(1)] = (1,)
     metrics: tuple[str, ...] | None = None
+    compare_to: dict[str, Any] = {}
+    budget: Literal["equal updates", "equal bytes", "equal slots"] | None = None
+    formats: Annotated[tuple[Literal["png", "pdf", "svg"], ...], MinLen(1)] = ("png",)
+    width: Width = "screen"
+    colours: dict[str, Annotated[str, Field(pattern="^#[0-9A-Fa-f]{6}$")]] = {}
     grid: dict[str, Any] = {}
     plots: tuple[Any, ...] = ()
     sweeps: dict[str, Any] = {}
@@ -162,26 +166,39 @@ def read(path: Path) -> Study:
     if len(set(file.seeds)) < len(file.seeds):
         faults.append(invalid("seeds", file.seeds, "the same seed twice gives the same run: drop one"))
     run = _run(file.run, base, faults)
+    compare_to, look = by_label(file.compare_to), StudyLook(file.formats, file.width, file.colours)
+    faults += [] if faults else baseline_faults(sweeps, compare_to)
+    compared = set(compare_to or (SCHEME, f"{SCHEME}.name"))
+    if file.budget and not faults and not any(compared & {axis.name for axis in sweep.axes} for sweep in sweeps):
+        faults.append(invalid("budget", file.budget, "no axis is compared: give compare_to, such as {scheme: random}"))
     if faults:
         raise ConfigError("\n".join(faults))
-    return Study(path.stem, run, file.seeds, file.metrics, tuple(sweeps))
+    return Study(path.stem, run, file.seeds, file.metrics, tuple(sweeps), compare_to, file.budget or "", look)
 
 
-def label_of(value: Any) -> str:
-    """A value as it is written in results.csv and in a legend."""
-    return value if isinstance(value, str) else json.dumps(value)
+def compared_to(study: Study, compare_to: Mapping[str, str] | None) -> Study:
+    """The study with another `compare_to`; the same for None. ConfigError for one that no sweep has."""
+    if compare_to is None:
+        return study
+    if faults := baseline_faults(study.sweeps, compare_to):
+        raise ConfigError("\n".join(f"--{fault.replace('compare_to', 'compare-to', 1)}" for fault in faults))
+    return replace(study, compare_to=dict(compare_to))
 
 
-def _by_label(values: Mapping[str, Any]) -> dict[str, str]:
-    return {axis: label_of(value) for axis, value in values.items()}
-
-
-def numbers_of(labels: list[str]) -> list[float] | None:
-    """The labels as numbers, if all of them are."""
-    try:
-        return [float(label) for label in labels]
-    except ValueError:
-        return None
+def baseline_faults(sweeps: Sequence[Sweep], compare_to: Mapping[str, str]) -> list[str]:
+    """Axes and labels of `compare_to` that no sweep has."""
+    faults = []
+    for name, label in compare_to.items():
+        found = [axis for sweep in sweeps if (axis := sweep.axis(name)) is not None]
+        labels = list(dict.fromkeys(value for axis in found for value in axis.values))
+        if not found:
+            names = dict.fromkeys(axis.name for sweep in sweeps for axis in sweep.axes)
+            faults.append(f"compare_to: {unknown('axis', name, names)}")
+        elif label not in labels:
+            faults.append(f"compare_to: {unknown(f'value of {name}', label, labels)}")
+    if not faults and not any(all(sweep.axis(name) for name in compare_to) for sweep in sweeps):
+        faults.append(f"compare_to: no sweep has all of {', '.join(compare_to)}: drop one of them")
+    return faults
 
 
 def _parsed(model: type[Parsed], data: Any, key: str, faults: list[str]) -> Parsed | None:
@@ -219,9 +236,9 @@ def _two_stages(file: _StudyFields, faults: list[str]) -> list[tuple[str, str, _
     stages = [(TRAIN, file.train or {}), (EVALUATE, file.evaluate or {})]
     parsed = [(f"{name}.", name, _parsed(_SweepFields, data, f"{name}.", faults)) for name, data in stages]
     faults += [
-        f"{key}plots: what is trained is not drawn: write it into evaluate"
+        f"{key}plots: of what is trained only learning curves are drawn: write others into evaluate"
         for key, name, part in parsed
-        if name == TRAIN and part is not None and part.plots
+        if name == TRAIN and part is not None and not all(map(_is_curve, part.plots))
     ]
     return [(key, name, part) for key, name, part in parsed if part is not None]
 
@@ -259,15 +276,32 @@ def _sweep(name: str, shared: Mapping[str, Any], part: _SweepFields, key: str, b
     faults += [f"{key}grid.{axis}: is in the grid of all sweeps, too: keep one of them" for axis in twice]
     keys = [("grid.", shared), (f"{key}grid.", part.grid)]
     axes = [_axis(prefix, axis, values, base, faults) for prefix, grid in keys for axis, values in grid.items()]
-    parsed = [_parsed(PlotSpec, data, f"{key}plots.{number}.", faults) for number, data in enumerate(part.plots)]
-    plots = tuple(plot for plot in parsed if plot is not None)
+    plots = tuple(_plots(part.plots, key, faults))
     settings = layers.from_mapping(part.run, base)
     sweep = Sweep(name, tuple(axis for axis in axes if axis is not None), plots, settings)
     if len(sweep.axes) == len(axes) and name != EVALUATE:  # whose plots also have the axes of training
         faults += [f"{key}plots: {fault}" for plot in plots for fault in plot_faults(sweep, plot)]
-    names = [sweep.file_of(plot) for plot in plots]
-    faults += [f"{key}plots: two are {file}: give one a name" for file in sorted(set(names)) if names.count(file) > 1]
+    names = [sweep.stem_of(plot) for plot in plots]
+    faults += [f"{key}plots: two are {stem}: give one a name" for stem in sorted(set(names)) if names.count(stem) > 1]
     return sweep
+
+
+def _plots(given: Sequence[Any], key: str, faults: list[str]) -> Iterator[Plot]:
+    for number, data in enumerate(given):
+        at = f"{key}plots.{number}."
+        plot: Plot | None
+        plot = _parsed(CurveSpec, data, at, faults) if _is_curve(data) else _parsed(PlotSpec, data, at, faults)
+        if plot is not None:
+            yield plot
+
+
+def _is_curve(data: Any) -> bool:
+    return isinstance(data, dict) and "curve" in data
+
+
+def _format_in(name: str) -> str:
+    ending = name.rpartition(".")[2]
+    return ending if ending in FORMATS and ending != name else ""
 
 
 def _axis(prefix: str, name: str, given: Any, base: Path, faults: list[str]) -> Axis | None:
@@ -301,26 +335,26 @@ def _layer(settings: Mapping[str, Any], base: Path) -> Layer:
     return layer
 
 
-def plot_faults(sweep: Sweep, plot: PlotSpec) -> list[str]:
+def plot_faults(sweep: Sweep, plot: Plot) -> list[str]:
     """Axes that are not there, and axes that are left over: a mean over those would be of different runs."""
     names = [axis.name for axis in sweep.axes]
+    references = plot.reference_labels if isinstance(plot, PlotSpec) else {}
     used = [name for name in (plot.lines, plot.panels, *plot.where) if name is not None]
-    faults = [unknown("axis", name, names) for name in (*used, *plot.relative_to) if name not in names]
-    for key, labels in (("where", plot.fixed_labels), ("relative_to", plot.reference_labels)):
+    faults = [unknown("axis", name, names) for name in (*used, *references) if name not in names]
+    for key, labels in (("where", plot.fixed_labels), ("relative_to", references)):
         for name, label in labels.items():
             axis = sweep.axis(name)
             if axis is not None and label not in axis.values:
                 faults.append(f"{key}: {unknown(f'value of {name}', label, axis.values)}")
     across = sweep.axis(plot.x)
-    if across is not None:
+    if across is not None or isinstance(plot, CurveSpec):
         left = [name for name in names if name not in (plot.x, *used)]
         faults += [f"{name} is an axis, too: make it lines or panels, or hold it: where: {{...}}" for name in left]
-        faults += _scale_faults(plot, across)
-    return faults
+    return faults + ([] if across is None else _scale_faults(plot, across))
 
 
-def _scale_faults(plot: PlotSpec, across: Axis) -> list[str]:
+def _scale_faults(plot: Plot, across: Axis) -> list[str]:
     numbers = numbers_of(list(across.values))
-    if "x" in (plot.log or "") and (numbers is None or min(numbers) <= 0):
-        return [f"log: x needs values above 0, {across.name} has {', '.join(across.values)}: drop it"]
+    if "x" in (plot.log or "") and (numbers is None or min(numbers) < 0):
+        return [f"log: x needs values of at least 0, {across.name} has {', '.join(across.values)}: drop it"]
     return []

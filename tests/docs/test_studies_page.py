@@ -14,6 +14,12 @@ from controller.studies.study_file import Study, read
 from tests.docs.pages import DOCS, block, page, states, table
 
 PAGE = "studies.md"
+OF_TRAINING = (
+    "training_weights_bytes_per_slot_node",
+    "training_all_attempts_per_slot_node",
+    "training_slots",
+    "updates",
+)
 
 
 def _file(at: Path, name: str) -> Path:
@@ -38,11 +44,14 @@ def test_the_first_study_leaves_the_files_and_columns_of_the_page(
     rows = read_rows(Path("runs/load/results.csv"))
     assert "load: 12 cells, 12 to run" in result.stderr
     assert sorted(path.name for path in Path("runs/load").iterdir()) == [
-        *("aggregates.csv", "curves.csv", "load-delay_slots.png", "results.csv"),
+        *("aggregates.csv", "curves.csv", "load-delay_slots.png", "load-delay_slots.txt", "results.csv", "summary.csv"),
     ]
     columns = rows[0].keys()
     named = {column for row in table(PAGE, "column") for column in row[0].replace(",", " ").split()}
-    assert named - {"training_weights_bytes_per_slot_node", "one", "per", "axis", "the", "metrics"} <= columns
+    assert (
+        named - {"training_weights_bytes_per_slot_node", *OF_TRAINING, "one", "per", "axis", "the", "metrics"}
+        <= columns
+    )
     assert states(PAGE, f"{len(rows)} cells", "results.csv", "load-delay_slots.png", "runs/load/")
 
 
@@ -62,10 +71,24 @@ def test_the_study_of_two_stages_trains_once_and_rejects_what_the_page_says(tmp_
         _cells(file)
 
 
+def test_the_figures_for_a_paper_are_drawn_as_on_the_page(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["study", str(_file(tmp_path, "paper.yaml")), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    names = [f"paper-queue_tasks-curve.{ending}" for ending in ("pdf", "png", "txt")]
+    assert sorted(path.name for path in (tmp_path / "out").glob("paper-*")) == names
+
+
 def test_the_study_without_slots_is_run_as_on_the_page(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["study", str(_file(tmp_path, "gap.yaml")), "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
-    names = ["gap-gap_percent.png", "gap-time_ms.png", "results.csv"]
+    names = [
+        "gap-gap_percent.png",
+        "gap-gap_percent.txt",
+        "gap-time_ms.png",
+        "gap-time_ms.txt",
+        "results.csv",
+        "summary.csv",
+    ]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 

@@ -19,15 +19,18 @@ from typer.testing import CliRunner, Result
 import airtoll
 from airtoll.analysis.study import StudyFolder
 from airtoll.cli.commands import app
-from airtoll.cli.study_progress import readable, study_progress
-from airtoll.plots.study_plots import Labels, draw, points, relative
+from airtoll.cli.study_progress import Work, readable, study_progress
+from airtoll.plots.study_figure import draw, points, relative
+from airtoll.plots.study_plots import Labels
 from controller.config.errors import ConfigError
 from controller.studies.cells import StudyCell, cells_of
 from controller.studies.executor import run_cells
+from controller.studies.plot_spec import PlotSpec
 from controller.studies.results import StudyResults, read_rows
-from controller.studies.study_file import PlotSpec, read
+from controller.studies.study_file import read
 
 SCHEMES = {"random": "ours/random", "llq": {"name": "zhang2025/llq"}}
+KEPT = "86400.5"  # the duration of a run whose row was kept
 STUDY: dict[str, Any] = {
     "run": {"world": "conflict_graph", "slots": 40},
     "seeds": [1, 2],
@@ -56,7 +59,7 @@ def _keep(out: Path, wanted: Callable[[dict[str, str]], bool]) -> None:
     with (out / "results.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0])
         writer.writeheader()
-        writer.writerows(row | {"wall_s": "kept"} for row in rows if wanted(row))
+        writer.writerows(row | {"wall_s": KEPT} for row in rows if wanted(row))
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +68,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     at = tmp_path_factory.mktemp("study")
     result = _call(_write(at / "small.yaml"), "--out", at / "out")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == [
-        str(at / "out" / name) for name in ("results.csv", "aggregates.csv", "small-delay_slots.png")
+    assert result.stdout.splitlines()[-4:] == [
+        str(at / "out" / name) for name in ("results.csv", "aggregates.csv", "summary.csv", "small-delay_slots.png")
     ]
     assert result.stderr.startswith("small: 8 cells, 8 to run, ")
     return at / "out"
@@ -106,6 +109,7 @@ def test_the_plot_is_an_image(finished: Path) -> None:
     assert image.shape[1] == 1200
     assert image[..., :3].std() > 0.02
     names = ["aggregates.csv", "curves.csv", "results.csv", "small-delay_slots.png"]
+    names += ["small-delay_slots.txt", "summary.csv"]
     assert sorted(path.name for path in finished.iterdir()) == names
 
 
@@ -114,7 +118,7 @@ def test_an_interrupted_study_is_continued(finished: Path, out: Path) -> None:
     result = _call(_write(out.parent / "small.yaml"), "--out", out)
     assert (result.exit_code, "8 cells, 6 done before, 2 to run" in result.stderr) == (0, True), result.output
     rows, before = _rows(out), _rows(finished)
-    assert [row["wall_s"] == "kept" for row in rows] == [True] * 4 + [False, True] * 2
+    assert [row["wall_s"] == KEPT for row in rows] == [True] * 4 + [False, True] * 2
     assert [row | {"wall_s": ""} for row in rows] == [row | {"wall_s": ""} for row in before]
 
 
@@ -124,7 +128,7 @@ def test_only_changed_cells_are_executed(out: Path) -> None:
     file = _write(out.parent / "small.yaml", grid=grid, plots=[])
     result = _call(file, "--out", out, "--keep-runs")
     assert "8 cells, 4 done before, 4 rows of other cells dropped, 4 to run" in result.stderr, result.output
-    kept = [(row["world.load"], row["wall_s"] == "kept") for row in _rows(out)]
+    kept = [(row["world.load"], row["wall_s"] == KEPT) for row in _rows(out)]
     assert kept == [("0.3", False), ("0.3", False), ("0.4", True), ("0.4", True)] * 2
     folders = [path.name for path in (out / "runs").iterdir()]
     assert len(folders) == 4
@@ -224,7 +228,7 @@ class _InterruptAfterOne:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def done(self, cell: str) -> None:
+    def done(self, cell: str, seconds: float | None = None) -> None:
         self.lines.append(cell)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -247,7 +251,7 @@ class _SecondStudy:
     def __init__(self, folder: StudyFolder) -> None:
         self._folder = folder
 
-    def done(self, cell: str) -> None:
+    def done(self, cell: str, seconds: float | None = None) -> None:
         self._folder.run(self, workers=1, keep_runs=False)
 
     def warn(self, line: str) -> None:
@@ -262,17 +266,43 @@ def test_a_second_study_in_the_same_folder_is_rejected(tmp_path: Path) -> None:
 
 def test_progress_off_a_terminal_is_a_line_per_cell(capsys: pytest.CaptureFixture[str]) -> None:
     times = iter([0.0, 40.0, 60.0])
-    with study_progress(Console(width=200), 4, clock=lambda: next(times)) as watch:
-        watch.done("a")
+    works = {name: Work("llq", name, 10) for name in "abcd"}
+    with study_progress(Console(width=200), works, clock=lambda: next(times)) as watch:
+        watch.done("a", 40.0)
         watch.warn("b: its process died (signal 9); trying again")
-        watch.done("b")
+        watch.done("b", 40.0)
     lines = ["1 of 4, 2 min left: a", "b: its process died (signal 9); trying again", "2 of 4, 60 s left: b"]
     assert capsys.readouterr().out.splitlines() == lines
     assert [readable(seconds) for seconds in (4.4, 3599.0, 4800.0)] == ["4 s", "1 h 0 min", "1 h 20 min"]
 
 
+def test_the_time_that_is_left_knows_that_cells_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1.0, 2.0, 102.0, 202.0])
+    works = {f"random {seed}": Work("random", "random", 100) for seed in (1, 2)}
+    works |= {f"maac {seed}": Work("maac", "maac", 100) for seed in (1, 2)}
+    works |= {"maac, long": Work("maac", "maac, long", 500)}
+    with study_progress(Console(width=200), works, clock=lambda: next(times)) as watch:
+        for name, seconds in (("random 1", 1.0), ("random 2", 1.0), ("maac 1", 100.0), ("maac 2", 100.0)):
+            watch.done(name, seconds)
+    assert [line.partition(", ")[2] for line in capsys.readouterr().out.splitlines()] == [
+        "8 s left or more: no maac yet: random 1",
+        "7 s left or more: no maac yet: random 2",
+        "10 min left: maac 1",  # 100 s of the same point, and 500 s of the scheme's five times as many slots
+        "8 min left: maac 2",
+    ]
+
+
+def test_a_continued_study_knows_what_its_cells_took_before(capsys: pytest.CaptureFixture[str]) -> None:
+    times, works = iter([0.0, 1.0]), {"random 1": Work("random", "random", 100), "maac 2": Work("maac", "maac", 100)}
+    known = [(Work("maac", "maac", 100), 60.0)]
+    with study_progress(Console(width=200), works, known, clock=lambda: next(times)) as watch:
+        watch.done("random 1", 1.0)
+    assert capsys.readouterr().out == "1 of 2, 60 s left: random 1\n"
+
+
 def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    with study_progress(Console(width=100, force_terminal=True), 2) as watch:
+    works = {f"small: seed={seed}": Work("llq", "small", 10) for seed in (1, 2)}
+    with study_progress(Console(width=100, force_terminal=True), works) as watch:
         watch.done("small: seed=1")
         watch.warn("small: seed=2: its process died (signal 9); trying again")
     shown = capsys.readouterr().out
@@ -288,7 +318,8 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> 
     [
         (
             {"colour": 1},
-            "colour: 1 is not allowed: no such key; known: evaluate, grid, metrics, plots, run, seeds, sweeps, train",
+            "colour: 1 is not allowed: no such key; known: budget, colours, compare_to, evaluate, formats, grid, "
+            "metrics, plots, run, seeds, sweeps, train, width",
         ),
         ({"seeds": []}, "seeds: [] is not allowed: must have at least 1"),
         ({"seeds": [1, 1]}, "seeds: [1, 1] is not allowed: the same seed twice gives the same run: drop one"),
@@ -317,7 +348,7 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> 
         ({"plots": [STUDY["plots"][0] | {"y": "delay"}]}, "plots of bad: no metric named 'delay'; known: delay_slots"),
         ({"plots": [STUDY["plots"][0] | {"x": "load"}]}, "plots of bad: no metric named 'load'; known: "),
         ({"plots": [STUDY["plots"][0] | {"lines": "shceme"}]}, "no axis named 'shceme'; known: scheme, world.load"),
-        ({"plots": STUDY["plots"] * 2}, "plots: two are bad-delay_slots.png: give one a name"),
+        ({"plots": STUDY["plots"] * 2}, "plots: two are bad-delay_slots: give one a name"),
         (
             {"plots": [{"x": "world.load", "y": "delay_slots"}]},
             "plots: scheme is an axis, too: make it lines or panels, or hold it: where: {...}",
@@ -332,7 +363,7 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> 
         ),
         (
             {"plots": [{"x": "scheme", "y": "delay_slots", "lines": "world.load", "log": "x"}]},
-            "plots: log: x needs values above 0, scheme has random, llq: drop it",
+            "plots: log: x needs values of at least 0, scheme has random, llq: drop it",
         ),
         (
             {"grid": STUDY["grid"] | {"world.load": [-1]}},
@@ -395,7 +426,9 @@ ROWS = [
 
 def test_points_are_means_with_students_interval(tmp_path: Path) -> None:
     [sweep] = read(_write(tmp_path / "small.yaml")).sweeps
-    first, second = points(sweep, sweep.plots[0], ROWS[:4])
+    [plot] = sweep.plots
+    assert isinstance(plot, PlotSpec)
+    first, second = points(sweep, plot, ROWS[:4])
     # mean 3, s^2 = (4 + 1 + 9) / 2 = 7, t(0.975, 2) = 4.302653
     assert (first.x, first.y.value, first.y.seeds) == (0.2, 3.0, 3)
     assert math.isclose(first.y.half, 4.302653 * math.sqrt(7 / 3), rel_tol=1e-6)
@@ -419,8 +452,9 @@ def test_points_are_means_with_students_interval(tmp_path: Path) -> None:
 def test_plots_are_labelled(tmp_path: Path, plot: dict[str, Any], labels: list[str], explained: str) -> None:
     study = read(_write(tmp_path / "small.yaml"))
     label = Labels(cells_of(study, {})[0].run.config, {"delay_slots": "slots"})
-    figure = draw(study, study.sweeps[0], PlotSpec(y="delay_slots", **plot), ROWS, label=label)
-    assert figure is not None
+    drawn = draw(study, study.sweeps[0], PlotSpec(y="delay_slots", **plot), ROWS, label=label)
+    assert drawn is not None
+    figure = drawn.figure
     figure.savefig(tmp_path / "a.png")
     below = figure.get_supxlabel()
     assert all(text in below for text in [*labels, explained])
@@ -444,7 +478,9 @@ def test_what_seeds_share_is_no_part_of_a_relative_band(tmp_path: Path) -> None:
 def test_a_plot_without_rows_is_not_drawn(tmp_path: Path) -> None:
     study = read(_write(tmp_path / "small.yaml"))
     label = Labels(cells_of(study, {})[0].run.config, {})
-    assert draw(study, study.sweeps[0], study.sweeps[0].plots[0], [], label=label) is None
+    [plot] = study.sweeps[0].plots
+    assert isinstance(plot, PlotSpec)
+    assert draw(study, study.sweeps[0], plot, [], label=label) is None
 
 
 def test_plots_only_executes_nothing(out: Path) -> None:

@@ -39,8 +39,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "loads.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
     done = _call(folder / "loads.yaml", "--out", folder, "--export", "marl-eval")
     assert done.exit_code == 0, done.output
-    assert done.output.splitlines()[-3:] == [
-        str(folder / name) for name in ("results.csv", "aggregates.csv", "marl-eval.json")
+    assert done.output.splitlines()[-4:] == [
+        str(folder / name) for name in ("results.csv", "aggregates.csv", "summary.csv", "marl-eval.json")
     ]
     return folder
 

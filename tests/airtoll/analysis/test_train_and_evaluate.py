@@ -119,7 +119,7 @@ def test_a_training_that_fails_fails_what_starts_from_it(tmp_path: Path) -> None
         ({"train": {"grid": {"world.pairs": [3]}}}, "evaluate.grid.world.pairs: is an axis of train, too"),
         (
             {"train": STUDY["train"] | {"plots": [{"x": "scheme", "y": "reward_total"}]}},
-            "train.plots: what is trained is not drawn",
+            "train.plots: of what is trained only learning curves are drawn",
         ),
     ],
 )

@@ -66,7 +66,8 @@ def test_it_is_run_drawn_and_continued(tmp_path: Path) -> None:
     file, out = _write(tmp_path / "gap.yaml"), tmp_path / "out"
     done = _call(file, "--out", out, "--workers", 1)
     assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines() == [str(out / "results.csv"), str(out / "gap-gap_percent.png")]
+    names = ("results.csv", "summary.csv", "gap-gap_percent.png")
+    assert done.stdout.splitlines()[-3:] == [str(out / name) for name in names]
     first = read_rows(out / "results.csv")
     assert [(row["users"], row["seed"], row["solver"]) for row in first[:4]] == [
         *(("2", "1", solver) for solver in ("greedy", "hungarian", "branch_and_bound")),
