@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from agent_node.delivery import AckedDelivery
 from protocol.determinism.rng import CounterRng
@@ -39,7 +40,7 @@ def agent_policy(welcome: Welcome) -> NodePolicy:
     return scheme.node(welcome, msgspec.convert(welcome.params, scheme.params))
 
 
-class OpenTurn(NamedTuple):
+class OpenTurn(Struct, frozen=True):
     """A turn that the node has read and not replied to. For the reply: `acks` of what its inbox had, and the weights
     that it has `learnt` by itself, if it reports them."""
 
@@ -99,7 +100,8 @@ class Node:
         turn = opened.context
         if turn.step == "close":
             last_notes = self._delivery.send(self.policy.close(turn), turn.slot)
-            return Reply(turn.slot, turn.turn, b"", last_notes, _report({}, turn.unread, opened.learnt))
+            report = _report({}, turn.unread, opened.learnt) if turn.unread or opened.learnt else None
+            return Reply(turn.slot, turn.turn, b"", last_notes, report)
         return self.reply(opened, self.policy.on_turn(turn))
 
     def check(self, action: Records | None) -> bytes:
@@ -111,9 +113,16 @@ class Node:
 
     def reply(self, opened: OpenTurn, output: TurnOutput) -> Reply:
         """The reply with this output, whoever chose it. ValueError if its action lies outside its space."""
-        turn, action = opened.context, self.check(output.action)
-        outbox = opened.acks + self._outgoing(output.notes, turn.slot)
-        return Reply(turn.slot, turn.turn, action, outbox, _report(output.scalars, turn.unread, opened.learnt))
+        turn, learnt = opened.context, opened.learnt
+        slot, scalars, unread = turn.slot, output.scalars, turn.unread
+        action = b"" if output.action is None else self.check(output.action)
+        outbox = self._delivery.send(output.notes, slot) if output.notes else []
+        if slot != self._slot:  # the node's first turn of the slot: what is resent comes before the new notes
+            self._slot = slot
+            if self._delivery.unacknowledged:
+                outbox = self._delivery.resend(slot) + outbox
+        report = _report(scalars, unread, learnt) if scalars or unread or learnt else None
+        return Reply(slot, turn.turn, action, opened.acks + outbox, report)
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two turns."""
@@ -133,20 +142,10 @@ class Node:
         learnt = self.policy.learnt_weights() if before == "train" else None
         return b"" if learnt is None else write_weights(learnt.weights, learnt.policy_version, "float32")
 
-    def _outgoing(self, notes: Sequence[Note], slot: int) -> list[Note]:
-        """The policy's notes with their numbers; before them, in the node's first turn of a slot, what is resent."""
-        numbered = self._delivery.send(notes, slot) if notes else []
-        if slot == self._slot:
-            return numbered
-        self._slot = slot
-        return self._delivery.resend(slot) + numbered
 
-
-def _report(scalars: Mapping[str, float], unread: Sequence[UnreadNote], weights: bytes) -> Report | None:
+def _report(scalars: Mapping[str, float], unread: Sequence[UnreadNote], weights: bytes) -> Report:
     """The report of a turn; unread notes are counted by source and kind, of which MAX_UNREAD at most are reported.
     ValueError for scalars that no report can hold."""
-    if not (scalars or unread or weights):
-        return None
     if len(scalars) > MAX_SCALARS or not all(0 < len(s) <= MAX_SCALAR_NAME_CHARS and is_name(s) for s in scalars):
         limits = f"at most {MAX_SCALARS} scalars, with printable names of 1 to {MAX_SCALAR_NAME_CHARS} characters"
         raise ValueError(f"the policy reports {len(scalars)} scalars: return {limits}")

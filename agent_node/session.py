@@ -26,9 +26,14 @@ class Session:
 
     def handle(self, message: Message) -> list[Message]:
         """Take a message from the channel server; returns the messages to send back."""
-        if type(message) is Turn:
-            return self._turn(message)
+        if type(message) is Turn and self.node is not None:
+            try:
+                return [self.node.answer(self.node.open(message))]
+            except Exception as error:
+                return self._fail(error)
         match message:
+            case Turn():
+                return self._end("received a Turn before the Welcome")
             case Welcome():
                 return self._welcome(message)
             case Restore():
@@ -49,14 +54,6 @@ class Session:
         except Exception as error:
             return self._fail(error)
         return []
-
-    def _turn(self, turn: Turn) -> list[Message]:
-        if self.node is None:
-            return self._end("received a Turn before the Welcome")
-        try:
-            return [self.node.turn(turn)]
-        except Exception as error:
-            return self._fail(error)
 
     def _restore(self, part: Restore) -> list[Message]:
         self._state.append(part.data)

@@ -41,6 +41,12 @@ class Attendance:
             return "as in the run that is replayed" if self._happened("lost", node, slot, turn) else ""
         return self._gone.get(node, "")
 
+    def absent(self, nodes: Collection[int], slot: int, turn: int) -> Collection[int]:
+        """Those of the nodes, which are about to be asked, that will not reply."""
+        if not (self._gone or self._replaying):
+            return ()
+        return [node for node in nodes if self.absence(node, slot, turn)]
+
     def lose(self, node: int) -> str:
         """From here on the node is not asked; the reason."""
         self.lost.add(node)

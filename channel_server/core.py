@@ -25,7 +25,10 @@ _MAX_REFUSALS = 100  # per connection: the refusals that a peer does not read wo
 
 
 class ChannelServer:
-    """The conversation with a run's nodes: seats them, checks their messages, dismisses those that stay silent."""
+    """The conversation with a run's nodes: seats them, checks their messages, dismisses those that stay silent.
+
+    `frames_slots`: of how many slots the frames are recorded.
+    """
 
     def __init__(self, plan: RunPlan, world: World, fingerprint: dict[str, str]) -> None:
         self.run = RunProgress(plan, world, fingerprint)
@@ -36,13 +39,32 @@ class ChannelServer:
         self._checkpointing = self.run.checkpointing
         self._checks = ReplyChecks(world, self._state.relay, plan.replicas)
         self._timeouts = Timeouts(plan.loss)
-        self._frames_slots = plan.record.frames_slots
+        self.frames_slots = plan.record.frames_slots
         self._refusals: Counter[Peer] = Counter()
 
     def arrived(self, peer: Peer, message: Message) -> list[Send]:
         """A message from a peer."""
-        if type(message) is Reply:
-            return self._reply(peer, message)
+        if type(message) is not Reply:
+            return self._not_a_reply(peer, message)
+        node = self._seats.node(peer)
+        if node is None:
+            return self.reject_frame(peer, "reply from an unknown peer")
+        if self.run.waiting not in RUNNING:
+            return []  # the run was stopped while this reply was on its way
+        pace = self._state.pace
+        if pace.missed and pace.is_late(node, message.slot, message.turn):
+            pace.take_late(node)
+            self.run.reports.take(node, message)
+            return []
+        gate = self._gates.gate_of(message)
+        if gate is None:
+            return self.reject_frame(peer, "unrequested reply")
+        if reason := self._checks.fault(node, message, gate.step) or gate.accept(node, message):
+            return self.reject_frame(peer, reason)
+        # a reply that does not close the gate changes nothing else
+        return self.run.advance() if not gate.unanswered and gate is self._gates.awaited else []
+
+    def _not_a_reply(self, peer: Peer, message: Message) -> list[Send]:
         if type(message) is Hello:
             return self.hello(peer, message)
         if type(message) is Bye:
@@ -119,7 +141,7 @@ class ChannelServer:
     @property
     def keeps_frames(self) -> bool:
         """Whether the frames of this slot are recorded."""
-        return self._state.timeline.slot < self._frames_slots
+        return self._state.timeline.slot < self.frames_slots
 
     def record_frame(self, direction: Literal["up", "down"], peer_name: str, frame: bytes) -> None:
         """Keep a frame that crossed."""
@@ -171,23 +193,6 @@ class ChannelServer:
             self._seats.leave(peer)
             return self.run.finish("FAILED", f"{name} failed: {bye.error}")
         return self.gone(peer, bye.reason or "it left")
-
-    def _reply(self, peer: Peer, reply: Reply) -> list[Send]:
-        node = self._seats.node(peer)
-        if node is None:
-            return self.reject_frame(peer, "reply from an unknown peer")
-        if self.run.waiting not in RUNNING:
-            return []  # the run was stopped while this reply was on its way
-        if self._state.pace.is_late(node, reply.slot, reply.turn):
-            self._state.pace.take_late(node)
-            self.run.reports.take(node, reply)
-            return []
-        gate = self._gates.gate_of(reply)
-        if gate is None:
-            return self.reject_frame(peer, "unrequested reply")
-        if reason := self._checks.fault(node, reply, gate.step) or gate.accept(node, reply):
-            return self.reject_frame(peer, reason)
-        return self.run.advance() if gate.closed and gate is self._gates.awaited else []
 
     def _take_node_state(self, peer: Peer, part: Saved) -> list[Send]:
         if self.run.waiting is not Waiting.NODE_STATES:

@@ -8,13 +8,14 @@ from protocol.messages.episodes import TRUNCATED, Ends, Mask, going_on
 
 
 class Episodes:
-    """`restart` [E]: the replicas in which a new episode begins with the next slot; None if there are none."""
+    """`restart` [E]: the replicas in which a new episode begins with the next slot; None if there are none.
+    `untold`: by node, the ends since its last turn."""
 
     def __init__(self, nodes: int, replicas: int) -> None:
         self.restart: Mask | None = None
         self._replicas = replicas
         self._nodes = nodes
-        self._unsent: dict[int, Ends] = {}  # by node: the ends since its last turn
+        self.untold: dict[int, Ends] = {}
 
     def slot_done(self, ended: Ends | None, *, truncate: bool) -> Ends | None:
         """A slot is over. `ended` [E]: the world's word; `truncate`: all that go on are cut off. Returns all ends, None
@@ -27,20 +28,20 @@ class Episodes:
             return None
         for node in range(self._nodes):
             # of two ends since a node's last turn it learns the later
-            before = self._unsent.get(node)
-            self._unsent[node] = ends if before is None else np.where(ends > 0, ends, before)
+            before = self.untold.get(node)
+            self.untold[node] = ends if before is None else np.where(ends > 0, ends, before)
         return ends
 
     def take(self, node: int) -> bytes:
         """The ends since this node's last turn, encoded; empty if there are none. Each is returned once."""
-        ends = self._unsent.pop(node, None)
+        ends = self.untold.pop(node, None)
         return b"" if ends is None else ends.tobytes()
 
     def snapshot(self) -> dict[str, Any]:
         """The state between two slots."""
-        return {"restart": self.restart, "unsent": [[node, ends] for node, ends in self._unsent.items()]}
+        return {"restart": self.restart, "unsent": [[node, ends] for node, ends in self.untold.items()]}
 
     def restore(self, data: dict[str, Any]) -> None:
         """The inverse of `snapshot`."""
         self.restart = data["restart"]
-        self._unsent = dict(data["unsent"])
+        self.untold = dict(data["unsent"])

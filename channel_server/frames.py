@@ -23,6 +23,7 @@ class Frames:
     ) -> None:
         self._core = core
         self._wire = wire
+        self._may_keep = core.frames_slots > 0
         self._objection = objection
 
     def arrived(self, peer: Peer, frame: bytes) -> Outgoing:
@@ -36,14 +37,14 @@ class Frames:
         if self._wire is not None:
             notes = (0, 0) if self._core.is_late(peer, message) else signalling(message)
             self._wire.up(peer, len(frame), *notes)
-        if self._core.keeps_frames:
+        if self._may_keep and self._core.keeps_frames:
             return self._recorded(peer, message, frame)
         sends = self._hello(peer, message) if type(message) is Hello else self._core.arrived(peer, message)
         return self.encoded(sends) if sends else ()
 
     def encoded(self, sends: list[Send]) -> Iterator[tuple[Peer, bytes]]:
         """The core's messages as frames."""
-        records = self._core.keeps_frames
+        records = self._may_keep and self._core.keeps_frames
         for peer, message in sends:
             frame = encode(message)
             if self._wire is not None:

@@ -20,7 +20,7 @@ class OpenGates:
 
     def gate_of(self, reply: Reply) -> Gate | None:
         """The gate that a reply is meant for; the awaited one if it fits none."""
-        return self._learning.gate_of(reply) or self.awaited
+        return (self._learning.pending and self._learning.gate_of(reply)) or self.awaited
 
     def lose(self, node: int) -> bool:
         """A node is gone: no open gate waits for it. Returns whether that closes the awaited gate."""

@@ -32,7 +32,8 @@ class MissedTurn:
 
 
 class Pace:
-    """Deadlines and counts of turns. `on`: whether turns have deadlines; never in lockstep, nor in the closing turn."""
+    """Deadlines and counts of turns. `on`: whether turns have deadlines; never in lockstep, nor in the closing turn.
+    `missed`: by node, the turn that it missed last."""
 
     def __init__(self, clock: ClockPlan, choreography: Choreography, names: Sequence[str], agents: int) -> None:
         self.on = clock.slot_ms is not None
@@ -40,7 +41,7 @@ class Pace:
         self._names = names
         self._turns_per_slot = waited_turns(choreography, agents)
         self._opened = 0
-        self._missed: dict[int, MissedTurn] = {}  # by node: the turn it missed last
+        self.missed: dict[int, MissedTurn] = {}
         self._turn_counts: Counter[str] = Counter()
         self._missed_counts: Counter[str] = Counter()
         self._late_counts: Counter[str] = Counter()
@@ -48,8 +49,8 @@ class Pace:
     def begin_slot(self, slot: int) -> None:
         """Nodes whose late reply has come are asked again: from the start of a slot, so that they are in all of it."""
         self._opened = 0
-        for node in [node for node, missed in self._missed.items() if missed.is_over(slot)]:
-            del self._missed[node]
+        for node in [node for node, missed in self.missed.items() if missed.is_over(slot)]:
+            del self.missed[node]
 
     def begin_turn(self) -> None:
         """A turn that is waited for is opened."""
@@ -63,32 +64,32 @@ class Pace:
     def expire(self, gate: Gate) -> None:
         """The gate's deadline has passed: nodes that have not answered have missed the turn."""
         for node in gate.missing:
-            self._missed[node] = MissedTurn(gate.slot, gate.turn, gate.inboxes.get(node, []), gate.step == "act")
+            self.missed[node] = MissedTurn(gate.slot, gate.turn, gate.inboxes.get(node, []), gate.step == "act")
         gate.pass_over(gate.missing)
 
     @property
     def behind(self) -> set[int]:
         """Nodes that missed a turn and are not asked again yet."""
-        return set(self._missed)
+        return set(self.missed)
 
     @property
     def unanswered(self) -> list[tuple[int, int, int]]:
         """Missed turns whose reply has not come: node, slot and turn."""
-        return [(node, missed.slot, missed.turn) for node, missed in self._missed.items() if not missed.answered]
+        return [(node, missed.slot, missed.turn) for node, missed in self.missed.items() if not missed.answered]
 
     def is_late(self, node: int, slot: int, turn: int) -> bool:
         """Whether a node's reply to this turn comes late."""
-        missed = self._missed.get(node)
+        missed = self.missed.get(node)
         return missed is not None and not missed.answered and (missed.slot, missed.turn) == (slot, turn)
 
     def take_late(self, node: int) -> None:
         """The late reply has come."""
-        self._missed[node].answered = True
+        self.missed[node].answered = True
         self._late_counts[self._names[node]] += 1
 
     def forget(self, node: int) -> list[ReceivedNote]:
         """The node is lost. Returns the notes of the turn that it has missed and will not reply to."""
-        missed = self._missed.pop(node, None)
+        missed = self.missed.pop(node, None)
         return [] if missed is None or missed.answered else missed.received_notes
 
     def count(self, gate: Gate) -> None:

@@ -51,15 +51,24 @@ class Recorder:
 
     def notes(self, slot: int, turn: int, source: int, notes: Sequence[Note]) -> None:
         """The notes that a node sent in a turn."""
-        self.trace.add(slot, turn, source, TraceField.NOTES, self._encode([_traced(note) for note in notes]))
+        # `sequence` is the last field, and is traced only where it is set: so the digests of notes that are not
+        # acknowledged do not depend on how the others are numbered.
+        traced = [
+            (note.to, note.kind, note.body, note.payload_bits, note.link, note.attempt)
+            if note.sequence is None
+            else note
+            for note in notes
+        ]
+        self.trace.add((slot, turn, source, TraceField.NOTES, self._encode(traced)))
 
     def outcome(self, slot: int, turn: int, phase: str, outcome: SlotOutcome) -> None:
         """Rewards and metrics of a slot."""
         add = self.trace.add
         for node, reward in enumerate(outcome.rewards):
-            add(slot, turn, node, TraceField.REWARD, reward.tobytes())
+            add((slot, turn, node, TraceField.REWARD, reward.tobytes()))
         ended = b"" if outcome.ended is None else outcome.ended.tobytes()
-        add(slot, turn, WORLD_NODE, TraceField.METRICS, outcome.sums.tobytes() + outcome.counts.tobytes() + ended)
+        metrics = outcome.sums.tobytes() + outcome.counts.tobytes() + ended
+        add((slot, turn, WORLD_NODE, TraceField.METRICS, metrics))
         if self._window_first is None:
             self._window_first = (phase, slot)
         self._sums += outcome.sums
@@ -207,11 +216,3 @@ def _keeps(plan: RunPlan) -> Callable[[int], bool]:
             return lambda slot: played[min(bisect_right(ends, slot), len(played) - 1)].name == "eval"
         case _:
             assert_never(plan.record.trace)
-
-
-def _traced(note: Note) -> Note | tuple[Any, ...]:
-    # `sequence` is the last field, and is traced only where it is set: so the digests of notes that are not
-    # acknowledged do not depend on how the others are numbered.
-    if note.sequence is not None:
-        return note
-    return note.to, note.kind, note.body, note.payload_bits, note.link, note.attempt

@@ -24,12 +24,15 @@ from protocol.messages.signalling import SignallingPlan
 
 
 class Relay:
-    """Notes on their way between agents, trainer and infrastructure. The air is charged for one of the replicas."""
+    """Notes on their way between agents, trainer and infrastructure. The air is charged for one of the replicas.
+
+    `routes`: which of them it relays, and whereto. `held`: the memory of those that have not arrived.
+    """
 
     def __init__(
         self, routes: Routes, plan: SignallingPlan, *, seed: int, replicas: int, radio_bits: RadioBits
     ) -> None:
-        self._routes = routes
+        self.routes = routes
         self._trainer = routes.trainer
         self._replicas = replicas
         self._inboxes: list[list[ReceivedNote]] = [[] for _ in range(self._trainer + 1)]
@@ -37,17 +40,18 @@ class Relay:
         self._order = 0  # of the newest note
         self._links = LinkQueues(plan, radio_bits)
         self._losses = Losses(plan, seed)
+        self._lossy = any(rule.loss for rule in plan.rules)
         self._delays = {(rule.link, rule.kind): rule.delay_slots for rule in plan.rules if rule.delay_slots}
         self._may_wait = self._delays.keys() | set(product(self._links.rationed, Kind))
         self._flights: dict[int, list[Transmission]] = {}  # notes whose last bit has left, by the slot of arrival
         self._weights = WeightsLedger(trainer=self._trainer)
-        self._held = HeldBytes()
+        self.held = HeldBytes()
 
     def open(self, slot: int, *, gone: Collection[int]) -> None:
         """Begin a slot: the links get new budgets and serve their queues; what is due arrives. Call it every slot."""
         arriving = self._flights.pop(slot, []) + self._without_delay(self._links.open(), slot)
         for transmission in sorted(arriving, key=by_order):
-            self._held.release(transmission)
+            self.held.release(transmission)
             self._arrive(transmission, slot, gone)
 
     def post(
@@ -55,23 +59,29 @@ class Relay:
     ) -> None:
         """Take one node's outbox. `gone`: nodes that are lost and receive nothing."""
         for note in notes:
-            to = self._routes.receivers(note.to, source, neighbours)
-            link = self._routes.link(source, to) if note.link is None else note.link
-            reached = self._losses.survivors(slot, turn, source, link, note.kind, to)
-            received = ReceivedNote(source, note.kind, slot, turn, note.body, note.sequence)
+            kind = note.kind
+            to, link = self.routes.route(note, source, neighbours)
+            reached = self._losses.survivors(slot, turn, source, link, kind, to) if self._lossy else to
+            received = ReceivedNote(source, kind, slot, turn, note.body, note.sequence)
             bits = note.charged_bits(self._replicas)
-            if note.kind == Kind.WEIGHTS:
+            if kind == Kind.WEIGHTS:
                 self._weights.sent(SentWeights(received, note.link, bits, note.attempt), to)
             if link == LinkClass.BACKHAUL and not to:
                 bits = 0  # by no wire: it is no transmission, but the book has it
             self._order += 1
-            destination = to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else BROADCAST
-            sent = Transmission(self._order, received, to, destination, reached, link, note.attempt, bits)
-            if (link, note.kind) in self._may_wait:
+            if (link, kind) in self._may_wait:
+                destination = to[0] if len(note.to) == 1 and note.to != (NEIGHBOURS,) else BROADCAST
+                sent = Transmission(self._order, received, to, destination, reached, link, note.attempt, bits)
                 for transmission in _by_wire(sent) if link == LinkClass.BACKHAUL and to else (sent,):
                     self._send(transmission, slot, gone)
             else:  # late by no rule: it arrives, and no attempt of it can wait anywhere
-                self._rows += _arrived(sent, self._deliver(received, reached, gone))
+                present = self._deliver(received, reached, gone)
+                if link == LinkClass.BACKHAUL and to:
+                    self._rows += _over_wires(received, to, reached, present, note.attempt, bits)
+                    continue
+                outcome = AttemptOutcome.DELIVERED if present is to else _outcome(to, reached, present)
+                head = (slot, turn, source, to, link, kind, note.attempt, outcome, bits)
+                self._rows.append(AirRow(*head, received.size_bytes, len(present), slot))
 
     def resend_weights(self, slot: int, node: int) -> None:
         """Send a node that came back the newest weights that it was ever sent, as a further attempt."""
@@ -109,7 +119,7 @@ class Relay:
     def unread(self, slot: int, turn: int, node: int, inbox: Sequence[ReceivedNote]) -> None:
         """Book what a lost node received and will not read: the notes of its last turn, and its inbox."""
         for note in [*inbox, *self.collect(node)]:
-            head = (slot, turn, note.source, (node,), self._routes.link(note.source, (node,)), note.kind)
+            head = (slot, turn, note.source, (node,), self.routes.link(note.source, (node,)), note.kind)
             self._rows.append(AirRow(*head, 0, AttemptOutcome.UNREAD, 0, note.size_bytes, -1, slot))
 
     def waiting(self, node: int) -> bool:
@@ -149,19 +159,11 @@ class Relay:
         self._weights.restore(data["weights"])
         flying = (late for flight in self._flights.values() for late in flight)
         for transmission in (*self._links.waiting, *flying):
-            self._held.hold(transmission)
-
-    def has_room(self, source: int, notes: Sequence[Note]) -> bool:
-        """Whether the links can hold these notes of a node, besides those that have not arrived."""
-        return self._held.have_room(source, notes)
-
-    def fault(self, source: int, notes: Sequence[Note]) -> str:
-        """Why these notes cannot be relayed, or ""."""
-        return self._routes.fault(source, notes)
+            self.held.hold(transmission)
 
     def _send_weights(self, weights: SentWeights, node: int, slot: int, gone: Collection[int]) -> None:
         """Send one node weights that did not come over their source's wire in this slot."""
-        link = self._routes.link(weights.note.source, (node,)) if weights.link is None else weights.link
+        link = self.routes.link(weights.note.source, (node,)) if weights.link is None else weights.link
         reached = self._losses.survivors_of_resending(slot, link, node)
         self._order += 1
         head = (self._order, weights.note, (node,), node, reached, link)
@@ -174,11 +176,11 @@ class Relay:
             return
         if transmission.note.kind == Kind.WEIGHTS:
             for older in self._links.withdraw_older(transmission):
-                self._held.release(older)
+                self.held.release(older)
                 self._rows.append(older.row(AttemptOutcome.REPLACED, 0, slot))
-        self._held.hold(transmission)
+        self.held.hold(transmission)
         for arriving in self._without_delay(self._links.send(transmission), slot):
-            self._held.release(arriving)
+            self.held.release(arriving)
             self._arrive(arriving, slot, gone)
 
     def _under_way(self, transmission: Transmission) -> bool:
@@ -219,18 +221,16 @@ def _outcome(to: Sequence[int], reached: Sequence[int], present: Sequence[int]) 
     return AttemptOutcome.GONE if len(present) < len(reached) else AttemptOutcome.DELIVERED
 
 
-def _arrived(sent: Transmission, present: Sequence[int]) -> list[AirRow]:
-    """The rows of a note that has reached these receivers in the slot in which it is sent."""
-    note, to, link, attempt, bits, slot = sent.note, sent.to, sent.link, sent.attempt, sent.bits, sent.note.slot
-    turn, source, kind, size = note.turn, note.source, note.kind, note.size_bytes
-    if link != LinkClass.BACKHAUL or not to:
-        outcome, copies = _outcome(to, sent.receivers_reached, present), len(present)
-        return [AirRow(slot, turn, source, to, link, kind, attempt, outcome, bits, size, copies, slot)]
-    rows, copied = [], False
-    for node in to:  # to each by a wire of its own
+def _over_wires(
+    note: ReceivedNote, to: Sequence[int], reached: Sequence[int], present: Sequence[int], attempt: int, bits: int
+) -> list[AirRow]:
+    """The rows of a note that arrives in its slot over a backhaul: to each receiver by a wire of its own."""
+    rows, copied, link = [], False, LinkClass.BACKHAUL
+    slot, turn, source, kind, size = note.slot, note.turn, note.source, note.kind, note.size_bytes
+    for node in to:
         outcome, copies = AttemptOutcome.DELIVERED, 1
         if node not in present:
-            outcome, copies = AttemptOutcome.GONE if node in sent.receivers_reached else AttemptOutcome.LOST, 0
+            outcome, copies = AttemptOutcome.GONE if node in reached else AttemptOutcome.LOST, 0
         wire = (slot, turn, source, (node,), link, kind, attempt, outcome, bits, size, copies, slot, False, copied)
         rows.append(AirRow(*wire))
         copied = True

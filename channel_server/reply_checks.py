@@ -28,11 +28,12 @@ class ReplyChecks:
             return ""
         if step == "close" and any(note.to != (TRAINER,) or node >= self._agents for note in reply.outbox):
             return "reply with a note after the last turn"
-        if self._relay.fault(node, reply.outbox):
+        if self._relay.routes.fault(node, reply.outbox):
             return "reply with a note to an unknown destination"
-        if not self._relay.has_room(node, reply.outbox):
+        if not self._relay.held.have_room(node, reply.outbox):
             return "reply with more notes than its links can hold"
-        bits = 0
-        for note in reply.outbox:
-            bits += note.charged_bits(self._replicas)
-        return "reply with notes of too many bits" if bits > MAX_REPLY_BITS else ""
+        # all bytes of a frame are fewer bits than that: it takes a note that states its bits itself
+        stated = [note for note in reply.outbox if note.payload_bits is not None]
+        if stated and sum([note.charged_bits(self._replicas) for note in reply.outbox]) > MAX_REPLY_BITS:
+            return "reply with notes of too many bits"
+        return ""

@@ -21,13 +21,14 @@ class Routes:
         self._agent_link = agent_link
         self._to_cloud, self._from_cloud = cloud_link_classes(cloud_link)
 
-    def receivers(self, to: tuple[int, ...], source: int, neighbours: Neighbours) -> tuple[int, ...]:
-        """The node indices that a note's destination stands for."""
+    def route(self, note: Note, source: int, neighbours: Neighbours) -> tuple[tuple[int, ...], LinkClass]:
+        """The node indices that a note's destination stands for, and the class of link that it crosses."""
+        to = note.to
         if to == (NEIGHBOURS,):
-            return tuple(neighbours()[source])
-        if to == (TRAINER,):
-            return (self.trainer,)
-        return to
+            to = tuple(neighbours()[source])
+        elif to == (TRAINER,):
+            to = (self.trainer,)
+        return to, self.link(source, to) if note.link is None else note.link
 
     def link(self, source: int, to: tuple[int, ...]) -> LinkClass:
         """The class that the world gives to links from a source to these receivers."""

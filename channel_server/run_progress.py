@@ -94,8 +94,9 @@ class RunProgress:
             return self.checkpointing.ask()
         if self.waiting is Waiting.RESUME:
             self.state.events.add("paused")
-        welcomes = self.joining.rejoin(self.state.attendance.take_returned())
-        return welcomes + [(self.seats.peer_of(node), turn) for node, turn in asked]
+        peers, returned = self.seats.peers, self.state.attendance.take_returned()
+        sends: list[Send] = [(peers[node], turn) for node, turn in asked]
+        return self.joining.rejoin(returned) + sends if returned else sends
 
     def finish(self, state: EndState, reason: str) -> list[Send]:
         """End the run: every node is sent a Bye."""

@@ -43,6 +43,7 @@ class TurnExchange:
         self._reports = reports
         self._weights = weights
         self._trainer = len(state.medium.agents)
+        self._phase = 0  # of this slot
         self._trainer_decides = any(spec.step == "decide" for spec in plan.choreography.turns)
 
     def begin_slot(self, returned: Collection[int]) -> None:
@@ -52,6 +53,7 @@ class TurnExchange:
 
     def begin_closing(self) -> None:
         """Notes that are due in this slot arrive."""
+        self._phase = self._timeline.phase
         self._relay.open(self._timeline.slot, gone=self._attendance.lost)
 
     def open(self, index: int, spec: TurnSpec, group: Sequence[int], measured: Measured) -> tuple[Asked, Gate]:
@@ -59,20 +61,22 @@ class TurnExchange:
 
         A node that is gone is lost here, where it is next asked, so that a replay can do the same.
         """
-        line, absence, collect = self._timeline, self._attendance.absence, self._relay.collect
-        ended = self._medium.episodes.take
-        slot, turn, phase, lost = line.slot, line.turn, line.phase, self._attendance.lost
-        gate = Gate(slot, turn, spec.step, [node for node in group if node not in lost])
-        gate.pass_over(self.busy(gate.asked))
+        slot, turn, phase, lost = self._timeline.slot, self._timeline.turn, self._phase, self._attendance.lost
+        gate = Gate(slot, turn, spec.step, [node for node in group if node not in lost] if lost else group)
+        if self._pace.on:
+            gate.pass_over(self.busy(gate.asked))
+        absent = self._attendance.absent(gate.asked, slot, turn)
+        episodes, collect = self._medium.episodes, self._relay.collect
         asked: Asked = []
         for node in gate.asked:
             inbox = collect(node)
             if inbox:
                 gate.inboxes[node] = inbox
-            if absence(node, slot, turn):
+            if node in absent:
                 gate.lose(node)
             else:
-                asked.append((node, Turn(slot, turn, index, phase, ended(node), measured[node], inbox)))
+                ended = episodes.take(node) if node in episodes.untold else b""
+                asked.append((node, Turn(slot, turn, index, phase, ended, measured[node], inbox)))
         return asked, gate
 
     def close(self, gate: Gate, spec: TurnSpec, measured: Measured) -> None:
@@ -80,7 +84,7 @@ class TurnExchange:
         trace, slot, turn = self._recorder.trace.add, gate.slot, gate.turn
         for node, reply in gate.replies():
             if spec.view and node < self._trainer:
-                trace(slot, turn, node, TraceField.MEASUREMENT, measured[node])
+                trace((slot, turn, node, TraceField.MEASUREMENT, measured[node]))
             if reply is None:
                 self._lose(node, gate)
                 continue
@@ -107,7 +111,7 @@ class TurnExchange:
         line = self._timeline
         for node in sorted(absent):
             action = self._medium.board.fall_back(node, line.slot, line.turn)
-            self._recorder.trace.add(line.slot, line.turn, node, TraceField.ACTION, action)
+            self._recorder.trace.add((line.slot, line.turn, node, TraceField.ACTION, action))
 
     def busy(self, nodes: Sequence[int]) -> list[int]:
         """Nodes of a paced run that are not asked, as they have not answered an earlier turn: so no queue builds up.
@@ -147,7 +151,7 @@ class TurnExchange:
 
     def _act(self, spec: TurnSpec, node: int, action: bytes) -> None:
         line, board = self._timeline, self._medium.board
-        self._recorder.trace.add(line.slot, line.turn, node, TraceField.ACTION, action)
+        self._recorder.trace.add((line.slot, line.turn, node, TraceField.ACTION, action))
         (board.actions if spec.step == "act" else board.trial).write(node, action)
 
     def _lose(self, node: int, gate: Gate) -> None:

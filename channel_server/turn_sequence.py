@@ -162,14 +162,16 @@ class TurnSequence:
         # A probe changes what the next one measures. Agents that act one by one all measure the same, at once.
         measuring = self._medium.agents if spec.who == "agents" and spec.step != "probe" else group
         measured = self._medium.measure(spec.view, measuring)
-        self._pace.begin_turn()
+        if self._pace.on:
+            self._pace.begin_turn()
         asked, gate = self._exchange.open(index, spec, group, measured)
         yield from self._wait(gate, asked)
         if self._pace.on:
             self._pace.count(gate)
         self._exchange.close(gate, spec, measured)
-        absent = self._attendance.lost.union(gate.missed).intersection(group)
-        if spec.step == "act":
+        lost, missed = self._attendance.lost, gate.missed
+        absent = lost.union(missed).intersection(group) if lost or missed else ()
+        if spec.step == "act" and absent:
             self._exchange.fall_back(absent)
         if spec.step == "probe":
             self._medium.probe(len(group) - len(absent))

@@ -52,7 +52,7 @@ class WeightsInbox:
             self._relay.resend_weights(slot, node)
         uploads = [*self._replayed.get(slot, []), *((node, order.body) for node, order in self._orders.items())]
         for node, body in sorted(uploads):
-            self._recorder.trace.add(slot, 0, node, TraceField.WEIGHTS, body)
+            self._recorder.trace.add((slot, 0, node, TraceField.WEIGHTS, body))
             self._recorder.weights(Weights(node, slot, body, uploaded=True))
             self._events.add("uploaded", self._agents[node], f"{len(body)} bytes of uploaded weights")
             self._relay.put_weights(slot, node, body, gone=lost)

@@ -104,7 +104,7 @@ def play_with_liar(plan: RunPlan, liar: str, seed: int, *, mute: float = 0.0) ->
     while loopback.run.waiting is not Waiting.NOTHING:
         if not isinstance(loopback.sessions[peer], Liar):
             honest = loopback.sessions[peer]
-            loopback.sessions[peer] = Liar(honest, rng, lambda note: not relay.fault(index, [note]), mute=mute)
+            loopback.sessions[peer] = Liar(honest, rng, lambda note: not relay.routes.fault(index, [note]), mute=mute)
         for _ in played(loopback):
             pass
         if loopback.run.waiting is Waiting.REPLIES:

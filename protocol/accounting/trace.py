@@ -30,6 +30,7 @@ class TraceField(IntEnum):
     WEIGHTS = 5
 
 
+TracedValue = tuple[int, int, int, TraceField, bytes]  # slot, turn, node, field, value
 _DIGEST_BYTES = 16
 _BLOCK_BYTES = 1 << 16
 WORLD_NODE = 0xFFFF  # the `node` of rows that belong to no node (METRICS)
@@ -76,20 +77,17 @@ def digest_of(rows: bytes) -> str:
 
 
 class TraceWriter:
-    """Collects rows; `drain` hands over their bytes. `digest`: of all rows; `keeps`: whether those of a slot are handed
-    over."""
+    """Collects values; `drain` hands over the bytes of their rows. `add`: records one value. `digest`: of all rows;
+    `keeps`: whether those of a slot are handed over."""
 
     def __init__(self, *, keep_values: bool, keeps: Callable[[int], bool] = lambda _: True) -> None:
         self.digest = TraceDigest()
         self._keeps = keeps
-        self._fresh: list[tuple[int, int, int, TraceField, bytes]] = []
+        self._fresh: list[TracedValue] = []
+        self.add = self._fresh.append
         self._rows: list[bytes] = []
         self._values: list[bytes] = []
         self._keep_values = keep_values
-
-    def add(self, slot: int, turn: int, node: int, field: TraceField, value: bytes) -> None:
-        """Record one value."""
-        self._fresh.append((slot, turn, node, field, value))
 
     def digest_pending(self) -> None:
         """Digest what was added. Called while the nodes compute, it delays no turn."""

@@ -34,11 +34,12 @@ class BadFrame(ValueError):
 
 def decode_for_server(frame: bytes) -> Message:
     """Hello, Reply, Saved or Bye. BadFrame for anything else."""
-    if len(frame) > MAX_FRAME_BYTES:
-        raise BadFrame("oversized frame")
     try:
-        if len(frame) > SMALL_BYTES and is_overloaded(frame):
-            raise BadFrame("overloaded frame")
+        if len(frame) > SMALL_BYTES:
+            if len(frame) > MAX_FRAME_BYTES:
+                raise BadFrame("oversized frame")
+            if is_overloaded(frame):
+                raise BadFrame("overloaded frame")
         return _to_server.decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         return _foreign_hello(frame, error)

@@ -51,8 +51,8 @@ def traced(*, slots: int = 4, values: bool = False, last: bytes = b"last") -> li
     """A trace of two rows per slot; `last` is the last slot's action of pair-1."""
     writer = TraceWriter(keep_values=values)
     for slot in range(slots):
-        writer.add(slot, 0, 1, TraceField.ACTION, last if slot == slots - 1 else b"%d" % slot)
-        writer.add(slot, 1, WORLD_NODE, TraceField.METRICS, bytes(8))
+        writer.add((slot, 0, 1, TraceField.ACTION, last if slot == slots - 1 else b"%d" % slot))
+        writer.add((slot, 1, WORLD_NODE, TraceField.METRICS, bytes(8)))
     rows, kept = writer.drain()
     return [Chunk("trace.bin", rows), *([Chunk("values.msgpack", kept)] if values else [])]
 

@@ -101,8 +101,8 @@ def test_links_follow_from_source_and_destination(
 )
 def test_notes_to_an_unknown_destination_are_faults(to: tuple[int, ...], reason: str) -> None:
     relay = _relay(LinkClass.SIDELINK, has_trainer=False)
-    assert reason in relay.fault(0, [Note(to, Kind.CONTROL, b"")])
-    assert relay.fault(0, [Note((NEIGHBOURS,), Kind.CONTROL, b"")]) == ""
+    assert reason in relay.routes.fault(0, [Note(to, Kind.CONTROL, b"")])
+    assert relay.routes.fault(0, [Note((NEIGHBOURS,), Kind.CONTROL, b"")]) == ""
 
 
 def test_notes_in_flight_survive_a_snapshot() -> None:

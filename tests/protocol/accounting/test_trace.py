@@ -21,7 +21,7 @@ from protocol.accounting.trace import (
 def _trace(values: list[bytes]) -> bytes:
     writer = TraceWriter(keep_values=False)
     for slot, value in enumerate(values):
-        writer.add(slot, 0, 3, TraceField.ACTION, value)
+        writer.add((slot, 0, 3, TraceField.ACTION, value))
     return writer.drain()[0]
 
 
@@ -54,7 +54,7 @@ def test_a_truncated_file_is_no_trace() -> None:
 
 def test_values_are_kept_when_asked_for() -> None:
     writer = TraceWriter(keep_values=True)
-    writer.add(1, 2, 3, TraceField.REWARD, np.float64(0.5).tobytes())
+    writer.add((1, 2, 3, TraceField.REWARD, np.float64(0.5).tobytes()))
     assert writer.drain()[1]
     assert writer.drain() == (b"", b"")
 
