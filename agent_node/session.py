@@ -28,7 +28,7 @@ class Session:
         """Take a message from the channel server; returns the messages to send back."""
         if type(message) is Turn and self.node is not None:
             try:
-                return [self.node.answer(self.node.open(message))]
+                return [self.node.turn(message)]
             except Exception as error:
                 return self._fail(error)
         match message:

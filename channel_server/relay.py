@@ -40,7 +40,6 @@ class Relay:
         self._order = 0  # of the newest note
         self._links = LinkQueues(plan, radio_bits)
         self._losses = Losses(plan, seed)
-        self._lossy = any(rule.loss for rule in plan.rules)
         self._delays = {(rule.link, rule.kind): rule.delay_slots for rule in plan.rules if rule.delay_slots}
         self._may_wait = self._delays.keys() | set(product(self._links.rationed, Kind))
         self._flights: dict[int, list[Transmission]] = {}  # notes whose last bit has left, by the slot of arrival
@@ -61,7 +60,7 @@ class Relay:
         for note in notes:
             kind = note.kind
             to, link = self.routes.route(note, source, neighbours)
-            reached = self._losses.survivors(slot, turn, source, link, kind, to) if self._lossy else to
+            reached = self._losses.survivors(slot, turn, source, link, kind, to)
             received = ReceivedNote(source, kind, slot, turn, note.body, note.sequence)
             bits = note.charged_bits(self._replicas)
             if kind == Kind.WEIGHTS:
