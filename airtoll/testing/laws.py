@@ -20,7 +20,7 @@ from controller.execution.in_process import Loopback, run_in_process
 from protocol.accounting.air_book import AirRow
 from protocol.determinism.snapshots import unpack
 from protocol.messages.codec import decode_for_node, decode_for_server, signalling
-from protocol.messages.episodes import TRUNCATED
+from protocol.messages.episodes import TERMINATED, TRUNCATED
 from protocol.messages.plan import RunPlan
 
 
@@ -155,7 +155,7 @@ def _states(plan: RunPlan, saved_at: int) -> list[Any]:
 
 def _rows(states: list[Any]) -> list[tuple[Any, Any]]:
     """Which rows each replay holds, and how their episodes ended: [rows, E] each, by slot from 0."""
-    return [(rows["drawable"], rows["ended"]) for rows in _having(states, "drawable")]
+    return [(rows["drawable"], rows["ended"] & (TERMINATED | TRUNCATED)) for rows in _having(states, "drawable")]
 
 
 def _rows_taken(states: list[Any]) -> list[int]:

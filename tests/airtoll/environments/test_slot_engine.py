@@ -62,8 +62,12 @@ def test_playing_a_schemes_actions_from_outside_is_the_schemes_own_run(scheme: s
         chosen, settings = CELL, settings | {"params": params_for(CELL)}
     plan = plan_for(scheme, chosen, slots=30, record={"values": True}, **settings)
     native, world = in_process(plan), build_world(plan)
-    choose = actions_of(native, world)
-    assert_same_run(native, played(plan, range(len(world.agents)), choose, world))
+    agents, choose = range(len(world.agents)), actions_of(native, world)
+    if any(turn.order != "all" for turn in plan.choreography.turns):
+        with pytest.raises(ValueError, match="act one after another"):
+            played(plan, agents, choose, world)
+        return
+    assert_same_run(native, played(plan, agents, choose, world))
 
 
 @pytest.mark.parametrize("scheme", ["zhang2025/llq", "li2020/greedy_central"])
