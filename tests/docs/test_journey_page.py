@@ -66,7 +66,7 @@ def test_the_row_of_the_air_book(folder: Path) -> None:
 
 STATIONS = {
     "controller.execution.processes": ["NodeProcesses"],
-    "channel_server.core": ["ChannelServer.hello", "ChannelServer._reply"],
+    "channel_server.core": ["ChannelServer.hello", "ChannelServer.arrived"],
     "channel_server.gate": ["Gate.accept", "Gate.replies"],
     "channel_server.relay": ["Relay.post"],
     "channel_server.turn_sequence": [f"TurnSequence._{name}" for name in ("play_slot", "ask", "transmit", "close_run")]

@@ -40,7 +40,7 @@ def test_the_results_are_those_of_the_study(name: str) -> None:
 
 def test_readmes_table_is_of_the_same_drops() -> None:
     paired = runpy.run_path(str(FOLDER / "paired.py"))
-    schemes = paired["by_scheme"](FOLDER / "results" / "five-drops" / "results.csv")
+    schemes = paired["by_scheme"](FOLDER / "results" / "five-drops" / "results.csv", {})
     shown = {row[0]: row[1:] for row in table("../README.md", "over five drops")}
     for name, label in {
         "MAAC plain gumbel": "MAAC, critic as in the paper's fig. 4",

@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +20,7 @@ from airtoll.client import ControllerError
 from controller.run_folder.reader import RunFolder
 from protocol.messages.node import PROTOCOL_VERSION
 from protocol.messages.pool import Heartbeat, Refusal, decode_from_service, encode
+from schemes.li2020 import maac
 from tests.conformance.homes import SMALL_NETWORKS
 from tests.recording import is_stop
 from tests.soak.campaign.sockets import Proxy
@@ -27,9 +29,10 @@ from tests.system.processes import until
 from tests.system.service import CELL, LONG, Service, serving
 
 POOLED = {"placement": "pool"}
+KNOWN = {field.name for field in fields(maac.SCHEME.params)}
 LEARNS: dict[str, Any] = {
     "world": CELL["world"],
-    "scheme": {"name": "li2020/maac"} | {key: SMALL_NETWORKS[key] for key in SMALL_NETWORKS if key != "hidden"},
+    "scheme": {"name": "li2020/maac"} | {key: SMALL_NETWORKS[key] for key in SMALL_NETWORKS if key in KNOWN},
     "phases": {"warmup": 20, "train": 60, "eval": 20},
     "on_node_loss": {"lost_after_s": 60},  # loading torch takes its time on a busy machine
 }

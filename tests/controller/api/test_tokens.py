@@ -100,7 +100,7 @@ def test_only_the_created_token_is_accepted(tmp_path: Path, monkeypatch: pytest.
         url = served.url.replace("0.0.0.0", "127.0.0.1")
         assert Controller(url, file.read_text().strip()).list()["total"] == 0
         for wrong in ("", GIVEN):
-            with pytest.raises(ControllerError, match="no valid token") as refused:
+            with pytest.raises(ControllerError, match="set AIRTOLL_TOKEN") as refused:
                 Controller(url, wrong).list()
             assert refused.value.status == 401
         monkeypatch.delenv("AIRTOLL_TOKEN", raising=False)
