@@ -1,4 +1,4 @@
-"""The plots of a study: means over seeds against an axis, with their confidence intervals, and a caption beside each.
+"""The plots of a study: means over seeds against an axis, with their confidence intervals, each with a caption.
 
 Only functions that draw import matplotlib: it takes longer to import than a short run.
 """

@@ -130,8 +130,7 @@ class OwnCellRate:
         self._info = info
 
     def of(self, action: Records, measured: Records, _feedback: None) -> tuple[Floats, Mask]:
-        shares = np.asarray(action["power_w"] / np.float32(self._info.max_power_w), np.float32)
-        chosen_w = self._info.within_budget(shares) * self._info.max_power_w
+        chosen_w = self._info.shares_of(action) * self._info.max_power_w
         valid = np.isclose(measured["power_w"], chosen_w, rtol=1e-4).all(axis=1)
         return measured["rate_bps_hz"].sum(axis=1), valid
 

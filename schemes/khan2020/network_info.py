@@ -69,6 +69,10 @@ class NetworkInfo(msgspec.Struct, frozen=True, dict=True):
         records["power_w"] = shares * np.float32(self.max_power_w)
         return records
 
+    def shares_of(self, action: Records) -> Floats:
+        """The powers that the radio transmits for a BS's action, as shares of Pmax [E, K]."""
+        return self.within_budget(np.asarray(action["power_w"] / np.float32(self.max_power_w), np.float32))
+
     def csi_coding(self, replicas: int, precision: Precision) -> ScalarCoding:
         """Of a BS's gains in dB, [E, B, K]."""
         shape = (self.cells, self.users)

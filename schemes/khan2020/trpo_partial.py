@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from protocol.messages.choreography import Choreography, TurnSpec, trainer_learns
 from protocol.messages.kinds import Kind
 from protocol.messages.node import ReceivedNote, Welcome
@@ -80,8 +78,7 @@ class HandingOnBs(LocalBs):
         output = super().on_turn(turn)
         if output.action is None:
             return output
-        shares = np.asarray(output.action["power_w"] / np.float32(self.info.max_power_w), np.float32)
-        handed_on = broadcast(Kind.NEIGHBOUR, self._coding.write(self.info.within_budget(shares)))
+        handed_on = broadcast(Kind.NEIGHBOUR, self._coding.write(self.info.shares_of(output.action)))
         return output._replace(notes=(*output.notes, handed_on))
 
 
